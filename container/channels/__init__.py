@@ -1,0 +1,1 @@
+"""What SageMaker mounts: files and FIFOs of a channel, as mini-batches."""
