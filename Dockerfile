@@ -1,0 +1,48 @@
+# The image of the algorithm: `docker run IMAGE train` and `docker run IMAGE serve`. It builds on amd64 and on arm64.
+
+FROM python:3.11-slim-bookworm AS build
+
+# Nothing is left to run time: byte code is made here, once, and so is the machine code of the kernels.
+ENV PATH=/opt/program:/opt/venv/bin:$PATH \
+    NUMBA_CACHE_DIR=/opt/kernels \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1
+
+COPY requirements/runtime.txt /tmp/
+RUN python3 -m venv /opt/venv \
+ && /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check --no-compile --require-hashes \
+        --requirement /tmp/runtime.txt \
+ && /opt/venv/bin/pip uninstall --yes pip setuptools \
+ # Headers, static libraries and test suites of the packages: for building against them, never for running.
+ && cd /opt/venv/lib/python3*/site-packages \
+ && rm -rf pyarrow/include pyarrow/src pyarrow/tests numpy/_core/include numpy/_core/lib \
+ && find numba numpy pyarrow llvmlite -type d -name tests -prune -exec rm -rf {} + \
+ && python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/venv/lib
+
+COPY train serve LICENSE /opt/program/
+COPY kmeans /opt/program/kmeans
+COPY container /opt/program/container
+WORKDIR /opt/program
+RUN python3 -m compileall -q --invalidation-mode unchecked-hash kmeans container \
+ && python3 -m kmeans.jit
+
+
+FROM python:3.11-slim-bookworm
+
+LABEL com.amazonaws.sagemaker.capabilities.accept-bind-to-port=true \
+      com.amazonaws.sagemaker.capabilities.multi-models=true
+
+ENV PATH=/opt/program:/opt/venv/bin:$PATH \
+    NUMBA_CACHE_DIR=/opt/kernels \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1
+
+COPY --from=build /opt/venv /opt/venv
+COPY --from=build /opt/kernels /opt/kernels
+COPY --from=build /opt/program /opt/program
+
+WORKDIR /opt/program
+EXPOSE 8080
+# There is no ENTRYPOINT: `train` and `serve` are found on PATH, so that SageMaker's `docker run IMAGE train` and a
+# ContainerEntrypoint of ["train"] both start the program itself, as process 1, which gets the signals.
+CMD ["train"]

@@ -1,0 +1,79 @@
+# The verbs of the project; `make` alone lists them.
+PYTHON ?= python3
+VENV ?= .venv
+IMAGE ?= sagemaker-kmeans
+# For an engine whose build containers have no network of their own: DOCKER_BUILD_FLAGS="--network host".
+DOCKER_BUILD_FLAGS ?=
+# Tests to run, or flags for pytest: make test ARGS="-k csv -x"
+ARGS ?=
+
+bin := $(VENV)/bin
+
+.PHONY: help
+help:
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r verb text; do printf 'make %-16s %s\n' "$$verb" "$$text"; done
+
+.PHONY: setup
+setup: $(VENV)/dev.stamp ## make .venv with the locked dependencies, those of development too
+
+.PHONY: demo
+demo: setup ## train on handwritten digits, serve the model, ask it, without Docker
+	@$(bin)/python demo.py
+
+.PHONY: test
+test: setup ## run all tests that need no Docker
+	$(bin)/python -m pytest --ignore tests/image $(ARGS)
+
+.PHONY: lint
+lint: setup ## check style, types and formatting
+	$(bin)/ruff check . train serve
+	$(bin)/ruff format --check . train serve
+	$(bin)/mypy
+	$(bin)/mypy --scripts-are-modules demo.py train serve
+
+.PHONY: format
+format: setup ## mend what ruff can mend
+	$(bin)/ruff check --fix . train serve
+	$(bin)/ruff format . train serve
+
+.PHONY: bench
+bench: setup ## measure speed; figures go to benchmarks/results/
+	$(bin)/python -m benchmarks $(ARGS)
+
+.PHONY: image
+image: ## build the Docker image
+	docker build $(DOCKER_BUILD_FLAGS) --tag $(IMAGE) .
+
+.PHONY: test-container
+test-container: $(VENV)/sdk.stamp ## build the image and test it, with the SageMaker SDK too
+	$(bin)/python -m pytest tests/image $(ARGS)
+
+.PHONY: lock
+lock: setup ## renew the lock files from pyproject.toml
+	$(compile) --group dev --group sdk -o requirements/sdk.txt
+	$(compile) --group dev -c requirements/sdk.txt -o requirements/dev.txt
+	$(compile) -c requirements/sdk.txt -o requirements/runtime.txt
+
+# One resolution, that of the largest set, holds for all three files.
+compile = $(bin)/uv pip compile --quiet --universal --python-version 3.11 pyproject.toml \
+	--no-emit-index-url --no-emit-find-links --generate-hashes --no-header
+
+.PHONY: clean
+clean: ## remove .venv and all caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .cache .coverage
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+# A stamp is newer than the lock file that it was installed from, so that a second run has nothing to do.
+install = $(bin)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; name one: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/dev.stamp: requirements/dev.txt | $(VENV)/bin/python
+	$(install) $<
+	@touch $@
+
+$(VENV)/sdk.stamp: requirements/sdk.txt $(VENV)/dev.stamp
+	$(install) $<
+	@touch $@
