@@ -1,0 +1,115 @@
+"""The closest center of each row, exactly and without a compiler: what serving needs of the algorithm."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kmeans.types import DoubleArray, FloatArray, LabelArray
+
+# Float64 numbers in one block's largest array: 2 MB, which stays in a core's cache.
+_BLOCK_NUMBERS = 1 << 18
+_UNIT_ROUNDOFF = np.finfo(np.float64).eps / 2
+
+
+class Predictor:
+    """Finds the closest center of rows, and the distance to it.
+
+    Parameters
+    ----------
+    centers : ndarray of shape (k, d), float32
+        Finite numbers, at least one row and one column.
+
+    Raises
+    ------
+    ValueError
+        If `centers` has another shape or holds NaN or infinity.
+
+    Notes
+    -----
+    Squared distances are compared as ``||c||^2 - 2 x.c``, one matrix product for a block of rows, in float64 and
+    shifted by the mean of the centers, so that data far from the origin keep their digits. Where another center
+    comes within the rounding error of that form (Higham 2002, section 3.1), the distances of all such centers are
+    computed directly, as the sum of squared differences: labels are those of a comparison of direct distances.
+    """
+
+    def __init__(self, centers: FloatArray) -> None:
+        if centers.ndim != 2 or 0 in centers.shape:
+            raise ValueError(f"expected centers of shape (k, feature_dim), got {centers.shape}")
+        if not np.isfinite(centers).all():
+            raise ValueError("expected centers that are finite numbers, got NaN or infinity")
+        self._centers = centers.astype(np.float64)
+        self._offset = self._centers.mean(axis=0)
+        shifted = self._centers - self._offset
+        self._minus_twice_shifted = np.ascontiguousarray(-2.0 * shifted.T)
+        self._squared_norms = np.einsum("ij,ij->i", shifted, shifted)
+        self._largest_norm = float(np.sqrt(self._squared_norms.max()))
+
+    @property
+    def k(self) -> int:
+        """Number of centers."""
+        return len(self._centers)
+
+    @property
+    def feature_dim(self) -> int:
+        """Number of columns of a row."""
+        return int(self._centers.shape[1])
+
+    def predict(self, rows: FloatArray) -> tuple[LabelArray, FloatArray]:
+        """Assign rows to their closest centers.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n, d), float32
+            Finite numbers.
+
+        Returns
+        -------
+        labels : ndarray of shape (n,), int64
+            Index of the closest center; of several at the same distance, the lowest.
+        distances : ndarray of shape (n,), float32
+            Euclidean distance (not squared) to that center; infinity where it is beyond float32's range.
+
+        Raises
+        ------
+        ValueError
+            If `rows` has another shape.
+        """
+        if rows.ndim != 2 or rows.shape[1] != self.feature_dim:
+            raise ValueError(f"expected rows of shape (n, {self.feature_dim}), got {rows.shape}")
+        labels = np.empty(len(rows), dtype=np.int64)
+        distances = np.empty(len(rows), dtype=np.float32)
+        step = max(1, _BLOCK_NUMBERS // max(self.k, self.feature_dim))
+        for start in range(0, len(rows), step):
+            block = slice(start, start + step)
+            labels[block], distances[block] = self._predict_block(rows[block].astype(np.float64))
+        return labels, distances
+
+    def _predict_block(self, rows: DoubleArray) -> tuple[LabelArray, FloatArray]:
+        shifted = rows - self._offset
+        scores = shifted @ self._minus_twice_shifted
+        scores += self._squared_norms
+        labels = scores.argmin(axis=1)
+        norms = np.sqrt(np.einsum("ij,ij->i", shifted, shifted))
+        # The terms of a score add up to at most (||x|| + max ||c||)^2, and each of the two scores compared is off by
+        # at most (d + a few) roundings of that; twice this covers the rounding of the bound itself.
+        tolerances = 4 * (self.feature_dim + 8) * _UNIT_ROUNDOFF * (norms + self._largest_norm) ** 2
+        thresholds = scores[np.arange(len(rows)), labels] + tolerances
+        near = scores <= thresholds[:, np.newaxis]
+        undecided = np.flatnonzero(np.count_nonzero(near, axis=1) > 1)
+        if undecided.size:
+            labels[undecided] = self._decide(rows[undecided], near[undecided])
+        differences = rows - self._centers[labels]
+        squared = np.einsum("ij,ij->i", differences, differences)
+        with np.errstate(over="ignore"):
+            return labels, np.sqrt(squared).astype(np.float32)
+
+    def _decide(self, rows: DoubleArray, candidates: NDArray[np.bool_]) -> LabelArray:
+        """Compare the direct distances of the candidate centers of each row."""
+        squared = np.full(candidates.shape, np.inf)
+        row, center = np.nonzero(candidates)
+        step = max(1, _BLOCK_NUMBERS // self.feature_dim)
+        for start in range(0, len(row), step):
+            pairs = row[start : start + step], center[start : start + step]
+            differences = rows[pairs[0]] - self._centers[pairs[1]]
+            squared[pairs] = np.einsum("ij,ij->i", differences, differences)
+        labels: LabelArray = squared.argmin(axis=1)
+        return labels
