@@ -1,0 +1,260 @@
+"""The model of a job: the files written, and every form in which a model is read back."""
+
+import json
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from container.artifacts import mxnet_ndarray, state, tarball
+from container.artifacts.atomic import replacing
+from container.artifacts.state import State
+from container.resources import memory_limit_bytes
+
+FORMAT_VERSION = 1
+DESCRIPTION = "kmeans.json"
+STATE = "state.npz"
+MODEL_PREFIX = "model_"
+TARBALL = "model.tar.gz"
+
+_GZIP_MAGIC = b"\x1f\x8b"
+
+
+class ModelError(ValueError):
+    """What was found is no model; the text says where, what was expected and what came."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Model:
+    """A model, ready to predict.
+
+    Parameters
+    ----------
+    centers : ndarray of float32, shape (k, d)
+        Finite, C-contiguous.
+    description : dict or None
+        The content of ``kmeans.json``; None for a model of the built-in.
+    """
+
+    centers: NDArray[np.float32]
+    description: dict[str, Any] | None = None
+
+
+def describe(
+    centers: NDArray[np.float32],
+    *,
+    hyperparameters: Mapping[str, str],
+    seed: int,
+    cluster_sizes: Sequence[float],
+    msd: float,
+    **facts: Any,
+) -> dict[str, Any]:
+    """Say in plain JSON what a model is and how it was made.
+
+    Parameters
+    ----------
+    centers : ndarray of float32, shape (k, d)
+        The model.
+    hyperparameters : Mapping of str to str
+        All values of the job, defaults included, as sent.
+    seed : int
+        The seed that was used.
+    cluster_sizes : sequence of float, length k
+        Weight of the rows of each cluster; their number when there is no decay.
+    msd : float
+        Mean squared distance of training rows to their centers.
+    **facts
+        Further entries of JSON types.
+
+    Returns
+    -------
+    dict
+        The content of ``kmeans.json``.
+    """
+    k, feature_dim = centers.shape
+    return {
+        "format_version": FORMAT_VERSION,
+        "k": k,
+        "feature_dim": feature_dim,
+        "seed": seed,
+        "msd": msd,
+        "cluster_sizes": list(cluster_sizes),
+        "hyperparameters": dict(hyperparameters),
+        "versions": _versions(),
+        **facts,
+    }
+
+
+def save(directory: Path, host: str, model: Model, weighted_centers: State | None = None) -> tuple[Path, ...]:
+    """Write a model; each file appears whole or not at all, that of the centers last.
+
+    Parameters
+    ----------
+    directory : Path
+        The model's folder; made if need be.
+    host : str
+        The leader's name, which ends the name of the centers' file.
+    model : Model
+        Its description, if any, becomes ``kmeans.json``.
+    weighted_centers : State or None
+        The centers of the stream, from which models for other k can be made.
+
+    Returns
+    -------
+    tuple of Path
+        The files written.
+
+    Raises
+    ------
+    ValueError
+        If the description holds NaN or infinity.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    files = []
+    if weighted_centers is not None:
+        files.append(directory / STATE)
+        with replacing(files[-1]) as file:
+            file.write(state.dumps(weighted_centers))
+    if model.description is not None:
+        files.append(directory / DESCRIPTION)
+        with replacing(files[-1]) as file:
+            file.write((json.dumps(model.description, indent=2, allow_nan=False) + "\n").encode())
+    files.append(directory / f"{MODEL_PREFIX}{host}")
+    mxnet_ndarray.write(files[-1], model.centers)
+    return tuple(files)
+
+
+def load(path: Path) -> Model:
+    """Read a model of ours or of the built-in.
+
+    Parameters
+    ----------
+    path : Path
+        A model's folder, a bare ``model_algo-1`` of any name, a ``model.tar.gz`` of either, or a folder that holds
+        only such a tarball.
+
+    Returns
+    -------
+    Model
+        Centers checked to be a finite matrix and to agree with the description.
+
+    Raises
+    ------
+    ModelError
+        If there is no model, more than one, or one that cannot be read.
+    """
+    files = _files(path)
+    names = [name for name in files if name.startswith(MODEL_PREFIX)]
+    if len(names) != 1:
+        found = ", ".join(sorted(files)) or "no file"
+        raise ModelError(f"{path}: expected one file named {MODEL_PREFIX}<host>, got {found}")
+    centers = _centers(f"{path}: {names[0]}", files[names[0]])
+    description = _description(f"{path}: {DESCRIPTION}", files[DESCRIPTION], centers) if DESCRIPTION in files else None
+    return Model(centers, description)
+
+
+def load_state(path: Path) -> State:
+    """Read the weighted centers that were saved with a model.
+
+    Parameters
+    ----------
+    path : Path
+        A model's folder or a ``model.tar.gz``.
+
+    Returns
+    -------
+    State
+        Checked.
+
+    Raises
+    ------
+    ModelError
+        If there are none, or they cannot be read.
+    """
+    files = _files(path, STATE.__eq__)
+    if STATE not in files:
+        raise ModelError(f"{path}: expected a model with {STATE}, got one without")
+    try:
+        return state.loads(files[STATE])
+    except state.StateError as cause:
+        raise ModelError(f"{path}: {STATE}: {cause}") from cause
+
+
+def _wanted(name: str) -> bool:
+    return name == DESCRIPTION or name.startswith(MODEL_PREFIX)
+
+
+def _files(path: Path, wanted: Callable[[str], bool] = _wanted) -> dict[str, bytes]:
+    """Read the files of a model into memory, at most half of what there is of it."""
+    max_bytes = memory_limit_bytes() // 2
+    try:
+        if path.is_dir():
+            files = [file for file in path.iterdir() if file.is_file() and wanted(file.name)]
+            if files or not (path / TARBALL).is_file():
+                return {file.name: _content(file, max_bytes) for file in files}
+            path = path / TARBALL
+        with path.open("rb") as file:
+            is_gzip = file.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
+        if is_gzip:
+            return tarball.read(path, wanted, max_bytes)
+        return {f"{MODEL_PREFIX}{path.name.removeprefix(MODEL_PREFIX)}": _content(path, max_bytes)}
+    except tarball.TarballError as cause:
+        raise ModelError(f"{path}: {cause}") from cause
+    except OSError as cause:
+        raise ModelError(f"{path}: expected a model, got {cause.strerror or cause}") from cause
+
+
+def _content(file: Path, max_bytes: int) -> bytes:
+    size = file.stat().st_size
+    if size > max_bytes:
+        raise ModelError(f"{file}: expected at most {max_bytes} bytes, half of the memory, got {size}")
+    return file.read_bytes()
+
+
+def _centers(where: str, data: bytes) -> NDArray[np.float32]:
+    """Decode and check the centers."""
+    try:
+        arrays = mxnet_ndarray.loads(data)
+    except mxnet_ndarray.NDArrayFormatError as cause:
+        raise ModelError(f"{where}: {cause}") from cause
+    if len(arrays) != 1 or arrays[0].ndim != 2:
+        raise ModelError(f"{where}: expected one matrix of centers, got shapes {[array.shape for array in arrays]}")
+    # A number too large for float32 becomes infinite here, and is then refused.
+    with np.errstate(over="ignore"):
+        centers = np.ascontiguousarray(arrays[0], dtype=np.float32)
+    if not np.isfinite(centers).all():
+        raise ModelError(f"{where}: expected finite float32 numbers, got NaN or infinity")
+    return centers
+
+
+def _description(where: str, data: bytes, centers: NDArray[np.float32]) -> dict[str, Any]:
+    """Decode the description and check that it belongs to the centers."""
+    try:
+        description = json.loads(data)
+    except (ValueError, RecursionError) as cause:
+        raise ModelError(f"{where}: expected valid JSON: {cause}") from cause
+    if not isinstance(description, dict):
+        raise ModelError(f"{where}: expected an object, got {type(description).__name__}")
+    if description.get("format_version") != FORMAT_VERSION:
+        raise ModelError(
+            f"{where}: expected format version {FORMAT_VERSION}, got {description.get('format_version')!r}"
+        )
+    stated = (description.get("k"), description.get("feature_dim"))
+    if stated != centers.shape:
+        raise ModelError(f"{where}: expected k and feature_dim {centers.shape} as the centers have, got {stated}")
+    return description
+
+
+def _versions() -> dict[str, str]:
+    """Give the versions of what computes the model."""
+    versions = {"python": platform.python_version()}
+    for package in ("numpy", "numba"):
+        with suppress(PackageNotFoundError):
+            versions[package] = version(package)
+    return versions

@@ -1,0 +1,116 @@
+"""Reproducible gzip-compressed tarballs, and careful reading of those that come from elsewhere."""
+
+import gzip
+import io
+import tarfile
+import zlib
+from collections.abc import Callable, Iterable
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from container.artifacts.atomic import replacing
+
+MAX_MEMBERS = 1000
+_BLOCK = 1 << 20
+
+
+class TarballError(ValueError):
+    """The file is no tarball that may be read; the text says what was expected and what came."""
+
+
+def write(path: Path, files: Iterable[Path]) -> None:
+    """Write files into a tarball, whole or not at all; equal files give equal bytes.
+
+    Parameters
+    ----------
+    path : Path
+        The tarball.
+    files : iterable of Path
+        Regular files. Each is stored under its bare name, in the order of names, without times or owners.
+    """
+    with (
+        replacing(path) as out,
+        gzip.GzipFile(filename="", fileobj=out, mode="wb", compresslevel=6, mtime=0) as compressed,
+        tarfile.open(fileobj=compressed, mode="w", format=tarfile.PAX_FORMAT) as tar,
+    ):
+        for file in sorted(files, key=lambda file: file.name):
+            member = tarfile.TarInfo(file.name)
+            member.size = file.stat().st_size
+            member.mode = 0o644
+            with file.open("rb") as content:
+                tar.addfile(member, content)
+
+
+def read(path: Path, wanted: Callable[[str], bool], max_bytes: int) -> dict[str, bytes]:
+    """Read some members of a tarball into memory; nothing is unpacked to disk.
+
+    Parameters
+    ----------
+    path : Path
+        The tarball.
+    wanted : callable
+        Says of a member's name, less a leading ``./``, whether its content is to be given.
+    max_bytes : int
+        Most bytes that the tarball may hold uncompressed.
+
+    Returns
+    -------
+    dict of str to bytes
+        Content by name.
+
+    Raises
+    ------
+    TarballError
+        If it is no gzip-compressed tarball, ends early, is larger than allowed, or holds links, devices, names that
+        leave the folder or one name twice.
+    """
+    found: dict[str, bytes] = {}
+    try:
+        with gzip.open(path, "rb") as plain, tarfile.open(fileobj=_Bounded(plain, max_bytes), mode="r|") as tar:
+            for count, member in enumerate(tar, start=1):
+                if count > MAX_MEMBERS:
+                    raise TarballError(f"expected at most {MAX_MEMBERS} members, got more")
+                name = _checked_name(member)
+                content = tar.extractfile(member) if member.isfile() and wanted(name) else None
+                if content is None:
+                    continue
+                if name in found:
+                    raise TarballError(f"expected each name once, got {name!r} twice")
+                found[name] = _all_bytes(content, member)
+    except (tarfile.TarError, EOFError, OSError, zlib.error, MemoryError, OverflowError) as cause:
+        raise TarballError(f"expected a gzip-compressed tarball, got one that cannot be read: {cause}") from cause
+    return found
+
+
+class _Bounded(io.RawIOBase):
+    """A stream that refuses to give more than so many bytes, however little they take compressed."""
+
+    def __init__(self, stream: gzip.GzipFile, max_bytes: int) -> None:
+        self._stream = stream
+        self._max_bytes = max_bytes
+        self._left = max_bytes
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._stream.read(_BLOCK if size < 0 else min(size, _BLOCK))
+        self._left -= len(data)
+        if self._left < 0:
+            raise TarballError(f"expected at most {self._max_bytes} bytes uncompressed, got more")
+        return data
+
+
+def _checked_name(member: tarfile.TarInfo) -> str:
+    """Give a member's name, relative to the tarball's root, if it is one that may be unpacked."""
+    if member.islnk() or member.issym():
+        raise TarballError(f"expected files and folders, got the link {member.name!r}")
+    # Nothing is unpacked, but what could not be unpacked safely is not trusted either.
+    return str(PurePosixPath(tarfile.data_filter(member, "/model").name))
+
+
+def _all_bytes(content: IO[bytes], member: tarfile.TarInfo) -> bytes:
+    """Read a member in blocks, so that a size that lies allocates nothing."""
+    data = bytearray()
+    while block := content.read(_BLOCK):
+        data += block
+    if len(data) != member.size:
+        raise TarballError(f"expected {member.size} bytes of {member.name!r}, got {len(data)}, the end of the file")
+    return bytes(data)

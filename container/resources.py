@@ -1,0 +1,66 @@
+"""What this container may use of the machine: the cgroup's limits, not the host's size."""
+
+import math
+import os
+from pathlib import Path
+
+_CGROUP = Path("/sys/fs/cgroup")
+
+
+def cpu_count(cgroup: Path = _CGROUP) -> int:
+    """Count the CPUs this process can keep busy.
+
+    Parameters
+    ----------
+    cgroup : Path
+        Root of the mounted control groups, version 1 or 2.
+
+    Returns
+    -------
+    int
+        The smaller of the CPUs in the affinity mask and the CPU quota rounded up, at least 1.
+    """
+    allowed = len(os.sched_getaffinity(0))
+    quota = _cpu_quota(cgroup)
+    return allowed if quota is None else max(1, min(allowed, math.ceil(quota)))
+
+
+def memory_limit_bytes(cgroup: Path = _CGROUP) -> int:
+    """Give the memory this process may use.
+
+    Parameters
+    ----------
+    cgroup : Path
+        Root of the mounted control groups, version 1 or 2.
+
+    Returns
+    -------
+    int
+        Bytes: the smaller of the cgroup's limit and the machine's memory. Version 1 writes "no limit" as a number
+        near 2**63, which the machine's memory caps.
+    """
+    physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    limits = (_words(cgroup / name) for name in ("memory.max", "memory/memory.limit_in_bytes"))
+    return min([physical, *(int(words[0]) for words in limits if len(words) == 1 and words[0].isdigit())])
+
+
+def _cpu_quota(cgroup: Path) -> float | None:
+    """Give the CPU time allowed per unit of time, or None when it is not limited."""
+    words = _words(cgroup / "cpu.max")
+    if not words:
+        for controller in ("cpu", "cpu,cpuacct"):
+            words = _words(cgroup / controller / "cpu.cfs_quota_us") + _words(cgroup / controller / "cpu.cfs_period_us")
+            if words:
+                break
+    # Both versions write a word that is not a positive number for "no limit": "max" and "-1".
+    if len(words) != 2 or not all(word.isdigit() and int(word) > 0 for word in words):
+        return None
+    return int(words[0]) / int(words[1])
+
+
+def _words(path: Path) -> list[str]:
+    """Split a control file into words; a file that is absent or not readable has none."""
+    try:
+        return path.read_text(encoding="ascii", errors="replace").split()
+    except OSError:
+        return []
