@@ -1,0 +1,70 @@
+"""How a job ends: exit code, log line and the failure file."""
+
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from container.errors import AlgorithmError, JobError, PlatformError
+from container.logs import LOGGER
+
+# SageMaker shows so many characters of the file as the FailureReason.
+MAX_CHARACTERS = 1024
+
+
+@dataclass
+class Outcome:
+    """The end of a job."""
+
+    exit_code: int = 0
+
+
+@contextmanager
+def reported(path: Path) -> Iterator[Outcome]:
+    """Turn an exception of the body into an exit code, a log line and the failure file.
+
+    An error that is no `JobError` is a bug, unless the operating system raised it; its traceback goes to the log only.
+
+    Parameters
+    ----------
+    path
+        The failure file. The first writer wins: an earlier reason is kept.
+
+    Yields
+    ------
+    Outcome
+        Complete when the body has ended.
+    """
+    outcome = Outcome()
+    try:
+        yield outcome
+    except JobError as error:
+        _report(error, path)
+        outcome.exit_code = error.exit_code
+    except (OSError, MemoryError) as error:
+        LOGGER.debug("%s", traceback.format_exc())
+        platform_error = PlatformError(_sentence(error))
+        _report(platform_error, path)
+        outcome.exit_code = platform_error.exit_code
+    except Exception as error:  # The boundary of the job: whatever it is, it must leave a reason and an exit code.
+        LOGGER.error("%s", traceback.format_exc())
+        algorithm_error = AlgorithmError(f"{_sentence(error)}. This is a bug; the log has the traceback.")
+        _report(algorithm_error, path)
+        outcome.exit_code = algorithm_error.exit_code
+
+
+def _sentence(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def _report(error: JobError, path: Path) -> None:
+    LOGGER.error("%s", error)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("x", encoding="utf-8") as file:
+            file.write(str(error)[:MAX_CHARACTERS])
+    except FileExistsError:
+        LOGGER.info("%s holds an earlier reason, which is kept", path)
+    except OSError as cause:
+        LOGGER.error("could not write %s: %s", path, cause)

@@ -1,0 +1,234 @@
+"""The stages of training as log lines in the built-in's words."""
+
+import sys
+import time
+from collections.abc import Iterator
+
+import numpy as np
+from tqdm import tqdm
+
+from container.channels.source import Source
+from container.logs import LOGGER, VERBATIM
+from container.metrics import Spread, log_metrics, log_progress, log_throughput, spread
+from kmeans.observer import Observer
+from kmeans.streaming import Step
+from kmeans.types import FloatArray
+
+# The built-in reports the short and the long term loss after so many mini-batches.
+REPORT_EVERY = 10
+
+
+class TimedSource:
+    """A source that tells how long it took to give its batches.
+
+    Parameters
+    ----------
+    source
+        Where the rows come from.
+
+    Attributes
+    ----------
+    seconds
+        Spent in waiting for rows.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.rereadable = source.rereadable
+        self.seconds = 0.0
+
+    def batches(self) -> Iterator[FloatArray]:
+        """Give one pass; see `Source.batches`."""
+        batches = self.source.batches()
+        while True:
+            began = time.perf_counter()
+            batch = next(batches, None)
+            self.seconds += time.perf_counter() - began
+            if batch is None:
+                return
+            yield batch
+
+    def sample(self, size: int, rng: np.random.Generator) -> FloatArray:
+        """Draw rows; see `Source.sample`."""
+        began = time.perf_counter()
+        rows = self.source.sample(size, rng)
+        self.seconds += time.perf_counter() - began
+        return rows
+
+
+class Progress(Observer):
+    """Writes each stage of training to the log.
+
+    Parameters
+    ----------
+    host
+        This host's name.
+    epochs, mini_batch_size
+        Of the job.
+    source
+        The training rows.
+
+    Attributes
+    ----------
+    rows
+        Rows seen, over all epochs.
+    stage
+        What is being done, in words.
+    times
+        Milliseconds by stage, as the last `#metrics` line of a job has them.
+    """
+
+    def __init__(self, host: str, epochs: int, mini_batch_size: int, source: TimedSource) -> None:
+        super().__init__()
+        self.host = host
+        self.rows = 0
+        self.stage = "initializing"
+        self.times: dict[str, Spread] = {}
+        self._epochs = epochs
+        self._mini_batch_size = mini_batch_size
+        self._source = source
+        self._began = self._epoch_began = self._stage_began = time.time()
+        self._steps = 0
+        self._epoch_rows = self._epoch_steps = 0
+        self._initial_rows = 0
+        self._short = self._long = Step(0, 0.0)
+        self._largest_pass = (0, 0)
+        self._bar: tqdm[None] | None = None
+
+    def heartbeat(self) -> None:
+        """Say what is being done; called at regular intervals by another thread."""
+        seconds = time.time() - self._stage_began
+        LOGGER.info("%s, %d examples seen, %.0f seconds in this stage", self.stage, self.rows, seconds)
+
+    def _enter(self, stage: str, finished: str) -> None:
+        now = time.time()
+        self.times.setdefault(finished, Spread()).add((now - self._stage_began) * 1000)
+        self._stage_began = now
+        self.stage = stage
+
+    def initialized(self, n_rows: int, n_centers: int) -> None:
+        """Log the size of the batch that `n_centers` centers were chosen from."""
+        if n_rows < self._mini_batch_size:
+            LOGGER.warning(
+                "Batch size %d is bigger than the first batch data. Effective batch size used to initialize is %d",
+                self._mini_batch_size,
+                n_rows,
+            )
+        self._initial_rows = n_rows
+        LOGGER.debug("chose %d centers from %d rows", n_centers, n_rows)
+        LOGGER.info("number of center slices 1")
+        self._enter("training", "initialize.time")
+        self._log_counts(self._began, {"Meta": "init_train_data_iter"}, (n_rows, 1), (n_rows, 1), resets=0)
+        self._epoch_began = time.time()
+        if sys.stderr.isatty():
+            self._bar = tqdm(desc="training", unit=" rows", unit_scale=True, leave=False)
+
+    def stepped(self, step: Step) -> None:
+        """Count a mini-batch; every tenth one log how the loss goes."""
+        self._steps += 1
+        self._epoch_steps += 1
+        self._epoch_rows += step.rows
+        self.rows += step.rows
+        self._short = Step(self._short.rows + step.rows, self._short.inertia + step.inertia)
+        self._long = Step(self._long.rows + step.rows, self._long.inertia + step.inertia)
+        if self._bar is not None:
+            self._bar.update(step.rows)
+        if self._steps % REPORT_EVERY == 0:
+            LOGGER.info(
+                "Iter %d: Short term msd %f. Long term msd %f",
+                self._steps,
+                self._short.inertia / self._short.rows,
+                self._long.inertia / self._long.rows,
+            )
+            self._short = Step(0, 0.0)
+
+    def epoch_ended(self, epoch: int) -> None:
+        """Log the counts and the speed of an epoch."""
+        if self._bar is not None and epoch == self._epochs - 1:
+            self._bar.close()
+        now = time.time()
+        seconds = now - self._epoch_began
+        VERBATIM.info(
+            "[%s.%03d] [tensorio] [info] epoch_stats="
+            '{"data_pipeline": "%s", "epoch": %d, "duration": %d, "num_examples": %d, "num_bytes": %d}',
+            time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(now)),
+            now % 1 * 1000,
+            self._source.source.path,
+            epoch + 1,
+            seconds * 1000,
+            self._epoch_steps,
+            self._source.source.bytes_read,
+        )
+        LOGGER.info("processed a total of %d examples", self._epoch_rows)
+        log_progress(self.host, 100.0 * (epoch + 1) / self._epochs)
+        this_pass = (self._epoch_rows, self._epoch_steps)
+        self._largest_pass = max(self._largest_pass, this_pass)
+        self._log_counts(
+            self._epoch_began, {"epoch": epoch, "Meta": "training_data_iter"}, self._largest_pass, this_pass, epoch + 1
+        )
+        log_throughput(self.host, self._epoch_rows / max(seconds, 1e-9))
+        self._enter("training", "update.time")
+        self._epoch_began = time.time()
+        self._epoch_rows = self._epoch_steps = 0
+
+    def _log_counts(
+        self,
+        start: float,
+        dimensions: dict[str, object],
+        largest: tuple[int, int],
+        latest: tuple[int, int],
+        resets: int,
+    ) -> None:
+        counts = {
+            "Total Records Seen": self.rows + self._initial_rows,
+            "Total Batches Seen": self._steps + 1,
+            "Max Records Seen Between Resets": largest[0],
+            "Max Batches Seen Between Resets": largest[1],
+            "Reset Count": resets,
+            "Number of Records Since Last Reset": latest[0],
+            "Number of Batches Since Last Reset": latest[1],
+        }
+        log_metrics(
+            self.host, start, time.time(), {name: spread(count) for name, count in counts.items()}, **dimensions
+        )
+
+    def shrinking(self, n_centers: int, k: int) -> None:
+        """Log the start of the reduction to k centers."""
+        self.stage = "shrinking"
+        LOGGER.info("shrinking %d centers into %d", n_centers, k)
+
+    def shrinking_unneeded(self) -> None:
+        """Log that there is nothing to reduce."""
+        LOGGER.info("No shrinking is required as extra_center_factor is 1.")
+
+    def attempted(self, trial: int, msd: float) -> None:
+        """Log the loss of a trial."""
+        LOGGER.info("local kmeans attempt #%d. Current mean square distance %f", trial, msd)
+
+    def shrunk(self, msd: float) -> None:
+        """Log the best loss."""
+        LOGGER.info("finished shrinking process. Mean Square Distance = %.0f", msd)
+        self._enter("refining", "_shrink.time")
+
+    def refined(self, n_rows: int, msd: float | None) -> None:
+        """Log what refinement did."""
+        if msd is None:
+            LOGGER.info("refinement on a sample of %d rows did not lower its mean square distance", n_rows)
+        else:
+            LOGGER.info("refined on a sample of %d rows. Mean Square Distance = %f", n_rows, msd)
+
+    def happened(self, event: str, count: int, message: str) -> None:
+        """Warn of a policy that was applied."""
+        super().happened(event, count, message)
+        LOGGER.warning("%s", message)
+
+    def finalized(self) -> None:
+        """Log where the time went, in the built-in's form."""
+        self._enter("writing the model", "finalize.time")
+        seconds = {name.removesuffix(".time").lstrip("_"): sum(v.values) / 1000 for name, v in self.times.items()}
+        seconds["batch data loading with context"] = self._source.seconds
+        seconds["update"] = max(0.0, seconds["update"] - self._source.seconds)
+        total = sum(seconds.values())
+        for name, share in sorted(seconds.items(), key=lambda item: -item[1]):
+            LOGGER.info("%s took: %.4f%%, (%.6f secs)", name, 100 * share / total, share)
+        LOGGER.info("TOTAL took: %s", total)

@@ -1,0 +1,60 @@
+"""What the algorithm is told: hyperparameters with every `auto` evaluated."""
+
+import math
+
+from container.hyperparameters import Hyperparameters
+from container.logs import LOGGER
+from kmeans.finalization import LloydSettings
+from kmeans.training import Settings
+
+AUTO_TRIALS = 10
+AUTO_CENTER_FACTOR = 10
+# Up to this k the factor is 10; beyond it K = k * factor grows with the square root of k, since the cost of a step
+# grows with K.
+AUTO_CENTER_FACTOR_UP_TO = 100
+# The sample is bounded by memory: it takes up to half as much again while rows are being exchanged.
+AUTO_SAMPLE_BYTES = 128 << 20
+AUTO_SAMPLE_ROWS = 200_000
+
+
+def auto_center_factor(k: int) -> int:
+    """Give the factor that `extra_center_factor=auto` stands for: 10 up to k = 100, then falling, never under 2."""
+    if k <= AUTO_CENTER_FACTOR_UP_TO:
+        return AUTO_CENTER_FACTOR
+    return max(2, int(AUTO_CENTER_FACTOR * math.sqrt(AUTO_CENTER_FACTOR_UP_TO / k)))
+
+
+def auto_sample_size(n_features: int) -> int:
+    """Give the rows that `refine_sample_size=auto` stands for."""
+    return max(1, min(AUTO_SAMPLE_ROWS, AUTO_SAMPLE_BYTES // (4 * n_features)))
+
+
+def settings_of(given: Hyperparameters) -> Settings:
+    """Evaluate the hyperparameters of a job; each `auto` that depends on others is logged."""
+    factor = given.extra_center_factor
+    if factor is None:
+        factor = auto_center_factor(given.k)
+        LOGGER.info("'extra_center_factor' was set to 'auto', evaluated to %d.", factor)
+    sample_size = given.refine_sample_size
+    if sample_size is None:
+        sample_size = auto_sample_size(given.feature_dim)
+        LOGGER.info("'refine_sample_size' was set to 'auto', evaluated to %d.", sample_size)
+    return Settings(
+        k=given.k,
+        n_centers=given.k * factor,
+        n_features=given.feature_dim,
+        batch_size=given.mini_batch_size,
+        epochs=given.epochs,
+        init_method=given.init_method,
+        half_life=given.half_life_time_size,
+        lloyd=LloydSettings(
+            given.local_lloyd_init_method,
+            given.local_lloyd_num_trials or AUTO_TRIALS,
+            given.local_lloyd_max_iter,
+            given.local_lloyd_tol,
+        ),
+        # Without refinement the sample still serves to score the model.
+        sample_size=sample_size or auto_sample_size(given.feature_dim),
+        refine=sample_size > 0,
+        seed=given.seed,
+    )

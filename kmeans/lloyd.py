@@ -1,0 +1,107 @@
+"""Lloyd's iteration over weighted points."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from kmeans.assignment import Centers, add_rows, nearest
+from kmeans.threads import Threads
+from kmeans.types import DoubleArray, FloatArray, LabelArray
+
+
+@dataclass
+class Clustering:
+    """Centers and what the points say of them.
+
+    Attributes
+    ----------
+    centers
+        float64 (k, d), relative to the shift.
+    labels
+        int64 (n,): the center of each point.
+    msd
+        Weighted mean squared distance of the points to their centers.
+    relocated
+        How many times an empty cluster was moved to the farthest point.
+    """
+
+    centers: DoubleArray
+    labels: LabelArray
+    msd: float
+    relocated: int = 0
+
+
+def lloyd(
+    points: FloatArray,
+    shift: FloatArray,
+    weights: DoubleArray,
+    centers: DoubleArray,
+    max_iterations: int,
+    tolerance: float,
+    threads: Threads,
+) -> Clustering:
+    """Move centers to the weighted means of their points until the loss settles.
+
+    An empty cluster is moved to the point that adds most to the loss, so that none is left empty while there are
+    points apart from all centers.
+
+    Parameters
+    ----------
+    points
+        float32 (n, d), C-contiguous.
+    shift
+        float32 (d,): subtracted from every point; centers are relative to it.
+    weights
+        float64 (n,), with a positive sum.
+    centers
+        float64 (k, d): where to start.
+    max_iterations
+        How many times the centers are moved at most.
+    tolerance
+        The loss has settled when it falls by no more than this part of itself.
+    threads
+        The threads to use.
+
+    Returns
+    -------
+    Clustering
+        Centers, with labels and loss as these very centers give them.
+    """
+    total = float(weights.sum())
+    relocated = 0
+    labels, squared_distances = nearest(points, Centers(centers, shift), threads)
+    loss = float(weights @ squared_distances)
+    for _ in range(max_iterations):
+        sums: DoubleArray = np.zeros_like(centers)
+        counts: DoubleArray = np.zeros(len(centers))
+        add_rows(points, shift, labels, weights, threads, sums, counts)
+        filled = counts > 0.0
+        moved = centers.copy()
+        moved[filled] = sums[filled] / counts[filled][:, None]
+        relocated += _fill_empty(points, shift, weights * squared_distances, moved, np.flatnonzero(~filled))
+        new_labels, squared_distances = nearest(points, Centers(moved, shift), threads)
+        new_loss = float(weights @ squared_distances)
+        at_rest = np.array_equal(new_labels, labels)
+        settled = bool(filled.all()) and loss - new_loss <= tolerance * loss
+        # Rounding alone can raise the loss; then the centers are as good as they get.
+        if new_loss <= loss:
+            centers, labels, loss = moved, new_labels, new_loss
+        if at_rest or settled:
+            break
+    return Clustering(centers, labels, loss / total, relocated)
+
+
+def _fill_empty(
+    points: FloatArray, shift: FloatArray, losses: DoubleArray, centers: DoubleArray, empty: LabelArray
+) -> int:
+    """Put each empty center on the point of largest loss; equal points serve one center only."""
+    placed = 0
+    losses = losses.copy()
+    for center in empty:
+        farthest = int(losses.argmax())
+        if not losses[farthest] > 0.0:
+            break
+        centers[center] = points[farthest].astype(np.float64) - shift
+        losses[(points == points[farthest]).all(axis=1)] = 0.0
+        placed += 1
+    return placed

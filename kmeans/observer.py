@@ -1,0 +1,47 @@
+"""What training tells of its progress; the edge turns it into log lines."""
+
+from collections import Counter
+
+from kmeans.streaming import Step
+
+
+class Observer:
+    """Hears of every stage of training and, unless a method is overridden, keeps silent.
+
+    Attributes
+    ----------
+    events
+        How often each policy was applied, by name.
+    """
+
+    def __init__(self) -> None:
+        self.events: Counter[str] = Counter()
+
+    def initialized(self, n_rows: int, n_centers: int) -> None:
+        """Hear that `n_centers` centers were chosen from `n_rows` rows."""
+
+    def stepped(self, step: Step) -> None:
+        """Hear of one mini-batch."""
+
+    def epoch_ended(self, epoch: int) -> None:
+        """Hear that epoch number `epoch`, from 0, is over."""
+
+    def shrinking(self, n_centers: int, k: int) -> None:
+        """Hear that `n_centers` centers are about to be reduced to `k`."""
+
+    def shrinking_unneeded(self) -> None:
+        """Hear that the stream has k centers already."""
+
+    def attempted(self, trial: int, msd: float) -> None:
+        """Hear of the loss of one trial over the weighted centers."""
+
+    def shrunk(self, msd: float) -> None:
+        """Hear of the least loss of all trials."""
+
+    def refined(self, n_rows: int, msd: float | None) -> None:
+        """Hear of the loss on the sample of `n_rows` rows after refinement; None when it was not lowered."""
+
+    def happened(self, event: str, count: int, message: str) -> None:
+        """Count a policy that was applied; an override must call this one."""
+        del message
+        self.events[event] += count

@@ -1,0 +1,56 @@
+"""How well centers fit rows."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from kmeans.assignment import Centers, nearest
+from kmeans.communicator import Communicator
+from kmeans.threads import Threads
+from kmeans.types import DoubleArray, FloatArray
+
+
+@dataclass
+class Score:
+    """The fit of centers to rows.
+
+    Attributes
+    ----------
+    rows
+        How many rows were looked at.
+    ssd
+        Sum of their squared distances to the nearest center.
+    cluster_sizes
+        float64 (k,): how many of them are nearest to each center.
+    """
+
+    rows: int
+    ssd: float
+    cluster_sizes: DoubleArray
+
+    @property
+    def msd(self) -> float:
+        """The mean squared distance; 0 without rows."""
+        return self.ssd / self.rows if self.rows else 0.0
+
+
+def score(batches: Iterable[FloatArray], centers: Centers, communicator: Communicator, threads: Threads) -> Score:
+    """Score `centers` on all rows of all hosts.
+
+    Parameters
+    ----------
+    batches
+        float32 (n, d) each: this host's rows.
+    centers
+        The centers.
+    communicator, threads
+        The hosts of the job and the threads of this one.
+    """
+    totals: DoubleArray = np.zeros(len(centers) + 2)
+    for batch in batches:
+        labels, squared_distances = nearest(batch, centers, threads)
+        totals[:-2] += np.bincount(labels, minlength=len(centers))
+        totals[-2:] += len(batch), squared_distances.sum()
+    communicator.sum(totals)
+    return Score(int(totals[-2]), float(totals[-1]), totals[:-2])

@@ -1,0 +1,108 @@
+"""Where centers start: distinct rows at random, or greedy k-means++ (Arthur & Vassilvitskii 2007)."""
+
+import math
+
+import numpy as np
+
+from kmeans.jit import kernel
+from kmeans.types import DoubleArray
+
+
+def distinct(points: DoubleArray) -> DoubleArray:
+    """Give the distinct rows of `points`, float64 (n, d), in the order of their first appearance."""
+    # -0.0 and 0.0 are equal numbers of different bytes; adding 0.0 makes them one.
+    unsigned = np.ascontiguousarray(points + 0.0)
+    as_bytes = unsigned.view(np.dtype((np.void, unsigned.dtype.itemsize * unsigned.shape[1]))).ravel()
+    _, first = np.unique(as_bytes, return_index=True)
+    return points[np.sort(first)]
+
+
+def random_rows(points: DoubleArray, n_centers: int, rng: np.random.Generator) -> DoubleArray:
+    """Draw distinct rows uniformly.
+
+    Parameters
+    ----------
+    points
+        float64 (n, d), distinct rows.
+    n_centers
+        How many are wanted; all are given when there are fewer.
+    rng
+        The source of chance.
+
+    Returns
+    -------
+    DoubleArray
+        float64 (min(n, n_centers), d).
+    """
+    chosen = rng.choice(len(points), min(n_centers, len(points)), replace=False)
+    return points[chosen]
+
+
+@kernel("void(float64[:, ::1], float64[::1], float64[::1])")
+def _lower_distances(
+    points: DoubleArray,  # IN (n, d)
+    center: DoubleArray,  # IN (d,)
+    squared_distances: DoubleArray,  # INOUT (n,), lowered to those to the center
+) -> None:
+    for i in range(points.shape[0]):
+        distance = 0.0
+        for f in range(points.shape[1]):
+            difference = points[i, f] - center[f]
+            distance += difference * difference
+        squared_distances[i] = min(squared_distances[i], distance)
+
+
+def kmeans_plus_plus(
+    points: DoubleArray,
+    weights: DoubleArray,
+    n_centers: int,
+    rng: np.random.Generator,
+    initial: DoubleArray | None = None,
+) -> DoubleArray:
+    """Choose centers among weighted points, far ones with greater probability.
+
+    Each step draws 2 + int(ln k) candidates with probability weight * D^2 and keeps the one that lowers the loss most
+    (Arthur & Vassilvitskii 2007, section 5).
+
+    Parameters
+    ----------
+    points
+        float64 (n, d), C-contiguous.
+    weights
+        float64 (n,), not negative.
+    n_centers
+        How many centers are wanted, `initial` among them.
+    rng
+        The source of chance.
+    initial
+        float64 (m, d): centers that are there already.
+
+    Returns
+    -------
+    DoubleArray
+        float64 (n_centers, d), or fewer when no further point lies apart from all centers.
+    """
+    centers = [] if initial is None else list(initial)
+    closest: DoubleArray = np.full(len(points), np.inf)
+    for center in centers:
+        _lower_distances(points, center, closest)
+    n_candidates = 2 + int(math.log(n_centers))
+    while len(centers) < n_centers:
+        potential = weights * closest if centers else weights
+        cumulated = np.cumsum(potential)
+        if not cumulated[-1] > 0.0:
+            break
+        # The last point of positive potential is the bound: rounding must not lead past it.
+        last = np.flatnonzero(potential)[-1]
+        drawn = np.searchsorted(cumulated, rng.random(n_candidates if centers else 1) * cumulated[-1], side="right")
+        best_loss = math.inf
+        best_point, best_closest = -1, closest
+        for candidate in np.minimum(drawn, last):
+            lowered = closest.copy()
+            _lower_distances(points, points[candidate], lowered)
+            loss = float(weights @ lowered)
+            if best_point < 0 or loss < best_loss:
+                best_loss, best_point, best_closest = loss, int(candidate), lowered
+        centers.append(points[best_point])
+        closest = best_closest
+    return np.array(centers).reshape(-1, points.shape[1])
