@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
-from container.errors import CustomerError, JobError, PlatformError
+from container import json_object
+from container.errors import CustomerError, PlatformError
 from container.hyperparameters import Hyperparameters, parse
+from container.json_object import shown
 
 RECORDIO = "application/x-recordio-protobuf"
 CSV = "text/csv"
@@ -23,8 +25,6 @@ CHANNELS = (*REQUIRED_CHANNELS, "test")
 
 InputMode = Literal["File", "FastFile", "Pipe"]
 
-# The largest file the service can write has 100 hyperparameters of 2,500 characters, each at most 6 bytes in JSON.
-_MAX_FILE_BYTES = 4 << 20
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
 _LABEL_SIZE = re.compile(r"[0-9]{1,9}")
 _CHARSETS = ("utf-8", "utf8", "us-ascii")
@@ -182,20 +182,22 @@ def load(paths: Paths) -> JobConfiguration:
 
 def _raw_hyperparameters(path: Path) -> dict[str, str]:
     """Read the hyperparameters as text; files written by hand may hold JSON numbers, booleans and lists."""
-    values = _json_object(path, CustomerError)
+    values = json_object.read(path, CustomerError)
     if values is None:
         raise CustomerError(f"Expected the job's hyperparameters in {path}, found no such file")
     return {name: value if isinstance(value, str) else json.dumps(value) for name, value in values.items()}
 
 
 def _channels(paths: Paths) -> dict[str, ChannelConfiguration]:
-    given = _json_object(paths.config / "inputdataconfig.json", CustomerError)
+    given = json_object.read(paths.config / "inputdataconfig.json", CustomerError)
     if given is None:
         folders = sorted(paths.data.iterdir()) if paths.data.is_dir() else []
         given = {folder.name: {} for folder in folders if folder.is_dir() and not folder.name.startswith(".")}
     faults = [f"Missing required channel: {name}" for name in REQUIRED_CHANNELS if name not in given]
     faults += [
-        f"Extraneous channel found: {name} (expected {' or '.join(CHANNELS)})" for name in given if name not in CHANNELS
+        f"Extraneous channel found: {name[:64]} (expected {' or '.join(CHANNELS)})"
+        for name in given
+        if name not in CHANNELS
     ]
     if faults:
         raise CustomerError("; ".join(faults))
@@ -204,7 +206,7 @@ def _channels(paths: Paths) -> dict[str, ChannelConfiguration]:
 
 def _channel(name: str, given: object, path: Path) -> ChannelConfiguration:
     if not isinstance(given, dict):
-        raise CustomerError(f"Channel {name}: expected an object of settings, got {json.dumps(given)}")
+        raise CustomerError(f"Channel {name}: expected an object of settings, got {shown(given)}")
     mode = _one_of(name, given, "TrainingInputMode", get_args(InputMode), "File")
     distribution = _one_of(name, given, "S3DistributionType", ("FullyReplicated", "ShardedByS3Key"), "FullyReplicated")
     _one_of(name, given, "RecordWrapperType", ("None",), "None")
@@ -215,7 +217,7 @@ def _channel(name: str, given: object, path: Path) -> ChannelConfiguration:
 def _one_of(channel: str, given: Mapping[str, Any], setting: str, known: tuple[str, ...], default: str) -> str:
     value = given.get(setting) or default
     if value not in known:
-        raise CustomerError(f"Channel {channel}: expected {setting} {' or '.join(known)}, got {json.dumps(value)}")
+        raise CustomerError(f"Channel {channel}: expected {setting} {' or '.join(known)}, got {shown(value)}")
     return str(value)
 
 
@@ -227,20 +229,22 @@ def _content_type(channel: str, given: object) -> tuple[str, int | None]:
     name = name.strip()
     if name not in CONTENT_TYPES:
         raise CustomerError(
-            f"Channel {channel}: expected content type {' or '.join(CONTENT_TYPES)}, got {json.dumps(given)}"
+            f"Channel {channel}: expected content type {' or '.join(CONTENT_TYPES)}, got {shown(given)}"
         )
     label_size = None
     for parameter in filter(None, map(str.strip, rest)):
         key, _, value = (part.strip().strip('"') for part in parameter.partition("="))
         if key not in CONTENT_TYPES[name]:
             known = " or ".join(sorted(CONTENT_TYPES[name]))
-            raise CustomerError(f"Channel {channel}: expected {known} after content type {name}, got '{parameter}'")
+            raise CustomerError(
+                f"Channel {channel}: expected {known} after content type {name}, got {shown(parameter)}"
+            )
         if key == "charset" and value not in _CHARSETS:
-            raise CustomerError(f"Channel {channel}: expected charset utf-8, got '{value}'")
+            raise CustomerError(f"Channel {channel}: expected charset utf-8, got {shown(value)}")
         if key == "label_size":
             if not _LABEL_SIZE.fullmatch(value):
                 raise CustomerError(
-                    f"Channel {channel}: expected label_size to be the number of label columns, got '{value}'"
+                    f"Channel {channel}: expected label_size to be the number of label columns, got {shown(value)}"
                 )
             label_size = int(value)
     return name, label_size
@@ -248,50 +252,17 @@ def _content_type(channel: str, given: object) -> tuple[str, int | None]:
 
 def _hosts(path: Path) -> tuple[str, tuple[str, ...], str]:
     """Give this host, all hosts in sorted order and the network interface."""
-    given = _json_object(path, PlatformError)
+    given = json_object.read(path, PlatformError)
     if given is None:
         given = {"current_host": "algo-1", "hosts": ["algo-1"]}
     hosts, current = given.get("hosts"), given.get("current_host")
     if not isinstance(hosts, list) or not hosts:
-        raise PlatformError(f"{path}: expected a list of hosts, got {json.dumps(hosts)}")
+        raise PlatformError(f"{path}: expected a list of hosts, got {shown(hosts)}")
     for host in hosts:
         if not isinstance(host, str) or not _HOST.fullmatch(host):
-            raise PlatformError(f"{path}: expected the name of a host, got {json.dumps(host)}")
+            raise PlatformError(f"{path}: expected the name of a host, got {shown(host)}")
     if len(set(hosts)) != len(hosts):
-        raise PlatformError(f"{path}: expected each host once, got {json.dumps(hosts)}")
+        raise PlatformError(f"{path}: expected each host once, got {shown(hosts)}")
     if current not in hosts:
-        raise PlatformError(
-            f"{path}: expected current_host to be one of {json.dumps(hosts)}, got {json.dumps(current)}"
-        )
+        raise PlatformError(f"{path}: expected current_host to be one of {shown(hosts)}, got {shown(current)}")
     return str(current), tuple(sorted(hosts)), str(given.get("network_interface_name") or "eth0")
-
-
-def _json_object(path: Path, error: type[JobError]) -> dict[str, Any] | None:
-    """Read a JSON object whose keys are distinct, or None when the file does not exist."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(_MAX_FILE_BYTES + 1)
-    except FileNotFoundError:
-        return None
-    except OSError as cause:
-        raise error(f"{path} cannot be read") from cause
-    if len(data) > _MAX_FILE_BYTES:
-        raise error(f"{path}: expected at most {_MAX_FILE_BYTES} bytes, got more")
-    try:
-        # Editors on Windows put a byte order mark first.
-        value = json.loads(data.decode("utf-8-sig"), object_pairs_hook=_distinct)
-    except (ValueError, RecursionError) as cause:
-        raise error(f"{path} must be valid JSON") from cause
-    if not isinstance(value, dict):
-        raise error(f"{path}: expected an object, got {json.dumps(value)[:60]}")
-    return value
-
-
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Make an object of its members, none of which may replace another in silence."""
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"expected each name once, got '{twice}' twice")
-    return members

@@ -1,12 +1,11 @@
 """The hyperparameters of a job: one table, from which parsing, messages and documents all derive."""
 
 import difflib
-import json
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
+from container.domains import Categorical, Continuous, Domain, Flag, Integer, Subset, Text, unquoted
 from container.errors import CustomerError
 
 # The service's own limits on a file of hyperparameters.
@@ -18,127 +17,6 @@ MAX_VALUE_LENGTH = 2500
 _MAX_K = 2**24
 _INT32_MAX = 2**31 - 1
 _INT64_MAX = 2**63 - 1
-
-_INTEGER = re.compile(r"([+-]?[0-9]+)(\.0*)?")
-_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
-
-
-class Domain(Protocol):
-    """The values that a hyperparameter takes."""
-
-    @property
-    def expected(self) -> str:
-        """The values in words, to stand after "expected"."""
-
-    def parse(self, text: str) -> object:
-        """Turn text, free of space around it, into a value; raise ValueError if it is none of the domain."""
-
-
-@dataclass(frozen=True, slots=True)
-class Integer:
-    """Whole numbers from `minimum` to `maximum`, and the word ``auto`` (None) where that is allowed."""
-
-    minimum: int
-    maximum: int
-    auto: bool = False
-
-    @property
-    def expected(self) -> str:
-        """The range in words."""
-        return f"an integer from {self.minimum} to {self.maximum}" + (" or 'auto'" if self.auto else "")
-
-    def parse(self, text: str) -> int | None:
-        """Read "8"; "8.0" too, which tuning jobs and hand-written JSON produce."""
-        if self.auto and text == "auto":
-            return None
-        match = _INTEGER.fullmatch(text)
-        if not match or not self.minimum <= (value := int(match[1])) <= self.maximum:
-            raise ValueError(text)
-        return value
-
-
-@dataclass(frozen=True, slots=True)
-class Continuous:
-    """Real numbers from `minimum` to `maximum`."""
-
-    minimum: float
-    maximum: float
-
-    @property
-    def expected(self) -> str:
-        """The range in words."""
-        return f"a number from {self.minimum:g} to {self.maximum:g}"
-
-    def parse(self, text: str) -> float:
-        """Read a decimal number; NaN and infinity are none."""
-        if not _NUMBER.fullmatch(text) or not self.minimum <= (value := float(text)) <= self.maximum:
-            raise ValueError(text)
-        return value
-
-
-@dataclass(frozen=True, slots=True)
-class Categorical:
-    """One of some words, in any case where `fold_case` says so."""
-
-    values: tuple[str, ...]
-    fold_case: bool = False
-
-    @property
-    def expected(self) -> str:
-        """The words."""
-        return _either(self.values)
-
-    def parse(self, text: str) -> str:
-        """Read one word."""
-        word = text.lower() if self.fold_case else text
-        if word not in self.values:
-            raise ValueError(text)
-        return word
-
-
-@dataclass(frozen=True, slots=True)
-class Flag:
-    """True or false, in any case: the SDK sends "True"."""
-
-    expected: str = "'true' or 'false'"
-
-    def parse(self, text: str) -> bool:
-        """Read a truth value."""
-        word = text.lower()
-        if word not in ("true", "false"):
-            raise ValueError(text)
-        return word == "true"
-
-
-@dataclass(frozen=True, slots=True)
-class Subset:
-    """Some of a few words: a JSON list, a list without quotes (sagemaker-spark), or words with commas between."""
-
-    values: tuple[str, ...]
-
-    @property
-    def expected(self) -> str:
-        """The words, as a list."""
-        return f"a list of {_either(self.values)}, such as {json.dumps([self.values[0]])}"
-
-    def parse(self, text: str) -> tuple[str, ...]:
-        """Read the words in their order, each once."""
-        inner = text[1:-1] if text.startswith("[") and text.endswith("]") else text
-        words = [_unquoted(word.strip()) for word in inner.split(",")]
-        if not all(word in self.values for word in words):
-            raise ValueError(text)
-        return tuple(dict.fromkeys(words))
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """Any text."""
-
-    expected: str = "text"
-
-    def parse(self, text: str) -> str:
-        """Take the text as it is."""
-        return text
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,7 +161,7 @@ TABLE: tuple[Hyperparameter, ...] = (
         origin="own",
     ),
 )
-_BY_NAME = {row.name: row for row in TABLE}
+_NAMES = frozenset(row.name for row in TABLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,17 +219,17 @@ def parse(raw: Mapping[str, str]) -> Hyperparameters:
     if len(raw) > MAX_HYPERPARAMETERS:
         raise CustomerError(f"Expected at most {MAX_HYPERPARAMETERS} hyperparameters, got {len(raw)}")
     given = {name: value for name, value in raw.items() if not name.startswith("sagemaker_")}
-    faults = list(_missing(given))
+    faults = _missing(given)
     values: dict[str, Any] = {}
     for row in TABLE:
         text = given.get(row.name, row.default)
         if text is None:
             continue
         try:
-            values[row.name] = row.domain.parse(_unquoted(_bounded(text).strip()))
-        except ValueError:
-            faults.append(f"Hyperparameter {row.name}: expected {row.domain.expected}, got {_shown(text)}")
-    faults += [_unknown(name) for name in given if name not in _BY_NAME]
+            values[row.name] = _value(row, text)
+        except ValueError as fault:
+            faults.append(f"Hyperparameter {row.name}: {fault}")
+    faults += [_unknown(name) for name in given if name not in _NAMES]
     if faults:
         raise CustomerError("; ".join(faults))
 
@@ -377,11 +255,10 @@ def markdown_table() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _missing(given: Mapping[str, str]) -> Iterable[str]:
-    """Name the required hyperparameters that are not given, in the built-in's words."""
-    names = [f"'{row.name}'" for row in TABLE if row.default is None and row.name not in given]
-    if names:
-        yield f"No value(s) were specified for {', '.join(names)} which are required hyperparameter(s)"
+def _missing(given: Mapping[str, str]) -> list[str]:
+    """Say in the built-in's words which required hyperparameters are not given."""
+    names = ", ".join(f"'{row.name}'" for row in TABLE if row.default is None and row.name not in given)
+    return [f"No value(s) were specified for {names} which are required hyperparameter(s)"] if names else []
 
 
 def _unknown(name: str) -> str:
@@ -393,21 +270,16 @@ def _unknown(name: str) -> str:
     return f"Extraneous hyperparameter found: {shown}{hint}"
 
 
-def _bounded(text: str) -> str:
+def _value(row: Hyperparameter, text: str) -> object:
+    """Read one value; a ValueError says what was expected and what came."""
     if len(text) > MAX_VALUE_LENGTH:
-        raise ValueError(text)
-    return text
+        raise ValueError(f"expected at most {MAX_VALUE_LENGTH} characters, got {len(text)}")
+    try:
+        return row.domain.parse(unquoted(text.strip()))
+    except ValueError:
+        raise ValueError(f"expected {row.domain.expected}, got {_shown(text)}") from None
 
 
 def _shown(text: str) -> str:
     """Quote what came, at most 60 characters of it and on one line."""
     return repr(text if len(text) <= 60 else f"{text[:57]}...")
-
-
-def _unquoted(text: str) -> str:
-    """Drop a pair of quotes around a word; some clients send each value as JSON."""
-    return text[1:-1] if len(text) >= 2 and text[0] == text[-1] and text[0] in "'\"" else text
-
-
-def _either(words: tuple[str, ...]) -> str:
-    return " or ".join(f"'{word}'" for word in words)

@@ -1,0 +1,138 @@
+"""The kinds of values a hyperparameter takes: how each is read from text, and how it is put in words."""
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Protocol
+
+_INTEGER = re.compile(r"([+-]?[0-9]+)(\.0*)?")
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+
+
+class Domain(Protocol):
+    """The values that a hyperparameter takes."""
+
+    @property
+    def expected(self) -> str:
+        """The values in words, to stand after "expected"."""
+
+    def parse(self, text: str) -> object:
+        """Turn text, free of space around it, into a value; raise ValueError if it is none of the domain."""
+
+
+@dataclass(frozen=True, slots=True)
+class Integer:
+    """Whole numbers from `minimum` to `maximum`, and the word ``auto`` (None) where that is allowed."""
+
+    minimum: int
+    maximum: int
+    auto: bool = False
+
+    @property
+    def expected(self) -> str:
+        """The range in words."""
+        return f"an integer from {self.minimum} to {self.maximum}" + (" or 'auto'" if self.auto else "")
+
+    def parse(self, text: str) -> int | None:
+        """Read "8"; "8.0" too, which tuning jobs and hand-written JSON produce."""
+        if self.auto and text == "auto":
+            return None
+        match = _INTEGER.fullmatch(text)
+        if not match or not self.minimum <= (value := int(match[1])) <= self.maximum:
+            raise ValueError(text)
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Continuous:
+    """Real numbers from `minimum` to `maximum`."""
+
+    minimum: float
+    maximum: float
+
+    @property
+    def expected(self) -> str:
+        """The range in words."""
+        return f"a number from {self.minimum:g} to {self.maximum:g}"
+
+    def parse(self, text: str) -> float:
+        """Read a decimal number; NaN and infinity are none."""
+        if not _NUMBER.fullmatch(text) or not self.minimum <= (value := float(text)) <= self.maximum:
+            raise ValueError(text)
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Categorical:
+    """One of some words, in any case where `fold_case` says so."""
+
+    values: tuple[str, ...]
+    fold_case: bool = False
+
+    @property
+    def expected(self) -> str:
+        """The words."""
+        return either(self.values)
+
+    def parse(self, text: str) -> str:
+        """Read one word."""
+        word = text.lower() if self.fold_case else text
+        if word not in self.values:
+            raise ValueError(text)
+        return word
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """True or false, in any case: the SDK sends "True"."""
+
+    expected: str = "'true' or 'false'"
+
+    def parse(self, text: str) -> bool:
+        """Read a truth value."""
+        word = text.lower()
+        if word not in ("true", "false"):
+            raise ValueError(text)
+        return word == "true"
+
+
+@dataclass(frozen=True, slots=True)
+class Subset:
+    """Some of a few words: a JSON list, a list without quotes (sagemaker-spark), or words with commas between."""
+
+    values: tuple[str, ...]
+
+    @property
+    def expected(self) -> str:
+        """The words, as a list."""
+        return f"a list of {either(self.values)}, such as {json.dumps([self.values[0]])}"
+
+    def parse(self, text: str) -> tuple[str, ...]:
+        """Read the words in their order, each once."""
+        inner = text[1:-1] if text.startswith("[") and text.endswith("]") else text
+        words = [unquoted(word.strip()) for word in inner.split(",")]
+        if not all(word in self.values for word in words):
+            raise ValueError(text)
+        return tuple(dict.fromkeys(words))
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Any text."""
+
+    expected: str = "text"
+
+    def parse(self, text: str) -> str:
+        """Take the text as it is."""
+        return text
+
+
+def unquoted(text: str) -> str:
+    """Drop a pair of quotes around a word; some clients send each value as JSON."""
+    return text[1:-1] if len(text) >= 2 and text[0] == text[-1] and text[0] in "'\"" else text
+
+
+def either(words: tuple[str, ...]) -> str:
+    """List words as alternatives."""
+    *others, last = (f"'{word}'" for word in words)
+    return f"{', '.join(others)} or {last}" if others else last

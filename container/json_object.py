@@ -1,0 +1,65 @@
+"""JSON objects of configuration files: bounded, with distinct names, and told by their path when they are broken."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from container.errors import JobError
+
+# The largest file the service can write has 100 hyperparameters of 2,500 characters, each at most 6 bytes in JSON.
+_MAX_FILE_BYTES = 4 << 20
+
+
+def read(path: Path, error: type[JobError]) -> dict[str, Any] | None:
+    """Read a file that holds one JSON object.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    error : type of JobError
+        What to raise.
+
+    Returns
+    -------
+    dict or None
+        The object; None when there is no such file.
+
+    Raises
+    ------
+    JobError
+        Of type `error`, if the file cannot be read, is too large, or holds something else.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MAX_FILE_BYTES + 1)
+    except FileNotFoundError:
+        return None
+    except OSError as cause:
+        raise error(f"{path} cannot be read") from cause
+    if len(data) > _MAX_FILE_BYTES:
+        raise error(f"{path}: expected at most {_MAX_FILE_BYTES} bytes, got more")
+    try:
+        # Editors on Windows put a byte order mark first.
+        value = json.loads(data.decode("utf-8-sig"), object_pairs_hook=_distinct)
+    except (ValueError, RecursionError) as cause:
+        raise error(f"{path} must be valid JSON") from cause
+    if not isinstance(value, dict):
+        raise error(f"{path}: expected an object, got {shown(value)}")
+    return value
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object of its members, none of which may replace another in silence."""
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"expected each name once, got '{twice}' twice")
+    return members
+
+
+def shown(value: object) -> str:
+    """Put what came as JSON, at most 120 characters of it."""
+    text = json.dumps(value)
+    return text if len(text) <= 120 else f"{text[:117]}..."
