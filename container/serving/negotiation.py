@@ -1,0 +1,108 @@
+"""The choice of codecs: by Content-Type for the request, by Accept for the answer (RFC 9110, section 12.5.1)."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from werkzeug.exceptions import NotAcceptable, UnsupportedMediaType
+from werkzeug.http import parse_options_header
+
+from container.formats.errors import excerpt
+from container.serving.codecs import CODECS, recordio
+from container.serving.codecs.codec import Codec
+
+# As in training, where a channel without a content type holds RecordIO.
+DEFAULT_CONTENT_TYPE = recordio.MEDIA_TYPE
+
+_ANYTHING = "*/*"
+_CHARSETS = frozenset({"utf-8", "utf8", "us-ascii"})
+
+
+class _Range(NamedTuple):
+    """An entry of Accept: a media type, where its subtype or both parts may be ``*``, and its weight."""
+
+    name: str
+    weight: float
+    position: int
+
+    @property
+    def specificity(self) -> int:
+        """0 for ``*/*``, 1 for ``text/*``, 2 for ``text/csv``."""
+        return 0 if self.name == _ANYTHING else 1 if self.name.endswith("/*") else 2
+
+    def covers(self, media_type: str) -> bool:
+        return self.name in (_ANYTHING, media_type, media_type.partition("/")[0] + "/*")
+
+
+def request_codec(content_type: str) -> Codec:
+    """Choose the codec that reads a request.
+
+    Parameters
+    ----------
+    content_type : str
+        The header's value; empty when there is none, which means `DEFAULT_CONTENT_TYPE`.
+
+    Returns
+    -------
+    Codec
+        That of the media type. Of its parameters `charset` must be UTF-8 and `label_size` 0; others have no meaning.
+
+    Raises
+    ------
+    UnsupportedMediaType
+        With status 415, if there is none.
+    """
+    name, parameters = parse_options_header(content_type.strip() or DEFAULT_CONTENT_TYPE)
+    codec = CODECS.get(name.lower())
+    if codec is None:
+        raise UnsupportedMediaType(f"expected Content-Type {' or '.join(CODECS)}, got {excerpt(content_type)}")
+    if parameters.get("charset", "utf-8").lower() not in _CHARSETS:
+        raise UnsupportedMediaType(f"expected charset utf-8, got {excerpt(parameters['charset'])}")
+    if parameters.get("label_size", "0") != "0":
+        raise UnsupportedMediaType(
+            f"expected label_size=0, for a row to predict has no label, got {excerpt(parameters['label_size'])}"
+        )
+    return codec
+
+
+def response_codec(accept: str) -> Codec:
+    """Choose the codec that writes an answer.
+
+    Parameters
+    ----------
+    accept : str
+        The header's value; empty when there is none.
+
+    Returns
+    -------
+    Codec
+        That of the highest weight; among equals, of the type that is named most precisely, then of the one named
+        first, then of the one registered first: JSON.
+
+    Raises
+    ------
+    NotAcceptable
+        With status 406, if the client accepts none.
+    """
+    ranges = list(_ranges(accept)) if accept.strip() else [_Range(_ANYTHING, 1.0, 0)]
+    choices = []
+    for rank, (media_type, codec) in enumerate(CODECS.items()):
+        covering = [entry for entry in ranges if entry.covers(media_type)]
+        entry = max(covering, key=lambda entry: (entry.specificity, -entry.position), default=None)
+        if entry is not None and entry.weight > 0:
+            choices.append(((entry.weight, entry.specificity, -entry.position, -rank), codec))
+    if not choices:
+        raise NotAcceptable(f"expected Accept {' or '.join(CODECS)}, got {excerpt(accept)}")
+    return max(choices, key=lambda choice: choice[0])[1]
+
+
+def _ranges(accept: str) -> Iterator[_Range]:
+    """Parse Accept; an entry whose weight is none is passed over."""
+    for position, entry in enumerate(accept.split(",")):
+        name, parameters = parse_options_header(entry.strip())
+        try:
+            weight = float(parameters.get("q", "1"))
+        except ValueError:
+            continue
+        if 0.0 <= weight <= 1.0:
+            # Java's URLConnection writes a lone asterisk.
+            yield _Range(_ANYTHING if name == "*" else name.lower(), weight, position)
