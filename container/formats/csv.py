@@ -1,0 +1,197 @@
+"""CSV of numbers: no header, a comma between cells, a line for each row.
+
+There are two parsers of one grammar. The first goes line by line and is the reference: it reads short texts, where it
+is the quicker one, and finds the record and column of whatever is wrong. The second is pyarrow's, for long texts;
+whenever it stumbles, the first one looks again. Both round a decimal to float64 and that to float32, so that a number
+means the same in a text of any length.
+"""
+
+import csv
+import re
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from container.formats.errors import FormatError, MissingValueError, excerpt, not_finite
+
+# pyarrow costs 0.3 to 3 ms a call, whatever the text's length: as much as this many lines cost the other parser.
+_SHORT_TEXT_LINES: Final = 64
+# pyarrow works block by block; this size measured best. A block must hold a whole line.
+_BLOCK_BYTES: Final = 1 << 20
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+# Half a step above the largest float32: from there on numbers round to infinity.
+_BEYOND_FLOAT32: Final = 2.0**128 * (1 - 2.0**-25)
+_NUMBER = re.compile(r"[ \t]*[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?[ \t]*")
+# In a line of these characters alone, float() accepts just what `_NUMBER` does.
+_PLAIN_LINE = re.compile(r"[0-9+\-.eE, \t]*")
+_NOT_FINITE = re.compile(r"[ \t]*[+-]?(?:nan|inf|infinity)[ \t]*", re.IGNORECASE)
+# A quotation mark amid a cell, which pyarrow would drop without a word.
+_STRAY_QUOTE = re.compile(rb'(?<=[^,\n])"(?=[^,\r\n])')
+
+
+def parse(data: bytes, columns: int | None, *, labels: int = 0, first_record: int = 1) -> NDArray[np.float32]:
+    """Read rows of numbers.
+
+    Lines may end in CR LF, numbers may be in quotation marks, and empty lines at the end are none.
+
+    Parameters
+    ----------
+    data : bytes
+        Text in UTF-8.
+    columns : int or None
+        The numbers a row must have, without labels; None takes them from the first line.
+    labels : int
+        Leading columns that are not looked at; they may hold any text.
+    first_record : int
+        The number of the first line in errors; a header line is recognised only in line 1.
+
+    Returns
+    -------
+    ndarray of shape (n, columns), float32
+        C-contiguous; finite numbers only.
+
+    Raises
+    ------
+    FormatError
+        With record and column (labels count), or one of its subclasses when a number is NaN or not in float32's range.
+    """
+    text = data.rstrip(b"\r\n")
+    if first_record == 1:
+        text = text.removeprefix(_BYTE_ORDER_MARK)
+    lines = text.count(b"\n") + 1 if text else 0
+    if columns is None:
+        columns = max(0, column_count(text[: text.find(b"\n") + 1] or text, first_record) - labels)
+    if lines > _SHORT_TEXT_LINES and columns and not _STRAY_QUOTE.search(text):
+        rows = _parse_long(text, lines, columns, labels)
+        if rows is not None:
+            return rows
+    return _parse_lines(text, columns, labels, first_record)
+
+
+def column_count(line: bytes, record: int) -> int:
+    """Give the number of cells in a line, 0 for an empty one.
+
+    Parameters
+    ----------
+    line : bytes
+        With or without its end.
+    record : int
+        The line's number, for an error.
+
+    Raises
+    ------
+    FormatError
+        If quotation marks don't match.
+    """
+    try:
+        return len(_cells(line.rstrip(b"\r\n").decode("utf-8", "surrogateescape")))
+    except FormatError as error:
+        error.record = record
+        raise
+
+
+def _parse_lines(data: bytes, columns: int, labels: int, first_record: int) -> NDArray[np.float32]:
+    lines = data.decode("utf-8", "surrogateescape").split("\n") if data else []
+    rows: list[list[float]] = []
+    for record, line in enumerate(lines, first_record):
+        try:
+            rows.append(_row(line.removesuffix("\r"), columns, labels))
+        except FormatError as error:
+            error.record = record
+            if record == 1 and error.column is not None and _looks_like_header(line, labels):
+                error.text += " (a header line is not expected)"
+            raise
+    with np.errstate(under="ignore"):
+        return np.array(rows, np.float64).reshape(len(rows), columns).astype(np.float32)
+
+
+def _row(line: str, columns: int, labels: int) -> list[float]:
+    cells = _cells(line)
+    if len(cells) != columns + labels:
+        raise FormatError(f"expected {columns + labels} columns, got {len(cells) or 'an empty line'}")
+    del cells[:labels]
+    try:
+        row = list(map(float, cells))
+    except ValueError:
+        row = []
+    if row and _PLAIN_LINE.fullmatch(line) and all(-_BEYOND_FLOAT32 < value < _BEYOND_FLOAT32 for value in row):
+        return row
+    return [_number(cell, column) for column, cell in enumerate(cells, labels + 1)]
+
+
+def _cells(line: str) -> list[str]:
+    if '"' not in line:
+        return line.split(",") if line else []
+    try:
+        return next(csv.reader([line], strict=True))
+    except csv.Error as error:
+        raise FormatError(f"expected cells with matching quotation marks, got {excerpt(line)} ({error})") from error
+
+
+def _number(cell: str, column: int) -> float:
+    if _NUMBER.fullmatch(cell) or _NOT_FINITE.fullmatch(cell):
+        value = float(cell)
+        if abs(value) < _BEYOND_FLOAT32:
+            return value
+        raise not_finite(value, column)
+    if not cell.strip():
+        raise MissingValueError("expected a number, got an empty cell", column=column)
+    broken = next((character for character in cell if "\udc80" <= character <= "\udcff"), None)
+    if broken is not None:
+        raise FormatError(f"expected text in UTF-8, got the byte 0x{ord(broken) - 0xDC00:02x}", column=column)
+    raise FormatError(f"expected a number, got {excerpt(cell)}", column=column)
+
+
+def _looks_like_header(line: str, labels: int) -> bool:
+    return not any(_NUMBER.fullmatch(cell) or _NOT_FINITE.fullmatch(cell) for cell in _cells(line)[labels:])
+
+
+def _parse_long(data: bytes, lines: int, columns: int, labels: int) -> NDArray[np.float32] | None:
+    """Parse with pyarrow, or give None if it can't, or if what it gives needs a closer look."""
+    # Imported here because it costs more time than a short text takes to read.
+    import pyarrow
+    import pyarrow.csv
+
+    first_line_bytes = data.find(b"\n") + 1
+    try:
+        table = pyarrow.csv.read_csv(
+            pyarrow.py_buffer(data + b"\n"),
+            read_options=pyarrow.csv.ReadOptions(
+                use_threads=False,
+                block_size=min(max(_BLOCK_BYTES, 2 * first_line_bytes), 1 << 30),
+                column_names=_column_names(columns + labels),
+            ),
+            parse_options=pyarrow.csv.ParseOptions(ignore_empty_lines=False),
+            convert_options=_convert_options(columns, labels),
+        )
+    except pyarrow.ArrowInvalid:
+        return None
+    # pyarrow also ends lines at a lone CR, and would accept CR LF LF as it does LF.
+    if table.num_rows != lines:
+        return None
+    rows = np.empty((lines, columns), np.float32)
+    begin = 0
+    with np.errstate(over="ignore", under="ignore"):
+        for batch in table.to_batches():
+            rows[begin : begin + len(batch)] = batch.to_tensor().to_numpy()
+            begin += len(batch)
+    return rows if np.isfinite(rows).all() else None
+
+
+def _column_names(count: int) -> list[str]:
+    return [str(column) for column in range(count)]
+
+
+def _convert_options(columns: int, labels: int) -> Any:
+    import pyarrow
+    import pyarrow.csv
+
+    read = _column_names(columns + labels)[labels:]
+    return pyarrow.csv.ConvertOptions(
+        column_types=dict.fromkeys(read, pyarrow.float64()),
+        include_columns=read,
+        null_values=[],
+        strings_can_be_null=False,
+        check_utf8=False,
+    )
