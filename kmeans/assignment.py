@@ -19,6 +19,7 @@ BLOCK_VALUES = 1 << 16
 MAX_BLOCK_ROWS = 1024
 # Relative rounding of one float32 operation (half a unit in the last place).
 FLOAT32_ROUNDING = 2.0**-24
+LARGEST = np.finfo(np.float32).max
 
 
 class Centers:
@@ -35,14 +36,14 @@ class Centers:
     def __init__(self, centers: DoubleArray, shift: FloatArray) -> None:
         self.exact = np.ascontiguousarray(centers, dtype=np.float64)
         self.shift = shift
-        self.single: FloatArray = self.exact.astype(np.float32)
         squared_norms = np.einsum("kd,kd->k", self.exact, self.exact)
-        with np.errstate(over="ignore"):
-            self.half_norms: FloatArray = (squared_norms / 2).astype(np.float32)
         # Bounds |score - exact score| <= rounding * (||x|| ||c|| + ||c||^2 / 2) for any order of summation: d products
         # and sums, and the roundings of the shifted row, the center and the halved norm.
         self.rounding = FLOAT32_ROUNDING * (centers.shape[1] + 8)
-        self.norms: FloatArray = np.sqrt(squared_norms).astype(np.float32)
+        with np.errstate(over="ignore"):
+            self.single: FloatArray = self.exact.astype(np.float32)
+            self.half_norms: FloatArray = (squared_norms / 2).astype(np.float32)
+            self.norms: FloatArray = np.sqrt(squared_norms).astype(np.float32)
 
     def __len__(self) -> int:
         """Give the number of centers."""
@@ -74,20 +75,20 @@ def _choose(
             squared_norm += shifted[i, f] * shifted[i, f]
         slack[i] = np.float32(rounding) * np.sqrt(squared_norm)
     # Every exact score lies within its slack; a center stays a candidate while its lower bound does not exceed the
-    # least upper bound. NaN and infinity (squares beyond float32) fail the comparisons that would rule a center out.
+    # least upper bound. A bound that is NaN or infinite (squares beyond float32) says nothing: it rules no center out.
     upper = np.full(n_rows, np.float32(np.inf), np.float32)
     for j in range(n_centers):
         own = half_norms[j] * (np.float32(1.0) + np.float32(rounding))
         for i in range(n_rows):
             bound = (own - products[j, i]) + slack[i] * norms[j]
-            upper[i] = bound if bound < upper[i] else upper[i]
+            upper[i] = bound if -LARGEST <= bound < upper[i] else upper[i]
     candidates = np.zeros(n_rows, np.int32)
     candidate = np.zeros(n_rows, np.int32)
     for j in range(n_centers):
         own = half_norms[j] * (np.float32(1.0) - np.float32(rounding))
         for i in range(n_rows):
             lower = (own - products[j, i]) - slack[i] * norms[j]
-            possible = not lower > upper[i]
+            possible = not upper[i] < lower <= LARGEST
             candidates[i] += np.int32(possible)
             candidate[i] = np.int32(j) if possible else candidate[i]
     for i in range(n_rows):
@@ -97,7 +98,7 @@ def _choose(
         last = first + 1 if candidates[i] == 1 else n_centers
         for j in range(first, last):
             lower = half_norms[j] * (np.float32(1.0) - np.float32(rounding)) - products[j, i] - slack[i] * norms[j]
-            if last - first > 1 and lower > upper[i]:
+            if last - first > 1 and upper[i] < lower <= LARGEST:
                 continue
             distance = 0.0
             for f in range(n_features):

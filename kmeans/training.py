@@ -1,6 +1,6 @@
 """The training loop: start from a sample; for each epoch, for each batch, step; finalize; score."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Protocol

@@ -1,0 +1,46 @@
+"""The obvious numpy form of each kernel."""
+
+import numpy as np
+
+from kmeans.types import DoubleArray, FloatArray, LabelArray
+
+
+def nearest(rows: FloatArray, centers: DoubleArray) -> tuple[LabelArray, DoubleArray]:
+    differences = rows.astype(np.float64)[:, None, :] - centers[None, :, :]
+    squared = (differences**2).sum(axis=2)
+    labels = squared.argmin(axis=1)
+    return labels, squared[np.arange(len(rows)), labels]
+
+
+def add_rows(
+    rows: DoubleArray, labels: LabelArray, weights: DoubleArray, n_centers: int
+) -> tuple[DoubleArray, DoubleArray]:
+    sums = np.zeros((n_centers, rows.shape[1]))
+    counts = np.zeros(n_centers)
+    for row, label, weight in zip(rows, labels, weights, strict=True):
+        sums[label] += weight * row
+        counts[label] += weight
+    return sums, counts
+
+
+def lower_distances(points: DoubleArray, center: DoubleArray, squared_distances: DoubleArray) -> DoubleArray:
+    own: DoubleArray = ((points - center) ** 2).sum(axis=1)
+    return np.minimum(squared_distances, own)
+
+
+def stream(batches: list[FloatArray], centers: DoubleArray, half_life: int) -> tuple[DoubleArray, DoubleArray]:
+    """Take every batch row by row: all earlier weight decays by one point's share before a row is added."""
+    centers = centers.copy()
+    weights = np.zeros(len(centers))
+    decay = 2 ** (-1 / half_life) if half_life else 1.0
+    for batch in batches:
+        labels, _ = nearest(batch, centers)
+        sums = centers * weights[:, None]
+        for row, label in zip(batch.astype(np.float64), labels, strict=True):
+            sums *= decay
+            weights *= decay
+            sums[label] += row
+            weights[label] += 1.0
+        filled = weights > 0
+        centers[filled] = sums[filled] / weights[filled][:, None]
+    return centers, weights

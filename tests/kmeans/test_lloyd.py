@@ -1,0 +1,130 @@
+"""Seeding, Lloyd's iteration and finalization."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.cluster import KMeans
+
+from kmeans.finalization import LloydSettings, refine, shrink
+from kmeans.lloyd import lloyd
+from kmeans.seeding import _lower_distances, distinct, kmeans_plus_plus, random_rows
+from kmeans.threads import Threads
+from tests.kmeans import naive
+
+
+def blobs(n: int, d: int, k: int, seed: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    centers = rng.uniform(-10, 10, (k, d))
+    return centers[rng.integers(0, k, n)] + rng.standard_normal((n, d))
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 50), st.integers(1, 30), st.integers(0, 2**32 - 1))
+def test_lowered_distances(n: int, d: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    points, center, squared = rng.standard_normal((n, d)), rng.standard_normal(d), rng.uniform(0, 2 * d, n)
+    expected = naive.lower_distances(points, center, squared)
+    _lower_distances(points, center, squared)
+    np.testing.assert_allclose(squared, expected, rtol=1e-12)
+
+
+def test_distinct_rows_keep_their_order_and_zero_has_one_sign() -> None:
+    points = np.array([[2.0, 0.0], [1.0, 1.0], [2.0, -0.0], [1.0, 1.0], [3.0, 0.0]])
+    assert distinct(points).tolist() == [[2, 0], [1, 1], [3, 0]]
+
+
+def test_random_rows_are_rows_and_never_repeat() -> None:
+    points = np.arange(20.0).reshape(10, 2)
+    chosen = random_rows(points, 10, np.random.default_rng(0))
+    assert sorted(chosen[:, 0].tolist()) == points[:, 0].tolist()
+    assert len(random_rows(points, 99, np.random.default_rng(0))) == 10
+
+
+def test_kmeans_plus_plus_takes_every_distinct_point_once_then_stops() -> None:
+    points = np.repeat(np.arange(5.0)[:, None], 3, axis=0)
+    centers = kmeans_plus_plus(points, np.ones(15), 9, np.random.default_rng(0))
+    assert sorted(centers[:, 0].tolist()) == [0, 1, 2, 3, 4]
+
+
+def test_kmeans_plus_plus_never_takes_a_point_without_weight() -> None:
+    points = np.array([[0.0], [1.0], [1e6]])
+    for seed in range(20):
+        centers = kmeans_plus_plus(points, np.array([1.0, 1.0, 0.0]), 2, np.random.default_rng(seed))
+        assert sorted(centers[:, 0].tolist()) == [0, 1]
+
+
+def test_kmeans_plus_plus_finds_far_groups() -> None:
+    points = blobs(600, 2, 3, 5) * [1e3, 1e3]
+    centers = kmeans_plus_plus(points, np.ones(600), 3, np.random.default_rng(0))
+    labels, _ = naive.nearest(points.astype(np.float32), centers)
+    assert len(set(labels.tolist())) == 3
+
+
+def test_kmeans_plus_plus_adds_to_given_centers() -> None:
+    points = np.array([[0.0], [5.0], [9.0]])
+    centers = kmeans_plus_plus(points, np.ones(3), 3, np.random.default_rng(0), initial=np.array([[5.0]]))
+    assert centers[0].tolist() == [5.0]
+    assert sorted(centers[1:, 0].tolist()) == [0, 9]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_lloyd_reaches_the_loss_of_scikit_learn_from_the_same_start(seed: int, threads: Threads) -> None:
+    points = blobs(2000, 5, 8, seed).astype(np.float32)
+    weights = np.random.default_rng(seed).uniform(0.5, 2, 2000)
+    start = points[:8].astype(np.float64)
+    found = lloyd(points, np.zeros(5, np.float32), weights, start, 300, 0.0, threads)
+    reference = KMeans(8, init=start, n_init=1, tol=0, max_iter=300).fit(
+        points.astype(np.float64), sample_weight=weights
+    )
+    assert found.msd == pytest.approx(reference.inertia_ / weights.sum(), rel=1e-6)
+
+
+def test_the_loss_is_that_of_the_centers_given_back(threads: Threads) -> None:
+    points = blobs(500, 3, 4, 0).astype(np.float32)
+    shift = points.mean(axis=0)
+    for iterations in (0, 1, 2, 50):
+        found = lloyd(points, shift, np.ones(500), points[:4].astype(np.float64) - shift, iterations, 0.0, threads)
+        labels, squared = naive.nearest(points, found.centers + shift)
+        assert found.msd == pytest.approx(squared.mean(), rel=1e-6)
+        np.testing.assert_array_equal(found.labels, labels)
+
+
+def test_an_empty_cluster_moves_to_the_farthest_point() -> None:
+    points = np.array([[0.0], [0.1], [10.0]], np.float32)
+    found = lloyd(points, np.zeros(1, np.float32), np.ones(3), np.array([[0.0], [100.0]]), 10, 0.0, Threads())
+    assert sorted(found.centers[:, 0].round(3).tolist()) == [0.05, 10.0]
+    assert found.relocated == 1
+
+
+def test_a_large_tolerance_stops_early() -> None:
+    points = blobs(2000, 5, 8, 1).astype(np.float32)
+    start = points[:8].astype(np.float64)
+    zero = np.zeros(5, np.float32)
+    loose = lloyd(points, zero, np.ones(2000), start, 300, 1.0, Threads())
+    strict = lloyd(points, zero, np.ones(2000), start, 300, 0.0, Threads())
+    once = lloyd(points, zero, np.ones(2000), start, 1, 0.0, Threads())
+    assert loose.msd == once.msd > strict.msd
+
+
+@pytest.mark.parametrize("init_method", ["random", "kmeans++"])
+def test_shrink_keeps_the_best_trial_and_weights_count(init_method: str) -> None:
+    centers = np.array([[0.0], [1.0], [10.0], [11.0]])
+    weights = np.array([3.0, 1.0, 1.0, 1.0])
+    told: list[tuple[int, float]] = []
+    lloyd_settings = LloydSettings(init_method, 10, 300, 1e-4)
+    seeds = np.random.SeedSequence(0)
+    found = shrink(centers, weights, 2, lloyd_settings, seeds, Threads(), lambda i, msd: told.append((i, msd)))
+    assert [trial for trial, _ in told] == list(range(10))
+    assert found.msd == min(msd for _, msd in told)
+    assert sorted(found.centers[:, 0].tolist()) == [0.25, 10.5]
+
+
+def test_refinement_never_raises_the_loss_of_the_sample() -> None:
+    rows = blobs(1000, 4, 6, 2).astype(np.float32)
+    zero = np.zeros(4, np.float32)
+    lloyd_settings = LloydSettings("kmeans++", 1, 300, 1e-4)
+    start = rows[:6].astype(np.float64)
+    refined = refine(rows, zero, start, lloyd_settings, Threads())
+    assert refined is not None
+    assert refined.msd < naive.nearest(rows, start)[1].mean()

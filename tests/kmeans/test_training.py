@@ -1,0 +1,173 @@
+"""The whole loop on arrays."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from sklearn.cluster import KMeans
+from sklearn.datasets import load_digits
+
+from kmeans.communicator import SingleHost
+from kmeans.finalization import LloydSettings
+from kmeans.observer import Observer
+from kmeans.threads import Threads
+from kmeans.training import Model, Settings, TooFewDistinctRowsError, fit
+from kmeans.types import FloatArray
+from tests.kmeans import naive
+
+
+class Rows:
+    """Rows in memory as a source; each pass reuses one buffer, as readers of files do."""
+
+    def __init__(self, rows: FloatArray, batch_size: int, rereadable: bool = True) -> None:
+        self.rows = rows
+        self.batch_size = batch_size
+        self.rereadable = rereadable
+        self.passes = 0
+
+    def batches(self) -> Iterator[FloatArray]:
+        self.passes += 1
+        buffer = np.empty((self.batch_size, self.rows.shape[1]), np.float32)
+        for start in range(0, len(self.rows), self.batch_size):
+            batch = self.rows[start : start + self.batch_size]
+            buffer[: len(batch)] = batch
+            yield buffer[: len(batch)]
+
+    def sample(self, size: int, rng: np.random.Generator) -> FloatArray:
+        assert self.rereadable
+        return self.rows[np.sort(rng.choice(len(self.rows), min(size, len(self.rows)), replace=False))]
+
+
+def settings_for(rows: FloatArray, k: int, **changes: object) -> Settings:
+    defaults = Settings(
+        k=k,
+        n_centers=10 * k,
+        n_features=rows.shape[1],
+        batch_size=500,
+        epochs=1,
+        init_method="random",
+        half_life=0,
+        lloyd=LloydSettings("kmeans++", 10, 300, 1e-4),
+        sample_size=100_000,
+        refine=True,
+        seed=0,
+    )
+    return replace(defaults, **changes)  # type: ignore[arg-type]  # names and types are those of the fields
+
+
+def train(rows: FloatArray, chosen: Settings, threads: int = 1, rereadable: bool = True) -> Model:
+    pool = Threads(threads)
+    source = Rows(rows, chosen.batch_size, rereadable)
+    model = fit(source, chosen, SingleHost(), pool, Observer())
+    pool.close()
+    assert source.passes == chosen.epochs
+    return model
+
+
+@pytest.fixture(scope="module")
+def digits() -> FloatArray:
+    return np.ascontiguousarray(load_digits().data, np.float32)
+
+
+@pytest.mark.parametrize("init_method", ["random", "kmeans++"])
+@pytest.mark.parametrize("rereadable", [True, False])
+def test_digits_end_near_the_optimum(digits: FloatArray, init_method: str, rereadable: bool) -> None:
+    best = KMeans(10, n_init=10, random_state=0).fit(digits).inertia_ / len(digits)
+    model = train(digits, settings_for(digits, 10, init_method=init_method), rereadable=rereadable)
+    assert model.score.msd < 1.02 * best
+
+
+def test_the_score_is_that_of_the_model_on_all_rows(digits: FloatArray) -> None:
+    model = train(digits, settings_for(digits, 10))
+    labels, squared = naive.nearest(digits, model.centers.astype(np.float64))
+    assert model.score_is_exact
+    assert model.score.msd == pytest.approx(squared.mean(), rel=1e-9)
+    assert model.score.cluster_sizes.tolist() == np.bincount(labels, minlength=10).tolist()
+
+
+def test_a_small_sample_makes_the_score_an_estimate(digits: FloatArray) -> None:
+    model = train(digits, settings_for(digits, 10, sample_size=600))
+    _, squared = naive.nearest(digits, model.centers.astype(np.float64))
+    assert not model.score_is_exact
+    assert model.score.rows == 600
+    assert model.score.msd == pytest.approx(squared.mean(), rel=0.1)
+
+
+def test_refinement_lowers_the_loss(digits: FloatArray) -> None:
+    plain = train(digits, settings_for(digits, 10, refine=False))
+    refined = train(digits, settings_for(digits, 10))
+    assert refined.score.msd < plain.score.msd
+
+
+def test_one_extra_center_each_needs_no_shrinking(digits: FloatArray) -> None:
+    model = train(digits, settings_for(digits, 10, n_centers=10, refine=False))
+    np.testing.assert_allclose(model.centers, model.stream_centers.astype(np.float32), rtol=1e-6)
+    assert model.stream_weights.sum() == len(digits)
+
+
+def test_more_epochs_go_on_from_the_state(digits: FloatArray) -> None:
+    model = train(digits, settings_for(digits, 10, epochs=3))
+    assert model.stream_weights.sum() == 3 * len(digits)
+
+
+def test_equal_seeds_give_equal_bytes_for_any_number_of_threads(digits: FloatArray) -> None:
+    wide = np.tile(digits, (1, 4))
+    chosen = settings_for(wide, 7, half_life=900)
+    models = [train(wide, chosen, threads) for threads in (1, 1, 2, 3, 8)]
+    assert len({model.centers.tobytes() for model in models}) == 1
+    assert len({model.stream_weights.tobytes() for model in models}) == 1
+    other = train(wide, replace(chosen, seed=1))
+    assert other.centers.tobytes() != models[0].centers.tobytes()
+
+
+def test_fewer_distinct_rows_than_centers_are_counted_and_used(digits: FloatArray) -> None:
+    rows = np.repeat(digits[:12], 50, axis=0)
+    model = train(rows, settings_for(rows, 10))
+    assert model.events["missing_centers"] == 100 - 12
+    assert len({center.tobytes() for center in model.centers}) == 10
+    assert (model.score.cluster_sizes > 0).all()
+
+
+def test_as_many_distinct_rows_as_clusters_are_found_exactly(digits: FloatArray) -> None:
+    rows = np.repeat(digits[:4], 25, axis=0)
+    model = train(rows, settings_for(rows, 4))
+    assert sorted(model.centers.tolist()) == sorted(digits[:4].tolist())
+    assert model.score.msd == 0.0
+
+
+@pytest.mark.parametrize("rereadable", [True, False])
+def test_fewer_distinct_rows_than_clusters_are_an_error(digits: FloatArray, rereadable: bool) -> None:
+    rows = np.repeat(digits[:3], 40, axis=0)
+    with pytest.raises(TooFewDistinctRowsError, match=r"k = 4 clusters need .* the 120 training rows looked at hold 3"):
+        train(rows, settings_for(rows, 4), rereadable=rereadable)
+
+
+def test_rare_rows_that_the_first_batch_missed_fill_up_the_clusters() -> None:
+    rows = np.zeros((3000, 2), np.float32)
+    rows[1500:1503] = [[1, 0], [0, 7], [9, 9]]
+    model = train(rows, settings_for(rows, 4, batch_size=50, n_centers=4))
+    assert sorted(model.centers.tolist()) == [[0, 0], [0, 7], [1, 0], [9, 9]]
+    assert model.events["centers_added_from_sample"] > 0
+
+
+def test_rows_far_from_the_origin_lose_no_precision(digits: FloatArray) -> None:
+    rows = np.ascontiguousarray(digits[:, 20:28]) / np.float32(16)
+    shifted = rows + np.float32(4096)
+    near, far = train(rows, settings_for(rows, 5)), train(shifted, settings_for(rows, 5))
+    assert far.score.msd == pytest.approx(near.score.msd, rel=1e-3)
+
+
+def test_stopping_makes_a_model_of_the_rows_seen(digits: FloatArray) -> None:
+    class Counting(Observer):
+        steps = 0
+
+        def stepped(self, step: object) -> None:
+            self.steps += 1
+
+    observer = Counting()
+    chosen = settings_for(digits, 10, batch_size=100, epochs=5)
+    model = fit(Rows(digits, 100), chosen, SingleHost(), Threads(), observer, lambda: observer.steps >= 7)
+    assert observer.steps == 7
+    assert model.stream_weights.sum() == 700
+    assert model.score.rows == 700
