@@ -27,7 +27,7 @@ _NUMBER = re.compile(r"[ \t]*[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0
 _PLAIN_LINE = re.compile(r"[0-9+\-.eE, \t]*")
 _NOT_FINITE = re.compile(r"[ \t]*[+-]?(?:nan|inf|infinity)[ \t]*", re.IGNORECASE)
 # A quotation mark amid a cell, which pyarrow would drop without a word.
-_STRAY_QUOTE = re.compile(rb'(?<=[^,\n])"(?=[^,\r\n])')
+_STRAY_QUOTE = re.compile(rb'"(?<=[^,\n]")(?=[^,\r\n])')
 
 
 def parse(data: bytes, columns: int | None, *, labels: int = 0, first_record: int = 1) -> NDArray[np.float32]:
@@ -115,7 +115,7 @@ def _row(line: str, columns: int, labels: int) -> list[float]:
         row = list(map(float, cells))
     except ValueError:
         row = []
-    if row and _PLAIN_LINE.fullmatch(line) and all(-_BEYOND_FLOAT32 < value < _BEYOND_FLOAT32 for value in row):
+    if row and _PLAIN_LINE.fullmatch(line) and -_BEYOND_FLOAT32 < min(row) <= max(row) < _BEYOND_FLOAT32:
         return row
     return [_number(cell, column) for column, cell in enumerate(cells, labels + 1)]
 
