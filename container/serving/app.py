@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 from flask import Flask, Response, request
-from werkzeug.exceptions import BadRequest, HTTPException
+from werkzeug.exceptions import HTTPException
 
 from container.formats.errors import FormatError
 from container.logs import LOGGER
 from container.resources import cpu_count
 from container.serving import negotiation
+from container.serving.body import read_body
 from container.serving.codecs.codec import Instances, Predictions
 from container.serving.model import ModelUnavailableError, ServedModel
 from kmeans.prediction import Predictor
@@ -36,7 +37,6 @@ def create_app(model: ServedModel, max_payload_bytes: int) -> Flask:
         With the routes of SageMaker's contract for containers.
     """
     app = Flask(__name__, static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = max_payload_bytes
 
     @app.get("/ping")
     def ping() -> Response:
@@ -57,20 +57,12 @@ def create_app(model: ServedModel, max_payload_bytes: int) -> Flask:
         predictor = model.predictor()
         reader = negotiation.request_codec(request.headers.get("Content-Type", ""))
         writer = negotiation.response_codec(request.headers.get("Accept", ""))
-        predictions = _predict(predictor, reader.decode(_body(), predictor.feature_dim))
+        predictions = _predict(predictor, reader.decode(read_body(request, max_payload_bytes), predictor.feature_dim))
         return Response(writer.encode(predictions), content_type=writer.MEDIA_TYPE)
 
     for kind, respond in _RESPONSES.items():
         app.register_error_handler(kind, respond)
     return app
-
-
-def _body() -> bytes:
-    body = request.get_data(cache=False)
-    stated = request.content_length
-    if stated is not None and len(body) != stated:
-        raise BadRequest(f"expected a body of {stated} bytes, as Content-Length says, got {len(body)}")
-    return body
 
 
 def _predict(predictor: Predictor, instances: Instances) -> Predictions:

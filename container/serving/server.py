@@ -90,6 +90,7 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn comes without 
             "keepalive": _KEEP_ALIVE_SECONDS,
             # The model is loaded once, before the port is opened, and its memory is shared by all workers.
             "preload_app": True,
+            "post_worker_init": _import_what_long_csv_needs,
             "control_socket_disable": True,
             # Its lines go where the other ones go.
             "errorlog": None,
@@ -98,9 +99,12 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn comes without 
             self.cfg.set(name, value)
 
     def load(self) -> Flask:
-        # CSV of more than a few lines needs it: loaded here once, not in each worker while a client waits.
-        importlib.import_module("pyarrow.csv")
         return create_app(ServedModel(Paths.from_environment().model), self._settings.max_payload_bytes)
+
+
+def _import_what_long_csv_needs(_worker: object) -> None:
+    """Import what is not to be imported while a client waits, nor before the fork, since it starts threads."""
+    importlib.import_module("pyarrow.csv")
 
 
 def main() -> None:

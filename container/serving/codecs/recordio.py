@@ -39,7 +39,7 @@ def encode(predictions: Predictions) -> bytes:
     if predictions.identities is None:
         return _plain_answers(labels, distances)
     columns = (labels.tolist(), distances.tolist(), predictions.identities)
-    return recordio.encode(_answer(*row) for row in zip(*columns, strict=True))
+    return b"".join(_framed_answer(*row) for row in zip(*columns, strict=True))
 
 
 def _plain_rows(body: bytes, feature_dim: int) -> NDArray[np.float32] | None:
@@ -76,17 +76,18 @@ def _plain_answers(labels: NDArray[np.int64], distances: NDArray[np.float32]) ->
 def _answer_layout() -> tuple[_Bytes, NDArray[np.intp], NDArray[np.intp]]:
     """Give the frame of an answer of zeros, and which of its bytes are the label's and which the distance's."""
     zeros, label, distance = (
-        np.frombuffer(recordio.encode([_answer(*numbers, _NOBODY)]), dtype=np.uint8)
+        np.frombuffer(_framed_answer(*numbers, _NOBODY), dtype=np.uint8)
         for numbers in ((0.0, 0.0), (_MARK, 0.0), (0.0, _MARK))
     )
     return zeros, np.flatnonzero(label != zeros), np.flatnonzero(distance != zeros)
 
 
-def _answer(label: float, distance: float, identity: Identity) -> Record:
+def _framed_answer(label: float, distance: float, identity: Identity) -> bytes:
     record = Record(uid=identity.uid, metadata=identity.metadata)
     record.label["closest_cluster"].float32_tensor.values.append(label)
     record.label["distance_to_cluster"].float32_tensor.values.append(distance)
-    return record
+    # The library writes a map in an order that differs from run to run unless it is told not to.
+    return recordio.frame(record.SerializeToString(deterministic=True))
 
 
 def _identity(record: Record, number: int) -> Identity:

@@ -1,0 +1,26 @@
+"""One small model, and a server of it for all tests that only ask."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from container.artifacts.model import Model, save
+from tests.container.serving.server_process import ServerProcess, serving
+
+CENTERS = np.array([[0, 0, 0], [1, 2, 2], [-10, 0, 0]], dtype=np.float32)
+
+
+@pytest.fixture(scope="session")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Root of a tree with a model of three clusters and three features."""
+    base = tmp_path_factory.mktemp("ml")
+    save(base / "model", "algo-1", Model(CENTERS))
+    return base
+
+
+@pytest.fixture(scope="session")
+def server(base: Path) -> Iterator[ServerProcess]:
+    with serving(base) as server:
+        yield server
