@@ -187,10 +187,10 @@ def load_state(path: Path) -> State:
 
 
 def _wanted(name: str) -> bool:
-    return name == DESCRIPTION or name.startswith(MODEL_PREFIX)
+    return name == DESCRIPTION or (name.startswith(MODEL_PREFIX) and "/" not in name)
 
 
-def _files(path: Path, wanted: Callable[[str], bool] = _wanted) -> dict[str, bytes]:
+def _files(path: Path, wanted: Callable[[str], bool] = _wanted) -> Mapping[str, bytes | bytearray]:
     """Read the files of a model into memory, at most half of what there is of it."""
     max_bytes = memory_limit_bytes() // 2
     try:
@@ -217,7 +217,7 @@ def _content(file: Path, max_bytes: int) -> bytes:
     return file.read_bytes()
 
 
-def _centers(where: str, data: bytes) -> NDArray[np.float32]:
+def _centers(where: str, data: bytes | bytearray) -> NDArray[np.float32]:
     """Decode and check the centers."""
     try:
         arrays = mxnet_ndarray.loads(data)
@@ -233,7 +233,7 @@ def _centers(where: str, data: bytes) -> NDArray[np.float32]:
     return centers
 
 
-def _description(where: str, data: bytes, centers: NDArray[np.float32]) -> dict[str, Any]:
+def _description(where: str, data: bytes | bytearray, centers: NDArray[np.float32]) -> dict[str, Any]:
     """Decode the description and check that it belongs to the centers."""
     try:
         description = json.loads(data)

@@ -2,6 +2,7 @@
 
 import io
 import math
+import struct
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -12,6 +13,17 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 _MAX_HEADER_BYTES = 10_000
+# What zipfile raises for damaged archives: its own error, and whatever a wrong number in one leads to.
+_ARCHIVE_ERRORS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    LookupError,
+    ValueError,
+    EOFError,
+    OSError,
+    RuntimeError,
+)
 
 
 class StateError(ValueError):
@@ -37,16 +49,21 @@ class State:
 def dumps(state: State) -> bytes:
     """Encode a state as an uncompressed ``.npz`` of `centers` and `weights`; equal states give equal bytes."""
     archive = io.BytesIO()
-    np.savez(archive, allow_pickle=False, centers=state.centers, weights=state.weights)
+    np.savez(
+        archive,
+        allow_pickle=False,
+        centers=np.ascontiguousarray(state.centers),
+        weights=np.ascontiguousarray(state.weights),
+    )
     return archive.getvalue()
 
 
-def loads(data: bytes) -> State:
+def loads(data: bytes | bytearray) -> State:
     """Decode a state.
 
     Parameters
     ----------
-    data : bytes
+    data : bytes or bytearray
         The whole archive. Sizes in it are checked against the bytes really there before anything is allocated, and
         nothing in it is unpickled.
 
@@ -64,14 +81,12 @@ def loads(data: bytes) -> State:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             centers = _member(archive, "centers.npy", len(data))
             weights = _member(archive, "weights.npy", len(data))
-    except (zipfile.BadZipFile, zlib.error, KeyError, EOFError, NotImplementedError, RuntimeError, OSError) as cause:
-        raise StateError(
-            f"expected a .npz archive of centers and weights, got one that cannot be read: {cause}"
-        ) from cause
-    if centers.dtype not in (np.float32, np.float64) or weights.dtype != np.float64:
-        raise StateError(
-            f"expected floating point centers and float64 weights, got {centers.dtype} and {weights.dtype}"
-        )
+    except StateError:
+        raise
+    except _ARCHIVE_ERRORS as cause:
+        raise StateError(f"expected an archive of centers and weights, got one that cannot be read: {cause}") from cause
+    if weights.dtype != np.float64:
+        raise StateError(f"expected float64 weights, got {weights.dtype}")
     if centers.ndim != 2 or weights.shape != centers.shape[:1]:
         raise StateError(f"expected a matrix of centers and a weight for each, got {centers.shape} and {weights.shape}")
     if not (np.isfinite(centers).all() and np.isfinite(weights).all() and (weights >= 0).all()):
@@ -94,8 +109,8 @@ def _member(archive: zipfile.ZipFile, name: str, max_bytes: int) -> NDArray[Any]
     except (ValueError, SyntaxError, RecursionError, MemoryError) as cause:
         raise StateError(f"expected an array in {name}, got a header that cannot be read: {cause}") from cause
     values = memoryview(content)[header.tell() :]
-    if dtype.hasobject or fortran_order or any(size < 1 for size in shape):
-        raise StateError(f"expected a plain array in {name}, got {dtype} of shape {shape}")
+    if dtype not in (np.float32, np.float64) or fortran_order or any(size < 1 for size in shape):
+        raise StateError(f"expected float32 or float64 rows in {name}, got {dtype} of shape {shape}")
     if math.prod(shape) * dtype.itemsize != len(values):
         raise StateError(f"expected the numbers of shape {shape} in {name}, got {len(values)} bytes")
     return np.frombuffer(values, dtype=dtype).reshape(shape).copy()

@@ -12,6 +12,8 @@ from container.artifacts.atomic import replacing
 
 MAX_MEMBERS = 1000
 _BLOCK = 1 << 20
+# What tarfile and gzip raise for damaged archives: their own errors, and whatever a wrong number in one leads to.
+_ARCHIVE_ERRORS = (tarfile.TarError, zlib.error, LookupError, ValueError, EOFError, OSError, OverflowError)
 
 
 class TarballError(ValueError):
@@ -41,7 +43,7 @@ def write(path: Path, files: Iterable[Path]) -> None:
                 tar.addfile(member, content)
 
 
-def read(path: Path, wanted: Callable[[str], bool], max_bytes: int) -> dict[str, bytes]:
+def read(path: Path, wanted: Callable[[str], bool], max_bytes: int) -> dict[str, bytearray]:
     """Read some members of a tarball into memory; nothing is unpacked to disk.
 
     Parameters
@@ -55,7 +57,7 @@ def read(path: Path, wanted: Callable[[str], bool], max_bytes: int) -> dict[str,
 
     Returns
     -------
-    dict of str to bytes
+    dict of str to bytearray
         Content by name.
 
     Raises
@@ -64,22 +66,13 @@ def read(path: Path, wanted: Callable[[str], bool], max_bytes: int) -> dict[str,
         If it is no gzip-compressed tarball, ends early, is larger than allowed, or holds links, devices, names that
         leave the folder or one name twice.
     """
-    found: dict[str, bytes] = {}
     try:
         with gzip.open(path, "rb") as plain, tarfile.open(fileobj=_Bounded(plain, max_bytes), mode="r|") as tar:
-            for count, member in enumerate(tar, start=1):
-                if count > MAX_MEMBERS:
-                    raise TarballError(f"expected at most {MAX_MEMBERS} members, got more")
-                name = _checked_name(member)
-                content = tar.extractfile(member) if member.isfile() and wanted(name) else None
-                if content is None:
-                    continue
-                if name in found:
-                    raise TarballError(f"expected each name once, got {name!r} twice")
-                found[name] = _all_bytes(content, member)
-    except (tarfile.TarError, EOFError, OSError, zlib.error, MemoryError, OverflowError) as cause:
+            return _contents(tar, wanted)
+    except TarballError:
+        raise
+    except _ARCHIVE_ERRORS as cause:
         raise TarballError(f"expected a gzip-compressed tarball, got one that cannot be read: {cause}") from cause
-    return found
 
 
 class _Bounded(io.RawIOBase):
@@ -98,19 +91,35 @@ class _Bounded(io.RawIOBase):
         return data
 
 
+def _contents(tar: tarfile.TarFile, wanted: Callable[[str], bool]) -> dict[str, bytearray]:
+    """Read the wanted members, in the order of the tarball, which is a stream."""
+    found: dict[str, bytearray] = {}
+    for count, member in enumerate(tar, start=1):
+        if count > MAX_MEMBERS:
+            raise TarballError(f"expected at most {MAX_MEMBERS} members, got more")
+        name = _checked_name(member)
+        content = tar.extractfile(member) if member.isfile() and wanted(name) else None
+        if content is None:
+            continue
+        if name in found:
+            raise TarballError(f"expected each name once, got {name!r} twice")
+        found[name] = _all_bytes(content, member)
+    return found
+
+
 def _checked_name(member: tarfile.TarInfo) -> str:
     """Give a member's name, relative to the tarball's root, if it is one that may be unpacked."""
-    if member.islnk() or member.issym():
-        raise TarballError(f"expected files and folders, got the link {member.name!r}")
+    if member.islnk() or member.issym() or member.issparse():
+        raise TarballError(f"expected plain files and folders, got a link or a file with holes, {member.name!r}")
     # Nothing is unpacked, but what could not be unpacked safely is not trusted either.
     return str(PurePosixPath(tarfile.data_filter(member, "/model").name))
 
 
-def _all_bytes(content: IO[bytes], member: tarfile.TarInfo) -> bytes:
+def _all_bytes(content: IO[bytes], member: tarfile.TarInfo) -> bytearray:
     """Read a member in blocks, so that a size that lies allocates nothing."""
     data = bytearray()
     while block := content.read(_BLOCK):
         data += block
     if len(data) != member.size:
         raise TarballError(f"expected {member.size} bytes of {member.name!r}, got {len(data)}, the end of the file")
-    return bytes(data)
+    return data
