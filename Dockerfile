@@ -24,7 +24,7 @@ COPY kmeans /opt/program/kmeans
 COPY container /opt/program/container
 WORKDIR /opt/program
 RUN python3 -m compileall -q --invalidation-mode unchecked-hash kmeans container \
- && python3 -m kmeans.jit
+ && python3 -m container.precompile
 
 
 FROM python:3.11-slim-bookworm

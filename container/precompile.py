@@ -1,0 +1,25 @@
+"""Compiles every kernel for every CPU level of this architecture.
+
+Run `python -m container.precompile` when an image is built.
+
+Numba keeps the machine code in `NUMBA_CACHE_DIR`; a job then loads that of the best level its machine has.
+"""
+
+import os
+import subprocess
+import sys
+
+from kmeans.jit import levels
+
+# Importing a kernel's module compiles it; the job imports them all.
+IMPORTS = "import container.training"
+
+
+def main() -> None:
+    """Compile level by level, each in a process of its own: numba settles the level once."""
+    for level in levels():
+        subprocess.run([sys.executable, "-c", IMPORTS], env={**os.environ, "NUMBA_CPU_NAME": level}, check=True)
+
+
+if __name__ == "__main__":
+    main()

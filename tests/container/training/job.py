@@ -1,0 +1,96 @@
+"""A training job as SageMaker starts it: configuration and data in, exit code, files and log lines out."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from container.artifacts import mxnet_ndarray
+
+TOP = Path(__file__).parents[3]
+
+
+@dataclass
+class Ended:
+    """What a job left.
+
+    Parameters
+    ----------
+    base
+        The root of its tree.
+    exit_code, log
+        Of the process; the log is standard output and standard error.
+    """
+
+    base: Path
+    exit_code: int
+    log: str
+
+    @property
+    def centers(self) -> NDArray[np.float32]:
+        (centers,) = mxnet_ndarray.loads((self.base / "model/model_algo-1").read_bytes())
+        return np.asarray(centers, np.float32)
+
+    @property
+    def description(self) -> dict[str, Any]:
+        content: dict[str, Any] = json.loads((self.base / "model/kmeans.json").read_text())
+        return content
+
+    @property
+    def failure(self) -> str:
+        return (self.base / "output/failure").read_text()
+
+
+@dataclass
+class Job:
+    """A job to be run.
+
+    Parameters
+    ----------
+    base
+        The root of its tree.
+    hyperparameters
+        As sent: text to text.
+    channels
+        Channel name to its entry in ``inputdataconfig.json``.
+    """
+
+    base: Path
+    hyperparameters: Mapping[str, str]
+    channels: dict[str, dict[str, str]] = field(default_factory=lambda: {"train": {"TrainingInputMode": "File"}})
+
+    def folder(self, channel: str) -> Path:
+        path = self.base / "input/data" / channel
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def start(self, **environment: str) -> "subprocess.Popen[str]":
+        config = self.base / "input/config"
+        config.mkdir(parents=True, exist_ok=True)
+        (config / "hyperparameters.json").write_text(json.dumps(self.hyperparameters))
+        (config / "inputdataconfig.json").write_text(json.dumps(self.channels))
+        resources = {"current_host": "algo-1", "hosts": ["algo-1"], "network_interface_name": "lo"}
+        (config / "resourceconfig.json").write_text(json.dumps(resources))
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+        return subprocess.Popen(
+            [TOP / "train"],
+            env={**os.environ, "PATH": path, "SAGEMAKER_BASE_DIR": str(self.base), **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def ended(self, process: "subprocess.Popen[str]") -> Ended:
+        log, _ = process.communicate(timeout=240)
+        return Ended(self.base, process.returncode, log)
+
+    def run(self, **environment: str) -> Ended:
+        return self.ended(self.start(**environment))
