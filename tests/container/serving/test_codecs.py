@@ -115,20 +115,24 @@ def test_recordio_with_and_without_the_table_of_bytes() -> None:
     assert list(read.identities) == [Identity(None, None)] * 4 + [Identity("a", None)]
 
 
-@pytest.mark.parametrize("position", range(36))
-def test_every_byte_of_a_plain_record_counts(position: int) -> None:
-    """A frame that differs in one bit from the plain form is read as the protobuf library reads it."""
-    body = bytearray(WRITERS[RECORDIO](np.ones((3, 3), dtype=np.float32)))
-    body[36 + position] ^= 1
+@pytest.mark.parametrize("feature_dim", [3, 30])
+def test_every_byte_of_a_plain_record_counts(feature_dim: int) -> None:
+    """Read a frame that differs in one bit from the plain form, padding included, as the protobuf library does."""
+    whole = WRITERS[RECORDIO](np.ones((3, feature_dim), dtype=np.float32))
+    frame_bytes = len(whole) // 3
 
-    def outcome(decode: Callable[[bytes, int], NDArray[np.float32]]) -> object:
+    def outcome(decode: Callable[[bytes, int], NDArray[np.float32]], body: bytes) -> object:
         try:
-            return decode(bytes(body), 3).tolist()
+            return decode(body, feature_dim).tolist()
         except FormatError as error:
             return str(error)
 
-    expected = outcome(lambda body, feature_dim: frames.decode(body, feature_dim)[0])
-    assert outcome(lambda body, feature_dim: CODECS[RECORDIO].decode(body, feature_dim).rows) == expected
+    for position in range(frame_bytes, 2 * frame_bytes):
+        body = bytearray(whole)
+        body[position] ^= 1
+        expected = outcome(lambda body, feature_dim: frames.decode(body, feature_dim)[0], bytes(body))
+        got = outcome(lambda body, feature_dim: CODECS[RECORDIO].decode(body, feature_dim).rows, bytes(body))
+        assert got == expected, position
 
 
 def test_sparse_instances_cannot_ask_for_memory_without_end() -> None:
