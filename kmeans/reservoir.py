@@ -11,6 +11,9 @@ import numpy as np
 
 from kmeans.types import DoubleArray, FloatArray
 
+# Rows that are moved at once.
+PIECE = 1024
+
 
 class Reservoir:
     """A sample of at most `size` rows.
@@ -73,12 +76,12 @@ class Reservoir:
             return
         keys = self._keys[: self._used]
         kept = np.argpartition(keys, self._used - self.size)[self._used - self.size :]
-        # Rows that stay keep their order, and rows are moved to the front only: no second copy of the sample.
+        # Rows that stay keep their order and only move to the front, piece by piece: no second copy of the sample.
         kept.sort()
         self._threshold = float(keys[kept].min())
-        for target, source in enumerate(kept):
-            if target != source:
-                self._rows[target] = self._rows[source]
+        for start in range(0, self.size, PIECE):
+            piece = kept[start : start + PIECE]
+            self._rows[start : start + len(piece)] = self._rows[piece]
         self._keys[: self.size] = keys[kept]
         self._used = self.size
 
