@@ -22,7 +22,7 @@ def cpu_count(cgroup: Path = _CGROUP) -> int:
     """
     allowed = len(os.sched_getaffinity(0))
     quota = _cpu_quota(cgroup)
-    return allowed if quota is None else max(1, min(allowed, math.ceil(quota)))
+    return allowed if quota is None else min(allowed, math.ceil(quota))
 
 
 def memory_limit_bytes(cgroup: Path = _CGROUP) -> int:

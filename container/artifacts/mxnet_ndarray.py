@@ -60,7 +60,7 @@ def dumps(array: NDArray[Any]) -> bytes:
             struct.pack("<Iii", _V2_MAGIC, _DENSE, array.ndim),
             struct.pack(f"<{array.ndim}q", *array.shape),
             struct.pack("<iii", _CPU, 0, _DTYPES.index(stored)),
-            array.astype(stored, order="C", copy=False).tobytes(),
+            array.astype(stored, copy=False).tobytes(),
             struct.pack("<Q", 0),
         )
     )

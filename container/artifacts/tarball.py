@@ -103,7 +103,7 @@ def _contents(tar: tarfile.TarFile, wanted: Callable[[str], bool]) -> dict[str, 
             continue
         if name in found:
             raise TarballError(f"expected each name once, got {name!r} twice")
-        found[name] = _all_bytes(content, member)
+        found[name] = _all_bytes(content)
     return found
 
 
@@ -115,11 +115,9 @@ def _checked_name(member: tarfile.TarInfo) -> str:
     return str(PurePosixPath(tarfile.data_filter(member, "/model").name))
 
 
-def _all_bytes(content: IO[bytes], member: tarfile.TarInfo) -> bytearray:
+def _all_bytes(content: IO[bytes]) -> bytearray:
     """Read a member in blocks, so that a size that lies allocates nothing."""
     data = bytearray()
     while block := content.read(_BLOCK):
         data += block
-    if len(data) != member.size:
-        raise TarballError(f"expected {member.size} bytes of {member.name!r}, got {len(data)}, the end of the file")
     return data

@@ -1,4 +1,5 @@
 import io
+import struct
 import zipfile
 from contextlib import suppress
 from typing import Any
@@ -20,6 +21,11 @@ def archive(compress: bool = False, **arrays: Any) -> bytes:
     file = io.BytesIO()
     (np.savez_compressed if compress else np.savez)(file, **arrays)
     return file.getvalue()
+
+
+def refused(name: str, dtype: str, shape: str) -> str:
+    header = f"{{'descr': '{dtype}', 'fortran_order': False, 'shape': {shape}, }}"
+    return f'expected float32 or float64 rows in {name}, got "{header}"'
 
 
 def message(data: bytes) -> str:
@@ -58,14 +64,10 @@ def test_equal_states_give_equal_bytes() -> None:
         (CENTERS * np.nan, WEIGHTS, "expected finite centers and weights of 0 or more, got others"),
         (CENTERS, WEIGHTS + np.inf, "expected finite centers and weights of 0 or more, got others"),
         (CENTERS, -WEIGHTS, "expected finite centers and weights of 0 or more, got others"),
-        (CENTERS[:0], WEIGHTS, "expected float32 or float64 rows in centers.npy, got float32 of shape (0, 2)"),
-        (CENTERS.astype(int), WEIGHTS, "expected float32 or float64 rows in centers.npy, got int64 of shape (3, 2)"),
-        (
-            np.array([[None]]),
-            WEIGHTS,
-            "expected float32 or float64 rows in centers.npy, got object of shape (1, 1)",
-        ),
-        (CENTERS, np.zeros(3, "V0"), "expected float32 or float64 rows in weights.npy, got |V0 of shape (3,)"),
+        (CENTERS[:0], WEIGHTS, "expected the numbers of shape (0, 2) in centers.npy, got 0 bytes"),
+        (CENTERS.astype(int), WEIGHTS, refused("centers.npy", "<i8", "(3, 2)")),
+        (np.array([[None]]), WEIGHTS, refused("centers.npy", "|O", "(1, 1)")),
+        (CENTERS, np.zeros(3, "V0"), refused("weights.npy", "|V0", "(3,)")),
     ],
 )
 def test_arrays_that_are_no_state(centers: Any, weights: Any, expected: str) -> None:
@@ -82,14 +84,38 @@ def test_an_array_that_is_missing_is_told() -> None:
     assert "weights.npy" in message(archive(centers=CENTERS))
 
 
-def test_a_shape_that_lies_allocates_nothing() -> None:
-    header = io.BytesIO()
-    np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": (2**60, 2**60)})
+def stored(content: bytes) -> bytes:
+    """Make an archive whose two members hold the same bytes."""
     file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as content:
-        content.writestr("centers.npy", header.getvalue())
-        content.writestr("weights.npy", header.getvalue())
-    assert message(file.getvalue()) == f"expected the numbers of shape ({2**60}, {2**60}) in centers.npy, got 0 bytes"
+    with zipfile.ZipFile(file, "w") as members:
+        members.writestr("centers.npy", content)
+        members.writestr("weights.npy", content)
+    return file.getvalue()
+
+
+def npy(header: str, version: bytes = b"\x01\x00") -> bytes:
+    return b"\x93NUMPY" + version + struct.pack("<H", len(header)) + header.encode()
+
+
+HUGE = (2**60, 2**60)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (
+            npy(f"{{'descr': '<f8', 'fortran_order': False, 'shape': {HUGE}, }}\n"),
+            f"expected the numbers of shape {HUGE} in centers.npy, got 0 bytes",
+        ),
+        (npy("{}\n", b"\x02\x00"), "expected float32 or float64 rows in centers.npy, got '{}'"),
+        (npy("import os\n"), "expected float32 or float64 rows in centers.npy, got 'import os'"),
+        (npy("(" * 9000), f"expected float32 or float64 rows in centers.npy, got '{'(' * 80}'"),
+        (b"", "expected float32 or float64 rows in centers.npy, got ''"),
+    ],
+    ids=["a shape that lies", "version 2", "code", "deep", "empty"],
+)
+def test_faults_of_an_array(content: bytes, expected: str) -> None:
+    assert message(stored(content)) == expected
 
 
 @pytest.mark.parametrize("size", range(0, len(DATA), 7))
