@@ -39,7 +39,7 @@ def shrink(
     seeds: np.random.SeedSequence,
     threads: Threads,
     attempted: Callable[[int, float], None],
-) -> Clustering:
+) -> list[Clustering]:
     """Cluster K weighted centers into k.
 
     Parameters
@@ -61,12 +61,12 @@ def shrink(
 
     Returns
     -------
-    Clustering
-        The trial of the least loss; `labels` say which of the k each of the K centers went to.
+    list of Clustering
+        The trials, that of the least loss first; `labels` say which of the k each of the K centers went to.
     """
     points = np.ascontiguousarray(centers, dtype=np.float32)
     no_shift: FloatArray = np.zeros(centers.shape[1], np.float32)
-    best: Clustering | None = None
+    trials: list[Clustering] = []
     for trial, seed in enumerate(seeds.spawn(settings.n_trials)):
         rng = np.random.default_rng(seed)
         if settings.init_method == "random":
@@ -75,17 +75,21 @@ def shrink(
             start = kmeans_plus_plus(centers, weights, k, rng)
         found = lloyd(points, no_shift, weights, start, settings.max_iterations, settings.tolerance, threads)
         attempted(trial, found.msd)
-        if best is None or found.msd < best.msd:
-            best = found
-    if best is None:
-        raise ValueError(f"the number of trials must be at least 1, got {settings.n_trials}")
-    return best
+        trials.append(found)
+    return sorted(trials, key=lambda trial: trial.msd)
+
+
+# Lloyd's iterations between two halvings of the candidates.
+ROUND_ITERATIONS = 5
 
 
 def refine(
-    rows: FloatArray, shift: FloatArray, centers: DoubleArray, settings: LloydSettings, threads: Threads
+    rows: FloatArray, shift: FloatArray, starts: list[DoubleArray], settings: LloydSettings, threads: Threads
 ) -> Clustering | None:
-    """Run Lloyd's iteration on a sample of the rows, from `centers`.
+    """Run Lloyd's iteration on a sample of the rows, from the centers of the trials.
+
+    The K centers show a trial's loss only as far as they show the rows, so every trial gets a few iterations on the
+    rows themselves; the better half goes on, until one is left, which runs to its end.
 
     Parameters
     ----------
@@ -93,8 +97,8 @@ def refine(
         float32 (n, d), the sample.
     shift
         float32 (d,).
-    centers
-        float64 (k, d), relative to `shift`.
+    starts
+        float64 (k, d) each, relative to `shift`; the first one is the model so far.
     settings
         The iteration's end; its trials have no part here.
     threads
@@ -103,9 +107,16 @@ def refine(
     Returns
     -------
     Clustering or None
-        None when the sample's loss could not be lowered.
+        None when the sample's loss is not lower than that of the first start.
     """
     weights: DoubleArray = np.ones(len(rows))
-    before = lloyd(rows, shift, weights, centers, 0, 0.0, threads)
-    after = lloyd(rows, shift, weights, centers, settings.max_iterations, settings.tolerance, threads)
+
+    def run(centers: DoubleArray, iterations: int, tolerance: float) -> Clustering:
+        return lloyd(rows, shift, weights, centers, iterations, tolerance, threads)
+
+    before = run(starts[0], 0, 0.0)
+    while len(starts) > 1:
+        found = sorted((run(start, ROUND_ITERATIONS, 0.0) for start in starts), key=lambda candidate: candidate.msd)
+        starts = [candidate.centers for candidate in found[: len(found) // 2]]
+    after = run(starts[0], settings.max_iterations, settings.tolerance)
     return after if after.msd < before.msd else None

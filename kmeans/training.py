@@ -227,23 +227,25 @@ def _finalize(
             f"{int((~live).sum())} of {len(live)} centers have no weight: they take no part in the model.",
         )
     centers, weights = stream.centers[live], stream.weights[live]
+    starts = [centers]
     if len(centers) > settings.k:
         observer.shrinking(len(centers), settings.k)
-        clustering = shrink(centers, weights, settings.k, settings.lloyd, seeds, threads, observer.attempted)
-        observer.shrunk(clustering.msd)
-        centers = clustering.centers
-        _count_relocations(observer, clustering.relocated)
+        trials = shrink(centers, weights, settings.k, settings.lloyd, seeds, threads, observer.attempted)
+        observer.shrunk(trials[0].msd)
+        _count_relocations(observer, trials[0].relocated)
+        # Trials often end alike; one of each loss is enough.
+        starts = [trial.centers for trial in {f"{trial.msd:.9g}": trial for trial in reversed(trials)}.values()][::-1]
     elif settings.n_centers == settings.k:
         observer.shrinking_unneeded()
     if len(centers) < settings.k:
-        centers = _fill(centers, rows, stream.shift, settings, rng, observer)
+        starts = [_fill(centers, rows, stream.shift, settings, rng, observer)]
     if settings.refine and len(rows):
-        refined = refine(rows, stream.shift, centers, settings.lloyd, threads)
-        if refined is not None:
-            centers = refined.centers
-            _count_relocations(observer, refined.relocated)
+        refined = refine(rows, stream.shift, starts, settings.lloyd, threads)
         observer.refined(len(rows), None if refined is None else refined.msd)
-    return centers
+        if refined is not None:
+            _count_relocations(observer, refined.relocated)
+            return refined.centers
+    return starts[0]
 
 
 def _count_relocations(observer: Observer, relocated: int) -> None:
