@@ -87,6 +87,16 @@ def padded(length: int) -> int:
     return (length + 3) & ~3
 
 
+def frame_bytes(header: bytes) -> int:
+    """Give the size of the frame that begins with `header`, or 0 if that is not the header of a whole frame."""
+    if len(header) != HEADER_BYTES:
+        return 0
+    magic, word = _HEADER.unpack(header)
+    if magic != MAGIC or word > MAX_PAYLOAD_BYTES:
+        return 0
+    return HEADER_BYTES + padded(word)
+
+
 def split_frames(data: bytes | memoryview) -> Iterator[bytes]:
     """Give the payloads of the records in `data`.
 

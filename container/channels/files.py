@@ -1,0 +1,77 @@
+"""Where a channel's bytes are: the files of its folder, or its FIFOs."""
+
+import stat
+import time
+from pathlib import Path
+
+from container.errors import CustomerError, PlatformError
+
+
+def data_files(folder: Path) -> list[Path]:
+    """Give the files of a channel, whatever folders they are in.
+
+    Hidden files and folders and S3 manifests are no data and are passed over. Links are followed; a folder that was
+    met before, as in a loop, is not entered again.
+
+    Parameters
+    ----------
+    folder : Path
+        The channel's folder.
+
+    Returns
+    -------
+    list of Path
+        In sorted order; empty if there is no such folder.
+
+    Raises
+    ------
+    CustomerError
+        If something is neither a file nor a folder, such as a link to nothing.
+    """
+    files: list[Path] = []
+    folders = [folder] if folder.is_dir() else []
+    met: set[tuple[int, int]] = set()
+    while folders:
+        here = folders.pop()
+        status = here.stat()
+        if (status.st_dev, status.st_ino) in met:
+            continue
+        met.add((status.st_dev, status.st_ino))
+        for path in sorted(here.iterdir(), reverse=True):
+            if path.name.startswith(".") or path.name.endswith(".manifest"):
+                continue
+            if path.is_dir():
+                folders.append(path)
+            elif path.is_file():
+                files.append(path)
+            else:
+                raise CustomerError(
+                    f"Unable to read data channel '{folder.name}'. Please verify the correct data channel"
+                    f" configuration is provided. ({path.relative_to(folder.parent)}: expected a file or a folder,"
+                    f" got {'a link to nothing' if path.is_symlink() else 'something else'})"
+                )
+    return sorted(files)
+
+
+def wait_for_fifo(path: Path, timeout_seconds: float) -> None:
+    """Return when a FIFO is there: SageMaker makes that of a pass only when the one before is done.
+
+    Raises
+    ------
+    CustomerError
+        If it is an ordinary file or a folder.
+    PlatformError
+        If it does not come in time.
+    """
+    deadline = time.monotonic() + timeout_seconds
+    while True:
+        try:
+            mode = path.stat().st_mode
+        except FileNotFoundError:
+            if time.monotonic() > deadline:
+                raise PlatformError(f"{path}: expected a FIFO within {timeout_seconds:g} seconds, none came") from None
+            time.sleep(0.05)
+        else:
+            if not stat.S_ISFIFO(mode):
+                raise CustomerError(f"{path}: expected a FIFO, got something else")
+            return

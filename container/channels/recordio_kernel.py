@@ -1,0 +1,112 @@
+"""Decodes RecordIO frames straight into a float32 batch, with no Python object a record.
+
+At a record that is not plain (see `record_kernel`; a split one too) the kernels stop before it and leave it to
+`container.formats.recordio`, which either reads it or says what is wrong.
+"""
+
+from typing import Final
+
+import numpy as np
+
+from container.channels.record_kernel import BEGIN, END, FOUND, N_KEYS, read_record
+from container.channels.wire_kernel import NOT_PLAIN, ByteArray, Integer, copy, finite, same, word
+from container.formats.recordio import HEADER_BYTES, MAGIC
+from kmeans.jit import kernel
+from kmeans.types import FloatArray
+
+# Why a kernel stopped.
+FULL: Final = 0
+MORE: Final = 1  # the buffer ends inside a record, or at its border
+ODD: Final = 2  # the next record is not plain
+
+_MAGIC = np.int64(MAGIC)
+_HEADER = np.int64(HEADER_BYTES)
+
+
+@kernel("UniTuple(int64, 3)(uint8[::1], int64, int64, float32[:, ::1], int64)")
+def decode(
+    buffer: ByteArray,  # IN
+    position: Integer,  # IN where the first frame begins
+    end: Integer,  # IN of the bytes that have come
+    out: FloatArray,  # OUT (n, d)
+    row: Integer,  # IN the first row to write
+) -> tuple[Integer, Integer, Integer]:
+    """Decode records into the rows of `out` from `row` on.
+
+    Returns
+    -------
+    status : int
+        FULL, MORE or ODD: why it stopped.
+    position : int
+        Where the next record begins.
+    row : int
+        The next row to write.
+    """
+    out_bytes = out.view(np.uint8)
+    row_bytes = np.int64(out_bytes.shape[1])
+    keys = np.empty(out.shape[1], np.int64)
+    found = np.zeros(FOUND, np.int64)
+    elsewhere = np.zeros(FOUND, np.int64)
+    # Most files hold records of one shape, alike in all but the numbers at their end. Such a record is known by the
+    # bytes before its numbers, and need not be parsed: those of the last one that was begin at `like`.
+    like, like_values, like_size = NOT_PLAIN, NOT_PLAIN, NOT_PLAIN
+    p = np.int64(position)
+    while row < len(out):
+        if like >= 0 and end - p >= like_size and same(buffer, like, p, like_values):
+            copy(buffer, p + like_values, row_bytes, out_bytes, row, np.int64(0))
+            if not finite(out, row):
+                return np.int64(ODD), p, np.int64(row)
+            p += like_size
+            row += 1
+            continue
+        if end - p < _HEADER:
+            return np.int64(MORE), p, np.int64(row)
+        length = word(buffer, p + 4)
+        # A part of a split record has a flag in its upper three bits.
+        if word(buffer, p) != _MAGIC or length >= 1 << 29:
+            return np.int64(ODD), p, np.int64(row)
+        size = _HEADER + ((length + 3) & ~np.int64(3))
+        if end - p < size:
+            return np.int64(MORE), p, np.int64(row)
+        payload_end = p + _HEADER + length
+        if not read_record(buffer, p + _HEADER, payload_end, row, out, out_bytes, keys, found, elsewhere):
+            return np.int64(ODD), p, np.int64(row)
+        if found[N_KEYS] == 0 and found[END] == payload_end and found[END] - found[BEGIN] == row_bytes:
+            like, like_values, like_size = p, found[BEGIN] - p, size
+        p += size
+        row += 1
+    return np.int64(FULL), p, np.int64(row)
+
+
+@kernel("UniTuple(int64, 3)(uint8[::1], int64, int64, int64)")
+def skip(
+    buffer: ByteArray,  # IN
+    position: Integer,  # IN where the first frame begins
+    end: Integer,  # IN of the bytes that have come
+    count: Integer,  # IN how many records to pass over, at most
+) -> tuple[Integer, Integer, Integer]:
+    """Pass over records by their headers alone.
+
+    Returns
+    -------
+    status : int
+        FULL, MORE or ODD: why it stopped.
+    position : int
+        Where the next record begins.
+    skipped : int
+        The records passed over.
+    """
+    p = np.int64(position)
+    skipped = np.int64(0)
+    while skipped < count:
+        if end - p < _HEADER:
+            return np.int64(MORE), p, skipped
+        length = word(buffer, p + 4)
+        if word(buffer, p) != _MAGIC or length >= 1 << 29:
+            return np.int64(ODD), p, skipped
+        size = _HEADER + ((length + 3) & ~np.int64(3))
+        if end - p < size:
+            return np.int64(MORE), p, skipped
+        p += size
+        skipped += 1
+    return np.int64(FULL), p, skipped

@@ -1,0 +1,188 @@
+"""A channel as mini-batches of rows."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from container.channels.csv import CSVReader
+from container.channels.files import data_files, wait_for_fifo
+from container.channels.reader import Reader
+from container.channels.recordio import RecordIOReader
+from container.channels.sampling import sample
+from container.configuration import CSV, RECORDIO, ChannelConfiguration
+from container.errors import AlgorithmError, CustomerError, PlatformError
+from container.formats.errors import FormatError, InfiniteValueError, MissingValueError
+from kmeans.types import FloatArray
+
+READERS: Final[Mapping[str, type[Reader]]] = {RECORDIO: RecordIOReader, CSV: CSVReader}
+
+_WRONG_CONTENT = "Requested content-type is '{}'. Please verify the data matches the requested content-type."
+_NO_CONTENT = "Please verify the correct data channel configuration is provided."
+# What is wrong with the data -> the built-in's words for it. The first class that fits counts.
+_SENTENCES: Final[Mapping[type[FormatError], str]] = {
+    MissingValueError: ("Found missing (NaN) values. Please remove any missing (NaN) values in the input data."),
+    InfiniteValueError: (
+        "Found infinite floating point values. Please remove any infinite floating point values in the input data."
+    ),
+    FormatError: _WRONG_CONTENT,
+}
+
+
+class Source:
+    """The rows of a channel.
+
+    Parameters
+    ----------
+    channel : ChannelConfiguration
+        Where the data are and what they are.
+    feature_dim : int
+        The numbers a row must have.
+    mini_batch_size : int
+        The rows of a mini-batch.
+    fifo_timeout_seconds : float
+        How long to wait for a FIFO to appear in Pipe mode.
+
+    Attributes
+    ----------
+    path : Path
+        Where the data are.
+    rereadable : bool
+        Whether rows can be drawn before they are read; not so in Pipe mode.
+    passes : int
+        Passes begun.
+    records_read, bytes_read : int
+        Of the latest pass, so far.
+
+    Raises
+    ------
+    CustomerError
+        If the content type is not supported.
+    """
+
+    def __init__(
+        self,
+        channel: ChannelConfiguration,
+        feature_dim: int,
+        mini_batch_size: int,
+        fifo_timeout_seconds: float = 900.0,
+    ) -> None:
+        self.path = channel.path
+        self.rereadable = channel.mode != "Pipe"
+        self.passes = 0
+        self.records_read = 0
+        self.bytes_read = 0
+        self._channel = channel
+        self._feature_dim = feature_dim
+        self._mini_batch_size = mini_batch_size
+        self._fifo_timeout_seconds = fifo_timeout_seconds
+        self._content_type = channel.content_type or RECORDIO
+        if self._content_type not in READERS:
+            raise self._error(_WRONG_CONTENT, f"supported are {' and '.join(READERS)}")
+
+    def batches(self) -> Iterator[FloatArray]:
+        """Give one pass over the channel.
+
+        In Pipe mode each pass reads the FIFO that follows that of the pass before.
+
+        Yields
+        ------
+        ndarray of shape (n, feature_dim), float32
+            C-contiguous; `mini_batch_size` rows, fewer only in the last one. Valid until the next one is asked for.
+
+        Raises
+        ------
+        CustomerError
+            If the data are not what they should be, naming file and record, or if there is no record at all.
+        PlatformError
+            If the data can't be read.
+        """
+        self.passes += 1
+        self.records_read = self.bytes_read = 0
+        batch = np.empty((self._mini_batch_size, self._feature_dim), np.float32)
+        filled = 0
+        paths = self._paths()
+        for path in paths:
+            bytes_before = self.bytes_read
+            with self._reading(path) as reader:
+                while count := reader.read(batch[filled:]):
+                    filled += count
+                    self.records_read += count
+                    self.bytes_read = bytes_before + reader.window.bytes_read
+                    if filled == len(batch):
+                        yield batch
+                        filled = 0
+        if filled:
+            yield batch[:filled]
+        if not self.records_read:
+            raise self._no_records(paths)
+
+    def sample(self, size: int, rng: np.random.Generator) -> FloatArray:
+        """Draw rows uniformly without replacement over the whole channel.
+
+        Parameters
+        ----------
+        size : int
+            The rows wanted; all are given when there are fewer.
+        rng : Generator
+            The source of chance.
+
+        Returns
+        -------
+        ndarray of shape (min(size, records), feature_dim), float32
+            In the channel's order.
+
+        Raises
+        ------
+        CustomerError
+            As `batches`.
+        PlatformError
+            If the data can't be read.
+        AlgorithmError
+            In Pipe mode, where all that is read is gone.
+        """
+        if not self.rereadable:
+            raise AlgorithmError(f"The channel '{self._channel.name}' comes through a pipe: rows can't be drawn")
+        paths = self._paths()
+        rows = sample(paths, self._reading, self._feature_dim, size, rng)
+        if size and not len(rows):
+            raise self._no_records(paths)
+        return rows
+
+    def _paths(self) -> list[Path]:
+        if self.rereadable:
+            try:
+                return data_files(self.path)
+            except OSError as error:
+                raise self._unreadable(self.path, error) from error
+        fifo = self.path.with_name(f"{self.path.name}_{self.passes - 1}")
+        wait_for_fifo(fifo, self._fifo_timeout_seconds)
+        return [fifo]
+
+    @contextmanager
+    def _reading(self, path: Path) -> Iterator[Reader]:
+        """Open a file, and tell what is wrong with it in the built-in's words."""
+        try:
+            with path.open("rb", buffering=0) as stream:
+                yield READERS[self._content_type](stream, self._feature_dim, self._channel.label_size)
+        except FormatError as error:
+            sentence = next(words for kind, words in _SENTENCES.items() if isinstance(error, kind))
+            raise self._error(sentence, f"{self._shown(path)}, {error}") from error
+        except OSError as error:
+            raise self._unreadable(path, error) from error
+
+    def _error(self, sentence: str, detail: str) -> CustomerError:
+        words = sentence.format(self._content_type)
+        return CustomerError(f"Unable to read data channel '{self._channel.name}'. {words} ({detail})")
+
+    def _no_records(self, paths: list[Path]) -> CustomerError:
+        return self._error(_NO_CONTENT, f"{self.path}: expected data, got {len(paths)} files and no record in them")
+
+    def _unreadable(self, path: Path, error: OSError) -> PlatformError:
+        reason = error.strerror or type(error).__name__
+        return PlatformError(f"Unable to read data channel '{self._channel.name}'. ({self._shown(path)}: {reason})")
+
+    def _shown(self, path: Path) -> Path:
+        return path.relative_to(self.path.parent)

@@ -1,0 +1,68 @@
+"""A sliding window on a stream: the bytes that have come and are not yet consumed."""
+
+import io
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from container.formats.errors import FormatError
+
+
+class Window:
+    """The bytes of a stream from the first one that is not yet consumed.
+
+    Parameters
+    ----------
+    stream : RawIOBase or BytesIO
+        Read to its end, in large pieces.
+    size : int
+        Bytes to hold. A record that does not fit makes the window grow, but only as far as it is full of bytes that
+        really came: what a header claims allocates nothing.
+    max_size : int
+        Bound of the growth.
+
+    Attributes
+    ----------
+    buffer : ndarray of uint8
+        Holds the bytes; another array after a call of `fill`.
+    begin, end : int
+        The bytes are ``buffer[begin:end]``; who consumes some moves `begin`.
+    bytes_read : int
+        All that came.
+    """
+
+    def __init__(self, stream: io.RawIOBase | io.BytesIO, size: int = 1 << 20, max_size: int = 1 << 30) -> None:
+        self.buffer: NDArray[np.uint8] = np.empty(size, np.uint8)
+        self.begin = 0
+        self.end = 0
+        self.bytes_read = 0
+        self._stream = stream
+        self._max_size: Final = max_size
+
+    @property
+    def content(self) -> memoryview:
+        """The bytes, valid until the next call of `fill`."""
+        return self.buffer.data[self.begin : self.end]
+
+    def fill(self) -> bool:
+        """Read until the window is full or the stream ends; tell whether anything came.
+
+        Raises
+        ------
+        FormatError
+            If the window is full and may not grow.
+        """
+        kept = self.end - self.begin
+        target = self.buffer
+        if kept == len(target):
+            if kept >= self._max_size:
+                raise FormatError(f"expected a record of fewer than {self._max_size} bytes, got a longer one")
+            target = np.empty(min(2 * kept, self._max_size), np.uint8)
+        target[:kept] = self.buffer[self.begin : self.end]
+        self.buffer, self.begin, self.end = target, 0, kept
+        space = target.data
+        while self.end < len(target) and (count := self._stream.readinto(space[self.end :])):
+            self.end += count
+        self.bytes_read += self.end - kept
+        return self.end > kept
