@@ -63,7 +63,11 @@ class RecordIOReader(Reader):
         return skipped
 
     def count(self, *, guess: bool) -> int:
-        """See `Reader.count`. The guess is that all frames have the size of the first one, if that divides the file."""
+        """See `Reader.count`; the guess is that all frames have the size of the first one, if that divides the file's.
+
+        Where it is wrong `pick` notices, unless none of the records it is asked for shows it. A few records of other
+        sizes, which happen to make up for each other, may thus be drawn a little too seldom.
+        """
         size, in_all = self._frame_bytes() if guess else (0, 0)
         return in_all // size if size else super().count(guess=False)
 

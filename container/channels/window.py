@@ -38,6 +38,7 @@ class Window:
         self.end = 0
         self.bytes_read = 0
         self._stream = stream
+        self._size: Final = size
         self._max_size: Final = max_size
 
     @property
@@ -46,7 +47,10 @@ class Window:
         return self.buffer.data[self.begin : self.end]
 
     def fill(self) -> bool:
-        """Read until the window is full or the stream ends; tell whether anything came.
+        """Read what the stream has, as far as there is room; tell whether anything came.
+
+        A file fills the window. A pipe gives what it holds: rows that came do not wait for those that follow. Only
+        for a record larger than the window is a pipe waited for.
 
         Raises
         ------
@@ -59,10 +63,12 @@ class Window:
             if kept >= self._max_size:
                 raise FormatError(f"expected a record of fewer than {self._max_size} bytes, got a longer one")
             target = np.empty(min(2 * kept, self._max_size), np.uint8)
-        target[:kept] = self.buffer[self.begin : self.end]
-        self.buffer, self.begin, self.end = target, 0, kept
-        space = target.data
-        while self.end < len(target) and (count := self._stream.readinto(space[self.end :])):
-            self.end += count
-        self.bytes_read += self.end - kept
-        return self.end > kept
+        if self.begin or target is not self.buffer:
+            target[:kept] = self.buffer[self.begin : self.end]
+        end = kept + (self._stream.readinto(target.data[kept:]) or 0)
+        # Who looks for the end of a record begins at its beginning each time; with a long one that must be seldom.
+        while kept >= self._size and end < len(target) and (count := self._stream.readinto(target.data[end:])):
+            end += count
+        self.buffer, self.begin, self.end = target, 0, end
+        self.bytes_read += end - kept
+        return end > kept

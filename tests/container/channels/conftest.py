@@ -1,0 +1,58 @@
+"""Data as other writers may have written them."""
+
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import ArrayLike
+
+from container.channels.source import Source
+from container.configuration import RECORDIO, ChannelConfiguration
+from container.formats import recordio
+
+MakeSource = Callable[..., Source]
+
+
+@pytest.fixture
+def make_source(tmp_path: Path) -> MakeSource:
+    """Give a function that makes a source on the folder `tmp_path / "train"`."""
+
+    def make(
+        feature_dim: int = 3,
+        mini_batch_size: int = 4,
+        content_type: str = RECORDIO,
+        label_size: int | None = None,
+        mode: Any = "File",
+        **options: float,
+    ) -> Source:
+        path = tmp_path / "train"
+        channel = ChannelConfiguration("train", content_type, label_size, mode, "FullyReplicated", path)
+        return Source(channel, feature_dim, mini_batch_size, **options)
+
+    return make
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Give the channel's folder."""
+    path = tmp_path / "train"
+    path.mkdir()
+    return path
+
+
+def dense(rows: ArrayLike) -> bytes:
+    """Write rows as the SDK does."""
+    return recordio.encode(map(recordio.dense_record, np.asarray(rows, np.float32)))
+
+
+def rows_of(source: Source) -> list[list[list[float]]]:
+    """Read one pass: batches of rows."""
+    return [batch.tolist() for batch in source.batches()]
+
+
+def part(flag: int, payload: bytes) -> bytes:
+    """Write a frame with a flag."""
+    return struct.pack("<II", recordio.MAGIC, flag << 29 | len(payload)) + payload + bytes(-len(payload) % 4)
