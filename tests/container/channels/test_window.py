@@ -47,6 +47,19 @@ def test_it_looks_seldom_at_a_long_record() -> None:
     assert window.bytes_read == 10
 
 
+def test_what_came_through_a_slow_pipe_waits_for_no_more() -> None:
+    window = Window(Drop(b"abcdef"), 4)
+    assert window.fill()
+    assert bytes(window.content) == b"a"
+    assert window.fill()
+    assert bytes(window.content) == b"ab"
+    window.begin += 1
+    while window.fill():
+        pass
+    assert bytes(window.content) == b"bcdef"
+    assert window.bytes_read == 6
+
+
 def test_it_grows_with_what_comes_alone() -> None:
     window = Window(io.BytesIO(bytes(100)), 4)
     while window.fill():
