@@ -56,7 +56,11 @@ lock: setup ## renew the lock files from pyproject.toml
 
 # One resolution, that of the largest set, holds for all three files.
 compile = $(bin)/uv pip compile --quiet --universal --python-version 3.11 pyproject.toml \
-	--no-emit-index-url --no-emit-find-links --generate-hashes --no-header
+	--system-certs --no-emit-index-url --no-emit-find-links --generate-hashes --no-header
+
+.PHONY: readme
+readme: setup ## renew the README's table of hyperparameters
+	$(bin)/python -m tests.readme
 
 .PHONY: clean
 clean: ## remove .venv and all caches

@@ -40,7 +40,7 @@ def lay_down(base: Path, rows: NDArray[np.float32]) -> None:
     """Write what SageMaker would: the channel's data and the configuration of the job."""
     title(f"{len(rows):,} handwritten digits of {rows.shape[1]} pixels, as protobuf RecordIO")
     configuration = {
-        "hyperparameters": {"k": "10", "feature_dim": str(rows.shape[1]), "epochs": "5"},
+        "hyperparameters": {"k": "10", "feature_dim": str(rows.shape[1])},
         "inputdataconfig": {"train": {"ContentType": RECORDIO, "TrainingInputMode": "File"}},
         "resourceconfig": {"current_host": "algo-1", "hosts": ["algo-1"], "network_interface_name": "lo"},
     }

@@ -37,7 +37,10 @@ def main(image: str, k: str, rows_file: str, answers_file: str) -> None:
     )
     estimator.fit({"train": f"file://{channel}"})
 
-    predictor = estimator.deploy(1, "local", serializer=RecordSerializer(), deserializer=RecordDeserializer())
+    # Without `wait`, which in local mode only sleeps: the server has answered its first ping by then.
+    predictor = estimator.deploy(
+        1, "local", serializer=RecordSerializer(), deserializer=RecordDeserializer(), wait=False
+    )
     try:
         asked = rows[:ROWS_ASKED]
         records = predictor.predict(asked)
