@@ -1,13 +1,14 @@
 """Reading a channel: our decoder, the protobuf library, a plain copy of the bytes."""
 
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from container.channels.source import Source
 
 from benchmarks.measure import medians
+from container.channels.source import Source
 from container.configuration import ChannelConfiguration
 from container.formats import recordio
 from container.formats.recordio import dense_record, encode
@@ -34,9 +35,9 @@ def run() -> list[dict[str, Any]]:
             )
             seconds = medians(
                 {
-                    "ours": lambda channel=channel, d=d: _read(channel, d),
-                    "protobuf": lambda part=part, d=d: recordio.decode(part, d),
-                    "copy": lambda copy=copy, content=content: _copy(copy, content),
+                    "ours": partial(_read, channel, d),
+                    "protobuf": partial(recordio.decode, part, d),
+                    "copy": partial(_copy, copy, content),
                 }
             )
         rates = {

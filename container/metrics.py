@@ -65,7 +65,7 @@ def log_metrics(host: str, start: float, end: float, metrics: Mapping[str, Sprea
         "Dimensions": {"Algorithm": ALGORITHM, "Host": host, "Operation": "training", **dimensions},
         "Metrics": {name: values.as_dict() for name, values in metrics.items()},
     }
-    VERBATIM.info("#metrics %s\n", json.dumps(record))
+    VERBATIM.info("#metrics %s", json.dumps(record))
 
 
 def log_progress(host: str, percent: float) -> None:

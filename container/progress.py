@@ -226,6 +226,7 @@ class Progress(Observer):
         """Log where the time went, in the built-in's form."""
         self._enter("writing the model", "finalize.time")
         seconds = {name.removesuffix(".time").lstrip("_"): sum(v.values) / 1000 for name, v in self.times.items()}
+        seconds["refine"] = seconds.pop("finalize")
         seconds["batch data loading with context"] = self._source.seconds
         seconds["update"] = max(0.0, seconds["update"] - self._source.seconds)
         total = sum(seconds.values())

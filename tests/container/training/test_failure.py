@@ -9,6 +9,10 @@ from container.errors import AlgorithmError, CustomerError, PlatformError
 from container.failure import MAX_CHARACTERS, reported
 
 
+def fail(error: Exception, cause: Exception | None = None) -> None:
+    raise error from cause
+
+
 @pytest.mark.parametrize(
     ("error", "exit_code", "text"),
     [
@@ -29,7 +33,7 @@ def test_each_error(
 ) -> None:
     logs.set_up()
     with reported(tmp_path / "output" / "failure") as outcome:
-        raise error
+        fail(error)
     assert outcome.exit_code == exit_code
     assert (tmp_path / "output" / "failure").read_text() == text
     log = capsys.readouterr().out
@@ -39,7 +43,7 @@ def test_each_error(
 
 def test_a_cause_follows_in_the_built_ins_form(tmp_path: Path) -> None:
     with reported(tmp_path / "failure"):
-        raise CustomerError("k is no number") from ValueError("invalid literal")
+        fail(CustomerError("k is no number"), ValueError("invalid literal"))
     text = (tmp_path / "failure").read_text()
     assert text == "Customer Error: k is no number (caused by ValueError)\n\nCaused by: invalid literal"
 
@@ -47,13 +51,13 @@ def test_a_cause_follows_in_the_built_ins_form(tmp_path: Path) -> None:
 def test_the_first_reason_is_kept(tmp_path: Path) -> None:
     for reason in ("first", "second"):
         with reported(tmp_path / "failure"):
-            raise CustomerError(reason)
+            fail(CustomerError(reason))
     assert (tmp_path / "failure").read_text() == "Customer Error: first"
 
 
 def test_a_long_reason_is_cut(tmp_path: Path) -> None:
     with reported(tmp_path / "failure"):
-        raise CustomerError("x" * 5000)
+        fail(CustomerError("x" * 5000))
     assert len((tmp_path / "failure").read_text()) == MAX_CHARACTERS
 
 
