@@ -46,6 +46,10 @@ def _run(paths: Paths) -> None:
     signal.signal(signal.SIGTERM, stop)
     LOGGER.info("Reading default configuration from %s: %s", hyperparameters.__file__, hyperparameters.defaults())
     job = configuration.load(paths)
+    if len(job.hosts) > 1:
+        raise CustomerError(
+            f"A job runs on one host, got {len(job.hosts)}: {', '.join(job.hosts)}; ask for one instance"
+        )
     logs.set_up(job.hyperparameters.log_level)
     _log_configuration(job)
 

@@ -60,31 +60,34 @@ class Job:
         As sent: text to text.
     channels
         Channel name to its entry in ``inputdataconfig.json``.
+    hosts
+        Names of all hosts; this one is the first.
     """
 
     base: Path
     hyperparameters: Mapping[str, str]
     channels: dict[str, dict[str, str]] = field(default_factory=lambda: {"train": {"TrainingInputMode": "File"}})
+    hosts: tuple[str, ...] = ("algo-1",)
 
     def folder(self, channel: str) -> Path:
         path = self.base / "input/data" / channel
         path.mkdir(parents=True, exist_ok=True)
         return path
 
-    def start(self, **environment: str) -> "subprocess.Popen[str]":
+    def start(self, stderr: int = subprocess.STDOUT) -> "subprocess.Popen[str]":
         config = self.base / "input/config"
         config.mkdir(parents=True, exist_ok=True)
         (config / "hyperparameters.json").write_text(json.dumps(self.hyperparameters))
         (config / "inputdataconfig.json").write_text(json.dumps(self.channels))
-        resources = {"current_host": "algo-1", "hosts": ["algo-1"], "network_interface_name": "lo"}
+        resources = {"current_host": self.hosts[0], "hosts": list(self.hosts), "network_interface_name": "lo"}
         (config / "resourceconfig.json").write_text(json.dumps(resources))
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
         return subprocess.Popen(
             [TOP / "train"],
-            env={**os.environ, "PATH": path, "SAGEMAKER_BASE_DIR": str(self.base), **environment},
+            env={**os.environ, "PATH": path, "SAGEMAKER_BASE_DIR": str(self.base)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stderr=stderr,
             text=True,
         )
 
@@ -92,5 +95,5 @@ class Job:
         log, _ = process.communicate(timeout=240)
         return Ended(self.base, process.returncode, log)
 
-    def run(self, **environment: str) -> Ended:
-        return self.ended(self.start(**environment))
+    def run(self) -> Ended:
+        return self.ended(self.start())

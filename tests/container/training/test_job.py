@@ -2,6 +2,7 @@
 
 import json
 import os
+import pty
 import re
 import signal
 import tarfile
@@ -282,6 +283,27 @@ def test_faults_of_the_user_end_with_2_and_a_reason(tmp_path: Path, digits: NDAr
     assert re.search(r"^\[.* ERROR \d+\] Customer Error: ", ended.log, re.MULTILINE)
     assert "Traceback" not in ended.log
     assert not (tmp_path / "model").exists()
+
+
+def test_several_hosts_are_refused_instead_of_leaving_their_rows_out(tmp_path: Path) -> None:
+    job = Job(tmp_path, MINIMAL, hosts=("algo-1", "algo-2"))
+    job.folder("train")
+    ended = job.run()
+    assert ended.exit_code == 2, ended.log
+    assert ended.failure == "Customer Error: A job runs on one host, got 2: algo-1, algo-2; ask for one instance"
+
+
+def test_on_a_terminal_there_is_a_progress_bar(tmp_path: Path, digits: NDArray[np.float32]) -> None:
+    job = Job(tmp_path, MINIMAL)
+    (job.folder("train") / "digits.pbr").write_bytes(recordio(digits))
+    terminal, stderr = pty.openpty()
+    ended = job.ended(job.start(stderr=stderr))
+    shown = os.read(terminal, 1 << 16)
+    os.close(terminal)
+    os.close(stderr)
+    assert ended.exit_code == 0, ended.log
+    assert b"training" in shown
+    assert b"rows" in shown
 
 
 def test_a_place_that_cannot_be_written_is_a_platform_error(tmp_path: Path, digits: NDArray[np.float32]) -> None:
