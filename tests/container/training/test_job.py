@@ -6,6 +6,7 @@ import pty
 import re
 import signal
 import tarfile
+import termios
 import threading
 from contextlib import suppress
 from pathlib import Path
@@ -297,6 +298,8 @@ def test_on_a_terminal_there_is_a_progress_bar(tmp_path: Path, digits: NDArray[n
     job = Job(tmp_path, MINIMAL)
     (job.folder("train") / "digits.pbr").write_bytes(recordio(digits))
     terminal, stderr = pty.openpty()
+    termios.tcsetwinsize(stderr, (24, 80))
+    os.set_blocking(terminal, False)
     ended = job.ended(job.start(stderr=stderr))
     shown = os.read(terminal, 1 << 16)
     os.close(terminal)
