@@ -85,7 +85,8 @@ class CSVReader(Reader):
             filled = len(bytes(content).rstrip(b"\r\n"))
             ends = np.flatnonzero(np.frombuffer(content, np.uint8) == _LINE_FEED) + 1
             ends = ends[: np.searchsorted(ends, filled) + 1] if filled else ends[:0]
-            if self._ended and filled and (not len(ends) or ends[-1] < filled):
+            if self._ended and filled:
+                # All that is left is a last line without an end; whole lines were found before.
                 ends = np.append(ends, len(content))
             self._ends = ends + self.window.begin
         return len(self._ends) > 0

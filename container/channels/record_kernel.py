@@ -213,7 +213,7 @@ def _entry(
     return np.int64(is_row)
 
 
-@kernel("boolean(uint8[::1], int64, int64, int64, float32[:, ::1], uint8[:, ::1], int64[::1], int64[::1], int64[::1])")
+@kernel("boolean(uint8[::1], int64, int64, int64, float32[:, ::1], uint8[:, ::1], int64[::1], int64[::1])")
 def read_record(
     buffer: ByteArray,  # IN
     p: Integer,  # IN
@@ -222,8 +222,7 @@ def read_record(
     out: FloatArray,  # OUT (n, d)
     out_bytes: ByteArray,  # OUT (n, 4 d), the same memory
     keys: OffsetArray,  # OUT (d,)
-    found: OffsetArray,  # OUT of the row
-    elsewhere: OffsetArray,  # OUT of other tensors
+    found: OffsetArray,  # OUT of the last tensor
 ) -> bool:
     """Read a record's message into a row."""
     rows: Integer = 0
@@ -233,10 +232,10 @@ def read_record(
         if p < 0:
             return False
         if tag in (_FEATURES, _LABEL):
-            is_row = _entry(buffer, begin, p, tag == _FEATURES, row, out, out_bytes, keys, elsewhere if rows else found)
-            rows += is_row
-            if is_row < 0 or rows > 1:
+            is_row = _entry(buffer, begin, p, tag == _FEATURES, row, out, out_bytes, keys, found)
+            if is_row < 0:
                 return False
+            rows += is_row
         elif tag not in (_UID, _METADATA, _CONFIGURATION):
             return False
     return rows == 1

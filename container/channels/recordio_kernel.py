@@ -46,7 +46,6 @@ def decode(
     row_bytes = np.int64(out_bytes.shape[1])
     keys = np.empty(out.shape[1], np.int64)
     found = np.zeros(FOUND, np.int64)
-    elsewhere = np.zeros(FOUND, np.int64)
     # Most files hold records of one shape, alike in all but the numbers at their end. Such a record is known by the
     # bytes before its numbers, and need not be parsed: those of the last one that was begin at `like`.
     like, like_values, like_size = NOT_PLAIN, NOT_PLAIN, NOT_PLAIN
@@ -69,7 +68,7 @@ def decode(
         if end - p < size:
             return np.int64(MORE), p, np.int64(row)
         payload_end = p + _HEADER + length
-        if not read_record(buffer, p + _HEADER, payload_end, row, out, out_bytes, keys, found, elsewhere):
+        if not read_record(buffer, p + _HEADER, payload_end, row, out, out_bytes, keys, found):
             return np.int64(ODD), p, np.int64(row)
         if found[N_KEYS] == 0 and found[END] == payload_end and found[END] - found[BEGIN] == row_bytes:
             like, like_values, like_size = p, found[BEGIN] - p, size

@@ -1,6 +1,7 @@
 """Both readers on streams, whose windows are small here, so that records lie across their borders."""
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -72,6 +73,17 @@ def test_a_pick_behind_the_end() -> None:
             reader.pick(np.array([3, 12]), np.empty((2, 3), np.float32), guess=False)
 
 
+def test_errors_of_picked_rows(tmp_path: Path) -> None:
+    rows = ROWS.copy()
+    rows[6, 1] = np.nan
+    (tmp_path / "x").write_bytes(dense(rows))
+    for guess in (True, False):
+        with (tmp_path / "x").open("rb", buffering=0) as stream:
+            reader = RecordIOReader(stream, 3, None)
+            with pytest.raises(FormatError, match=r"^record 7, column 2: expected a number, got nan$"):
+                reader.pick(np.array([3, 6]), np.empty((2, 3), np.float32), guess=guess)
+
+
 def test_counts() -> None:
     for data in (b"", dense(ROWS), dense(ROWS[:1])):
         assert recordio_reader(data).count(guess=False) == len(data) // (len(dense(ROWS)) // 10)
@@ -80,11 +92,6 @@ def test_counts() -> None:
     assert csv_reader(b"1,2,3\r\n4,5,6").count(guess=True) == 2
     assert csv_reader(b"1,2,3\n" + b"\r\n" * 50).count(guess=True) == 1
     assert csv_reader(b"\n" * 50).count(guess=True) == 0
-
-
-def split_record(row: np.ndarray) -> bytes:
-    (payload,) = recordio.split_frames(dense([row]))
-    return part(1, payload[:8]) + part(2, b"") + part(2, b"") + part(3, payload[8:])
 
 
 def test_split_records() -> None:

@@ -192,6 +192,28 @@ def test_unusual_records_are_left_to_the_twin() -> None:
     assert check(part(1, message[:8]) + part(3, b""), [None]) == 0
 
 
+def test_odd_tensors_are_left_to_the_twin() -> None:
+    long = b"\x81" + b"\x80" * 8 + b"\x02"
+    for tensor in (
+        field(7, field(1, b"\1\2" + long)),
+        field(7, field(1, b"\1\2\3") + b"\x18" + long),
+        field(2, field(1, bytes(12))) + field(2, field(1, bytes(4))),
+        field(2, field(1, bytes(12))) + field(9, field(1, b"x")),
+    ):
+        message = field(1, field(1, b"values") + field(2, tensor))
+        assert check(recordio.frame(message), [twin(message)]) == 0
+
+
+def test_what_follows_the_values_is_looked_at() -> None:
+    (message,) = recordio.split_frames(dense([[1, 2, 3]]))
+    for end in (field(3, b"ab"), field(2, field(1, b"") + field(2, field(2, b"")))):
+        good = recordio.frame(message + end)
+        assert check(good * 2, [[1, 2, 3]] * 2) == 2
+        bad = message + b"\x1a\x7f" + end[2:]
+        assert twin(bad) is None
+        assert check(good + recordio.frame(bad), [[1, 2, 3], None]) == 1
+
+
 def test_numbers_that_are_not_finite_are_left_to_the_twin() -> None:
     good = dense([[1, 2, 3]])
     for number in (np.nan, np.inf, -np.inf):
