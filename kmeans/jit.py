@@ -3,7 +3,7 @@
 Kernels are compiled when their module is imported, for the signatures that stand beside them, and kept in numba's cache
 (`NUMBA_CACHE_DIR`). The machine code is made for a micro-architecture level instead of the very CPU at hand, so that a
 cache filled on one machine serves every machine of that level: an image holds one entry per level and needs no
-compilation at run time. `NUMBA_CPU_NAME` overrides the choice of the level.
+compilation at run time. `NUMBA_CPU_NAME` overrides the choice of the level. The cache may be read-only.
 """
 
 import os
@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import llvmlite.binding as llvm
 import numba
+from numba.core.caching import InTreeCacheLocator, UserProvidedCacheLocator
 
 config: Any = numba.config
 
@@ -51,6 +52,24 @@ if "NUMBA_CPU_FEATURES" not in os.environ:
     config.CPU_FEATURES = ""
 
 
+class ReadableCacheLocator:
+    """Finds the cache of a function's machine code, be it writable or not.
+
+    Numba's own locators pass over a folder that they can't write to, full as it may be: an image's cache belongs to
+    root, and its file system may be mounted read-only.
+    """
+
+    @classmethod
+    def from_function(cls, function: Callable[..., Any], file: str) -> object:
+        """Give the locator that numba asks for the folder: `NUMBA_CACHE_DIR`, or `__pycache__` beside the source."""
+        locator = UserProvidedCacheLocator if config.CACHE_DIR else InTreeCacheLocator
+        return locator(function, file)
+
+
+if not config.CACHE_LOCATOR_CLASSES:
+    config.CACHE_LOCATOR_CLASSES = f"{__name__}.{ReadableCacheLocator.__name__}"
+
+
 def kernel(*signatures: str) -> Callable[[Kernel], Kernel]:
     """Compile a function to machine code that runs without the GIL.
 
@@ -61,10 +80,15 @@ def kernel(*signatures: str) -> Callable[[Kernel], Kernel]:
     """
 
     def decorate(function: Kernel) -> Kernel:
-        compile_now: Callable[[Kernel], Any] = numba.njit(
-            list(signatures), nogil=True, cache=True, error_model="numpy", fastmath=FAST_MATH
-        )
-        compiled: Kernel = compile_now(function)
-        return compiled
+        def compile_now(*, cache: bool) -> Kernel:
+            jit: Any = numba.njit(list(signatures), nogil=True, cache=cache, error_model="numpy", fastmath=FAST_MATH)
+            compiled: Kernel = jit(function)
+            return compiled
+
+        try:
+            return compile_now(cache=True)
+        except OSError:
+            # Not in the cache, and the cache can't be written: compiled for this process alone.
+            return compile_now(cache=False)
 
     return decorate
