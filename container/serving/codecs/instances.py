@@ -197,9 +197,9 @@ def _check_keys(keys: object, feature_dim: int, count: int) -> None:
     for key in keys:
         if not 0 <= key < feature_dim:
             raise InstanceError(f"expected keys from 0 to {feature_dim - 1}, got {reprlib.repr(key)}")
-    for key, following in pairwise(keys):
-        if key >= following:
-            raise InstanceError(f"expected keys in increasing order, got {following} after {key}")
+    if len(set(keys)) != len(keys):
+        twice = next(key for key, following in pairwise(sorted(keys)) if key == following)
+        raise InstanceError(f"expected each key once, got {twice} more than once")
 
 
 def _raise_out_of_range(columns: _Columns, values: list[float]) -> NoReturn:

@@ -126,12 +126,7 @@ BAD_BODIES = {
     "json, a key twice": (
         JSON,
         instance('{"data": {"features": {"keys": [1, 1], "shape": [3], "values": [1, 1]}}}'),
-        "instance 2: expected keys in increasing order, got 1 after 1",
-    ),
-    "json, keys in disorder": (
-        JSON,
-        instance('{"data": {"features": {"keys": [2, 1], "shape": [3], "values": [1, 1]}}}'),
-        "instance 2: expected keys in increasing order, got 1 after 2",
+        "instance 2: expected each key once, got 1 more than once",
     ),
     "json, a fractional key": (
         JSON,

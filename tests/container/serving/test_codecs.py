@@ -37,9 +37,9 @@ def json_objects(rows: NDArray[np.float32]) -> list[str]:
         lambda row: {
             "data": {
                 "features": {
-                    "keys": [key for key, value in enumerate(row) if value],
+                    "keys": [key for key, value in reversed(list(enumerate(row))) if value],
                     "shape": [len(row)],
-                    "values": [value for value in row if value],
+                    "values": [value for value in reversed(row) if value],
                 }
             }
         },
