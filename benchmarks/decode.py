@@ -58,7 +58,7 @@ def run() -> list[dict[str, Any]]:
 
 
 def _read(channel: ChannelConfiguration, d: int) -> None:
-    for _ in Source(channel, d, BATCH_ROWS).batches():
+    for _ in Source(channel, d, BATCH_ROWS).blocks():
         pass
 
 

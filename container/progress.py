@@ -19,7 +19,7 @@ REPORT_EVERY = 10
 
 
 class TimedSource:
-    """A source that tells how long it took to give its batches.
+    """A source that tells how long it took to give its rows.
 
     Parameters
     ----------
@@ -37,16 +37,16 @@ class TimedSource:
         self.rereadable = source.rereadable
         self.seconds = 0.0
 
-    def batches(self) -> Iterator[FloatArray]:
-        """Give one pass; see `Source.batches`."""
-        batches = self.source.batches()
+    def blocks(self) -> Iterator[FloatArray]:
+        """Give one pass; see `Source.blocks`."""
+        blocks = self.source.blocks()
         while True:
             began = time.perf_counter()
-            batch = next(batches, None)
+            block = next(blocks, None)
             self.seconds += time.perf_counter() - began
-            if batch is None:
+            if block is None:
                 return
-            yield batch
+            yield block
 
     def sample(self, size: int, rng: np.random.Generator) -> FloatArray:
         """Draw rows; see `Source.sample`."""

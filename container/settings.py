@@ -4,7 +4,8 @@ import math
 
 from container.hyperparameters import Hyperparameters
 from container.logs import LOGGER
-from kmeans.finalization import LloydSettings
+from kmeans.finalization import FinalizationSettings
+from kmeans.shrinking import LloydSettings
 from kmeans.training import Settings
 
 AUTO_TRIALS = 10
@@ -47,14 +48,16 @@ def settings_of(given: Hyperparameters) -> Settings:
         epochs=given.epochs,
         init_method=given.init_method,
         half_life=given.half_life_time_size,
-        lloyd=LloydSettings(
-            given.local_lloyd_init_method,
-            given.local_lloyd_num_trials or AUTO_TRIALS,
-            given.local_lloyd_max_iter,
-            given.local_lloyd_tol,
+        finalization=FinalizationSettings(
+            LloydSettings(
+                given.local_lloyd_init_method,
+                given.local_lloyd_num_trials or AUTO_TRIALS,
+                given.local_lloyd_max_iter,
+                given.local_lloyd_tol,
+            ),
+            refine=sample_size > 0,
         ),
         # Without refinement the sample still serves to score the model.
         sample_size=sample_size or auto_sample_size(given.feature_dim),
-        refine=sample_size > 0,
         seed=given.seed,
     )

@@ -21,9 +21,10 @@ from container.resources import cpu_count
 from container.settings import settings_of
 from kmeans.assignment import Centers
 from kmeans.communicator import SingleHost
+from kmeans.finalization import TooFewDistinctRowsError
 from kmeans.scoring import Score, score
 from kmeans.threads import Threads
-from kmeans.training import Model, TooFewDistinctRowsError, fit
+from kmeans.training import Model, fit
 
 
 def main() -> int:
@@ -137,7 +138,7 @@ def _write(job: JobConfiguration, model: Model, progress: Progress) -> None:
         job.paths.model,
         job.leader,
         artifacts.Model(model.centers, description),
-        State(model.stream_centers, model.stream_weights),
+        State(model.state.centers + model.state.shift, model.state.weights),
     )
     job.paths.output.mkdir(parents=True, exist_ok=True)
     tarball.write(job.paths.output / artifacts.TARBALL, files)
@@ -149,4 +150,4 @@ def _test_score(job: JobConfiguration, model: Model, threads: Threads, batch_siz
     """Score the model on all rows of the test channel."""
     source = Source(job.channels["test"], job.hyperparameters.feature_dim, batch_size)
     shift = model.centers.mean(axis=0, dtype=np.float64).astype(np.float32)
-    return score(source.batches(), Centers(model.centers.astype(np.float64) - shift, shift), SingleHost(), threads)
+    return score(source.blocks(), Centers(model.centers.astype(np.float64) - shift, shift), SingleHost(), threads)

@@ -1,122 +1,122 @@
-"""From the K centers of the stream to the k of the model: weighted Lloyd, then refinement on a sample of the rows."""
+"""From what the stream has left to a model of k centers, for any k up to K."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from kmeans.lloyd import Clustering, lloyd
-from kmeans.seeding import kmeans_plus_plus, random_rows
+from kmeans.observer import Observer
+from kmeans.refinement import refine
+from kmeans.seeding import distinct, kmeans_plus_plus
+from kmeans.shrinking import LloydSettings, shrink
+from kmeans.state import State
 from kmeans.threads import Threads
-from kmeans.types import DoubleArray, FloatArray
+from kmeans.types import DoubleArray
+
+
+class TooFewDistinctRowsError(ValueError):
+    """The rows seen hold fewer than k distinct ones."""
 
 
 @dataclass(frozen=True)
-class LloydSettings:
-    """How the K centers are reduced to k.
+class FinalizationSettings:
+    """How a model is made of the state.
 
     Attributes
     ----------
-    init_method
-        "kmeans++" or "random".
-    n_trials
-        How often Lloyd runs from new starts; the best loss is kept.
-    max_iterations, tolerance
-        See `kmeans.lloyd.lloyd`.
+    lloyd
+        Trials and the end of Lloyd's iteration.
+    refine
+        Whether to refine the model on the sample.
     """
 
-    init_method: str
-    n_trials: int
-    max_iterations: int
-    tolerance: float
+    lloyd: LloydSettings
+    refine: bool
 
 
-def shrink(
-    centers: DoubleArray,
-    weights: DoubleArray,
+def finalize(
+    state: State,
     k: int,
-    settings: LloydSettings,
+    settings: FinalizationSettings,
     seeds: np.random.SeedSequence,
     threads: Threads,
-    attempted: Callable[[int, float], None],
-) -> list[Clustering]:
-    """Cluster K weighted centers into k.
+    observer: Observer,
+) -> DoubleArray:
+    """Make a model.
 
     Parameters
     ----------
-    centers
-        float64 (K, d), relative to the shift, K >= k.
-    weights
-        float64 (K,), positive.
+    state
+        What the stream has left.
     k
-        How many centers are wanted.
+        Centers of the model.
     settings
-        Trials, start and end of Lloyd's iteration.
+        How it is made.
     seeds
-        Each trial has a generator of its own from it.
+        The source of chance.
     threads
         The threads to use.
-    attempted
-        Told the number and the weighted mean squared distance of each trial.
+    observer
+        Told of every stage.
 
     Returns
     -------
-    list of Clustering
-        The trials, that of the least loss first; `labels` say which of the k each of the K centers went to.
+    DoubleArray
+        float64 (k, d), relative to the state's shift.
+
+    Raises
+    ------
+    TooFewDistinctRowsError
+        When the state has fewer than k different centers and the sample does not add them.
     """
-    points = np.ascontiguousarray(centers, dtype=np.float32)
-    no_shift: FloatArray = np.zeros(centers.shape[1], np.float32)
-    trials: list[Clustering] = []
-    for trial, seed in enumerate(seeds.spawn(settings.n_trials)):
-        rng = np.random.default_rng(seed)
-        if settings.init_method == "random":
-            start = random_rows(centers, k, rng)
-        else:
-            start = kmeans_plus_plus(centers, weights, k, rng)
-        found = lloyd(points, no_shift, weights, start, settings.max_iterations, settings.tolerance, threads)
-        attempted(trial, found.msd)
-        trials.append(found)
-    return sorted(trials, key=lambda trial: trial.msd)
+    for_trials, for_search, for_filling = seeds.spawn(3)
+    live = state.live()
+    dead = len(state.centers) - len(live.centers)
+    if dead:
+        observer.happened(
+            "centers_without_weight",
+            dead,
+            f"{dead} of {len(state.centers)} centers have no weight: they take no part in the model.",
+        )
+    starts = [live.centers]
+    if len(live.centers) > k:
+        observer.shrinking(len(live.centers), k)
+        trials = shrink(live.centers, live.weights, k, settings.lloyd, for_trials, threads, observer.attempted)
+        observer.shrunk(trials[0].msd)
+        _count_relocations(observer, trials[0].relocated)
+        # Trials often end alike; one of each loss is enough.
+        starts = [trial.centers for trial in {f"{trial.msd:.9g}": trial for trial in reversed(trials)}.values()][::-1]
+    elif len(state.centers) == k:
+        observer.shrinking_unneeded()
+    if len(live.centers) < k:
+        starts = [_filled(live, k, np.random.default_rng(for_filling), observer)]
+    if not settings.refine or not len(state.sample.rows):
+        return starts[0]
+    refined = refine(live, starts, settings.lloyd, np.random.default_rng(for_search), threads)
+    observer.refined(len(state.sample.rows), None if refined is None else refined.msd)
+    if refined is None:
+        return starts[0]
+    _count_relocations(observer, refined.relocated)
+    return refined.centers
 
 
-# Lloyd's iterations between two halvings of the candidates.
-ROUND_ITERATIONS = 5
+def _count_relocations(observer: Observer, relocated: int) -> None:
+    if relocated:
+        observer.happened("relocated_clusters", relocated, f"Moved {relocated} empty clusters to the farthest points.")
 
 
-def refine(
-    rows: FloatArray, shift: FloatArray, starts: list[DoubleArray], settings: LloydSettings, threads: Threads
-) -> Clustering | None:
-    """Run Lloyd's iteration on a sample of the rows, from the centers of the trials.
-
-    The K centers show a trial's loss only as far as they show the rows, so every trial gets a few iterations on the
-    rows themselves; the better half goes on, until one is left, which runs to its end.
-
-    Parameters
-    ----------
-    rows
-        float32 (n, d), the sample.
-    shift
-        float32 (d,).
-    starts
-        float64 (k, d) each, relative to `shift`; the first one is the model so far.
-    settings
-        The iteration's end; its trials have no part here.
-    threads
-        The threads to use.
-
-    Returns
-    -------
-    Clustering or None
-        None when the sample's loss is not lower than that of the first start.
-    """
-    weights: DoubleArray = np.ones(len(rows))
-
-    def run(centers: DoubleArray, iterations: int, tolerance: float) -> Clustering:
-        return lloyd(rows, shift, weights, centers, iterations, tolerance, threads)
-
-    before = run(starts[0], 0, 0.0)
-    while len(starts) > 1:
-        found = sorted((run(start, ROUND_ITERATIONS, 0.0) for start in starts), key=lambda candidate: candidate.msd)
-        starts = [candidate.centers for candidate in found[: len(found) // 2]]
-    after = run(starts[0], settings.max_iterations, settings.tolerance)
-    return after if after.msd < before.msd else None
+def _filled(state: State, k: int, rng: np.random.Generator, observer: Observer) -> DoubleArray:
+    """Add centers from the sample where there are fewer than k different ones."""
+    rows = state.sample.rows
+    points = rows.astype(np.float64) - state.shift
+    filled = kmeans_plus_plus(points, np.ones(len(points)), k, rng, initial=state.centers)
+    if len(filled) < k:
+        raise TooFewDistinctRowsError(
+            f"k = {k} clusters need at least as many distinct rows; the {len(rows)} training rows looked at "
+            f"hold {len(distinct(points))}."
+        )
+    observer.happened(
+        "centers_added_from_sample",
+        len(filled) - len(state.centers),
+        f"Added {len(filled) - len(state.centers)} centers from the sample to reach k = {k}.",
+    )
+    return filled

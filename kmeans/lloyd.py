@@ -19,14 +19,17 @@ class Clustering:
         float64 (k, d), relative to the shift.
     labels
         int64 (n,): the center of each point.
+    squared_distances
+        float64 (n,): of each point to its center.
     msd
-        Weighted mean squared distance of the points to their centers.
+        Their weighted mean.
     relocated
         How many times an empty cluster was moved to the farthest point.
     """
 
     centers: DoubleArray
     labels: LabelArray
+    squared_distances: DoubleArray
     msd: float
     relocated: int = 0
 
@@ -79,16 +82,17 @@ def lloyd(
         moved = centers.copy()
         moved[filled] = sums[filled] / counts[filled][:, None]
         relocated += _fill_empty(points, shift, weights * squared_distances, moved, np.flatnonzero(~filled))
-        new_labels, squared_distances = nearest(points, Centers(moved, shift), threads)
-        new_loss = float(weights @ squared_distances)
+        new_labels, new_squared_distances = nearest(points, Centers(moved, shift), threads)
+        new_loss = float(weights @ new_squared_distances)
+        # Rounding alone can raise the loss; then the centers are as good as they get.
+        if new_loss > loss:
+            break
         at_rest = np.array_equal(new_labels, labels)
         settled = bool(filled.all()) and loss - new_loss <= tolerance * loss
-        # Rounding alone can raise the loss; then the centers are as good as they get.
-        if new_loss <= loss:
-            centers, labels, loss = moved, new_labels, new_loss
+        centers, labels, squared_distances, loss = moved, new_labels, new_squared_distances, new_loss
         if at_rest or settled:
             break
-    return Clustering(centers, labels, loss / total, relocated)
+    return Clustering(centers, labels, squared_distances, loss / total, relocated)
 
 
 def _fill_empty(

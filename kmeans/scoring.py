@@ -35,12 +35,12 @@ class Score:
         return self.ssd / self.rows if self.rows else 0.0
 
 
-def score(batches: Iterable[FloatArray], centers: Centers, communicator: Communicator, threads: Threads) -> Score:
+def score(blocks: Iterable[FloatArray], centers: Centers, communicator: Communicator, threads: Threads) -> Score:
     """Score `centers` on all rows of all hosts.
 
     Parameters
     ----------
-    batches
+    blocks
         float32 (n, d) each: this host's rows.
     centers
         The centers.
@@ -48,9 +48,9 @@ def score(batches: Iterable[FloatArray], centers: Centers, communicator: Communi
         The hosts of the job and the threads of this one.
     """
     totals: DoubleArray = np.zeros(len(centers) + 2)
-    for batch in batches:
-        labels, squared_distances = nearest(batch, centers, threads)
+    for block in blocks:
+        labels, squared_distances = nearest(block, centers, threads)
         totals[:-2] += np.bincount(labels, minlength=len(centers))
-        totals[-2:] += len(batch), squared_distances.sum()
+        totals[-2:] += len(block), squared_distances.sum()
     communicator.sum(totals)
     return Score(int(totals[-2]), float(totals[-1]), totals[:-2])

@@ -14,7 +14,7 @@ import numpy as np
 from kmeans.assignment import Centers, add_rows, nearest
 from kmeans.communicator import Communicator
 from kmeans.threads import Threads
-from kmeans.types import DoubleArray, FloatArray
+from kmeans.types import DoubleArray, FloatArray, LabelArray
 
 # New weight below this is lost to underflow on the way to a mean; it would have had no part in any sum.
 LEAST_WEIGHT = 1e-280
@@ -27,7 +27,7 @@ class Step:
     Attributes
     ----------
     rows
-        Rows of the batch.
+        Rows of the mini-batch.
     inertia
         Sum of their squared distances to the centers as they were before the step.
     """
@@ -38,6 +38,8 @@ class Step:
 
 class Stream:
     """K weighted centers that follow a stream of mini-batches.
+
+    Rows of a mini-batch are added in one or more blocks; then one step moves the centers.
 
     Parameters
     ----------
@@ -56,6 +58,8 @@ class Stream:
         float64 (K, d), relative to `shift`.
     weights
         float64 (K,): the decayed number of points of each center.
+    pending
+        Rows of this host added since the latest step.
     rows_seen
         Rows over all hosts and epochs.
     """
@@ -67,30 +71,43 @@ class Stream:
         self.shift = shift
         self.weights: DoubleArray = np.zeros(len(centers))
         self.half_life = half_life
+        self.pending = 0
         self.rows_seen = 0
         self._communicator = communicator
         self._threads = threads
+        self._prepared = Centers(self.centers, shift)
+        # One buffer, one reduction over the hosts: sums, counts, rows and inertia.
+        n_centers, n_features = centers.shape
+        self._totals: DoubleArray = np.zeros(n_centers * (n_features + 1) + 2)
+        self._sums = self._totals[: n_centers * n_features].reshape(n_centers, n_features)
+        self._counts = self._totals[n_centers * n_features : -2]
 
-    def step(self, batch: FloatArray) -> Step:
-        """Assign the rows of a batch, float32 (n, d), and move the centers."""
-        n_centers, n_features = self.centers.shape
-        labels, squared_distances = nearest(batch, Centers(self.centers, self.shift), self._threads)
-        # One buffer, one reduction: sums, counts, rows and inertia.
-        totals: DoubleArray = np.zeros(n_centers * (n_features + 1) + 2)
-        sums = totals[: n_centers * n_features].reshape(n_centers, n_features)
-        counts = totals[n_centers * n_features : -2]
-        add_rows(batch, self.shift, labels, self._row_weights(len(batch)), self._threads, sums, counts)
-        totals[-2:] = len(batch), squared_distances.sum()
-        self._communicator.sum(totals)
-        rows = int(totals[-2])
+    def add(self, block: FloatArray) -> LabelArray:
+        """Assign rows of a mini-batch, float32 (n, d), to the centers as they are; give the labels, int64 (n,)."""
+        labels, squared_distances = nearest(block, self._prepared, self._threads)
+        if self.half_life:
+            self._totals[:-2] *= np.exp2(-len(block) / self.half_life)
+        add_rows(block, self.shift, labels, self._row_weights(len(block)), self._threads, self._sums, self._counts)
+        self._totals[-2:] += len(block), squared_distances.sum()
+        self.pending += len(block)
+        return labels
+
+    def step(self) -> Step:
+        """Move the centers by the rows that all hosts have added since the latest step."""
+        self._communicator.sum(self._totals)
+        rows, inertia = int(self._totals[-2]), float(self._totals[-1])
         if self.half_life:
             self.weights *= np.exp2(-rows / self.half_life)
-        touched = counts > LEAST_WEIGHT
-        self.weights[touched] += counts[touched]
-        share = (counts[touched] / self.weights[touched])[:, None]
-        self.centers[touched] += share * (sums[touched] / counts[touched][:, None] - self.centers[touched])
+        touched = self._counts > LEAST_WEIGHT
+        counts = self._counts[touched]
+        self.weights[touched] += counts
+        share = (counts / self.weights[touched])[:, None]
+        self.centers[touched] += share * (self._sums[touched] / counts[:, None] - self.centers[touched])
+        self._prepared = Centers(self.centers, self.shift)
+        self._totals[:] = 0.0
+        self.pending = 0
         self.rows_seen += rows
-        return Step(rows, float(totals[-1]))
+        return Step(rows, inertia)
 
     def _row_weights(self, n_rows: int) -> DoubleArray:
         if not self.half_life:

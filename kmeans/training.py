@@ -9,14 +9,18 @@ import numpy as np
 
 from kmeans.assignment import Centers
 from kmeans.communicator import Communicator
-from kmeans.finalization import LloydSettings, refine, shrink
+from kmeans.finalization import FinalizationSettings, finalize
 from kmeans.observer import Observer
 from kmeans.reservoir import Reservoir
 from kmeans.scoring import Score, score
 from kmeans.seeding import distinct, kmeans_plus_plus, random_rows
+from kmeans.state import State
 from kmeans.streaming import Stream
 from kmeans.threads import Threads
 from kmeans.types import DoubleArray, FloatArray
+
+# The rows that centers are drawn from take no more than this, unless K rows do.
+START_BYTES = 64 << 20
 
 
 class Source(Protocol):
@@ -27,8 +31,11 @@ class Source(Protocol):
         """Whether rows can be drawn before the first pass."""
         ...
 
-    def batches(self) -> Iterator[FloatArray]:
-        """Give one pass over the rows as mini-batches, float32 (n, d); each is valid until the next."""
+    def blocks(self) -> Iterator[FloatArray]:
+        """Give one pass over the rows, float32 (n, d) each, valid until the next.
+
+        A mini-batch is a block, or several where it is large; none holds rows of two mini-batches.
+        """
         ...
 
     def sample(self, size: int, rng: np.random.Generator) -> FloatArray:
@@ -56,12 +63,10 @@ class Settings:
         "random" or "kmeans++".
     half_life
         Rows after which a row weighs 1/2; 0 for no decay.
-    lloyd
+    finalization
         How K centers become k.
     sample_size
         Rows kept to score the model on, and to refine it.
-    refine
-        Whether to refine the model on the sample.
     seed
         The only source of chance.
     """
@@ -73,9 +78,8 @@ class Settings:
     epochs: int
     init_method: str
     half_life: int
-    lloyd: LloydSettings
+    finalization: FinalizationSettings
     sample_size: int
-    refine: bool
     seed: int
 
 
@@ -91,8 +95,8 @@ class Model:
         On the sample of training rows.
     score_is_exact
         Whether the sample holds every row of the last epoch.
-    stream_centers, stream_weights
-        float64 (K, d) and (K,): the state of the stream.
+    state
+        What the stream has left; a model of another k can be made of it.
     events
         How often each policy was applied, by name.
     """
@@ -100,13 +104,8 @@ class Model:
     centers: FloatArray
     score: Score
     score_is_exact: bool
-    stream_centers: DoubleArray
-    stream_weights: DoubleArray
+    state: State
     events: dict[str, int] = field(default_factory=dict)
-
-
-class TooFewDistinctRowsError(ValueError):
-    """The rows seen hold fewer than k distinct ones."""
 
 
 def fit(
@@ -138,12 +137,11 @@ def fit(
         When no k distinct rows were seen.
     """
     # One generator for each use, so that one use does not shift the numbers of another.
-    for_start, for_trials, for_reservoir, for_filling = np.random.SeedSequence(settings.seed).spawn(4)
+    for_sample, for_start, for_reservoir, for_finalization = np.random.SeedSequence(settings.seed).spawn(4)
 
-    first_rows, first_pass = _first_rows(source, settings, np.random.default_rng(for_start))
+    first_rows, first_pass = _first_rows(source, settings, np.random.default_rng(for_sample))
     shift: FloatArray = first_rows.mean(axis=0, dtype=np.float64).astype(np.float32)
-    points = first_rows.astype(np.float64) - shift
-    start = _start(points, settings, np.random.default_rng(for_start.spawn(1)[0]), observer)
+    start = _start(first_rows.astype(np.float64) - shift, settings, np.random.default_rng(for_start), observer)
     observer.initialized(len(first_rows), len(start))
 
     stream = Stream(start, shift, settings.half_life, communicator, threads)
@@ -151,24 +149,26 @@ def fit(
         reservoir = Reservoir(
             settings.sample_size, settings.n_features, settings.half_life, np.random.default_rng(for_reservoir)
         )
-        for batch in first_pass if epoch == 0 else source.batches():
-            reservoir.add(batch)
-            observer.stepped(stream.step(batch))
-            if stopping():
-                break
+        for block in first_pass if epoch == 0 else source.blocks():
+            reservoir.add(block, stream.add(block))
+            if stream.pending >= settings.batch_size:
+                observer.stepped(stream.step())
+                if stopping():
+                    break
+        if stream.pending:
+            observer.stepped(stream.step())
         observer.epoch_ended(epoch)
         if stopping():
             break
 
-    rows, _ = reservoir.sample()
-    centers = _finalize(stream, rows, settings, for_trials, np.random.default_rng(for_filling), threads, observer)
+    state = State(stream.centers, stream.weights, shift, reservoir.sample())
+    centers = finalize(state, settings.k, settings.finalization, for_finalization, threads, observer)
     final = (centers + shift).astype(np.float32)
     return Model(
         centers=final,
-        score=score([rows], Centers(final.astype(np.float64) - shift, shift), communicator, threads),
-        score_is_exact=reservoir.rows_seen <= settings.sample_size,
-        stream_centers=stream.centers + shift,
-        stream_weights=stream.weights,
+        score=score([state.sample.rows], Centers(final.astype(np.float64) - shift, shift), communicator, threads),
+        score_is_exact=state.sample.complete,
+        state=state,
         events=dict(observer.events),
     )
 
@@ -177,18 +177,18 @@ def _first_rows(
     source: Source, settings: Settings, rng: np.random.Generator
 ) -> tuple[FloatArray, Iterable[FloatArray]]:
     """Give the rows that centers are drawn from, and the first pass, which holds them too."""
-    wanted = max(settings.batch_size, settings.n_centers)
+    wanted = max(settings.n_centers, min(settings.batch_size, START_BYTES // (4 * settings.n_features)))
     if source.rereadable:
-        return source.sample(wanted, rng), source.batches()
-    batches = source.batches()
+        return source.sample(wanted, rng), source.blocks()
+    blocks = source.blocks()
     held: list[FloatArray] = []
     n_rows = 0
-    for batch in batches:
-        held.append(batch.copy())
-        n_rows += len(batch)
+    for block in blocks:
+        held.append(block.copy())
+        n_rows += len(block)
         if n_rows >= wanted:
             break
-    return np.concatenate(held), chain(held, batches)
+    return np.concatenate(held), chain(held, blocks)
 
 
 def _start(points: DoubleArray, settings: Settings, rng: np.random.Generator, observer: Observer) -> DoubleArray:
@@ -207,71 +207,3 @@ def _start(points: DoubleArray, settings: Settings, rng: np.random.Generator, ob
             f"using {len(centers)} centers instead of {settings.n_centers}.",
         )
     return centers
-
-
-def _finalize(
-    stream: Stream,
-    rows: FloatArray,
-    settings: Settings,
-    seeds: np.random.SeedSequence,
-    rng: np.random.Generator,
-    threads: Threads,
-    observer: Observer,
-) -> DoubleArray:
-    """Reduce the stream's centers to k and refine them on `rows`; float64 (k, d), relative to the stream's shift."""
-    live = stream.weights > 0.0
-    if not live.all():
-        observer.happened(
-            "centers_without_weight",
-            int((~live).sum()),
-            f"{int((~live).sum())} of {len(live)} centers have no weight: they take no part in the model.",
-        )
-    centers, weights = stream.centers[live], stream.weights[live]
-    starts = [centers]
-    if len(centers) > settings.k:
-        observer.shrinking(len(centers), settings.k)
-        trials = shrink(centers, weights, settings.k, settings.lloyd, seeds, threads, observer.attempted)
-        observer.shrunk(trials[0].msd)
-        _count_relocations(observer, trials[0].relocated)
-        # Trials often end alike; one of each loss is enough.
-        starts = [trial.centers for trial in {f"{trial.msd:.9g}": trial for trial in reversed(trials)}.values()][::-1]
-    elif settings.n_centers == settings.k:
-        observer.shrinking_unneeded()
-    if len(centers) < settings.k:
-        starts = [_fill(centers, rows, stream.shift, settings, rng, observer)]
-    if settings.refine and len(rows):
-        refined = refine(rows, stream.shift, starts, settings.lloyd, threads)
-        observer.refined(len(rows), None if refined is None else refined.msd)
-        if refined is not None:
-            _count_relocations(observer, refined.relocated)
-            return refined.centers
-    return starts[0]
-
-
-def _count_relocations(observer: Observer, relocated: int) -> None:
-    if relocated:
-        observer.happened("relocated_clusters", relocated, f"Moved {relocated} empty clusters to the farthest points.")
-
-
-def _fill(
-    centers: DoubleArray,
-    rows: FloatArray,
-    shift: FloatArray,
-    settings: Settings,
-    rng: np.random.Generator,
-    observer: Observer,
-) -> DoubleArray:
-    """Add centers from the sample where the stream has fewer than k."""
-    points = rows.astype(np.float64) - shift
-    filled = kmeans_plus_plus(points, np.ones(len(points)), settings.k, rng, initial=centers)
-    if len(filled) < settings.k:
-        raise TooFewDistinctRowsError(
-            f"k = {settings.k} clusters need at least as many distinct rows; the {len(rows)} training rows looked at "
-            f"hold {len(distinct(points))}."
-        )
-    observer.happened(
-        "centers_added_from_sample",
-        len(filled) - len(centers),
-        f"Added {len(filled) - len(centers)} centers from the sample to reach k = {settings.k}.",
-    )
-    return filled

@@ -19,6 +19,9 @@ from kmeans.types import FloatArray
 
 READERS: Final[Mapping[str, type[Reader]]] = {RECORDIO: RecordIOReader, CSV: CSVReader}
 
+# What a block of rows takes at most, unless a single row takes more.
+BLOCK_BYTES: Final = 64 << 20
+
 _WRONG_CONTENT = "Requested content-type is '{}'. Please verify the data matches the requested content-type."
 _NO_CONTENT = "Please verify the correct data channel configuration is provided."
 # What is wrong with the data -> the built-in's words for it. The first class that fits counts.
@@ -82,7 +85,7 @@ class Source:
         if self._content_type not in READERS:
             raise self._error(_WRONG_CONTENT, f"supported are {' and '.join(READERS)}")
 
-    def batches(self) -> Iterator[FloatArray]:
+    def blocks(self) -> Iterator[FloatArray]:
         """Give one pass over the channel.
 
         In Pipe mode each pass reads the FIFO that follows that of the pass before.
@@ -90,7 +93,8 @@ class Source:
         Yields
         ------
         ndarray of shape (n, feature_dim), float32
-            C-contiguous; `mini_batch_size` rows, fewer only in the last one. Valid until the next one is asked for.
+            C-contiguous; a mini-batch each, of `mini_batch_size` rows, fewer only in the last one. One that would take
+            more than `BLOCK_BYTES` comes in several blocks. Valid until the next one is asked for.
 
         Raises
         ------
@@ -101,21 +105,24 @@ class Source:
         """
         self.passes += 1
         self.records_read = self.bytes_read = 0
-        batch = np.empty((self._mini_batch_size, self._feature_dim), np.float32)
-        filled = 0
+        block_rows = max(1, min(self._mini_batch_size, BLOCK_BYTES // (4 * self._feature_dim)))
+        buffer = np.empty((block_rows, self._feature_dim), np.float32)
+        # Rows of this mini-batch that were given, and rows of this block that were read; it ends where either ends.
+        given = filled = 0
         paths = self._paths()
         for path in paths:
             bytes_before = self.bytes_read
             with self._reading(path) as reader:
-                while count := reader.read(batch[filled:]):
+                while count := reader.read(buffer[filled : self._mini_batch_size - given]):
                     filled += count
                     self.records_read += count
                     self.bytes_read = bytes_before + reader.window.bytes_read
-                    if filled == len(batch):
-                        yield batch
+                    if filled == min(block_rows, self._mini_batch_size - given):
+                        yield buffer[:filled]
+                        given = (given + filled) % self._mini_batch_size
                         filled = 0
         if filled:
-            yield batch[:filled]
+            yield buffer[:filled]
         if not self.records_read:
             raise self._no_records(paths)
 
@@ -137,7 +144,7 @@ class Source:
         Raises
         ------
         CustomerError
-            As `batches`.
+            As `blocks`.
         PlatformError
             If the data can't be read.
         AlgorithmError

@@ -1,4 +1,4 @@
-"""Seeding, Lloyd's iteration and finalization."""
+"""Seeding, Lloyd's iteration and the reduction of K centers to k."""
 
 import numpy as np
 import pytest
@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.cluster import KMeans
 
-from kmeans.finalization import LloydSettings, refine, shrink
 from kmeans.lloyd import lloyd
 from kmeans.seeding import _lower_distances, distinct, kmeans_plus_plus, random_rows
+from kmeans.shrinking import LloydSettings, shrink
 from kmeans.threads import Threads
 from tests.kmeans import naive
 
@@ -120,32 +120,3 @@ def test_shrink_keeps_the_best_trial_and_weights_count(init_method: str) -> None
     assert [trial for trial, _ in told] == list(range(10))
     assert found.msd == min(msd for _, msd in told)
     assert sorted(found.centers[:, 0].tolist()) == [0.25, 10.5]
-
-
-def test_refinement_never_raises_the_loss_of_the_sample() -> None:
-    rows = blobs(1000, 4, 6, 2).astype(np.float32)
-    zero = np.zeros(4, np.float32)
-    lloyd_settings = LloydSettings("kmeans++", 1, 300, 1e-4)
-    start = rows[:6].astype(np.float64)
-    refined = refine(rows, zero, [start], lloyd_settings, Threads())
-    assert refined is not None
-    assert refined.msd < naive.nearest(rows, start)[1].mean()
-
-
-def test_refinement_finds_the_best_of_its_starts() -> None:
-    rows = blobs(1000, 4, 6, 2).astype(np.float32)
-    zero = np.zeros(4, np.float32)
-    lloyd_settings = LloydSettings("kmeans++", 1, 300, 0.0)
-    rng = np.random.default_rng(0)
-    starts = [rows[rng.choice(1000, 6, replace=False)].astype(np.float64) for _ in range(10)]
-    alone = [refine(rows, zero, [start], lloyd_settings, Threads()) for start in starts]
-    together = refine(rows, zero, starts, lloyd_settings, Threads())
-    assert together is not None
-    assert together.msd == pytest.approx(min(found.msd for found in alone if found is not None), rel=1e-3)
-
-
-def test_refinement_that_lowers_nothing_says_so() -> None:
-    rows = np.array([[0.0], [1.0], [10.0]], np.float32)
-    optimum = np.array([[0.5], [10.0]])
-    lloyd_settings = LloydSettings("kmeans++", 1, 300, 0.0)
-    assert refine(rows, np.zeros(1, np.float32), [optimum], lloyd_settings, Threads()) is None

@@ -10,11 +10,15 @@ def positions_kept(size: int, n: int, half_life: int, seed: int, batch: int = 37
     reservoir = Reservoir(size, 1, half_life, np.random.default_rng(seed))
     rows = np.arange(n, dtype=np.float32)[:, None]
     for start in range(0, n, batch):
-        reservoir.add(rows[start : start + batch])
-    kept, keys = reservoir.sample()
-    assert len(kept) == len(keys) == min(size, n)
+        some = rows[start : start + batch]
+        reservoir.add(some, 3 * some[:, 0].astype(np.int64))
+    kept = reservoir.sample()
+    positions = kept.rows[:, 0].astype(int)
+    assert len(positions) == len(kept.weights) == min(size, n)
+    assert kept.labels.tolist() == (3 * positions).tolist()
+    assert kept.complete == (n <= size)
     assert reservoir.rows_seen == n
-    return kept[:, 0].astype(int)
+    return positions
 
 
 @pytest.mark.parametrize(("size", "n"), [(10, 3), (10, 10), (10, 11), (100, 5000), (5000, 4999), (1, 400)])
@@ -44,13 +48,48 @@ def test_with_decay_newer_rows_prevail_by_the_half_life() -> None:
     assert newest / older == pytest.approx(2.0, rel=0.2)
 
 
-def test_keys_never_overflow_however_long_the_stream() -> None:
+def test_nothing_overflows_however_long_the_stream() -> None:
     reservoir = Reservoir(5, 1, 1, np.random.default_rng(0))
     for _ in range(50):
-        reservoir.add(np.ones((5000, 1), np.float32))
-    _, keys = reservoir.sample()
-    assert np.isfinite(keys).all()
+        reservoir.add(np.ones((5000, 1), np.float32), np.zeros(5000, np.int64))
+    weights = reservoir.sample().weights
+    assert np.isfinite(weights).all()
+    assert (weights > 0).all()
 
 
 def test_the_kept_rows_depend_on_the_seed_alone_not_on_batches() -> None:
     assert positions_kept(50, 3000, 0, 7, batch=11).tolist() == positions_kept(50, 3000, 0, 7, batch=1000).tolist()
+
+
+@pytest.mark.parametrize("half_life", [0, 300])
+@pytest.mark.parametrize("size", [50, 900, 1000])
+def test_weights_add_up_to_those_of_all_rows(size: int, half_life: int) -> None:
+    """Horvitz and Thompson's estimate has no bias, for any part of the rows; here the older half and the newer one."""
+    n = 1000
+    rows = np.arange(n, dtype=np.float32)[:, None]
+    estimates = np.zeros((400, 2))
+    for seed, estimate in enumerate(estimates):
+        reservoir = Reservoir(size, 1, half_life, np.random.default_rng(seed))
+        for start in range(0, n, 100):
+            reservoir.add(rows[start : start + 100], np.zeros(100, np.int64))
+        sample = reservoir.sample()
+        newer = sample.rows[:, 0] >= n // 2
+        estimate[:] = sample.weights[~newer].sum(), sample.weights[newer].sum()
+    exact = 0.5 ** (np.arange(n - 1, -1, -1) / half_life) if half_life else np.ones(n)
+    truth = np.array([exact[: n // 2].sum(), exact[n // 2 :].sum()])
+    errors = estimates.std(axis=0) / np.sqrt(len(estimates))
+    assert (np.abs(estimates.mean(axis=0) - truth) <= 4 * errors + 1e-9 * truth).all()
+
+
+def test_thinning_keeps_rows_with_what_belongs_to_them() -> None:
+    rows = np.arange(100, dtype=np.float32)[:, None]
+    reservoir = Reservoir(60, 1, 20, np.random.default_rng(0))
+    reservoir.add(rows, np.arange(100))
+    sample = reservoir.sample()
+    some = sample.thinned(20, np.random.default_rng(1))
+    assert len(set(some.labels)) == 20
+    assert not some.complete
+    place = {int(label): i for i, label in enumerate(sample.labels)}
+    for row, label, weight in zip(some.rows[:, 0], some.labels, some.weights, strict=True):
+        assert row == label
+        assert weight == sample.weights[place[int(label)]]

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kmeans.communicator import SingleHost
-from kmeans.streaming import Stream
+from kmeans.streaming import Step, Stream
 from kmeans.threads import Threads
 from kmeans.types import FloatArray
 from tests.kmeans import naive
@@ -15,6 +15,14 @@ from tests.kmeans import naive
 def make(centers: np.ndarray, half_life: int = 0) -> Stream:
     shift = np.zeros(centers.shape[1], np.float32)
     return Stream(centers.astype(np.float64), shift, half_life, SingleHost(), Threads())
+
+
+def take(stream: Stream, *blocks: FloatArray) -> Step:
+    """Give a stream a mini-batch."""
+    for block in blocks:
+        stream.add(block)
+    assert stream.pending == sum(map(len, blocks))
+    return stream.step()
 
 
 def split(rows: FloatArray, borders: list[int]) -> list[FloatArray]:
@@ -26,7 +34,7 @@ def test_documented_examples_of_the_share() -> None:
     stream = make(np.array([[0.0], [100.0], [200.0]]))
     stream.weights[:] = 100, 150, 450
     batch = np.array([[1.0]] * 25 + [[101.0]] * 40 + [[201.0]] * 5, np.float32)
-    stream.step(batch)
+    take(stream, batch)
     expected = [25 / (100 + 25), 100 + 40 / (150 + 40), 200 + 5 / (450 + 5)]
     np.testing.assert_allclose(stream.centers[:, 0], expected, rtol=1e-14)
     assert stream.weights.tolist() == [125, 190, 455]
@@ -34,13 +42,13 @@ def test_documented_examples_of_the_share() -> None:
 
 def test_the_first_points_of_a_center_replace_where_it_started() -> None:
     stream = make(np.array([[5.0, 5.0]]))
-    stream.step(np.array([[1, 2], [3, 4]], np.float32))
+    take(stream, np.array([[1, 2], [3, 4]], np.float32))
     assert stream.centers.tolist() == [[2.0, 3.0]]
 
 
 def test_a_center_without_points_stays() -> None:
     stream = make(np.array([[0.0], [50.0]]))
-    step = stream.step(np.array([[1.0], [2.0]], np.float32))
+    step = take(stream, np.array([[1.0], [2.0]], np.float32))
     assert stream.centers.tolist() == [[1.5], [50.0]]
     assert stream.weights.tolist() == [2.0, 0.0]
     assert (step.rows, step.inertia) == (2, 5.0)
@@ -59,7 +67,7 @@ def test_steps_equal_the_law_applied_point_by_point(n: int, half_life: int, bord
     start = rng.standard_normal((4, 3))
     stream = make(start, half_life)
     for batch in batches:
-        stream.step(batch)
+        take(stream, batch)
     centers, weights = naive.stream(batches, start, half_life)
     np.testing.assert_allclose(stream.weights, weights, rtol=1e-9, atol=1e-300)
     np.testing.assert_allclose(stream.centers, centers, rtol=1e-9, atol=1e-12)
@@ -71,7 +79,7 @@ def test_h_points_later_a_point_weighs_half_wherever_borders_fall(n: int, half_l
     rows = np.arange(n, dtype=np.float32)[:, None]
     stream = make(np.zeros((1, 1)), half_life)
     for batch in split(rows, borders):
-        stream.step(batch)
+        take(stream, batch)
     weights = 0.5 ** (np.arange(n - 1, -1, -1) / half_life)
     np.testing.assert_allclose(stream.weights[0], weights.sum(), rtol=1e-12)
     np.testing.assert_allclose(stream.centers[0, 0], weights @ rows[:, 0] / weights.sum(), rtol=1e-9, atol=1e-12)
@@ -80,7 +88,7 @@ def test_h_points_later_a_point_weighs_half_wherever_borders_fall(n: int, half_l
 def test_a_very_short_half_life_forgets_without_harm() -> None:
     stream = make(np.array([[0.0], [1000.0]]), half_life=1)
     for _ in range(3):
-        stream.step(np.concatenate([np.full((3000, 1), 1000.0), np.full((3000, 1), 1.0)]).astype(np.float32))
+        take(stream, np.concatenate([np.full((3000, 1), 1000.0), np.full((3000, 1), 1.0)]).astype(np.float32))
     assert np.isfinite(stream.centers).all()
     assert stream.centers[0, 0] == pytest.approx(1.0)
     assert stream.weights[0] == pytest.approx(2.0)

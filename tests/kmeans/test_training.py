@@ -9,12 +9,15 @@ from sklearn.cluster import KMeans
 from sklearn.datasets import load_digits
 
 from kmeans.communicator import SingleHost
-from kmeans.finalization import LloydSettings
+from kmeans.finalization import FinalizationSettings, TooFewDistinctRowsError
 from kmeans.observer import Observer
+from kmeans.shrinking import LloydSettings
 from kmeans.threads import Threads
-from kmeans.training import Model, Settings, TooFewDistinctRowsError, fit
+from kmeans.training import Model, Settings, fit
 from kmeans.types import FloatArray
 from tests.kmeans import naive
+
+UNREFINED = FinalizationSettings(LloydSettings("kmeans++", 10, 300, 1e-4), refine=False)
 
 
 class Rows:
@@ -26,7 +29,7 @@ class Rows:
         self.rereadable = rereadable
         self.passes = 0
 
-    def batches(self) -> Iterator[FloatArray]:
+    def blocks(self) -> Iterator[FloatArray]:
         self.passes += 1
         buffer = np.empty((self.batch_size, self.rows.shape[1]), np.float32)
         for start in range(0, len(self.rows), self.batch_size):
@@ -48,9 +51,8 @@ def settings_for(rows: FloatArray, k: int, **changes: object) -> Settings:
         epochs=1,
         init_method="random",
         half_life=0,
-        lloyd=LloydSettings("kmeans++", 10, 300, 1e-4),
+        finalization=FinalizationSettings(LloydSettings("kmeans++", 10, 300, 1e-4), refine=True),
         sample_size=100_000,
-        refine=True,
         seed=0,
     )
     return replace(defaults, **changes)  # type: ignore[arg-type]  # names and types are those of the fields
@@ -95,20 +97,20 @@ def test_a_small_sample_makes_the_score_an_estimate(digits: FloatArray) -> None:
 
 
 def test_refinement_lowers_the_loss(digits: FloatArray) -> None:
-    plain = train(digits, settings_for(digits, 10, refine=False))
+    plain = train(digits, settings_for(digits, 10, finalization=UNREFINED))
     refined = train(digits, settings_for(digits, 10))
     assert refined.score.msd < plain.score.msd
 
 
 def test_one_extra_center_each_needs_no_shrinking(digits: FloatArray) -> None:
-    model = train(digits, settings_for(digits, 10, n_centers=10, refine=False))
-    np.testing.assert_allclose(model.centers, model.stream_centers.astype(np.float32), rtol=1e-6)
-    assert model.stream_weights.sum() == len(digits)
+    model = train(digits, settings_for(digits, 10, n_centers=10, finalization=UNREFINED))
+    np.testing.assert_allclose(model.centers, (model.state.centers + model.state.shift).astype(np.float32), rtol=1e-6)
+    assert model.state.weights.sum() == len(digits)
 
 
 def test_more_epochs_go_on_from_the_state(digits: FloatArray) -> None:
     model = train(digits, settings_for(digits, 10, epochs=3))
-    assert model.stream_weights.sum() == 3 * len(digits)
+    assert model.state.weights.sum() == 3 * len(digits)
 
 
 def test_equal_seeds_give_equal_bytes_for_any_number_of_threads(digits: FloatArray) -> None:
@@ -116,7 +118,7 @@ def test_equal_seeds_give_equal_bytes_for_any_number_of_threads(digits: FloatArr
     chosen = settings_for(wide, 7, half_life=900)
     models = [train(wide, chosen, threads) for threads in (1, 1, 2, 3, 8)]
     assert len({model.centers.tobytes() for model in models}) == 1
-    assert len({model.stream_weights.tobytes() for model in models}) == 1
+    assert len({model.state.weights.tobytes() for model in models}) == 1
     other = train(wide, replace(chosen, seed=1))
     assert other.centers.tobytes() != models[0].centers.tobytes()
 
@@ -169,5 +171,5 @@ def test_stopping_makes_a_model_of_the_rows_seen(digits: FloatArray) -> None:
     chosen = settings_for(digits, 10, batch_size=100, epochs=5)
     model = fit(Rows(digits, 100), chosen, SingleHost(), Threads(), observer, lambda: observer.steps >= 7)
     assert observer.steps == 7
-    assert model.stream_weights.sum() == 700
+    assert model.state.weights.sum() == 700
     assert model.score.rows == 700

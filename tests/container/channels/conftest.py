@@ -50,7 +50,7 @@ def dense(rows: ArrayLike) -> bytes:
 
 def rows_of(source: Source) -> list[list[list[float]]]:
     """Read one pass: batches of rows."""
-    return [batch.tolist() for batch in source.batches()]
+    return [batch.tolist() for batch in source.blocks()]
 
 
 def part(flag: int, payload: bytes) -> bytes:

@@ -46,15 +46,15 @@ def test_batches_are_full_across_files(
 
 def test_batches_reuse_their_memory(folder: Path, make_source: MakeSource) -> None:
     write(folder)
-    places = {batch.ctypes.data for batch in make_source(mini_batch_size=2).batches()}
+    places = {batch.ctypes.data for batch in make_source(mini_batch_size=2).blocks()}
     assert len(places) == 1
-    assert all(batch.flags.c_contiguous and batch.dtype == np.float32 for batch in make_source().batches())
+    assert all(batch.flags.c_contiguous and batch.dtype == np.float32 for batch in make_source().blocks())
 
 
 def test_a_pass_that_is_left_early(folder: Path, make_source: MakeSource) -> None:
     write(folder)
     source = make_source()
-    next(iter(source.batches()))
+    next(iter(source.blocks()))
     assert len(rows_of(source)) == 3
 
 
@@ -205,7 +205,7 @@ def test_rows_do_not_wait_for_those_that_follow(
     os.mkfifo(tmp_path / "train_0")
     writer = threading.Thread(target=write)
     writer.start()
-    batches = make_source(mode="Pipe", **({"content_type": content_type} if content_type else {})).batches()
+    batches = make_source(mode="Pipe", **({"content_type": content_type} if content_type else {})).blocks()
     assert [next(batches).tolist(), next(batches).tolist()] == [ROWS[:4].tolist(), ROWS[4:8].tolist()]
     may_go_on.set()
     assert sum(map(len, batches)) == 14
@@ -216,7 +216,7 @@ def test_rows_do_not_wait_for_those_that_follow(
 def test_a_pipe_that_is_left_early(tmp_path: Path, make_source: MakeSource) -> None:
     source = make_source(mode="Pipe")
     with writing(tmp_path / "train_0", dense(np.zeros((200_000, 3))), 65536):
-        batches = source.batches()
+        batches = source.blocks()
         next(batches)
         batches.close()  # type: ignore[attr-defined] # batches are a generator
     with writing(tmp_path / "train_1", dense(ROWS), 100):
@@ -307,7 +307,7 @@ def test_memory_does_not_grow_with_the_channel(
         source = make_source(**({"content_type": content_type} if content_type else {}))
         tracemalloc.start()
         try:
-            assert sum(map(len, source.batches())) in (n, 4 * n)
+            assert sum(map(len, source.blocks())) in (n, 4 * n)
             source.sample(5, np.random.default_rng(0))
             return tracemalloc.get_traced_memory()[1]
         finally:

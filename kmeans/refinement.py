@@ -1,0 +1,62 @@
+"""The model on a coreset of the rows: the best trial, out of its local optimum, to the end of Lloyd's iteration."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from kmeans.coreset import Coreset, coreset
+from kmeans.lloyd import Clustering, lloyd
+from kmeans.local_search import swap_centers
+from kmeans.shrinking import LloydSettings
+from kmeans.state import State
+from kmeans.threads import Threads
+from kmeans.types import DoubleArray
+
+# Lloyd's iterations between two halvings of the candidates.
+ROUND_ITERATIONS = 5
+# So many rows show the structure; the rest of the sample makes the centers precise.
+SEARCH_ROWS = 20_000
+
+
+def refine(
+    state: State, starts: list[DoubleArray], settings: LloydSettings, rng: np.random.Generator, threads: Threads
+) -> Clustering | None:
+    """Refine a model.
+
+    The K centers show a trial's loss only as far as they show the rows, so every trial gets a few iterations on the
+    rows themselves; the better half goes on, until one is left. That one is searched for swaps, and runs to its end.
+
+    Parameters
+    ----------
+    state
+        What the stream has left; its centers have weights.
+    starts
+        float64 (k, d) each, relative to the state's shift; the first one is the model so far.
+    settings
+        The end of Lloyd's iteration.
+    rng
+        The source of chance.
+    threads
+        The threads to use.
+
+    Returns
+    -------
+    Clustering or None
+        None when the loss is not lower than that of the first start.
+    """
+    everything = few = coreset(state, threads)
+    if len(state.sample.rows) > SEARCH_ROWS:
+        few = coreset(replace(state, sample=state.sample.thinned(SEARCH_ROWS, rng)), threads)
+
+    def run(points: Coreset, start: DoubleArray, iterations: int, tolerance: float) -> Clustering:
+        return lloyd(points.points, points.offset, points.weights, start, iterations, tolerance, threads)
+
+    first = starts[0]
+    while len(starts) > 1:
+        found = sorted((run(few, start, ROUND_ITERATIONS, 0.0) for start in starts), key=lambda one: one.msd)
+        starts = [one.centers for one in found[: len(found) // 2]]
+    best = run(few, starts[0], settings.max_iterations, settings.tolerance)
+    best = swap_centers(few.points, few.offset, few.weights, best, rng, threads)
+    after = run(everything, best.centers, settings.max_iterations, settings.tolerance)
+    before = run(everything, first, 0, 0.0)
+    return after if after.msd < before.msd else None

@@ -1,0 +1,38 @@
+"""What is left of the rows when the stream has ended: a model of any k up to K can be made of it."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from kmeans.reservoir import Sample
+from kmeans.types import DoubleArray, FloatArray
+
+
+@dataclass(frozen=True)
+class State:
+    """The centers of a stream and a sample of its rows.
+
+    Attributes
+    ----------
+    centers
+        float64 (K, d), relative to `shift`.
+    weights
+        float64 (K,): how many rows went to each; decayed.
+    shift
+        float32 (d,), a point amid the data.
+    sample
+        Some of the rows, or all.
+    """
+
+    centers: DoubleArray
+    weights: DoubleArray
+    shift: FloatArray
+    sample: Sample
+
+    def live(self) -> "State":
+        """Give the same without the centers that have no weight."""
+        live = self.weights > 0.0
+        if live.all():
+            return self
+        labels = (np.cumsum(live) - 1)[self.sample.labels]
+        return State(self.centers[live], self.weights[live], self.shift, replace(self.sample, labels=labels))
