@@ -16,6 +16,8 @@ AUTO_CENTER_FACTOR_UP_TO = 100
 # The sample is bounded by memory: it takes up to half as much again while rows are being exchanged.
 AUTO_SAMPLE_BYTES = 128 << 20
 AUTO_SAMPLE_ROWS = 200_000
+# What stays of the sample in the model's state, for models of another k: it is shipped with every model.
+KEPT_SAMPLE_BYTES = 8 << 20
 
 
 def auto_center_factor(k: int) -> int:
@@ -48,16 +50,20 @@ def settings_of(given: Hyperparameters) -> Settings:
         epochs=given.epochs,
         init_method=given.init_method,
         half_life=given.half_life_time_size,
-        finalization=FinalizationSettings(
-            LloydSettings(
-                given.local_lloyd_init_method,
-                given.local_lloyd_num_trials or AUTO_TRIALS,
-                given.local_lloyd_max_iter,
-                given.local_lloyd_tol,
-            ),
-            refine=sample_size > 0,
-        ),
+        finalization=finalization_settings(given),
         # Without refinement the sample still serves to score the model.
         sample_size=sample_size or auto_sample_size(given.feature_dim),
+        kept_sample_size=max(1, KEPT_SAMPLE_BYTES // (4 * given.feature_dim)),
         seed=given.seed,
     )
+
+
+def finalization_settings(given: Hyperparameters) -> FinalizationSettings:
+    """Give how a model is made of what the stream has left."""
+    lloyd = LloydSettings(
+        given.local_lloyd_init_method,
+        given.local_lloyd_num_trials or AUTO_TRIALS,
+        given.local_lloyd_max_iter,
+        given.local_lloyd_tol,
+    )
+    return FinalizationSettings(lloyd, refine=given.refine_sample_size != 0)

@@ -1,5 +1,6 @@
 """A training job: configuration in; model, reports and log lines out."""
 
+import json
 import signal
 import threading
 import time
@@ -10,7 +11,6 @@ import numpy as np
 from container import configuration, failure, hyperparameters, logs
 from container.artifacts import model as artifacts
 from container.artifacts import tarball
-from container.artifacts.state import State
 from container.channels.source import Source
 from container.configuration import JobConfiguration, Paths
 from container.errors import CustomerError
@@ -25,6 +25,9 @@ from kmeans.finalization import TooFewDistinctRowsError
 from kmeans.scoring import Score, score
 from kmeans.threads import Threads
 from kmeans.training import Model, fit
+
+# The loss over k, under output/data.
+CURVE = "msd_by_k.json"
 
 
 def main() -> int:
@@ -138,10 +141,13 @@ def _write(job: JobConfiguration, model: Model, progress: Progress) -> None:
         job.paths.model,
         job.leader,
         artifacts.Model(model.centers, description),
-        State(model.state.centers + model.state.shift, model.state.weights),
+        model.state,
     )
     job.paths.output.mkdir(parents=True, exist_ok=True)
     tarball.write(job.paths.output / artifacts.TARBALL, files)
+    job.paths.output_data.mkdir(parents=True, exist_ok=True)
+    curve = [{"k": k, "msd": msd} for k, msd in sorted(model.msd_by_k.items())]
+    (job.paths.output_data / CURVE).write_text(json.dumps({"msd_by_k": curve}, indent=2) + "\n")
     LOGGER.info("wrote %s", ", ".join(str(file) for file in files))
     progress.times["model.serialize.time"] = spread((time.time() - began) * 1000)
 

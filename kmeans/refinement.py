@@ -1,7 +1,5 @@
 """The model on a coreset of the rows: the best trial, out of its local optimum, to the end of Lloyd's iteration."""
 
-from dataclasses import replace
-
 import numpy as np
 
 from kmeans.coreset import Coreset, coreset
@@ -46,7 +44,7 @@ def refine(
     """
     everything = few = coreset(state, threads)
     if len(state.sample.rows) > SEARCH_ROWS:
-        few = coreset(replace(state, sample=state.sample.thinned(SEARCH_ROWS, rng)), threads)
+        few = coreset(state.reduced(SEARCH_ROWS, rng), threads)
 
     def run(points: Coreset, start: DoubleArray, iterations: int, tolerance: float) -> Clustering:
         return lloyd(points.points, points.offset, points.weights, start, iterations, tolerance, threads)

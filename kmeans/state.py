@@ -36,3 +36,9 @@ class State:
             return self
         labels = (np.cumsum(live) - 1)[self.sample.labels]
         return State(self.centers[live], self.weights[live], self.shift, replace(self.sample, labels=labels))
+
+    def reduced(self, size: int, rng: np.random.Generator) -> "State":
+        """Give the same with at most `size` rows in the sample."""
+        if len(self.sample.rows) <= size:
+            return self
+        return replace(self, sample=self.sample.thinned(size, rng))

@@ -9,6 +9,7 @@ import numpy as np
 
 from kmeans.assignment import Centers
 from kmeans.communicator import Communicator
+from kmeans.curve import curve_ks, msd_by_k
 from kmeans.finalization import FinalizationSettings, finalize
 from kmeans.observer import Observer
 from kmeans.reservoir import Reservoir
@@ -67,6 +68,8 @@ class Settings:
         How K centers become k.
     sample_size
         Rows kept to score the model on, and to refine it.
+    kept_sample_size
+        Rows of the sample that stay in the model's state.
     seed
         The only source of chance.
     """
@@ -80,6 +83,7 @@ class Settings:
     half_life: int
     finalization: FinalizationSettings
     sample_size: int
+    kept_sample_size: int
     seed: int
 
 
@@ -97,6 +101,8 @@ class Model:
         Whether the sample holds every row of the last epoch.
     state
         What the stream has left; a model of another k can be made of it.
+    msd_by_k
+        Estimates of the msd for other k, by k.
     events
         How often each policy was applied, by name.
     """
@@ -105,6 +111,7 @@ class Model:
     score: Score
     score_is_exact: bool
     state: State
+    msd_by_k: dict[int, float]
     events: dict[str, int] = field(default_factory=dict)
 
 
@@ -137,7 +144,9 @@ def fit(
         When no k distinct rows were seen.
     """
     # One generator for each use, so that one use does not shift the numbers of another.
-    for_sample, for_start, for_reservoir, for_finalization = np.random.SeedSequence(settings.seed).spawn(4)
+    for_sample, for_start, for_reservoir, for_finalization, for_keeping, for_curve = np.random.SeedSequence(
+        settings.seed
+    ).spawn(6)
 
     first_rows, first_pass = _first_rows(source, settings, np.random.default_rng(for_sample))
     shift: FloatArray = first_rows.mean(axis=0, dtype=np.float64).astype(np.float32)
@@ -164,11 +173,15 @@ def fit(
     state = State(stream.centers, stream.weights, shift, reservoir.sample())
     centers = finalize(state, settings.k, settings.finalization, for_finalization, threads, observer)
     final = (centers + shift).astype(np.float32)
+    ks = curve_ks(settings.k, settings.n_centers)
+    msds = msd_by_k(state, ks, for_curve, threads)
+    fit_of_sample = score([state.sample.rows], Centers(final.astype(np.float64) - shift, shift), communicator, threads)
     return Model(
         centers=final,
-        score=score([state.sample.rows], Centers(final.astype(np.float64) - shift, shift), communicator, threads),
+        score=fit_of_sample,
         score_is_exact=state.sample.complete,
-        state=state,
+        state=state.reduced(settings.kept_sample_size, np.random.default_rng(for_keeping)),
+        msd_by_k={**msds, settings.k: fit_of_sample.msd},
         events=dict(observer.events),
     )
 

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from container.artifacts import mxnet_ndarray, state, tarball
 from container.artifacts.atomic import replacing
-from container.artifacts.state import State
 from container.resources import memory_limit_bytes
+from kmeans.state import State
 
 FORMAT_VERSION = 1
 DESCRIPTION = "kmeans.json"
@@ -91,7 +91,7 @@ def describe(
     }
 
 
-def save(directory: Path, host: str, model: Model, weighted_centers: State | None = None) -> tuple[Path, ...]:
+def save(directory: Path, host: str, model: Model, stream: State | None = None) -> tuple[Path, ...]:
     """Write a model; each file appears whole or not at all, that of the centers last.
 
     Parameters
@@ -102,8 +102,8 @@ def save(directory: Path, host: str, model: Model, weighted_centers: State | Non
         The leader's name, which ends the name of the centers' file.
     model : Model
         Its description, if any, becomes ``kmeans.json``.
-    weighted_centers : State or None
-        The centers of the stream, from which models for other k can be made.
+    stream : State or None
+        What the stream has left, from which models for other k can be made.
 
     Returns
     -------
@@ -117,10 +117,10 @@ def save(directory: Path, host: str, model: Model, weighted_centers: State | Non
     """
     directory.mkdir(parents=True, exist_ok=True)
     files = []
-    if weighted_centers is not None:
+    if stream is not None:
         files.append(directory / STATE)
         with replacing(files[-1]) as file:
-            file.write(state.dumps(weighted_centers))
+            file.write(state.dumps(stream))
     if model.description is not None:
         files.append(directory / DESCRIPTION)
         with replacing(files[-1]) as file:
@@ -160,7 +160,7 @@ def load(path: Path) -> Model:
 
 
 def load_state(path: Path) -> State:
-    """Read the weighted centers that were saved with a model.
+    """Read the state of the stream that was saved with a model.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The state of the stream as a NumPy archive: weighted centers, of which a model of any smaller k can be made."""
+"""The state of the stream as a NumPy archive, of which a model of any smaller k can be made."""
 
 import io
 import math
@@ -6,18 +6,31 @@ import re
 import struct
 import zipfile
 import zlib
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from kmeans.reservoir import Sample
+from kmeans.state import State
+
+# What the archive holds, and how many dimensions each array has.
+_ARRAYS: Final = {
+    "centers": ("<f8", 2),
+    "weights": ("<f8", 1),
+    "shift": ("<f4", 1),
+    "sample": ("<f4", 2),
+    "sample_labels": ("<i8", 1),
+    "sample_weights": ("<f8", 1),
+    "sample_is_complete": ("|b1", 1),
+}
 
 _NPY_MAGIC = b"\x93NUMPY\x01\x00"
 # Only the form that NumPy writes for such arrays is read: its own reader of headers evaluates them as Python literals,
 # with all that can go wrong in that. The two bytes after the magic are the header's length.
 _HEADER = re.compile(
     re.escape(_NPY_MAGIC)
-    + rb"..\{'descr': '(?P<dtype><f[48])', 'fortran_order': False, "
+    + rb"..\{'descr': '(?P<dtype>[<|][fib][148])', 'fortran_order': False, "
     + rb"'shape': \((?P<shape>[0-9]{1,19},(?: ?[0-9]{1,19})?)\), \} *\n",
     re.DOTALL,
 )
@@ -38,30 +51,22 @@ class StateError(ValueError):
     """The bytes are no state; the text says what was expected and what came."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class State:
-    """Weighted centers.
-
-    Parameters
-    ----------
-    centers : ndarray of float32 or float64, shape (K, d)
-        Finite.
-    weights : ndarray of float64, shape (K,)
-        Finite and not negative.
-    """
-
-    centers: NDArray[np.floating[Any]]
-    weights: NDArray[np.float64]
-
-
 def dumps(state: State) -> bytes:
-    """Encode a state as an uncompressed ``.npz`` of `centers` and `weights`; equal states give equal bytes."""
+    """Encode a state as an uncompressed ``.npz``; equal states give equal bytes.
+
+    Its `centers`, unlike those in memory, are in the units of the rows: `shift` is added.
+    """
     archive = io.BytesIO()
     np.savez(
         archive,
         allow_pickle=False,
-        centers=np.ascontiguousarray(state.centers),
-        weights=np.ascontiguousarray(state.weights),
+        centers=state.centers + state.shift,
+        weights=state.weights,
+        shift=state.shift,
+        sample=np.ascontiguousarray(state.sample.rows),
+        sample_labels=state.sample.labels,
+        sample_weights=state.sample.weights,
+        sample_is_complete=np.array([state.sample.complete]),
     )
     return archive.getvalue()
 
@@ -87,35 +92,68 @@ def loads(data: bytes | bytearray) -> State:
     """
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            centers = _member(archive, "centers.npy", len(data))
-            weights = _member(archive, "weights.npy", len(data))
+            arrays = {name: _member(archive, name, len(data)) for name in _ARRAYS}
     except StateError:
         raise
     except _ARCHIVE_ERRORS as cause:
-        raise StateError(f"expected an archive of centers and weights, got one that cannot be read: {cause}") from cause
-    if weights.dtype != np.float64:
-        raise StateError(f"expected float64 weights, got {weights.dtype}")
-    if centers.ndim != 2 or weights.shape != centers.shape[:1]:
-        raise StateError(f"expected a matrix of centers and a weight for each, got {centers.shape} and {weights.shape}")
-    if not (np.isfinite(centers).all() and np.isfinite(weights).all() and (weights >= 0).all()):
-        raise StateError("expected finite centers and weights of 0 or more, got others")
-    return State(centers, weights)
+        names = ", ".join(_ARRAYS)
+        raise StateError(f"expected an archive of {names}, got one that cannot be read: {cause}") from cause
+    _check(arrays)
+    return State(
+        arrays["centers"] - arrays["shift"],
+        arrays["weights"],
+        arrays["shift"],
+        Sample(
+            arrays["sample"], arrays["sample_labels"], arrays["sample_weights"], bool(arrays["sample_is_complete"][0])
+        ),
+    )
+
+
+def _check(arrays: dict[str, NDArray[Any]]) -> None:
+    """See that the arrays fit together."""
+    n_centers, n_features = arrays["centers"].shape
+    n_rows = len(arrays["sample"])
+    if not n_centers:
+        raise StateError("expected a center at least, got none")
+    expected = {
+        "weights": (n_centers,),
+        "shift": (n_features,),
+        "sample": (n_rows, n_features),
+        "sample_labels": (n_rows,),
+        "sample_weights": (n_rows,),
+        "sample_is_complete": (1,),
+    }
+    for name, shape in expected.items():
+        if arrays[name].shape != shape:
+            raise StateError(f"expected {name} of shape {shape} beside these centers, got {arrays[name].shape}")
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
+            raise StateError(f"expected finite {name}, got NaN or infinity")
+    for name in ("weights", "sample_weights"):
+        if (arrays[name] < 0).any():
+            raise StateError(f"expected {name} of 0 or more, got {arrays[name].min()}")
+    labels = arrays["sample_labels"]
+    outside = (labels < 0) | (labels >= n_centers)
+    if outside.any():
+        raise StateError(f"expected sample_labels from 0 to {n_centers - 1}, got {labels[outside][0]}")
 
 
 def _member(archive: zipfile.ZipFile, name: str, max_bytes: int) -> NDArray[Any]:
     """Read one array."""
-    info = archive.getinfo(name)
+    dtype, n_dimensions = _ARRAYS[name]
+    info = archive.getinfo(f"{name}.npy")
     # Ours are stored without compression, so none is larger than the archive.
     if info.compress_type != zipfile.ZIP_STORED or info.file_size > max_bytes:
         raise StateError(f"expected {name} without compression and whole, got {info.file_size} bytes")
     content = archive.read(info)
     header = _HEADER.match(content)
-    if header is None:
-        raise StateError(f"expected float32 or float64 rows in {name}, got {_header_line(content)!r}")
-    shape = tuple(int(size) for size in header["shape"].split(b",") if size)
+    shape = tuple(int(size) for size in header["shape"].split(b",") if size) if header else ()
+    if header is None or header["dtype"].decode() != dtype or len(shape) != n_dimensions:
+        raise StateError(
+            f"expected {name} of {n_dimensions} dimensions and the type {dtype}, got {_header_line(content)!r}"
+        )
     values = memoryview(content)[header.end() :]
-    dtype = np.dtype(header["dtype"].decode())
-    if math.prod(shape) * dtype.itemsize != len(values) or not values:
+    if math.prod(shape) * np.dtype(dtype).itemsize != len(values):
         raise StateError(f"expected the numbers of shape {shape} in {name}, got {len(values)} bytes")
     return np.frombuffer(values, dtype=dtype).reshape(shape).copy()
 

@@ -53,6 +53,7 @@ def settings_for(rows: FloatArray, k: int, **changes: object) -> Settings:
         half_life=0,
         finalization=FinalizationSettings(LloydSettings("kmeans++", 10, 300, 1e-4), refine=True),
         sample_size=100_000,
+        kept_sample_size=100_000,
         seed=0,
     )
     return replace(defaults, **changes)  # type: ignore[arg-type]  # names and types are those of the fields

@@ -10,13 +10,19 @@ from numpy.typing import NDArray
 
 from container.artifacts import mxnet_ndarray, tarball
 from container.artifacts.model import Model, ModelError, describe, load, load_state, save
-from container.artifacts.state import State
+from kmeans.reservoir import Sample
+from kmeans.state import State
 
 CENTERS = np.arange(6, dtype=np.float32).reshape(2, 3)
 DESCRIPTION = describe(
     CENTERS, hyperparameters={"k": "2", "feature_dim": "3"}, seed=4, cluster_sizes=[5, 6], msd=1.5, events={"none": 0}
 )
-STATE = State(np.linspace(0, 1, 12, dtype=np.float32).reshape(4, 3), np.array([1.0, 2.0, 3.0, 0.0]))
+STATE = State(
+    np.linspace(0, 1, 12).reshape(4, 3),
+    np.array([1.0, 2.0, 3.0, 0.0]),
+    np.zeros(3, np.float32),
+    Sample(np.ones((2, 3), np.float32), np.array([0, 3]), np.ones(2), complete=False),
+)
 
 
 @pytest.fixture
@@ -139,7 +145,7 @@ def test_a_model_of_the_built_in_has_no_state(tmp_path: Path) -> None:
 def test_a_broken_state_does_not_keep_the_model_from_serving(folder: Path) -> None:
     (folder / "state.npz").write_bytes(b"PK")
     assert_ours(load(folder))
-    with pytest.raises(ModelError, match=r"model: state\.npz: expected an archive of centers and weights, got one"):
+    with pytest.raises(ModelError, match=r"model: state\.npz: expected an archive of centers, weights, .*, got one"):
         load_state(folder)
 
 

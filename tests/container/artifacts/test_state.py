@@ -8,24 +8,30 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
-from container.artifacts.state import State, StateError, dumps, loads
+from container.artifacts.state import StateError, dumps, loads
+from kmeans.reservoir import Sample
+from kmeans.state import State
 
-CENTERS = np.arange(6, dtype=np.float32).reshape(3, 2)
-WEIGHTS = np.array([1.0, 0.0, 2.5])
-DATA = dumps(State(CENTERS, WEIGHTS))
+STATE = State(
+    np.arange(6, dtype=np.float64).reshape(3, 2),
+    np.array([1.0, 0.0, 2.5]),
+    np.array([0.5, -4.0], np.float32),
+    Sample(
+        np.arange(8, dtype=np.float32).reshape(4, 2),
+        np.array([0, 2, 2, 0]),
+        np.array([0.5, 1.0, 1.0, 0.25]),
+        complete=True,
+    ),
+)
+DATA = dumps(STATE)
+ARRAYS = dict(np.load(io.BytesIO(DATA), allow_pickle=False))
 
 
-def archive(compress: bool = False, **arrays: Any) -> bytes:
+def archive(compress: bool = False, **changes: Any) -> bytes:
     file = io.BytesIO()
-    (np.savez_compressed if compress else np.savez)(file, **arrays)
+    (np.savez_compressed if compress else np.savez)(file, **{**ARRAYS, **changes})
     return file.getvalue()
-
-
-def refused(name: str, dtype: str, shape: str) -> str:
-    header = f"{{'descr': '{dtype}', 'fortran_order': False, 'shape': {shape}, }}"
-    return f'expected float32 or float64 rows in {name}, got "{header}"'
 
 
 def message(data: bytes) -> str:
@@ -34,67 +40,78 @@ def message(data: bytes) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize(
-    "centers",
-    [CENTERS, CENTERS.astype(np.float64), np.asfortranarray(CENTERS)],
-    ids=["float32", "float64", "column order"],
-)
-def test_what_is_written_is_read(centers: NDArray[Any]) -> None:
-    found = loads(dumps(State(centers, WEIGHTS)))
-    np.testing.assert_array_equal(found.centers, centers, strict=True)
-    np.testing.assert_array_equal(found.weights, WEIGHTS, strict=True)
+def test_what_is_written_is_read() -> None:
+    found = loads(DATA)
+    np.testing.assert_array_equal(found.centers, STATE.centers, strict=True)
+    np.testing.assert_array_equal(found.weights, STATE.weights, strict=True)
+    np.testing.assert_array_equal(found.shift, STATE.shift, strict=True)
+    np.testing.assert_array_equal(found.sample.rows, STATE.sample.rows, strict=True)
+    np.testing.assert_array_equal(found.sample.labels, STATE.sample.labels, strict=True)
+    np.testing.assert_array_equal(found.sample.weights, STATE.sample.weights, strict=True)
+    assert found.sample.complete
 
 
-def test_numpy_reads_it_without_pickle() -> None:
-    with np.load(io.BytesIO(DATA), allow_pickle=False) as arrays:
-        assert sorted(arrays) == ["centers", "weights"]
-        np.testing.assert_array_equal(arrays["centers"], CENTERS, strict=True)
+def test_numpy_reads_the_centers_in_the_units_of_the_rows() -> None:
+    np.testing.assert_array_equal(ARRAYS["centers"], STATE.centers + STATE.shift)
 
 
 def test_equal_states_give_equal_bytes() -> None:
-    assert dumps(State(CENTERS.copy(), WEIGHTS.copy())) == DATA
+    assert dumps(loads(DATA)) == DATA
+
+
+def no_array(name: str, dimensions: int, dtype: str, header: str) -> str:
+    return f"expected {name} of {dimensions} dimensions and the type {dtype}, got {header!r}"
+
+
+def header(dtype: str, shape: str) -> str:
+    return f"{{'descr': '{dtype}', 'fortran_order': False, 'shape': {shape}, }}"
 
 
 @pytest.mark.parametrize(
-    ("centers", "weights", "expected"),
+    ("changes", "expected"),
     [
-        (CENTERS, WEIGHTS.astype(np.float32), "expected float64 weights, got float32"),
-        (CENTERS, WEIGHTS[:2], "expected a matrix of centers and a weight for each, got (3, 2) and (2,)"),
-        (CENTERS[0], WEIGHTS[:2], "expected a matrix of centers and a weight for each, got (2,) and (2,)"),
-        (CENTERS * np.nan, WEIGHTS, "expected finite centers and weights of 0 or more, got others"),
-        (CENTERS, WEIGHTS + np.inf, "expected finite centers and weights of 0 or more, got others"),
-        (CENTERS, -WEIGHTS, "expected finite centers and weights of 0 or more, got others"),
-        (CENTERS[:0], WEIGHTS, "expected the numbers of shape (0, 2) in centers.npy, got 0 bytes"),
-        (CENTERS.astype(int), WEIGHTS, refused("centers.npy", "<i8", "(3, 2)")),
-        (np.array([[None]]), WEIGHTS, refused("centers.npy", "|O", "(1, 1)")),
-        (CENTERS, np.zeros(3, "V0"), refused("weights.npy", "|V0", "(3,)")),
+        ({"weights": np.ones(3, np.float32)}, no_array("weights", 1, "<f8", header("<f4", "(3,)"))),
+        ({"weights": np.ones(2)}, "expected weights of shape (3,) beside these centers, got (2,)"),
+        ({"shift": np.ones(1, np.float32)}, "expected shift of shape (2,) beside these centers, got (1,)"),
+        ({"centers": np.ones(3)}, no_array("centers", 2, "<f8", header("<f8", "(3,)"))),
+        ({"centers": np.full((3, 2), np.nan)}, "expected finite centers, got NaN or infinity"),
+        ({"weights": np.full(3, np.inf)}, "expected finite weights, got NaN or infinity"),
+        ({"weights": np.array([1.0, -2.0, 1.0])}, "expected weights of 0 or more, got -2.0"),
+        ({"sample_weights": np.full(4, -1.0)}, "expected sample_weights of 0 or more, got -1.0"),
+        ({"sample_labels": np.array([0, 3, 0, 0])}, "expected sample_labels from 0 to 2, got 3"),
+        ({"sample_labels": np.array([0, -1, 0, 0])}, "expected sample_labels from 0 to 2, got -1"),
+        ({"sample_is_complete": np.ones(2, bool)}, "expected sample_is_complete of shape (1,) beside these"),
+        ({"centers": np.ones((0, 2)), "weights": np.ones(0)}, "expected a center at least, got none"),
+        ({"centers": np.array([[None]])}, no_array("centers", 2, "<f8", header("|O", "(1, 1)"))),
+        ({"weights": np.zeros(3, "V0")}, no_array("weights", 1, "<f8", header("|V0", "(3,)"))),
     ],
 )
-def test_arrays_that_are_no_state(centers: Any, weights: Any, expected: str) -> None:
-    assert message(archive(centers=centers, weights=weights)) == expected
+def test_arrays_that_are_no_state(changes: dict[str, Any], expected: str) -> None:
+    assert message(archive(**changes)).startswith(expected)
 
 
 def test_compressed_archives_are_refused_before_they_are_unpacked() -> None:
-    assert message(archive(compress=True, centers=np.zeros((1000, 1000)), weights=np.zeros(1000))) == (
-        "expected centers.npy without compression and whole, got 8000128 bytes"
+    assert message(archive(compress=True, centers=np.zeros((1000, 1000)))) == (
+        "expected centers without compression and whole, got 8000128 bytes"
     )
 
 
 def test_an_array_that_is_missing_is_told() -> None:
-    assert "weights.npy" in message(archive(centers=CENTERS))
+    file = io.BytesIO()
+    np.savez(file, centers=ARRAYS["centers"])
+    assert "weights.npy" in message(file.getvalue())
 
 
 def stored(content: bytes) -> bytes:
-    """Make an archive whose two members hold the same bytes."""
+    """Make an archive whose first member holds these bytes."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as members:
         members.writestr("centers.npy", content)
-        members.writestr("weights.npy", content)
     return file.getvalue()
 
 
-def npy(header: str, version: bytes = b"\x01\x00") -> bytes:
-    return b"\x93NUMPY" + version + struct.pack("<H", len(header)) + header.encode()
+def npy(text: str, version: bytes = b"\x01\x00") -> bytes:
+    return b"\x93NUMPY" + version + struct.pack("<H", len(text)) + text.encode()
 
 
 HUGE = (2**60, 2**60)
@@ -103,14 +120,11 @@ HUGE = (2**60, 2**60)
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        (
-            npy(f"{{'descr': '<f8', 'fortran_order': False, 'shape': {HUGE}, }}\n"),
-            f"expected the numbers of shape {HUGE} in centers.npy, got 0 bytes",
-        ),
-        (npy("{}\n", b"\x02\x00"), "expected float32 or float64 rows in centers.npy, got '{}'"),
-        (npy("import os\n"), "expected float32 or float64 rows in centers.npy, got 'import os'"),
-        (npy("(" * 9000), f"expected float32 or float64 rows in centers.npy, got '{'(' * 80}'"),
-        (b"", "expected float32 or float64 rows in centers.npy, got ''"),
+        (npy(header("<f8", str(HUGE)) + "\n"), f"expected the numbers of shape {HUGE} in centers, got 0 bytes"),
+        (npy("{}\n", b"\x02\x00"), no_array("centers", 2, "<f8", "{}")),
+        (npy("import os\n"), no_array("centers", 2, "<f8", "import os")),
+        (npy("(" * 9000), no_array("centers", 2, "<f8", "(" * 80)),
+        (b"", no_array("centers", 2, "<f8", "")),
     ],
     ids=["a shape that lies", "version 2", "code", "deep", "empty"],
 )
@@ -118,7 +132,7 @@ def test_faults_of_an_array(content: bytes, expected: str) -> None:
     assert message(stored(content)) == expected
 
 
-@pytest.mark.parametrize("size", range(0, len(DATA), 7))
+@pytest.mark.parametrize("size", range(0, len(DATA), 17))
 def test_every_truncation_is_told(size: int) -> None:
     assert message(DATA[:size]).startswith("expected ")
 

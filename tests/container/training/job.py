@@ -13,8 +13,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from container.artifacts import mxnet_ndarray
+from container.formats.recordio import dense_record, encode
 
 TOP = Path(__file__).parents[3]
+
+
+def recordio(rows: NDArray[np.float32]) -> bytes:
+    """Write rows as protobuf RecordIO."""
+    return encode(map(dense_record, rows))
+
+
+def csv(rows: NDArray[np.float32]) -> bytes:
+    """Write rows as CSV."""
+    return "".join(",".join(f"{value!r}" for value in row.tolist()) + "\n" for row in rows).encode()
+
+
+def msd(rows: NDArray[np.float32], centers: NDArray[np.float32]) -> float:
+    """Give the mean squared distance of rows to their centers."""
+    differences = rows.astype(np.float64)[:, None, :] - centers.astype(np.float64)[None]
+    return float((differences**2).sum(axis=2).min(axis=1).mean())
 
 
 @dataclass

@@ -15,31 +15,11 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from sklearn.datasets import load_digits
 
-from container.formats.recordio import dense_record, encode
 from container.metrics import REGEXES
-from tests.container.training.job import Ended, Job
+from tests.container.training.job import Ended, Job, csv, msd, recordio
 
 MINIMAL = {"k": "10", "feature_dim": "64"}
-
-
-@pytest.fixture(scope="module")
-def digits() -> NDArray[np.float32]:
-    return np.ascontiguousarray(load_digits().data, np.float32)
-
-
-def recordio(rows: NDArray[np.float32]) -> bytes:
-    return encode(map(dense_record, rows))
-
-
-def csv(rows: NDArray[np.float32]) -> bytes:
-    return "".join(",".join(f"{value!r}" for value in row.tolist()) + "\n" for row in rows).encode()
-
-
-def msd(rows: NDArray[np.float32], centers: NDArray[np.float32]) -> float:
-    differences = rows.astype(np.float64)[:, None, :] - centers.astype(np.float64)[None]
-    return float((differences**2).sum(axis=2).min(axis=1).mean())
 
 
 @pytest.fixture(scope="module")

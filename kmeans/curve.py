@@ -1,0 +1,63 @@
+"""The loss over k: one stream shows where more clusters stop to pay (the elbow)."""
+
+import numpy as np
+
+from kmeans.assignment import Centers
+from kmeans.communicator import SingleHost
+from kmeans.coreset import coreset
+from kmeans.lloyd import lloyd
+from kmeans.scoring import score
+from kmeans.shrinking import LloydSettings, shrink
+from kmeans.state import State
+from kmeans.threads import Threads
+
+# A curve is looked at, not deployed: fewer trials and iterations than a model has, on fewer rows.
+TRIALS = 3
+ITERATIONS = 5
+ROWS = 5_000
+MAX_POINTS = 30
+
+
+def curve_ks(k: int, n_centers: int) -> list[int]:
+    """Give the numbers of clusters to look at: from 2 to 2 k, or to K if that is less, and k itself.
+
+    All of them while they are few, else `MAX_POINTS` or so in equal ratios.
+    """
+    last = min(2 * k, n_centers)
+    if last - 1 <= MAX_POINTS:
+        return list(range(2, last + 1))
+    ks = np.unique(np.geomspace(2, last, MAX_POINTS).round().astype(int)).tolist()
+    return sorted({*ks, k})
+
+
+def msd_by_k(state: State, ks: list[int], seeds: np.random.SeedSequence, threads: Threads) -> dict[int, float]:
+    """Estimate the mean squared distance of the rows to the centers of a model, for several k.
+
+    Parameters
+    ----------
+    state
+        What the stream has left.
+    ks
+        Numbers of clusters, at most as many as the state has centers with weight; larger ones are left out.
+    seeds
+        The source of chance.
+    threads
+        The threads to use.
+
+    Returns
+    -------
+    dict of int to float
+        By k; measured on `ROWS` rows of the sample.
+    """
+    for_rows, *for_trials = seeds.spawn(1 + len(ks))
+    live = state.live().reduced(ROWS, np.random.default_rng(for_rows))
+    points = coreset(live, threads)
+    settings = LloydSettings("kmeans++", TRIALS, ITERATIONS, 0.0)
+    losses: dict[int, float] = {}
+    for k, seed in zip(ks, for_trials, strict=True):
+        if k > len(live.centers):
+            break
+        start = shrink(live.centers, live.weights, k, settings, seed, threads, lambda _, __: None)[0].centers
+        found = lloyd(points.points, points.offset, points.weights, start, ITERATIONS, 0.0, threads)
+        losses[k] = score([live.sample.rows], Centers(found.centers, live.shift), SingleHost(), threads).msd
+    return losses
