@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kmeans.assignment import add_rows
+from kmeans.assignment import LARGEST, add_rows
 from kmeans.state import State
 from kmeans.threads import Threads
 from kmeans.types import DoubleArray, FloatArray
@@ -52,16 +52,26 @@ def coreset(state: State, threads: Threads) -> Coreset:
     moves: DoubleArray = np.zeros_like(centers)
     moves[found] = centers[found] - sums[found] / sampled[found][:, None]
     alone = ~found & (weights > 0.0)
-    points: FloatArray = np.empty((len(sample.rows) + int(alone.sum()), centers.shape[1]), np.float32)
-    for start in range(0, len(sample.rows), _PIECE):
-        piece = slice(start, min(start + _PIECE, len(sample.rows)))
-        points[piece] = sample.rows[piece].astype(np.float64) - shift + moves[sample.labels[piece]]
-    points[len(sample.rows) :] = centers[alone]
-    return Coreset(
-        points,
-        np.concatenate([sample.weights * scale[sample.labels], weights[alone]]),
-        np.zeros(centers.shape[1], np.float32),
-    )
+    n_rows = len(sample.rows)
+    points: FloatArray = np.empty((n_rows + int(alone.sum()), centers.shape[1]), np.float32)
+    offset = point_offset(centers, shift)
+    for start in range(0, n_rows, _PIECE):
+        piece = slice(start, min(start + _PIECE, n_rows))
+        moved = sample.rows[piece].astype(np.float64) - shift + moves[sample.labels[piece]]
+        points[piece] = np.clip(moved + offset, -LARGEST, LARGEST)
+    points[n_rows:] = centers[alone] + offset
+    return Coreset(points, np.concatenate([sample.weights * scale[sample.labels], weights[alone]]), offset)
+
+
+def point_offset(centers: DoubleArray, shift: FloatArray) -> FloatArray:
+    """Give what is added to float64 values relative to `shift` when they become float32 points.
+
+    Nothing, since numbers near 0 have the most digits; unless the data fill float32's range, where differences do not
+    fit in.
+    """
+    if np.abs(centers).max() > LARGEST / 4:
+        return shift
+    return np.zeros_like(shift)
 
 
 # Rows that are moved at once: what they take as float64 stays small beside the sample.

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kmeans.reassignment import Reassignment
 from kmeans.types import DoubleArray, FloatArray, LabelArray
 
 # Rows that are moved at once.
@@ -57,6 +58,8 @@ class Reservoir:
         A row that came this many rows earlier is half as likely to be kept; 0 for a uniform sample.
     rng
         The source of the keys.
+    first_position
+        Place of the first row in the stream of this host.
 
     Attributes
     ----------
@@ -64,9 +67,12 @@ class Reservoir:
         How many rows were offered; the sample holds all of them while `rows_seen <= size`.
     """
 
-    def __init__(self, size: int, n_features: int, half_life: int, rng: np.random.Generator) -> None:
+    def __init__(
+        self, size: int, n_features: int, half_life: int, rng: np.random.Generator, first_position: int = 0
+    ) -> None:
         self.size = size
         self.rows_seen = 0
+        self._first_position = first_position
         self._growth = math.log(2) / half_life if half_life else 0.0
         self._rng = rng
         self._rows: FloatArray = np.empty((0, n_features), np.float32)
@@ -94,6 +100,14 @@ class Reservoir:
             self._positions[self._used : end] = positions[now]
             self._keys[self._used : end] = keys[now]
             self._used = end
+
+    def relabel(self, reassignments: list[Reassignment], host: int) -> None:
+        """Follow the stream where a center was given up for a row, maybe one of this host, `host`."""
+        labels, positions = self._labels[: self._used], self._positions[: self._used]
+        for change in reassignments:
+            labels[labels == change.center] = change.merged_into
+            if change.host == host:
+                labels[self._first_position + positions == change.position] = change.center
 
     def _room(self, wanted: int) -> int:
         """Make room for at least one row: grow up to half more than `size`, then drop all but the `size` best."""

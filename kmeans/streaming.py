@@ -7,12 +7,13 @@ A batch moves every center towards the mean of its new points by the share that 
 Decay is by point: one that came h points ago weighs 1/2 of one that comes now, wherever the borders of batches fall.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from kmeans.assignment import Centers, add_rows, nearest
 from kmeans.communicator import Communicator
+from kmeans.reassignment import FarRows, Reassignment, farthest, reassign
 from kmeans.threads import Threads
 from kmeans.types import DoubleArray, FloatArray, LabelArray
 
@@ -30,10 +31,13 @@ class Step:
         Rows of the mini-batch.
     inertia
         Sum of their squared distances to the centers as they were before the step.
+    reassignments
+        Centers that were given up for far rows.
     """
 
     rows: int
     inertia: float
+    reassignments: list[Reassignment] = field(default_factory=list)
 
 
 class Stream:
@@ -51,6 +55,8 @@ class Stream:
         After how many further points a point weighs 1/2; 0 for no decay.
     communicator, threads
         The hosts of the job and the threads of this one.
+    reassigns
+        Whether far rows may become centers; see `kmeans.reassignment`.
 
     Attributes
     ----------
@@ -60,12 +66,21 @@ class Stream:
         float64 (K,): the decayed number of points of each center.
     pending
         Rows of this host added since the latest step.
+    rows_added
+        Rows of this host, over all epochs.
     rows_seen
         Rows over all hosts and epochs.
     """
 
     def __init__(
-        self, centers: DoubleArray, shift: FloatArray, half_life: int, communicator: Communicator, threads: Threads
+        self,
+        centers: DoubleArray,
+        shift: FloatArray,
+        half_life: int,
+        communicator: Communicator,
+        threads: Threads,
+        *,
+        reassigns: bool = False,
     ) -> None:
         self.centers = centers.astype(np.float64)
         self.shift = shift
@@ -76,6 +91,8 @@ class Stream:
         self._communicator = communicator
         self._threads = threads
         self._prepared = Centers(self.centers, shift)
+        self._far_rows = FarRows(communicator.rank, centers.shape[1]) if reassigns else None
+        self.rows_added = 0
         # One buffer, one reduction over the hosts: sums, counts, rows and inertia.
         n_centers, n_features = centers.shape
         self._totals: DoubleArray = np.zeros(n_centers * (n_features + 1) + 2)
@@ -85,9 +102,16 @@ class Stream:
     def add(self, block: FloatArray) -> LabelArray:
         """Assign rows of a mini-batch, float32 (n, d), to the centers as they are; give the labels, int64 (n,)."""
         labels, squared_distances = nearest(block, self._prepared, self._threads)
+        weights = self._row_weights(len(block))
         if self.half_life:
-            self._totals[:-2] *= np.exp2(-len(block) / self.half_life)
-        add_rows(block, self.shift, labels, self._row_weights(len(block)), self._threads, self._sums, self._counts)
+            decay = float(np.exp2(-len(block) / self.half_life))
+            self._totals[:-2] *= decay
+            if self._far_rows:
+                self._far_rows.decay(decay)
+        add_rows(block, self.shift, labels, weights, self._threads, self._sums, self._counts)
+        if self._far_rows:
+            self._far_rows.offer(block, self.shift, labels, squared_distances, weights, self.rows_added)
+        self.rows_added += len(block)
         self._totals[-2:] += len(block), squared_distances.sum()
         self.pending += len(block)
         return labels
@@ -103,11 +127,16 @@ class Stream:
         self.weights[touched] += counts
         share = (counts / self.weights[touched])[:, None]
         self.centers[touched] += share * (self._sums[touched] / counts[:, None] - self.centers[touched])
+        reassignments: list[Reassignment] = []
+        if self._far_rows:
+            table = farthest(self._communicator.gather_rows(self._far_rows.table))
+            reassignments = reassign(table, self.centers, self.weights)
+            self._far_rows.clear()
         self._prepared = Centers(self.centers, self.shift)
         self._totals[:] = 0.0
         self.pending = 0
         self.rows_seen += rows
-        return Step(rows, inertia)
+        return Step(rows, inertia, reassignments)
 
     def _row_weights(self, n_rows: int) -> DoubleArray:
         if not self.half_life:

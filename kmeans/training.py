@@ -16,7 +16,7 @@ from kmeans.reservoir import Reservoir
 from kmeans.scoring import Score, score
 from kmeans.seeding import distinct, kmeans_plus_plus, random_rows
 from kmeans.state import State
-from kmeans.streaming import Stream
+from kmeans.streaming import Step, Stream
 from kmeans.threads import Threads
 from kmeans.types import DoubleArray, FloatArray
 
@@ -153,22 +153,28 @@ def fit(
     start = _start(first_rows.astype(np.float64) - shift, settings, np.random.default_rng(for_start), observer)
     observer.initialized(len(first_rows), len(start))
 
-    stream = Stream(start, shift, settings.half_life, communicator, threads)
+    stream = Stream(start, shift, settings.half_life, communicator, threads, reassigns=settings.finalization.refine)
+    reassigned = 0
     for epoch in range(settings.epochs):
         reservoir = Reservoir(
-            settings.sample_size, settings.n_features, settings.half_life, np.random.default_rng(for_reservoir)
+            settings.sample_size,
+            settings.n_features,
+            settings.half_life,
+            np.random.default_rng(for_reservoir),
+            stream.rows_added,
         )
-        for block in first_pass if epoch == 0 else source.blocks():
-            reservoir.add(block, stream.add(block))
-            if stream.pending >= settings.batch_size:
-                observer.stepped(stream.step())
-                if stopping():
-                    break
-        if stream.pending:
-            observer.stepped(stream.step())
+        blocks = first_pass if epoch == 0 else source.blocks()
+        for step in _steps(blocks, settings.batch_size, stream, reservoir):
+            reservoir.relabel(step.reassignments, communicator.rank)
+            reassigned += len(step.reassignments)
+            observer.stepped(step)
+            if stopping():
+                break
         observer.epoch_ended(epoch)
         if stopping():
             break
+    if reassigned:
+        observer.happened("reassigned_centers", reassigned, f"{reassigned} centers were given up for far rows.")
 
     state = State(stream.centers, stream.weights, shift, reservoir.sample())
     centers = finalize(state, settings.k, settings.finalization, for_finalization, threads, observer)
@@ -204,8 +210,18 @@ def _first_rows(
     return np.concatenate(held), chain(held, blocks)
 
 
+def _steps(blocks: Iterable[FloatArray], batch_size: int, stream: Stream, reservoir: Reservoir) -> Iterator[Step]:
+    """Feed blocks to the stream and the sample; give the step after each mini-batch."""
+    for block in blocks:
+        reservoir.add(block, stream.add(block))
+        if stream.pending >= batch_size:
+            yield stream.step()
+    if stream.pending:
+        yield stream.step()
+
+
 def _start(points: DoubleArray, settings: Settings, rng: np.random.Generator, observer: Observer) -> DoubleArray:
-    """Choose the stream's first centers, float64 (K, d), among `points`; fewer when they hold fewer distinct ones."""
+    """Choose the stream's first centers, float64 (K, d), among `points`, which may hold fewer distinct ones."""
     candidates = distinct(points)
     if settings.init_method == "random":
         centers = random_rows(candidates, settings.n_centers, rng)
@@ -217,6 +233,9 @@ def _start(points: DoubleArray, settings: Settings, rng: np.random.Generator, ob
             "missing_centers",
             missing,
             f"The {len(points)} rows drawn to initialize hold {len(candidates)} distinct ones: "
-            f"using {len(centers)} centers instead of {settings.n_centers}.",
+            f"starting with {len(centers)} centers instead of {settings.n_centers}.",
         )
+        if settings.finalization.refine:
+            # Twins of a center get no rows, since the first of equally near centers does: they wait for far rows.
+            centers = np.concatenate([centers, np.repeat(centers[:1], missing, axis=0)])
     return centers

@@ -6,7 +6,11 @@ from kmeans.types import DoubleArray, FloatArray, LabelArray
 
 
 def nearest(rows: FloatArray, centers: DoubleArray) -> tuple[LabelArray, DoubleArray]:
-    differences = rows.astype(np.float64)[:, None, :] - centers[None, :, :]
+    return nearest_of(rows.astype(np.float64), centers)
+
+
+def nearest_of(rows: DoubleArray, centers: DoubleArray) -> tuple[LabelArray, DoubleArray]:
+    differences = rows[:, None, :] - centers[None, :, :]
     squared = (differences**2).sum(axis=2)
     labels = squared.argmin(axis=1)
     return labels, squared[np.arange(len(rows)), labels]

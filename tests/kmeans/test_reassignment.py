@@ -1,0 +1,78 @@
+"""Centers that are given up for far rows."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kmeans.communicator import SingleHost
+from kmeans.reservoir import Reservoir
+from kmeans.streaming import Step, Stream
+from kmeans.threads import Threads
+from kmeans.types import FloatArray
+
+
+def stream_of(centers: list[list[float]], half_life: int = 0) -> Stream:
+    shift = np.zeros(len(centers[0]), np.float32)
+    return Stream(np.array(centers), shift, half_life, SingleHost(), Threads(), reassigns=True)
+
+
+def take(stream: Stream, rows: list[list[float]] | FloatArray) -> Step:
+    stream.add(np.array(rows, np.float32))
+    return stream.step()
+
+
+def test_a_center_that_never_had_rows_goes_to_the_outlier() -> None:
+    stream = stream_of([[0.0], [10.0], [50.0]])
+    step = take(stream, [[-1.0], [1.0], [9.0], [11.0], [-9.0]])
+    assert [(change.center, change.position) for change in step.reassignments] == [(2, 4)]
+    assert stream.centers[:, 0].tolist() == [0.0, 10.0, -9.0]
+    assert stream.weights.tolist() == [2.0, 2.0, 1.0]
+
+
+def test_two_near_centers_merge_for_a_far_row() -> None:
+    stream = stream_of([[0.0], [1.0], [100.0]])
+    step = take(stream, [[0.0], [0.0], [1.0], [100.0], [100.0], [1000.0]])
+    assert [(change.center, change.merged_into) for change in step.reassignments] == [(1, 0)]
+    assert stream.weights.tolist() == [3.0, 1.0, 2.0]
+    assert stream.centers[:, 0].tolist() == [pytest.approx(1 / 3), 1000.0, 100.0]
+
+
+def test_nothing_moves_where_a_merger_costs_more() -> None:
+    stream = stream_of([[0.0], [100.0]])
+    step = take(stream, [[0.0], [0.0], [100.0], [100.0], [101.0]])
+    assert step.reassignments == []
+
+
+def test_a_center_starved_by_decay_is_the_one_to_go() -> None:
+    stream = stream_of([[0.0], [50.0], [100.0]], half_life=10)
+    take(stream, [[0.0], [50.0], [100.0]])
+    take(stream, [[float(value)] for value in [0, 100] * 60])
+    step = take(stream, [[0.0]] * 30 + [[100.0]] * 30 + [[120.0]])
+    assert [change.center for change in step.reassignments] == [1]
+    assert stream.centers[1, 0] == 120.0
+
+
+def test_without_reassignment_the_stream_keeps_to_the_recipe() -> None:
+    stream = Stream(np.array([[0.0], [10.0], [50.0]]), np.zeros(1, np.float32), 0, SingleHost(), Threads())
+    step = take(stream, [[-1.0], [1.0], [9.0], [11.0], [-9.0]])
+    assert step.reassignments == []
+    assert stream.weights[2] == 0.0
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(2, 8), st.lists(st.integers(1, 40), min_size=1, max_size=5), st.integers(0, 2**32 - 1))
+def test_weight_and_mean_are_those_of_all_rows(n_centers: int, sizes: list[int], seed: int) -> None:
+    """Each center is the mean of the rows that carry its label, whatever was given up on the way."""
+    rng = np.random.default_rng(seed)
+    rows = (rng.standard_normal((sum(sizes), 2)) * rng.pareto(1.0, (sum(sizes), 1))).astype(np.float32)
+    stream = stream_of(rng.standard_normal((n_centers, 2)).tolist())
+    reservoir = Reservoir(len(rows), 2, 0, rng)
+    for block in np.split(rows, np.cumsum(sizes)[:-1]):
+        reservoir.add(block, stream.add(block))
+        reservoir.relabel(stream.step().reassignments, 0)
+    labels = reservoir.sample().labels
+    assert np.bincount(labels, minlength=n_centers).tolist() == pytest.approx(stream.weights.tolist())
+    for label in np.unique(labels):
+        mean = rows[labels == label].astype(np.float64).mean(axis=0)
+        np.testing.assert_allclose(stream.centers[label], mean, rtol=1e-7, atol=1e-7 * np.abs(rows).max())
