@@ -16,17 +16,20 @@ TRIALS = 3
 ITERATIONS = 5
 ROWS = 5_000
 MAX_POINTS = 30
+# Fewer points where a trial for the largest k takes more than a part of so many multiplications.
+MAX_WORK = 1e9
 
 
-def curve_ks(k: int, n_centers: int) -> list[int]:
+def curve_ks(k: int, n_centers: int, n_features: int) -> list[int]:
     """Give the numbers of clusters to look at: from 2 to 2 k, or to K if that is less, and k itself.
 
-    All of them while they are few, else `MAX_POINTS` or so in equal ratios.
+    All of them while they are few, else `MAX_POINTS` or so in equal ratios, or fewer where they take long.
     """
     last = min(2 * k, n_centers)
-    if last - 1 <= MAX_POINTS:
+    n_points = max(5, min(MAX_POINTS, int(MAX_WORK / (last * n_centers * n_features))))
+    if last - 1 <= n_points:
         return list(range(2, last + 1))
-    ks = np.unique(np.geomspace(2, last, MAX_POINTS).round().astype(int)).tolist()
+    ks = np.unique(np.geomspace(2, last, n_points).round().astype(int)).tolist()
     return sorted({*ks, k})
 
 

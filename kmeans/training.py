@@ -179,7 +179,7 @@ def fit(
     state = State(stream.centers, stream.weights, shift, reservoir.sample())
     centers = finalize(state, settings.k, settings.finalization, for_finalization, threads, observer)
     final = (centers + shift).astype(np.float32)
-    ks = curve_ks(settings.k, settings.n_centers)
+    ks = curve_ks(settings.k, settings.n_centers, settings.n_features)
     msds = msd_by_k(state, ks, for_curve, threads)
     fit_of_sample = score([state.sample.rows], Centers(final.astype(np.float64) - shift, shift), communicator, threads)
     return Model(

@@ -13,15 +13,22 @@ from tests.kmeans.test_refinement import blobs, state_of
     [(2, 20, [2, 3, 4]), (4, 4, [2, 3, 4]), (4, 6, [2, 3, 4, 5, 6])],
 )
 def test_every_k_is_looked_at_while_they_are_few(k: int, n_centers: int, expected: list[int]) -> None:
-    assert curve_ks(k, n_centers) == expected
+    assert curve_ks(k, n_centers, 10) == expected
 
 
 def test_many_are_spread_out_and_k_is_among_them() -> None:
-    ks = curve_ks(517, 2000)
+    ks = curve_ks(517, 2000, 4)
     assert len(ks) <= MAX_POINTS + 1
     assert (ks[0], ks[-1]) == (2, 2 * 517)
     assert 517 in ks
     assert ks == sorted(set(ks))
+
+
+def test_wide_rows_get_fewer_points() -> None:
+    ks = curve_ks(10, 100, 100_000)
+    assert 5 <= len(ks) <= 6
+    assert (ks[0], ks[-1]) == (2, 20)
+    assert 10 in ks
 
 
 def test_the_elbow_is_at_the_number_of_blobs() -> None:
