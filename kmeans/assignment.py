@@ -1,25 +1,25 @@
-"""The nearest center of every row: labels and squared distances.
-
-A block of rows is multiplied with all centers in float32; a kernel then takes the minimum of ||c||^2 / 2 - xc. Where
-two centers are closer to a row than the rounding of that product can tell apart, the kernel compares their distances in
-float64, so that labels are those of float64 arithmetic whatever BLAS does. The winner's distance is always computed
-directly, in float64.
-"""
+"""The nearest center of every row: labels and squared distances; see `kmeans.nearest_kernel`."""
 
 import math
 
 import numpy as np
 
 from kmeans.jit import kernel
+from kmeans.nearest_kernel import ROWS, UNROLL, assign_fused, prepare_rows, settle, two_least
 from kmeans.threads import Threads
 from kmeans.types import DoubleArray, FloatArray, LabelArray
 
-# A block's product stays in the level 2 cache.
-BLOCK_VALUES = 1 << 16
-MAX_BLOCK_ROWS = 1024
-# Relative rounding of one float32 operation (half a unit in the last place).
+# Up to so many features the fused kernel is the fastest, beyond it BLAS.
+MAX_FUSED_FEATURES = 32
+# Rows that a thread takes at once.
+FUSED_ROWS = 16 * ROWS
+# A product with BLAS stays in the level 2 cache.
+PRODUCT_VALUES = 1 << 16
+MIN_PRODUCT_ROWS, MAX_PRODUCT_ROWS = 16, 1024
+# Relative rounding of one float32 operation (half a unit in the last place), and what a number too small for float32
+# may lose.
 FLOAT32_ROUNDING = 2.0**-24
-LARGEST = np.finfo(np.float32).max
+FLOAT32_TINY = float(np.finfo(np.float32).tiny)
 
 
 class Centers:
@@ -36,79 +36,30 @@ class Centers:
     def __init__(self, centers: DoubleArray, shift: FloatArray) -> None:
         self.exact = np.ascontiguousarray(centers, dtype=np.float64)
         self.shift = shift
+        n_centers, n_features = centers.shape
         squared_norms = np.einsum("kd,kd->k", self.exact, self.exact)
-        # Bounds |score - exact score| <= rounding * (||x|| ||c|| + ||c||^2 / 2) for any order of summation: d products
-        # and sums, and the roundings of the shifted row, the center and the halved norm.
-        self.rounding = FLOAT32_ROUNDING * (centers.shape[1] + 8)
+        # |score - exact score| <= rounding * (||x|| ||c|| + ||c||^2 / 2) + tiny for any order of summation: d
+        # products and sums, and the roundings of the shifted row, the center, the norms and the halved square.
+        self.rounding = FLOAT32_ROUNDING * (n_features + 16)
+        self.fused = n_features <= MAX_FUSED_FEATURES
+        n_padded = _padded(n_centers)
+        self.negated: FloatArray = np.zeros((n_padded, _padded(n_features) if self.fused else n_features), np.float32)
+        self.norms: FloatArray = np.zeros(n_padded, np.float32)
+        self.offsets: FloatArray = np.full(n_padded, np.inf, np.float32)
         with np.errstate(over="ignore"):
-            self.single: FloatArray = self.exact.astype(np.float32)
-            self.half_norms: FloatArray = (squared_norms / 2).astype(np.float32)
-            self.norms: FloatArray = np.sqrt(squared_norms).astype(np.float32)
+            self.norms[:n_centers] = np.sqrt(squared_norms)
+            margins = self.rounding * squared_norms / 2 + FLOAT32_TINY * (n_features + 16)
+            self.margins: FloatArray = margins.astype(np.float32)
+            self.negated[:n_centers, :n_features] = -self.exact
+            self.offsets[:n_centers] = squared_norms / 2 - margins
 
     def __len__(self) -> int:
         """Give the number of centers."""
         return len(self.exact)
 
 
-@kernel(
-    "void(float32[:, ::1], float32[:, ::1], float32[:, ::1], float64[:, ::1], float32[::1], float32[::1],"
-    " float32[::1], float64, int64[::1], float64[::1])"
-)
-def _choose(
-    rows: FloatArray,  # IN (n, d)
-    shifted: FloatArray,  # IN (n, d), rows - shift
-    products: FloatArray,  # IN (K, n), centers @ shifted.T
-    centers: DoubleArray,  # IN (K, d)
-    shift: FloatArray,  # IN (d,)
-    norms: FloatArray,  # IN (K,)
-    half_norms: FloatArray,  # IN (K,)
-    rounding: float,  # IN
-    labels: LabelArray,  # OUT (n,)
-    squared_distances: DoubleArray,  # OUT (n,)
-) -> None:
-    n_centers, n_rows = products.shape
-    n_features = centers.shape[1]
-    slack = np.empty(n_rows, np.float32)
-    for i in range(n_rows):
-        squared_norm = np.float32(0.0)
-        for f in range(n_features):
-            squared_norm += shifted[i, f] * shifted[i, f]
-        slack[i] = np.float32(rounding) * np.sqrt(squared_norm)
-    # Every exact score lies within its slack; a center stays a candidate while its lower bound does not exceed the
-    # least upper bound. A bound that is NaN or infinite (squares beyond float32) says nothing: it rules no center out.
-    upper = np.full(n_rows, np.float32(np.inf), np.float32)
-    for j in range(n_centers):
-        own = half_norms[j] * (np.float32(1.0) + np.float32(rounding))
-        for i in range(n_rows):
-            bound = (own - products[j, i]) + slack[i] * norms[j]
-            upper[i] = bound if -LARGEST <= bound < upper[i] else upper[i]
-    candidates = np.zeros(n_rows, np.int32)
-    candidate = np.zeros(n_rows, np.int32)
-    for j in range(n_centers):
-        own = half_norms[j] * (np.float32(1.0) - np.float32(rounding))
-        for i in range(n_rows):
-            lower = (own - products[j, i]) - slack[i] * norms[j]
-            possible = not upper[i] < lower <= LARGEST
-            candidates[i] += np.int32(possible)
-            candidate[i] = np.int32(j) if possible else candidate[i]
-    for i in range(n_rows):
-        nearest = -1
-        nearest_distance = np.inf
-        first = np.int64(candidate[i]) if candidates[i] == 1 else np.int64(0)
-        last = first + 1 if candidates[i] == 1 else n_centers
-        for j in range(first, last):
-            lower = half_norms[j] * (np.float32(1.0) - np.float32(rounding)) - products[j, i] - slack[i] * norms[j]
-            if last - first > 1 and upper[i] < lower <= LARGEST:
-                continue
-            distance = 0.0
-            for f in range(n_features):
-                difference = (np.float64(rows[i, f]) - np.float64(shift[f])) - centers[j, f]
-                distance += difference * difference
-            if nearest < 0 or distance < nearest_distance:
-                nearest = j
-                nearest_distance = distance
-        labels[i] = nearest
-        squared_distances[i] = nearest_distance
+def _padded(size: int) -> int:
+    return UNROLL * math.ceil(size / UNROLL)
 
 
 def assign(
@@ -129,27 +80,58 @@ def assign(
     squared_distances
         OUT float64 (n,), to the nearest center.
     """
-    block_rows = max(16, min(MAX_BLOCK_ROWS, BLOCK_VALUES // max(len(centers), rows.shape[1])))
+    if centers.fused:
+        assign_block, step = _assign_fused, FUSED_ROWS
+    else:
+        width = max(len(centers), rows.shape[1])
+        assign_block, step = _assign_product, max(MIN_PRODUCT_ROWS, min(MAX_PRODUCT_ROWS, PRODUCT_VALUES // width))
+    threads.map(
+        lambda start: assign_block(
+            rows[start : start + step],
+            centers,
+            labels[start : start + step],
+            squared_distances[start : start + step],
+        ),
+        range(0, len(rows), step),
+    )
 
-    def assign_block(start: int) -> None:
-        block = rows[start : start + block_rows]
-        with np.errstate(over="ignore", invalid="ignore"):
-            shifted = block - centers.shift
-            products = centers.single @ shifted.T
-        _choose(
-            block,
-            shifted,
-            products,
-            centers.exact,
-            centers.shift,
-            centers.norms,
-            centers.half_norms,
-            centers.rounding,
-            labels[start : start + block_rows],
-            squared_distances[start : start + block_rows],
-        )
 
-    threads.map(assign_block, range(0, len(rows), block_rows))
+def _assign_product(rows: FloatArray, centers: Centers, labels: LabelArray, squared_distances: DoubleArray) -> None:
+    shifted = np.empty_like(rows)
+    slacks, least, second = np.empty((3, len(rows)), np.float32)
+    prepare_rows(rows, centers.shift, centers.rounding, shifted, slacks)
+    with np.errstate(over="ignore", invalid="ignore"):
+        products = centers.negated @ shifted.T
+    found = np.empty(len(rows), np.int32)
+    two_least(products, centers.offsets, centers.norms, slacks, found, least, second)
+    settle(
+        rows,
+        centers.exact,
+        centers.shift,
+        slacks,
+        centers.norms,
+        centers.margins,
+        found,
+        least,
+        second,
+        labels,
+        squared_distances,
+    )
+
+
+def _assign_fused(rows: FloatArray, centers: Centers, labels: LabelArray, squared_distances: DoubleArray) -> None:
+    assign_fused(
+        rows,
+        centers.exact,
+        centers.shift,
+        centers.rounding,
+        centers.negated,
+        centers.offsets,
+        centers.norms,
+        centers.margins,
+        labels,
+        squared_distances,
+    )
 
 
 @kernel(

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kmeans.assignment import LARGEST, add_rows
+from kmeans.assignment import add_rows
+from kmeans.nearest_kernel import LARGEST
 from kmeans.state import State
 from kmeans.threads import Threads
 from kmeans.types import DoubleArray, FloatArray
