@@ -40,6 +40,10 @@ format: setup ## mend what ruff can mend
 bench: setup ## measure speed; figures go to benchmarks/results/
 	$(bin)/python -m benchmarks $(ARGS)
 
+.PHONY: bench-quality
+bench-quality: setup ## measure accuracy beside other k-means; figures go to benchmarks/results/
+	$(bin)/python -m benchmarks.quality $(ARGS)
+
 .PHONY: image
 image: ## build the Docker image
 	docker build $(DOCKER_BUILD_FLAGS) --tag $(IMAGE) .

@@ -35,7 +35,7 @@ def machine() -> dict[str, Any]:
         ),
         platform.processor(),
     )
-    packages = ("numpy", "numba", "scikit-learn", "protobuf", "pyarrow")
+    packages = ("numpy", "numba", "scikit-learn", "faiss-cpu", "protobuf", "pyarrow")
     return {
         "cpu": cpu,
         "cores": len(os.sched_getaffinity(0)),

@@ -16,8 +16,8 @@ CANDIDATES = 3
 # Lloyd's iterations that a swap gets to show its worth.
 TRIAL_ITERATIONS = 4
 # The search ends after so many swaps in a row that lower nothing, ...
-PATIENCE = 25
-MAX_SWAPS = 100
+PATIENCE = 50
+MAX_SWAPS = 200
 # ... or when the distances of this many rows, centers and features were computed: seconds on one core.
 MAX_WORK = 2e10
 

@@ -1,0 +1,157 @@
+"""Data sets of the benchmark of quality: made from fixed seeds, or read from a folder."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.datasets import load_digits, make_blobs
+
+from kmeans.types import FloatArray
+
+IndexArray = NDArray[np.int64]
+
+FILE_K = 10
+# Norm of an outlier beside blobs in a box of +-10: missing one of the two doubles the msd of 200,000 rows.
+OUTLIER = 2000.0
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Rows to cluster, and the orders to read them in.
+
+    Parameters
+    ----------
+    name : str
+        Unique.
+    rows : ndarray of float32, shape (n, d)
+        The points.
+    k : int
+        Number of clusters.
+    orders : Mapping of str to ndarray of int64, shape (n,)
+        Name to permutation; the others are compared with the first.
+    half_life : int
+        Of a stream that drifts, the `half_life_time_size` to train with as well; 0 for data that do not change.
+    """
+
+    name: str
+    rows: FloatArray
+    k: int
+    orders: Mapping[str, IndexArray]
+    half_life: int = 0
+
+
+def made() -> dict[str, Callable[[], Dataset]]:
+    """Give the data sets that need no file, by name; each is made when called."""
+    makers = (digits, blobs, imbalanced, anisotropic, outliers, blobs500, drift)
+    return {maker.__name__: maker for maker in makers}
+
+
+def found(folder: Path) -> dict[str, Callable[[], Dataset]]:
+    """Give the data sets in a folder's ``.npz`` and ``.csv`` files, by file name; each is read when called."""
+    paths = (path for path in sorted(folder.iterdir()) if path.suffix in (".npz", ".csv"))
+    return {path.name: partial(read, path) for path in paths}
+
+
+def digits() -> Dataset:
+    """Scikit-learn's handwritten digits: fewer rows than a mini-batch has."""
+    bunch = load_digits()
+    return _dataset("digits", bunch.data, 10, bunch.target)
+
+
+def blobs() -> Dataset:
+    """50 round blobs of one size: the optimum is known to within the noise."""
+    rows, labels = make_blobs(200_000, 16, centers=50, random_state=1)
+    return _dataset("blobs", rows, 50, labels)
+
+
+def imbalanced() -> Dataset:
+    """20 blobs, the largest with 1000 times the rows of the smallest."""
+    sizes = np.geomspace(1, 1000, 20)
+    counts = np.round(sizes * (200_000 / sizes.sum())).astype(int)
+    rows, labels = make_blobs(counts, 16, random_state=2)
+    return _dataset("imbalanced", rows, 20, labels)
+
+
+def anisotropic() -> Dataset:
+    """30 blobs that are ten times as long as wide, each in directions of its own."""
+    n_rows, n_features, n_blobs = 200_000, 8, 30
+    rng = np.random.default_rng(3)
+    centers = rng.uniform(-10, 10, (n_blobs, n_features))
+    directions, _ = np.linalg.qr(rng.standard_normal((n_blobs, n_features, n_features)))
+    labels = rng.integers(n_blobs, size=n_rows)
+    noise = rng.standard_normal((n_rows, n_features)) * np.geomspace(0.3, 3, n_features)
+    rows = centers[labels] + np.einsum("nd,nde->ne", noise, directions[labels])
+    return _dataset("anisotropic", rows, n_blobs, labels)
+
+
+def outliers() -> Dataset:
+    """20 blobs and two far rows; the best model spends a center on each of them."""
+    rows, _ = make_blobs(200_000, 16, centers=20, random_state=4)
+    far = np.full((1, 16), OUTLIER / 4)
+    return _dataset("outliers", np.concatenate([rows, far, -far]), 22)
+
+
+def blobs500() -> Dataset:
+    """500 blobs in 64 dimensions: so far apart that Lloyd's method cannot move a center from one to another."""
+    rows, _ = make_blobs(100_000, 64, centers=500, random_state=5)
+    return _dataset("blobs500", rows, 500)
+
+
+def drift() -> Dataset:
+    """20 blobs that move by 6 standard deviations along the stream; halfway, 5 of them end and 5 others begin."""
+    n_rows, n_features, n_blobs, n_replaced = 200_000, 8, 20, 5
+    rng = np.random.default_rng(6)
+    time = np.arange(n_rows) / n_rows
+    labels = rng.integers(n_blobs, size=n_rows) + n_replaced * (time >= 0.5)
+    centers = rng.uniform(-10, 10, (n_blobs + n_replaced, n_features))
+    travel = rng.standard_normal(centers.shape)
+    travel *= 6 / np.linalg.norm(travel, axis=1, keepdims=True)
+    rows = centers[labels] + time[:, None] * travel[labels] + rng.standard_normal((n_rows, n_features))
+    return Dataset("drift", rows.astype(np.float32), n_blobs, {"by time": np.arange(n_rows)}, half_life=n_rows // 20)
+
+
+def read(path: Path) -> Dataset:
+    """Read rows from a file.
+
+    Parameters
+    ----------
+    path : Path
+        A ``.csv`` of numbers alone, or a ``.npz`` whose one matrix holds the rows; a vector of as many integers beside
+        it holds classes to sort by. Bytes, as of pixels, are brought to 0..1.
+
+    Returns
+    -------
+    Dataset
+        With `FILE_K` clusters.
+
+    Raises
+    ------
+    ValueError
+        If a ``.npz`` does not hold one matrix.
+    """
+    if path.suffix == ".csv":
+        return _dataset(path.name, np.loadtxt(path, np.float32, delimiter=",", ndmin=2), FILE_K)
+    with np.load(path) as archive:
+        arrays = dict(archive)
+    matrices = [array for array in arrays.values() if array.ndim == 2]
+    if len(matrices) != 1:
+        shapes = {name: array.shape for name, array in arrays.items()}
+        raise ValueError(f"{path}: expected one matrix, got {shapes}")
+    (rows,) = matrices
+    classes = (array for array in arrays.values() if array.shape == rows.shape[:1] and array.dtype.kind in "iu")
+    return _dataset(path.name, rows / 255 if rows.dtype == np.uint8 else rows, FILE_K, next(classes, None))
+
+
+def _dataset(name: str, rows: NDArray[Any], k: int, labels: NDArray[Any] | None = None) -> Dataset:
+    """Add the orders: shuffled, by the widest feature, and by cluster where `labels` tell it."""
+    shuffled = np.random.default_rng(0).permutation(len(rows))
+    widest = rows[:, rows.var(axis=0).argmax()]
+    # Sorted from the shuffled order, so that rows of one cluster keep no order of the file's.
+    orders = {"shuffled": shuffled, "by feature": shuffled[widest[shuffled].argsort(kind="stable")]}
+    if labels is not None:
+        orders["by cluster"] = shuffled[labels[shuffled].argsort(kind="stable")]
+    return Dataset(name, rows.astype(np.float32), k, orders)
