@@ -1,6 +1,6 @@
 """A channel as mini-batches of rows."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -9,6 +9,7 @@ import numpy as np
 
 from container.channels.csv import CSVReader
 from container.channels.files import data_files, wait_for_fifo
+from container.channels.prefetch import prefetched
 from container.channels.reader import Reader
 from container.channels.recordio import RecordIOReader
 from container.channels.sampling import sample
@@ -106,8 +107,14 @@ class Source:
         self.passes += 1
         self.records_read = self.bytes_read = 0
         block_rows = max(1, min(self._mini_batch_size, BLOCK_BYTES // (4 * self._feature_dim)))
-        buffer = np.empty((block_rows, self._feature_dim), np.float32)
-        # Rows of this mini-batch that were given, and rows of this block that were read; it ends where either ends.
+        yield from prefetched(
+            self._fill, lambda: np.empty((block_rows, self._feature_dim), np.float32), waits=not self.rereadable
+        )
+
+    def _fill(self, take: Callable[[], FloatArray]) -> Iterator[tuple[FloatArray, int]]:
+        """Fill buffers with the rows of the channel; no buffer gets rows of two mini-batches."""
+        buffer = take()
+        # Rows of this mini-batch in earlier buffers, and rows in this one.
         given = filled = 0
         paths = self._paths()
         for path in paths:
@@ -117,12 +124,12 @@ class Source:
                     filled += count
                     self.records_read += count
                     self.bytes_read = bytes_before + reader.window.bytes_read
-                    if filled == min(block_rows, self._mini_batch_size - given):
-                        yield buffer[:filled]
+                    if filled == min(len(buffer), self._mini_batch_size - given):
+                        yield buffer, filled
                         given = (given + filled) % self._mini_batch_size
-                        filled = 0
+                        buffer, filled = take(), 0
         if filled:
-            yield buffer[:filled]
+            yield buffer, filled
         if not self.records_read:
             raise self._no_records(paths)
 

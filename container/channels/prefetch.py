@@ -1,0 +1,73 @@
+"""Reading ahead: the next block is read and decoded while this one is being computed with."""
+
+import threading
+from collections.abc import Callable, Iterator
+from queue import SimpleQueue
+
+from kmeans.types import FloatArray
+
+# One buffer that is computed with, and one that is filled.
+BUFFERS = 2
+
+Fill = Callable[[Callable[[], FloatArray]], Iterator[tuple[FloatArray, int]]]
+
+
+class _AbandonedError(Exception):
+    """Nobody wants further blocks."""
+
+
+def prefetched(fill: Fill, new_buffer: Callable[[], FloatArray], *, waits: bool) -> Iterator[FloatArray]:
+    """Give blocks in their order, one of them read ahead by a thread.
+
+    Parameters
+    ----------
+    fill : callable
+        Gives buffers with the number of rows filled in each; it takes a buffer from the callable it is given.
+    new_buffer : callable
+        Makes one of the `BUFFERS` buffers.
+    waits : bool
+        Whether reading may wait without end for what another process sends. An abandoned thread is not waited for
+        then; it ends with the process.
+
+    Yields
+    ------
+    ndarray of shape (n, d), float32
+        Valid until the next one is asked for.
+
+    Raises
+    ------
+    Exception
+        What `fill` raises, in its place among the blocks.
+    """
+    free: SimpleQueue[FloatArray | None] = SimpleQueue()
+    ready: SimpleQueue[tuple[FloatArray, int] | BaseException | None] = SimpleQueue()
+    for _ in range(BUFFERS):
+        free.put(new_buffer())
+
+    def take() -> FloatArray:
+        buffer = free.get()
+        if buffer is None:
+            raise _AbandonedError
+        return buffer
+
+    def run() -> None:
+        try:
+            for filled in fill(take):
+                ready.put(filled)
+            ready.put(None)
+        except BaseException as error:
+            ready.put(error)
+
+    reader = threading.Thread(target=run, name="reader", daemon=True)
+    reader.start()
+    try:
+        while (item := ready.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            buffer, n_rows = item
+            yield buffer[:n_rows]
+            free.put(buffer)
+    finally:
+        free.put(None)
+        if not waits:
+            reader.join()

@@ -1,0 +1,79 @@
+"""Reading ahead of what is asked for."""
+
+import threading
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+
+from container.channels.prefetch import BUFFERS, prefetched
+from kmeans.types import FloatArray
+
+Take = Callable[[], FloatArray]
+
+
+def new_buffer() -> FloatArray:
+    return np.empty((3, 1), np.float32)
+
+
+def numbered(n: int, filled: list[int]) -> Callable[[Take], Iterator[tuple[FloatArray, int]]]:
+    """Fill n buffers with their numbers; `filled` tells how many were."""
+
+    def fill(take: Take) -> Iterator[tuple[FloatArray, int]]:
+        for number in range(n):
+            buffer = take()
+            buffer[:] = number
+            filled.append(number)
+            yield buffer, 1 + number % 3
+
+    return fill
+
+
+def test_blocks_keep_order_and_rows() -> None:
+    blocks = [block[:, 0].tolist() for block in prefetched(numbered(100, []), new_buffer, waits=False)]
+    assert blocks == [[number] * (1 + number % 3) for number in range(100)]
+
+
+def test_the_next_block_is_filled_while_one_is_held() -> None:
+    ahead = threading.Event()
+
+    def fill(take: Take) -> Iterator[tuple[FloatArray, int]]:
+        for number in range(2):
+            buffer = take()
+            if number:
+                ahead.set()
+            yield buffer, 1
+
+    blocks = prefetched(fill, new_buffer, waits=False)
+    next(blocks)
+    assert ahead.wait(20)
+    assert sum(map(len, blocks)) == 1
+
+
+def test_no_more_are_filled_than_there_are_buffers() -> None:
+    filled: list[int] = []
+    blocks = prefetched(numbered(50, filled), new_buffer, waits=False)
+    for number, block in enumerate(blocks):
+        assert block[0, 0] == number
+        assert len(filled) <= number + BUFFERS
+
+
+def test_an_error_comes_after_the_blocks_before_it() -> None:
+    def fill(take: Take) -> Iterator[tuple[FloatArray, int]]:
+        yield take(), 2
+        raise ValueError("torn")
+
+    blocks = prefetched(fill, new_buffer, waits=False)
+    assert len(next(blocks)) == 2
+    with pytest.raises(ValueError, match="torn"):
+        next(blocks)
+
+
+def test_an_abandoned_reader_ends() -> None:
+    before = set(threading.enumerate())
+    filled: list[int] = []
+    blocks = prefetched(numbered(1000, filled), new_buffer, waits=False)
+    next(blocks)
+    blocks.close()  # type: ignore[attr-defined] # blocks are a generator
+    assert set(threading.enumerate()) == before
+    assert len(filled) <= BUFFERS + 1
