@@ -80,7 +80,9 @@ def finalize(
     starts = [live.centers]
     if len(live.centers) > k:
         observer.shrinking(len(live.centers), k)
-        trials = shrink(live.centers, live.weights, k, settings.lloyd, for_trials, threads, observer.attempted)
+        trials = shrink(
+            live.centers, live.weights, state.shift, k, settings.lloyd, for_trials, threads, observer.attempted
+        )
         observer.shrunk(trials[0].msd)
         _count_relocations(observer, trials[0].relocated)
         # Trials often end alike; one of each loss is enough.

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kmeans.coreset import point_offset
 from kmeans.lloyd import Clustering, lloyd
 from kmeans.seeding import kmeans_plus_plus, random_rows
 from kmeans.threads import Threads
@@ -34,6 +35,7 @@ class LloydSettings:
 def shrink(
     centers: DoubleArray,
     weights: DoubleArray,
+    shift: FloatArray,
     k: int,
     settings: LloydSettings,
     seeds: np.random.SeedSequence,
@@ -45,9 +47,11 @@ def shrink(
     Parameters
     ----------
     centers
-        float64 (K, d), relative to the shift, K >= k.
+        float64 (K, d), relative to `shift`, K >= k.
     weights
         float64 (K,), positive.
+    shift
+        float32 (d,).
     k
         How many centers are wanted.
     settings
@@ -64,16 +68,22 @@ def shrink(
     list of Clustering
         The trials, that of the least loss first; `labels` say which of the k each of the K centers went to.
     """
-    points = np.ascontiguousarray(centers, dtype=np.float32)
-    no_shift: FloatArray = np.zeros(centers.shape[1], np.float32)
-    trials: list[Clustering] = []
-    for trial, seed in enumerate(seeds.spawn(settings.n_trials)):
+    offset = point_offset(centers, shift)
+    points = (centers + offset).astype(np.float32)
+
+    def attempt(seed: np.random.SeedSequence) -> Clustering:
         rng = np.random.default_rng(seed)
         if settings.init_method == "random":
             start = random_rows(centers, k, rng)
         else:
             start = kmeans_plus_plus(centers, weights, k, rng)
-        found = lloyd(points, no_shift, weights, start, settings.max_iterations, settings.tolerance, threads)
+        return lloyd(points, offset, weights, start, settings.max_iterations, settings.tolerance, ONE_THREAD)
+
+    trials = threads.map(attempt, seeds.spawn(settings.n_trials))
+    for trial, found in enumerate(trials):
         attempted(trial, found.msd)
-        trials.append(found)
     return sorted(trials, key=lambda trial: trial.msd)
+
+
+# Trials run side by side, each in a thread of its own.
+ONE_THREAD = Threads(1)

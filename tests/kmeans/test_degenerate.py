@@ -37,6 +37,12 @@ def all_zero_but_few() -> DoubleArray:
     return rows
 
 
+def from_end_to_end() -> DoubleArray:
+    rows = blobs() * 1e36 + 3.2e38
+    rows[:300] -= 6.4e38
+    return rows
+
+
 DATA: dict[str, Callable[[], DoubleArray]] = {
     "a far outlier": with_outlier,
     "a constant feature": with_constant,
@@ -46,6 +52,7 @@ DATA: dict[str, Callable[[], DoubleArray]] = {
     "duplicates": lambda: np.repeat(blobs(n=60), 50, axis=0),
     "mostly zero": all_zero_but_few,
     "near the largest float32": lambda: blobs() * (3.3e38 / np.abs(blobs()).max()),
+    "from end to end of float32": from_end_to_end,
     "near the smallest float32": lambda: blobs() * 1e-38,
     "one feature": lambda: blobs(d=1),
     "fewer rows than centers": lambda: blobs(n=30),

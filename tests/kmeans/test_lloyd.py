@@ -114,7 +114,8 @@ def test_shrink_keeps_the_best_trial_and_weights_count(init_method: str) -> None
     told: list[tuple[int, float]] = []
     lloyd_settings = LloydSettings(init_method, 10, 300, 1e-4)
     seeds = np.random.SeedSequence(0)
-    trials = shrink(centers, weights, 2, lloyd_settings, seeds, Threads(), lambda i, msd: told.append((i, msd)))
+    zero = np.zeros(1, np.float32)
+    trials = shrink(centers, weights, zero, 2, lloyd_settings, seeds, Threads(), lambda i, msd: told.append((i, msd)))
     found = trials[0]
     assert [trial.msd for trial in trials] == sorted(msd for _, msd in told)
     assert [trial for trial, _ in told] == list(range(10))
