@@ -7,11 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import assign, decode
+from benchmarks import assign, decode, train
 from benchmarks.measure import machine, table
 
 RESULTS = Path(__file__).parent / "results"
-BENCHMARKS: dict[str, Callable[[], list[dict[str, Any]]]] = {"assign": assign.run, "decode": decode.run}
+BENCHMARKS: dict[str, Callable[[], list[dict[str, Any]]]] = {
+    "assign": assign.run,
+    "decode": decode.run,
+    "train": train.run,
+}
 
 
 def main() -> None:
