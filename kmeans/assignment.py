@@ -11,11 +11,9 @@ from kmeans.types import DoubleArray, FloatArray, LabelArray
 
 # Up to so many features the fused kernel is the fastest, beyond it BLAS.
 MAX_FUSED_FEATURES = 32
-# Rows that a thread takes at once.
-FUSED_ROWS = 16 * ROWS
 # A product with BLAS takes so many values, or a little more: the fastest measured.
-PRODUCT_VALUES = 1 << 18
-MIN_PRODUCT_ROWS, MAX_PRODUCT_ROWS = 128, 2048
+PRODUCT_VALUES = 1 << 20
+MIN_PRODUCT_ROWS, MAX_PRODUCT_ROWS = 128, 512
 # Relative rounding of one float32 operation (half a unit in the last place), and what a number too small for float32
 # may lose.
 FLOAT32_ROUNDING = 2.0**-24
@@ -81,7 +79,8 @@ def assign(
         OUT float64 (n,), to the nearest center.
     """
     if centers.fused:
-        assign_block, step = _assign_fused, FUSED_ROWS
+        # A row's result does not depend on the rows beside it, so threads may get equal parts.
+        assign_block, step = _assign_fused, ROWS * math.ceil(len(rows) / threads.count / ROWS)
     else:
         width = max(len(centers), rows.shape[1])
         assign_block, step = _assign_product, max(MIN_PRODUCT_ROWS, min(MAX_PRODUCT_ROWS, PRODUCT_VALUES // width))
@@ -92,7 +91,7 @@ def assign(
             labels[start : start + step],
             squared_distances[start : start + step],
         ),
-        range(0, len(rows), step),
+        range(0, len(rows), max(1, step)),
     )
 
 

@@ -8,6 +8,9 @@ from kmeans.assignment import Centers, add_rows, nearest
 from kmeans.threads import Threads
 from kmeans.types import DoubleArray, FloatArray, LabelArray
 
+# Up to this part of the points, sums follow those that change their cluster; beyond it they are formed anew.
+MOST_CHANGED = 0.25
+
 
 @dataclass
 class Clustering:
@@ -74,10 +77,10 @@ def lloyd(
     relocated = 0
     labels, squared_distances = nearest(points, Centers(centers, shift), threads)
     loss = float(weights @ squared_distances)
+    sums: DoubleArray = np.zeros_like(centers)
+    _add(points, shift, labels, weights, threads, sums)
     for _ in range(max_iterations):
-        sums: DoubleArray = np.zeros_like(centers)
-        counts: DoubleArray = np.zeros(len(centers))
-        add_rows(points, shift, labels, weights, threads, sums, counts)
+        counts = np.bincount(labels, weights, minlength=len(centers))
         filled = counts > 0.0
         moved = centers.copy()
         moved[filled] = sums[filled] / counts[filled][:, None]
@@ -87,12 +90,26 @@ def lloyd(
         # Rounding alone can raise the loss; then the centers are as good as they get.
         if new_loss > loss:
             break
-        at_rest = np.array_equal(new_labels, labels)
+        changed = np.flatnonzero(new_labels != labels)
         settled = bool(filled.all()) and loss - new_loss <= tolerance * loss
+        if len(changed) > MOST_CHANGED * len(points):
+            sums[:] = 0.0
+            _add(points, shift, new_labels, weights, threads, sums)
+        else:
+            some = points[changed]
+            _add(some, shift, labels[changed], -weights[changed], threads, sums)
+            _add(some, shift, new_labels[changed], weights[changed], threads, sums)
         centers, labels, squared_distances, loss = moved, new_labels, new_squared_distances, new_loss
-        if at_rest or settled:
+        if not len(changed) or settled:
             break
     return Clustering(centers, labels, squared_distances, loss / total, relocated)
+
+
+def _add(
+    points: FloatArray, shift: FloatArray, labels: LabelArray, weights: DoubleArray, threads: Threads, sums: DoubleArray
+) -> None:
+    """Add weighted points to the sums of their labels."""
+    add_rows(points, shift, labels, weights, threads, sums, np.zeros(len(sums)))
 
 
 def _fill_empty(

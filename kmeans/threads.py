@@ -5,7 +5,7 @@ to run with one thread: each block is a product of its own.
 """
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -23,14 +23,30 @@ class Threads:
 
     def __init__(self, count: int = 1) -> None:
         self.count = count
-        self._pool = ThreadPoolExecutor(count, thread_name_prefix="kmeans") if count > 1 else None
+        # The caller's thread works too.
+        self._pool = ThreadPoolExecutor(count - 1, thread_name_prefix="kmeans") if count > 1 else None
 
     def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
         """Apply `function` to every item; the results are in the order of the items."""
         work = list(items)
         if self._pool is None or len(work) < 2:
             return [function(item) for item in work]
-        return list(self._pool.map(function, work))
+        results: dict[int, Result] = {}
+        # Whoever is free takes the next item; taking one is a single step of the interpreter.
+        numbers = iter(range(len(work)))
+
+        def run() -> None:
+            for number in numbers:
+                results[number] = function(work[number])
+
+        others = [self._pool.submit(run) for _ in range(min(self.count, len(work)) - 1)]
+        try:
+            run()
+        finally:
+            wait(others)
+        for other in others:
+            other.result()
+        return [results[number] for number in range(len(work))]
 
     def close(self) -> None:
         """End the threads; running work is finished first."""
