@@ -192,6 +192,11 @@ class Progress(Observer):
             self.host, start, time.time(), {name: spread(count) for name, count in counts.items()}, **dimensions
         )
 
+    def reassigned(self, count: int) -> None:
+        """Log how often a far row took the place of a center."""
+        super().reassigned(count)
+        LOGGER.info("%d intermediate centers were given up for rows far from all of them", count)
+
     def shrinking(self, n_centers: int, k: int) -> None:
         """Log the start of the reduction to k centers."""
         self.stage = "shrinking"

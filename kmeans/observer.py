@@ -26,6 +26,10 @@ class Observer:
     def epoch_ended(self, epoch: int) -> None:
         """Hear that epoch number `epoch`, from 0, is over."""
 
+    def reassigned(self, count: int) -> None:
+        """Hear that the stream has given up centers for far rows, `count` times in all; an override must call this."""
+        self.events["reassigned_centers"] += count
+
     def shrinking(self, n_centers: int, k: int) -> None:
         """Hear that `n_centers` centers are about to be reduced to `k`."""
 

@@ -174,7 +174,7 @@ def fit(
         if stopping():
             break
     if reassigned:
-        observer.happened("reassigned_centers", reassigned, f"{reassigned} centers were given up for far rows.")
+        observer.reassigned(reassigned)
 
     state = State(stream.centers, stream.weights, shift, reservoir.sample())
     centers = finalize(state, settings.k, settings.finalization, for_finalization, threads, observer)
