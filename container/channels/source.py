@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from container.channels.csv import CSVReader
-from container.channels.files import data_files, wait_for_fifo
+from container.channels.files import data_files, wait_for_fifo, widen_pipe
 from container.channels.prefetch import prefetched
 from container.channels.reader import Reader
 from container.channels.recordio import RecordIOReader
@@ -180,6 +180,7 @@ class Source:
         """Open a file, and tell what is wrong with it in the built-in's words."""
         try:
             with path.open("rb", buffering=0) as stream:
+                widen_pipe(stream)
                 yield READERS[self._content_type](stream, self._feature_dim, self._channel.label_size)
         except FormatError as error:
             sentence = next(words for kind, words in _SENTENCES.items() if isinstance(error, kind))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from container.channels.files import data_files, wait_for_fifo
+from container.channels.files import PIPE_BYTES, data_files, wait_for_fifo, widen_pipe
 from container.errors import CustomerError, PlatformError
 
 
@@ -67,3 +67,15 @@ def test_a_fifo_that_does_not_come(tmp_path: Path) -> None:
         wait_for_fifo(tmp_path / "train_0", 0)
     with pytest.raises(CustomerError, match=r"expected a FIFO, got something else"):
         wait_for_fifo(tmp_path, 0)
+
+
+def test_a_pipe_holds_more_and_a_file_stays_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"abc")
+    with (tmp_path / "file").open("rb", buffering=0) as stream:
+        widen_pipe(stream)
+        assert stream.read() == b"abc"
+    read_end, write_end = os.pipe()
+    os.set_blocking(write_end, False)
+    with os.fdopen(read_end, "rb", buffering=0) as stream, os.fdopen(write_end, "wb", buffering=0) as writer:
+        widen_pipe(stream)
+        assert writer.write(bytes(PIPE_BYTES)) == PIPE_BYTES
