@@ -37,7 +37,7 @@ format: setup ## mend what ruff can mend
 	$(bin)/ruff format . train serve
 
 .PHONY: bench
-bench: setup ## measure speed; figures go to benchmarks/results/
+bench: $(VENV)/bench.stamp ## measure speed; figures go to benchmarks/results/
 	$(bin)/python -m benchmarks $(ARGS)
 
 .PHONY: bench-quality
@@ -54,11 +54,12 @@ test-container: $(VENV)/sdk.stamp ## build the image and test it, with the SageM
 
 .PHONY: lock
 lock: setup ## renew the lock files from pyproject.toml
-	$(compile) --group dev --group sdk -o requirements/sdk.txt
-	$(compile) --group dev -c requirements/sdk.txt -o requirements/dev.txt
-	$(compile) -c requirements/sdk.txt -o requirements/runtime.txt
+	$(compile) --group dev --group sdk --group spark -o requirements/bench.txt
+	$(compile) --group dev --group sdk -c requirements/bench.txt -o requirements/sdk.txt
+	$(compile) --group dev -c requirements/bench.txt -o requirements/dev.txt
+	$(compile) -c requirements/bench.txt -o requirements/runtime.txt
 
-# One resolution, that of the largest set, holds for all three files.
+# One resolution, that of the largest set, holds for all files.
 compile = $(bin)/uv pip compile --quiet --universal --python-version 3.11 pyproject.toml \
 	--system-certs --no-emit-index-url --no-emit-find-links --generate-hashes --no-header
 
@@ -83,5 +84,9 @@ $(VENV)/dev.stamp: requirements/dev.txt | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/sdk.stamp: requirements/sdk.txt $(VENV)/dev.stamp
+	$(install) $<
+	@touch $@
+
+$(VENV)/bench.stamp: requirements/bench.txt $(VENV)/sdk.stamp
 	$(install) $<
 	@touch $@
