@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
@@ -12,70 +12,60 @@ from container.formats.errors import FormatError
 from container.logs import LOGGER
 from container.resources import cpu_count
 from container.serving import negotiation
-from container.serving.body import read_body
-from container.serving.codecs.codec import Instances, Predictions
+from container.serving.inference import Inference
 from container.serving.model import ModelUnavailableError, ServedModel
-from kmeans.prediction import Predictor
+from container.serving.settings import MAX_PAYLOAD_MB, Settings
 
-# What the service itself takes where nothing else is said.
-_BATCH_PAYLOAD_MB = 6
+_OPENAPI = Path(__file__).with_name("openapi.json")
 
 
-def create_app(model: ServedModel, max_payload_bytes: int) -> Flask:
-    """Make the application.
+def create_app(model: ServedModel, settings: Settings) -> Flask:
+    """Make the application that serves one model.
 
     Parameters
     ----------
     model : ServedModel
         What answers.
-    max_payload_bytes : int
-        Longer requests are refused.
+    settings : Settings
+        What the environment asks for.
 
     Returns
     -------
     Flask
         With the routes of SageMaker's contract for containers.
     """
-    app = Flask(__name__, static_folder=None)
+    app = _create(settings)
+    inference = Inference(settings)
 
     @app.get("/ping")
     def ping() -> Response:
         model.predictor()
         return Response(status=200)
 
-    @app.get("/execution-parameters")
-    def execution_parameters() -> Response:
-        parameters = {
-            "MaxConcurrentTransforms": cpu_count(),
-            "BatchStrategy": "MULTI_RECORD",
-            "MaxPayloadInMB": _BATCH_PAYLOAD_MB,
-        }
-        return Response(json.dumps(parameters), content_type="application/json")
-
     @app.post("/invocations")
     def invocations() -> Response:
-        predictor = model.predictor()
-        reader = negotiation.request_codec(request.headers.get("Content-Type", ""))
-        writer = negotiation.response_codec(request.headers.get("Accept", ""))
-        predictions = _predict(predictor, reader.decode(read_body(request, max_payload_bytes), predictor.feature_dim))
-        return Response(writer.encode(predictions), content_type=writer.MEDIA_TYPE)
+        return inference.respond(request.environ, model.predictor())
+
+    return app
+
+
+def _create(settings: Settings) -> Flask:
+    app = Flask(__name__, static_folder=None)
+
+    @app.get("/execution-parameters")
+    def execution_parameters() -> Response:
+        # All requests in work together may not be longer than what one may be at most.
+        concurrent = max(1, min(cpu_count(), MAX_PAYLOAD_MB // settings.batch_payload_mb))
+        parameters = {
+            "MaxConcurrentTransforms": concurrent,
+            "BatchStrategy": settings.batch_strategy,
+            "MaxPayloadInMB": settings.batch_payload_mb,
+        }
+        return Response(json.dumps(parameters), content_type="application/json")
 
     for kind, respond in _RESPONSES.items():
         app.register_error_handler(kind, respond)
     return app
-
-
-def _predict(predictor: Predictor, instances: Instances) -> Predictions:
-    if not len(instances.rows):
-        raise FormatError("expected at least one record, got none")
-    labels, distances = predictor.predict(instances.rows)
-    finite = np.isfinite(distances)
-    if not finite.all():
-        raise FormatError(
-            "expected a row whose distance to the closest cluster is in the range of float32, got one farther away",
-            record=int(finite.argmin()) + 1,
-        )
-    return Predictions(labels, distances, instances.identities)
 
 
 def _refuse_body(error: FormatError) -> Response:

@@ -4,9 +4,10 @@ import importlib
 import logging
 import os
 import signal
+import socket
+import struct
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import Any
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication
@@ -17,13 +18,13 @@ from container.errors import CustomerError
 from container.resources import cpu_count
 from container.serving.app import create_app
 from container.serving.model import ServedModel
+from container.serving.settings import Settings
 
-_DEFAULT_PORT = 8080
-# The most that batch transform sends.
-_DEFAULT_MAX_PAYLOAD_MB = 100
-
-# Requests of one worker that can be in work at once: room for those that wait for a slow client and for /ping.
-_THREADS = 8
+# Clients of one worker that can be served, or waited for, at once. Threads are made when they are needed; those that
+# compute take turns.
+_THREADS = 256
+# A client that neither sends nor takes a byte for so long is given up.
+_IDLE_SECONDS = 60
 # SageMaker kills a container 30 s after SIGTERM; this leaves time to end.
 _DRAIN_SECONDS = 25
 # Longer than the idle time of clients' connection pools (the platform's is not documented; 60 s is a common one), for
@@ -31,45 +32,6 @@ _DRAIN_SECONDS = 25
 _KEEP_ALIVE_SECONDS = 65
 # A worker whose event loop shows no sign of life for so long is replaced; a long request is no such sign.
 _WORKER_SILENCE_SECONDS = 60
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What the environment says.
-
-    Parameters
-    ----------
-    port : int
-        Port to listen on.
-    max_payload_bytes : int
-        Longer requests are refused.
-    """
-
-    port: int
-    max_payload_bytes: int
-
-    @classmethod
-    def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
-        """Read the settings.
-
-        Raises
-        ------
-        CustomerError
-            If a variable holds no number or one out of range.
-        """
-        port = _whole_number(environment, "SAGEMAKER_BIND_TO_PORT", _DEFAULT_PORT, 1, 65535)
-        megabytes = _whole_number(environment, "SAGEMAKER_MAX_PAYLOAD_IN_MB", _DEFAULT_MAX_PAYLOAD_MB, 0, 2048)
-        # 0 asks for a stream without bounds, which the built-in refuses too.
-        return cls(port, (megabytes or _DEFAULT_MAX_PAYLOAD_MB) << 20)
-
-
-def _whole_number(environment: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
-    text = environment.get(name, "").strip()
-    if not text:
-        return default
-    if not (text.isascii() and text.isdigit() and len(text) <= 9 and least <= int(text) <= most):
-        raise CustomerError(f"{name}: expected a whole number from {least} to {most}, got {text[:40]!r}")
-    return int(text)
 
 
 class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn comes without types
@@ -90,7 +52,8 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn comes without 
             "keepalive": _KEEP_ALIVE_SECONDS,
             # The model is loaded once, before the port is opened, and its memory is shared by all workers.
             "preload_app": True,
-            "post_worker_init": _import_what_long_csv_needs,
+            "when_ready": _bound_waiting,
+            "post_worker_init": _import_what_long_text_needs,
             "control_socket_disable": True,
             # Its lines go where the other ones go.
             "errorlog": None,
@@ -99,12 +62,20 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn comes without 
             self.cfg.set(name, value)
 
     def load(self) -> Flask:
-        return create_app(ServedModel(Paths.from_environment().model), self._settings.max_payload_bytes)
+        return create_app(ServedModel(Paths.from_environment().model), self._settings)
 
 
-def _import_what_long_csv_needs(_worker: object) -> None:
+def _bound_waiting(arbiter: Any) -> None:
+    """Bound the time that the kernel waits for a client, for gunicorn has no bound; connections inherit it."""
+    for listener in arbiter.LISTENERS:
+        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+            listener.sock.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", _IDLE_SECONDS, 0))
+
+
+def _import_what_long_text_needs(_worker: object) -> None:
     """Import what is not to be imported while a client waits, nor before the fork, since it starts threads."""
     importlib.import_module("pyarrow.csv")
+    importlib.import_module("pyarrow.compute")
 
 
 def main() -> None:
