@@ -55,6 +55,13 @@ class Predictor:
         """Number of columns of a row."""
         return int(self._centers.shape[1])
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory that it takes."""
+        return sum(
+            array.nbytes for array in (self._centers, self._offset, self._minus_twice_shifted, self._squared_norms)
+        )
+
     def predict(self, rows: FloatArray) -> tuple[LabelArray, FloatArray]:
         """Assign rows to their closest centers.
 

@@ -11,9 +11,10 @@ from werkzeug.exceptions import HTTPException
 from container.formats.errors import FormatError
 from container.logs import LOGGER
 from container.resources import cpu_count
-from container.serving import negotiation
-from container.serving.inference import Inference
+from container.serving import multi_model, negotiation
+from container.serving.inference import FAULT, Inference
 from container.serving.model import ModelUnavailableError, ServedModel
+from container.serving.registry import Registry, RegistryError
 from container.serving.settings import MAX_PAYLOAD_MB, Settings
 
 _OPENAPI = Path(__file__).with_name("openapi.json")
@@ -49,6 +50,13 @@ def create_app(model: ServedModel, settings: Settings) -> Flask:
     return app
 
 
+def create_multi_model_app(registry: Registry, settings: Settings) -> Flask:
+    """Make the application that serves the models of a registry; as `create_app` otherwise."""
+    app = _create(settings)
+    app.register_blueprint(multi_model.blueprint(registry, Inference(settings)))
+    return app
+
+
 def _create(settings: Settings) -> Flask:
     app = Flask(__name__, static_folder=None)
 
@@ -63,9 +71,27 @@ def _create(settings: Settings) -> Flask:
         }
         return Response(json.dumps(parameters), content_type="application/json")
 
+    @app.get("/openapi.json")
+    def openapi() -> Response:
+        return Response(_OPENAPI.read_bytes(), content_type="application/json")
+
     for kind, respond in _RESPONSES.items():
-        app.register_error_handler(kind, respond)
+        app.register_error_handler(kind, _noting(respond))
+    if settings.metrics:
+        from container.serving import measures
+
+        measures.add_to(app)
     return app
+
+
+def _noting(respond: Callable[[Any], Response]) -> Callable[[Exception], Response]:
+    """Note the class of an error for the metrics."""
+
+    def responding(error: Exception) -> Response:
+        request.environ[FAULT] = type(error).__name__
+        return respond(error)
+
+    return responding
 
 
 def _refuse_body(error: FormatError) -> Response:
@@ -77,6 +103,10 @@ def _refuse_body(error: FormatError) -> Response:
 
 def _unavailable(error: ModelUnavailableError) -> Response:
     return _sentence(503, str(error))
+
+
+def _registry(error: RegistryError) -> Response:
+    return _sentence(error.status, str(error))
 
 
 def _http(error: HTTPException) -> Response:
@@ -95,6 +125,7 @@ def _bug(_: Exception) -> Response:
 _RESPONSES: dict[type[Exception], Callable[[Any], Response]] = {
     FormatError: _refuse_body,
     ModelUnavailableError: _unavailable,
+    RegistryError: _registry,
     HTTPException: _http,
     Exception: _bug,
 }

@@ -18,8 +18,10 @@ from kmeans.prediction import Predictor
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-# Where the number of rows of a request is noted.
+# Where a request's environment notes the number of its rows, the model asked for, and the class of an error.
 ROWS: Final = "kmeans.rows"
+MODEL: Final = "kmeans.model"
+FAULT: Final = "kmeans.fault"
 # A body of so many bytes is answered at once, in a millisecond or two.
 _SHORT_BYTES = 1 << 16
 

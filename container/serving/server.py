@@ -3,10 +3,15 @@
 import importlib
 import logging
 import os
+import shutil
 import signal
 import socket
 import struct
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from flask import Flask
@@ -15,9 +20,10 @@ from gunicorn.app.base import BaseApplication
 from container import logs
 from container.configuration import Paths
 from container.errors import CustomerError
-from container.resources import cpu_count
-from container.serving.app import create_app
+from container.resources import cpu_count, memory_limit_bytes
+from container.serving.app import create_app, create_multi_model_app
 from container.serving.model import ServedModel
+from container.serving.registry import Registry
 from container.serving.settings import Settings
 
 # Clients of one worker that can be served, or waited for, at once. Threads are made when they are needed; those that
@@ -37,8 +43,9 @@ _WORKER_SILENCE_SECONDS = 60
 class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn comes without types
     """Gunicorn with our settings; it reads neither its configuration files nor its own environment variables."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, shared: Path) -> None:
         self._settings = settings
+        self._shared = shared
         super().__init__()
 
     def load_config(self) -> None:
@@ -62,7 +69,14 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn comes without 
             self.cfg.set(name, value)
 
     def load(self) -> Flask:
-        return create_app(ServedModel(Paths.from_environment().model), self._settings)
+        paths = Paths.from_environment()
+        if not self._settings.multi_model:
+            return create_app(ServedModel(paths.model), self._settings)
+        models = self._shared / "models"
+        models.mkdir()
+        # Half of the memory is left to requests.
+        registry = Registry(models, paths.models, memory_limit_bytes() // 2 // cpu_count())
+        return create_multi_model_app(registry, self._settings)
 
 
 def _bound_waiting(arbiter: Any) -> None:
@@ -92,4 +106,20 @@ def main() -> None:
     except CustomerError as error:
         logs.LOGGER.error("%s", error)
         sys.exit(error.exit_code)
-    _Server(settings).run()
+    with _shared_folder() as shared:
+        if settings.metrics:
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(shared)
+        _Server(settings, shared).run()
+
+
+@contextmanager
+def _shared_folder() -> Iterator[Path]:
+    """Make a folder for what the workers share."""
+    folder = Path(tempfile.mkdtemp(prefix="kmeans-serve-"))
+    owner = os.getpid()
+    try:
+        yield folder
+    finally:
+        # A worker that ends comes by here too.
+        if os.getpid() == owner:
+            shutil.rmtree(folder, ignore_errors=True)
