@@ -172,6 +172,10 @@ class Registry:
                 self._held[name] = (entry.token, predictor)
             return predictor
 
+    def held(self) -> list[str]:
+        """Give the names of the models that this worker has in memory."""
+        return sorted(self._held)
+
     def sweep(self) -> None:
         """Let go of what other workers have unloaded; any change shows in the folder's time."""
         changed = self._folder.stat().st_mtime_ns
