@@ -16,6 +16,7 @@ from typing import Any
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication
+from gunicorn.workers.gthread import ThreadWorker
 
 from container import logs
 from container.configuration import Paths
@@ -40,6 +41,23 @@ _KEEP_ALIVE_SECONDS = 65
 _WORKER_SILENCE_SECONDS = 60
 
 
+class _Worker(ThreadWorker):  # type: ignore[misc]
+    """Gunicorn's worker with threads, which leaves nobody in the queue of the port when it ends."""
+
+    def set_accept_enabled(self, enabled: bool) -> None:
+        super().set_accept_enabled(enabled)
+        if self.alive:
+            return
+        # The kernel lets clients in for as long as the port is open, whether they are taken from the queue or not.
+        for listener in self.sockets:
+            before = -1
+            while self.nr_conns != before:
+                before = self.nr_conns
+                self.accept(listener)
+            listener.close()
+        self.sockets: list[Any] = []
+
+
 class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn comes without types
     """Gunicorn with our settings; it reads neither its configuration files nor its own environment variables."""
 
@@ -52,7 +70,7 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn comes without 
         given = {
             "bind": f"0.0.0.0:{self._settings.port}",
             "workers": cpu_count(),
-            "worker_class": "gthread",
+            "worker_class": _Worker,
             "threads": _THREADS,
             "timeout": _WORKER_SILENCE_SECONDS,
             "graceful_timeout": _DRAIN_SECONDS,
