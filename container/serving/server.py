@@ -21,7 +21,7 @@ from gunicorn.workers.gthread import ThreadWorker
 from container import logs
 from container.configuration import Paths
 from container.errors import CustomerError
-from container.resources import cpu_count, memory_limit_bytes
+from container.resources import memory_limit_bytes
 from container.serving.app import create_app, create_multi_model_app
 from container.serving.model import ServedModel
 from container.serving.registry import Registry
@@ -69,7 +69,7 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn comes without 
     def load_config(self) -> None:
         given = {
             "bind": f"0.0.0.0:{self._settings.port}",
-            "workers": cpu_count(),
+            "workers": self._settings.workers,
             "worker_class": _Worker,
             "threads": _THREADS,
             "timeout": _WORKER_SILENCE_SECONDS,
@@ -93,7 +93,7 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn comes without 
         models = self._shared / "models"
         models.mkdir()
         # Half of the memory is left to requests.
-        registry = Registry(models, paths.models, memory_limit_bytes() // 2 // cpu_count())
+        registry = Registry(models, paths.models, memory_limit_bytes() // 2 // self._settings.workers)
         return create_multi_model_app(registry, self._settings)
 
 

@@ -1,9 +1,10 @@
 """What the environment asks of the server."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from container.errors import CustomerError
+from container.resources import cpu_count
 from container.serving.selection import DEFAULT_OUTPUTS, OUTPUTS
 
 _DEFAULT_PORT = 8080
@@ -39,6 +40,8 @@ class Settings:
         Whether models come and go by requests, instead of lying in `/opt/ml/model`.
     metrics : bool
         Whether ``GET /metrics`` is answered.
+    workers : int
+        Processes that answer.
     """
 
     port: int = _DEFAULT_PORT
@@ -49,6 +52,7 @@ class Settings:
     top_n: int = _DEFAULT_TOP_N
     multi_model: bool = False
     metrics: bool = False
+    workers: int = field(default_factory=cpu_count)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
@@ -70,6 +74,7 @@ class Settings:
             top_n=_whole_number(environment, "SAGEMAKER_INFERENCE_TOP_N", _DEFAULT_TOP_N, 1, _MAX_TOP_N),
             multi_model=_truth(environment, "SAGEMAKER_MULTI_MODEL"),
             metrics=_truth(environment, "SAGEMAKER_KMEANS_METRICS"),
+            workers=_whole_number(environment, "SAGEMAKER_KMEANS_WORKERS", cpu_count(), 1, 1024),
         )
 
 
