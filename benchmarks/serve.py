@@ -32,7 +32,7 @@ from tests.container.serving.model_churn import churn, lay_down_models
 from tests.container.serving.server_process import ROOT, free_port, wait_until
 
 RESULTS = Path(__file__).parent / "results"
-CONNECTIONS = 32
+CONNECTIONS, LARGE_CONNECTIONS = 32, 4
 FEATURES, CLUSTERS = 50, 10
 LARGE_BYTES = 6_000_000
 CSV, JSON, RECORDIO = "text/csv", "application/json", "application/x-recordio-protobuf"
@@ -45,6 +45,11 @@ class Payload:
     name: str
     content_type: str
     body: bytes
+
+    @property
+    def connections(self) -> int:
+        """Give the connections that ask at once: a large body on each of many would only wait in line."""
+        return CONNECTIONS if len(self.body) < 1 << 20 else LARGE_CONNECTIONS
 
     def script(self, folder: Path) -> Path:
         """Write what wrk sends."""
@@ -161,12 +166,14 @@ def compare(base: Path, seconds: int, turns: int) -> list[dict[str, Any]]:
         running_ones = [stack.enter_context(contender(name, base)) for name in names]
         for payload in payloads():
             script = payload.script(base)
+            # Long enough for the slowest contender to answer a few times.
+            duration = seconds if payload.connections == CONNECTIONS else max(seconds, 10)
             loads: dict[str, list[Load]] = {name: [] for name in names}
             for one in running_ones:
-                wrk(one.port, script, 1)
+                wrk(one.port, script, 1, payload.connections)
             for _ in range(turns):
                 for one in running_ones:
-                    loads[one.name].append(wrk(one.port, script, seconds))
+                    loads[one.name].append(wrk(one.port, script, duration, payload.connections))
             rates = {name: statistics.median(load.rate for load in given) for name, given in loads.items()}
             for name, given in loads.items():
                 rows.append(
@@ -272,7 +279,11 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=5)
     given = parser.parse_args()
     what = given.what or ["compare", "start", "models"]
-    facts = machine() | {"connections": CONNECTIONS, "features": FEATURES, "clusters": CLUSTERS}
+    facts = machine() | {
+        "connections": f"{CONNECTIONS}, {LARGE_CONNECTIONS} for 6 MB",
+        "features": FEATURES,
+        "clusters": CLUSTERS,
+    }
     with tempfile.TemporaryDirectory(prefix="kmeans-serve-") as folder:
         base = Path(folder)
         centers = np.random.default_rng(1).standard_normal((CLUSTERS, FEATURES), np.float32)
