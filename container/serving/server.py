@@ -9,6 +9,7 @@ import socket
 import struct
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,6 +33,8 @@ from container.serving.settings import Settings
 _THREADS = 256
 # A client that neither sends nor takes a byte for so long is given up.
 _IDLE_SECONDS = 60
+# An idle worker has taken a connection by then.
+_YIELD_SECONDS = 0.0005
 # SageMaker kills a container 30 s after SIGTERM; this leaves time to end.
 _DRAIN_SECONDS = 25
 # Longer than the idle time of clients' connection pools (the platform's is not documented; 60 s is a common one), for
@@ -42,7 +45,13 @@ _WORKER_SILENCE_SECONDS = 60
 
 
 class _Worker(ThreadWorker):  # type: ignore[misc]
-    """Gunicorn's worker with threads, which leaves nobody in the queue of the port when it ends."""
+    """Gunicorn's worker with threads, which lets idle workers go first, and leaves nobody in the queue when it ends."""
+
+    def accept(self, listener: Any) -> None:
+        if self.alive and self.nr_conns > len(self.keepalived_conns):
+            # A connection stays with its worker: taken at random, they would all be one worker's now and then.
+            time.sleep(_YIELD_SECONDS)
+        super().accept(listener)
 
     def set_accept_enabled(self, enabled: bool) -> None:
         super().set_accept_enabled(enabled)

@@ -124,11 +124,12 @@ def test_the_sdk_transforms_files_in_batches(
         assert len(answered) == len(asked)
         for line, label, distance in zip(answered, labels, distances, strict=False):
             if name.endswith("csv"):
-                found = tuple(map(float, line.split(",")))
+                found_label, found_distance = map(float, line.split(","))
             else:
                 members = json.loads(line)
-                found = members["closest_cluster"], members["distance_to_cluster"]
-            assert found == (label, pytest.approx(distance, rel=1e-6))
+                found_label, found_distance = members["closest_cluster"], members["distance_to_cluster"]
+            assert found_label == label
+            assert found_distance == pytest.approx(distance, rel=1e-6)
 
 
 @pytest.mark.parametrize("snippet", [snippet for snippet in snippets("python") if "sagemaker" in snippet])
