@@ -223,9 +223,8 @@ def soak(base: Path, seconds: int) -> list[dict[str, Any]]:
     rows = []
     with contender("serve", base) as server:
         scripts = [(payload, payload.script(base)) for payload in payloads()]
-        for _, script in scripts:
-            wrk(server.port, script, max(2, seconds // 15))
         for payload, script in scripts:
+            wrk(server.port, script, max(4, seconds // 10))
             before = sum(server.memory("Rss"))
             load = wrk(server.port, script, seconds)
             rows.append(

@@ -1,5 +1,6 @@
 """The server: gunicorn around the application, set up from the environment."""
 
+import ctypes
 import importlib
 import logging
 import os
@@ -35,6 +36,8 @@ _THREADS = 256
 _IDLE_SECONDS = 60
 # An idle worker has taken a connection by then.
 _YIELD_SECONDS = 0.0005
+# The number of this setting in GNU's malloc.h, and its value.
+_M_ARENA_MAX, _HEAPS = -8, 2
 # SageMaker kills a container 30 s after SIGTERM; this leaves time to end.
 _DRAIN_SECONDS = 25
 # Longer than the idle time of clients' connection pools (the platform's is not documented; 60 s is a common one), for
@@ -119,6 +122,14 @@ def _import_what_long_text_needs(_worker: object) -> None:
     importlib.import_module("pyarrow.compute")
 
 
+def _bound_heaps() -> None:
+    """Have the C library keep few heaps: each thread's own would hold on to the memory of its largest request."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    # Other C libraries than GNU's have no such function, and no such heaps.
+    if mallopt is not None:
+        mallopt(_M_ARENA_MAX, _HEAPS)
+
+
 def main() -> None:
     """Serve until SIGTERM, in this very process, so that signals reach it.
 
@@ -126,6 +137,7 @@ def main() -> None:
     """
     # The kernel gives a signal to process 1 only if there is a handler; gunicorn sets its own once the model is loaded.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    _bound_heaps()
     logs.set_up()
     logging.getLogger("gunicorn.error").handlers = list(logs.LOGGER.handlers)
     try:
