@@ -44,6 +44,18 @@ bench: $(VENV)/bench.stamp ## measure speed; figures go to benchmarks/results/
 bench-quality: setup ## measure accuracy beside other k-means; figures go to benchmarks/results/
 	$(bin)/python -m benchmarks.quality $(ARGS)
 
+.PHONY: bench-serve
+bench-serve: setup ## measure serving beside bare Flask and scikit-learn (needs wrk)
+	$(bin)/python -m benchmarks.serve $(ARGS)
+
+.PHONY: soak-serve
+soak-serve: setup ## load `serve` for 150 s a payload and watch its memory (needs wrk)
+	$(bin)/python -m benchmarks.serve soak $(ARGS)
+
+.PHONY: fuzz
+fuzz: setup ## feed every decoder any bytes for 10 minutes; meant for every night
+	FUZZ_SECONDS=$(or $(FUZZ_SECONDS),600) $(bin)/python -m pytest tests/container/test_fuzz.py --timeout 0 $(ARGS)
+
 .PHONY: image
 image: ## build the Docker image
 	docker build $(DOCKER_BUILD_FLAGS) --tag $(IMAGE) .
