@@ -52,7 +52,8 @@ def test_every_file_gets_one_in_the_order_of_its_rows(tmp_path: Path, digits: ND
     check(ended, "day=1/x%2Ecsv/part.csv", digits[:700])
     check(ended, "day=1/x.csv", digits[700:1203])
     check(ended, "line%0Aend, 100%25.pbr.csv", digits[1203:])
-    assert len(assigned(ended, "empty.csv")) == 0
+    empty = tmp_path / "output/data/assignments/algo-1/empty.csv"
+    assert empty.read_text() == "closest_cluster,distance_to_cluster\n"
     files = [path for path in (tmp_path / "output/data/assignments").rglob("*") if path.is_file()]
     assert len(files) == 4
     assert "wrote the assignments of 1797 rows of 4 files" in ended.log
