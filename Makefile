@@ -71,9 +71,10 @@ lock: setup ## renew the lock files from pyproject.toml
 	$(compile) --group dev -c requirements/bench.txt -o requirements/dev.txt
 	$(compile) -c requirements/bench.txt -o requirements/runtime.txt
 
-# One resolution, that of the largest set, holds for all files.
+# One resolution, that of the largest set, holds for all files. Extras stay in them: pip would else look for newer releases
+# of packages that are named with one, and find no hash.
 compile = $(bin)/uv pip compile --quiet --universal --python-version 3.11 pyproject.toml \
-	--system-certs --no-emit-index-url --no-emit-find-links --generate-hashes --no-header
+	--system-certs --no-emit-index-url --no-emit-find-links --generate-hashes --no-header --no-strip-extras
 
 .PHONY: readme
 readme: setup ## renew the README's table of hyperparameters
