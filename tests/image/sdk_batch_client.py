@@ -54,7 +54,8 @@ def main(image: str, k: str, rows_file: str, folder: str) -> None:
                 max_payload=1,
                 output_path=f"file://{work / 'transformed' / name}",
             )
-            transformer.transform(f"file://{given}", content_type=content_type, split_type="Line", wait=True)
+            # Local mode returns when all is done; to wait, it would look for logs in the cloud.
+            transformer.transform(f"file://{given}", content_type=content_type, split_type="Line", wait=False)
 
 
 if __name__ == "__main__":
