@@ -18,6 +18,7 @@ from typing import Any
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
 from gunicorn.workers.gthread import ThreadWorker
 
 from container import logs
@@ -26,6 +27,7 @@ from container.errors import CustomerError
 from container.resources import memory_limit_bytes
 from container.serving.app import create_app, create_multi_model_app
 from container.serving.model import ServedModel
+from container.serving.newcomers import turn_away
 from container.serving.registry import Registry
 from container.serving.settings import Settings
 
@@ -38,6 +40,8 @@ _IDLE_SECONDS = 60
 _YIELD_SECONDS = 0.0005
 # The number of this setting in GNU's malloc.h, and its value.
 _M_ARENA_MAX, _HEAPS = -8, 2
+# A client that had begun to connect has done so by then, over any network within a region.
+_CONNECT_SECONDS = 0.1
 # SageMaker kills a container 30 s after SIGTERM; this leaves time to end.
 _DRAIN_SECONDS = 25
 # Longer than the idle time of clients' connection pools (the platform's is not documented; 60 s is a common one), for
@@ -70,6 +74,16 @@ class _Worker(ThreadWorker):  # type: ignore[misc]
         self.sockets: list[Any] = []
 
 
+class _Arbiter(Arbiter):  # type: ignore[misc]
+    """Gunicorn's master process, which lets nobody else into the queue before it tells the workers to empty it."""
+
+    def stop(self, graceful: bool = True) -> None:
+        turn_away(listener.sock for listener in self.LISTENERS)
+        # The workers still take whom they find.
+        time.sleep(_CONNECT_SECONDS)
+        super().stop(graceful)
+
+
 class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn comes without types
     """Gunicorn with our settings; it reads neither its configuration files nor its own environment variables."""
 
@@ -97,6 +111,9 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn comes without 
         }
         for name, value in given.items():
             self.cfg.set(name, value)
+
+    def run(self) -> None:
+        _Arbiter(self).run()
 
     def load(self) -> Flask:
         paths = Paths.from_environment()

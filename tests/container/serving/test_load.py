@@ -138,10 +138,11 @@ def test_ping_is_answered_while_all_workers_compute(tmp_path: Path) -> None:
 
 
 class Load:
-    """Threads that ask one thing after another, each over one connection for as long as it is kept."""
+    """Threads that ask one thing after another, each over one connection for as long as it is kept, if it is."""
 
-    def __init__(self, server: ServerProcess, threads: int) -> None:
+    def __init__(self, server: ServerProcess, threads: int, keep: bool = True) -> None:
         self._server = server
+        self._headers = {"Content-Type": CSV, "Accept": CSV} | ({} if keep else {"Connection": "close"})
         self._ended = threading.Event()
         self.answered = 0
         # Requests of which a part, or nothing, was answered.
@@ -172,7 +173,7 @@ class Load:
                 self.refused += 1
                 return
             try:
-                connection.request("POST", "/invocations", b"1,2,5\n" * 50, {"Content-Type": CSV, "Accept": CSV})
+                connection.request("POST", "/invocations", b"1,2,5\n" * 50, self._headers)
                 response = connection.getresponse()
                 body = response.read()
             except (HTTPException, OSError):
@@ -212,9 +213,10 @@ def test_a_worker_that_is_killed_takes_only_its_own_requests_along(base: Path) -
         assert server.request("GET", "/ping").status == 200
 
 
-def test_every_request_that_is_accepted_is_answered_when_the_server_is_told_to_end(base: Path) -> None:
+@pytest.mark.parametrize("keep", [True, False])
+def test_every_request_that_is_accepted_is_answered_when_the_server_is_told_to_end(base: Path, keep: bool) -> None:
     with serving(base) as server:
-        with Load(server, 8) as load:
+        with Load(server, 8, keep) as load:
             wait_until(lambda: load.answered > 200)
             server.terminate()
             wait_until(lambda: load.refused == 8)
