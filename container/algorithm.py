@@ -236,8 +236,8 @@ def main(arguments: list[str] | None = None) -> int:
     except ImportError:
         parser.error("--register needs boto3: pip install boto3")
     try:
-        clients = (boto3.client(service, region_name=region) for service in ("sagemaker", "s3"))
-        arn = register(*clients, parameters)
+        sagemaker, s3 = (boto3.client(service, region_name=region) for service in ("sagemaker", "s3"))
+        arn = register(sagemaker, s3, parameters)
     except (BotoCoreError, ClientError) as error:
         sys.stderr.write(f"{error}\n")
         return 3
