@@ -215,11 +215,11 @@ class ParquetRows:
 
     def _parts(self) -> Iterator[Any]:
         record = 1
-        for batch in self._file.iter_batches(rows_in_a_block(self.n_features), columns=self._names):
+        for batch in self._file.iter_batches(4 * rows_in_a_block(self.n_features), columns=self._names):
             for name, column in zip(self._names, batch.columns, strict=True):
                 if column.null_count:
                     raise FormatError(f"expected a number in column {name[:60]!r}, got none after record {record}")
-            yield np.column_stack([column.to_numpy() for column in batch.columns])
+            yield batch.to_tensor().to_numpy()
             record += len(batch)
 
 
@@ -271,15 +271,14 @@ def _numpy_header(stream: BinaryIO) -> tuple[tuple[int, int], bool, np.dtype[Any
     return (int(shape[0]), int(shape[1])), bool(fortran), dtype
 
 
-def _parts(stream: BinaryIO, shape: tuple[int, int], dtype: np.dtype[Any]) -> Iterator[Any]:
+def _parts(stream: Any, shape: tuple[int, int], dtype: np.dtype[Any]) -> Iterator[Any]:
     step = rows_in_a_block(shape[1])
     for begin in range(0, shape[0], step):
         n = min(step, shape[0] - begin)
-        size = n * shape[1] * dtype.itemsize
-        data = stream.read(size)
-        if len(data) < size:
+        part = np.empty((n, shape[1]), dtype)
+        if stream.readinto(part.view(np.uint8).data.cast("B")) < part.nbytes:
             raise FormatError(f"expected an array of {shape[0]} rows, got the end", record=begin + 1)
-        yield np.frombuffer(data, dtype).reshape(n, shape[1])
+        yield part
 
 
 def _float32(parts: Iterator[Any], labels: int) -> Iterator[FloatArray]:
