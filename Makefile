@@ -37,12 +37,24 @@ format: setup ## mend what ruff can mend
 	$(bin)/ruff format . train serve
 
 .PHONY: bench
-bench: setup ## measure speed; figures go to benchmarks/results/
+bench: $(VENV)/bench.stamp ## measure speed; figures go to benchmarks/results/
 	$(bin)/python -m benchmarks $(ARGS)
 
 .PHONY: bench-quality
 bench-quality: setup ## measure accuracy beside other k-means; figures go to benchmarks/results/
 	$(bin)/python -m benchmarks.quality $(ARGS)
+
+.PHONY: bench-serve
+bench-serve: setup ## measure serving beside bare Flask and scikit-learn (needs wrk)
+	$(bin)/python -m benchmarks.serve $(ARGS)
+
+.PHONY: soak-serve
+soak-serve: setup ## load `serve` for 150 s a payload and watch its memory (needs wrk)
+	$(bin)/python -m benchmarks.serve soak $(ARGS)
+
+.PHONY: fuzz
+fuzz: setup ## feed every decoder any bytes for 10 minutes; meant for every night
+	FUZZ_SECONDS=$(or $(FUZZ_SECONDS),600) $(bin)/python -m pytest tests/container/test_fuzz.py --timeout 0 $(ARGS)
 
 .PHONY: image
 image: ## build the Docker image
@@ -54,13 +66,15 @@ test-container: $(VENV)/sdk.stamp ## build the image and test it, with the SageM
 
 .PHONY: lock
 lock: setup ## renew the lock files from pyproject.toml
-	$(compile) --group dev --group sdk -o requirements/sdk.txt
-	$(compile) --group dev -c requirements/sdk.txt -o requirements/dev.txt
-	$(compile) -c requirements/sdk.txt -o requirements/runtime.txt
+	$(compile) --group dev --group sdk --group spark -o requirements/bench.txt
+	$(compile) --group dev --group sdk -c requirements/bench.txt -o requirements/sdk.txt
+	$(compile) --group dev -c requirements/bench.txt -o requirements/dev.txt
+	$(compile) -c requirements/bench.txt -o requirements/runtime.txt
 
-# One resolution, that of the largest set, holds for all three files.
+# One resolution, that of the largest set, holds for all files. Extras stay in them: pip would else look for newer releases
+# of packages that are named with one, and find no hash.
 compile = $(bin)/uv pip compile --quiet --universal --python-version 3.11 pyproject.toml \
-	--system-certs --no-emit-index-url --no-emit-find-links --generate-hashes --no-header
+	--system-certs --no-emit-index-url --no-emit-find-links --generate-hashes --no-header --no-strip-extras
 
 .PHONY: readme
 readme: setup ## renew the README's table of hyperparameters
@@ -83,5 +97,9 @@ $(VENV)/dev.stamp: requirements/dev.txt | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/sdk.stamp: requirements/sdk.txt $(VENV)/dev.stamp
+	$(install) $<
+	@touch $@
+
+$(VENV)/bench.stamp: requirements/bench.txt $(VENV)/sdk.stamp
 	$(install) $<
 	@touch $@

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import assign, decode, train
+from benchmarks import assign, decode, scale, train
 from benchmarks.measure import machine, table
 
 RESULTS = Path(__file__).parent / "results"
@@ -15,6 +15,7 @@ BENCHMARKS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "assign": assign.run,
     "decode": decode.run,
     "train": train.run,
+    "scale": scale.run,
 }
 
 

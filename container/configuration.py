@@ -63,6 +63,11 @@ class Paths:
         return self.base / "model"
 
     @property
+    def models(self) -> Path:
+        """Folder of the models of a multi-model endpoint."""
+        return self.base / "models"
+
+    @property
     def output(self) -> Path:
         """Folder of what else a job leaves."""
         return self.base / "output"

@@ -160,6 +160,13 @@ TABLE: tuple[Hyperparameter, ...] = (
         "Least time between two checkpoints, in seconds.",
         origin="own",
     ),
+    Hyperparameter(
+        "write_assignments",
+        Flag(),
+        "true",
+        "Whether to write the closest cluster of every training record to output/data/assignments.",
+        origin="own",
+    ),
 )
 _NAMES = frozenset(row.name for row in TABLE)
 
@@ -189,6 +196,7 @@ class Hyperparameters:
     seed: int
     refine_sample_size: int | None
     checkpoint_interval_seconds: int
+    write_assignments: bool
     without_effect: tuple[str, ...] = ()
 
 

@@ -8,7 +8,7 @@ from types import FrameType
 
 import numpy as np
 
-from container import configuration, failure, hyperparameters, logs
+from container import assignments, configuration, failure, hyperparameters, logs
 from container.artifacts import model as artifacts
 from container.artifacts import tarball
 from container.channels.source import Source
@@ -82,6 +82,7 @@ def _run(paths: Paths) -> None:
                 log_quality(host, "test", metric, getattr(tested, metric))
         else:
             LOGGER.info("Test data is not provided.")
+        _write_assignments(job, model, progress, source.source, threads, stopping)
     threads.close()
     log_metrics(
         host,
@@ -150,6 +151,31 @@ def _write(job: JobConfiguration, model: Model, progress: Progress) -> None:
     (job.paths.output_data / CURVE).write_text(json.dumps({"msd_by_k": curve}, indent=2) + "\n")
     LOGGER.info("wrote %s", ", ".join(str(file) for file in files))
     progress.times["model.serialize.time"] = spread((time.time() - began) * 1000)
+
+
+def _write_assignments(
+    job: JobConfiguration, model: Model, progress: Progress, source: Source, threads: Threads, stopping: threading.Event
+) -> None:
+    """Write the cluster of every training row, unless told not to; the model stands whatever happens here."""
+    if not job.hyperparameters.write_assignments:
+        return
+    mode = job.channels["train"].mode
+    if mode != "File":
+        LOGGER.info("No assignments are written in %s mode: the rows would have to be fetched again.", mode)
+        return
+    progress.stage = "assigning the training rows"
+    began = time.time()
+    shared = job.channels["train"].distribution == "FullyReplicated"
+    share = (job.hosts.index(job.current_host), len(job.hosts)) if shared else (0, 1)
+    folder = job.paths.output_data / assignments.FOLDER / job.current_host
+    try:
+        files, rows = assignments.write(folder, source, model.centers, threads, share, stopping.is_set)
+    except Exception as error:
+        progress.happened("assignments_failed", 1, f"The assignments were not all written: {error}")
+        return
+    if stopping.is_set():
+        LOGGER.warning("Stopped early by SIGTERM: not all assignments were written.")
+    LOGGER.info("wrote the assignments of %d rows of %d files, in %.3f seconds", rows, files, time.time() - began)
 
 
 def _test_score(job: JobConfiguration, model: Model, threads: Threads, batch_size: int) -> Score:

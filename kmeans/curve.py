@@ -60,7 +60,7 @@ def msd_by_k(state: State, ks: list[int], seeds: np.random.SeedSequence, threads
     for k, seed in zip(ks, for_trials, strict=True):
         if k > len(live.centers):
             break
-        trials = shrink(live.centers, live.weights, live.shift, k, settings, seed, threads, lambda _, __: None)
+        trials = shrink(live, k, settings, seed, threads, lambda _, __: None)
         found = lloyd(points.points, points.offset, points.weights, trials[0].centers, ITERATIONS, 0.0, threads)
         losses[k] = score([live.sample.rows], Centers(found.centers, live.shift), SingleHost(), threads).msd
     return losses

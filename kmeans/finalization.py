@@ -7,7 +7,7 @@ import numpy as np
 from kmeans.observer import Observer
 from kmeans.refinement import refine
 from kmeans.seeding import distinct, kmeans_plus_plus
-from kmeans.shrinking import LloydSettings, shrink
+from kmeans.shrinking import LloydSettings, search, shrink
 from kmeans.state import State
 from kmeans.threads import Threads
 from kmeans.types import DoubleArray
@@ -68,7 +68,8 @@ def finalize(
     TooFewDistinctRowsError
         When the state has fewer than k different centers and the sample does not add them.
     """
-    for_trials, for_search, for_filling = seeds.spawn(3)
+    for_trials, for_search, for_filling, for_shrinking = seeds.spawn(4)
+    refining = settings.refine and len(state.sample.rows) > 0
     live = state.live()
     dead = len(state.centers) - len(live.centers)
     if dead:
@@ -80,18 +81,17 @@ def finalize(
     starts = [live.centers]
     if len(live.centers) > k:
         observer.shrinking(len(live.centers), k)
-        trials = shrink(
-            live.centers, live.weights, state.shift, k, settings.lloyd, for_trials, threads, observer.attempted
-        )
+        trials = shrink(live, k, settings.lloyd, for_trials, threads, observer.attempted)
         observer.shrunk(trials[0].msd)
         _count_relocations(observer, trials[0].relocated)
-        # Trials often end alike; one of each loss is enough.
-        starts = [trial.centers for trial in {f"{trial.msd:.9g}": trial for trial in reversed(trials)}.values()][::-1]
+        if refining:
+            trials = search(live, trials, settings.lloyd, for_shrinking, threads)
+        starts = [trial.centers for trial in trials]
     elif len(state.centers) == k:
         observer.shrinking_unneeded()
     if len(live.centers) < k:
         starts = [_filled(live, k, np.random.default_rng(for_filling), observer)]
-    if not settings.refine or not len(state.sample.rows):
+    if not refining:
         return starts[0]
     refined = refine(live, starts, settings.lloyd, np.random.default_rng(for_search), threads)
     observer.refined(len(state.sample.rows), None if refined is None else refined.msd)

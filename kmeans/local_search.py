@@ -5,6 +5,8 @@ merger with its neighbor costs least (Ward 1963), the place where it goes is a p
 (Lattanzi & Sohler 2019).
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from kmeans.lloyd import Clustering, lloyd
@@ -15,11 +17,25 @@ from kmeans.types import DoubleArray, FloatArray
 CANDIDATES = 3
 # Lloyd's iterations that a swap gets to show its worth.
 TRIAL_ITERATIONS = 4
-# The search ends after so many swaps in a row that lower nothing, ...
-PATIENCE = 50
-MAX_SWAPS = 200
-# ... or when the distances of this many rows, centers and features were computed: seconds on one core.
-MAX_WORK = 2e10
+# As many times the patience is the end of a search that keeps finding.
+MAX_PATIENCES = 4
+
+
+@dataclass(frozen=True)
+class SearchLimits:
+    """When a search ends.
+
+    Attributes
+    ----------
+    patience
+        After so many swaps in a row that lower nothing.
+    work
+        When the distances of so many rows, centers and features (their product) were computed; 1e10 take a core a
+        second or so.
+    """
+
+    patience: int
+    work: float
 
 
 def swap_centers(
@@ -27,6 +43,7 @@ def swap_centers(
     shift: FloatArray,
     weights: DoubleArray,
     start: Clustering,
+    limits: SearchLimits,
     rng: np.random.Generator,
     threads: Threads,
 ) -> Clustering:
@@ -42,6 +59,8 @@ def swap_centers(
         float64 (n,), with a positive sum.
     start
         Where to search from.
+    limits
+        When to end.
     rng
         The source of chance.
     threads
@@ -55,9 +74,9 @@ def swap_centers(
     best = start
     work_of_a_swap = (TRIAL_ITERATIONS + 1) * points.size * len(start.centers)
     failures = 0
-    for _ in range(min(MAX_SWAPS, int(MAX_WORK / work_of_a_swap))):
+    for _ in range(min(MAX_PATIENCES * limits.patience, int(limits.work / work_of_a_swap))):
         losses = np.cumsum(weights * best.squared_distances)
-        if failures == PATIENCE or not losses[-1] > 0.0:
+        if failures == limits.patience or not losses[-1] > 0.0:
             break
         target = min(int(np.searchsorted(losses, rng.random() * losses[-1], side="right")), len(points) - 1)
         cheapest = np.argsort(_merger_costs(best, weights), kind="stable")[:CANDIDATES]

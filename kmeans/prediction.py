@@ -7,6 +7,8 @@ from kmeans.types import DoubleArray, FloatArray, LabelArray
 
 # Float64 numbers in one block's largest array: 1 MB, so that a block stays in a core's cache (the fastest measured).
 _BLOCK_NUMBERS = 1 << 17
+# Up to so many products, direct distances to all centers cost less than the steps that save most of them.
+_DIRECT_NUMBERS = 1 << 14
 _UNIT_ROUNDOFF = np.finfo(np.float64).eps / 2
 
 
@@ -53,6 +55,13 @@ class Predictor:
         """Number of columns of a row."""
         return int(self._centers.shape[1])
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory that it takes."""
+        return sum(
+            array.nbytes for array in (self._centers, self._offset, self._minus_twice_shifted, self._squared_norms)
+        )
+
     def predict(self, rows: FloatArray) -> tuple[LabelArray, FloatArray]:
         """Assign rows to their closest centers.
 
@@ -75,6 +84,10 @@ class Predictor:
         """
         if rows.ndim != 2 or rows.shape[1] != self.feature_dim:
             raise ValueError(f"expected rows of shape (n, {self.feature_dim}), got {rows.shape}")
+        if len(rows) * self._centers.size <= _DIRECT_NUMBERS:
+            squared = self.squared_distances(rows)
+            with np.errstate(over="ignore"):
+                return squared.argmin(axis=1), np.sqrt(squared.min(axis=1)).astype(np.float32)
         labels = np.empty(len(rows), dtype=np.int64)
         distances = np.empty(len(rows), dtype=np.float32)
         step = max(1, _BLOCK_NUMBERS // max(self.k, self.feature_dim))
@@ -82,6 +95,26 @@ class Predictor:
             block = slice(start, start + step)
             labels[block], distances[block] = self._predict_block(rows[block].astype(np.float64))
         return labels, distances
+
+    def squared_distances(self, rows: FloatArray) -> DoubleArray:
+        """Compute the squared distances of rows to all centers, directly.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n, d), float32
+            Finite numbers.
+
+        Returns
+        -------
+        ndarray of shape (n, k), float64
+            The label that `predict` gives is the index of the least one, and its distance the root of that.
+        """
+        squared = np.empty((len(rows), self.k))
+        step = max(1, _BLOCK_NUMBERS // self._centers.size)
+        for start in range(0, len(rows), step):
+            differences = rows[start : start + step, np.newaxis] - self._centers
+            np.einsum("nkd,nkd->nk", differences, differences, out=squared[start : start + step])
+        return squared
 
     def _predict_block(self, rows: DoubleArray) -> tuple[LabelArray, FloatArray]:
         shifted = rows - self._offset

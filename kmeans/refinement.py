@@ -4,7 +4,7 @@ import numpy as np
 
 from kmeans.coreset import Coreset, coreset
 from kmeans.lloyd import Clustering, lloyd
-from kmeans.local_search import swap_centers
+from kmeans.local_search import SearchLimits, swap_centers
 from kmeans.shrinking import LloydSettings
 from kmeans.state import State
 from kmeans.threads import Threads
@@ -17,6 +17,7 @@ SEARCH_ROWS = 20_000
 # Fewer where they are wide, so that they stay in the processor's cache; but enough to tell clusters apart.
 SEARCH_VALUES = 4_000_000
 LEAST_SEARCH_ROWS = 2_000
+SEARCH = SearchLimits(patience=50, work=2e10)
 
 
 def refine(
@@ -58,7 +59,7 @@ def refine(
         found = sorted((run(few, start, ROUND_ITERATIONS, 0.0) for start in starts), key=lambda one: one.msd)
         starts = [one.centers for one in found[: len(found) // 2]]
     best = run(few, starts[0], settings.max_iterations, settings.tolerance)
-    best = swap_centers(few.points, few.offset, few.weights, best, rng, threads)
+    best = swap_centers(few.points, few.offset, few.weights, best, SEARCH, rng, threads)
     after = run(everything, best.centers, settings.max_iterations, settings.tolerance)
     before = run(everything, first, 0, 0.0)
     return after if after.msd < before.msd else None

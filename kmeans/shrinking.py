@@ -1,4 +1,4 @@
-"""From the K weighted centers of the stream to k: the built-in's recipe."""
+"""From the K weighted centers of the stream to k: the built-in's recipe, and a search that starts from its trials."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,9 +7,17 @@ import numpy as np
 
 from kmeans.coreset import point_offset
 from kmeans.lloyd import Clustering, lloyd
+from kmeans.local_search import SearchLimits, swap_centers
 from kmeans.seeding import kmeans_plus_plus, random_rows
+from kmeans.state import State
 from kmeans.threads import Threads
-from kmeans.types import DoubleArray, FloatArray
+from kmeans.types import FloatArray
+
+# Trials run side by side, each in a thread of its own.
+ONE_THREAD = Threads(1)
+# K points take so little time that several trials can be searched, with more patience than on the rows.
+SEARCHED_TRIALS = 4
+SEARCH = SearchLimits(patience=100, work=2e9)
 
 
 @dataclass(frozen=True)
@@ -33,9 +41,7 @@ class LloydSettings:
 
 
 def shrink(
-    centers: DoubleArray,
-    weights: DoubleArray,
-    shift: FloatArray,
+    state: State,
     k: int,
     settings: LloydSettings,
     seeds: np.random.SeedSequence,
@@ -46,12 +52,8 @@ def shrink(
 
     Parameters
     ----------
-    centers
-        float64 (K, d), relative to `shift`, K >= k.
-    weights
-        float64 (K,), positive.
-    shift
-        float32 (d,).
+    state
+        K >= k centers with positive weights.
     k
         How many centers are wanted.
     settings
@@ -68,8 +70,8 @@ def shrink(
     list of Clustering
         The trials, that of the least loss first; `labels` say which of the k each of the K centers went to.
     """
-    offset = point_offset(centers, shift)
-    points = (centers + offset).astype(np.float32)
+    centers, weights = state.centers, state.weights
+    points, offset = _points(state)
 
     def attempt(seed: np.random.SeedSequence) -> Clustering:
         rng = np.random.default_rng(seed)
@@ -85,5 +87,51 @@ def shrink(
     return sorted(trials, key=lambda trial: trial.msd)
 
 
-# Trials run side by side, each in a thread of its own.
-ONE_THREAD = Threads(1)
+def search(
+    state: State, trials: list[Clustering], settings: LloydSettings, seeds: np.random.SeedSequence, threads: Threads
+) -> list[Clustering]:
+    """Take the best trials out of their local optima, which the recipe leaves as they are.
+
+    Parameters
+    ----------
+    state
+        The K weighted centers of the trials.
+    trials
+        Of `shrink`.
+    settings
+        The end of Lloyd's iteration.
+    seeds
+        Each trial has a generator of its own from it.
+    threads
+        The threads to use.
+
+    Returns
+    -------
+    list of Clustering
+        Those that differ in their loss, that of the least loss first.
+    """
+    points, offset = _points(state)
+
+    def improve(trial_and_seed: tuple[Clustering, np.random.SeedSequence]) -> Clustering:
+        trial, seed = trial_and_seed
+        found = swap_centers(points, offset, state.weights, trial, SEARCH, np.random.default_rng(seed), ONE_THREAD)
+        if found is trial:
+            return trial
+        iterations, tolerance = settings.max_iterations, settings.tolerance
+        return lloyd(points, offset, state.weights, found.centers, iterations, tolerance, ONE_THREAD)
+
+    different = _different(trials)
+    chosen = different[:SEARCHED_TRIALS]
+    improved = threads.map(improve, zip(chosen, seeds.spawn(len(chosen)), strict=True))
+    return _different(sorted(improved + different[SEARCHED_TRIALS:], key=lambda trial: trial.msd))
+
+
+def _points(state: State) -> tuple[FloatArray, FloatArray]:
+    """Give the centers as points, float32 (K, d), and what they are shifted by, float32 (d,)."""
+    offset = point_offset(state.centers, state.shift)
+    return (state.centers + offset).astype(np.float32), offset
+
+
+def _different(trials: list[Clustering]) -> list[Clustering]:
+    """Keep one trial of each loss: trials often end alike."""
+    return list({f"{trial.msd:.9g}": trial for trial in reversed(trials)}.values())[::-1]

@@ -30,6 +30,10 @@ class ModelError(ValueError):
     """What was found is no model; the text says where, what was expected and what came."""
 
 
+class ModelTooLargeError(ModelError):
+    """The files of a model are larger than allowed."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Model:
     """A model, ready to predict.
@@ -130,7 +134,7 @@ def save(directory: Path, host: str, model: Model, stream: State | None = None) 
     return tuple(files)
 
 
-def load(path: Path) -> Model:
+def load(path: Path, max_bytes: int | None = None) -> Model:
     """Read a model of ours or of the built-in.
 
     Parameters
@@ -138,6 +142,8 @@ def load(path: Path) -> Model:
     path : Path
         A model's folder, a bare ``model_algo-1`` of any name, a ``model.tar.gz`` of either, or a folder that holds
         only such a tarball.
+    max_bytes : int or None
+        Bound of each file's length, and of a tarball's uncompressed; None for half of the memory.
 
     Returns
     -------
@@ -149,7 +155,7 @@ def load(path: Path) -> Model:
     ModelError
         If there is no model, more than one, or one that cannot be read.
     """
-    files = _files(path)
+    files = _files(path, max_bytes=max_bytes)
     names = [name for name in files if name.startswith(MODEL_PREFIX)]
     if len(names) != 1:
         found = ", ".join(sorted(files)) or "no file"
@@ -190,9 +196,12 @@ def _wanted(name: str) -> bool:
     return name == DESCRIPTION or (name.startswith(MODEL_PREFIX) and "/" not in name)
 
 
-def _files(path: Path, wanted: Callable[[str], bool] = _wanted) -> Mapping[str, bytes | bytearray]:
+def _files(
+    path: Path, wanted: Callable[[str], bool] = _wanted, max_bytes: int | None = None
+) -> Mapping[str, bytes | bytearray]:
     """Read the files of a model into memory, at most half of what there is of it."""
-    max_bytes = memory_limit_bytes() // 2
+    if max_bytes is None:
+        max_bytes = memory_limit_bytes() // 2
     try:
         if path.is_dir():
             files = [file for file in path.iterdir() if file.is_file() and wanted(file.name)]
@@ -204,6 +213,8 @@ def _files(path: Path, wanted: Callable[[str], bool] = _wanted) -> Mapping[str, 
         if is_gzip:
             return tarball.read(path, wanted, max_bytes)
         return {f"{MODEL_PREFIX}{path.name.removeprefix(MODEL_PREFIX)}": _content(path, max_bytes)}
+    except tarball.TooLargeError as cause:
+        raise ModelTooLargeError(f"{path}: {cause}") from cause
     except tarball.TarballError as cause:
         raise ModelError(f"{path}: {cause}") from cause
     except OSError as cause:
@@ -213,7 +224,7 @@ def _files(path: Path, wanted: Callable[[str], bool] = _wanted) -> Mapping[str, 
 def _content(file: Path, max_bytes: int) -> bytes:
     size = file.stat().st_size
     if size > max_bytes:
-        raise ModelError(f"{file}: expected at most {max_bytes} bytes, half of the memory, got {size}")
+        raise ModelTooLargeError(f"{file}: expected at most {max_bytes} bytes, for which there is memory, got {size}")
     return file.read_bytes()
 
 

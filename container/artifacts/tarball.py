@@ -20,6 +20,10 @@ class TarballError(ValueError):
     """The file is no tarball that may be read; the text says what was expected and what came."""
 
 
+class TooLargeError(TarballError):
+    """It holds more bytes than allowed."""
+
+
 def write(path: Path, files: Iterable[Path]) -> None:
     """Write files into a tarball, whole or not at all; equal files give equal bytes.
 
@@ -87,7 +91,7 @@ class _Bounded(io.RawIOBase):
         data = self._stream.read(_BLOCK if size < 0 else min(size, _BLOCK))
         self._left -= len(data)
         if self._left < 0:
-            raise TarballError(f"expected at most {self._max_bytes} bytes uncompressed, got more")
+            raise TooLargeError(f"expected at most {self._max_bytes} bytes uncompressed, got more")
         return data
 
 

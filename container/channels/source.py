@@ -1,6 +1,6 @@
 """A channel as mini-batches of rows."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -106,10 +106,31 @@ class Source:
         """
         self.passes += 1
         self.records_read = self.bytes_read = 0
+        yield from prefetched(self._fill, self._new_buffer, waits=not self.rereadable)
+
+    def files(self) -> list[Path]:
+        """Give the files of the channel in the order in which their rows come; not for Pipe mode."""
+        return self._paths()
+
+    def file_blocks(self, path: Path) -> Generator[FloatArray, None, None]:
+        """Give the rows of one file of the channel, in blocks as those of `blocks`; there may be none.
+
+        Raises
+        ------
+        CustomerError, PlatformError
+            As `blocks`.
+        """
+        yield from prefetched(lambda take: self._fill_from(path, take), self._new_buffer, waits=False)
+
+    def _new_buffer(self) -> FloatArray:
         block_rows = max(1, min(self._mini_batch_size, BLOCK_BYTES // (4 * self._feature_dim)))
-        yield from prefetched(
-            self._fill, lambda: np.empty((block_rows, self._feature_dim), np.float32), waits=not self.rereadable
-        )
+        return np.empty((block_rows, self._feature_dim), np.float32)
+
+    def _fill_from(self, path: Path, take: Callable[[], FloatArray]) -> Iterator[tuple[FloatArray, int]]:
+        """Fill buffers with the rows of one file."""
+        with self._reading(path) as reader:
+            while count := reader.read(buffer := take()):
+                yield buffer, count
 
     def _fill(self, take: Callable[[], FloatArray]) -> Iterator[tuple[FloatArray, int]]:
         """Fill buffers with the rows of the channel; no buffer gets rows of two mini-batches."""

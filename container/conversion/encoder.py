@@ -99,7 +99,7 @@ def _sparse(
     out: ByteArray,  # OUT
 ) -> Integer:
     """Write the frames of all rows and give their bytes. The lengths of nested messages go from the inside out."""
-    p = np.int64(0)
+    p: Integer = np.int64(0)
     n_features = np.int64(rows.shape[1])
     shape_bytes = _varint_bytes(n_features)
     for row in range(rows.shape[0]):
@@ -140,7 +140,7 @@ def _sparse(
                 if rows[row, column] != 0.0:
                     p = _put_varint(out, p, np.int64(column))
         p = _put_field(out, p, np.int64(3), shape_bytes)
-        p = _put_varint(out, p, n_features)
+        p = _put_varint(out, p, np.int64(n_features))
         while p < end + (-record & 3):
             out[p] = np.uint8(0)
             p += 1

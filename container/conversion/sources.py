@@ -80,6 +80,7 @@ class RecordIORows:
             raise FormatError("expected records, got none")
 
     def count(self) -> int:
+        """Give the number of rows."""
         total = 0
         for file in self._files:
             with file.open("rb", buffering=0) as stream:
@@ -87,6 +88,7 @@ class RecordIORows:
         return total
 
     def blocks(self) -> Iterator[FloatArray]:
+        """Give the rows, block by block."""
         for file in self._files:
             with file.open("rb", buffering=0) as stream:
                 try:
@@ -106,10 +108,12 @@ class CSVRows:
         self.n_features = _width(csv.column_count(line.removeprefix(b"\xef\xbb\xbf"), 1), labels)
 
     def count(self) -> int:
+        """Give the number of rows."""
         with self._path.open("rb", buffering=0) as stream:
             return self._reader(stream).count(guess=False)
 
     def blocks(self) -> Iterator[FloatArray]:
+        """Give the rows, block by block."""
         with self._path.open("rb", buffering=0) as stream:
             yield from _read_all(self._reader(stream))
 
@@ -131,9 +135,11 @@ class NumpyRows:
             raise FormatError(f"expected {expected} bytes for an array of the shape {self._shape}, got {size}")
 
     def count(self) -> int:
+        """Give the number of rows."""
         return self._shape[0]
 
     def blocks(self) -> Iterator[FloatArray]:
+        """Give the rows, block by block."""
         if not self._shape[0]:
             return
         if self._fortran:
@@ -159,9 +165,11 @@ class ZippedRows:
         self.n_features = _width(self._shape[1], labels)
 
     def count(self) -> int:
+        """Give the number of rows."""
         return self._shape[0]
 
     def blocks(self) -> Iterator[FloatArray]:
+        """Give the rows, block by block."""
         with self._member() as stream:
             _numpy_header(stream)
             try:
@@ -203,9 +211,11 @@ class ParquetRows:
         self.n_features = _width(len(self._names) + labels, labels)
 
     def count(self) -> int:
+        """Give the number of rows."""
         return int(self._file.metadata.num_rows)
 
     def blocks(self) -> Iterator[FloatArray]:
+        """Give the rows, block by block."""
         import pyarrow
 
         try:
@@ -257,12 +267,14 @@ def _record_features(file: Path) -> int:
 
 
 def _numpy_header(stream: BinaryIO) -> tuple[tuple[int, int], bool, np.dtype[Any]]:
-    """Read the head of an array: its shape, whether it is in Fortran order, its type. Objects, by pickle, are refused."""
+    """Read the head of an array: its shape, whether it is in Fortran order, its type; none of Python objects."""
     try:
         version = np.lib.format.read_magic(stream)
         read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
         shape, fortran, dtype = read(stream)
-    except (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except zipfile.BadZipFile as error:
+        raise FormatError(f"expected an intact archive: {str(error)[:200]}") from error
+    except (ValueError, KeyError, EOFError, zlib.error) as error:
         raise FormatError(f"expected an array of numpy.save, got something else: {str(error)[:200]}") from error
     if dtype.kind not in "fiub" or dtype.hasobject:
         raise FormatError(f"expected numbers, got elements of the type {str(dtype)[:60]}")

@@ -62,7 +62,7 @@ def parse(data: bytes, columns: int | None, *, labels: int = 0, first_record: in
     lines = text.count(b"\n") + 1 if text else 0
     if columns is None:
         columns = max(0, column_count(text[: text.find(b"\n") + 1] or text, first_record) - labels)
-    if lines > _SHORT_TEXT_LINES and columns and not _STRAY_QUOTE.search(text):
+    if lines > _SHORT_TEXT_LINES and columns and not (b'"' in text and _STRAY_QUOTE.search(text)):
         rows = _parse_long(text, lines, columns, labels)
         if rows is not None:
             return rows

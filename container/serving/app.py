@@ -1,81 +1,127 @@
 """The routes, and what each kind of error is answered by."""
 
 import json
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 from container.formats.errors import FormatError
 from container.logs import LOGGER
 from container.resources import cpu_count
-from container.serving import negotiation
-from container.serving.body import read_body
-from container.serving.codecs.codec import Instances, Predictions
+from container.serving import multi_model, negotiation
+from container.serving.inference import FAULT, Inference
 from container.serving.model import ModelUnavailableError, ServedModel
-from kmeans.prediction import Predictor
+from container.serving.registry import Registry, RegistryError
+from container.serving.settings import MAX_PAYLOAD_MB, Settings
 
-# What the service itself takes where nothing else is said.
-_BATCH_PAYLOAD_MB = 6
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+_OPENAPI = Path(__file__).with_name("openapi.json")
 
 
-def create_app(model: ServedModel, max_payload_bytes: int) -> Flask:
-    """Make the application.
+def create_app(model: ServedModel, settings: Settings) -> Flask:
+    """Make the application that serves one model.
 
     Parameters
     ----------
     model : ServedModel
         What answers.
-    max_payload_bytes : int
-        Longer requests are refused.
+    settings : Settings
+        What the environment asks for.
 
     Returns
     -------
     Flask
         With the routes of SageMaker's contract for containers.
     """
-    app = Flask(__name__, static_folder=None)
+    app = _create(settings)
+    inference = Inference(settings)
 
     @app.get("/ping")
     def ping() -> Response:
         model.predictor()
         return Response(status=200)
 
-    @app.get("/execution-parameters")
-    def execution_parameters() -> Response:
-        parameters = {
-            "MaxConcurrentTransforms": cpu_count(),
-            "BatchStrategy": "MULTI_RECORD",
-            "MaxPayloadInMB": _BATCH_PAYLOAD_MB,
-        }
-        return Response(json.dumps(parameters), content_type="application/json")
+    def answer(environ: "WSGIEnvironment") -> Response:
+        return inference.respond(environ, model.predictor())
 
     @app.post("/invocations")
     def invocations() -> Response:
-        predictor = model.predictor()
-        reader = negotiation.request_codec(request.headers.get("Content-Type", ""))
-        writer = negotiation.response_codec(request.headers.get("Accept", ""))
-        predictions = _predict(predictor, reader.decode(read_body(request, max_payload_bytes), predictor.feature_dim))
-        return Response(writer.encode(predictions), content_type=writer.MEDIA_TYPE)
+        return answer(request.environ)
 
-    for kind, respond in _RESPONSES.items():
-        app.register_error_handler(kind, respond)
+    if not settings.metrics:
+        app.shortcut = "/invocations", answer
     return app
 
 
-def _predict(predictor: Predictor, instances: Instances) -> Predictions:
-    if not len(instances.rows):
-        raise FormatError("expected at least one record, got none")
-    labels, distances = predictor.predict(instances.rows)
-    finite = np.isfinite(distances)
-    if not finite.all():
-        raise FormatError(
-            "expected a row whose distance to the closest cluster is in the range of float32, got one farther away",
-            record=int(finite.argmin()) + 1,
-        )
-    return Predictions(labels, distances, instances.identities)
+def create_multi_model_app(registry: Registry, settings: Settings) -> Flask:
+    """Make the application that serves the models of a registry; as `create_app` otherwise."""
+    app = _create(settings)
+    app.register_blueprint(multi_model.blueprint(registry, Inference(settings)))
+    return app
+
+
+class _Application(Flask):
+    """Flask with a shortcut for the one request that is to be fast: Flask's own steps take as long as its answer.
+
+    Attributes
+    ----------
+    shortcut : tuple of (str, callable) or None
+        A path, and what answers POST requests to it from their environment alone, without Flask's contexts and hooks.
+    """
+
+    shortcut: "tuple[str, Callable[[WSGIEnvironment], Response]] | None" = None
+
+    def wsgi_app(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> "Iterable[bytes]":
+        if self.shortcut is None or environ.get("PATH_INFO") != self.shortcut[0] or environ["REQUEST_METHOD"] != "POST":
+            return super().wsgi_app(environ, start_response)
+        try:
+            response = self.shortcut[1](environ)
+        except Exception as error:
+            with self.request_context(environ):
+                response = self.make_response(self.handle_user_exception(error))
+        return response(environ, start_response)
+
+
+def _create(settings: Settings) -> _Application:
+    app = _Application(__name__, static_folder=None)
+
+    @app.get("/execution-parameters")
+    def execution_parameters() -> Response:
+        # All requests in work together may not be longer than what one may be at most.
+        concurrent = max(1, min(cpu_count(), MAX_PAYLOAD_MB // settings.batch_payload_mb))
+        parameters = {
+            "MaxConcurrentTransforms": concurrent,
+            "BatchStrategy": settings.batch_strategy,
+            "MaxPayloadInMB": settings.batch_payload_mb,
+        }
+        return Response(json.dumps(parameters), content_type="application/json")
+
+    @app.get("/openapi.json")
+    def openapi() -> Response:
+        return Response(_OPENAPI.read_bytes(), content_type="application/json")
+
+    for kind, respond in _RESPONSES.items():
+        app.register_error_handler(kind, _noting(respond))
+    if settings.metrics:
+        from container.serving import measures
+
+        measures.add_to(app)
+    return app
+
+
+def _noting(respond: Callable[[Any], Response]) -> Callable[[Exception], Response]:
+    """Note the class of an error for the metrics."""
+
+    def responding(error: Exception) -> Response:
+        request.environ[FAULT] = type(error).__name__
+        return respond(error)
+
+    return responding
 
 
 def _refuse_body(error: FormatError) -> Response:
@@ -87,6 +133,10 @@ def _refuse_body(error: FormatError) -> Response:
 
 def _unavailable(error: ModelUnavailableError) -> Response:
     return _sentence(503, str(error))
+
+
+def _registry(error: RegistryError) -> Response:
+    return _sentence(error.status, str(error))
 
 
 def _http(error: HTTPException) -> Response:
@@ -105,6 +155,7 @@ def _bug(_: Exception) -> Response:
 _RESPONSES: dict[type[Exception], Callable[[Any], Response]] = {
     FormatError: _refuse_body,
     ModelUnavailableError: _unavailable,
+    RegistryError: _registry,
     HTTPException: _http,
     Exception: _bug,
 }

@@ -1,10 +1,17 @@
-"""The model that is served."""
+"""The model that is served, or the reason why there is none."""
 
 from pathlib import Path
+from typing import Final
 
 from container.artifacts.model import load
 from container.logs import LOGGER
+from container.resources import memory_limit_bytes
 from kmeans.prediction import Predictor
+
+# What reading a model can end with, however hostile its bytes are.
+LOAD_ERRORS: Final = (ValueError, OSError, MemoryError)
+# The file, the centers in float32, and twice in float64.
+_BYTES_PER_FILE_BYTE = 6
 
 
 class ModelUnavailableError(Exception):
@@ -29,18 +36,10 @@ class ServedModel:
         self._predictor: Predictor | None = None
         self._fault = ""
         try:
-            self._predictor = Predictor(load(path).centers)
-        except (ValueError, OSError, MemoryError) as error:
-            # A MemoryError has no text.
-            self._fault = f"the model cannot be loaded: {str(error) or type(error).__name__}"
+            self._predictor = predictor_of(path, memory_limit_bytes())
+        except LOAD_ERRORS as error:
+            self._fault = f"the model cannot be loaded: {sentence(error)}"
             LOGGER.exception("No model is served: %s", self._fault)
-        else:
-            LOGGER.info(
-                "Serving a model of %d clusters and %d features from %s",
-                self._predictor.k,
-                self._predictor.feature_dim,
-                path,
-            )
 
     def predictor(self) -> Predictor:
         """Give the model.
@@ -53,3 +52,23 @@ class ServedModel:
         if self._predictor is None:
             raise ModelUnavailableError(self._fault)
         return self._predictor
+
+
+def predictor_of(path: Path, memory_bytes: int) -> Predictor:
+    """Load a model into so much memory, and log it.
+
+    Raises
+    ------
+    ModelTooLargeError
+        If its files say that they hold more.
+    Exception
+        Another one of `LOAD_ERRORS`.
+    """
+    predictor = Predictor(load(path, memory_bytes // _BYTES_PER_FILE_BYTE).centers)
+    LOGGER.info("Serving a model of %d clusters and %d features from %s", predictor.k, predictor.feature_dim, path)
+    return predictor
+
+
+def sentence(error: Exception) -> str:
+    """Give an error's text; a MemoryError has none."""
+    return str(error) or type(error).__name__

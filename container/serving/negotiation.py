@@ -1,6 +1,7 @@
 """The choice of codecs: by Content-Type for the request, by Accept for the answer (RFC 9110, section 12.5.1)."""
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 from werkzeug.exceptions import NotAcceptable, UnsupportedMediaType
@@ -33,6 +34,8 @@ class _Range(NamedTuple):
         return self.name in (_ANYTHING, media_type, media_type.partition("/")[0] + "/*")
 
 
+# Clients say the same thing over and over.
+@lru_cache(maxsize=64)
 def request_codec(content_type: str) -> Codec:
     """Choose the codec that reads a request.
 
@@ -64,6 +67,7 @@ def request_codec(content_type: str) -> Codec:
     return codec
 
 
+@lru_cache(maxsize=64)
 def response_codec(accept: str) -> Codec:
     """Choose the codec that writes an answer.
 

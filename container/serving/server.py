@@ -1,29 +1,43 @@
 """The server: gunicorn around the application, set up from the environment."""
 
+import ctypes
 import importlib
 import logging
 import os
+import shutil
 import signal
+import socket
+import struct
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication
+from gunicorn.workers.gthread import ThreadWorker
 
 from container import logs
 from container.configuration import Paths
 from container.errors import CustomerError
-from container.resources import cpu_count
-from container.serving.app import create_app
+from container.resources import memory_limit_bytes
+from container.serving.app import create_app, create_multi_model_app
 from container.serving.model import ServedModel
+from container.serving.registry import Registry
+from container.serving.settings import Settings
 
-_DEFAULT_PORT = 8080
-# The most that batch transform sends.
-_DEFAULT_MAX_PAYLOAD_MB = 100
-
-# Requests of one worker that can be in work at once: room for those that wait for a slow client and for /ping.
-_THREADS = 8
+# Clients of one worker that can be served, or waited for, at once. Threads are made when they are needed; those that
+# compute take turns.
+_THREADS = 256
+# A client that neither sends nor takes a byte for so long is given up.
+_IDLE_SECONDS = 60
+# An idle worker has taken a connection by then.
+_YIELD_SECONDS = 0.0005
+# The number of this setting in GNU's malloc.h, and its value.
+_M_ARENA_MAX, _HEAPS = -8, 2
 # SageMaker kills a container 30 s after SIGTERM; this leaves time to end.
 _DRAIN_SECONDS = 25
 # Longer than the idle time of clients' connection pools (the platform's is not documented; 60 s is a common one), for
@@ -33,64 +47,50 @@ _KEEP_ALIVE_SECONDS = 65
 _WORKER_SILENCE_SECONDS = 60
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What the environment says.
+class _Worker(ThreadWorker):  # type: ignore[misc]
+    """Gunicorn's worker with threads, which lets idle workers go first, and leaves nobody in the queue when it ends."""
 
-    Parameters
-    ----------
-    port : int
-        Port to listen on.
-    max_payload_bytes : int
-        Longer requests are refused.
-    """
+    def accept(self, listener: Any) -> None:
+        if self.alive and self.nr_conns > len(self.keepalived_conns):
+            # A connection stays with its worker: taken at random, they would all be one worker's now and then.
+            time.sleep(_YIELD_SECONDS)
+        super().accept(listener)
 
-    port: int
-    max_payload_bytes: int
-
-    @classmethod
-    def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
-        """Read the settings.
-
-        Raises
-        ------
-        CustomerError
-            If a variable holds no number or one out of range.
-        """
-        port = _whole_number(environment, "SAGEMAKER_BIND_TO_PORT", _DEFAULT_PORT, 1, 65535)
-        megabytes = _whole_number(environment, "SAGEMAKER_MAX_PAYLOAD_IN_MB", _DEFAULT_MAX_PAYLOAD_MB, 0, 2048)
-        # 0 asks for a stream without bounds, which the built-in refuses too.
-        return cls(port, (megabytes or _DEFAULT_MAX_PAYLOAD_MB) << 20)
-
-
-def _whole_number(environment: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
-    text = environment.get(name, "").strip()
-    if not text:
-        return default
-    if not (text.isascii() and text.isdigit() and len(text) <= 9 and least <= int(text) <= most):
-        raise CustomerError(f"{name}: expected a whole number from {least} to {most}, got {text[:40]!r}")
-    return int(text)
+    def set_accept_enabled(self, enabled: bool) -> None:
+        super().set_accept_enabled(enabled)
+        if self.alive:
+            return
+        # The kernel lets clients in for as long as the port is open, whether they are taken from the queue or not.
+        for listener in self.sockets:
+            before = -1
+            while self.nr_conns != before:
+                before = self.nr_conns
+                self.accept(listener)
+            listener.close()
+        self.sockets: list[Any] = []
 
 
 class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn comes without types
     """Gunicorn with our settings; it reads neither its configuration files nor its own environment variables."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, shared: Path) -> None:
         self._settings = settings
+        self._shared = shared
         super().__init__()
 
     def load_config(self) -> None:
         given = {
             "bind": f"0.0.0.0:{self._settings.port}",
-            "workers": cpu_count(),
-            "worker_class": "gthread",
+            "workers": self._settings.workers,
+            "worker_class": _Worker,
             "threads": _THREADS,
             "timeout": _WORKER_SILENCE_SECONDS,
             "graceful_timeout": _DRAIN_SECONDS,
             "keepalive": _KEEP_ALIVE_SECONDS,
             # The model is loaded once, before the port is opened, and its memory is shared by all workers.
             "preload_app": True,
-            "post_worker_init": _import_what_long_csv_needs,
+            "when_ready": _bound_waiting,
+            "post_worker_init": _import_what_long_text_needs,
             "control_socket_disable": True,
             # Its lines go where the other ones go.
             "errorlog": None,
@@ -99,12 +99,35 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn comes without 
             self.cfg.set(name, value)
 
     def load(self) -> Flask:
-        return create_app(ServedModel(Paths.from_environment().model), self._settings.max_payload_bytes)
+        paths = Paths.from_environment()
+        if not self._settings.multi_model:
+            return create_app(ServedModel(paths.model), self._settings)
+        models = self._shared / "models"
+        models.mkdir()
+        # Half of the memory is left to requests.
+        registry = Registry(models, paths.models, memory_limit_bytes() // 2 // self._settings.workers)
+        return create_multi_model_app(registry, self._settings)
 
 
-def _import_what_long_csv_needs(_worker: object) -> None:
+def _bound_waiting(arbiter: Any) -> None:
+    """Bound the time that the kernel waits for a client, for gunicorn has no bound; connections inherit it."""
+    for listener in arbiter.LISTENERS:
+        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+            listener.sock.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", _IDLE_SECONDS, 0))
+
+
+def _import_what_long_text_needs(_worker: object) -> None:
     """Import what is not to be imported while a client waits, nor before the fork, since it starts threads."""
     importlib.import_module("pyarrow.csv")
+    importlib.import_module("pyarrow.compute")
+
+
+def _bound_heaps() -> None:
+    """Have the C library keep few heaps: each thread's own would hold on to the memory of its largest request."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    # Other C libraries than GNU's have no such function, and no such heaps.
+    if mallopt is not None:
+        mallopt(_M_ARENA_MAX, _HEAPS)
 
 
 def main() -> None:
@@ -114,6 +137,7 @@ def main() -> None:
     """
     # The kernel gives a signal to process 1 only if there is a handler; gunicorn sets its own once the model is loaded.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    _bound_heaps()
     logs.set_up()
     logging.getLogger("gunicorn.error").handlers = list(logs.LOGGER.handlers)
     try:
@@ -121,4 +145,20 @@ def main() -> None:
     except CustomerError as error:
         logs.LOGGER.error("%s", error)
         sys.exit(error.exit_code)
-    _Server(settings).run()
+    with _shared_folder() as shared:
+        if settings.metrics:
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(shared)
+        _Server(settings, shared).run()
+
+
+@contextmanager
+def _shared_folder() -> Iterator[Path]:
+    """Make a folder for what the workers share."""
+    folder = Path(tempfile.mkdtemp(prefix="kmeans-serve-"))
+    owner = os.getpid()
+    try:
+        yield folder
+    finally:
+        # A worker that ends comes by here too.
+        if os.getpid() == owner:
+            shutil.rmtree(folder, ignore_errors=True)

@@ -1,5 +1,6 @@
 """The SageMaker Python SDK in local mode, on the built image: the way a customer of the built-in algorithm works."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -102,6 +103,33 @@ def test_mnist_is_clustered_as_well_as_by_lloyd(sdk_environment: dict[str, str],
         pytest.skip("the 10,000 digits of MNIST are not on this machine")
     rows = np.load(MNIST)["pixels"].astype(np.float32) / 255
     assert train_deploy_predict(sdk_environment, tmp_path, image, rows) < 40.0
+
+
+def test_the_sdk_transforms_files_in_batches(
+    sdk_environment: dict[str, str], tmp_path: Path, image: str, digits: NDArray[np.float32]
+) -> None:
+    """Join what went in with what came out, row by row, for both strategies and the types that lines have."""
+    np.save(tmp_path / "rows.npy", digits)
+    client = Path(__file__).parent / "sdk_batch_client.py"
+    run_program(sdk_environment, tmp_path, client, image, "10", tmp_path / "rows.npy", tmp_path)
+    (tarball,) = (tmp_path / "output").rglob("model.tar.gz")
+    labels, distances = nearest(digits, load(tarball).centers)
+    outputs = sorted((tmp_path / "transformed").rglob("rows.out"))
+    assert len(outputs) == 6
+    for output in outputs:
+        (name,) = (part for part in output.parts if part.startswith(("SingleRecord", "MultiRecord")))
+        asked = (tmp_path / "given" / name / "rows").read_text().splitlines()
+        # Local mode ends each answer by a line end of its own, as AssembleWith says, beside that of the answer.
+        answered = [line for line in output.read_text().splitlines() if line]
+        assert len(answered) == len(asked)
+        for line, label, distance in zip(answered, labels, distances, strict=False):
+            if name.endswith("csv"):
+                found_label, found_distance = map(float, line.split(","))
+            else:
+                members = json.loads(line)
+                found_label, found_distance = members["closest_cluster"], members["distance_to_cluster"]
+            assert found_label == label
+            assert found_distance == pytest.approx(distance, rel=1e-6)
 
 
 @pytest.mark.parametrize("snippet", [snippet for snippet in snippets("python") if "sagemaker" in snippet])

@@ -7,8 +7,10 @@ from hypothesis import strategies as st
 from sklearn.cluster import KMeans
 
 from kmeans.lloyd import lloyd
+from kmeans.reservoir import Sample
 from kmeans.seeding import _lower_distances, distinct, kmeans_plus_plus, random_rows
 from kmeans.shrinking import LloydSettings, shrink
+from kmeans.state import State
 from kmeans.threads import Threads
 from tests.kmeans import naive
 
@@ -114,8 +116,9 @@ def test_shrink_keeps_the_best_trial_and_weights_count(init_method: str) -> None
     told: list[tuple[int, float]] = []
     lloyd_settings = LloydSettings(init_method, 10, 300, 1e-4)
     seeds = np.random.SeedSequence(0)
-    zero = np.zeros(1, np.float32)
-    trials = shrink(centers, weights, zero, 2, lloyd_settings, seeds, Threads(), lambda i, msd: told.append((i, msd)))
+    no_sample = Sample(np.empty((0, 1), np.float32), np.empty(0, np.int64), np.empty(0), complete=False)
+    state = State(centers, weights, np.zeros(1, np.float32), no_sample)
+    trials = shrink(state, 2, lloyd_settings, seeds, Threads(), lambda i, msd: told.append((i, msd)))
     found = trials[0]
     assert [trial.msd for trial in trials] == sorted(msd for _, msd in told)
     assert [trial for trial, _ in told] == list(range(10))

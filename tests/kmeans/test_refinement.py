@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from kmeans.communicator import SingleHost
 from kmeans.coreset import coreset
 from kmeans.lloyd import lloyd
-from kmeans.local_search import swap_centers
+from kmeans.local_search import SearchLimits, swap_centers
 from kmeans.refinement import refine
 from kmeans.reservoir import Reservoir, Sample
-from kmeans.shrinking import LloydSettings
+from kmeans.shrinking import LloydSettings, search, shrink
 from kmeans.state import State
 from kmeans.streaming import Stream
 from kmeans.threads import Threads
@@ -19,6 +19,8 @@ from kmeans.types import DoubleArray, FloatArray
 from tests.kmeans import naive
 
 SETTINGS = LloydSettings("kmeans++", 1, 300, 0.0)
+SETTINGS_OF_TRIALS = LloydSettings("kmeans++", 10, 300, 0.0)
+LIMITS = SearchLimits(patience=50, work=1e10)
 
 
 def blobs(n: int, d: int, k: int, seed: int) -> FloatArray:
@@ -99,7 +101,7 @@ def test_swaps_leave_a_bad_local_optimum() -> None:
     # All centers but one amid one blob: Lloyd's iteration alone does not spread them over the others.
     start = np.concatenate([rows[:1], np.repeat(rows[1:2], 5, axis=0) + np.linspace(0, 0.1, 5)[:, None]])
     stuck = lloyd(rows, zero, np.ones(900), start.astype(np.float64), 300, 0.0, Threads())
-    found = swap_centers(rows, zero, np.ones(900), stuck, np.random.default_rng(0), Threads())
+    found = swap_centers(rows, zero, np.ones(900), stuck, LIMITS, np.random.default_rng(0), Threads())
     assert found.msd < 0.8 * stuck.msd
     assert found.msd == pytest.approx(naive.nearest(rows, found.centers)[1].mean(), rel=1e-9)
 
@@ -109,18 +111,44 @@ def test_swaps_never_raise_the_loss_and_depend_on_the_generator_alone() -> None:
     zero, weights = np.zeros(3, np.float32), np.random.default_rng(0).uniform(0, 3, 500)
     start = lloyd(rows, zero, weights, rows[:8].astype(np.float64), 300, 0.0, Threads())
     found = [
-        swap_centers(rows, zero, weights, start, np.random.default_rng(7), Threads(count)).centers.tobytes()
+        swap_centers(rows, zero, weights, start, LIMITS, np.random.default_rng(7), Threads(count)).centers.tobytes()
         for count in (1, 3, 3)
     ]
     assert len(set(found)) == 1
-    assert swap_centers(rows, zero, weights, start, np.random.default_rng(8), Threads()).msd <= start.msd
+    assert swap_centers(rows, zero, weights, start, LIMITS, np.random.default_rng(8), Threads()).msd <= start.msd
+
+
+def test_a_search_without_room_for_one_swap_changes_nothing() -> None:
+    rows = blobs(500, 3, 8, 1)
+    zero = np.zeros(3, np.float32)
+    start = lloyd(rows, zero, np.ones(500), rows[:8].astype(np.float64), 300, 0.0, Threads())
+    for limits in (SearchLimits(patience=50, work=500 * 3 * 8), SearchLimits(patience=0, work=1e10)):
+        assert swap_centers(rows, zero, np.ones(500), start, limits, np.random.default_rng(0), Threads()) is start
 
 
 def test_swaps_of_points_that_are_all_centers_end_at_once() -> None:
     rows = np.array([[0.0], [1.0]], np.float32)
     zero = np.zeros(1, np.float32)
     start = lloyd(rows, zero, np.ones(2), rows.astype(np.float64), 300, 0.0, Threads())
-    assert swap_centers(rows, zero, np.ones(2), start, np.random.default_rng(0), Threads()) is start
+    assert swap_centers(rows, zero, np.ones(2), start, LIMITS, np.random.default_rng(0), Threads()) is start
+
+
+def test_a_search_among_the_centers_betters_the_trials_of_the_recipe() -> None:
+    rng = np.random.default_rng(3)
+    centers = rng.uniform(-10, 10, (200, 8))
+    no_sample = Sample(np.empty((0, 8), np.float32), np.empty(0, np.int64), np.empty(0), complete=False)
+    state = State(centers, rng.uniform(1, 3, 200), np.zeros(8, np.float32), no_sample)
+    seeds = np.random.SeedSequence(0)
+    trials = shrink(state, 30, SETTINGS_OF_TRIALS, seeds, Threads(), lambda _, __: None)
+    results = [
+        search(state, trials, SETTINGS_OF_TRIALS, np.random.SeedSequence(1), Threads(count)) for count in (1, 2, 3)
+    ]
+    found = results[0]
+    assert found[0].msd < 0.99 * trials[0].msd
+    assert [trial.msd for trial in found] == sorted({trial.msd for trial in found})
+    nearest = naive.nearest(centers.astype(np.float32), found[0].centers)[1]
+    assert found[0].msd == pytest.approx(np.average(nearest, weights=state.weights), rel=1e-9)
+    assert len({b"".join(trial.centers.tobytes() for trial in result) for result in results}) == 1
 
 
 def test_refinement_never_raises_the_loss_of_the_sample() -> None:

@@ -1,11 +1,18 @@
 """What a codec is, and what passes through it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+# Numbers, float32 or whole, of n rows: shape (n,), or (n, m) for an output of m numbers a row.
+Columns = dict[str, NDArray[Any]]
+
+# Requests are read in blocks of about so many bytes, and give blocks of at most so many numbers.
+BLOCK_BYTES: Final = 1 << 22
+BLOCK_VALUES: Final = 1 << 22
 
 
 class Identity(NamedTuple):
@@ -17,7 +24,7 @@ class Identity(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Instances:
-    """The content of a request.
+    """Rows of a request.
 
     Parameters
     ----------
@@ -33,34 +40,39 @@ class Instances:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Predictions:
-    """The content of an answer.
+    """The answers to them.
 
     Parameters
     ----------
-    labels : ndarray of shape (n,), int64
-        Index of the closest cluster.
-    distances : ndarray of shape (n,), float32
-        Euclidean distance to it, finite.
+    columns : Mapping of str to ndarray
+        What is answered, by name, in the order of the answer.
     identities : sequence of Identity, length n, or None
         Those of the request.
     """
 
-    labels: NDArray[np.int64]
-    distances: NDArray[np.float32]
+    columns: Mapping[str, NDArray[Any]]
     identities: Sequence[Identity] | None = None
-
-    def columns(self) -> tuple[list[str], list[str]]:
-        """Give both columns as text: whole labels with a decimal point, distances widened to float64."""
-        return [f"{label}.0" for label in self.labels.tolist()], list(map(repr, self.distances.tolist()))
 
 
 class Codec(Protocol):
-    """A content type: how requests of it are read and answers in it are written."""
+    """A content type: how requests of it are read and answers in it are written, block by block."""
 
     MEDIA_TYPE: str
 
-    def decode(self, body: bytes, feature_dim: int) -> Instances:
+    def decode(self, body: Iterable[bytes], feature_dim: int) -> Iterator[Instances]:
         """Read the body of a request.
+
+        Parameters
+        ----------
+        body : iterable of bytes
+            Its parts, cut anywhere.
+        feature_dim : int
+            The numbers a row must have.
+
+        Yields
+        ------
+        Instances
+            One or more; in all as many rows as there are records.
 
         Raises
         ------
@@ -68,5 +80,10 @@ class Codec(Protocol):
             If it does not hold records of `feature_dim` finite numbers.
         """
 
-    def encode(self, predictions: Predictions) -> bytes:
-        """Write the body of an answer."""
+    def encode(self, blocks: Iterable[Predictions]) -> Iterator[bytes]:
+        """Write the body of an answer, in parts."""
+
+
+def rows_in_block(feature_dim: int) -> int:
+    """Give the most rows of a block."""
+    return max(1, BLOCK_VALUES // feature_dim)

@@ -6,6 +6,7 @@ have a ``"configuration"``, which has no meaning for k-means.
 """
 
 import json
+import re
 import reprlib
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -15,10 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from container.formats.errors import FormatError, excerpt
-from container.serving.codecs.codec import Predictions
 
-# A sparse instance of a few bytes stands for a row of any length: this bounds what a request makes us allocate, 1 GiB.
-MAX_VALUES = 1 << 28
 # The least magnitude that rounds to infinity in float32.
 _FLOAT32_END = 2**128 - 2**103
 _SHAPES = '{"features": [...]} or {"data": {"features": {"values": [...]}}}'
@@ -38,8 +36,8 @@ class InstanceError(FormatError):
         return ", ".join(f"{name} {number}" for name, number in known if number is not None)
 
 
-def text_of(body: bytes) -> str:
-    """Decode a body, with or without a byte order mark.
+def text_of(body: bytes, *, byte_order_mark: bool = True) -> str:
+    """Decode bytes; where `byte_order_mark`, they may begin with one.
 
     Raises
     ------
@@ -47,7 +45,7 @@ def text_of(body: bytes) -> str:
         If it is not UTF-8.
     """
     try:
-        return body.decode("utf-8-sig")
+        return body.decode("utf-8-sig" if byte_order_mark else "utf-8")
     except UnicodeDecodeError as error:
         raise InstanceError(f"expected UTF-8, got the byte 0x{body[error.start]:02x} at {error.start + 1}") from error
 
@@ -76,7 +74,34 @@ def parse(text: str) -> object:
         raise InstanceError("expected numbers of fewer digits") from error
 
 
-def rows(instances: Sequence[object], feature_dim: int, noun: str) -> NDArray[np.float32]:
+def elements(text: str) -> Iterator[object]:
+    """Parse the instances of ``{"instances": [...]}`` one by one, so that the others' objects need no memory.
+
+    Raises
+    ------
+    InstanceError
+        If it is not such JSON.
+    """
+    begin = _BEGIN.match(text)
+    position = begin.end() if begin else -1
+    end = _END.match(text, position) if begin else None
+    while begin and not end:
+        try:
+            element, position = _DECODER.raw_decode(text, position)
+        except (ValueError, RecursionError):
+            break
+        yield element
+        end = _END.match(text, position)
+        following = _NEXT.match(text, position)
+        if not following:
+            break
+        position = following.end()
+    if not end:
+        # The parser of whole documents says what is wrong.
+        raise InstanceError(f'expected {{"instances": [...]}}, got {reprlib.repr(parse(text))}')
+
+
+def rows(instances: Sequence[object], feature_dim: int, noun: str, first: int = 1) -> NDArray[np.float32]:
     """Give the rows of instances.
 
     Parameters
@@ -87,6 +112,8 @@ def rows(instances: Sequence[object], feature_dim: int, noun: str) -> NDArray[np
         The numbers a row must have.
     noun : str
         What an error calls an instance.
+    first : int
+        The number of the first instance, for an error.
 
     Returns
     -------
@@ -98,8 +125,6 @@ def rows(instances: Sequence[object], feature_dim: int, noun: str) -> NDArray[np
     InstanceError
         With the number of the instance, and with the column where it is known.
     """
-    if len(instances) * feature_dim > MAX_VALUES:
-        raise InstanceError(f"expected at most {MAX_VALUES} values in all, got {len(instances) * feature_dim}")
     rows = np.zeros((len(instances), feature_dim), dtype=np.float32)
     number = 0
     try:
@@ -112,15 +137,9 @@ def rows(instances: Sequence[object], feature_dim: int, noun: str) -> NDArray[np
             number = int(finite.argmin()) + 1
             _raise_out_of_range(*_columns_and_values(instances[number - 1], feature_dim))
     except InstanceError as error:
-        error.noun, error.record = noun, number
+        error.noun, error.record = noun, first - 1 + number
         raise
     return rows
-
-
-def objects(predictions: Predictions) -> Iterator[str]:
-    """Give a JSON object for each prediction."""
-    for label, distance in zip(*predictions.columns(), strict=True):
-        yield f'{{"closest_cluster": {label}, "distance_to_cluster": {distance}}}'
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -136,6 +155,9 @@ def _refuse_constant(name: str) -> NoReturn:
     raise InstanceError(f"expected a finite number, got {name}")
 
 
+_BEGIN = re.compile(r'[ \t\n\r]*\{[ \t\n\r]*"instances"[ \t\n\r]*:[ \t\n\r]*\[[ \t\n\r]*')
+_NEXT = re.compile(r"[ \t\n\r]*,[ \t\n\r]*")
+_END = re.compile(r"[ \t\n\r]*\][ \t\n\r]*\}[ \t\n\r]*\Z")
 _DECODER = json.JSONDecoder(object_pairs_hook=_distinct, parse_constant=_refuse_constant)
 
 

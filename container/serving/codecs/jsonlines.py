@@ -1,24 +1,37 @@
 """``application/jsonlines``: an instance a line, answered by a prediction a line."""
 
+from collections.abc import Iterable, Iterator
+
 from container.serving.codecs import instances
-from container.serving.codecs.codec import Instances, Predictions
+from container.serving.codecs.codec import Instances, Predictions, rows_in_block
+from container.serving.codecs.lines import whole_lines
+from container.serving.codecs.text import json_objects
 
 MEDIA_TYPE = "application/jsonlines"
 
+_NOUN = "line"
 
-def decode(body: bytes, feature_dim: int) -> Instances:
+
+def decode(body: Iterable[bytes], feature_dim: int) -> Iterator[Instances]:
     """Read a line an instance; only after the last one may lines be empty, for each line is to get its answer."""
-    text = instances.text_of(body).rstrip(" \t\r\n")
-    given = []
-    for number, line in enumerate(text.split("\n") if text else (), start=1):
-        try:
-            given.append(instances.parse(line))
-        except instances.InstanceError as error:
-            error.noun, error.record = "line", number
-            raise
-    return Instances(instances.rows(given, feature_dim, "line"))
+    number, step = 1, rows_in_block(feature_dim)
+    for text in whole_lines(body, b" \t\r\n"):
+        lines = text.split(b"\n")
+        for start in range(0, len(lines), step):
+            given = [_parse(line, number + offset) for offset, line in enumerate(lines[start : start + step])]
+            yield Instances(instances.rows(given, feature_dim, _NOUN, number))
+            number += len(given)
 
 
-def encode(predictions: Predictions) -> bytes:
+def _parse(line: bytes, number: int) -> object:
+    try:
+        return instances.parse(instances.text_of(line, byte_order_mark=number == 1))
+    except instances.InstanceError as error:
+        error.noun, error.record = _NOUN, number
+        raise
+
+
+def encode(blocks: Iterable[Predictions]) -> Iterator[bytes]:
     """Write a line a row, the last one ended too."""
-    return "".join(f"{line}\n" for line in instances.objects(predictions)).encode()
+    for block in blocks:
+        yield json_objects(block.columns, "\n")

@@ -43,7 +43,8 @@ def test_frames_are_those_of_the_reference(d: int) -> None:
     rows[rows < 1] = 0
     back, records = decode(encoder.sparse(rows).tobytes(), d)
     np.testing.assert_array_equal(back, rows)
-    assert all(len(r.features["values"].float32_tensor.values) == (row != 0).sum() for r, row in zip(records, rows, strict=True))
+    counts = [len(record.features["values"].float32_tensor.values) for record in records]
+    assert counts == (rows != 0).sum(axis=1).tolist()
 
 
 @pytest.mark.parametrize("more", [[], ["--shards", "7"], ["--sparse", "--shards", "2"]])
@@ -63,9 +64,7 @@ def test_there_and_back_nothing_changes(
     assert convert.main([str(shards), str(back)]) == 0
     assert convert.main([str(back), str(tmp_path / "again.npy")]) == 0
     np.testing.assert_array_equal(np.load(tmp_path / "again.npy"), rows)
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
-        [source.name, "out", back.name, "again.npy"]
-    )
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([source.name, "out", back.name, "again.npy"])
 
 
 def test_labels_are_dropped_and_other_types_and_orders_are_read(tmp_path: Path, rows: NDArray[np.float32]) -> None:
@@ -92,9 +91,9 @@ def hostile(path: Path, kind: str) -> Path:
             np.save(npy, rows)
             npy.write_bytes(npy.read_bytes()[:-1])
         case "claims":
-            with npy.open("wb") as file:
+            with npy.open("wb") as stream:
                 header = {"descr": "<f4", "fortran_order": False, "shape": (1 << 50, 3)}
-                np.lib.format.write_array_header_1_0(file, header)
+                np.lib.format.write_array_header_1_0(stream, header)
         case "vector":
             np.save(npy, rows[0])
         case "nan":

@@ -37,7 +37,9 @@ def test_defaults_are_those_the_built_in_logs_in_its_order_and_then_ours() -> No
         "'_log_level': 'info', '_num_gpus': 'auto', '_num_kv_servers': '1', '_num_slices': '1', "
         "'_tuning_objective_metric': ''"
     )
-    ours = ", 'seed': '0', 'refine_sample_size': 'auto', 'checkpoint_interval_seconds': '60'}"
+    ours = (
+        ", 'seed': '0', 'refine_sample_size': 'auto', 'checkpoint_interval_seconds': '60', 'write_assignments': 'true'}"
+    )
     assert str(defaults()) == built_in + ours
 
 
@@ -61,6 +63,7 @@ def test_required_values_alone_give_the_defaults() -> None:
         seed=0,
         refine_sample_size=None,
         checkpoint_interval_seconds=60,
+        write_assignments=True,
         without_effect=(),
     )
 

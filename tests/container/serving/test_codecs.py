@@ -1,7 +1,7 @@
 """The codecs on their own, and any bytes through the application."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +16,10 @@ from container.formats import recordio as frames
 from container.formats.errors import FormatError
 from container.formats.record_pb2 import Record
 from container.serving.app import create_app
-from container.serving.codecs import CODECS, instances
-from container.serving.codecs.codec import Identity, Predictions
+from container.serving.codecs import CODECS, text
+from container.serving.codecs.codec import BLOCK_VALUES, Columns, Identity, Predictions
 from container.serving.model import ServedModel
+from container.serving.settings import Settings
 from tests.container.serving.wire import CSV, JSON, JSON_LINES, RECORDIO
 
 ROWS = hnp.arrays(
@@ -55,15 +56,28 @@ WRITERS: dict[str, Callable[[NDArray[np.float32]], bytes]] = {
 }
 
 
+def read_all(
+    content_type: str, body: Iterable[bytes], feature_dim: int
+) -> tuple[NDArray[np.float32], list[Identity] | None]:
+    """Read a body given in parts."""
+    blocks = list(CODECS[content_type].decode(body, feature_dim))
+    rows = np.concatenate([block.rows for block in blocks])
+    if all(block.identities is None for block in blocks):
+        return rows, None
+    nobody = Identity(None, None)
+    return rows, [one for block in blocks for one in block.identities or [nobody] * len(block.rows)]
+
+
 @pytest.mark.parametrize("content_type", WRITERS)
 @settings(max_examples=25, deadline=None)
-@given(rows=ROWS)
-def test_rows_written_are_the_rows_read(content_type: str, rows: NDArray[np.float32]) -> None:
-    read = CODECS[content_type].decode(WRITERS[content_type](rows), rows.shape[1])
-    assert read.rows.dtype == np.float32
+@given(rows=ROWS, cut=st.integers(0, 10_000))
+def test_rows_written_are_the_rows_read(content_type: str, rows: NDArray[np.float32], cut: int) -> None:
+    body = WRITERS[content_type](rows)
+    read, identities = read_all(content_type, [body[: cut % len(body)], body[cut % len(body) :]], rows.shape[1])
+    assert read.dtype == np.float32
     # A sparse row leaves zeros out, and with them the sign of a negative one.
-    np.testing.assert_array_equal(read.rows, rows)
-    assert read.identities is None
+    np.testing.assert_array_equal(read, rows)
+    assert identities is None
 
 
 def read_pairs(content_type: str, body: bytes) -> list[tuple[float, float]]:
@@ -97,22 +111,21 @@ def test_predictions_written_are_the_predictions_read(
 ) -> None:
     labels = np.arange(len(distances))
     identities = [Identity(f"u{label}", None) for label in labels] if identified else None
-    body = CODECS[content_type].encode(Predictions(labels, distances, identities))
+    columns: Columns = {"closest_cluster": labels, "distance_to_cluster": distances}
+    body = b"".join(CODECS[content_type].encode([Predictions(columns, identities)]))
     assert read_pairs(content_type, body) == list(zip(labels.tolist(), distances.tolist(), strict=True))
 
 
 def test_recordio_with_and_without_the_table_of_bytes() -> None:
     rows = np.arange(12, dtype=np.float32).reshape(4, 3)
     body = WRITERS[RECORDIO](rows)
-    codec = CODECS[RECORDIO]
-    np.testing.assert_array_equal(codec.decode(body, 3).rows, rows)
+    np.testing.assert_array_equal(read_all(RECORDIO, [body], 3)[0], rows)
     # One record that says more is enough to take the other way.
     record = frames.dense_record(rows[0])
     record.uid = "a"
-    read = codec.decode(body + frames.encode([record]), 3)
-    np.testing.assert_array_equal(read.rows, rows[[0, 1, 2, 3, 0]])
-    assert read.identities is not None
-    assert list(read.identities) == [Identity(None, None)] * 4 + [Identity("a", None)]
+    read, identities = read_all(RECORDIO, [body + frames.encode([record])], 3)
+    np.testing.assert_array_equal(read, rows[[0, 1, 2, 3, 0]])
+    assert identities == [Identity(None, None)] * 4 + [Identity("a", None)]
 
 
 @pytest.mark.parametrize("feature_dim", [3, 30])
@@ -131,19 +144,84 @@ def test_every_byte_of_a_plain_record_counts(feature_dim: int) -> None:
         body = bytearray(whole)
         body[position] ^= 1
         expected = outcome(lambda body, feature_dim: frames.decode(body, feature_dim)[0], bytes(body))
-        got = outcome(lambda body, feature_dim: CODECS[RECORDIO].decode(body, feature_dim).rows, bytes(body))
+        got = outcome(lambda body, feature_dim: read_all(RECORDIO, [body], feature_dim)[0], bytes(body))
         assert got == expected, position
 
 
-def test_sparse_instances_cannot_ask_for_memory_without_end() -> None:
-    sparse = {"data": {"features": {"keys": [0], "shape": [10**9], "values": [1]}}}
-    with pytest.raises(FormatError, match="expected at most 268435456 values in all, got 2000000000"):
-        instances.rows([sparse, sparse], 10**9, "instance")
+@pytest.mark.parametrize(
+    "record_kind",
+    ["float64", "with a shape", "with a label before", "with uid", "with the row's numbers in its label"],
+)
+def test_records_shaped_like_the_first_are_read_as_the_library_reads_them(record_kind: str) -> None:
+    rng = np.random.default_rng(0)
+    records = []
+    for row in rng.standard_normal((3000, 5)).astype(np.float32):
+        record = frames.dense_record(row)
+        match record_kind:
+            case "float64":
+                record.features["values"].float64_tensor.values.extend(row.tolist())
+            case "with a shape":
+                record.features["values"].float32_tensor.shape.append(5)
+            case "with a label before":
+                record.label["values"].float32_tensor.values.append(1.0)
+            case "with uid":
+                record.uid, record.metadata = "same", "also"
+            case _:
+                record.label["values"].float32_tensor.values.extend(row.tolist())
+        records.append(record)
+    # The last ones are of another form.
+    records += [frames.dense_record(np.arange(5, dtype=np.float32))] * 3
+    body = frames.encode(records)
+    expected = np.stack([frames.features(record, 5) for record in records])
+    parts = [body[start : start + 7919] for start in range(0, len(body), 7919)]
+    read, identities = read_all(RECORDIO, parts, 5)
+    np.testing.assert_array_equal(read, expected)
+    if record_kind == "with uid":
+        assert identities == [Identity("same", "also")] * 3000 + [Identity(None, None)] * 3
+    else:
+        assert identities is None
+
+
+@pytest.mark.parametrize("content_type", [JSON, JSON_LINES, RECORDIO])
+def test_small_instances_of_long_rows_are_given_block_by_block(content_type: str) -> None:
+    """A sparse row of a few bytes stands for one of any length: no more of them than a block may be held at once."""
+    feature_dim = 1 << 20
+    sparse = json.dumps({"data": {"features": {"keys": [7], "shape": [feature_dim], "values": [1.0]}}})
+    record = Record()
+    tensor = record.features["values"].float32_tensor
+    tensor.keys.append(7)
+    tensor.values.append(1.0)
+    tensor.shape.append(feature_dim)
+    body = {
+        JSON: f'{{"instances": [{", ".join([sparse] * 50)}]}}'.encode(),
+        JSON_LINES: "\n".join([sparse] * 50).encode(),
+        RECORDIO: frames.encode([record] * 50),
+    }[content_type]
+    counts = [len(block.rows) for block in CODECS[content_type].decode([body], feature_dim)]
+    assert sum(counts) == 50
+    assert max(counts) * feature_dim <= BLOCK_VALUES
+
+
+NUMBERS = st.floats(min_value=0, width=32, allow_infinity=False) | st.integers(0, 1 << 20).map(float)
+
+
+@settings(max_examples=30, deadline=None)
+@given(numbers=st.lists(NUMBERS, min_size=1, max_size=20), labels=st.integers(0, 3))
+def test_an_answer_is_written_alike_by_python_and_by_pyarrow(numbers: list[float], labels: int) -> None:
+    few = {
+        "closest_cluster": np.full(len(numbers), labels),
+        "distance_to_cluster": np.array(numbers, np.float32),
+        "top_distances": np.array([[number, 0.5] for number in numbers], np.float32),
+    }
+    repeats = 64 // len(numbers) + 1
+    many = {name: np.concatenate([values] * repeats) for name, values in few.items()}
+    assert text.csv_lines(many) == text.csv_lines(few) * repeats
+    assert text.json_objects(many, "\n") == text.json_objects(few, "\n") * repeats
 
 
 @pytest.fixture(scope="session")
 def client(base: Path) -> FlaskClient:
-    return create_app(ServedModel(base / "model"), 1 << 20).test_client()
+    return create_app(ServedModel(base / "model"), Settings()).test_client()
 
 
 def fragments(*pieces: bytes) -> st.SearchStrategy[bytes]:

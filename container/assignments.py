@@ -1,0 +1,129 @@
+"""The closest cluster of every training row, one CSV file beside each input file: output/data/assignments."""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import BinaryIO
+from urllib.parse import quote_from_bytes
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import csv as arrow_csv
+
+from container.artifacts.atomic import replacing
+from container.channels.source import Source
+from kmeans.assignment import Centers, nearest
+from kmeans.threads import Threads
+from kmeans.types import DoubleArray, FloatArray, LabelArray
+
+FOLDER = "assignments"
+SUFFIX = ".csv"
+COLUMNS = ("closest_cluster", "distance_to_cluster")
+# A file system's names have 255 bytes; the temporary one is longer by ".partial" and a dot.
+MAX_NAME = 255 - len("..partial")
+# What a name keeps as it is; all else, above all line ends, bytes that are no text and "%" itself, is written as %XX.
+_KEPT = " !#$&'()+,-.;=@[]^_{}~"
+
+
+def output_name(path: Path) -> Path:
+    """Give the name of the file of assignments of an input file, both relative to their folders.
+
+    Different names give different names, and none is a folder of another: a folder's own ``.csv`` is written
+    ``%2Ecsv``. A name that would be too long ends in a digest of the whole.
+    """
+    *folders, name = path.parts
+    return Path(*(_shortened(_folder(folder)) for folder in folders), _shortened(_quoted(name), SUFFIX))
+
+
+def _quoted(name: str) -> str:
+    return quote_from_bytes(os.fsencode(name), safe=_KEPT)
+
+
+def _folder(name: str) -> str:
+    quoted = _quoted(name)
+    return f"{quoted.removesuffix(SUFFIX)}%2E{SUFFIX[1:]}" if quoted.endswith(SUFFIX) else quoted
+
+
+def _shortened(name: str, suffix: str = "") -> str:
+    if len(name) + len(suffix) <= MAX_NAME:
+        return name + suffix
+    digest = hashlib.sha256(name.encode()).hexdigest()
+    return f"{name[: MAX_NAME - len(suffix) - len(digest) - 1]}-{digest}{suffix}"
+
+
+def write(
+    folder: Path,
+    source: Source,
+    centers: FloatArray,
+    threads: Threads,
+    share: tuple[int, int] = (0, 1),
+    stopping: Callable[[], bool] = lambda: False,
+) -> tuple[int, int]:
+    """Write the closest cluster and the distance of every row, in the order of the rows.
+
+    Parameters
+    ----------
+    folder
+        Where the files go; each appears whole or not at all.
+    source
+        The training rows, not through a pipe.
+    centers
+        float32 (k, d): the model.
+    threads
+        Where rows are assigned.
+    share
+        This host's place and the number of hosts among which the files are divided.
+    stopping
+        Asked after each block whether to end early; the file begun is dropped then.
+
+    Returns
+    -------
+    files, rows : int
+        What was written.
+
+    Raises
+    ------
+    CustomerError, PlatformError
+        As `Source.file_blocks`.
+    OSError
+        If a file can't be written.
+    """
+    shift = centers.mean(axis=0, dtype=np.float64).astype(np.float32)
+    prepared = Centers(centers.astype(np.float64) - shift, shift)
+    files = rows = 0
+    for path in source.files()[share[0] :: share[1]]:
+        target = folder / output_name(path.relative_to(source.path))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        written = 0
+        with closing(source.file_blocks(path)) as blocks:
+            try:
+                with replacing(target) as file:
+                    file.write(f"{','.join(COLUMNS)}\n".encode())
+                    for labels, squared in _assigned(blocks, prepared, threads, stopping):
+                        _append(file, labels, squared)
+                        written += len(labels)
+            except InterruptedError:
+                return files, rows
+        files += 1
+        rows += written
+    return files, rows
+
+
+def _assigned(
+    blocks: Iterator[FloatArray], centers: Centers, threads: Threads, stopping: Callable[[], bool]
+) -> Iterator[tuple[LabelArray, DoubleArray]]:
+    for block in blocks:
+        yield nearest(block, centers, threads)
+        if stopping():
+            raise InterruptedError
+
+
+def _append(file: BinaryIO, labels: LabelArray, squared_distances: DoubleArray) -> None:
+    with np.errstate(over="ignore"):
+        distances = np.sqrt(squared_distances).astype(np.float32)
+    buffer = pa.BufferOutputStream()
+    options = arrow_csv.WriteOptions(include_header=False, quoting_style="none")
+    arrow_csv.write_csv(pa.table([labels.astype(np.int32), distances], names=COLUMNS), buffer, options)
+    file.write(buffer.getvalue())

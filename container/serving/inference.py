@@ -1,0 +1,114 @@
+"""From the body of a request to that of its answer, block by block."""
+
+import threading
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from flask import Response
+
+from container.formats.errors import FormatError
+from container.serving import negotiation
+from container.serving.body import blocks
+from container.serving.codecs.codec import Codec, Instances, Predictions
+from container.serving.selection import answers, row_step
+from container.serving.settings import Settings
+from kmeans.prediction import Predictor
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+# Where a request's environment notes the number of its rows, the model asked for, and the class of an error.
+ROWS: Final = "kmeans.rows"
+MODEL: Final = "kmeans.model"
+FAULT: Final = "kmeans.fault"
+# A body of so many bytes is answered at once, in a millisecond or two.
+_SHORT_BYTES = 1 << 16
+
+
+class Inference:
+    """Answers requests.
+
+    Parameters
+    ----------
+    settings : Settings
+        What an answer holds, and how long a request may be.
+
+    Notes
+    -----
+    Threads of a worker are there to wait for clients, not to compute: long requests take turns, block by block, so that
+    short ones and ``/ping`` find the interpreter free. A turn is given back while the client is waited for.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._turn = threading.Lock()
+
+    def respond(self, environ: "WSGIEnvironment", predictor: Predictor) -> Response:
+        """Answer a request; the number of its rows is put into `environ` under `ROWS`.
+
+        Raises
+        ------
+        FormatError
+            If the body cannot be read, or if a row is too far from all clusters.
+        HTTPException
+            If the client asks for what there is not.
+        """
+        reader = negotiation.request_codec(environ.get("CONTENT_TYPE", ""))
+        writer = negotiation.response_codec(environ.get("HTTP_ACCEPT", ""))
+        body = blocks(environ, self._settings.max_payload_bytes)
+        first = next(body, b"")
+        if len(first) <= _SHORT_BYTES:
+            parts, environ[ROWS] = self._answer([first], reader, writer, predictor)
+        else:
+            with self._turn:
+                parts, environ[ROWS] = self._answer(self._taking_turns(first, body), reader, writer, predictor)
+        headers = {"Content-Type": writer.MEDIA_TYPE, "Content-Length": str(sum(map(len, parts)))}
+        return Response(parts, headers=headers)
+
+    def _answer(
+        self, body: Iterable[bytes], reader: Codec, writer: Codec, predictor: Predictor
+    ) -> tuple[list[bytes], int]:
+        rows = 0
+
+        def predictions() -> Iterator[Predictions]:
+            nonlocal rows
+            for block in reader.decode(body, predictor.feature_dim):
+                yield from self._predictions(block, rows, predictor)
+                rows += len(block.rows)
+
+        # The answer begins only when the last row is known to be a good one.
+        parts = list(writer.encode(predictions()))
+        if not rows:
+            raise FormatError("expected at least one record, got none")
+        return parts, rows
+
+    def _predictions(self, block: Instances, before: int, predictor: Predictor) -> Iterator[Predictions]:
+        outputs = self._settings.outputs
+        step = row_step(predictor, outputs)
+        for start in range(0, len(block.rows), step):
+            part = slice(start, start + step)
+            columns = answers(predictor, block.rows[part], outputs, self._settings.top_n)
+            for name, values in columns.items():
+                # Distances are not NaN; labels are no floats.
+                if values.dtype == np.float32 and values.max() == np.inf:
+                    far = np.isfinite(values.reshape(len(values), -1)).all(axis=1).argmin()
+                    cluster = "closest cluster" if name == "distance_to_cluster" else "clusters it is answered with"
+                    raise FormatError(
+                        f"expected a row whose distance to the {cluster} is in the range of float32, "
+                        "got one farther away",
+                        record=before + start + int(far) + 1,
+                    )
+            yield Predictions(columns, None if block.identities is None else block.identities[part])
+
+    def _taking_turns(self, first: bytes, others: Iterator[bytes]) -> Iterator[bytes]:
+        yield first
+        while True:
+            self._turn.release()
+            try:
+                block = next(others, None)
+            finally:
+                self._turn.acquire()
+            if block is None:
+                return
+            yield block

@@ -1,0 +1,68 @@
+"""What an answer can hold of each row, and how it is computed."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from container.serving.codecs.codec import Columns
+from kmeans.prediction import Predictor
+from kmeans.types import FloatArray
+
+# Name and meaning.
+OUTPUTS: Final = {
+    "closest_cluster": "index of the closest cluster",
+    "distance_to_cluster": "Euclidean distance to it",
+    "distances": "distances to all clusters, in their order",
+    "top_clusters": "indices of the closest clusters, the closest first",
+    "top_distances": "distances to these",
+}
+# Those of the built-in.
+DEFAULT_OUTPUTS: Final = ("closest_cluster", "distance_to_cluster")
+
+# Distances to all clusters of so many float64 numbers are held at once.
+_BLOCK_NUMBERS = 1 << 20
+
+
+def row_step(predictor: Predictor, outputs: Sequence[str]) -> int:
+    """Give the rows to answer at once, so that their distances to all clusters fit into a block."""
+    return _BLOCK_NUMBERS if tuple(outputs) == DEFAULT_OUTPUTS else max(1, _BLOCK_NUMBERS // predictor.k)
+
+
+def answers(predictor: Predictor, rows: FloatArray, outputs: Sequence[str], top_n: int) -> Columns:
+    """Compute what was asked for.
+
+    Parameters
+    ----------
+    predictor : Predictor
+        The model.
+    rows : ndarray of shape (n, d), float32
+        Finite.
+    outputs : sequence of str
+        Names of `OUTPUTS`.
+    top_n : int
+        Bound of the clusters named by ``top_clusters`` and ``top_distances``; there are no more than k.
+
+    Returns
+    -------
+    dict of str to ndarray
+        For each name, in their order, n numbers or a row of numbers for each row; distances beyond float32's range
+        are infinite.
+    """
+    if set(outputs) <= set(DEFAULT_OUTPUTS):
+        labels, nearest = predictor.predict(rows)
+        found: Columns = {"closest_cluster": labels, "distance_to_cluster": nearest}
+    else:
+        squared = predictor.squared_distances(rows)
+        # Among equals the lowest index comes first, as in the closest cluster.
+        order = np.argsort(squared, axis=1, kind="stable")[:, :top_n]
+        ordered = np.sqrt(np.take_along_axis(squared, order, axis=1))
+        with np.errstate(over="ignore"):
+            found = {
+                "closest_cluster": order[:, 0],
+                "distance_to_cluster": ordered[:, 0].astype(np.float32),
+                "distances": np.sqrt(squared).astype(np.float32),
+                "top_clusters": order,
+                "top_distances": ordered.astype(np.float32),
+            }
+    return {name: found[name] for name in outputs}

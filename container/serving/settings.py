@@ -1,0 +1,114 @@
+"""What the environment asks of the server."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from container.errors import CustomerError
+from container.resources import cpu_count
+from container.serving.selection import DEFAULT_OUTPUTS, OUTPUTS
+
+_DEFAULT_PORT = 8080
+# The most that batch transform sends.
+MAX_PAYLOAD_MB = 100
+_DEFAULT_TOP_N = 5
+_MAX_TOP_N = 1000
+# What the service itself takes where nothing else is said.
+_BATCH_PAYLOAD_MB = 6
+_TRUTHS = {"true": True, "1": True, "false": False, "0": False, "": False}
+STRATEGIES = ("MULTI_RECORD", "SINGLE_RECORD")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the environment says.
+
+    Parameters
+    ----------
+    port : int
+        Port to listen on.
+    max_payload_bytes : int
+        Longer requests are refused.
+    batch_payload_mb : int
+        What a batch transform job is told to send at most.
+    batch_strategy : str
+        How it is told to fill a request: one of `STRATEGIES`.
+    outputs : tuple of str
+        What an answer holds, in this order; names of `container.serving.selection.OUTPUTS`.
+    top_n : int
+        Bound of the clusters that ``top_clusters`` and ``top_distances`` name.
+    multi_model : bool
+        Whether models come and go by requests, instead of lying in `/opt/ml/model`.
+    metrics : bool
+        Whether ``GET /metrics`` is answered.
+    workers : int
+        Processes that answer.
+    """
+
+    port: int = _DEFAULT_PORT
+    max_payload_bytes: int = MAX_PAYLOAD_MB << 20
+    batch_payload_mb: int = _BATCH_PAYLOAD_MB
+    batch_strategy: str = STRATEGIES[0]
+    outputs: tuple[str, ...] = DEFAULT_OUTPUTS
+    top_n: int = _DEFAULT_TOP_N
+    multi_model: bool = False
+    metrics: bool = False
+    workers: int = field(default_factory=cpu_count)
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
+        """Read the settings.
+
+        Raises
+        ------
+        CustomerError
+            If a variable holds what it cannot.
+        """
+        megabytes = _whole_number(environment, "SAGEMAKER_MAX_PAYLOAD_IN_MB", 0, 0, 2048)
+        return cls(
+            port=_whole_number(environment, "SAGEMAKER_BIND_TO_PORT", _DEFAULT_PORT, 1, 65535),
+            # 0 asks for a stream without bounds, which the built-in refuses too.
+            max_payload_bytes=(megabytes or MAX_PAYLOAD_MB) << 20,
+            batch_payload_mb=min(megabytes or _BATCH_PAYLOAD_MB, MAX_PAYLOAD_MB),
+            batch_strategy=_one_of(environment, "SAGEMAKER_BATCH_STRATEGY", STRATEGIES),
+            outputs=_outputs(environment),
+            top_n=_whole_number(environment, "SAGEMAKER_INFERENCE_TOP_N", _DEFAULT_TOP_N, 1, _MAX_TOP_N),
+            multi_model=_truth(environment, "SAGEMAKER_MULTI_MODEL"),
+            metrics=_truth(environment, "SAGEMAKER_KMEANS_METRICS"),
+            workers=_whole_number(environment, "SAGEMAKER_KMEANS_WORKERS", cpu_count(), 1, 1024),
+        )
+
+
+def _whole_number(environment: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
+    text = environment.get(name, "").strip()
+    if not text:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) <= 9 and least <= int(text) <= most):
+        raise CustomerError(f"{name}: expected a whole number from {least} to {most}, got {text[:40]!r}")
+    return int(text)
+
+
+def _truth(environment: Mapping[str, str], name: str) -> bool:
+    text = environment.get(name, "").strip()
+    if text.lower() not in _TRUTHS:
+        raise CustomerError(f"{name}: expected true or false, got {text[:40]!r}")
+    return _TRUTHS[text.lower()]
+
+
+def _one_of(environment: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str:
+    text = environment.get(name, "").strip()
+    # The SDK writes the names in the case of its own API.
+    found = {choice.replace("_", ""): choice for choice in choices}.get(text.upper().replace("_", ""))
+    if text and found is None:
+        raise CustomerError(f"{name}: expected {' or '.join(choices)}, got {text[:40]!r}")
+    return found or choices[0]
+
+
+def _outputs(environment: Mapping[str, str]) -> tuple[str, ...]:
+    name = "SAGEMAKER_INFERENCE_OUTPUT"
+    given = tuple(word.strip() for word in environment.get(name, "").split(",") if word.strip())
+    for number, word in enumerate(given):
+        if word not in OUTPUTS:
+            raise CustomerError(f"{name}: expected names of {', '.join(OUTPUTS)}, got {word[:40]!r}")
+        if word in given[:number]:
+            raise CustomerError(f"{name}: expected each name once, got {word!r} twice")
+    return given or DEFAULT_OUTPUTS

@@ -1,0 +1,212 @@
+"""A multi-model endpoint, with several workers."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from container.artifacts import tarball
+from container.artifacts.model import Model, save
+from container.serving.registry import (
+    DuplicateModelError,
+    OutOfMemoryError,
+    Registry,
+    RegistryError,
+    UnknownModelError,
+    check_name,
+)
+from tests.container.serving.model_churn import churn, lay_down_models
+from tests.container.serving.server_process import Answer, ServerProcess, serving
+from tests.container.serving.wire import CSV, JSON
+
+MULTI_MODEL = {"SAGEMAKER_MULTI_MODEL": "true"}
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Lay down models of one feature; model i has its only center at i."""
+    tree = tmp_path_factory.mktemp("ml")
+    lay_down_models(tree, 10)
+    return tree
+
+
+@pytest.fixture(scope="module")
+def server(tree: Path) -> Iterator[ServerProcess]:
+    with serving(tree, **MULTI_MODEL) as server:
+        yield server
+
+
+def url(tree: Path, number: int) -> str:
+    return str(tree / "models" / f"m{number}" / "model")
+
+
+def post(server: ServerProcess, **members: object) -> Answer:
+    return server.request("POST", "/models", json.dumps(members).encode(), Content_Type=JSON)
+
+
+def invoke(server: ServerProcess, name: str, body: bytes = b"0\n") -> Answer:
+    target = {"X_Amzn_SageMaker_Target_Model": name}
+    return server.request("POST", f"/models/{name}/invoke", body, Content_Type=CSV, Accept=CSV, **target)
+
+
+def test_the_life_of_a_model(server: ServerProcess, tree: Path) -> None:
+    assert invoke(server, "m3").status == 404
+    assert post(server, model_name="m3", url=url(tree, 3)).status == 200
+    assert post(server, model_name="m3", url=url(tree, 3)).status == 409
+    # More often than there are workers: each of them has it.
+    assert {invoke(server, "m3") for _ in range(20)} == {Answer(200, CSV, b"0.0,3.0\n")}
+    described = {"modelName": "m3", "modelUrl": url(tree, 3)}
+    assert json.loads(server.request("GET", "/models/m3").body) == described
+    assert json.loads(server.request("GET", "/models").body) == {"models": [described]}
+    assert server.request("DELETE", "/models/m3").status == 200
+    assert server.request("DELETE", "/models/m3").status == 404
+    assert server.request("GET", "/models/m3").status == 404
+    assert {invoke(server, "m3").status for _ in range(20)} == {404}
+    # The same name again, for another model.
+    assert post(server, model_name="m3", url=url(tree, 4)).status == 200
+    assert {invoke(server, "m3") for _ in range(20)} == {Answer(200, CSV, b"0.0,4.0\n")}
+    assert server.request("DELETE", "/models/m3").status == 200
+
+
+def test_the_endpoint_is_well_without_a_model_and_has_no_invocations(server: ServerProcess) -> None:
+    assert server.request("GET", "/ping").status == 200
+    assert server.invoke(b"0\n", CSV).status == 404
+
+
+def test_a_name_may_hold_what_a_file_name_may_not(server: ServerProcess, tree: Path) -> None:
+    name = "modèle ☂ %2e.tar.gz?" + "n" * 230
+    quoted = "".join(f"%{byte:02X}" for byte in name.encode())
+    assert post(server, model_name=name, url=url(tree, 5)).status == 200
+    assert json.loads(server.request("GET", f"/models/{quoted}").body)["modelName"] == name
+    assert invoke(server, quoted).body == b"0.0,5.0\n"
+    assert server.request("DELETE", f"/models/{quoted}").status == 200
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../m1", "a/b", "a\\b", "a\0", "a\n", "n" * 257, None, 1, ["a"]])
+def test_a_name_that_cannot_be(server: ServerProcess, tree: Path, name: object) -> None:
+    answer = post(server, model_name=name, url=url(tree, 1))
+    assert answer.status == 400
+    assert b"expected a model_name " in answer.body
+    assert json.loads(server.request("GET", "/models").body) == {"models": []}
+
+
+def test_a_url_that_leaves_the_folder_of_models(server: ServerProcess, tree: Path, tmp_path: Path) -> None:
+    save(tmp_path / "model", "algo-1", Model(np.ones((1, 1), np.float32)))
+    models = tree / "models"
+    (models / "linked").symlink_to(tmp_path / "model")
+    (models / "holding-a-link").mkdir()
+    (models / "holding-a-link" / "model_algo-1").symlink_to(tmp_path / "model" / "model_algo-1")
+    for outside in (
+        str(tmp_path / "model"),
+        str(models / ".." / ".." / tmp_path.name / "model"),
+        str(models / "linked"),
+        str(models / "holding-a-link"),
+        str(models),
+        "models/m1/model",
+        f"file://{models}/m1/model",
+        "a\0b",
+        "x" * 10_000,
+    ):
+        answer = post(server, model_name="a", url=outside)
+        assert (answer.status, b"expected a url within" in answer.body) == (400, True), outside
+    assert json.loads(server.request("GET", "/models").body) == {"models": []}
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b"", "expected JSON"),
+        (b"[" * 10_000, "expected JSON"),
+        (b"[]", 'expected {"model_name": ..., "url": ...}, got'),
+        (b'{"model_name": "a"}', "expected url to be a text, got 'None'"),
+        (b'{"model_name": "a", "url": 1}', "expected url to be a text, got '1'"),
+        (b'{"model_name": "\\ud800", "url": "/a"}', "expected a model_name without"),
+    ],
+)
+def test_what_is_no_request_to_load(server: ServerProcess, body: bytes, expected: str) -> None:
+    answer = server.request("POST", "/models", body, Content_Type=JSON)
+    assert (answer.status, answer.body.decode()[: len(expected)]) == (400, expected)
+
+
+def test_a_model_that_cannot_be_loaded_is_refused_with_a_sentence(server: ServerProcess, tree: Path) -> None:
+    broken = tree / "models" / "broken" / "model"
+    broken.mkdir(parents=True)
+    (broken / "model_algo-1").write_bytes(b"no model at all")
+    for place in broken, tree / "models" / "none":
+        answer = post(server, model_name="a", url=str(place))
+        assert answer.status == 400
+        assert answer.body.startswith(b"model 'a' cannot be loaded: ")
+    assert invoke(server, "a").status == 404
+
+
+def test_a_tarball_is_a_model_too(server: ServerProcess, tree: Path) -> None:
+    folder = tree / "models" / "packed"
+    folder.mkdir()
+    tarball.write(folder / "model.tar.gz", [next(Path(url(tree, 6)).iterdir())])
+    for place in folder, folder / "model.tar.gz":
+        assert post(server, model_name="packed", url=str(place)).status == 200
+        assert invoke(server, "packed").body == b"0.0,6.0\n"
+        assert server.request("DELETE", "/models/packed").status == 200
+
+
+def test_models_come_and_go_and_every_answer_is_of_the_right_one(server: ServerProcess, tree: Path) -> None:
+    """The longer run of the same is `make bench-serve`'s."""
+    outcome = churn(server.port, tree, models=10, threads=8, requests=1500)
+    assert outcome.wrong == []
+    assert outcome.answered > 100
+    assert outcome.unknown > 0
+
+
+def registry(tmp_path: Path, memory_bytes: int = 1 << 20) -> Registry:
+    (tmp_path / "shared").mkdir(exist_ok=True)
+    return Registry(tmp_path / "shared", tmp_path / "models", memory_bytes)
+
+
+def test_memory_is_bounded_over_all_workers(tmp_path: Path) -> None:
+    lay_down_models(tmp_path, 3, features=100)
+    first, second = registry(tmp_path, 7000), registry(tmp_path, 7000)
+    first.load("m0", url(tmp_path, 0))
+    second.load("m1", url(tmp_path, 1))
+    for worker in first, second:
+        with pytest.raises(OutOfMemoryError, match="model 'm2'"):
+            worker.load("m2", url(tmp_path, 2))
+    assert OutOfMemoryError.status == 507
+    second.unload("m0")
+    first.load("m2", url(tmp_path, 2))
+    assert [entry.name for entry in second.entries()] == ["m1", "m2"]
+
+
+def test_what_one_worker_unloads_the_others_let_go(tmp_path: Path) -> None:
+    lay_down_models(tmp_path, 2)
+    first, second = registry(tmp_path), registry(tmp_path)
+    first.load("m0", url(tmp_path, 0))
+    assert second.predictor("m0").feature_dim == 1
+    with pytest.raises(DuplicateModelError):
+        second.load("m0", url(tmp_path, 0))
+    first.unload("m0")
+    with pytest.raises(UnknownModelError):
+        second.predictor("m0")
+    for worker in first, second:
+        worker.sweep()
+        assert worker.held() == []
+
+
+def test_a_long_list_comes_in_pages(tmp_path: Path) -> None:
+    lay_down_models(tmp_path, 1)
+    with serving(tmp_path, **MULTI_MODEL) as server:
+        names = sorted(f"n{number}" for number in range(150))
+        for name in names:
+            assert post(server, model_name=name, url=url(tmp_path, 0)).status == 200
+        first = json.loads(server.request("GET", "/models").body)
+        second = json.loads(server.request("GET", f"/models?next_page_token={first['nextPageToken']}").body)
+    assert [model["modelName"] for model in first["models"] + second["models"]] == names
+    assert "nextPageToken" not in second
+
+
+def test_a_name_is_checked_before_it_is_a_path() -> None:
+    assert check_name("a" * 256) == "a" * 256
+    with pytest.raises(RegistryError):
+        check_name(os.sep)

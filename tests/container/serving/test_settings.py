@@ -1,0 +1,46 @@
+"""What the environment may hold."""
+
+import pytest
+
+from container.errors import CustomerError
+from container.serving.settings import Settings
+
+
+def test_an_empty_environment_gives_the_built_ins_behaviour() -> None:
+    assert Settings.from_environment({}) == Settings()
+    assert Settings().outputs == ("closest_cluster", "distance_to_cluster")
+    assert not Settings().multi_model
+    assert not Settings().metrics
+
+
+@pytest.mark.parametrize(
+    ("megabytes", "bound", "batch"), [("", 100, 6), ("0", 100, 6), ("1", 1, 1), ("100", 100, 100), ("1024", 1024, 100)]
+)
+def test_the_payload(megabytes: str, bound: int, batch: int) -> None:
+    settings = Settings.from_environment({"SAGEMAKER_MAX_PAYLOAD_IN_MB": megabytes})
+    assert (settings.max_payload_bytes, settings.batch_payload_mb) == (bound << 20, batch)
+
+
+@pytest.mark.parametrize(
+    ("text", "strategy"),
+    [("", "MULTI_RECORD"), ("SINGLE_RECORD", "SINGLE_RECORD"), ("SingleRecord", "SINGLE_RECORD")],
+)
+def test_the_strategy(text: str, strategy: str) -> None:
+    assert Settings.from_environment({"SAGEMAKER_BATCH_STRATEGY": text}).batch_strategy == strategy
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("SAGEMAKER_INFERENCE_OUTPUT", "distance", "expected names of closest_cluster, .*, got 'distance'"),
+        ("SAGEMAKER_INFERENCE_OUTPUT", "distances,distances", "expected each name once, got 'distances' twice"),
+        ("SAGEMAKER_INFERENCE_TOP_N", "0", "expected a whole number from 1 to 1000, got '0'"),
+        ("SAGEMAKER_INFERENCE_TOP_N", "1001", "expected a whole number from 1 to 1000, got '1001'"),
+        ("SAGEMAKER_BATCH_STRATEGY", "ALL", "expected MULTI_RECORD or SINGLE_RECORD, got 'ALL'"),
+        ("SAGEMAKER_KMEANS_METRICS", "perhaps", "expected true or false, got 'perhaps'"),
+        ("SAGEMAKER_MULTI_MODEL", "2", "expected true or false, got '2'"),
+    ],
+)
+def test_what_cannot_be(name: str, value: str, expected: str) -> None:
+    with pytest.raises(CustomerError, match=f"{name}: {expected}"):
+        Settings.from_environment({name: value})
