@@ -30,6 +30,7 @@ lint: setup ## check style, types and formatting
 	$(bin)/ruff format --check . train serve
 	$(bin)/mypy
 	$(bin)/mypy --scripts-are-modules demo.py train serve
+	$(bin)/shellcheck container/*.sh container/local_test/*.sh .ci/run
 
 .PHONY: format
 format: setup ## mend what ruff can mend
