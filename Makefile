@@ -30,6 +30,7 @@ lint: setup ## check style, types and formatting
 	$(bin)/ruff format --check . train serve
 	$(bin)/mypy
 	$(bin)/mypy --scripts-are-modules demo.py train serve
+	$(bin)/shellcheck container/*.sh container/local_test/*.sh .ci/run
 
 .PHONY: format
 format: setup ## mend what ruff can mend
@@ -89,7 +90,7 @@ clean: ## remove .venv and all caches
 install = $(bin)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement
 
 $(VENV)/bin/python:
-	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; name one: make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11.4 or newer is needed; name one: make PYTHON=python3.12" if sys.version_info < (3, 11, 4) else 0)'
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/dev.stamp: requirements/dev.txt | $(VENV)/bin/python

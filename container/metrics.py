@@ -16,6 +16,8 @@ REGEXES: Mapping[str, str] = {
     "test:msd": r"#quality_metric: host=\S+, test msd <loss>=(\S+)",
     "test:ssd": r"#quality_metric: host=\S+, test ssd <loss>=(\S+)",
 }
+# What a tuning job may make small, as with the built-in.
+OBJECTIVES = ("test:msd", "test:ssd")
 
 
 class Spread:

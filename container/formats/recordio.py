@@ -186,6 +186,18 @@ def features(record: Record, feature_dim: int) -> NDArray[np.float32]:
     return _finite(tensor, None)
 
 
+def feature_count(record: Record) -> int:
+    """Give the numbers of the row that a record holds, dense or sparse.
+
+    Raises
+    ------
+    FormatError
+        If the feature is missing or holds no tensor.
+    """
+    tensor = _tensor(record)
+    return _product(tensor.shape[:1]) if tensor.keys or (tensor.shape and not tensor.values) else len(tensor.values)
+
+
 def decode(
     data: bytes | memoryview, feature_dim: int, max_values: int = 1 << 28
 ) -> tuple[NDArray[np.float32], list[Record]]:

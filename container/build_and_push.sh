@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# Builds the image for amd64 and arm64, and pushes it to ECR: build_and_push.sh [--dry-run] IMAGE [REGION]
+# IMAGE is the repository's name, with a tag or without. --dry-run prints the commands; it asks AWS for nothing.
+# PLATFORMS names other platforms, such as PLATFORMS=linux/arm64 for Graviton alone.
+set -euo pipefail
+
+usage() { echo "usage: $0 [--dry-run] IMAGE [REGION]" >&2; exit 2; }
+fail() { echo "$0: $1" >&2; exit 1; }
+
+dry_run=
+if [[ ${1:-} == --dry-run ]]; then dry_run=1; shift; fi
+[[ $# -eq 1 || $# -eq 2 ]] || usage
+image=$1
+[[ $image =~ ^[a-z0-9]([a-z0-9._/-]*[a-z0-9])?(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?$ ]] ||
+  fail "expected a name in small letters, with a tag or without, got '$image'"
+[[ $image == *:* ]] || image+=:latest
+repository=${image%:*}
+platforms=${PLATFORMS:-linux/amd64,linux/arm64}
+context=$(cd "$(dirname "$0")/.." && pwd)
+
+for tool in aws docker; do
+  command -v "$tool" >/dev/null || fail "expected $tool on PATH, found none"
+done
+docker buildx version >/dev/null 2>&1 || fail "expected docker with buildx, which builds for other platforms"
+
+region=${2:-${AWS_REGION:-${AWS_DEFAULT_REGION:-$(aws configure get region || true)}}}
+[[ $region =~ ^[a-z]{2,4}(-[a-z]+)+-[0-9]+$ ]] ||
+  fail "expected a region such as eu-west-1, got '$region': give it as second argument"
+domain=amazonaws.com
+[[ $region != cn-* ]] || domain=amazonaws.com.cn
+
+if [[ $dry_run ]]; then
+  account=ACCOUNT
+else
+  account=$(aws sts get-caller-identity --query Account --output text) || fail "expected credentials of AWS, got none"
+fi
+registry=$account.dkr.ecr.$region.$domain
+
+run() {
+  if [[ $dry_run ]]; then echo "$*"; else "$@"; fi
+}
+
+if [[ $dry_run ]] || ! aws ecr describe-repositories --region "$region" --repository-names "$repository" >/dev/null 2>&1; then
+  run aws ecr create-repository --region "$region" --repository-name "$repository"
+fi
+if [[ $dry_run ]]; then
+  echo "aws ecr get-login-password --region $region | docker login --username AWS --password-stdin $registry"
+else
+  aws ecr get-login-password --region "$region" | docker login --username AWS --password-stdin "$registry"
+fi
+# SageMaker pulls images without attestations.
+run docker buildx build --platform "$platforms" --provenance=false --tag "$registry/$image" --push "$context"
+echo "$registry/$image"

@@ -1,0 +1,52 @@
+"""Makes RecordIO-protobuf of CSV, .npy, .npz or Parquet, and the other way round, in bounded memory.
+
+Run `python -m container.convert data.csv out/`, or `python -m container.convert out/ data.csv`.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from container.conversion import encoder
+from container.conversion.sources import open_rows
+from container.conversion.targets import SUFFIXES, write_file, write_shards
+from container.errors import CustomerError
+from container.formats.errors import FormatError
+
+MAX_SHARDS = 100_000
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Read the command line, do the work; give the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m container.convert", description=__doc__)
+    parser.add_argument("source", type=Path, help=f"a file ({', '.join(SUFFIXES)}), or RecordIO: a file or a folder")
+    parser.add_argument("target", type=Path, help=f"a folder for RecordIO, or a file ({', '.join(SUFFIXES)})")
+    parser.add_argument("--shards", type=int, default=1, help="number of RecordIO files (default: 1)")
+    parser.add_argument("--sparse", action="store_true", help="write only the numbers that are not zero")
+    parser.add_argument("--labels", type=int, default=0, help="leading columns to drop (default: 0)")
+    given = parser.parse_args(arguments)
+    if not 1 <= given.shards <= MAX_SHARDS:
+        parser.error(f"--shards: expected a number from 1 to {MAX_SHARDS}, got {given.shards}")
+    if given.labels < 0:
+        parser.error(f"--labels: expected 0 or more, got {given.labels}")
+    to_file = given.target.suffix.lower() in SUFFIXES
+    if to_file and (given.shards > 1 or given.sparse):
+        parser.error("--shards and --sparse are for RecordIO: expected a folder as target")
+    try:
+        rows = open_rows(given.source, given.labels)
+        if to_file:
+            n, size = write_file(rows, given.target)
+        else:
+            n, size = write_shards(rows, given.target, given.shards, encoder.sparse if given.sparse else encoder.dense)
+    except FormatError as error:
+        sys.stderr.write(f"{given.source}, {error}\n" if error.place else f"{given.source}: {error}\n")
+        return CustomerError.exit_code
+    except (OSError, CustomerError) as error:
+        sys.stderr.write(f"{error}\n")
+        return CustomerError.exit_code
+    sys.stdout.write(f"{given.target}: {n:,} rows of {rows.n_features} features, {size:,} bytes\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# Sends a file to the server of serve_local.sh and prints the answer: predict.sh FILE [CONTENT_TYPE]
+set -euo pipefail
+[[ $# -eq 1 || $# -eq 2 ]] || { echo "usage: $0 FILE [CONTENT_TYPE]" >&2; exit 2; }
+command -v curl >/dev/null || { echo "$0: expected curl on PATH, found none" >&2; exit 1; }
+[[ -f $1 ]] || { echo "$0: expected a file, got '$1'" >&2; exit 1; }
+exec curl --silent --show-error --fail-with-body --data-binary "@$1" --header "Content-Type: ${2:-text/csv}" \
+  "http://localhost:${PORT:-8080}/invocations"

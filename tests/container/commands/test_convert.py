@@ -1,0 +1,175 @@
+"""`python -m container.convert`: files of every format, there and back."""
+
+import pickle
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pyarrow
+import pyarrow.parquet
+import pytest
+from numpy.typing import NDArray
+
+from container import convert
+from container.conversion import encoder
+from container.formats.recordio import decode, dense_record, encode
+
+
+@pytest.fixture
+def rows() -> NDArray[np.float32]:
+    rows = np.random.default_rng(0).normal(size=(1000, 150)).astype(np.float32)
+    rows[::2] *= rows[::2] > 1
+    rows[7] = 0
+    return rows
+
+
+def write(path: Path, rows: NDArray[np.float32]) -> None:
+    match path.suffix:
+        case ".npy":
+            np.save(path, rows)
+        case ".npz":
+            np.savez_compressed(path, rows)
+        case ".csv":
+            path.write_text("".join(",".join(map(repr, row)) + "\n" for row in rows.tolist()))
+        case ".parquet":
+            names = [str(column) for column in range(rows.shape[1])]
+            pyarrow.parquet.write_table(pyarrow.table(list(rows.T.copy()), names=names), path, row_group_size=300)
+
+
+@pytest.mark.parametrize("d", [1, 2, 129, 20_000])
+def test_frames_are_those_of_the_reference(d: int) -> None:
+    rows = np.random.default_rng(d).normal(size=(20, d)).astype(np.float32)
+    assert encoder.dense(rows).tobytes() == encode(map(dense_record, rows))
+    rows[rows < 1] = 0
+    back, records = decode(encoder.sparse(rows).tobytes(), d)
+    np.testing.assert_array_equal(back, rows)
+    counts = [len(record.features["values"].float32_tensor.values) for record in records]
+    assert counts == (rows != 0).sum(axis=1).tolist()
+
+
+@pytest.mark.parametrize("more", [[], ["--shards", "7"], ["--sparse", "--shards", "2"]])
+@pytest.mark.parametrize("suffix", [".csv", ".npy", ".npz", ".parquet"])
+def test_there_and_back_nothing_changes(
+    tmp_path: Path, rows: NDArray[np.float32], monkeypatch: pytest.MonkeyPatch, suffix: str, more: list[str]
+) -> None:
+    monkeypatch.setattr("container.conversion.sources.BLOCK_BYTES", 64 * 150 * 4)
+    source, shards, back = tmp_path / f"rows{suffix}", tmp_path / "out", tmp_path / f"back{suffix}"
+    write(source, rows)
+    assert convert.main([str(source), str(shards), *more]) == 0
+    files = sorted(shards.iterdir())
+    assert len(files) == (int(more[-1]) if more else 1)
+    parts = [len(decode(file.read_bytes(), 150)[0]) for file in files]
+    assert sum(parts) == 1000
+    assert max(parts) - min(parts) <= 1
+    assert convert.main([str(shards), str(back)]) == 0
+    assert convert.main([str(back), str(tmp_path / "again.npy")]) == 0
+    np.testing.assert_array_equal(np.load(tmp_path / "again.npy"), rows)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([source.name, "out", back.name, "again.npy"])
+
+
+def test_labels_are_dropped_and_other_types_and_orders_are_read(tmp_path: Path, rows: NDArray[np.float32]) -> None:
+    np.save(tmp_path / "rows.npy", np.asfortranarray(rows.astype(np.float64)))
+    assert convert.main([str(tmp_path / "rows.npy"), str(tmp_path / "out"), "--labels", "2"]) == 0
+    back, _ = decode((tmp_path / "out/part-00000.pbr").read_bytes(), 148)
+    np.testing.assert_array_equal(back, rows[:, 2:])
+
+
+class Evil:
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (Path("unpickled"),)
+
+
+def hostile(path: Path, kind: str) -> Path:
+    rows = np.ones((10, 3), np.float32)
+    npy, npz, csv = path / "x.npy", path / "x.npz", path / "x.csv"
+    match kind:
+        case "pickle":
+            npy.write_bytes(pickle.dumps(Evil()))
+        case "objects":
+            np.save(npy, np.array([[Evil()]], object), allow_pickle=True)
+        case "torn":
+            np.save(npy, rows)
+            npy.write_bytes(npy.read_bytes()[:-1])
+        case "claims":
+            with npy.open("wb") as stream:
+                header = {"descr": "<f4", "fortran_order": False, "shape": (1 << 50, 3)}
+                np.lib.format.write_array_header_1_0(stream, header)
+        case "vector":
+            np.save(npy, rows[0])
+        case "nan":
+            rows[4, 1] = np.nan
+            np.save(npy, rows)
+        case "two arrays":
+            np.savez(npz, rows, rows)
+        case "no archive":
+            npz.write_bytes(b"PK")
+        case "bad checksum":
+            np.savez(npz, rows)
+            data = bytearray(npz.read_bytes())
+            data[data.index(b"NUMPY") + 200] ^= 1
+            npz.write_bytes(data)
+        case "pickle in archive":
+            with zipfile.ZipFile(npz, "w") as archive:
+                archive.writestr("x.npy", pickle.dumps(Evil()))
+        case "words":
+            csv.write_text("1,2\n3,four\n")
+        case "ragged":
+            csv.write_text("1,2\n3\n")
+        case "empty":
+            csv.write_text("")
+        case "text column":
+            pyarrow.parquet.write_table(pyarrow.table({"a": ["x"]}), path / "x.parquet")
+        case "null":
+            pyarrow.parquet.write_table(pyarrow.table({"a": [1.0, None]}), path / "x.parquet")
+        case "no parquet":
+            (path / "x.parquet").write_bytes(b"PAR1")
+        case "no records":
+            (path / "x.pbr").write_bytes(b"no record at all")
+    (file,) = path.iterdir()
+    return file
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("pickle", "expected an array of numpy.save"),
+        ("objects", "expected numbers, got elements of the type object"),
+        ("torn", "bytes for an array of the shape (10, 3)"),
+        ("claims", "bytes for an array of the shape"),
+        ("vector", "two dimensions, got the shape (3,)"),
+        ("nan", "record 5, column 2: expected a number, got nan"),
+        ("two arrays", "expected one array in the archive, got 2"),
+        ("no archive", "expected an archive of numpy.savez"),
+        ("bad checksum", "expected an intact archive"),
+        ("pickle in archive", "expected an array of numpy.save"),
+        ("words", "record 2, column 2: expected a number, got 'four'"),
+        ("ragged", "record 2: expected 2 columns, got 1"),
+        ("empty", "columns, got 0"),
+        ("text column", "expected columns of numbers, got 'a' of the type string"),
+        ("null", "expected a number in column 'a', got none"),
+        ("no parquet", "expected Parquet"),
+        ("no records", "expected the RecordIO magic"),
+    ],
+)
+def test_what_is_not_a_table_of_numbers_is_refused_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], kind: str, said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "given"
+    folder.mkdir()
+    source = hostile(folder, kind)
+    assert convert.main([str(source), str(tmp_path / "out")]) == 2
+    told = capsys.readouterr().err
+    assert said in told
+    assert str(source) in told
+    assert [path.name for path in tmp_path.iterdir()] == ["given"]
+
+
+def test_a_folder_with_files_is_not_added_to(tmp_path: Path, rows: NDArray[np.float32]) -> None:
+    write(tmp_path / "rows.npy", rows)
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "old.pbr").touch()
+    assert convert.main([str(tmp_path / "rows.npy"), str(out)]) == 2
+    assert [path.name for path in out.iterdir()] == ["old.pbr"]
+    assert convert.main([str(tmp_path / "rows.npy"), str(tmp_path / "new"), "--shards", "2000"]) == 2
