@@ -166,8 +166,9 @@ class Reservoir:
             The hosts. Of a single one the arrays are views, valid until rows are added.
         """
         self._compact()
-        labels, _, positions, keys = (column[: self._used] for column in self._columns())
-        rows, rows_seen = self._rows[: self._used], self.rows_seen
+        used, rows_seen = self._used, self.rows_seen
+        rows, labels = self._rows[:used], self._labels[:used]
+        positions, keys = self._positions[:used], self._keys[:used]
         threshold, latest = self._threshold, self._latest_position
         if communicator.size > 1:
             facts = communicator.gather_rows(np.array([[threshold, latest, rows_seen]]))
@@ -175,7 +176,8 @@ class Reservoir:
             rows_seen = int(facts[:, 2].sum())
             chosen, best_left = largest(keys, self.size, communicator)
             threshold = max(threshold, best_left)
-            rows, labels, positions = (communicator.gather_rows(part[chosen]) for part in (rows, labels, positions))
+            rows, labels = communicator.gather_rows(rows[chosen]), communicator.gather_rows(labels[chosen])
+            positions = communicator.gather_rows(positions[chosen])
         log_weights = self._growth * (positions - latest)
         # A row is kept when its key beats the threshold: with probability 1 - exp(-weight / e^threshold).
         probabilities = -np.expm1(-np.exp(np.minimum(log_weights - (threshold - self._growth * latest), 700.0)))
