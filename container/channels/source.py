@@ -200,7 +200,7 @@ class Source:
         if filled:
             yield buffer, filled
         if not (self.records_read or skip or self._may_be_empty):
-            raise self._no_records(paths)
+            raise self.no_records()
 
     def sample(self, size: int, rng: np.random.Generator) -> tuple[FloatArray, int]:
         """Draw rows uniformly without replacement over the whole channel.
@@ -233,7 +233,7 @@ class Source:
         paths = self._paths()
         rows, records = sample(paths, self._reading, self._feature_dim, size, rng)
         if size and not (records or self._may_be_empty):
-            raise self._no_records(paths)
+            raise self.no_records()
         return rows, records
 
     def _paths(self) -> list[Path]:
@@ -263,8 +263,10 @@ class Source:
         words = sentence.format(self._content_type)
         return CustomerError(f"Unable to read data channel '{self._channel.name}'. {words} ({detail})")
 
-    def _no_records(self, paths: list[Path]) -> CustomerError:
-        return self._error(_NO_CONTENT, f"{self.path}: expected data, got {len(paths)} files and no record in them")
+    def no_records(self) -> CustomerError:
+        """Give the error for a channel without a record."""
+        n_files = len(self._paths()) if self.rereadable else 1
+        return self._error(_NO_CONTENT, f"{self.path}: expected data, got {n_files} files and no record in them")
 
     def _unreadable(self, path: Path, error: OSError) -> PlatformError:
         reason = error.strerror or type(error).__name__
