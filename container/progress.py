@@ -10,6 +10,7 @@ from tqdm import tqdm
 from container.channels.source import Source
 from container.logs import LOGGER, VERBATIM
 from container.metrics import Spread, log_metrics, log_progress, log_throughput, spread
+from container.report.losses import Losses
 from kmeans.observer import Observer
 from kmeans.streaming import Step
 from kmeans.types import FloatArray
@@ -70,6 +71,8 @@ class Progress(Observer):
 
     Attributes
     ----------
+    losses
+        Of the mini-batches, in bounded memory.
     rows
         Rows seen, over all epochs.
     stage
@@ -81,6 +84,7 @@ class Progress(Observer):
     def __init__(self, host: str, epochs: int, mini_batch_size: int, source: TimedSource) -> None:
         super().__init__()
         self.host = host
+        self.losses = Losses()
         self.rows = 0
         self.stage = "initializing"
         self.times: dict[str, Spread] = {}
@@ -125,6 +129,7 @@ class Progress(Observer):
 
     def stepped(self, step: Step) -> None:
         """Count a mini-batch; every tenth one log how the loss goes."""
+        self.losses.add(step.rows, step.inertia)
         self._steps += 1
         self._epoch_steps += 1
         self._epoch_rows += step.rows

@@ -8,7 +8,7 @@ from types import FrameType
 
 import numpy as np
 
-from container import assignments, configuration, failure, hyperparameters, logs
+from container import assignments, configuration, failure, hyperparameters, logs, report
 from container.artifacts import model as artifacts
 from container.artifacts import tarball
 from container.channels.source import Source
@@ -55,6 +55,8 @@ def _run(paths: Paths) -> None:
             f"A job runs on one host, got {len(job.hosts)}: {', '.join(job.hosts)}; ask for one instance"
         )
     logs.set_up(job.hyperparameters.log_level)
+    warnings = logs.KeptWarnings()
+    LOGGER.addHandler(warnings)
     _log_configuration(job)
 
     chosen = settings_of(job.hyperparameters)
@@ -83,6 +85,7 @@ def _run(paths: Paths) -> None:
         else:
             LOGGER.info("Test data is not provided.")
         _write_assignments(job, model, progress, source.source, threads, stopping)
+        _write_report(job, model, progress, began, warnings)
     threads.close()
     log_metrics(
         host,
@@ -176,6 +179,39 @@ def _write_assignments(
     if stopping.is_set():
         LOGGER.warning("Stopped early by SIGTERM: not all assignments were written.")
     LOGGER.info("wrote the assignments of %d rows of %d files, in %.3f seconds", rows, files, time.time() - began)
+
+
+def _write_report(
+    job: JobConfiguration, model: Model, progress: Progress, job_began: float, warnings: logs.KeptWarnings
+) -> None:
+    """Write what people look at, unless told not to; only the leader does, and the model stands whatever happens."""
+    if not job.hyperparameters.write_report or job.current_host != job.leader:
+        return
+    progress.stage = "writing the report"
+    began = time.time()
+    path = job.paths.output_data / report.NAME
+    facts = report.Facts(
+        model=model,
+        losses=progress.losses,
+        hosts=job.hosts,
+        hyperparameters={**hyperparameters.defaults(), **job.raw_hyperparameters},
+        seed=job.hyperparameters.seed,
+        epochs=job.hyperparameters.epochs,
+        rows_seen=progress.rows,
+        rows_per_second=1000 * progress.rows / max(sum(progress.times["update.time"].values), 1e-6),
+        began=job_began,
+        seconds=began - job_began,
+        versions=artifacts.versions(),
+        warnings=warnings.messages,
+        warnings_left_out=warnings.left_out,
+        events=progress.events,
+    )
+    try:
+        report.write(path, facts)
+    except Exception as error:
+        progress.happened("report_failed", 1, f"The report was not written: {error}")
+        return
+    LOGGER.info("wrote %s, in %.3f seconds", path, time.time() - began)
 
 
 def _test_score(job: JobConfiguration, model: Model, threads: Threads, batch_size: int) -> Score:
