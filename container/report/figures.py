@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from container.report.losses import Losses
 from container.report.profile import HeatMap
 from container.report.projection import Projection
-from container.report.wording import number, percent
+from container.report.wording import number, percent, signed
 
 Figure = dict[str, Any]
 
@@ -28,13 +28,18 @@ FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, s
 MAX_BARS = 30
 # Points of a curve over all clusters.
 MAX_CURVE = 500
+# Up to so many rows, their dots are larger.
+FEW_ROWS = 200
 # Up to so many ticks, each whole number has one.
 MAX_TICKS = 15
 # Up to so many features, the cells of a heat map hold numbers.
 MAX_NUMBERED = 12
-ROW_HEIGHT = 24
+ROW_HEIGHT = 21
 CELL_WIDTH = 15
-NUMBERED_WIDTH = 64
+NUMBERED_WIDTH = 56
+WIDEST_CELL = 150
+# What the scale of colors takes.
+MIN_WIDTH = 320
 
 
 def losses(curve: Losses) -> Figure | None:
@@ -48,7 +53,13 @@ def losses(curve: Losses) -> Figure | None:
     data = [
         _trace("scatter", batches, short_term, name=latest, mode=few, line=_line(PALE, 1.5), hovertemplate=hover),
         _trace(
-            "scatter", batches, long_term, name="all batches so far", mode="lines", line=_line(ACCENT), hovertemplate=hover
+            "scatter",
+            batches,
+            long_term,
+            name="all batches so far",
+            mode="lines",
+            line=_line(ACCENT),
+            hovertemplate=hover,
         ),
     ]
     layout = _layout("Batches read", "Mean squared distance", hovermode="closest")
@@ -75,7 +86,9 @@ def elbow(msd_by_k: Mapping[int, float], k: int) -> Figure | None:
             marker=marker,
             hovertemplate=hover,
         ),
-        _trace("scatter", [k], [msd_by_k[k]], mode="markers", marker={"color": ACCENT, "size": 13}, hovertemplate=hover),
+        _trace(
+            "scatter", [k], [msd_by_k[k]], mode="markers", marker={"color": ACCENT, "size": 13}, hovertemplate=hover
+        ),
     ]
     layout = _layout("Number of clusters", "Mean squared distance")
     layout["yaxis"]["rangemode"] = "tozero"
@@ -135,12 +148,13 @@ def per_cluster(values: NDArray[np.float64], title: str, even: float, even_name:
                 hovertemplate=hover,
             )
         ]
-        layout = _layout("Clusters, from the largest value to the smallest", title)
+        layout = _layout("Rank of the cluster", title)
     layout["yaxis"]["rangemode"] = "tozero"
     layout["yaxis"]["tickformat"] = ",~%" if share else ""
     layout["shapes"] = [_reference("y", even)]
     written = percent(even) if share else number(even)
-    layout["annotations"] = [_note(f"{even_name}: {written}", even)]
+    layout["annotations"] = [_note(f"{even_name}: {written}")]
+    layout["margin"]["t"] = 28
     return {"data": data, "layout": layout}
 
 
@@ -178,37 +192,39 @@ def heat_map(shown: HeatMap) -> Figure:
         },
     }
     if n_features <= MAX_NUMBERED:
-        trace["texttemplate"] = "%{z:+.1f}"
+        trace["text"] = [[signed(value) for value in row] for row in shown.standardized.tolist()]
+        trace["texttemplate"] = "%{text}"
     layout = _layout("Feature", "Cluster")
     layout["height"] = 130 + ROW_HEIGHT * n_clusters
-    layout["margin"]["t"] = 66
+    layout["margin"] |= {"t": 66, "b": 64}
     layout["xaxis"] |= {"type": "category", "showgrid": False, "tickangle": 0 if n_features <= 20 else -90}
     layout["yaxis"] |= {"type": "category", "showgrid": False, "autorange": "reversed", "dtick": 1}
-    layout["xaxis"]["dtick"] = 1
+    # With margins of its own making, plotly writes the title over the ticks.
+    layout["xaxis"] |= {"dtick": 1, "automargin": False}
     return {"data": [trace], "layout": layout}
 
 
-def heat_map_width(shown: HeatMap) -> int:
-    """Give the pixels below which cells would be too narrow to read."""
+def heat_map_widths(shown: HeatMap) -> tuple[int, int]:
+    """Give the pixels below which the cells would be too narrow to read, and those above which too wide."""
     n_features = len(shown.features)
-    width = NUMBERED_WIDTH if n_features <= MAX_NUMBERED else CELL_WIDTH
-    return max(320, 80 + width * n_features)
+    numbered = n_features <= MAX_NUMBERED
+    least = max(MIN_WIDTH, 80 + (NUMBERED_WIDTH if numbered else CELL_WIDTH) * n_features)
+    return least, max(least, 80 + WIDEST_CELL * n_features)
 
 
 def plane(shown: Projection, sizes: NDArray[np.float64]) -> Figure:
     """Plot rows and centers in the plane; where all lies on one line, that line by the number of the cluster."""
-    flat = shown.shares[1] == 0.0
     numbered = len(sizes) <= MAX_BARS
     colors = [PALETTE[label % len(PALETTE)] for label in shown.labels] if numbered else "#9aa5b1"
-    rows_y = shown.labels if flat else shown.rows[:, 1]
-    centers_y = shown.clusters if flat else shown.centers[:, 1]
+    rows_y = shown.labels if shown.flat else shown.rows[:, 1]
+    centers_y = shown.clusters if shown.flat else shown.centers[:, 1]
     rows = _trace(
         "scatter",
         shown.rows[:, 0],
         rows_y,
         mode="markers",
         customdata=shown.labels.tolist(),
-        marker={"color": colors, "size": 5, "opacity": 0.55},
+        marker={"color": colors, "size": 5 if len(shown.rows) > FEW_ROWS else 9, "opacity": 0.55},
         hovertemplate="a row of cluster %{customdata}<extra></extra>",
     )
     size = sizes[shown.clusters]
@@ -217,9 +233,12 @@ def plane(shown: Projection, sizes: NDArray[np.float64]) -> Figure:
         shown.centers[:, 0],
         centers_y,
         mode="markers+text" if numbered else "markers",
-        customdata=[[int(cluster), percent(float(part))] for cluster, part in zip(shown.clusters, size / max(1.0, sizes.sum()), strict=True)],
+        customdata=[
+            [int(cluster), percent(float(part))]
+            for cluster, part in zip(shown.clusters, size / max(1.0, sizes.sum()), strict=True)
+        ],
         marker={
-            "color": "#ffffff" if numbered else ACCENT,
+            "color": "rgba(255, 255, 255, 0.75)" if numbered else ACCENT,
             "size": 21 if numbered else 7,
             "line": {"color": TEXT if numbered else "#ffffff", "width": 1.5 if numbered else 0.5},
         },
@@ -228,9 +247,11 @@ def plane(shown: Projection, sizes: NDArray[np.float64]) -> Figure:
     if numbered:
         centers["text"] = [str(cluster) for cluster in shown.clusters]
         centers["textfont"] = {"size": 11, "color": TEXT}
-    names = ["Feature 0", "Feature 1"] if shown.axes == "feature" else ["First component", "Second component"]
-    titles = [f"{name} ({percent(share)} of the variance)" for name, share in zip(names, shown.shares, strict=True)]
-    layout = _layout(titles[0], "Cluster" if flat else titles[1])
+    names = ["Feature 0", "Feature 1"] if shown.axes == "feature" else ["Component 1", "Component 2"]
+    titles = [f"{name} ({percent(share)} of variance)" for name, share in zip(names, shown.shares, strict=True)]
+    layout = _layout(titles[0], "Cluster" if shown.flat else titles[1])
+    if shown.flat:
+        _whole(layout["yaxis"], len(sizes))
     layout["height"] = 520
     layout["dragmode"] = "zoom"
     for axis in ("xaxis", "yaxis"):
@@ -269,18 +290,18 @@ def _reference(axis: str, value: float) -> dict[str, Any]:
     }
 
 
-def _note(text: str, y: float) -> dict[str, Any]:
-    """Write beside a line across the plot, at its right end."""
+def _note(text: str) -> dict[str, Any]:
+    """Write above the plot, at its right end."""
     return {
         "text": text,
         "x": 1,
         "xref": "paper",
         "xanchor": "right",
-        "y": y,
+        "y": 1,
+        "yref": "paper",
         "yanchor": "bottom",
+        "yshift": 4,
         "showarrow": False,
-        "font": {"color": TEXT, "size": 12},
-        "bgcolor": "rgba(255, 255, 255, 0.8)",
     }
 
 

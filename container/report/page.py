@@ -16,7 +16,7 @@ from container.report import profile
 from container.report.facts import Facts
 from container.report.profile import Baseline, HeatMap
 from container.report.projection import MAX_CENTERS, project
-from container.report.wording import duration, moment, number, percent
+from container.report.wording import duration, moment, number, percent, signed
 
 NAME = "report.html"
 # Clusters that are listed at once; the others unfold.
@@ -29,7 +29,7 @@ HOSTS_NAMED = 2
 
 EVENTS = {
     "reassigned_centers": "An intermediate center was given up for a row that lay far from all centers.",
-    "missing_centers": "An intermediate center was missing at the start: the rows drawn to begin with were too much alike.",
+    "missing_centers": "An intermediate center was missing at the start: the first rows were too much alike.",
     "centers_without_weight": "An intermediate center took no part in the model: no row was closest to it.",
     "relocated_clusters": "A cluster that had lost its rows was moved to the farthest ones.",
     "centers_added_from_sample": "A center was made of a single row, because there were fewer than k different ones.",
@@ -105,18 +105,21 @@ def _context(facts: Facts) -> dict[str, Any]:
     shares = score.cluster_sizes / max(1, score.rows)
     # NaN marks a cluster none of whose rows was looked at.
     spreads = np.sqrt(
-        np.divide(score.cluster_ssds, score.cluster_sizes, out=np.full(n_clusters, np.nan), where=score.cluster_sizes > 0)
+        np.divide(
+            score.cluster_ssds, score.cluster_sizes, out=np.full(n_clusters, np.nan), where=score.cluster_sizes > 0
+        )
     )
     by_size = profile.largest(score.cluster_sizes, n_features, MAX_CENTERS)
     plane = project(model, by_size, facts.seed)
     figures = {
         "losses": plots.losses(facts.losses),
         "elbow": plots.elbow(model.msd_by_k, n_clusters),
-        "sizes": plots.per_cluster(shares, "Share of the rows", 1 / n_clusters, "all of one size", share=True),
-        "spreads": plots.per_cluster(spreads, "Typical distance", float(np.sqrt(score.msd)), "all rows"),
+        "sizes": plots.per_cluster(shares, "Share of the rows", 1 / n_clusters, "dotted: all of one size", share=True),
+        "spreads": plots.per_cluster(spreads, "Typical distance", float(np.sqrt(score.msd)), "dotted: all rows"),
         "plane": plots.plane(plane, score.cluster_sizes),
         "profiles": plots.heat_map(heat_map),
     }
+    whole = model.score_is_exact and len(plane.rows) == score.rows
     _, _, long_term = facts.losses.curve()
     return {
         "k": number(n_clusters),
@@ -130,13 +133,11 @@ def _context(facts: Facts) -> dict[str, Any]:
         "figures": {name: figure for name, figure in figures.items() if figure is not None},
         "first_loss": number(float(long_term[-1])) if len(long_term) else "",
         "curve": [(number(k), number(msd)) for k, msd in sorted(model.msd_by_k.items())],
-        "sizes_read": _order(n_clusters),
-        "spreads_read": _order(n_clusters),
-        "numbered": n_clusters <= plots.MAX_BARS,
-        "n_drawn": number(len(plane.rows)),
-        "plane_of": plane.axes,
+        "few_clusters": n_clusters <= plots.MAX_BARS,
+        "drawn": f"{'All' if whole else 'A sample of'} {number(len(plane.rows))} rows",
+        "plane": plane,
         "heat_map_left_out": _left_out(heat_map, n_clusters, n_features),
-        "heat_map_width": plots.heat_map_width(heat_map),
+        "heat_map_widths": plots.heat_map_widths(heat_map),
         "clusters": _clusters(facts, baseline, shares, spreads),
         "n_first": LISTED_FIRST,
         "hyperparameters": sorted(facts.hyperparameters.items()),
@@ -152,7 +153,11 @@ def _tiles(facts: Facts) -> list[tuple[str, str, str]]:
     others = f" and {len(facts.hosts) - HOSTS_NAMED} more" if len(facts.hosts) > HOSTS_NAMED else ""
     return [
         ("Clusters (k)", number(k), f"out of {number(len(model.state.centers))} intermediate ones"),
-        ("Rows read", number(facts.rows_seen), f"in {number(facts.epochs)} {'epoch' if facts.epochs == 1 else 'epochs'}"),
+        (
+            "Rows read",
+            number(facts.rows_seen),
+            f"in {number(facts.epochs)} {'epoch' if facts.epochs == 1 else 'epochs'}",
+        ),
         ("Features", number(n_features), "columns of a row"),
         ("Mean squared distance", number(model.score.msd), scored),
         ("Duration", duration(facts.seconds), "of the job, up to this report"),
@@ -164,10 +169,6 @@ def _tiles(facts: Facts) -> list[tuple[str, str, str]]:
 
 def _event(name: str) -> str:
     return EVENTS.get(name, name.replace("_", " "))
-
-
-def _order(n_clusters: int) -> str:
-    return "" if n_clusters <= plots.MAX_BARS else ", clusters sorted by it"
 
 
 def _left_out(shown: HeatMap, n_clusters: int, n_features: int) -> str:
@@ -195,8 +196,8 @@ def _clusters(
                 {
                     "arrow": "▲" if difference > 0 else "▼",
                     "number": feature,
-                    "value": number(value),
-                    "difference": f"{difference:+.1f}".replace("-", "−"),
+                    "value": number(value, 3),
+                    "difference": signed(difference),
                 }
                 for feature, value, difference in profile.strongest(
                     centers[cluster], baseline, FEATURES_NAMED, LEAST_DIFFERENCE

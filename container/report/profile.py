@@ -11,7 +11,7 @@ from kmeans.types import DoubleArray, FloatArray, LabelArray
 # Clusters of a table, and of a heat map; features of a heat map.
 MAX_LISTED = 500
 MAX_CLUSTERS = 40
-MAX_FEATURES = 60
+MAX_FEATURES = 64
 # With more features there are fewer clusters, so that the work is bounded too.
 MAX_NUMBERS = 20_000_000
 

@@ -41,6 +41,11 @@ class Projection:
     shares: tuple[float, float]
     axes: str
 
+    @property
+    def flat(self) -> bool:
+        """Whether all rows lie on one line."""
+        return self.shares[1] == 0.0
+
 
 def project(model: Model, clusters: LabelArray, seed: int) -> Projection:
     """Find the plane for a model.
@@ -58,21 +63,20 @@ def project(model: Model, clusters: LabelArray, seed: int) -> Projection:
     labels, _ = Predictor(model.centers).predict(rows)
     centers = model.centers[clusters].astype(np.float64)
     points = rows.astype(np.float64)
+    n_features = points.shape[1]
     mean = points.mean(axis=0)
-    points -= mean
-    variances = np.square(points).mean(axis=0)
-    if points.shape[1] == 2:
-        plane, along, axes = np.eye(2), variances, "feature"
-        mean = np.zeros(2)
-        points = rows.astype(np.float64)
+    total = np.square(points - mean).mean(axis=0).sum()
+    if n_features <= 2:
+        # The features themselves say more than directions between them.
+        plane, axes = np.eye(n_features, 2), "feature"
+        along = np.square((points - mean) @ plane).mean(axis=0)
     else:
+        points -= mean
+        centers -= mean
         plane, along = _principal(points)
         axes = "component"
-    total = variances.sum()
-    shares = along / total if total > 0.0 else np.zeros(2)
-    return Projection(
-        points @ plane, labels, (centers - mean) @ plane, clusters, (float(shares[0]), float(shares[1])), axes
-    )
+    shares = along / total if total > 0.0 else along
+    return Projection(points @ plane, labels, centers @ plane, clusters, (float(shares[0]), float(shares[1])), axes)
 
 
 def _drawn(model: Model, seed: int) -> FloatArray:

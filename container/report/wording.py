@@ -1,31 +1,35 @@
 """Numbers and times in the words of people."""
 
-import math
 import time
 
+MINUS = "\N{MINUS SIGN}"
+TIMES = "\N{MULTIPLICATION SIGN}"
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def number(value: float, digits: int = 4) -> str:
-    """Write a number to `digits` significant digits: 1,234.5, 0.0012 or 1.2×10⁹; a whole one to all digits."""
-    if isinstance(value, int) and abs(value) < 10**12:
-        return f"{value:,}".replace("-", "−")
-    if value == 0 or not math.isfinite(value):
-        return f"{value:g}"
+    """Write a number to `digits` significant digits, as 1,235 or 0.001235 or in powers of ten; a whole one whole."""
+    if value == round(value) and abs(value) < 1e12:
+        return f"{round(value):,}".replace("-", MINUS)
     exponent = int(f"{value:e}".partition("e")[2])
     if -4 <= exponent <= 8:
-        decimals = max(0, digits - 1 - exponent)
-        text = f"{value:,.{decimals}f}"
-        text = text.rstrip("0").rstrip(".") if decimals else text
+        text = f"{value:,.{max(0, digits - 1 - exponent)}f}"
     else:
         mantissa = f"{value:.{digits - 1}e}".partition("e")[0].rstrip("0").rstrip(".")
-        text = f"{mantissa}×10{str(exponent).translate(_SUPERSCRIPTS)}"
-    return text.replace("-", "−")
+        text = f"{mantissa}{TIMES}10{str(exponent).translate(_SUPERSCRIPTS)}"
+    return text.replace("-", MINUS)
 
 
 def percent(share: float) -> str:
     """Write a share: 12.3 %, 0.04 % or < 0.01 %."""
-    return "< 0.01 %" if 0 < share < 0.0001 else f"{number(100 * share, 3)} %"
+    if 0 < share < 0.0001:
+        return "< 0.01 %"
+    return f"{100 * share:.{1 if share >= 0.01 else 2}f} %"
+
+
+def signed(value: float) -> str:
+    """Write a number with its sign and one digit after the point: +1.2."""
+    return f"{value:+z.1f}".replace("-", MINUS)
 
 
 def duration(seconds: float) -> str:
