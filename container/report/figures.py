@@ -199,8 +199,9 @@ def heat_map(shown: HeatMap) -> Figure:
     layout["margin"] |= {"t": 66, "b": 64}
     layout["xaxis"] |= {"type": "category", "showgrid": False, "tickangle": 0 if n_features <= 20 else -90}
     layout["yaxis"] |= {"type": "category", "showgrid": False, "autorange": "reversed", "dtick": 1}
-    # With margins of its own making, plotly writes the title over the ticks.
-    layout["xaxis"] |= {"dtick": 1, "automargin": False}
+    layout["xaxis"]["dtick"] = 1
+    # Where there is room, plotly moves the title up between the numbers.
+    layout["xaxis"]["title"]["standoff"] = 22
     return {"data": [trace], "layout": layout}
 
 
@@ -326,7 +327,7 @@ def _layout(x_title: str, y_title: str, **settings: Any) -> dict[str, Any]:
 
     return {
         "height": 320,
-        "margin": {"l": 48, "r": 8, "t": 12, "b": 44},
+        "margin": {"l": 48, "r": 20, "t": 12, "b": 44},
         "font": {"family": FONT, "size": 13, "color": TEXT},
         "plot_bgcolor": "#ffffff",
         "paper_bgcolor": "#ffffff",

@@ -62,7 +62,6 @@ def render(facts: Facts) -> bytes:
     """Make the page, in UTF-8; names of files that are no text are written with backslashes."""
     # Only here, at the end of a job, are the two needed.
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
-    from markupsafe import Markup
     from plotly.offline import get_plotlyjs
 
     folder = Path(__file__).parent
@@ -77,10 +76,10 @@ def render(facts: Facts) -> bytes:
         # Nothing but the two scripts may run, and nothing may be fetched, whatever else were to go wrong.
         policy=f"default-src 'none'; script-src {_hash(plotly)} {_hash(drawing)}; "
         "style-src 'unsafe-inline'; img-src data: blob:",
-        style=Markup((folder / "style.css").read_text(encoding="utf-8")),  # noqa: S704
-        plotly=Markup(plotly),  # noqa: S704
-        drawing=Markup(drawing),  # noqa: S704
-        figures_json=Markup(script_json(context["figures"])),  # noqa: S704
+        style=(folder / "style.css").read_text(encoding="utf-8"),
+        plotly=plotly,
+        drawing=drawing,
+        figures_json=script_json(context["figures"]),
     )
     return text.encode("utf-8", "backslashreplace")
 

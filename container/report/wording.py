@@ -11,11 +11,11 @@ def number(value: float, digits: int = 4) -> str:
     """Write a number to `digits` significant digits, as 1,235 or 0.001235 or in powers of ten; a whole one whole."""
     if value == round(value) and abs(value) < 1e12:
         return f"{round(value):,}".replace("-", MINUS)
-    exponent = int(f"{value:e}".partition("e")[2])
+    mantissa, _, power = f"{value:.{digits - 1}e}".partition("e")
+    exponent = int(power)
     if -4 <= exponent <= 8:
         text = f"{value:,.{max(0, digits - 1 - exponent)}f}"
     else:
-        mantissa = f"{value:.{digits - 1}e}".partition("e")[0].rstrip("0").rstrip(".")
         text = f"{mantissa}{TIMES}10{str(exponent).translate(_SUPERSCRIPTS)}"
     return text.replace("-", MINUS)
 
@@ -34,7 +34,7 @@ def signed(value: float) -> str:
 
 def duration(seconds: float) -> str:
     """Write a time span: 0.4 s, 12 min 3 s or 3 h 20 min."""
-    if seconds < 60:
+    if round(seconds, 1) < 60:
         return f"{seconds:.1f} s"
     whole = round(seconds)
     if whole < 3600:
