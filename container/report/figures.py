@@ -153,7 +153,7 @@ def per_cluster(values: NDArray[np.float64], title: str, even: float, even_name:
     layout["yaxis"]["tickformat"] = ",~%" if share else ""
     layout["shapes"] = [_reference("y", even)]
     written = percent(even) if share else number(even)
-    layout["annotations"] = [_note(f"{even_name}: {written}")]
+    layout["annotations"] = [_note(f"dotted: {written}, {even_name}")]
     layout["margin"]["t"] = 28
     return {"data": data, "layout": layout}
 

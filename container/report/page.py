@@ -21,9 +21,8 @@ from container.report.wording import duration, moment, number, percent, signed
 NAME = "report.html"
 # Clusters that are listed at once; the others unfold.
 LISTED_FIRST = 20
-# Features named for each cluster, and from how many standard deviations on.
+# Features named for each cluster.
 FEATURES_NAMED = 4
-LEAST_DIFFERENCE = 0.5
 # Names of hosts beside their number; all are in a table.
 HOSTS_NAMED = 2
 
@@ -113,8 +112,8 @@ def _context(facts: Facts) -> dict[str, Any]:
     figures = {
         "losses": plots.losses(facts.losses),
         "elbow": plots.elbow(model.msd_by_k, n_clusters),
-        "sizes": plots.per_cluster(shares, "Share of the rows", 1 / n_clusters, "dotted: all of one size", share=True),
-        "spreads": plots.per_cluster(spreads, "Typical distance", float(np.sqrt(score.msd)), "dotted: all rows"),
+        "sizes": plots.per_cluster(shares, "Share of the rows", 1 / n_clusters, "if all were equal", share=True),
+        "spreads": plots.per_cluster(spreads, "Typical distance", float(np.sqrt(score.msd)), "all rows together"),
         "plane": plots.plane(plane, score.cluster_sizes),
         "profiles": plots.heat_map(heat_map),
     }
@@ -198,9 +197,7 @@ def _clusters(
                     "value": number(value, 3),
                     "difference": signed(difference),
                 }
-                for feature, value, difference in profile.strongest(
-                    centers[cluster], baseline, FEATURES_NAMED, LEAST_DIFFERENCE
-                )
+                for feature, value, difference in profile.strongest(centers[cluster], baseline, FEATURES_NAMED)
             ],
         }
         for cluster in listed

@@ -13,7 +13,9 @@ MAX_LISTED = 500
 MAX_CLUSTERS = 40
 MAX_FEATURES = 64
 # With more features there are fewer clusters, so that the work is bounded too.
-MAX_NUMBERS = 20_000_000
+MAX_NUMBERS = 4_000_000
+# Standard deviations below which a feature is nothing special.
+LEAST_DIFFERENCE = 0.5
 
 
 @dataclass(frozen=True)
@@ -68,16 +70,24 @@ def largest(sizes: DoubleArray, n_features: int, most: int) -> LabelArray:
 
 
 def heat_map(centers: FloatArray, sizes: DoubleArray, baseline: Baseline) -> HeatMap:
-    """Choose the largest clusters, and the features in which one of these differs most from the mean."""
+    """Choose the largest clusters, and the features in which these differ most from the mean.
+
+    Clusters name their special features in turn, so that no single one takes all places.
+    """
     clusters = np.sort(largest(sizes, centers.shape[1], MAX_CLUSTERS))
     standardized = np.array([baseline.standardized(centers[cluster]) for cluster in clusters])
-    strength = np.abs(standardized).max(axis=0)
-    features = np.sort(np.argsort(-strength, kind="stable")[:MAX_FEATURES])
+    strength = np.abs(standardized)
+    ranked = np.argsort(-strength, axis=1, kind="stable")[:, :MAX_FEATURES]
+    special = np.take_along_axis(strength, ranked, axis=1) >= LEAST_DIFFERENCE
+    others = np.argsort(-strength.max(axis=0), kind="stable")
+    named = np.concatenate([ranked.T[special.T], others])
+    _, first = np.unique(named, return_index=True)
+    features = np.sort(named[np.sort(first)[:MAX_FEATURES]])
     return HeatMap(clusters, features, standardized[:, features], centers[np.ix_(clusters, features)].astype(float))
 
 
-def strongest(center: FloatArray, baseline: Baseline, most: int, least: float) -> Iterator[tuple[int, float, float]]:
-    """Give the features in which a center differs most from the mean.
+def strongest(center: FloatArray, baseline: Baseline, most: int) -> Iterator[tuple[int, float, float]]:
+    """Give the features in which a center differs most from the mean, by `LEAST_DIFFERENCE` at least.
 
     Parameters
     ----------
@@ -87,8 +97,6 @@ def strongest(center: FloatArray, baseline: Baseline, most: int, least: float) -
         All rows.
     most
         How many features to give.
-    least
-        Difference in standard deviations below which a feature is nothing special.
 
     Yields
     ------
@@ -99,5 +107,5 @@ def strongest(center: FloatArray, baseline: Baseline, most: int, least: float) -
     strength = np.abs(standardized)
     candidates = np.argpartition(-strength, min(most, len(strength)) - 1)[:most]
     for feature in candidates[np.lexsort((candidates, -strength[candidates]))]:
-        if strength[feature] >= least:
+        if strength[feature] >= LEAST_DIFFERENCE:
             yield int(feature), float(center[feature]), float(standardized[feature])

@@ -1,10 +1,12 @@
 """The report of a job."""
 
+import logging
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from container.logs import KeptWarnings
 from tests.container.training.job import Job, recordio
 
 HYPERPARAMETERS = {"k": "10", "feature_dim": "64"}
@@ -40,3 +42,15 @@ def test_the_model_stands_when_it_cannot_be_written(tmp_path: Path, digits: NDAr
     assert ended.centers.shape == (10, 64)
     assert "WARNING" in ended.log
     assert "The report was not written" in ended.log
+
+
+def test_warnings_are_kept_up_to_a_number_and_a_length() -> None:
+    logger = logging.Logger("test")
+    kept = KeptWarnings()
+    logger.addHandler(kept)
+    logger.info("nothing to worry about")
+    for number in range(KeptWarnings.MOST + 3):
+        logger.warning("%d %s", number, "x" * 9999)
+    assert [message.split()[0] for message in kept.messages] == [str(n) for n in range(KeptWarnings.MOST)]
+    assert max(map(len, kept.messages)) == KeptWarnings.LONGEST
+    assert kept.left_out == 3
