@@ -34,6 +34,8 @@ FEW_ROWS = 200
 MAX_TICKS = 15
 # Up to so many features, the cells of a heat map hold numbers.
 MAX_NUMBERED = 12
+# Up to so many features, their numbers stand level.
+MAX_LEVEL = 20
 ROW_HEIGHT = 21
 CELL_WIDTH = 15
 NUMBERED_WIDTH = 56
@@ -197,11 +199,16 @@ def heat_map(shown: HeatMap) -> Figure:
     layout = _layout("Feature", "Cluster")
     layout["height"] = 130 + ROW_HEIGHT * n_clusters
     layout["margin"] |= {"t": 66, "b": 64}
-    layout["xaxis"] |= {"type": "category", "showgrid": False, "tickangle": 0 if n_features <= 20 else -90}
-    layout["yaxis"] |= {"type": "category", "showgrid": False, "autorange": "reversed", "dtick": 1}
-    layout["xaxis"]["dtick"] = 1
-    # Where there is room, plotly moves the title up between the numbers.
-    layout["xaxis"]["title"]["standoff"] = 22
+    layout["xaxis"] |= {"type": "category", "showgrid": False, "dtick": 1}
+    layout["yaxis"] |= {"type": "category", "showgrid": False, "dtick": 1, "autorange": "reversed"}
+    if n_features <= MAX_LEVEL:
+        layout["xaxis"]["tickangle"] = 0
+        # Plotly would move the title up between two numbers.
+        title = layout["xaxis"].pop("title")["text"]
+        below = {"x": 0.5, "xref": "paper", "y": 0, "yref": "paper", "yanchor": "top", "yshift": -28}
+        layout["annotations"] = [{"text": title, "showarrow": False, "font": {"size": 15}, **below}]
+    else:
+        layout["xaxis"]["tickangle"] = -90
     return {"data": [trace], "layout": layout}
 
 

@@ -47,7 +47,7 @@ class Browser:
         for name in ("browser", "performance"):
             self._log(name)
         self.driver.get(path.as_uri())
-        WebDriverWait(self.driver, 30).until(lambda driver: driver.execute_script(ALL_DRAWN))
+        WebDriverWait(self.driver, 60).until(lambda driver: driver.execute_script(ALL_DRAWN))
 
     def run(self, script: str) -> Any:
         """Run JavaScript and give what it returns."""

@@ -20,7 +20,7 @@ return Object.fromEntries([...document.querySelectorAll(".plot")].map(plot => [p
   [...plot.querySelectorAll(".js-line, .points path, .heatmaplayer image")]
     .filter(mark => sized(mark.getBoundingClientRect())).length]));
 """
-# Axis titles, legends and notes that stick out of their plot, or lie upon the numbers of the axis.
+# Text that sticks out of its plot, and numbers of an axis that are not between the plot and the axis' title.
 CUT_OFF = """
 const found = [];
 for (const plot of document.querySelectorAll(".plot")) {
@@ -30,15 +30,12 @@ for (const plot of document.querySelectorAll(".plot")) {
     if (Math.min(box.left - frame.left, frame.right - box.right, box.top - frame.top, frame.bottom - box.bottom) < -1)
       found.push(plot.id + " cut off: " + text.textContent);
   }
-  for (const [title, ticks] of [[".xtitle", ".xtick text"], [".ytitle", ".ytick text"]]) {
-    const box = plot.querySelector(title).getBoundingClientRect();
-    for (const tick of plot.querySelectorAll(ticks)) {
-      const other = tick.getBoundingClientRect();
-      if (Math.min(box.right, other.right) - Math.max(box.left, other.left) > 1
-          && Math.min(box.bottom, other.bottom) - Math.max(box.top, other.top) > 1)
-        found.push(plot.id + " title upon " + tick.textContent);
-    }
-  }
+  const box = selector => plot.querySelector(selector).getBoundingClientRect();
+  const below = box(plot.querySelector(".xtitle") ? ".xtitle" : ".annotation-text").top, beside = box(".ytitle").right;
+  for (const tick of plot.querySelectorAll(".xtick text"))
+    if (tick.getBoundingClientRect().bottom > below + 2) found.push(plot.id + " title upon x: " + tick.textContent);
+  for (const tick of plot.querySelectorAll(".ytick text"))
+    if (tick.getBoundingClientRect().left < beside - 2) found.push(plot.id + " title upon y: " + tick.textContent);
 }
 return found;
 """
