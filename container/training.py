@@ -190,23 +190,23 @@ def _write_report(
     progress.stage = "writing the report"
     began = time.time()
     path = job.paths.output_data / report.NAME
-    facts = report.Facts(
-        model=model,
-        losses=progress.losses,
-        hosts=job.hosts,
-        hyperparameters={**hyperparameters.defaults(), **job.raw_hyperparameters},
-        seed=job.hyperparameters.seed,
-        epochs=job.hyperparameters.epochs,
-        rows_seen=progress.rows,
-        rows_per_second=1000 * progress.rows / max(sum(progress.times["update.time"].values), 1e-6),
-        began=job_began,
-        seconds=began - job_began,
-        versions=artifacts.versions(),
-        warnings=warnings.messages,
-        warnings_left_out=warnings.left_out,
-        events=progress.events,
-    )
     try:
+        facts = report.Facts(
+            model=model,
+            losses=progress.losses,
+            hosts=job.hosts,
+            hyperparameters={**hyperparameters.defaults(), **job.raw_hyperparameters},
+            seed=job.hyperparameters.seed,
+            epochs=job.hyperparameters.epochs,
+            rows_seen=progress.rows,
+            rows_per_second=1000 * progress.rows / max(sum(progress.times["update.time"].values), 1e-6),
+            began=job_began,
+            seconds=began - job_began,
+            versions=artifacts.versions(),
+            warnings=warnings.messages,
+            warnings_left_out=warnings.left_out,
+            events=progress.events,
+        )
         report.write(path, facts)
     except Exception as error:
         progress.happened("report_failed", 1, f"The report was not written: {error}")

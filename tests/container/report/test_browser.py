@@ -49,7 +49,7 @@ return Math.min(...[...document.querySelectorAll("text, p, td, th, dd, dt, small
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Make the report of a real job, to which hostile text was sent, and one of many clusters."""
     folder = tmp_path_factory.mktemp("reports")
-    hyperparameters = {"k": "10", "feature_dim": "64", "mini_batch_size": "100", "_kvstore": HOSTILE}
+    hyperparameters = {"k": "10", "feature_dim": "64", "mini_batch_size": "100", "_kvstore": HOSTILE + "x" * 999}
     job = Job(folder / "job", hyperparameters)
     (job.folder("train") / "rows.pbr").write_bytes(recordio(np.ascontiguousarray(load_digits().data, np.float32)))
     ended = job.run()
@@ -82,6 +82,7 @@ def test_it_is_drawn_whole_without_an_error_or_a_request(
         # Rows, and centers.
         assert marks["plane"] == 1797 + 10
 
+    browser.run("for (const more of document.querySelectorAll('details')) more.open = true")
     assert browser.run("return document.documentElement.scrollWidth - innerWidth") <= 0
     assert browser.run(CUT_OFF) == []
     assert browser.run(SMALLEST_TEXT) >= 11
