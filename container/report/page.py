@@ -131,6 +131,7 @@ def _context(facts: Facts) -> dict[str, Any]:
         "figures": {name: figure for name, figure in figures.items() if figure is not None},
         "first_loss": number(float(long_term[-1])) if len(long_term) else "",
         "curve": [(number(k), number(msd)) for k, msd in sorted(model.msd_by_k.items())],
+        "exact": model.score_is_exact,
         "few_clusters": n_clusters <= plots.MAX_BARS,
         "drawn": f"{'All' if whole else 'A sample of'} {number(len(plane.rows))} rows",
         "plane": plane,

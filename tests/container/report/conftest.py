@@ -43,7 +43,8 @@ class Browser:
         metrics = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": touch}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
         self.driver.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": touch})
-        # What was logged until now belongs to other pages.
+        # What is logged until an empty page is there belongs to other pages.
+        self.driver.get("about:blank")
         for name in ("browser", "performance"):
             self._log(name)
         self.driver.get(path.as_uri())
