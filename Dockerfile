@@ -13,9 +13,10 @@ RUN python3 -m venv /opt/venv \
  && /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check --no-compile --require-hashes \
         --requirement /tmp/runtime.txt \
  && /opt/venv/bin/pip uninstall --yes pip setuptools \
- # Headers, static libraries and test suites of the packages: for building against them, never for running.
+ # Headers, static libraries, test suites and what is for notebooks: never for running.
  && cd /opt/venv/lib/python3*/site-packages \
  && rm -rf pyarrow/include pyarrow/src pyarrow/tests numpy/_core/include numpy/_core/lib \
+        plotly/labextension plotly/package_data/datasets plotly/package_data/widgetbundle.js \
  && find numba numpy pyarrow llvmlite -type d -name tests -prune -exec rm -rf {} + \
  && python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/venv/lib
 

@@ -11,6 +11,7 @@ from tqdm import tqdm
 from container.channels.source import Source
 from container.logs import LOGGER, VERBATIM
 from container.metrics import Spread, log_metrics, log_progress, log_throughput, spread
+from container.report.losses import Losses
 from kmeans.observer import Observer
 from kmeans.streaming import Step
 from kmeans.types import FloatArray
@@ -72,6 +73,8 @@ class Progress(Observer):
 
     Attributes
     ----------
+    losses
+        Of the mini-batches, in bounded memory.
     rows
         Rows seen, over all epochs and hosts.
     stage
@@ -83,7 +86,9 @@ class Progress(Observer):
     def __init__(self, host: str, epochs: int, mini_batch_size: int, source: TimedSource) -> None:
         super().__init__()
         self.host = host
+        self.losses = Losses()
         self.rows = 0
+        self._rows_before = 0
         self.stage = "initializing"
         self.times: dict[str, Spread] = {}
         self._epochs = epochs
@@ -102,6 +107,12 @@ class Progress(Observer):
         """Say what is being done; called at regular intervals by another thread."""
         seconds = time.time() - self._stage_began
         LOGGER.info("%s, %d examples seen, %.0f seconds in this stage", self.stage, self.rows, seconds)
+
+    @property
+    def rows_per_second(self) -> float:
+        """How many rows of all hosts were taken in a second, since the job began or was gone on with."""
+        milliseconds = sum(self.times["update.time"].values) if "update.time" in self.times else 0.0
+        return 1000 * (self.rows - self._rows_before) / max(milliseconds, 1e-6)
 
     def _enter(self, stage: str, finished: str) -> None:
         now = time.time()
@@ -123,6 +134,7 @@ class Progress(Observer):
         super().restore(facts)
         for name in self._COUNTERS:
             setattr(self, name, facts["counters"][name])
+        self._rows_before = self.rows
         rows, steps = self._largest_pass
         self._largest_pass = (rows, steps)
         self._short, self._long = Step(*facts["losses"]["short"]), Step(*facts["losses"]["long"])
@@ -148,6 +160,7 @@ class Progress(Observer):
 
     def stepped(self, step: Step) -> None:
         """Count a mini-batch; every tenth one log how the loss goes."""
+        self.losses.add(step.rows, step.inertia)
         self._steps += 1
         self._epoch_steps += 1
         self._epoch_rows += step.own_rows
