@@ -55,6 +55,7 @@ def run(job: JobConfiguration, communicator: Communicator, stopping: threading.E
     """
     warnings = logs.KeptWarnings()
     LOGGER.addHandler(warnings)
+    _log_configuration(job)
     chosen = settings_of(job.hyperparameters)
     checkpoints = Checkpoints(
         job.paths.checkpoints,
@@ -62,7 +63,6 @@ def run(job: JobConfiguration, communicator: Communicator, stopping: threading.E
         {"hosts": job.hosts, **asdict(chosen)},
         job.hyperparameters.checkpoint_interval_seconds,
     )
-    _log_configuration(job, checkpoints)
     host = job.current_host
     place = Place(communicator.rank, communicator.size)
     rows = Source(job.channels["train"], chosen.n_features, chosen.batch_size, place, stopping.is_set)
@@ -123,7 +123,7 @@ def _fit(
     return model
 
 
-def _log_configuration(job: JobConfiguration, checkpoints: Checkpoints) -> None:
+def _log_configuration(job: JobConfiguration) -> None:
     merged = {**hyperparameters.defaults(), **job.raw_hyperparameters}
     LOGGER.info(
         "Merging with provided configuration from %s: %s",
@@ -136,7 +136,7 @@ def _log_configuration(job: JobConfiguration, checkpoints: Checkpoints) -> None:
     train = job.channels["train"]
     LOGGER.info("Loaded iterator creator %s for content type ('%s', '1.0')", train.content_type, train.content_type)
     LOGGER.info("Number of GPUs being used: 0")
-    LOGGER.info("Checkpoint loading and saving are %s.", "enabled" if checkpoints.enabled else "disabled")
+    LOGGER.info("Checkpoint loading and saving are %s.", "enabled" if job.paths.checkpoints.is_dir() else "disabled")
     LOGGER.info("Setting up with params: %s", merged)
     LOGGER.info("seed %d, %d threads, numpy %s", job.hyperparameters.seed, cpu_count(), np.__version__)
 

@@ -12,7 +12,7 @@ from kmeans.streaming import Step
 from kmeans.threads import Threads
 from kmeans.training import fit
 from kmeans.types import FloatArray
-from tests.kmeans.test_training import Rows, settings_for
+from tests.kmeans.rows import Rows, settings_for
 
 
 class Recorder(Observer):
