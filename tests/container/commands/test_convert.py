@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from container import convert
-from container.conversion import encoder
+from container.conversion import dense, sparse
 from container.formats.recordio import decode, dense_record, encode
 
 
@@ -39,9 +39,9 @@ def write(path: Path, rows: NDArray[np.float32]) -> None:
 @pytest.mark.parametrize("d", [1, 2, 129, 20_000])
 def test_frames_are_those_of_the_reference(d: int) -> None:
     rows = np.random.default_rng(d).normal(size=(20, d)).astype(np.float32)
-    assert encoder.dense(rows).tobytes() == encode(map(dense_record, rows))
+    assert dense.frames(rows).tobytes() == encode(map(dense_record, rows))
     rows[rows < 1] = 0
-    back, records = decode(encoder.sparse(rows).tobytes(), d)
+    back, records = decode(sparse.frames(rows).tobytes(), d)
     np.testing.assert_array_equal(back, rows)
     counts = [len(record.features["values"].float32_tensor.values) for record in records]
     assert counts == (rows != 0).sum(axis=1).tolist()
@@ -52,7 +52,7 @@ def test_frames_are_those_of_the_reference(d: int) -> None:
 def test_there_and_back_nothing_changes(
     tmp_path: Path, rows: NDArray[np.float32], monkeypatch: pytest.MonkeyPatch, suffix: str, more: list[str]
 ) -> None:
-    monkeypatch.setattr("container.conversion.sources.BLOCK_BYTES", 64 * 150 * 4)
+    monkeypatch.setattr("container.conversion.rows.BLOCK_BYTES", 64 * 150 * 4)
     source, shards, back = tmp_path / f"rows{suffix}", tmp_path / "out", tmp_path / f"back{suffix}"
     write(source, rows)
     assert convert.main([str(source), str(shards), *more]) == 0
