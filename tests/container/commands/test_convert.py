@@ -173,3 +173,35 @@ def test_a_folder_with_files_is_not_added_to(tmp_path: Path, rows: NDArray[np.fl
     assert convert.main([str(tmp_path / "rows.npy"), str(out)]) == 2
     assert [path.name for path in out.iterdir()] == ["old.pbr"]
     assert convert.main([str(tmp_path / "rows.npy"), str(tmp_path / "new"), "--shards", "2000"]) == 2
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("piece", [1, 7, 1000])
+def test_pieces_of_csv_make_the_whole(
+    tmp_path: Path, rows: NDArray[np.float32], monkeypatch: pytest.MonkeyPatch, end: str, piece: int
+) -> None:
+    monkeypatch.setattr("container.conversion.csv_rows.PIECE_BYTES", piece)
+    lines = [",".join(map(repr, row)) for row in rows[:100, :3].tolist()]
+    (tmp_path / "rows.csv").write_text("\ufeff" + end.join(lines) + 3 * end, newline="")
+    assert convert.main([str(tmp_path / "rows.csv"), str(tmp_path / "out"), "--shards", "3"]) == 0
+    assert convert.main([str(tmp_path / "out"), str(tmp_path / "back.npy")]) == 0
+    np.testing.assert_array_equal(np.load(tmp_path / "back.npy"), rows[:100, :3])
+
+
+@pytest.mark.parametrize(("fault", "said"), [("", "got an empty line"), ("1,2", "got 2"), ("1,x,3", "got 'x'")])
+def test_a_fault_amid_pieces_of_csv_is_found_in_its_line(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    fault: str,
+    said: str,
+) -> None:
+    monkeypatch.setattr("container.conversion.csv_rows.PIECE_BYTES", 60)
+    lines = ["1.5,2.5,3.5"] * 500
+    lines[321] = fault
+    (tmp_path / "rows.csv").write_text("\n".join([*lines, "1,2"]))
+    assert convert.main([str(tmp_path / "rows.csv"), str(tmp_path / "out")]) == 2
+    told = capsys.readouterr().err
+    assert "record 322" in told
+    assert said in told
+    assert not (tmp_path / "out").exists()
