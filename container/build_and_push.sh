@@ -15,8 +15,7 @@ image=$1
   fail "expected a name in small letters, with a tag or without, got '$image'"
 [[ $image == *:* ]] || image+=:latest
 repository=${image%:*}
-# The URI that is printed last is that of the last one.
-platforms=${PLATFORMS:-linux/arm64,linux/amd64}
+platforms=${PLATFORMS:-linux/amd64,linux/arm64}
 context=$(cd "$(dirname "$0")/.." && pwd)
 
 for tool in aws docker; do
@@ -57,6 +56,7 @@ for platform in ${platforms//,/ }; do
   [[ $platform == linux/amd64 ]] || uri+=-${platform##*/}
   run docker buildx build --platform "$platform" --provenance=false \
     --output "type=image,name=$uri,push=true,oci-mediatypes=false" "$context"
-  uris+=("$uri")
+  # That of the first platform is printed last.
+  uris=("$uri" "${uris[@]}")
 done
 printf '%s\n' "${uris[@]}"

@@ -57,7 +57,7 @@ def test_it_logs_in_builds_for_both_architectures_and_pushes(tools: Path) -> Non
     assert "password secret" in calls
     assert not any("create-repository" in line for line in calls)
     builds = [line for line in calls if "buildx build" in line]
-    for build, (platform, name) in zip(builds, (("arm64", "kmeans:1.0-arm64"), ("amd64", "kmeans:1.0")), strict=True):
+    for build, (platform, name) in zip(builds, (("amd64", "kmeans:1.0"), ("arm64", "kmeans:1.0-arm64")), strict=True):
         assert build == (
             f"docker buildx build --platform linux/{platform} --provenance=false "
             f"--output type=image,name={REGISTRY}/{name},push=true,oci-mediatypes=false {ROOT}"
