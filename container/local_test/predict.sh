@@ -7,6 +7,6 @@ command -v curl >/dev/null || { echo "$0: expected curl on PATH, found none" >&2
 server=http://localhost:${PORT:-8080}
 # A server that was just started takes a second or two.
 curl --silent --fail --output /dev/null --retry 30 --retry-delay 1 --retry-all-errors "$server/ping" ||
-  { echo "$0: expected a server on $server, found none; run serve_local.sh first" >&2; exit 1; }
+  { echo "$0: expected a server that is ready on $server; see what serve_local.sh says" >&2; exit 1; }
 exec curl --silent --show-error --fail-with-body --data-binary "@$1" --header "Content-Type: ${2:-text/csv}" \
   "$server/invocations"
