@@ -13,10 +13,12 @@ import pytest
 from container import algorithm, configuration, convert
 from container.artifacts.model import Model, save
 from container.channels.source import Source
-from container.configuration import Paths
+from container.configuration import MODEL, ChannelConfiguration, Paths
+from container.continuing import earlier_model
 from container.errors import CustomerError, JobError
 from container.failure import reported
 from container.formats.recordio import dense_record, encode
+from container.hosts.agreement import disagreement
 from container.serving.app import create_app, create_multi_model_app
 from container.serving.model import ServedModel
 from container.serving.registry import Registry
@@ -66,14 +68,15 @@ class Scene:
 
     def _read(self) -> None:
         job = configuration.load(Paths(self.base))
-        source = Source(job.channels["train"], job.hyperparameters.feature_dim, 5000, FIFO_SECONDS)
+        source = Source(job.channels["train"], job.hyperparameters.feature_dim, 5000, fifo_timeout_seconds=FIFO_SECONDS)
         for _ in source.blocks():
             pass
 
     def log(self, hyperparameters: Mapping[str, str], *rows: list[float], mode: str = "File") -> str:
         """Run a whole job."""
         job = Job(self.base, dict(hyperparameters), {"train": {"TrainingInputMode": mode}})
-        (job.folder("train") / "rows.pbr").write_bytes(records(*rows))
+        if rows:
+            (job.folder("train") / "rows.pbr").write_bytes(records(*rows))
         return job.run().log
 
     def request(self, body: bytes = b"1,2,3\n", content_type: str = "text/csv", accept: str = "*/*") -> str:
@@ -99,6 +102,18 @@ class Scene:
             .get_data(as_text=True)
         )
 
+    def other_job(self) -> str:
+        (self.base / "checkpoints").mkdir(parents=True)
+        self.log({"k": "2", "feature_dim": "3", "checkpoint_interval_seconds": "0"}, *ROWS)
+        return self.log({"k": "3", "feature_dim": "3"}, *ROWS)
+
+    def other_features(self) -> str:
+        save(self.base / "input/data/model", "algo-1", Model(np.array(ROWS, np.float32)[:, :2], None))
+        channel = ChannelConfiguration("model", MODEL, None, "File", "FullyReplicated", self.base / "input/data/model")
+        with pytest.raises(CustomerError) as error:
+            earlier_model(channel, 3)
+        return str(error.value)
+
     def failure(self, kind: type[Exception]) -> str:
         with reported(self.base / "failure"):
             self._fail(kind)
@@ -122,6 +137,14 @@ class Scene:
         return self.command(convert.__name__, str(self.base / "rows.npy"), str(self.base))
 
 
+def in_source(name: str, **values: str) -> str:
+    """Give the words of a module of the hosts, with some values in them."""
+    words = text(ROOT / "container/hosts" / name)
+    for place, value in values.items():
+        words = re.sub(rf"{{{re.escape(place)}(:g)?}}", value, words)
+    return words
+
+
 # By how the quotation begins, without the prefix of its class or the parenthesis around its detail.
 MAKERS: dict[str, Callable[[Scene], str]] = {
     "No value(s)": lambda scene: scene.job({"k": "5"}),
@@ -139,7 +162,7 @@ MAKERS: dict[str, Callable[[Scene], str]] = {
     "Channel train: expected RecordWrapperType": lambda scene: scene.job(
         channels={"train": {"RecordWrapperType": "RecordIO"}}
     ),
-    "/opt/ml/input/data/train: expected data": lambda scene: scene.job(),
+    "/opt/ml/input/data/train: expected data": lambda scene: scene.log(MINIMAL),
     "train/rows.csv, record 1: expected the RecordIO": lambda scene: scene.job(content=b"1,2,3\n" * 9),
     "train/rows.pbr, record 1": lambda scene: scene.job(content=records([1, 2]), name="rows.pbr"),
     "train/rows.csv, record 1: expected 3": lambda scene: scene.job(channels=CSV, content=b"1,2,3,4,5\n"),
@@ -152,6 +175,17 @@ MAKERS: dict[str, Callable[[Scene], str]] = {
     "/opt/ml/input/data/train_0": lambda scene: scene.job(channels={"train": {"TrainingInputMode": "Pipe"}}).replace(
         f"{FIFO_SECONDS:g} seconds", "900 seconds"
     ),
+    "The hosts disagree": lambda _: str(
+        disagreement({"algo-1": {"hyperparameter k": "5"}, "algo-2": {"hyperparameter k": "6"}})
+    ),
+    # It takes several machines to make these: the source has their words.
+    "Not all hosts": lambda _: in_source("peers.py", timeout_seconds="900"),
+    "algo-2 was lost: its connection": lambda _: in_source("launcher.py", host="algo-2"),
+    "algo-2 was lost: its worker": lambda _: in_source(
+        "launcher.py", **{"self._host": "algo-2", "cause": "ran out of memory"}
+    ),
+    "is passed over": lambda scene: scene.other_job(),
+    "Channel model": lambda scene: scene.other_features(),
     "Batch size 5000": lambda scene: scene.log({"k": "2", "feature_dim": "3"}, *(ROWS * 599)),
     "Hyperparameter _num_gpus": lambda scene: scene.log({"k": "2", "feature_dim": "3", "_num_gpus": "1"}, *ROWS),
     "No assignments": lambda scene: scene.log({"k": "2", "feature_dim": "3"}, *ROWS, mode="FastFile"),
