@@ -1,11 +1,15 @@
 """Rows out of CSV files; pieces of a file are parsed side by side."""
 
+import io
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+
+from container.channels.csv import CSVReader
 from container.conversion.rows import MAX_ROW_BYTES, width
 from container.formats import csv
 from container.formats.errors import FormatError
@@ -44,7 +48,10 @@ class CSVRows:
                 yield parsed.popleft().result()
 
     def _parse(self, piece: bytes, first_record: int) -> FloatArray:
-        return csv.parse(piece, self.n_features, labels=self._labels, first_record=first_record)
+        reader = CSVReader(io.BytesIO(piece), self.n_features, self._labels)
+        reader.records = first_record - 1
+        rows = np.empty((_lines(piece), self.n_features), np.float32)
+        return rows[: reader.read(rows)]
 
     def _pieces(self) -> Iterator[bytes]:
         """Cut the file behind lines that are not empty: empty ones are read with what follows, if anything does."""
