@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import numpy as np
 
-from container import assignments, hyperparameters, logs
+from container import assignments, hyperparameters, logs, report
 from container.artifacts import model as artifacts
 from container.artifacts import tarball
 from container.artifacts.checkpoint import Checkpoints
@@ -53,6 +53,8 @@ def run(job: JobConfiguration, communicator: Communicator, stopping: threading.E
     JobError
         If it fails.
     """
+    warnings = logs.KeptWarnings()
+    LOGGER.addHandler(warnings)
     chosen = settings_of(job.hyperparameters)
     checkpoints = Checkpoints(
         job.paths.checkpoints,
@@ -85,6 +87,7 @@ def run(job: JobConfiguration, communicator: Communicator, stopping: threading.E
         else:
             LOGGER.info("Test data is not provided.")
         _write_assignments(job, model, progress, rows, threads, stopping)
+        _write_report(job, model, progress, began, warnings)
     threads.close()
     log_metrics(
         host,
@@ -204,6 +207,39 @@ def _write_assignments(
     if stopping.is_set():
         LOGGER.warning("Stopped early by SIGTERM: not all assignments were written.")
     LOGGER.info("wrote the assignments of %d rows of %d files, in %.3f seconds", rows, files, time.time() - began)
+
+
+def _write_report(
+    job: JobConfiguration, model: Model, progress: Progress, job_began: float, warnings: logs.KeptWarnings
+) -> None:
+    """Write what people look at, unless told not to; only the leader does, and the model stands whatever happens."""
+    if not job.hyperparameters.write_report or job.current_host != job.leader:
+        return
+    progress.stage = "writing the report"
+    began = time.time()
+    path = job.paths.output_data / report.NAME
+    try:
+        facts = report.Facts(
+            model=model,
+            losses=progress.losses,
+            hosts=job.hosts,
+            hyperparameters={**hyperparameters.defaults(), **job.raw_hyperparameters},
+            seed=job.hyperparameters.seed,
+            epochs=job.hyperparameters.epochs,
+            rows_seen=progress.rows,
+            rows_per_second=progress.rows_per_second,
+            began=job_began,
+            seconds=began - job_began,
+            versions=artifacts.versions(),
+            warnings=warnings.messages,
+            warnings_left_out=warnings.left_out,
+            events=progress.events,
+        )
+        report.write(path, facts)
+    except Exception as error:
+        progress.happened("report_failed", 1, f"The report was not written: {error}")
+        return
+    LOGGER.info("wrote %s, in %.3f seconds", path, time.time() - began)
 
 
 def _test_score(

@@ -12,6 +12,7 @@ from pathlib import Path
 # Of these the first is for `mpiexec`, the next for the launchers.
 DEFAULT_PORT = 7010
 PORT_VARIABLE = "SAGEMAKER_KMEANS_PORT"
+PROXY = "hydra_pmi_proxy"
 LAUNCH_PREFIX = "HYDRA_LAUNCH:"
 LAUNCH_END = "HYDRA_LAUNCH_END"
 
@@ -62,7 +63,7 @@ def proxy(programs: Path, leader: str, interface: str | None, rank: int) -> list
     if interface:
         words += f" --iface {interface}"
     words += " --pgid 0 --retries 10 --usize -1 --pmi-port 0 --gpus-per-proc -2 --gpu-subdevs-per-proc -2"
-    return [str(programs / "hydra_pmi_proxy"), *words.split(), "--proxy-id", str(rank)]
+    return [str(programs / PROXY), *words.split(), "--proxy-id", str(rank)]
 
 
 def proxy_environment(interface: str | None) -> dict[str, str]:

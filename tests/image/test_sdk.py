@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from container.artifacts.model import load
 from tests.documents import README, snippets, text
 from tests.image.blackbox import docker
-from tests.image.conftest import ROOT, missing
+from tests.image.conftest import ROOT
 from tests.image.test_serving import nearest
+from tests.requirement import missing
 
 CONFIG = """\
 SchemaVersion: '1.0'

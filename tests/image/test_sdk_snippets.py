@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.documents import ROOT, section, snippets, text
-from tests.image.conftest import missing
+from tests.requirement import missing
 
 PAGES = {
     "sdk.md": section(text(ROOT / "docs/sdk.md"), "Version 2"),
