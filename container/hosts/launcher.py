@@ -172,7 +172,10 @@ class Launcher:
         process = await self._start(command, mpiexec.manager_environment(), asyncio.subprocess.PIPE)
         output: list[str] = []
         await self._within(LAUNCH_SECONDS, _read_launch(process, output), "mpiexec to listen")
-        expected = [mpiexec.proxy(Path(), self._hosts[0], self._interface, rank) for rank in range(len(self._hosts))]
+        expected = [
+            mpiexec.comparable(mpiexec.proxy(self._programs, self._hosts[0], self._interface, rank))
+            for rank in range(len(self._hosts))
+        ]
         printed = mpiexec.printed_proxies(output)
         if printed != expected:
             raise PlatformError(

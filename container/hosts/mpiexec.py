@@ -75,6 +75,12 @@ def proxy_environment(interface: str | None) -> dict[str, str]:
 
 
 def printed_proxies(output: list[str]) -> list[list[str]]:
-    """Give the command lines that `mpiexec` has printed, without the program's folder."""
+    """Give the command lines that `mpiexec` has printed, in the form of `comparable`."""
     lines = [shlex.split(line.removeprefix(LAUNCH_PREFIX)) for line in output if line.startswith(LAUNCH_PREFIX)]
-    return [[Path(words[0]).name, *words[1:]] for words in lines if words]
+    return [comparable(words) for words in lines if words]
+
+
+def comparable(words: list[str]) -> list[str]:
+    """Give a proxy's command line without the program's folder and the leader, for which `mpiexec` has another name."""
+    program, option, leader, *others = words
+    return [Path(program).name, option, leader.rpartition(":")[2], *others]

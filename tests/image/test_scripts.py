@@ -8,7 +8,6 @@ import subprocess
 import time
 from pathlib import Path
 
-import pytest
 import requests
 
 SCRIPTS = Path(__file__).parents[2] / "container/local_test"
@@ -55,7 +54,6 @@ def test_train_serve_and_predict_on_the_sample(image: str, tmp_path: Path) -> No
     assert refused.returncode != 0
 
 
-@pytest.mark.xfail(strict=True, reason="mpiexec names the leader by its address where it is told the interface")
 def test_two_hosts_train_one_model_of_all_rows(image: str, tmp_path: Path) -> None:
     trained = subprocess.run(
         [SCRIPTS / "train_two_hosts.sh", image],
