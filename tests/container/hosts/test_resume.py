@@ -11,7 +11,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-import pytest
 from numpy.typing import NDArray
 
 from tests.container.hosts.cluster import Cluster, cluster_of, descendants, kill
@@ -51,7 +50,6 @@ def model_of(cluster: Cluster) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in (cluster.hosts[0].base / "model").iterdir()}
 
 
-@pytest.mark.timeout(120 + 60 * RESUMES)
 def test_killed_at_random_and_started_anew(tmp_path: Path) -> None:
     rows: NDArray[np.float32] = np.random.default_rng(0).normal(size=(2400, 64)).astype(np.float32)
     shards = rows[:1300], rows[1300:]
@@ -68,7 +66,7 @@ def test_killed_at_random_and_started_anew(tmp_path: Path) -> None:
             step = dice.randrange(1, last)
             kill_amid(cluster, step, dice)
             for host in cluster.hosts:
-                shutil.rmtree(host.base / "output")
+                shutil.rmtree(host.base / "output", ignore_errors=True)
             assert cluster.run() == [0, 0], cluster.logs
             found = re.findall(r"going on from the checkpoint of step (\d+)", cluster.hosts[0].log)
             assert int(found[0]) >= step - 1
