@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 Columns = dict[str, NDArray[Any]]
 
 # Requests are read in blocks of about so many bytes, and give blocks of at most so many numbers.
-BLOCK_BYTES: Final = 1 << 22
+BLOCK_BYTES: Final = 1 << 20
 BLOCK_VALUES: Final = 1 << 22
 
 
