@@ -27,9 +27,8 @@ _MOST_BYTES = 1 << 24
 def decode(body: Iterable[bytes], feature_dim: int) -> Iterator[Instances]:
     """Read lines of `feature_dim` numbers."""
     record = 1
-    parser = simdjson.Parser()
     for lines in whole_lines(body):
-        rows = _plain_rows(parser, lines, feature_dim)
+        rows = _plain_rows(lines, feature_dim)
         if rows is None:
             rows = parse(lines, feature_dim, first_record=record)
         record += len(rows)
@@ -42,7 +41,7 @@ def encode(blocks: Iterable[Predictions]) -> Iterator[bytes]:
         yield csv_lines(block.columns)
 
 
-def _plain_rows(parser: simdjson.Parser, lines: bytes, columns: int) -> NDArray[np.float32] | None:
+def _plain_rows(lines: bytes, columns: int) -> NDArray[np.float32] | None:
     """Read lines as one JSON array of numbers, if they are, and if each has its `columns` finite ones.
 
     The grammar of JSON's numbers lies within that of CSV's, and simdjson rounds them to float64 as `parse` does.
@@ -56,7 +55,8 @@ def _plain_rows(parser: simdjson.Parser, lines: bytes, columns: int) -> NDArray[
     ends = (len(numbers_and_ends) - len(lines)) // (len(_END) - 1) + 1
     document = b"".join((b"[", numbers_and_ends, _END[:-1], b"]"))
     try:
-        array: Any = parser.parse(document)
+        # Parsers keep their memory: one that waited for its client's next block would have others need more.
+        array: Any = simdjson.Parser().parse(document)
         numbers = np.frombuffer(array.as_buffer(of_type="d"), np.float64)
     except (ValueError, TypeError, RuntimeError):
         # No JSON, not numbers alone, and a whole number of more than 64 bits.
