@@ -15,7 +15,7 @@ RUN python3 -m venv /opt/venv \
  && /opt/venv/bin/pip uninstall --yes pip setuptools \
  # Headers, static libraries and test suites of the packages: for building against them, never for running.
  && cd /opt/venv/lib/python3*/site-packages \
- && rm -rf pyarrow/include pyarrow/src pyarrow/tests numpy/_core/include numpy/_core/lib \
+ && rm -rf pyarrow/include pyarrow/src pyarrow/tests numpy/_core/include numpy/_core/lib simdjson/simdjson.* \
  && find numba numpy pyarrow llvmlite -type d -name tests -prune -exec rm -rf {} + \
  && python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/venv/lib
 
