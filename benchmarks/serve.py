@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.measure import machine, table
+from benchmarks.serve_faults import faults
 from benchmarks.serve_rates import rates
 from container.artifacts.model import Model, save
 from container.formats.recordio import dense_record, encode
@@ -278,11 +279,13 @@ def many_models(seconds: int) -> list[dict[str, Any]]:
 def main() -> None:
     """Measure what is named, print tables, keep them in `results/`."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.serve", description=__doc__)
-    parser.add_argument("what", nargs="*", help="compare, rates, start, soak, models; without any, all but soak")
+    parser.add_argument(
+        "what", nargs="*", help="compare, rates, start, faults, soak, models; without any, all but soak"
+    )
     parser.add_argument("--seconds", type=int, default=0, help="of each measurement, or of the soak")
     parser.add_argument("--turns", type=int, default=5)
     given = parser.parse_args()
-    what = given.what or ["compare", "rates", "start", "models"]
+    what = given.what or ["compare", "rates", "start", "faults", "models"]
     facts = machine() | {"clusters": CLUSTERS}
     with tempfile.TemporaryDirectory(prefix="kmeans-serve-") as folder:
         base = Path(folder)
@@ -292,6 +295,7 @@ def main() -> None:
             "compare": lambda: compare(base, given.seconds or 4, given.turns),
             "rates": lambda: rates(given.turns),
             "start": lambda: start_up(base, given.turns),
+            "faults": lambda: faults(given.turns),
             "soak": lambda: soak(base, given.seconds or 150),
             "models": lambda: many_models(given.seconds or 60),
         }
@@ -300,7 +304,14 @@ def main() -> None:
 
 
 def _keep(name: str, rows: list[dict[str, Any]], facts: dict[str, Any]) -> None:
-    titles = {"compare": compare, "rates": rates, "start": start_up, "soak": soak, "models": many_models}
+    titles = {
+        "compare": compare,
+        "rates": rates,
+        "start": start_up,
+        "faults": faults,
+        "soak": soak,
+        "models": many_models,
+    }
     title = inspect.cleandoc(titles[name].__doc__ or "")
     stated = ", ".join(f"{key} {value}" for key, value in facts.items())
     text = f"# Serving: {name}\n\n{title}\n\n{table(rows)}\n{stated}\n"
