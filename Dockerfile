@@ -16,7 +16,7 @@ RUN python3 -m venv /opt/venv \
  # Headers, compilers, test suites and parts for other programs: for building against the packages, never for running.
  # Of mpich, mpiexec, its proxy and libmpi with what it loads are left; of plotly, what makes a page.
  && cd /opt/venv/lib/python3*/site-packages \
- && rm -rf pyarrow/include pyarrow/src pyarrow/tests numpy/_core/include numpy/_core/lib \
+ && rm -rf pyarrow/include pyarrow/src pyarrow/tests numpy/_core/include numpy/_core/lib simdjson/simdjson.* \
         mpi4py/MPI.openmpi.* mpi4py/include plotly/labextension plotly/package_data/datasets \
         plotly/package_data/widgetbundle.js /opt/venv/share /opt/venv/include /opt/venv/lib/libmpi_abi.so* \
  && (cd /opt/venv/bin && rm -f mpic* mpivars mpirun mpiexec.* hydra_nameserver hydra_persist) \

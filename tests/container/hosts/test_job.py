@@ -58,7 +58,7 @@ def test_every_host_tells_of_its_own_rows_and_of_the_common_loss(trained: Cluste
     for host, rows in zip(trained.hosts, (1200, 0, 597), strict=True):
         assert host.log.count(f"processed a total of {rows} examples") == 2
         assert f"#progress_metric: host={host.name}, completed 100.0 % of epochs" in host.log
-        assert re.search(r"communication took \d+\.\d+ seconds, \d+ bytes sent", host.log)
+        assert re.search(r"communication took \d+\.\d+ seconds, \d+\.\d+ of them in steps, \d+ bytes sent", host.log)
     for metric in "train:msd", "test:msd":
         assert len({re.findall(REGEXES[metric], host.log)[0] for host in trained.hosts}) == 1
 
