@@ -6,6 +6,7 @@ cache filled on one machine serves every machine of that level: an image holds o
 compilation at run time. `NUMBA_CPU_NAME` overrides the choice of the level. The cache may be read-only.
 """
 
+import functools
 import os
 import platform
 from collections.abc import Callable
@@ -14,6 +15,9 @@ from typing import Any, TypeVar
 import llvmlite.binding as llvm
 import numba
 from numba.core.caching import InTreeCacheLocator, UserProvidedCacheLocator
+from numba.core.sigutils import normalize_signature
+from numba.extending import intrinsic
+from numba.types import Array
 
 config: Any = numba.config
 
@@ -50,6 +54,12 @@ if "NUMBA_CPU_NAME" not in os.environ:
 if "NUMBA_CPU_FEATURES" not in os.environ:
     # Left unset, numba would add the features of this very machine to those of the level.
     config.CPU_FEATURES = ""
+
+
+# The level that code is made for; `NUMBA_CPU_NAME` may name any other CPU of LLVM's.
+LEVEL: str = config.CPU_NAME
+# Set by NUMBA_DISABLE_JIT: kernels then run as Python, and what is `emitted` can't run.
+INTERPRETED = bool(config.DISABLE_JIT)
 
 
 class ReadableCacheLocator:
@@ -90,5 +100,34 @@ def kernel(*signatures: str) -> Callable[[Kernel], Kernel]:
         except OSError:
             # Not in the cache, and the cache can't be written: compiled for this process alone.
             return compile_now(cache=False)
+
+    return decorate
+
+
+def emitted(signature: str) -> Callable[[Callable[..., Any]], Any]:
+    """Make a function that writes LLVM code one that kernels can call.
+
+    Parameters
+    ----------
+    signature
+        A numba signature. The function gets a builder and a value for each argument, an array being a pointer to its
+        first element, and gives the value of the result or None.
+    """
+    arguments, result = normalize_signature(signature)
+
+    def decorate(emit: Callable[..., Any]) -> Any:
+        def define(_context: object, *_types: object) -> tuple[object, Callable[..., Any]]:
+            def generate(context: Any, builder: Any, _signature: object, values: tuple[Any, ...]) -> Any:
+                given = [
+                    context.make_array(kind)(context, builder, value).data if isinstance(kind, Array) else value
+                    for kind, value in zip(arguments, values, strict=True)
+                ]
+                emitted_value = emit(builder, *given)
+                return context.get_dummy_value() if emitted_value is None else emitted_value
+
+            return result(*arguments), generate
+
+        # Name, docstring and parameters: numba looks at those of `emit`.
+        return intrinsic(functools.wraps(emit)(define))
 
     return decorate
