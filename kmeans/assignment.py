@@ -37,12 +37,12 @@ class Centers:
         self.exact[:, :n_features] = centers
         self.exact += self.shift
         squared_norms = np.einsum("kd,kd->k", centers, centers)
-        self.norms: DoubleArray = np.sqrt(squared_norms)
         self.rounding = rounding_of(n_features)
         negated: FloatArray = np.zeros((k_padded, n_features), np.float32)
         # Never the least.
         self.offsets: FloatArray = np.full(k_padded, np.inf, np.float32)
         with np.errstate(over="ignore"):
+            self.norms: FloatArray = np.sqrt(squared_norms).astype(np.float32)
             negated[:n_centers] = -centers
             self.offsets[:n_centers] = squared_norms / 2
         self.panels: FloatArray = negated.reshape(-1, CENTERS, n_features).swapaxes(1, 2).ravel()

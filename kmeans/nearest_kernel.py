@@ -14,7 +14,8 @@ from kmeans.jit import kernel
 from kmeans.types import DoubleArray, FloatArray, LabelArray
 from kmeans.vector_kernel import CENTERS, CHAIN, LANES, LINE, ROWS, lower_by_panel, squared_distance, transpose
 
-LARGEST = float(np.finfo(np.float32).max)
+LARGEST = np.finfo(np.float32).max
+QUARTER_OF_LARGEST = np.float32(LARGEST / 4)
 # Relative rounding of one float32 operation (half a unit in the last place), and what a number too small for float32
 # may lose.
 FLOAT32_ROUNDING = 2.0**-24
@@ -41,8 +42,66 @@ def aligned_floats(size: int) -> FloatArray:
     return array[first : first + size]
 
 
+@kernel("void(float32[:, ::1], int64[::1], float64[:, ::1], int64[::1], float64[::1])")
+def compare_directly(
+    rows: FloatArray,  # IN (n, d)
+    numbers: LabelArray,  # IN (m,)
+    centers: DoubleArray,  # IN (K, d), d padded with zeros
+    labels: LabelArray,  # INOUT (n,)
+    squared_distances: DoubleArray,  # INOUT (n,)
+) -> None:
+    """Find the nearest centers of the rows of some numbers by their distances in float64."""
+    n_features = rows.shape[1]
+    n_centers, n_padded = centers.shape
+    flat_centers = centers.reshape(-1)
+    group = np.zeros(ROWS * n_features + LANES, np.float32)
+    best, nearest = np.empty(ROWS), np.empty(ROWS, np.int64)
+    for start in range(0, len(numbers), ROWS):
+        chosen = numbers[start : start + ROWS]
+        for i in range(len(chosen)):
+            group[i * n_features : (i + 1) * n_features] = rows[chosen[i]]
+        best[:] = np.inf
+        nearest[:] = 0
+        # A center meets all rows of the group while it is in the cache.
+        for j in range(n_centers):
+            for i in range(len(chosen)):
+                distance = squared_distance(group, i * n_features, n_features, flat_centers, j * n_padded)
+                if distance < best[i]:
+                    best[i] = distance
+                    nearest[i] = j
+        for i in range(len(chosen)):
+            labels[chosen[i]] = nearest[i]
+            squared_distances[chosen[i]] = best[i]
+
+
+@kernel("float32(float32, float32, float32, float32, float32, float32)")
+def errors(
+    distance: float, score: float, norm: float, largest_norm: float, rounding: float, tiny: float
+) -> float:
+    """Give by how much rounding may have moved the least score and that of any nearer center away from each other.
+
+    Parameters
+    ----------
+    distance, score, norm
+        Of the winner: its squared distance, score, and ||c||.
+    largest_norm
+        The largest ||c||.
+    rounding, tiny
+        The relative and the absolute error of a score.
+    """
+    one, half = np.float32(1.0), np.float32(0.5)
+    # ||x||^2 = ||x - c||^2 - 2 score; it is no more than this with the error of the score, and with roundings here.
+    squared_norm = (distance * (one + np.float32(4.0) * rounding) - score - score) * (one + np.float32(8.0) * rounding)
+    row_norm = np.sqrt(squared_norm + tiny)
+    # ||c|| of a nearer center.
+    other = min(row_norm + np.sqrt(distance), largest_norm)
+    size = row_norm * (norm + other) + half * (norm * norm + other * other)
+    # Where what matters may have left the range of float32, the error knows no bound.
+    return rounding * size + tiny if size < QUARTER_OF_LARGEST else np.float32(np.inf)
+
+
 @kernel(
-    "void(float32[:, ::1], float32[::1], float32[::1], float32[::1], float64[:, ::1], float64[::1], float64, int64[::1],"
+    "void(float32[:, ::1], float32[::1], float32[::1], float32[::1], float64[:, ::1], float32[::1], float32, int64[::1],"
     " float64[::1])"
 )
 def assign_rows(
@@ -51,25 +110,26 @@ def assign_rows(
     panels: FloatArray,  # IN (P * d * CENTERS,): minus the centers, relative to the shift; feature by feature
     offsets: FloatArray,  # IN (P * CENTERS,): half their squared norms
     centers: DoubleArray,  # IN (K, d), as the rows, d padded with zeros
-    norms: DoubleArray,  # IN (K,), of the centers relative to the shift
+    norms: FloatArray,  # IN (K,), of the centers relative to the shift
     rounding: float,  # IN, see `rounding_of`
     labels: LabelArray,  # OUT (n,)
     squared_distances: DoubleArray,  # OUT (n,)
 ) -> None:
     """Find the nearest center of each row, and its squared distance, block by block."""
     n_rows, n_features = rows.shape
-    n_centers, n_padded = centers.shape
+    n_padded = centers.shape[1]
     n_panels = offsets.shape[0] // CENTERS
     flat_rows, flat_centers = rows.reshape(-1), centers.reshape(-1)
     largest_norm = norms.max()
-    tiny = 2.0 * FLOAT32_TINY * (n_features + 16)
+    tiny = np.float32(2.0 * FLOAT32_TINY * (n_features + 16))
     block = aligned_floats(shift.shape[0] * ROWS)
     totals = aligned_floats(CENTERS * ROWS)
     least, second = aligned_floats(ROWS), aligned_floats(ROWS)
     least_bits, panel_found = least.view(np.int32), aligned_floats(ROWS).view(np.int32)
     winners = np.zeros(ROWS, np.int64)
-    winner_norms, distances = np.zeros(ROWS), np.zeros(ROWS)
-    decided = np.zeros(ROWS, np.bool_)
+    distances, winner_norms = np.zeros(ROWS, np.float32), np.zeros(ROWS, np.float32)
+    doubtful = np.zeros(ROWS, np.bool_)
+    numbers, n_numbers = np.empty(n_rows, np.int64), 0
     # The last rows, followed by something to read.
     last_rows = np.zeros(ROWS * n_features + LANES, np.float32)
 
@@ -91,44 +151,29 @@ def assign_rows(
             fetching = panel < ROWS // LINE
             line = first + ROWS * n_features + (panel * n_features * LINE if fetching else 0)
             lower_by_panel(
-                block,
-                panels,
-                panel,
-                offsets,
-                n_features,
-                least,
-                second,
-                panel_found,
-                totals,
-                source,
-                line,
-                LINE if fetching else 0,
+                block, panels, panel, offsets, n_features, least, second, panel_found, totals,
+                source, line, LINE if fetching else 0,
             )
         for i in range(ROWS):
             winners[i] = panel_found[i] * CENTERS + (least_bits[i] & (CENTERS - 1))
+        labels_here, distances_here = labels[start : start + n_here], squared_distances[start : start + n_here]
         for i in range(n_here):
             winner = winners[i]
-            distances[i] = squared_distance(source, first + i * n_features, n_features, flat_centers, winner * n_padded)
+            distance = squared_distance(source, first + i * n_features, n_features, flat_centers, winner * n_padded)
+            labels_here[i] = winner
+            distances_here[i] = distance
+            distances[i] = distance
             winner_norms[i] = norms[winner]
+        n_doubtful = 0
         for i in range(ROWS):
-            distance, score, norm = distances[i], np.float64(least[i]), winner_norms[i]
-            # ||x||^2 = ||x - c||^2 - 2 score, and no more than this with the error of the score.
-            squared_norm = (distance * (1.0 + 3.0 * rounding) - 2.0 * score) * (1.0 + 6.0 * rounding) + tiny
-            row_norm = np.sqrt(squared_norm)
-            # The norm of any center that is nearer than the winner.
-            other = min(row_norm + np.sqrt(distance), largest_norm)
-            size = row_norm * norm + 0.5 * norm * norm + row_norm * other + 0.5 * other * other
-            # Nothing that matters has left float32's range; NaN and infinity decide nothing.
-            decided[i] = (np.float64(second[i]) - score > rounding * size + tiny) & (size < 0.25 * LARGEST)
-        for i in range(n_here):
-            if not decided[i]:
-                best = np.inf
-                winners[i] = 0
-                for j in range(n_centers):
-                    distance = squared_distance(source, first + i * n_features, n_features, flat_centers, j * n_padded)
-                    if distance < best:
-                        best = distance
-                        winners[i] = j
-                distances[i] = best
-            labels[start + i] = winners[i]
-            squared_distances[start + i] = distances[i]
+            # NaN and infinity decide nothing.
+            doubtful[i] = not second[i] - least[i] > errors(
+                distances[i], least[i], winner_norms[i], largest_norm, rounding, tiny
+            )
+            n_doubtful += doubtful[i]
+        if n_doubtful:
+            for i in range(n_here):
+                if doubtful[i]:
+                    numbers[n_numbers] = start + i
+                    n_numbers += 1
+    compare_directly(rows, numbers[:n_numbers], centers, labels, squared_distances)
