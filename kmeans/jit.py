@@ -17,7 +17,7 @@ import numba
 from numba.core.caching import InTreeCacheLocator, UserProvidedCacheLocator
 from numba.core.sigutils import normalize_signature
 from numba.extending import intrinsic
-from numba.types import Array
+from numba.core.types import Array
 
 config: Any = numba.config
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from kmeans.jit import kernel
 from kmeans.types import DoubleArray, FloatArray, LabelArray
-from kmeans.vector_kernel import CENTERS, CHAIN, LANES, LINE, ROWS, lower_by_panel, squared_distance, transpose
+from kmeans.vector_kernel import CENTERS, CHAIN, LANES, LINE, LINES, ROWS, lower_by_panel, squared_distance, transpose
 
 LARGEST = np.finfo(np.float32).max
 QUARTER_OF_LARGEST = np.float32(LARGEST / 4)
@@ -75,9 +75,7 @@ def compare_directly(
 
 
 @kernel("float32(float32, float32, float32, float32, float32, float32)")
-def errors(
-    distance: float, score: float, norm: float, largest_norm: float, rounding: float, tiny: float
-) -> float:
+def errors(distance: float, score: float, norm: float, largest_norm: float, rounding: float, tiny: float) -> float:
     """Give by how much rounding may have moved the least score and that of any nearer center away from each other.
 
     Parameters
@@ -147,12 +145,11 @@ def assign_rows(
             second[i] = np.inf
             panel_found[i] = 0
         for panel in range(n_panels):
-            # The next block is fetched while the first panels are at work, a line a feature.
-            fetching = panel < ROWS // LINE
-            line = first + ROWS * n_features + (panel * n_features * LINE if fetching else 0)
+            # The next block is fetched while the first panels are at work.
+            ahead = first + (ROWS + panel * LINES * LINE) * n_features
+            stride = LINES * LINE if panel * LINES * LINE < ROWS else 0
             lower_by_panel(
-                block, panels, panel, offsets, n_features, least, second, panel_found, totals,
-                source, line, LINE if fetching else 0,
+                block, panels, panel, offsets, n_features, least, second, panel_found, totals, source, ahead, stride
             )
         for i in range(ROWS):
             winners[i] = panel_found[i] * CENTERS + (least_bits[i] & (CENTERS - 1))

@@ -20,9 +20,10 @@ SHAPES = {"x86-64-v4": (16, 3, 8), "x86-64-v3": (8, 3, 4), "x86-64-v2": (4, 2, 4
 LANES, REGISTERS, CENTERS = SHAPES.get(LEVEL, (4, 3, 8))
 ROWS = LANES * REGISTERS
 # So many products are summed in a row before they are added to the rest. Rounding grows by the length of such a chain.
-CHAIN = 128
-# The length of a cache line, in float32 numbers.
+CHAIN = 64
+# The length of a cache line, in float32 numbers; and how many are fetched with each feature.
 LINE = 16
+LINES = 2
 
 FLOAT, DOUBLE, INT32, INT64 = ir.FloatType(), ir.DoubleType(), ir.IntType(32), ir.IntType(64)
 FLOATS, INTS = ir.VectorType(FLOAT, LANES), ir.VectorType(INT32, LANES)
@@ -167,7 +168,9 @@ def lower_by_panel(
     f = builder.phi(INT64)
     f.add_incoming(begin, chain)
     running = [builder.phi(FLOATS) for _ in sums]
-    _prefetch(builder, _at(builder, first_line, builder.mul(f, stride)))
+    fetched = _at(builder, first_line, builder.mul(f, stride))
+    for number in range(LINES):
+        _prefetch(builder, _at(builder, fetched, _int64(number * LINE)))
     values = [
         _load(builder, _at(builder, block, f, step=ROWS, offset=v * LANES), FLOATS, 4 * LANES) for v in range(REGISTERS)
     ]
