@@ -16,8 +16,8 @@ import llvmlite.binding as llvm
 import numba
 from numba.core.caching import InTreeCacheLocator, UserProvidedCacheLocator
 from numba.core.sigutils import normalize_signature
-from numba.extending import intrinsic
 from numba.core.types import Array
+from numba.extending import intrinsic
 
 config: Any = numba.config
 
@@ -113,7 +113,8 @@ def emitted(signature: str) -> Callable[[Callable[..., Any]], Any]:
         A numba signature. The function gets a builder and a value for each argument, an array being a pointer to its
         first element, and gives the value of the result or None.
     """
-    arguments, result = normalize_signature(signature)
+    normalize: Any = normalize_signature
+    arguments, result = normalize(signature)
 
     def decorate(emit: Callable[..., Any]) -> Any:
         def define(_context: object, *_types: object) -> tuple[object, Callable[..., Any]]:

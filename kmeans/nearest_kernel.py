@@ -24,14 +24,14 @@ CACHE_LINE_BYTES = 64
 FLOAT_BYTES = 4
 
 
-def rounding_of(n_features: int) -> float:
+def rounding_of(n_features: int) -> np.float32:
     """Give the error of a score in parts of ||x|| ||c|| + ||c||^2 / 2.
 
     A product passes a chain of sums and one sum for each chain; the center's number in the last bits of a score adds
     CENTERS - 1 units in the last place; the rest covers the roundings of row, center, product and norm.
     """
     operations = min(n_features, CHAIN) + math.ceil(n_features / CHAIN) + 2 * CENTERS + 16
-    return FLOAT32_ROUNDING * operations
+    return np.float32(FLOAT32_ROUNDING * operations)
 
 
 @kernel("float32[::1](int64)")
@@ -75,7 +75,14 @@ def compare_directly(
 
 
 @kernel("float32(float32, float32, float32, float32, float32, float32)")
-def errors(distance: float, score: float, norm: float, largest_norm: float, rounding: float, tiny: float) -> float:
+def errors(
+    distance: np.float32,
+    score: np.float32,
+    norm: np.float32,
+    largest_norm: np.float32,
+    rounding: np.float32,
+    tiny: np.float32,
+) -> np.float32:
     """Give by how much rounding may have moved the least score and that of any nearer center away from each other.
 
     Parameters
@@ -99,8 +106,8 @@ def errors(distance: float, score: float, norm: float, largest_norm: float, roun
 
 
 @kernel(
-    "void(float32[:, ::1], float32[::1], float32[::1], float32[::1], float64[:, ::1], float32[::1], float32, int64[::1],"
-    " float64[::1])"
+    "void(float32[:, ::1], float32[::1], float32[::1], float32[::1], float64[:, ::1], float32[::1], float32,"
+    " int64[::1], float64[::1])"
 )
 def assign_rows(
     rows: FloatArray,  # IN (n, d)
@@ -109,7 +116,7 @@ def assign_rows(
     offsets: FloatArray,  # IN (P * CENTERS,): half their squared norms
     centers: DoubleArray,  # IN (K, d), as the rows, d padded with zeros
     norms: FloatArray,  # IN (K,), of the centers relative to the shift
-    rounding: float,  # IN, see `rounding_of`
+    rounding: np.float32,  # IN, see `rounding_of`
     labels: LabelArray,  # OUT (n,)
     squared_distances: DoubleArray,  # OUT (n,)
 ) -> None:
