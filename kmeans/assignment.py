@@ -8,7 +8,7 @@ from kmeans.jit import INTERPRETED, kernel
 from kmeans.nearest_kernel import assign_rows, rounding_of
 from kmeans.threads import Threads
 from kmeans.types import DoubleArray, FloatArray, LabelArray
-from kmeans.vector_kernel import CENTERS, LANES, ROWS
+from kmeans.vector_kernel import CENTERS, HALF, LANES, ROWS, add_row
 
 # Pieces of work for each thread: what one loses by being late is a part of a piece.
 PIECES = 4
@@ -114,23 +114,24 @@ def _assign_plainly(rows: FloatArray, centers: Centers, labels: LabelArray, squa
         squared_distances[nearer] = distances[nearer]
 
 
-@kernel(
-    "void(float32[:, ::1], float32[::1], int64[::1], float64[::1], int64, int64, float64[:, ::1])",
-)
+@kernel("void(float32[:, ::1], float64[::1], int64[::1], float64[::1], int64, int64, float64[:, ::1])")
 def _add_columns(
     rows: FloatArray,  # IN (n, d)
-    shift: FloatArray,  # IN (d,)
+    shift: DoubleArray,  # IN (d,)
     labels: LabelArray,  # IN (n,)
     weights: DoubleArray,  # IN (n,)
     first: int,  # IN
     last: int,  # IN
     sums: DoubleArray,  # INOUT (K, d), columns first .. last - 1
 ) -> None:
+    n_features = rows.shape[1]
+    flat_rows, flat_sums = rows.reshape(-1), sums.reshape(-1)
+    whole = (last - first) // HALF * HALF
     for i in range(rows.shape[0]):
-        label = labels[i]
-        weight = weights[i]
-        for f in range(first, last):
-            sums[label, f] += weight * (np.float64(rows[i, f]) - np.float64(shift[f]))
+        label, weight = labels[i], weights[i]
+        add_row(flat_rows, i * n_features + first, shift, first, whole, weight, flat_sums, label * n_features + first)
+        for f in range(first + whole, last):
+            sums[label, f] += weight * (np.float64(rows[i, f]) - shift[f])
 
 
 # A slice of columns is a multiple of two cache lines of float64 sums, so that threads seldom share one.
@@ -169,11 +170,14 @@ def add_rows(
     """
     counts += np.bincount(labels, weights, minlength=len(counts))
     n_features = rows.shape[1]
-
+    exact_shift = shift.astype(np.float64)
+    if INTERPRETED:
+        np.add.at(sums, labels, weights[:, None] * (rows - exact_shift))
+        return
     width = COLUMNS * math.ceil(n_features / threads.count / COLUMNS)
 
     def add_slice(first: int) -> None:
-        _add_columns(rows, shift, labels, weights, first, min(first + width, n_features), sums)
+        _add_columns(rows, exact_shift, labels, weights, first, min(first + width, n_features), sums)
 
     threads.map(add_slice, range(0, n_features, width))
 

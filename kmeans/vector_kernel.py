@@ -61,13 +61,24 @@ def _spread(builder: Builder, number: Value, lanes: int = LANES) -> Value:
     return _shuffle(builder, builder.insert_element(undefined, number, ir.Constant(INT32, 0)), undefined, [0] * lanes)
 
 
+def _call(builder: Builder, name: str, result: Value, *values: Value) -> Value:
+    """Call an intrinsic function of LLVM's."""
+    module = builder.module
+    kind = ir.FunctionType(result, [value.type for value in values])
+    return builder.call(module.globals.get(name) or ir.Function(module, kind, name), values)
+
+
+def _prefetch(builder: Builder, address: Value) -> None:
+    """Fetch a cache line of data that is to be read soon."""
+    hints = (ir.Constant(INT32, hint) for hint in (0, 2, 1))
+    _call(builder, "llvm.prefetch.p0", ir.VoidType(), builder.bitcast(address, ir.IntType(8).as_pointer()), *hints)
+
+
 def _add_product(builder: Builder, left: Value, right: Value, total: Value) -> Value:
     """Give left * right + total, fused where the machine can."""
     vector = total.type
     name = f"llvm.fmuladd.v{vector.count}f{32 if vector.element == FLOAT else 64}"
-    module = builder.module
-    function = module.globals.get(name) or ir.Function(module, ir.FunctionType(vector, [vector] * 3), name)
-    return builder.call(function, [left, right, total])
+    return _call(builder, name, vector, left, right, total)
 
 
 def _lesser(builder: Builder, left: Value, right: Value) -> Value:
@@ -225,17 +236,6 @@ def lower_by_panel(
             _store(builder, vector, address, 4 * LANES)
 
 
-def _prefetch(builder: Builder, address: Value) -> None:
-    byte = ir.IntType(8).as_pointer()
-    module = builder.module
-    name = "llvm.prefetch.p0"
-    function = module.globals.get(name) or ir.Function(
-        module, ir.FunctionType(ir.VoidType(), [byte, INT32, INT32, INT32]), name
-    )
-    # To be read, soon to be used, as data.
-    builder.call(function, [builder.bitcast(address, byte), *(ir.Constant(INT32, n) for n in (0, 2, 1))])
-
-
 @emitted("float64(float32[::1], int64, int64, float64[::1], int64)")
 def squared_distance(
     builder: Builder,
@@ -293,3 +293,36 @@ def squared_distance(
         squares = builder.fadd(squares, turned)
         width //= 2
     return builder.extract_element(squares, ir.Constant(INT32, 0))
+
+
+@emitted("void(float32[::1], int64, float64[::1], int64, int64, float64, float64[::1], int64)")
+def add_row(
+    builder: Builder,
+    rows: Value,  # IN
+    start: Value,  # IN
+    shift: Value,  # IN
+    shift_start: Value,  # IN
+    n_features: Value,  # IN, a multiple of HALF
+    weight: Value,  # IN
+    sums: Value,  # INOUT
+    sum_start: Value,  # IN
+) -> None:
+    """Add weight (x - shift) to sums, in float64."""
+    row, moved, total = _at(builder, rows, start), _at(builder, shift, shift_start), _at(builder, sums, sum_start)
+    weights = _spread(builder, weight, HALF)
+    start_block = builder.block
+    features, done = map(builder.append_basic_block, ("features", "done"))
+    builder.cbranch(builder.icmp_signed(">", n_features, _int64(0)), features, done)
+
+    builder.position_at_end(features)
+    f = builder.phi(INT64)
+    value = builder.fpext(_load(builder, _at(builder, row, f), HALF_FLOATS, 4), DOUBLES)
+    difference = builder.fsub(value, _load(builder, _at(builder, moved, f), DOUBLES, 8))
+    target = _at(builder, total, f)
+    _store(builder, _add_product(builder, difference, weights, _load(builder, target, DOUBLES, 8)), target, 8)
+    following = builder.add(f, _int64(HALF))
+    f.add_incoming(_int64(0), start_block)
+    f.add_incoming(following, features)
+    builder.cbranch(builder.icmp_signed("<", following, n_features), features, done)
+
+    builder.position_at_end(done)
