@@ -7,9 +7,11 @@ compilation at run time. `NUMBA_CPU_NAME` overrides the choice of the level. The
 """
 
 import functools
+import hashlib
 import os
 import platform
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import llvmlite.binding as llvm
@@ -72,8 +74,16 @@ class ReadableCacheLocator:
     @classmethod
     def from_function(cls, function: Callable[..., Any], file: str) -> object:
         """Give the locator that numba asks for the folder: `NUMBA_CACHE_DIR`, or `__pycache__` beside the source."""
-        locator = UserProvidedCacheLocator if config.CACHE_DIR else InTreeCacheLocator
-        return locator(function, file)
+        locator: Any = (UserProvidedCacheLocator if config.CACHE_DIR else InTreeCacheLocator)(function, file)
+        locator.get_source_stamp = functools.partial(_stamp, Path(file))
+        return locator
+
+
+@functools.cache
+def _stamp(file: Path) -> str:
+    """Give a digest of what code depends on: kernels call those of modules beside theirs, which numba does not see."""
+    sources = sorted({file, Path(__file__), *file.parent.glob("*_kernel.py")})
+    return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
 
 
 if not config.CACHE_LOCATOR_CLASSES:

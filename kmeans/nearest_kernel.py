@@ -142,8 +142,8 @@ def assign_rows(
         n_here = min(ROWS, n_rows - start)
         source, first = flat_rows, start * n_features
         if first + last_rows.size > flat_rows.size:
+            last_rows[: n_here * n_features] = flat_rows[first : first + n_here * n_features]
             source, first = last_rows, 0
-            last_rows[: n_here * n_features] = flat_rows[start * n_features :]
         for column in range(0, ROWS, LANES):
             for f in range(0, n_features, LANES):
                 transpose(source, first + column * n_features, n_features, shift, f, block, column)
