@@ -108,7 +108,8 @@ def _assign_plainly(rows: FloatArray, centers: Centers, labels: LabelArray, squa
     labels[:] = 0
     squared_distances[:] = np.inf
     for j, center in enumerate(centers.exact[:, : rows.shape[1]]):
-        distances = ((rows - center) ** 2).sum(axis=1)
+        with np.errstate(over="ignore"):
+            distances = ((rows - center) ** 2).sum(axis=1)
         nearer = distances < squared_distances
         labels[nearer] = j
         squared_distances[nearer] = distances[nearer]
