@@ -6,9 +6,10 @@ import numpy as np
 
 from kmeans.jit import INTERPRETED, kernel
 from kmeans.nearest_kernel import assign_rows, rounding_of
+from kmeans.row_kernel import add_row
 from kmeans.threads import Threads
 from kmeans.types import DoubleArray, FloatArray, LabelArray
-from kmeans.vector_kernel import CENTERS, HALF, LANES, ROWS, add_row
+from kmeans.vector_kernel import CENTERS, HALF, LANES, ROWS
 
 # Pieces of work for each thread: what one loses by being late is a part of a piece.
 PIECES = 4

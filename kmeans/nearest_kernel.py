@@ -11,8 +11,10 @@ import math
 import numpy as np
 
 from kmeans.jit import kernel
+from kmeans.panel_kernel import lower_by_panel, transpose
+from kmeans.row_kernel import squared_distance
 from kmeans.types import DoubleArray, FloatArray, LabelArray
-from kmeans.vector_kernel import CENTERS, CHAIN, LANES, LINE, LINES, ROWS, lower_by_panel, squared_distance, transpose
+from kmeans.vector_kernel import CENTERS, CHAIN, LANES, LINE, LINES, ROWS
 
 LARGEST = np.finfo(np.float32).max
 QUARTER_OF_LARGEST = np.float32(LARGEST / 4)
@@ -20,8 +22,6 @@ QUARTER_OF_LARGEST = np.float32(LARGEST / 4)
 # may lose.
 FLOAT32_ROUNDING = 2.0**-24
 FLOAT32_TINY = float(np.finfo(np.float32).tiny)
-CACHE_LINE_BYTES = 64
-FLOAT_BYTES = 4
 
 
 def rounding_of(n_features: int) -> np.float32:
@@ -37,8 +37,8 @@ def rounding_of(n_features: int) -> np.float32:
 @kernel("float32[::1](int64)")
 def aligned_floats(size: int) -> FloatArray:
     """Give an array that starts a cache line."""
-    array = np.empty(size + CACHE_LINE_BYTES // FLOAT_BYTES, np.float32)
-    first = -array.ctypes.data % CACHE_LINE_BYTES // FLOAT_BYTES
+    array = np.empty(size + LINE, np.float32)
+    first = -array.ctypes.data % (LINE * array.itemsize) // array.itemsize
     return array[first : first + size]
 
 
