@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kmeans.types import DoubleArray, FloatArray, LabelArray
+from kmeans.types import BoolArray, DoubleArray, FloatArray, LabelArray
 
 
 def nearest(rows: FloatArray, centers: DoubleArray) -> tuple[LabelArray, DoubleArray]:
@@ -48,3 +48,20 @@ def stream(batches: list[FloatArray], centers: DoubleArray, half_life: int) -> t
         filled = weights > 0
         centers[filled] = sums[filled] / weights[filled][:, None]
     return centers, weights
+
+
+def cheapest_merger(
+    centers: DoubleArray, weights: DoubleArray, barred: BoolArray, candidates: LabelArray
+) -> tuple[int, int, float]:
+    costs = np.full((len(candidates), len(centers)), np.inf)
+    for i, center in enumerate(candidates):
+        both = weights[center] + weights
+        shares = np.divide(weights[center] * weights, both, out=np.zeros_like(weights), where=both > 0.0)
+        costs[i] = shares * ((centers - centers[center]) ** 2).sum(axis=1)
+        costs[i, barred] = np.inf
+        costs[i, center] = np.inf
+    least = costs.argmin() if costs.size else 0
+    if not costs.size or costs.flat[least] == np.inf:
+        return -1, -1, np.inf
+    center, target = divmod(int(least), len(centers))
+    return int(candidates[center]), target, float(costs.flat[least])
