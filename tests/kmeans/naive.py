@@ -50,18 +50,24 @@ def stream(batches: list[FloatArray], centers: DoubleArray, half_life: int) -> t
     return centers, weights
 
 
+def merger_costs(centers: DoubleArray, sizes: DoubleArray) -> DoubleArray:
+    """Give what the cheapest merger of each center costs (Ward 1963)."""
+    both = sizes[:, None] + sizes
+    shares = np.divide(sizes[:, None] * sizes, both, out=np.zeros_like(both), where=both > 0.0)
+    costs: DoubleArray = shares * ((centers[:, None] - centers) ** 2).sum(axis=2)
+    np.fill_diagonal(costs, np.inf)
+    return costs.min(axis=1)
+
+
 def cheapest_merger(
     centers: DoubleArray, weights: DoubleArray, barred: BoolArray, candidates: LabelArray
 ) -> tuple[int, int, float]:
-    costs = np.full((len(candidates), len(centers)), np.inf)
-    for i, center in enumerate(candidates):
-        both = weights[center] + weights
-        shares = np.divide(weights[center] * weights, both, out=np.zeros_like(weights), where=both > 0.0)
-        costs[i] = shares * ((centers - centers[center]) ** 2).sum(axis=1)
-        costs[i, barred] = np.inf
-        costs[i, center] = np.inf
-    least = costs.argmin() if costs.size else 0
-    if not costs.size or costs.flat[least] == np.inf:
+    both = weights[candidates, None] + weights
+    shares = np.divide(weights[candidates, None] * weights, both, out=np.zeros_like(both), where=both > 0.0)
+    costs = shares * ((centers[candidates, None] - centers) ** 2).sum(axis=2)
+    costs[:, barred] = np.inf
+    costs[np.arange(len(candidates)), candidates] = np.inf
+    if not costs.size or costs.min() == np.inf:
         return -1, -1, np.inf
-    center, target = divmod(int(least), len(centers))
-    return int(candidates[center]), target, float(costs.flat[least])
+    candidate, target = divmod(int(costs.argmin()), len(centers))
+    return int(candidates[candidate]), target, float(costs.min())
