@@ -81,7 +81,7 @@ def swap_centers(
         if failures == limits.patience or not losses[-1] > 0.0:
             break
         target = min(int(np.searchsorted(losses, rng.random() * losses[-1], side="right")), len(points) - 1)
-        sizes = np.bincount(best.labels, weights, minlength=len(best.centers))
+        sizes = np.bincount(best.labels, weights, minlength=len(best.centers)).astype(np.float64, copy=False)
         merger_costs(best.centers, sizes, costs)
         cheapest = np.argsort(costs, kind="stable")[:CANDIDATES]
         centers = best.centers.copy()

@@ -146,7 +146,8 @@ def reassign(table: DoubleArray, centers: DoubleArray, weights: DoubleArray) -> 
 def _cheapest_merger(centers: DoubleArray, weights: DoubleArray, barred: BoolArray) -> tuple[int, int, float]:
     """Give the center to be given up, the one to take its rows, and by how much the loss grows."""
     lightest = np.argsort(np.where(barred, np.inf, weights), kind="stable")[:MAX_CENTERS]
-    return cheapest_of(centers, weights, barred, lightest[~barred[lightest]])
+    center, target, cost = cheapest_of(centers, weights, barred, lightest[~barred[lightest]])
+    return int(center), int(target), cost
 
 
 @kernel("Tuple((int64, int64, float64))(float64[:, ::1], float64[::1], boolean[::1], int64[::1])")
@@ -155,7 +156,7 @@ def cheapest_of(
     weights: DoubleArray,  # IN (K,)
     barred: BoolArray,  # IN (K,)
     candidates: LabelArray,  # IN (m,), none of them barred
-) -> tuple[int, int, float]:
+) -> tuple[np.int64, np.int64, float]:
     """Find the cheapest merger of a candidate with another center."""
     best_center, best_target, best_cost = np.int64(-1), np.int64(-1), np.inf
     for center in candidates:

@@ -56,7 +56,8 @@ def merger_costs(centers: DoubleArray, sizes: DoubleArray) -> DoubleArray:
     shares = np.divide(sizes[:, None] * sizes, both, out=np.zeros_like(both), where=both > 0.0)
     costs: DoubleArray = shares * ((centers[:, None] - centers) ** 2).sum(axis=2)
     np.fill_diagonal(costs, np.inf)
-    return costs.min(axis=1)
+    least: DoubleArray = costs.min(axis=1)
+    return least
 
 
 def cheapest_merger(
