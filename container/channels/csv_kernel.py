@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from container.channels.recordio_kernel import FULL, MORE, ODD
-from container.channels.wire_kernel import NOT_PLAIN, ByteArray, Integer, word
+from container.channels.wire_kernel import NOT_PLAIN, ByteArray, Integer, long_word
 from kmeans.jit import kernel
 from kmeans.types import DoubleArray, FloatArray
 
@@ -42,13 +42,6 @@ _LEAST, _MOST = 1e-36, 1e38
 _LOST_BITS = (1 << 29) - 1
 _BORDER = 1 << 28
 _NEAR = 16
-
-
-@kernel("uint64(uint8[::1], int64)")
-def _word(buffer: ByteArray, p: Integer) -> np.uint64:
-    """Read a little endian integer of 8 bytes."""
-    low = np.uint64(word(buffer, p)) & np.uint64(0xFFFFFFFF)
-    return low | np.uint64(word(buffer, p + 4)) << np.uint64(32)
 
 
 @kernel("UniTuple(int64, 2)(uint64)")
@@ -93,7 +86,7 @@ def _number(buffer: ByteArray, p: Integer) -> tuple[Integer, np.float32]:
     while True:
         if p + WORD > len(buffer):
             return nothing
-        count, digits = _digits(_word(buffer, p))
+        count, digits = _digits(long_word(buffer, p))
         p += count
         room = count
         if value >= _ROOM[count]:
@@ -119,7 +112,7 @@ def _number(buffer: ByteArray, p: Integer) -> tuple[Integer, np.float32]:
             return nothing
         sign_of_exponent = buffer[np.uint64(p + 1)]
         p += np.int64(1) + (np.int64(sign_of_exponent == _MINUS) | np.int64(sign_of_exponent == _PLUS))
-        count, digits = _digits(_word(buffer, p))
+        count, digits = _digits(long_word(buffer, p))
         if count == 0 or count == WORD:
             return nothing
         p += count
