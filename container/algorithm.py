@@ -22,13 +22,12 @@ DESCRIPTION: Final = "An open, drop-in replacement for the built-in K-means algo
 CHANNEL_DESCRIPTIONS: Final = {
     "train": "The rows to cluster.",
     "test": "Rows on which the model is scored: test:msd and test:ssd.",
+    "model": "The model of an earlier job, to go on from.",
 }
 # FastFile is a mode of the service, but CreateAlgorithm refuses it (github.com/boto/boto3/issues/4469).
 INPUT_MODES: Final = ("File", "Pipe")
 # The service looks for the job's content type among these as a whole, with its parameters.
 LABEL_SIZES: Final = (0, 1)
-# A job runs on one host.
-DISTRIBUTED: Final = False
 # Families of x86 machines that train, transform and serve; each size is in all three lists of the service.
 _SIZES_BY_FAMILY: Final = {
     "m5": ("xlarge", "2xlarge", "4xlarge", "12xlarge", "24xlarge"),
@@ -78,7 +77,7 @@ def request(image: str, role: str, name: str, validation: str) -> dict[str, Any]
             "TrainingImage": image,
             "SupportedHyperParameters": [_hyperparameter(row) for row in TABLE],
             "SupportedTrainingInstanceTypes": list(INSTANCE_TYPES),
-            "SupportsDistributedTraining": DISTRIBUTED,
+            "SupportsDistributedTraining": True,
             "MetricDefinitions": [{"Name": metric, "Regex": regex} for metric, regex in REGEXES.items()],
             "TrainingChannels": [_channel(channel) for channel in CHANNELS],
             "SupportedTuningJobObjectiveMetrics": [{"Type": "Minimize", "MetricName": metric} for metric in OBJECTIVES],
@@ -136,19 +135,20 @@ def _categorical(values: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _channel(name: str) -> dict[str, Any]:
+    content_types = CHANNELS[name]
     labelled = [
         f"{content_type};label_size={size}"
-        for content_type, parameters in CONTENT_TYPES.items()
-        if "label_size" in parameters
+        for content_type in content_types
+        if "label_size" in CONTENT_TYPES[content_type]
         for size in LABEL_SIZES
     ]
     return {
         "Name": name,
         "Description": CHANNEL_DESCRIPTIONS[name],
         "IsRequired": name in REQUIRED_CHANNELS,
-        "SupportedContentTypes": [*CONTENT_TYPES, *labelled],
+        "SupportedContentTypes": [*content_types, *labelled],
         "SupportedCompressionTypes": ["None", "Gzip"],
-        "SupportedInputModes": list(INPUT_MODES),
+        "SupportedInputModes": ["File"] if name == "model" else list(INPUT_MODES),
     }
 
 

@@ -15,15 +15,20 @@ from container.json_object import shown
 
 RECORDIO = "application/x-recordio-protobuf"
 CSV = "text/csv"
+MODEL = "application/x-sagemaker-model"
 # Content type -> the parameters that may follow it.
 CONTENT_TYPES: Mapping[str, frozenset[str]] = {
     RECORDIO: frozenset({"version", "charset"}),
     CSV: frozenset({"label_size", "charset"}),
+    MODEL: frozenset(),
 }
 REQUIRED_CHANNELS = ("train",)
-CHANNELS = (*REQUIRED_CHANNELS, "test")
+# Channel -> the content types of what comes through it; the first is that of a channel that names none.
+CHANNELS: Mapping[str, tuple[str, ...]] = {"train": (RECORDIO, CSV), "test": (RECORDIO, CSV), "model": (MODEL,)}
 
 InputMode = Literal["File", "FastFile", "Pipe"]
+# A model is read as a whole.
+MODEL_MODES = ("File", "FastFile")
 
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
 _LABEL_SIZE = re.compile(r"[0-9]{1,9}")
@@ -95,7 +100,7 @@ class ChannelConfiguration:
     Parameters
     ----------
     name : str
-        ``train`` or ``test``.
+        A key of `CHANNELS`.
     content_type : str
         A key of `CONTENT_TYPES`, in lower case and without parameters.
     label_size : int or None
@@ -212,7 +217,8 @@ def _channels(paths: Paths) -> dict[str, ChannelConfiguration]:
 def _channel(name: str, given: object, path: Path) -> ChannelConfiguration:
     if not isinstance(given, dict):
         raise CustomerError(f"Channel {name}: expected an object of settings, got {shown(given)}")
-    mode = _one_of(name, given, "TrainingInputMode", get_args(InputMode), "File")
+    modes = MODEL_MODES if name == "model" else get_args(InputMode)
+    mode = _one_of(name, given, "TrainingInputMode", modes, "File")
     distribution = _one_of(name, given, "S3DistributionType", ("FullyReplicated", "ShardedByS3Key"), "FullyReplicated")
     _one_of(name, given, "RecordWrapperType", ("None",), "None")
     content_type, label_size = _content_type(name, given.get("ContentType"))
@@ -228,19 +234,18 @@ def _one_of(channel: str, given: Mapping[str, Any], setting: str, known: tuple[s
 
 def _content_type(channel: str, given: object) -> tuple[str, int | None]:
     """Split a content type into its name, in lower case, and the number of label columns it states."""
+    known_types = CHANNELS[channel]
     if given is None or given == "":
-        return RECORDIO, None
+        return known_types[0], None
     name, *rest = str(given).lower().split(";")
     name = name.strip()
-    if name not in CONTENT_TYPES:
-        raise CustomerError(
-            f"Channel {channel}: expected content type {' or '.join(CONTENT_TYPES)}, got {shown(given)}"
-        )
+    if name not in known_types:
+        raise CustomerError(f"Channel {channel}: expected content type {' or '.join(known_types)}, got {shown(given)}")
     label_size = None
     for parameter in filter(None, map(str.strip, rest)):
         key, _, value = (part.strip().strip('"') for part in parameter.partition("="))
         if key not in CONTENT_TYPES[name]:
-            known = " or ".join(sorted(CONTENT_TYPES[name]))
+            known = " or ".join(sorted(CONTENT_TYPES[name])) or "nothing"
             raise CustomerError(
                 f"Channel {channel}: expected {known} after content type {name}, got {shown(parameter)}"
             )

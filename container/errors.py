@@ -9,12 +9,17 @@ class JobError(Exception):
     exit_code: ClassVar[int]
     prefix: ClassVar[str]
 
-    def __str__(self) -> str:
-        """Give the log text, in the built-in's form: prefix, message, class of the cause, the cause."""
-        text = f"{self.prefix}: {super().__str__()}"
+    @property
+    def message(self) -> str:
+        """The text without the prefix: message, class of the cause, the cause."""
+        text = super().__str__()
         if self.__cause__ is not None:
             text += f" (caused by {type(self.__cause__).__name__})\n\nCaused by: {self.__cause__}"
         return text
+
+    def __str__(self) -> str:
+        """Give the log text, in the built-in's form."""
+        return f"{self.prefix}: {self.message}"
 
 
 class AlgorithmError(JobError):
@@ -36,3 +41,9 @@ class PlatformError(JobError):
 
     exit_code = 3
     prefix = "Platform Error"
+
+
+def error_of(exit_code: object, message: object) -> JobError:
+    """Make the error that another process has told of, by its exit code and its message."""
+    kinds: dict[object, type[JobError]] = {kind.exit_code: kind for kind in (AlgorithmError, CustomerError)}
+    return kinds.get(exit_code, PlatformError)(str(message))

@@ -39,19 +39,22 @@ def reported(path: Path) -> Iterator[Outcome]:
     outcome = Outcome()
     try:
         yield outcome
-    except JobError as error:
+    except Exception as exception:  # The boundary of the job: whatever it is, it must leave a reason and an exit code.
+        error = job_error(exception)
         _report(error, path)
         outcome.exit_code = error.exit_code
-    except (OSError, MemoryError) as error:
-        LOGGER.debug("%s", traceback.format_exc())
-        platform_error = PlatformError(_sentence(error))
-        _report(platform_error, path)
-        outcome.exit_code = platform_error.exit_code
-    except Exception as error:  # The boundary of the job: whatever it is, it must leave a reason and an exit code.
-        LOGGER.error("%s", traceback.format_exc())
-        algorithm_error = AlgorithmError(f"{_sentence(error)}. This is a bug; the log has the traceback.")
-        _report(algorithm_error, path)
-        outcome.exit_code = algorithm_error.exit_code
+
+
+def job_error(exception: Exception) -> JobError:
+    """Give the error that an exception is for the job, and log the traceback of what nobody expected."""
+    if isinstance(exception, JobError):
+        return exception
+    lines = traceback.format_exception(exception)
+    if isinstance(exception, (OSError, MemoryError)):
+        LOGGER.debug("%s", "".join(lines))
+        return PlatformError(_sentence(exception))
+    LOGGER.error("%s", "".join(lines))
+    return AlgorithmError(f"{_sentence(exception)}. This is a bug; the log has the traceback.")
 
 
 def _sentence(error: BaseException) -> str:

@@ -31,6 +31,13 @@ def set_up(level: str = "info") -> None:
     LOGGER.setLevel(level.upper())
 
 
+def flush() -> None:
+    """Write out all lines."""
+    for logger in (LOGGER, VERBATIM):
+        for handler in logger.handlers:
+            handler.flush()
+
+
 class Heartbeat:
     """Calls a function at regular intervals, in a thread, so that long work is seen to go on.
 

@@ -35,11 +35,12 @@ class TimedSource:
     def __init__(self, source: Source) -> None:
         self.source = source
         self.rereadable = source.rereadable
+        self.shared = source.shared
         self.seconds = 0.0
 
-    def blocks(self) -> Iterator[FloatArray]:
+    def blocks(self, skip: int = 0) -> Iterator[FloatArray]:
         """Give one pass; see `Source.blocks`."""
-        blocks = self.source.blocks()
+        blocks = self.source.blocks(skip)
         while True:
             began = time.perf_counter()
             block = next(blocks, None)
@@ -48,12 +49,12 @@ class TimedSource:
                 return
             yield block
 
-    def sample(self, size: int, rng: np.random.Generator) -> FloatArray:
+    def sample(self, size: int, rng: np.random.Generator) -> tuple[FloatArray, int]:
         """Draw rows; see `Source.sample`."""
         began = time.perf_counter()
-        rows = self.source.sample(size, rng)
+        drawn = self.source.sample(size, rng)
         self.seconds += time.perf_counter() - began
-        return rows
+        return drawn
 
 
 class Progress(Observer):

@@ -62,7 +62,7 @@ def _resolve(k: int, source: Path, destination: Path) -> None:
     threads = Threads(cpu_count())
     seeds = np.random.SeedSequence(chosen.seed)
     try:
-        centers = finalize(state, k, finalization_settings(chosen), seeds, threads, observer)
+        centers = finalize(state, k, finalization_settings(chosen), seeds, threads, observer, SingleHost())
     except TooFewDistinctRowsError as error:
         raise CustomerError(str(error)) from None
     fit = score([state.sample.rows], Centers(centers, state.shift), SingleHost(), threads)

@@ -44,6 +44,20 @@ def memory_limit_bytes(cgroup: Path = _CGROUP) -> int:
     return min([physical, *(int(words[0]) for words in limits if len(words) == 1 and words[0].isdigit())])
 
 
+def oom_kills(cgroup: Path = _CGROUP) -> int:
+    """Count the processes of this container that the kernel has killed for want of memory; 0 where it does not say.
+
+    Parameters
+    ----------
+    cgroup : Path
+        Root of the mounted control groups, version 1 or 2.
+    """
+    words = _words(cgroup / "memory.events") or _words(cgroup / "memory/memory.oom_control")
+    counts = dict(zip(words[::2], words[1::2], strict=False))
+    count = counts.get("oom_kill", "0")
+    return int(count) if count.isdigit() else 0
+
+
 def _cpu_quota(cgroup: Path) -> float | None:
     """Give the CPU time allowed per unit of time, or None when it is not limited."""
     words = _words(cgroup / "cpu.max")

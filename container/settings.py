@@ -5,8 +5,8 @@ import math
 from container.hyperparameters import Hyperparameters
 from container.logs import LOGGER
 from kmeans.finalization import FinalizationSettings
+from kmeans.settings import Settings
 from kmeans.shrinking import LloydSettings
-from kmeans.training import Settings
 
 AUTO_TRIALS = 10
 AUTO_CENTER_FACTOR = 10

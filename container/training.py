@@ -1,18 +1,19 @@
-"""A training job: configuration in; model, reports and log lines out."""
+"""A training job on one of its hosts: rows in; model, reports and log lines out."""
 
 import json
-import signal
 import threading
 import time
-from types import FrameType
+from dataclasses import asdict
 
 import numpy as np
 
-from container import assignments, configuration, failure, hyperparameters, logs
+from container import assignments, hyperparameters, logs
 from container.artifacts import model as artifacts
 from container.artifacts import tarball
-from container.channels.source import Source
-from container.configuration import JobConfiguration, Paths
+from container.artifacts.checkpoint import Checkpoints
+from container.channels.source import Place, Source
+from container.configuration import JobConfiguration
+from container.continuing import earlier_model, resumed
 from container.errors import CustomerError
 from container.logs import LOGGER
 from container.metrics import log_metrics, log_quality, spread
@@ -20,9 +21,12 @@ from container.progress import Progress, TimedSource
 from container.resources import cpu_count
 from container.settings import settings_of
 from kmeans.assignment import Centers
-from kmeans.communicator import SingleHost
+from kmeans.communicator import Communicator
 from kmeans.finalization import TooFewDistinctRowsError
+from kmeans.run import Control
 from kmeans.scoring import Score, score
+from kmeans.settings import Settings
+from kmeans.starting import NoRowsError
 from kmeans.threads import Threads
 from kmeans.training import Model, fit
 
@@ -30,44 +34,42 @@ from kmeans.training import Model, fit
 CURVE = "msd_by_k.json"
 
 
-def main() -> int:
-    """Run the job that `SAGEMAKER_BASE_DIR` holds; give the exit code."""
-    logs.set_up()
-    paths = Paths.from_environment()
-    with failure.reported(paths.failure) as outcome:
-        _run(paths)
-    return outcome.exit_code
+def run(job: JobConfiguration, communicator: Communicator, stopping: threading.Event, began: float) -> None:
+    """Run a job on this host.
 
+    Parameters
+    ----------
+    job : JobConfiguration
+        Of this host.
+    communicator : Communicator
+        The hosts of the job; their ranks are the places of their names.
+    stopping : threading.Event
+        Set when the stream is to end early.
+    began : float
+        When the job began, in seconds since 1970.
 
-def _run(paths: Paths) -> None:
-    began = time.time()
-    stopping = threading.Event()
-
-    def stop(signum: int, frame: FrameType | None) -> None:
-        del signum, frame
-        stopping.set()
-
-    signal.signal(signal.SIGTERM, stop)
-    LOGGER.info("Reading default configuration from %s: %s", hyperparameters.__file__, hyperparameters.defaults())
-    job = configuration.load(paths)
-    if len(job.hosts) > 1:
-        raise CustomerError(
-            f"A job runs on one host, got {len(job.hosts)}: {', '.join(job.hosts)}; ask for one instance"
-        )
-    logs.set_up(job.hyperparameters.log_level)
-    _log_configuration(job)
-
+    Raises
+    ------
+    JobError
+        If it fails.
+    """
     chosen = settings_of(job.hyperparameters)
+    checkpoints = Checkpoints(
+        job.paths.checkpoints,
+        job.current_host,
+        {"hosts": job.hosts, **asdict(chosen)},
+        job.hyperparameters.checkpoint_interval_seconds,
+    )
+    _log_configuration(job, checkpoints)
     host = job.current_host
-    source = TimedSource(Source(job.channels["train"], chosen.n_features, chosen.batch_size))
+    place = Place(communicator.rank, communicator.size)
+    rows = Source(job.channels["train"], chosen.n_features, chosen.batch_size, place, stopping.is_set)
+    source = TimedSource(rows)
     progress = Progress(host, chosen.epochs, chosen.batch_size, source)
     threads = Threads(cpu_count())
     setup_seconds = time.time() - began
     with logs.Heartbeat(progress.heartbeat):
-        try:
-            model = fit(source, chosen, SingleHost(), threads, progress, stopping.is_set)
-        except TooFewDistinctRowsError as error:
-            raise CustomerError(str(error)) from None
+        model = _fit(job, source, chosen, communicator, threads, progress, checkpoints, stopping)
         if stopping.is_set():
             LOGGER.warning("Stopped early by SIGTERM after %d examples; the model is made of these.", progress.rows)
         metrics = job.hyperparameters.eval_metrics
@@ -77,12 +79,12 @@ def _run(paths: Paths) -> None:
         log_metrics(host, began, time.time(), {**progress.times, "epochs": spread(chosen.epochs)})
         if "test" in job.channels:
             progress.stage = "scoring the test channel"
-            tested = _test_score(job, model, threads, chosen.batch_size)
+            tested = _test_score(job, model, communicator, threads, chosen.batch_size)
             for metric in metrics:
                 log_quality(host, "test", metric, getattr(tested, metric))
         else:
             LOGGER.info("Test data is not provided.")
-        _write_assignments(job, model, progress, source.source, threads, stopping)
+        _write_assignments(job, model, progress, rows, threads, stopping)
     threads.close()
     log_metrics(
         host,
@@ -92,7 +94,33 @@ def _run(paths: Paths) -> None:
     )
 
 
-def _log_configuration(job: JobConfiguration) -> None:
+def _fit(
+    job: JobConfiguration,
+    source: TimedSource,
+    chosen: Settings,
+    communicator: Communicator,
+    threads: Threads,
+    progress: Progress,
+    checkpoints: Checkpoints,
+    stopping: threading.Event,
+) -> Model:
+    """Train, from where an interrupted job was if there is such a place."""
+    earlier = earlier_model(job.channels["model"], chosen.n_features) if "model" in job.channels else None
+    snapshot = resumed(checkpoints, communicator)
+    # The leader's clock decides for all hosts.
+    control = Control(stopping.is_set, lambda: communicator.rank == 0 and checkpoints.due(), checkpoints.save)
+    try:
+        model = fit(source, chosen, communicator, threads, progress, control, earlier=earlier, snapshot=snapshot)
+    except TooFewDistinctRowsError as error:
+        raise CustomerError(str(error)) from None
+    except NoRowsError:
+        raise source.source.no_records() from None
+    if checkpoints.enabled:
+        LOGGER.info("wrote %d checkpoints, in %.3f seconds", checkpoints.written, checkpoints.seconds)
+    return model
+
+
+def _log_configuration(job: JobConfiguration, checkpoints: Checkpoints) -> None:
     merged = {**hyperparameters.defaults(), **job.raw_hyperparameters}
     LOGGER.info(
         "Merging with provided configuration from %s: %s",
@@ -105,7 +133,7 @@ def _log_configuration(job: JobConfiguration) -> None:
     train = job.channels["train"]
     LOGGER.info("Loaded iterator creator %s for content type ('%s', '1.0')", train.content_type, train.content_type)
     LOGGER.info("Number of GPUs being used: 0")
-    LOGGER.info("Checkpoint loading and saving are disabled.")
+    LOGGER.info("Checkpoint loading and saving are %s.", "enabled" if checkpoints.enabled else "disabled")
     LOGGER.info("Setting up with params: %s", merged)
     LOGGER.info("seed %d, %d threads, numpy %s", job.hyperparameters.seed, cpu_count(), np.__version__)
 
@@ -178,8 +206,15 @@ def _write_assignments(
     LOGGER.info("wrote the assignments of %d rows of %d files, in %.3f seconds", rows, files, time.time() - began)
 
 
-def _test_score(job: JobConfiguration, model: Model, threads: Threads, batch_size: int) -> Score:
-    """Score the model on all rows of the test channel."""
-    source = Source(job.channels["test"], job.hyperparameters.feature_dim, batch_size)
+def _test_score(
+    job: JobConfiguration, model: Model, communicator: Communicator, threads: Threads, batch_size: int
+) -> Score:
+    """Score the model on all rows of the test channel, of which each host takes its part."""
+    place = Place(communicator.rank, communicator.size)
+    source = Source(job.channels["test"], job.hyperparameters.feature_dim, batch_size, place)
     shift = model.centers.mean(axis=0, dtype=np.float64).astype(np.float32)
-    return score(source.blocks(), Centers(model.centers.astype(np.float64) - shift, shift), SingleHost(), threads)
+    centers = Centers(model.centers.astype(np.float64) - shift, shift)
+    found = score(source.blocks(), centers, communicator, threads)
+    if not found.rows:
+        raise source.no_records()
+    return found

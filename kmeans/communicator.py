@@ -3,12 +3,20 @@
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kmeans.types import DoubleArray
 
 
+class AbortedError(Exception):
+    """Another host has failed: what this one waits for will not come."""
+
+
 class Communicator(Protocol):
-    """The hosts that train one model together."""
+    """The hosts that train one model together.
+
+    Every method but `abort` raises `AbortedError` when another host has failed.
+    """
 
     @property
     def rank(self) -> int:
@@ -21,11 +29,19 @@ class Communicator(Protocol):
         ...
 
     def sum(self, values: DoubleArray) -> None:
-        """Replace `values`, on every host, by their sums over the hosts."""
+        """Replace `values`, on every host, by their sums over the hosts: the same bytes on all of them."""
         ...
 
     def gather_rows(self, rows: np.ndarray) -> np.ndarray:
-        """Give every host the rows of all hosts, in the order of the ranks."""
+        """Give every host the rows of all hosts, in the order of the ranks; hosts may have any number of them."""
+        ...
+
+    def broadcast(self, values: NDArray[np.generic]) -> None:
+        """Replace `values`, on every host, by those of the leader, which have the same shape."""
+        ...
+
+    def abort(self) -> None:
+        """Let no host wait for this one any longer."""
         ...
 
 
@@ -41,3 +57,9 @@ class SingleHost:
     def gather_rows(self, rows: np.ndarray) -> np.ndarray:
         """Give `rows` back."""
         return rows
+
+    def broadcast(self, values: NDArray[np.generic]) -> None:
+        """Leave `values` as they are."""
+
+    def abort(self) -> None:
+        """Do nothing: nobody waits."""

@@ -3,7 +3,7 @@
 import numpy as np
 
 from kmeans.assignment import Centers
-from kmeans.communicator import SingleHost
+from kmeans.communicator import Communicator, SingleHost
 from kmeans.coreset import coreset
 from kmeans.lloyd import lloyd
 from kmeans.scoring import score
@@ -18,6 +18,7 @@ ROWS = 5_000
 MAX_POINTS = 30
 # Fewer points where a trial for the largest k takes more than a part of so many multiplications.
 MAX_WORK = 1e9
+ALONE = SingleHost()
 
 
 def curve_ks(k: int, n_centers: int, n_features: int) -> list[int]:
@@ -33,7 +34,9 @@ def curve_ks(k: int, n_centers: int, n_features: int) -> list[int]:
     return sorted({*ks, k})
 
 
-def msd_by_k(state: State, ks: list[int], seeds: np.random.SeedSequence, threads: Threads) -> dict[int, float]:
+def msd_by_k(
+    state: State, ks: list[int], seeds: np.random.SeedSequence, threads: Threads, communicator: Communicator
+) -> dict[int, float]:
     """Estimate the mean squared distance of the rows to the centers of a model, for several k.
 
     Parameters
@@ -46,6 +49,8 @@ def msd_by_k(state: State, ks: list[int], seeds: np.random.SeedSequence, threads
         The source of chance.
     threads
         The threads to use.
+    communicator
+        The hosts, which divide the numbers of clusters.
 
     Returns
     -------
@@ -56,11 +61,12 @@ def msd_by_k(state: State, ks: list[int], seeds: np.random.SeedSequence, threads
     live = state.live().reduced(ROWS, np.random.default_rng(for_rows))
     points = coreset(live, threads)
     settings = LloydSettings("kmeans++", TRIALS, ITERATIONS, 0.0)
-    losses: dict[int, float] = {}
-    for k, seed in zip(ks, for_trials, strict=True):
-        if k > len(live.centers):
-            break
-        trials = shrink(live, k, settings, seed, threads, lambda _, __: None)
+    # Larger k take longer, so each host gets one of every few.
+    chosen = [(k, seed) for k, seed in zip(ks, for_trials, strict=True) if k <= len(live.centers)]
+    losses: list[tuple[int, float]] = []
+    for k, seed in chosen[communicator.rank :: communicator.size]:
+        trials = shrink(live, k, settings, seed, threads, lambda _, __: None, ALONE)
         found = lloyd(points.points, points.offset, points.weights, trials[0].centers, ITERATIONS, 0.0, threads)
-        losses[k] = score([live.sample.rows], Centers(found.centers, live.shift), SingleHost(), threads).msd
-    return losses
+        losses.append((k, score([live.sample.rows], Centers(found.centers, live.shift), ALONE, threads).msd))
+    table = communicator.gather_rows(np.array(losses, np.float64).reshape(-1, 2))
+    return {int(k): msd for k, msd in sorted(table.tolist())}

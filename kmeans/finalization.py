@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kmeans.communicator import Communicator
 from kmeans.observer import Observer
 from kmeans.refinement import refine
 from kmeans.seeding import distinct, kmeans_plus_plus
@@ -40,6 +41,7 @@ def finalize(
     seeds: np.random.SeedSequence,
     threads: Threads,
     observer: Observer,
+    communicator: Communicator,
 ) -> DoubleArray:
     """Make a model.
 
@@ -57,6 +59,8 @@ def finalize(
         The threads to use.
     observer
         Told of every stage.
+    communicator
+        The hosts, which divide the trials; all have the same state and get the same model.
 
     Returns
     -------
@@ -81,11 +85,11 @@ def finalize(
     starts = [live.centers]
     if len(live.centers) > k:
         observer.shrinking(len(live.centers), k)
-        trials = shrink(live, k, settings.lloyd, for_trials, threads, observer.attempted)
+        trials = shrink(live, k, settings.lloyd, for_trials, threads, observer.attempted, communicator)
         observer.shrunk(trials[0].msd)
         _count_relocations(observer, trials[0].relocated)
         if refining:
-            trials = search(live, trials, settings.lloyd, for_shrinking, threads)
+            trials = search(live, trials, settings.lloyd, for_shrinking, threads, communicator)
         starts = [trial.centers for trial in trials]
     elif len(state.centers) == k:
         observer.shrinking_unneeded()
@@ -93,7 +97,7 @@ def finalize(
         starts = [_filled(live, k, np.random.default_rng(for_filling), observer)]
     if not refining:
         return starts[0]
-    refined = refine(live, starts, settings.lloyd, np.random.default_rng(for_search), threads)
+    refined = refine(live, starts, settings.lloyd, for_search, threads, communicator)
     observer.refined(len(state.sample.rows), None if refined is None else refined.msd)
     if refined is None:
         return starts[0]

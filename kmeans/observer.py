@@ -1,6 +1,7 @@
 """What training tells of its progress; the edge turns it into log lines."""
 
 from collections import Counter
+from typing import Any
 
 from kmeans.streaming import Step
 
@@ -16,6 +17,14 @@ class Observer:
 
     def __init__(self) -> None:
         self.events: Counter[str] = Counter()
+
+    def facts(self) -> dict[str, Any]:
+        """Give what `restore` needs to go on counting, as JSON knows it; an override must hold these."""
+        return {"events": dict(self.events)}
+
+    def restore(self, facts: dict[str, Any]) -> None:
+        """Go on from `facts` of an earlier run; an override must call this."""
+        self.events = Counter(facts["events"])
 
     def initialized(self, n_rows: int, n_centers: int) -> None:
         """Hear that `n_centers` centers were chosen from `n_rows` rows."""

@@ -48,18 +48,24 @@ class FarRows:
 
     Parameters
     ----------
-    host
-        Rank of this host.
+    host, n_hosts
+        Rank of this host, and how many there are; each has its share of `MAX_ROWS`, or one row.
     n_features
         Features of a row.
+
+    Attributes
+    ----------
+    table
+        float64 (rows, n_features + EXTRA), the farthest row first; places without a row are 0.
     """
 
     # Beside its features a row has these numbers.
     DISTANCE, LABEL, HOST, POSITION, WEIGHT = range(-5, 0)
+    EXTRA = 5
 
-    def __init__(self, host: int, n_features: int) -> None:
+    def __init__(self, host: int, n_hosts: int, n_features: int) -> None:
         self._host = host
-        self.table: DoubleArray = np.empty((0, n_features + 5))
+        self.table: DoubleArray = np.zeros((max(1, MAX_ROWS // n_hosts), n_features + self.EXTRA))
 
     def offer(
         self,
@@ -71,7 +77,7 @@ class FarRows:
         first_position: int,
     ) -> None:
         """Look at the rows of a block; `weights` are as of its last row."""
-        n = min(MAX_ROWS, len(block))
+        n = min(len(self.table), len(block))
         far = np.argpartition(squared_distances, len(block) - n)[len(block) - n :]
         found = np.empty((n, self.table.shape[1]))
         found[:, : block.shape[1]] = block[far].astype(np.float64) - shift
@@ -80,7 +86,7 @@ class FarRows:
         found[:, self.HOST] = self._host
         found[:, self.POSITION] = first_position + far
         found[:, self.WEIGHT] = weights[far]
-        self.table = farthest(np.concatenate([self.table, found]))
+        self.table = farthest(np.concatenate([self.table, found]), len(self.table))
 
     def decay(self, factor: float) -> None:
         """Lower the weights of the rows that are held."""
@@ -88,13 +94,13 @@ class FarRows:
 
     def clear(self) -> None:
         """Begin a new mini-batch."""
-        self.table = self.table[:0]
+        self.table[:] = 0.0
 
 
-def farthest(table: DoubleArray) -> DoubleArray:
-    """Give the `MAX_ROWS` farthest rows of a table, the farthest first; of equally far ones the earlier."""
+def farthest(table: DoubleArray, count: int = MAX_ROWS) -> DoubleArray:
+    """Give the `count` farthest rows of a table, the farthest first; of equally far ones the earlier."""
     order = np.lexsort((table[:, FarRows.POSITION], table[:, FarRows.HOST], -table[:, FarRows.DISTANCE]))
-    return table[order[:MAX_ROWS]]
+    return table[order[:count]]
 
 
 def reassign(table: DoubleArray, centers: DoubleArray, weights: DoubleArray) -> list[Reassignment]:

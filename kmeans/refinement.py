@@ -2,10 +2,12 @@
 
 import numpy as np
 
+from kmeans.communicator import Communicator
 from kmeans.coreset import Coreset, coreset
 from kmeans.lloyd import Clustering, lloyd
 from kmeans.local_search import SearchLimits, swap_centers
 from kmeans.shrinking import LloydSettings
+from kmeans.spreading import clusterings
 from kmeans.state import State
 from kmeans.threads import Threads
 from kmeans.types import DoubleArray
@@ -21,7 +23,12 @@ SEARCH = SearchLimits(patience=50, work=2e10)
 
 
 def refine(
-    state: State, starts: list[DoubleArray], settings: LloydSettings, rng: np.random.Generator, threads: Threads
+    state: State,
+    starts: list[DoubleArray],
+    settings: LloydSettings,
+    seeds: np.random.SeedSequence,
+    threads: Threads,
+    communicator: Communicator,
 ) -> Clustering | None:
     """Refine a model.
 
@@ -36,30 +43,46 @@ def refine(
         float64 (k, d) each, relative to the state's shift; the first one is the model so far.
     settings
         The end of Lloyd's iteration.
-    rng
+    seeds
         The source of chance.
     threads
         The threads to use.
+    communicator
+        The hosts: they divide the starts, and search each on their own for swaps.
 
     Returns
     -------
     Clustering or None
         None when the loss is not lower than that of the first start.
     """
+    for_rows, *for_search = seeds.spawn(1 + communicator.size)
     everything = few = coreset(state, threads)
     n_search = min(SEARCH_ROWS, max(LEAST_SEARCH_ROWS, SEARCH_VALUES // state.centers.shape[1]))
     if len(state.sample.rows) > n_search:
-        few = coreset(state.reduced(n_search, rng), threads)
+        few = coreset(state.reduced(n_search, np.random.default_rng(for_rows)), threads)
+    shape = starts[0].shape
 
     def run(points: Coreset, start: DoubleArray, iterations: int, tolerance: float) -> Clustering:
         return lloyd(points.points, points.offset, points.weights, start, iterations, tolerance, threads)
 
+    def judge(centers: DoubleArray) -> Clustering:
+        return run(few, centers, 0, 0.0)
+
+    def run_round(own: list[DoubleArray]) -> list[Clustering]:
+        return [run(few, start, ROUND_ITERATIONS, 0.0) for start in own]
+
+    def search(own: list[np.random.SeedSequence]) -> list[Clustering]:
+        return [
+            swap_centers(few.points, few.offset, few.weights, best, SEARCH, np.random.default_rng(seed), threads)
+            for seed in own
+        ]
+
     first = starts[0]
     while len(starts) > 1:
-        found = sorted((run(few, start, ROUND_ITERATIONS, 0.0) for start in starts), key=lambda one: one.msd)
+        found = sorted(clusterings(starts, run_round, judge, shape, communicator), key=lambda one: one.msd)
         starts = [one.centers for one in found[: len(found) // 2]]
     best = run(few, starts[0], settings.max_iterations, settings.tolerance)
-    best = swap_centers(few.points, few.offset, few.weights, best, SEARCH, rng, threads)
+    best = min(clusterings(for_search, search, judge, shape, communicator), key=lambda one: one.msd)
     after = run(everything, best.centers, settings.max_iterations, settings.tolerance)
     before = run(everything, first, 0, 0.0)
     return after if after.msd < before.msd else None

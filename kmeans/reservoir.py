@@ -7,9 +7,12 @@ grow. Samples of several hosts are merged by their keys.
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from kmeans.communicator import Communicator
 from kmeans.reassignment import Reassignment
 from kmeans.types import DoubleArray, FloatArray, LabelArray
 
@@ -58,8 +61,8 @@ class Reservoir:
         A row that came this many rows earlier is half as likely to be kept; 0 for a uniform sample.
     rng
         The source of the keys.
-    first_position
-        Place of the first row in the stream of this host.
+    first_number
+        Number of the first row among those of this host.
 
     Attributes
     ----------
@@ -68,26 +71,40 @@ class Reservoir:
     """
 
     def __init__(
-        self, size: int, n_features: int, half_life: int, rng: np.random.Generator, first_position: int = 0
+        self, size: int, n_features: int, half_life: int, rng: np.random.Generator, first_number: int = 0
     ) -> None:
         self.size = size
         self.rows_seen = 0
-        self._first_position = first_position
+        self._first_number = first_number
         self._growth = math.log(2) / half_life if half_life else 0.0
         self._rng = rng
         self._rows: FloatArray = np.empty((0, n_features), np.float32)
         self._labels: LabelArray = np.empty(0, np.int64)
-        self._positions: LabelArray = np.empty(0, np.int64)
+        # Counted from the first row of this host, and among the rows of all hosts.
+        self._numbers: LabelArray = np.empty(0, np.int64)
+        self._positions: DoubleArray = np.empty(0)
         self._keys: DoubleArray = np.empty(0)
         self._used = 0
         # The largest key of a row that is not in the sample.
         self._threshold = -math.inf
+        self._latest_position = 0.0
 
-    def add(self, block: FloatArray, labels: LabelArray) -> None:
-        """Offer rows, float32 (n, d), with their labels, int64 (n,); kept rows are copied."""
-        positions = self.rows_seen + np.arange(len(block))
+    def add(self, block: FloatArray, labels: LabelArray, positions: DoubleArray) -> None:
+        """Offer rows; kept ones are copied.
+
+        Parameters
+        ----------
+        block
+            float32 (n, d).
+        labels
+            int64 (n,).
+        positions
+            float64 (n,): their places among the rows of all hosts, whole numbers.
+        """
+        numbers = self.rows_seen + np.arange(len(block))
         keys = positions * self._growth - np.log(self._rng.standard_exponential(len(block)))
         self.rows_seen += len(block)
+        self._latest_position = float(positions[-1])
         chosen = np.flatnonzero(keys > self._threshold)
         if len(chosen) < len(block):
             self._threshold = max(self._threshold, float(keys[keys <= self._threshold].max()))
@@ -96,18 +113,21 @@ class Reservoir:
             now, chosen = chosen[:room], chosen[room:]
             end = self._used + len(now)
             self._rows[self._used : end] = block[now]
-            self._labels[self._used : end] = labels[now]
-            self._positions[self._used : end] = positions[now]
-            self._keys[self._used : end] = keys[now]
+            for column, values in zip(self._columns(), (labels, numbers, positions, keys), strict=True):
+                column[self._used : end] = values[now]
             self._used = end
 
     def relabel(self, reassignments: list[Reassignment], host: int) -> None:
         """Follow the stream where a center was given up for a row, maybe one of this host, `host`."""
-        labels, positions = self._labels[: self._used], self._positions[: self._used]
+        labels, numbers = self._labels[: self._used], self._numbers[: self._used]
         for change in reassignments:
             labels[labels == change.center] = change.merged_into
             if change.host == host:
-                labels[self._first_position + positions == change.position] = change.center
+                labels[self._first_number + numbers == change.position] = change.center
+
+    def _columns(self) -> tuple[LabelArray, LabelArray, DoubleArray, DoubleArray]:
+        """Give what is known of each row."""
+        return self._labels, self._numbers, self._positions, self._keys
 
     def _room(self, wanted: int) -> int:
         """Make room for at least one row: grow up to half more than `size`, then drop all but the `size` best."""
@@ -116,7 +136,7 @@ class Reservoir:
             if self._used < capacity:
                 grown = min(capacity, max(1024, 2 * self._used, self._used + wanted))
                 self._rows.resize((grown, self._rows.shape[1]), refcheck=False)
-                for column in (self._labels, self._positions, self._keys):
+                for column in self._columns():
                     column.resize(grown, refcheck=False)
             else:
                 self._compact()
@@ -133,21 +153,92 @@ class Reservoir:
         for start in range(0, self.size, PIECE):
             piece = kept[start : start + PIECE]
             self._rows[start : start + len(piece)] = self._rows[piece]
-        for column in (self._labels, self._positions, self._keys):
+        for column in self._columns():
             column[: self.size] = column[kept]
         self._used = self.size
 
-    def sample(self) -> Sample:
-        """Give the sample; its arrays are views, valid until rows are added."""
+    def sample(self, communicator: Communicator) -> Sample:
+        """Give the sample of the rows of all hosts, on every host.
+
+        Parameters
+        ----------
+        communicator
+            The hosts. Of a single one the arrays are views, valid until rows are added.
+        """
         self._compact()
-        ages = self.rows_seen - 1 - self._positions[: self._used]
-        log_weights = -self._growth * ages
+        used, rows_seen = self._used, self.rows_seen
+        rows, labels = self._rows[:used], self._labels[:used]
+        positions, keys = self._positions[:used], self._keys[:used]
+        threshold, latest = self._threshold, self._latest_position
+        if communicator.size > 1:
+            facts = communicator.gather_rows(np.array([[threshold, latest, rows_seen]]))
+            threshold, latest = facts[:, :2].max(axis=0).tolist()
+            rows_seen = int(facts[:, 2].sum())
+            chosen, best_left = largest(keys, self.size, communicator)
+            threshold = max(threshold, best_left)
+            rows, labels = communicator.gather_rows(rows[chosen]), communicator.gather_rows(labels[chosen])
+            positions = communicator.gather_rows(positions[chosen])
+        log_weights = self._growth * (positions - latest)
         # A row is kept when its key beats the threshold: with probability 1 - exp(-weight / e^threshold).
-        threshold = self._threshold - self._growth * (self.rows_seen - 1)
-        probabilities = -np.expm1(-np.exp(np.minimum(log_weights - threshold, 700.0)))
+        probabilities = -np.expm1(-np.exp(np.minimum(log_weights - (threshold - self._growth * latest), 700.0)))
         return Sample(
-            rows=self._rows[: self._used],
-            labels=self._labels[: self._used],
+            rows=rows,
+            labels=labels,
             weights=np.exp(log_weights) / probabilities,
-            complete=self.rows_seen <= self.size,
+            complete=rows_seen <= self.size,
         )
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Give, by name, the arrays from which `restore` makes the same reservoir; they are views."""
+        self._compact()
+        names = ("labels", "numbers", "positions", "keys")
+        columns = zip(names, self._columns(), strict=True)
+        return {"rows": self._rows[: self._used]} | {name: column[: self._used] for name, column in columns}
+
+    def facts(self) -> dict[str, Any]:
+        """Give what else `restore` needs, as JSON knows it."""
+        return {
+            "rows_seen": self.rows_seen,
+            "first_number": self._first_number,
+            "latest_position": self._latest_position,
+            "threshold": None if self._threshold == -math.inf else self._threshold,
+            "generator": self._rng.bit_generator.state,
+        }
+
+    def restore(self, arrays: dict[str, NDArray[Any]], facts: dict[str, Any]) -> None:
+        """Become what the reservoir of these arrays and facts was."""
+        self._rows = arrays["rows"].copy()
+        self._labels, self._numbers = arrays["labels"].copy(), arrays["numbers"].copy()
+        self._positions, self._keys = arrays["positions"].copy(), arrays["keys"].copy()
+        self._used = len(self._rows)
+        self.rows_seen, self._first_number = facts["rows_seen"], facts["first_number"]
+        self._latest_position = facts["latest_position"]
+        self._threshold = -math.inf if facts["threshold"] is None else facts["threshold"]
+        self._rng.bit_generator.state = facts["generator"]
+
+
+def largest(keys: DoubleArray, size: int, communicator: Communicator) -> tuple[NDArray[np.bool_], float]:
+    """Find which keys are among the `size` largest of all hosts.
+
+    Parameters
+    ----------
+    keys
+        float64 (n,): those of this host.
+    size
+        How many are looked for; all are taken when there are fewer.
+    communicator
+        The hosts.
+
+    Returns
+    -------
+    chosen : ndarray of bool, shape (n,)
+        Which of this host's.
+    best_left : float
+        The largest key, of any host, that is not among them; minus infinity when all are.
+    """
+    everyones = communicator.gather_rows(keys)
+    surplus = len(everyones) - size
+    if surplus <= 0:
+        return np.ones(len(keys), bool), -math.inf
+    best_left = float(np.partition(everyones, surplus - 1)[surplus - 1])
+    return keys > best_left, best_left

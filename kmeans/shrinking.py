@@ -5,10 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kmeans.communicator import Communicator
 from kmeans.coreset import point_offset
 from kmeans.lloyd import Clustering, lloyd
 from kmeans.local_search import SearchLimits, swap_centers
 from kmeans.seeding import kmeans_plus_plus, random_rows
+from kmeans.spreading import clusterings
 from kmeans.state import State
 from kmeans.threads import Threads
 from kmeans.types import FloatArray
@@ -47,6 +49,7 @@ def shrink(
     seeds: np.random.SeedSequence,
     threads: Threads,
     attempted: Callable[[int, float], None],
+    communicator: Communicator,
 ) -> list[Clustering]:
     """Cluster K weighted centers into k.
 
@@ -64,6 +67,8 @@ def shrink(
         The threads to use.
     attempted
         Told the number and the weighted mean squared distance of each trial.
+    communicator
+        The hosts, among which the trials are divided.
 
     Returns
     -------
@@ -81,14 +86,25 @@ def shrink(
             start = kmeans_plus_plus(centers, weights, k, rng)
         return lloyd(points, offset, weights, start, settings.max_iterations, settings.tolerance, ONE_THREAD)
 
-    trials = threads.map(attempt, seeds.spawn(settings.n_trials))
+    trials = clusterings(
+        seeds.spawn(settings.n_trials),
+        lambda own: threads.map(attempt, own),
+        lambda found: lloyd(points, offset, weights, found, 0, 0.0, threads),
+        (k, centers.shape[1]),
+        communicator,
+    )
     for trial, found in enumerate(trials):
         attempted(trial, found.msd)
     return sorted(trials, key=lambda trial: trial.msd)
 
 
 def search(
-    state: State, trials: list[Clustering], settings: LloydSettings, seeds: np.random.SeedSequence, threads: Threads
+    state: State,
+    trials: list[Clustering],
+    settings: LloydSettings,
+    seeds: np.random.SeedSequence,
+    threads: Threads,
+    communicator: Communicator,
 ) -> list[Clustering]:
     """Take the best trials out of their local optima, which the recipe leaves as they are.
 
@@ -104,6 +120,8 @@ def search(
         Each trial has a generator of its own from it.
     threads
         The threads to use.
+    communicator
+        The hosts, among which the trials are divided.
 
     Returns
     -------
@@ -122,7 +140,13 @@ def search(
 
     different = _different(trials)
     chosen = different[:SEARCHED_TRIALS]
-    improved = threads.map(improve, zip(chosen, seeds.spawn(len(chosen)), strict=True))
+    improved = clusterings(
+        list(zip(chosen, seeds.spawn(len(chosen)), strict=True)),
+        lambda own: threads.map(improve, own),
+        lambda found: lloyd(points, offset, state.weights, found, 0, 0.0, threads),
+        chosen[0].centers.shape,
+        communicator,
+    )
     return _different(sorted(improved + different[SEARCHED_TRIALS:], key=lambda trial: trial.msd))
 
 

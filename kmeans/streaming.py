@@ -10,6 +10,7 @@ Decay is by point: one that came h points ago weighs 1/2 of one that comes now, 
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kmeans.assignment import Centers, add_rows, nearest
 from kmeans.communicator import Communicator
@@ -19,6 +20,25 @@ from kmeans.types import DoubleArray, FloatArray, LabelArray
 
 # New weight below this is lost to underflow on the way to a mean; it would have had no part in any sum.
 LEAST_WEIGHT = 1e-280
+
+
+@dataclass(frozen=True)
+class Votes:
+    """What a host has to say at the border of a mini-batch.
+
+    Attributes
+    ----------
+    ended
+        It has no further rows in this epoch.
+    stopping
+        The stream is to end early.
+    saving
+        The state is to be kept.
+    """
+
+    ended: bool = False
+    stopping: bool = False
+    saving: bool = False
 
 
 @dataclass
@@ -31,24 +51,35 @@ class Step:
         Rows of the mini-batch.
     inertia
         Sum of their squared distances to the centers as they were before the step.
+    own_rows
+        Those of this host among the rows.
     reassignments
         Centers that were given up for far rows.
+    votes
+        What all hosts agree on: the epoch has ended when it has on every host; one that wants to stop or to save is
+        enough.
     """
 
     rows: int
     inertia: float
+    own_rows: int = 0
     reassignments: list[Reassignment] = field(default_factory=list)
+    votes: Votes = field(default_factory=Votes)
 
 
 class Stream:
     """K weighted centers that follow a stream of mini-batches.
 
-    Rows of a mini-batch are added in one or more blocks; then one step moves the centers.
+    Rows of a mini-batch are added in one or more blocks; then one step moves the centers, by the mini-batches of all
+    hosts together. The rows of hosts count as taken in turns: one of each host that still has rows, then the next of
+    each. That decides what decay makes of them.
 
     Parameters
     ----------
     centers
-        float64 (K, d), relative to `shift`; they start with weight 0.
+        float64 (K, d), relative to `shift`.
+    weights
+        float64 (K,): their weights at the start.
     shift
         float32 (d,), a point amid the data.
     half_life
@@ -70,11 +101,14 @@ class Stream:
         Rows of this host, over all epochs.
     rows_seen
         Rows over all hosts and epochs.
+    active
+        bool (hosts,): which hosts still have rows in this epoch.
     """
 
     def __init__(
         self,
         centers: DoubleArray,
+        weights: DoubleArray,
         shift: FloatArray,
         half_life: int,
         communicator: Communicator,
@@ -83,43 +117,72 @@ class Stream:
         reassigns: bool = False,
     ) -> None:
         self.centers = centers.astype(np.float64)
+        self.weights = weights.astype(np.float64)
         self.shift = shift
-        self.weights: DoubleArray = np.zeros(len(centers))
         self.half_life = half_life
         self.pending = 0
+        self.rows_added = 0
         self.rows_seen = 0
+        self.active: NDArray[np.bool_] = np.ones(communicator.size, bool)
         self._communicator = communicator
         self._threads = threads
         self._prepared = Centers(self.centers, shift)
-        self._far_rows = FarRows(communicator.rank, centers.shape[1]) if reassigns else None
-        self.rows_added = 0
-        # One buffer, one reduction over the hosts: sums, counts, rows and inertia.
+        self._far_rows = FarRows(communicator.rank, communicator.size, centers.shape[1]) if reassigns else None
+        # One buffer, one reduction over the hosts.
         n_centers, n_features = centers.shape
-        self._totals: DoubleArray = np.zeros(n_centers * (n_features + 1) + 2)
-        self._sums = self._totals[: n_centers * n_features].reshape(n_centers, n_features)
-        self._counts = self._totals[n_centers * n_features : -2]
+        n_far = self._far_rows.table.size * communicator.size if self._far_rows else 0
+        sizes = (n_centers * n_features, n_centers, 4, communicator.size, n_far)
+        self._totals: DoubleArray = np.zeros(sum(sizes))
+        sums, self._counts, self._facts, self._ended, far = np.split(self._totals, np.cumsum(sizes)[:-1])
+        self._sums = sums.reshape(n_centers, n_features)
+        self._decaying = self._totals[: n_centers * (n_features + 1)]
+        self._far_tables = far.reshape(-1, n_features + FarRows.EXTRA) if self._far_rows else far
 
-    def add(self, block: FloatArray) -> LabelArray:
-        """Assign rows of a mini-batch, float32 (n, d), to the centers as they are; give the labels, int64 (n,)."""
+    def begin_epoch(self) -> None:
+        """Expect rows of every host again."""
+        self.active[:] = True
+
+    def add(self, block: FloatArray) -> tuple[LabelArray, DoubleArray]:
+        """Assign rows of a mini-batch to the centers as they are.
+
+        Parameters
+        ----------
+        block
+            float32 (n, d).
+
+        Returns
+        -------
+        labels : ndarray of int64, shape (n,)
+            The nearest center of each.
+        positions : ndarray of float64, shape (n,)
+            The places of the rows among those of all hosts, whole numbers.
+        """
+        hosts, turn = self._turns()
+        positions = self.rows_seen + turn + hosts * np.arange(self.pending, self.pending + len(block), dtype=np.float64)
         labels, squared_distances = nearest(block, self._prepared, self._threads)
         weights = self._row_weights(len(block))
         if self.half_life:
-            decay = float(np.exp2(-len(block) / self.half_life))
-            self._totals[:-2] *= decay
+            decay = float(np.exp2(-hosts * len(block) / self.half_life))
+            self._decaying *= decay
             if self._far_rows:
                 self._far_rows.decay(decay)
         add_rows(block, self.shift, labels, weights, self._threads, self._sums, self._counts)
         if self._far_rows:
             self._far_rows.offer(block, self.shift, labels, squared_distances, weights, self.rows_added)
         self.rows_added += len(block)
-        self._totals[-2:] += len(block), squared_distances.sum()
+        self._facts[:2] += len(block), squared_distances.sum()
         self.pending += len(block)
-        return labels
+        return labels, positions
 
-    def step(self) -> Step:
+    def step(self, votes: Votes = Votes()) -> Step:
         """Move the centers by the rows that all hosts have added since the latest step."""
+        self._facts[2:] = votes.stopping, votes.saving
+        self._ended[self._communicator.rank] = votes.ended
+        if self._far_rows:
+            own = self._far_rows.table
+            self._far_tables[self._communicator.rank * len(own) :][: len(own)] = own
         self._communicator.sum(self._totals)
-        rows, inertia = int(self._totals[-2]), float(self._totals[-1])
+        rows, inertia = int(self._facts[0]), float(self._facts[1])
         if self.half_life:
             self.weights *= np.exp2(-rows / self.half_life)
         touched = self._counts > LEAST_WEIGHT
@@ -129,16 +192,24 @@ class Stream:
         self.centers[touched] += share * (self._sums[touched] / counts[:, None] - self.centers[touched])
         reassignments: list[Reassignment] = []
         if self._far_rows:
-            table = farthest(self._communicator.gather_rows(self._far_rows.table))
-            reassignments = reassign(table, self.centers, self.weights)
+            reassignments = reassign(farthest(self._far_tables), self.centers, self.weights)
             self._far_rows.clear()
         self._prepared = Centers(self.centers, self.shift)
+        self.active = self._ended == 0.0
+        agreed = Votes(not self.active.any(), bool(self._facts[2]), bool(self._facts[3]))
+        own_rows = self.pending
         self._totals[:] = 0.0
         self.pending = 0
         self.rows_seen += rows
-        return Step(rows, inertia, reassignments)
+        return Step(rows, inertia, own_rows, reassignments, agreed)
+
+    def _turns(self) -> tuple[int, int]:
+        """Give how many hosts take turns, and the place of this one among them."""
+        return max(1, int(self.active.sum())), int(self.active[: self._communicator.rank].sum())
 
     def _row_weights(self, n_rows: int) -> DoubleArray:
         if not self.half_life:
             return np.ones(n_rows)
-        return np.exp2(np.arange(1 - n_rows, 1) / self.half_life)
+        # Relative to the latest row of all hosts, were this block the last one and every host's as long.
+        hosts, turn = self._turns()
+        return np.exp2((hosts * np.arange(1 - n_rows, 1) - (hosts - 1 - turn)) / self.half_life)

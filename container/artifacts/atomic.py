@@ -8,21 +8,23 @@ from typing import BinaryIO
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
+def replacing(path: Path, temporary_name: str = ".{}.partial") -> Iterator[BinaryIO]:
     """Open a file for writing that takes its name only when the block ends well.
 
     Parameters
     ----------
     path : Path
         The file to write. Its folder must exist; a file of that name is replaced.
+    temporary_name : str
+        How the temporary file is named after it.
 
     Yields
     ------
     BinaryIO
-        A temporary file beside `path`, hidden, which is synced to disk and renamed at the end, or removed if the
+        A temporary file beside `path`, which is synced to disk and renamed at the end, or removed if the
         block raises.
     """
-    temporary = path.with_name(f".{path.name}.partial")
+    temporary = path.with_name(temporary_name.format(path.name))
     try:
         with temporary.open("wb") as file:
             yield file

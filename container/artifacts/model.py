@@ -192,6 +192,11 @@ def load_state(path: Path) -> State:
         raise ModelError(f"{path}: {STATE}: {cause}") from cause
 
 
+def has_state(path: Path) -> bool:
+    """Tell whether the state of the stream was saved with a model; see `load_state`."""
+    return STATE in _files(path, STATE.__eq__)
+
+
 def _wanted(name: str) -> bool:
     return name == DESCRIPTION or (name.startswith(MODEL_PREFIX) and "/" not in name)
 

@@ -2,21 +2,29 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 
 from kmeans.types import FloatArray
 
 # One buffer that is computed with, and one that is filled.
 BUFFERS = 2
 
-Fill = Callable[[Callable[[], FloatArray]], Iterator[tuple[FloatArray, int]]]
+# A buffer, and how many of its rows hold something.
+Filled = tuple[FloatArray, int]
+Fill = Callable[[Callable[[], FloatArray]], Iterator[Filled]]
+
+
+# How often someone who waits for a block asks whether to go on waiting.
+PATIENCE_SECONDS = 1.0
 
 
 class _AbandonedError(Exception):
     """Nobody wants further blocks."""
 
 
-def prefetched(fill: Fill, new_buffer: Callable[[], FloatArray], *, waits: bool) -> Iterator[FloatArray]:
+def prefetched(
+    fill: Fill, new_buffer: Callable[[], FloatArray], *, waits: bool, stopping: Callable[[], bool] = lambda: False
+) -> Iterator[FloatArray]:
     """Give blocks in their order, one of them read ahead by a thread.
 
     Parameters
@@ -28,6 +36,8 @@ def prefetched(fill: Fill, new_buffer: Callable[[], FloatArray], *, waits: bool)
     waits : bool
         Whether reading may wait without end for what another process sends. An abandoned thread is not waited for
         then; it ends with the process.
+    stopping : callable
+        Asked while no block comes whether to wait no longer; there are no more blocks then.
 
     Yields
     ------
@@ -40,7 +50,7 @@ def prefetched(fill: Fill, new_buffer: Callable[[], FloatArray], *, waits: bool)
         What `fill` raises, in its place among the blocks.
     """
     free: SimpleQueue[FloatArray | None] = SimpleQueue()
-    ready: SimpleQueue[tuple[FloatArray, int] | BaseException | None] = SimpleQueue()
+    ready: SimpleQueue[Filled | BaseException | None] = SimpleQueue()
     for _ in range(BUFFERS):
         free.put(new_buffer())
 
@@ -61,7 +71,7 @@ def prefetched(fill: Fill, new_buffer: Callable[[], FloatArray], *, waits: bool)
     reader = threading.Thread(target=run, name="reader", daemon=True)
     reader.start()
     try:
-        while (item := ready.get()) is not None:
+        while (item := _next(ready, stopping)) is not None:
             if isinstance(item, BaseException):
                 raise item
             buffer, n_rows = item
@@ -71,3 +81,15 @@ def prefetched(fill: Fill, new_buffer: Callable[[], FloatArray], *, waits: bool)
         free.put(None)
         if not waits:
             reader.join()
+
+
+def _next(
+    ready: "SimpleQueue[Filled | BaseException | None]", stopping: Callable[[], bool]
+) -> "Filled | BaseException | None":
+    """Wait for the next block; give None when it is not waited for any longer."""
+    while True:
+        try:
+            return ready.get(timeout=PATIENCE_SECONDS)
+        except Empty:
+            if stopping():
+                return None

@@ -12,7 +12,9 @@ from kmeans.types import FloatArray
 Opener = Callable[[Path], AbstractContextManager[Reader]]
 
 
-def sample(files: Sequence[Path], reading: Opener, feature_dim: int, size: int, rng: np.random.Generator) -> FloatArray:
+def sample(
+    files: Sequence[Path], reading: Opener, feature_dim: int, size: int, rng: np.random.Generator
+) -> tuple[FloatArray, int]:
     """Draw rows uniformly without replacement.
 
     Two passes, of which neither decodes more than what is drawn: one counts records, the other fetches. Memory is that
@@ -33,8 +35,10 @@ def sample(files: Sequence[Path], reading: Opener, feature_dim: int, size: int, 
 
     Returns
     -------
-    ndarray of shape (min(size, records), feature_dim), float32
+    rows : ndarray of shape (min(size, records), feature_dim), float32
         In the order of the files and of the records in them.
+    records : int
+        How many there are in all.
     """
     try:
         return _sample(files, reading, feature_dim, size, rng, guess=True)
@@ -44,7 +48,7 @@ def sample(files: Sequence[Path], reading: Opener, feature_dim: int, size: int, 
 
 def _sample(
     files: Sequence[Path], reading: Opener, feature_dim: int, size: int, rng: np.random.Generator, *, guess: bool
-) -> FloatArray:
+) -> tuple[FloatArray, int]:
     ends = [0]
     for path in files:
         with reading(path) as reader:
@@ -57,4 +61,4 @@ def _sample(
         if first < last:
             with reading(path) as reader:
                 reader.pick(numbers[first:last] - begin, rows[first:last], guess=guess)
-    return rows
+    return rows, ends[-1]

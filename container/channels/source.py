@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -35,6 +36,22 @@ _SENTENCES: Final[Mapping[type[FormatError], str]] = {
 }
 
 
+@dataclass(frozen=True)
+class Place:
+    """The place of a host among those of a job.
+
+    Parameters
+    ----------
+    rank : int
+        From 0.
+    count : int
+        How many hosts there are.
+    """
+
+    rank: int = 0
+    count: int = 1
+
+
 class Source:
     """The rows of a channel.
 
@@ -46,6 +63,11 @@ class Source:
         The numbers a row must have.
     mini_batch_size : int
         The rows of a mini-batch.
+    hosts : Place
+        This host's place among those of the job. Where all have the same data they divide the mini-batches: one of
+        each in turn. With more than one host, it may be that this one has no record.
+    stopping : callable
+        Asked while a pipe is silent whether to give up on it.
     fifo_timeout_seconds : float
         How long to wait for a FIFO to appear in Pipe mode.
 
@@ -55,6 +77,8 @@ class Source:
         Where the data are.
     rereadable : bool
         Whether rows can be drawn before they are read; not so in Pipe mode.
+    shared : bool
+        Whether several hosts have the same data.
     passes : int
         Passes begun.
     records_read, bytes_read : int
@@ -71,6 +95,8 @@ class Source:
         channel: ChannelConfiguration,
         feature_dim: int,
         mini_batch_size: int,
+        hosts: Place = Place(),
+        stopping: Callable[[], bool] = lambda: False,
         fifo_timeout_seconds: float = 900.0,
     ) -> None:
         self.path = channel.path
@@ -81,15 +107,25 @@ class Source:
         self._channel = channel
         self._feature_dim = feature_dim
         self._mini_batch_size = mini_batch_size
+        self._may_be_empty = hosts.count > 1
+        self.shared = hosts.count > 1 and channel.distribution == "FullyReplicated"
+        # Only rows that all hosts have are divided.
+        self._hosts = hosts if self.shared else Place()
+        self._stopping = stopping
         self._fifo_timeout_seconds = fifo_timeout_seconds
         self._content_type = channel.content_type or RECORDIO
         if self._content_type not in READERS:
             raise self._error(_WRONG_CONTENT, f"supported are {' and '.join(READERS)}")
 
-    def blocks(self) -> Iterator[FloatArray]:
-        """Give one pass over the channel.
+    def blocks(self, skip: int = 0) -> Iterator[FloatArray]:
+        """Give one pass over this host's rows of the channel.
 
         In Pipe mode each pass reads the FIFO that follows that of the pass before.
+
+        Parameters
+        ----------
+        skip : int
+            So many of this host's rows are passed over first.
 
         Yields
         ------
@@ -106,7 +142,9 @@ class Source:
         """
         self.passes += 1
         self.records_read = self.bytes_read = 0
-        yield from prefetched(self._fill, self._new_buffer, waits=not self.rereadable)
+        yield from prefetched(
+            lambda take: self._fill(take, skip), self._new_buffer, waits=not self.rereadable, stopping=self._stopping
+        )
 
     def files(self) -> list[Path]:
         """Give the files of the channel in the order in which their rows come; not for Pipe mode."""
@@ -132,29 +170,39 @@ class Source:
             while count := reader.read(buffer := take()):
                 yield buffer, count
 
-    def _fill(self, take: Callable[[], FloatArray]) -> Iterator[tuple[FloatArray, int]]:
-        """Fill buffers with the rows of the channel; no buffer gets rows of two mini-batches."""
+    def _fill(self, take: Callable[[], FloatArray], skip: int) -> Iterator[tuple[FloatArray, int]]:
+        """Fill buffers with this host's rows of the channel; no buffer gets rows of two mini-batches."""
+        size, hosts = self._mini_batch_size, self._hosts
+        batches, given = divmod(skip, size)
+        # Records to pass over before the next row of this host.
+        ahead = (batches * hosts.count + hosts.rank) * size + given
         buffer = take()
         # Rows of this mini-batch in earlier buffers, and rows in this one.
-        given = filled = 0
+        filled = 0
         paths = self._paths()
         for path in paths:
             bytes_before = self.bytes_read
             with self._reading(path) as reader:
-                while count := reader.read(buffer[filled : self._mini_batch_size - given]):
+                while True:
+                    if ahead:
+                        ahead -= reader.skip(ahead)
+                    count = 0 if ahead else reader.read(buffer[filled : size - given])
+                    self.bytes_read = bytes_before + reader.window.bytes_read
+                    if not count:
+                        break
                     filled += count
                     self.records_read += count
-                    self.bytes_read = bytes_before + reader.window.bytes_read
-                    if filled == min(len(buffer), self._mini_batch_size - given):
+                    if filled == min(len(buffer), size - given):
                         yield buffer, filled
-                        given = (given + filled) % self._mini_batch_size
+                        given = (given + filled) % size
+                        ahead = 0 if given else (hosts.count - 1) * size
                         buffer, filled = take(), 0
         if filled:
             yield buffer, filled
-        if not self.records_read:
-            raise self._no_records(paths)
+        if not (self.records_read or skip or self._may_be_empty):
+            raise self.no_records()
 
-    def sample(self, size: int, rng: np.random.Generator) -> FloatArray:
+    def sample(self, size: int, rng: np.random.Generator) -> tuple[FloatArray, int]:
         """Draw rows uniformly without replacement over the whole channel.
 
         Parameters
@@ -166,8 +214,10 @@ class Source:
 
         Returns
         -------
-        ndarray of shape (min(size, records), feature_dim), float32
+        rows : ndarray of shape (min(size, records), feature_dim), float32
             In the channel's order.
+        records : int
+            How many there are.
 
         Raises
         ------
@@ -181,10 +231,10 @@ class Source:
         if not self.rereadable:
             raise AlgorithmError(f"The channel '{self._channel.name}' comes through a pipe: rows can't be drawn")
         paths = self._paths()
-        rows = sample(paths, self._reading, self._feature_dim, size, rng)
-        if size and not len(rows):
-            raise self._no_records(paths)
-        return rows
+        rows, records = sample(paths, self._reading, self._feature_dim, size, rng)
+        if size and not (records or self._may_be_empty):
+            raise self.no_records()
+        return rows, records
 
     def _paths(self) -> list[Path]:
         if self.rereadable:
@@ -213,8 +263,10 @@ class Source:
         words = sentence.format(self._content_type)
         return CustomerError(f"Unable to read data channel '{self._channel.name}'. {words} ({detail})")
 
-    def _no_records(self, paths: list[Path]) -> CustomerError:
-        return self._error(_NO_CONTENT, f"{self.path}: expected data, got {len(paths)} files and no record in them")
+    def no_records(self) -> CustomerError:
+        """Give the error for a channel without a record."""
+        n_files = len(self._paths()) if self.rereadable else 1
+        return self._error(_NO_CONTENT, f"{self.path}: expected data, got {n_files} files and no record in them")
 
     def _unreadable(self, path: Path, error: OSError) -> PlatformError:
         reason = error.strerror or type(error).__name__

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.cluster import KMeans
 
+from kmeans.communicator import SingleHost
 from kmeans.lloyd import lloyd
 from kmeans.local_search import merger_costs
 from kmeans.reservoir import Sample
@@ -142,7 +143,7 @@ def test_shrink_keeps_the_best_trial_and_weights_count(init_method: str) -> None
     seeds = np.random.SeedSequence(0)
     no_sample = Sample(np.empty((0, 1), np.float32), np.empty(0, np.int64), np.empty(0), complete=False)
     state = State(centers, weights, np.zeros(1, np.float32), no_sample)
-    trials = shrink(state, 2, lloyd_settings, seeds, Threads(), lambda i, msd: told.append((i, msd)))
+    trials = shrink(state, 2, lloyd_settings, seeds, Threads(), lambda i, msd: told.append((i, msd)), SingleHost())
     found = trials[0]
     assert [trial.msd for trial in trials] == sorted(msd for _, msd in told)
     assert [trial for trial, _ in told] == list(range(10))

@@ -16,7 +16,7 @@ from tests.kmeans import naive
 
 def stream_of(centers: list[list[float]], half_life: int = 0) -> Stream:
     shift = np.zeros(len(centers[0]), np.float32)
-    return Stream(np.array(centers), shift, half_life, SingleHost(), Threads(), reassigns=True)
+    return Stream(np.array(centers), np.zeros(len(centers)), shift, half_life, SingleHost(), Threads(), reassigns=True)
 
 
 def take(stream: Stream, rows: list[list[float]] | FloatArray) -> Step:
@@ -56,7 +56,7 @@ def test_a_center_starved_by_decay_is_the_one_to_go() -> None:
 
 
 def test_without_reassignment_the_stream_keeps_to_the_recipe() -> None:
-    stream = Stream(np.array([[0.0], [10.0], [50.0]]), np.zeros(1, np.float32), 0, SingleHost(), Threads())
+    stream = Stream(np.array([[0.0], [10.0], [50.0]]), np.zeros(3), np.zeros(1, np.float32), 0, SingleHost(), Threads())
     step = take(stream, [[-1.0], [1.0], [9.0], [11.0], [-9.0]])
     assert step.reassignments == []
     assert stream.weights[2] == 0.0
@@ -71,9 +71,9 @@ def test_weight_and_mean_are_those_of_all_rows(n_centers: int, sizes: list[int],
     stream = stream_of(rng.standard_normal((n_centers, 2)).tolist())
     reservoir = Reservoir(len(rows), 2, 0, rng)
     for block in np.split(rows, np.cumsum(sizes)[:-1]):
-        reservoir.add(block, stream.add(block))
+        reservoir.add(block, *stream.add(block))
         reservoir.relabel(stream.step().reassignments, 0)
-    labels = reservoir.sample().labels
+    labels = reservoir.sample(SingleHost()).labels
     assert np.bincount(labels, minlength=n_centers).tolist() == pytest.approx(stream.weights.tolist())
     for label in np.unique(labels):
         mean = rows[labels == label].astype(np.float64).mean(axis=0)

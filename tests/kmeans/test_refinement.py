@@ -34,12 +34,12 @@ def state_of(rows: FloatArray, n_centers: int, size: int, half_life: int = 0, se
     rng = np.random.default_rng(seed)
     shift: FloatArray = rows.mean(axis=0).astype(np.float32)
     start = rows[rng.choice(len(rows), n_centers, replace=False)].astype(np.float64) - shift
-    stream = Stream(start, shift, half_life, SingleHost(), Threads())
+    stream = Stream(start, np.zeros(len(start)), shift, half_life, SingleHost(), Threads())
     reservoir = Reservoir(size, rows.shape[1], half_life, rng)
     for batch in np.array_split(rows, 10):
-        reservoir.add(batch, stream.add(batch))
+        reservoir.add(batch, *stream.add(batch))
         stream.step()
-    return State(stream.centers, stream.weights, shift, reservoir.sample())
+    return State(stream.centers, stream.weights, shift, reservoir.sample(SingleHost()))
 
 
 def whole(rows: FloatArray) -> State:
@@ -80,7 +80,7 @@ def test_clusters_of_whole_strata_have_the_means_of_all_rows() -> None:
     rows = blobs(20_000, 4, 6, 3)
     state = state_of(rows, 60, 60).live()
     truth = lloyd(rows, state.shift, np.ones(len(rows)), _spread(rows, state, 6), 300, 0.0, Threads())
-    found = refine(state, [truth.centers], SETTINGS, np.random.default_rng(0), Threads())
+    found = refine(state, [truth.centers], SETTINGS, np.random.SeedSequence(0), Threads(), SingleHost())
     centers = truth.centers if found is None else found.centers
     np.testing.assert_allclose(centers, truth.centers, atol=2e-2)
 
@@ -139,9 +139,10 @@ def test_a_search_among_the_centers_betters_the_trials_of_the_recipe() -> None:
     no_sample = Sample(np.empty((0, 8), np.float32), np.empty(0, np.int64), np.empty(0), complete=False)
     state = State(centers, rng.uniform(1, 3, 200), np.zeros(8, np.float32), no_sample)
     seeds = np.random.SeedSequence(0)
-    trials = shrink(state, 30, SETTINGS_OF_TRIALS, seeds, Threads(), lambda _, __: None)
+    trials = shrink(state, 30, SETTINGS_OF_TRIALS, seeds, Threads(), lambda _, __: None, SingleHost())
     results = [
-        search(state, trials, SETTINGS_OF_TRIALS, np.random.SeedSequence(1), Threads(count)) for count in (1, 2, 3)
+        search(state, trials, SETTINGS_OF_TRIALS, np.random.SeedSequence(1), Threads(count), SingleHost())
+        for count in (1, 2, 3)
     ]
     found = results[0]
     assert found[0].msd < 0.99 * trials[0].msd
@@ -154,7 +155,7 @@ def test_a_search_among_the_centers_betters_the_trials_of_the_recipe() -> None:
 def test_refinement_never_raises_the_loss_of_the_sample() -> None:
     rows = blobs(1000, 4, 6, 2)
     start = rows[:6].astype(np.float64)
-    refined = refine(whole(rows), [start], SETTINGS, np.random.default_rng(0), Threads())
+    refined = refine(whole(rows), [start], SETTINGS, np.random.SeedSequence(0), Threads(), SingleHost())
     assert refined is not None
     assert refined.msd < naive.nearest(rows, start)[1].mean()
 
@@ -164,7 +165,7 @@ def test_refinement_is_no_worse_than_lloyd_from_the_best_of_its_starts() -> None
     rng = np.random.default_rng(0)
     starts = [rows[rng.choice(1000, 6, replace=False)].astype(np.float64) for _ in range(10)]
     alone = [lloyd(rows, np.zeros(4, np.float32), np.ones(1000), start, 300, 0.0, Threads()) for start in starts]
-    together = refine(whole(rows), starts, SETTINGS, rng, Threads())
+    together = refine(whole(rows), starts, SETTINGS, np.random.SeedSequence(0), Threads(), SingleHost())
     assert together is not None
     assert together.msd <= min(found.msd for found in alone) * 1.001
 
@@ -172,4 +173,4 @@ def test_refinement_is_no_worse_than_lloyd_from_the_best_of_its_starts() -> None
 def test_refinement_that_lowers_nothing_says_so() -> None:
     rows = np.array([[0.0], [1.0], [10.0]], np.float32)
     optimum = np.array([[0.5], [10.0]])
-    assert refine(whole(rows), [optimum], SETTINGS, np.random.default_rng(0), Threads()) is None
+    assert refine(whole(rows), [optimum], SETTINGS, np.random.SeedSequence(0), Threads(), SingleHost()) is None

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from kmeans.communicator import SingleHost
 from kmeans.reservoir import Reservoir
 
 
@@ -11,8 +12,8 @@ def positions_kept(size: int, n: int, half_life: int, seed: int, batch: int = 37
     rows = np.arange(n, dtype=np.float32)[:, None]
     for start in range(0, n, batch):
         some = rows[start : start + batch]
-        reservoir.add(some, 3 * some[:, 0].astype(np.int64))
-    kept = reservoir.sample()
+        reservoir.add(some, 3 * some[:, 0].astype(np.int64), some[:, 0].astype(np.float64))
+    kept = reservoir.sample(SingleHost())
     positions = kept.rows[:, 0].astype(int)
     assert len(positions) == len(kept.weights) == min(size, n)
     assert kept.labels.tolist() == (3 * positions).tolist()
@@ -50,9 +51,9 @@ def test_with_decay_newer_rows_prevail_by_the_half_life() -> None:
 
 def test_nothing_overflows_however_long_the_stream() -> None:
     reservoir = Reservoir(5, 1, 1, np.random.default_rng(0))
-    for _ in range(50):
-        reservoir.add(np.ones((5000, 1), np.float32), np.zeros(5000, np.int64))
-    weights = reservoir.sample().weights
+    for start in range(0, 250_000, 5000):
+        reservoir.add(np.ones((5000, 1), np.float32), np.zeros(5000, np.int64), start + np.arange(5000.0))
+    weights = reservoir.sample(SingleHost()).weights
     assert np.isfinite(weights).all()
     assert (weights > 0).all()
 
@@ -71,8 +72,8 @@ def test_weights_add_up_to_those_of_all_rows(size: int, half_life: int) -> None:
     for seed, estimate in enumerate(estimates):
         reservoir = Reservoir(size, 1, half_life, np.random.default_rng(seed))
         for start in range(0, n, 100):
-            reservoir.add(rows[start : start + 100], np.zeros(100, np.int64))
-        sample = reservoir.sample()
+            reservoir.add(rows[start : start + 100], np.zeros(100, np.int64), start + np.arange(100.0))
+        sample = reservoir.sample(SingleHost())
         newer = sample.rows[:, 0] >= n // 2
         estimate[:] = sample.weights[~newer].sum(), sample.weights[newer].sum()
     exact = 0.5 ** (np.arange(n - 1, -1, -1) / half_life) if half_life else np.ones(n)
@@ -84,8 +85,8 @@ def test_weights_add_up_to_those_of_all_rows(size: int, half_life: int) -> None:
 def test_thinning_keeps_rows_with_what_belongs_to_them() -> None:
     rows = np.arange(100, dtype=np.float32)[:, None]
     reservoir = Reservoir(60, 1, 20, np.random.default_rng(0))
-    reservoir.add(rows, np.arange(100))
-    sample = reservoir.sample()
+    reservoir.add(rows, np.arange(100), np.arange(100.0))
+    sample = reservoir.sample(SingleHost())
     some = sample.thinned(20, np.random.default_rng(1))
     assert len(set(some.labels)) == 20
     assert not some.complete

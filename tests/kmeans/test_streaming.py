@@ -14,7 +14,7 @@ from tests.kmeans import naive
 
 def make(centers: np.ndarray, half_life: int = 0) -> Stream:
     shift = np.zeros(centers.shape[1], np.float32)
-    return Stream(centers.astype(np.float64), shift, half_life, SingleHost(), Threads())
+    return Stream(centers.astype(np.float64), np.zeros(len(centers)), shift, half_life, SingleHost(), Threads())
 
 
 def take(stream: Stream, *blocks: FloatArray) -> Step:

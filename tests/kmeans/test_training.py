@@ -1,6 +1,5 @@
 """The whole loop on arrays."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -11,52 +10,16 @@ from sklearn.datasets import load_digits
 from kmeans.communicator import SingleHost
 from kmeans.finalization import FinalizationSettings, TooFewDistinctRowsError
 from kmeans.observer import Observer
+from kmeans.run import Control
+from kmeans.settings import Settings
 from kmeans.shrinking import LloydSettings
 from kmeans.threads import Threads
-from kmeans.training import Model, Settings, fit
+from kmeans.training import Model, fit
 from kmeans.types import FloatArray
 from tests.kmeans import naive
+from tests.kmeans.rows import Rows, settings_for
 
 UNREFINED = FinalizationSettings(LloydSettings("kmeans++", 10, 300, 1e-4), refine=False)
-
-
-class Rows:
-    """Rows in memory as a source; each pass reuses one buffer, as readers of files do."""
-
-    def __init__(self, rows: FloatArray, batch_size: int, rereadable: bool = True) -> None:
-        self.rows = rows
-        self.batch_size = batch_size
-        self.rereadable = rereadable
-        self.passes = 0
-
-    def blocks(self) -> Iterator[FloatArray]:
-        self.passes += 1
-        buffer = np.empty((self.batch_size, self.rows.shape[1]), np.float32)
-        for start in range(0, len(self.rows), self.batch_size):
-            batch = self.rows[start : start + self.batch_size]
-            buffer[: len(batch)] = batch
-            yield buffer[: len(batch)]
-
-    def sample(self, size: int, rng: np.random.Generator) -> FloatArray:
-        assert self.rereadable
-        return self.rows[np.sort(rng.choice(len(self.rows), min(size, len(self.rows)), replace=False))]
-
-
-def settings_for(rows: FloatArray, k: int, **changes: object) -> Settings:
-    defaults = Settings(
-        k=k,
-        n_centers=10 * k,
-        n_features=rows.shape[1],
-        batch_size=500,
-        epochs=1,
-        init_method="random",
-        half_life=0,
-        finalization=FinalizationSettings(LloydSettings("kmeans++", 10, 300, 1e-4), refine=True),
-        sample_size=100_000,
-        kept_sample_size=100_000,
-        seed=0,
-    )
-    return replace(defaults, **changes)  # type: ignore[arg-type]  # names and types are those of the fields
 
 
 def train(rows: FloatArray, chosen: Settings, threads: int = 1, rereadable: bool = True) -> Model:
@@ -175,7 +138,8 @@ def test_stopping_makes_a_model_of_the_rows_seen(digits: FloatArray) -> None:
 
     observer = Counting()
     chosen = settings_for(digits, 10, batch_size=100, epochs=5)
-    model = fit(Rows(digits, 100), chosen, SingleHost(), Threads(), observer, lambda: observer.steps >= 7)
-    assert observer.steps == 7
-    assert model.state.weights.sum() == 700
-    assert model.score.rows == 700
+    model = fit(Rows(digits, 100), chosen, SingleHost(), Threads(), observer, Control(lambda: observer.steps >= 7))
+    # What is asked for at the border of a mini-batch is voted on at the next one.
+    assert observer.steps == 8
+    assert model.state.weights.sum() == 800
+    assert model.score.rows == 800

@@ -26,10 +26,11 @@ def make_source(tmp_path: Path) -> MakeSource:
         content_type: str = RECORDIO,
         label_size: int | None = None,
         mode: Any = "File",
-        **options: float,
+        distribution: str = "FullyReplicated",
+        **options: Any,
     ) -> Source:
         path = tmp_path / "train"
-        channel = ChannelConfiguration("train", content_type, label_size, mode, "FullyReplicated", path)
+        channel = ChannelConfiguration("train", content_type, label_size, mode, distribution, path)
         return Source(channel, feature_dim, mini_batch_size, **options)
 
     return make

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from container.channels.csv import CSVReader
 from container.channels.prefetch import BUFFERS
 from container.channels.recordio import RecordIOReader
+from container.channels.source import Place
 from container.configuration import CSV
 from container.errors import AlgorithmError, CustomerError, PlatformError
 from container.formats import recordio
@@ -43,6 +45,55 @@ def test_batches_are_full_across_files(
         assert source.passes == passes
         assert source.records_read == 11
         assert source.bytes_read == sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize("content_type", [None, CSV])
+@pytest.mark.parametrize("size", [1, 2, 4, 5, 20])
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_hosts_that_share_data_take_mini_batches_in_turns(
+    folder: Path, make_source: MakeSource, size: int, content_type: str | None, count: int
+) -> None:
+    write(folder, content_type)
+    batches = [ROWS[i : i + size].tolist() for i in range(0, 11, size)]
+    options = {"mini_batch_size": size, **({"content_type": CSV} if content_type else {})}
+    for rank in range(count):
+        source = make_source(hosts=Place(rank, count), **options)
+        assert source.shared == (count > 1)
+        assert rows_of(source) == batches[rank::count]
+        own = [row for batch in batches[rank::count] for row in batch]
+        assert source.records_read == len(own)
+        for skip in range(len(own) + 1):
+            assert [row for block in source.blocks(skip) for row in block.tolist()] == own[skip:]
+
+
+def test_hosts_with_shards_of_their_own_read_all_of_it_and_may_have_none(folder: Path, make_source: MakeSource) -> None:
+    source = make_source(hosts=Place(1, 2), distribution="ShardedByS3Key")
+    assert rows_of(source) == []
+    assert source.sample(5, np.random.default_rng(0))[1] == 0
+    write(folder)
+    assert not source.shared
+    assert rows_of(source) == [ROWS[i : i + 4].tolist() for i in range(0, 11, 4)]
+
+
+def test_a_silent_pipe_is_given_up_when_the_job_is_stopping(folder: Path, make_source: MakeSource) -> None:
+    stopping = threading.Event()
+    os.mkfifo(folder.with_name("train_0"))
+    source = make_source(mode="Pipe", stopping=stopping.is_set)
+    with feeding(folder.with_name("train_0")) as fifo:
+        fifo.write(dense(ROWS[:4]))
+        fifo.flush()
+        blocks = source.blocks()
+        assert next(blocks).tolist() == ROWS[:4].tolist()
+        stopping.set()
+        assert list(blocks) == []
+
+
+@contextmanager
+def feeding(path: Path) -> Iterator[BinaryIO]:
+    """Open a pipe whose reader may go away first."""
+    # Reading and writing: opening does not wait for the reader.
+    with path.open("r+b", buffering=0) as fifo:
+        yield fifo
 
 
 def test_batches_reuse_their_memory(folder: Path, make_source: MakeSource) -> None:
@@ -244,15 +295,16 @@ def test_samples_are_uniform(folder: Path, make_source: MakeSource, kind: str) -
     counts: Counter[float] = Counter()
     draws = 300
     for seed in range(draws):
-        sample = source.sample(4, np.random.default_rng(seed))
+        sample, records = source.sample(4, np.random.default_rng(seed))
+        assert records == 11
         check_sample(sample, 4)
         counts.update(sample[:, 0].tolist())
     expected = draws * 4 / 11
     assert len(counts) == 11
     # Chi square with 10 degrees of freedom exceeds 29.6 once in a thousand; the seeds are fixed.
     assert sum((count - expected) ** 2 / expected for count in counts.values()) < 29.6
-    np.testing.assert_array_equal(source.sample(99, np.random.default_rng(0)), ROWS)
-    assert source.sample(0, np.random.default_rng(0)).shape == (0, 3)
+    np.testing.assert_array_equal(source.sample(99, np.random.default_rng(0))[0], ROWS)
+    assert source.sample(0, np.random.default_rng(0))[0].shape == (0, 3)
     assert source.passes == 0
 
 
@@ -272,8 +324,8 @@ def test_a_sample_of_records_that_only_seem_to_be_alike(folder: Path, make_sourc
     assert len(data) // size > len(ROWS)
     (folder / "a").write_bytes(data)
     for seed in range(20):
-        check_sample(make_source().sample(6, np.random.default_rng(seed)), 6)
-    np.testing.assert_array_equal(make_source().sample(99, np.random.default_rng(0)), ROWS)
+        check_sample(make_source().sample(6, np.random.default_rng(seed))[0], 6)
+    np.testing.assert_array_equal(make_source().sample(99, np.random.default_rng(0))[0], ROWS)
 
 
 def long_record(row: np.ndarray) -> bytes:
@@ -284,7 +336,7 @@ def long_record(row: np.ndarray) -> bytes:
 
 def test_a_sample_is_that_of_its_seed(folder: Path, make_source: MakeSource) -> None:
     write(folder)
-    first, again, other = (make_source().sample(3, np.random.default_rng(seed)) for seed in (1, 1, 2))
+    first, again, other = (make_source().sample(3, np.random.default_rng(seed))[0] for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
 

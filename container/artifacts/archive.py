@@ -1,0 +1,109 @@
+"""Arrays by name in an uncompressed ``.npz``: NumPy's format, read without its unpickling and evaluating."""
+
+import math
+import re
+import struct
+import zipfile
+import zlib
+from collections.abc import Mapping
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+# The type and the number of dimensions of each array.
+Layout = Mapping[str, tuple[str, int]]
+
+_NPY_MAGIC = b"\x93NUMPY\x01\x00"
+# Only the form that NumPy writes for such arrays is read: its own reader of headers evaluates them as Python literals,
+# with all that can go wrong in that. The two bytes after the magic are the header's length.
+_HEADER = re.compile(
+    re.escape(_NPY_MAGIC)
+    + rb"..\{'descr': '(?P<dtype>[<|][fiub][148])', 'fortran_order': False, "
+    + rb"'shape': \((?P<shape>[0-9]{1,19},(?: ?[0-9]{1,19})?)\), \} *\n",
+    re.DOTALL,
+)
+# What zipfile raises for damaged archives: its own error, and whatever a wrong number in one leads to.
+_ERRORS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    LookupError,
+    ValueError,
+    EOFError,
+    OSError,
+    RuntimeError,
+)
+
+
+class ArchiveError(ValueError):
+    """The bytes are no such archive; the text says what was expected and what came."""
+
+
+def dump(file: Any, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write arrays; equal ones give equal bytes.
+
+    Parameters
+    ----------
+    file : file-like
+        Binary; it need not be seekable.
+    arrays : Mapping of str to ndarray
+        By name.
+    """
+    np.savez(file, allow_pickle=False, **arrays)
+
+
+def load(file: IO[bytes], size: int, layout: Layout) -> dict[str, NDArray[Any]]:
+    """Read arrays.
+
+    Parameters
+    ----------
+    file : binary file
+        Seekable. Sizes in it are checked against the bytes really there before anything is allocated.
+    size : int
+        Bytes of the archive.
+    layout : Layout
+        What it holds.
+
+    Returns
+    -------
+    dict of str to ndarray
+        By name; they can't be written to.
+
+    Raises
+    ------
+    ArchiveError
+        If it is no such archive.
+    """
+    try:
+        with zipfile.ZipFile(file) as archive:
+            return {name: _member(archive, name, *kind, size) for name, kind in layout.items()}
+    except ArchiveError:
+        raise
+    except _ERRORS as cause:
+        names = ", ".join(layout)
+        raise ArchiveError(f"expected an archive of {names}, got one that cannot be read: {cause}") from cause
+
+
+def _member(archive: zipfile.ZipFile, name: str, dtype: str, n_dimensions: int, max_bytes: int) -> NDArray[Any]:
+    """Read one array."""
+    info = archive.getinfo(f"{name}.npy")
+    # Ours are stored without compression, so none is larger than the archive.
+    if info.compress_type != zipfile.ZIP_STORED or info.file_size > max_bytes:
+        raise ArchiveError(f"expected {name} without compression and whole, got {info.file_size} bytes")
+    content = archive.read(info)
+    header = _HEADER.match(content)
+    shape = tuple(int(size) for size in header["shape"].split(b",") if size) if header else ()
+    if header is None or header["dtype"].decode() != dtype or len(shape) != n_dimensions:
+        raise ArchiveError(
+            f"expected {name} of {n_dimensions} dimensions and the type {dtype}, got {_header_line(content)!r}"
+        )
+    values = memoryview(content)[header.end() :]
+    if math.prod(shape) * np.dtype(dtype).itemsize != len(values):
+        raise ArchiveError(f"expected the numbers of shape {shape} in {name}, got {len(values)} bytes")
+    return np.frombuffer(values, dtype=dtype).reshape(shape)
+
+
+def _header_line(content: bytes) -> str:
+    """Give what stands where the description of an array should."""
+    return content[len(_NPY_MAGIC) + 2 :][:80].partition(b"\n")[0].decode(errors="replace").strip()

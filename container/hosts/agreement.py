@@ -1,0 +1,65 @@
+"""What the hosts of a job must have in common before the first mini-batch."""
+
+import json
+import platform
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+
+from container import hyperparameters
+from container.configuration import JobConfiguration
+from container.errors import CustomerError, JobError, PlatformError
+
+# What computes the model, or carries it from host to host.
+PACKAGES = ("numpy", "numba", "mpi4py", "mpich")
+
+
+def facts_of(job: JobConfiguration) -> dict[str, str]:
+    """Give what this host is told and what it has, by name."""
+    channels = {
+        name: [channel.content_type, channel.label_size, channel.mode, channel.distribution]
+        for name, channel in job.channels.items()
+    }
+    facts = {
+        "hosts": json.dumps(job.hosts),
+        "channels": json.dumps(channels),
+        "version of python": platform.python_version(),
+    }
+    given = {**hyperparameters.defaults(), **job.raw_hyperparameters}
+    facts |= {f"hyperparameter {name}": value for name, value in given.items()}
+    for package in PACKAGES:
+        try:
+            facts[f"version of {package}"] = version(package)
+        except PackageNotFoundError:
+            facts[f"version of {package}"] = "none"
+    return facts
+
+
+def disagreement(facts: Mapping[str, Mapping[str, str]]) -> JobError | None:
+    """Find in what the hosts differ.
+
+    Parameters
+    ----------
+    facts : Mapping of str to Mapping
+        Those of each host, by its name.
+
+    Returns
+    -------
+    JobError or None
+        The same text on every host; None when they agree.
+    """
+    (first, expected), *others = sorted(facts.items())
+    for host, got in others:
+        for name in sorted(expected.keys() | got.keys()):
+            if expected.get(name) != got.get(name):
+                kind = PlatformError if name.startswith("version") else CustomerError
+                return kind(
+                    f"The hosts disagree on {name}: {first} has {_shown(expected.get(name))}, "
+                    f"{host} has {_shown(got.get(name))}"
+                )
+    return None
+
+
+def _shown(value: str | None) -> str:
+    if value is None:
+        return "none"
+    return value if len(value) <= 60 else f"{value[:57]}..."

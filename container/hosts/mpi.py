@@ -1,0 +1,89 @@
+"""The hosts of a job as one MPI job; see `kmeans.communicator.Communicator`."""
+
+import os
+import time
+from typing import Any
+
+import mpi4py
+import numpy as np
+from numpy.typing import NDArray
+
+from kmeans.communicator import AbortedError
+from kmeans.types import DoubleArray
+
+# Only the main thread calls MPI, and it ends it.
+mpi4py.rc.thread_level = "serialized"
+mpi4py.rc.finalize = False
+
+from mpi4py import MPI  # noqa: E402  it is initialized upon import, by what `rc` says
+
+# Who waits looks without pause for so long, then leaves the core to others, at first for a moment.
+SPIN_SECONDS = 5e-4
+FIRST_PAUSE_SECONDS = 2e-5
+LONGEST_PAUSE_SECONDS = 1e-3
+
+
+class MPIHosts:
+    """The hosts of a job.
+
+    Attributes
+    ----------
+    rank, size
+        See `Communicator`.
+    seconds : float
+        Spent in communication, waiting included.
+    bytes_sent : int
+        Size of what this host has laid before the others.
+    """
+
+    def __init__(self) -> None:
+        self._all = MPI.COMM_WORLD
+        self.rank = self._all.rank
+        self.size = self._all.size
+        self.seconds = 0.0
+        self.bytes_sent = 0
+
+    def sum(self, values: DoubleArray) -> None:
+        """See `Communicator.sum`."""
+        self._finish(values.nbytes, self._all.Iallreduce, MPI.IN_PLACE, values)
+
+    def gather_rows(self, rows: np.ndarray) -> np.ndarray:
+        """See `Communicator.gather_rows`."""
+        rows = np.ascontiguousarray(rows)
+        lengths = np.zeros(self.size, np.int64)
+        lengths[self.rank] = len(rows)
+        self._finish(lengths.nbytes, self._all.Iallreduce, MPI.IN_PLACE, lengths)
+        gathered = np.empty((int(lengths.sum()), *rows.shape[1:]), rows.dtype)
+        row_bytes = gathered.dtype.itemsize * int(np.prod(rows.shape[1:], dtype=np.int64))
+        received = [gathered.reshape(-1).view(np.uint8), lengths * row_bytes]
+        self._finish(rows.nbytes, self._all.Iallgatherv, rows.reshape(-1).view(np.uint8), received)
+        return gathered
+
+    def broadcast(self, values: NDArray[np.generic]) -> None:
+        """See `Communicator.broadcast`."""
+        contiguous = np.ascontiguousarray(values)
+        self._finish(values.nbytes, self._all.Ibcast, contiguous.reshape(-1).view(np.uint8))
+        values[...] = contiguous
+
+    def abort(self) -> None:
+        """End this process at once: its launcher tells the others."""
+        os._exit(1)
+
+    def finalize(self) -> None:
+        """Leave MPI, when all hosts do."""
+        MPI.Finalize()
+
+    def _finish(self, n_bytes: int, start: Any, *arguments: Any) -> None:
+        """Start an exchange, and wait for its end."""
+        began = time.perf_counter()
+        try:
+            request = start(*arguments)
+            pause = FIRST_PAUSE_SECONDS
+            while not request.Test():
+                if time.perf_counter() - began > SPIN_SECONDS:
+                    time.sleep(pause)
+                    pause = min(LONGEST_PAUSE_SECONDS, 1.5 * pause)
+        except MPI.Exception as error:
+            raise AbortedError(f"MPI: {error}") from error
+        self.seconds += time.perf_counter() - began
+        self.bytes_sent += n_bytes

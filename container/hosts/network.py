@@ -1,0 +1,50 @@
+"""The network of a job: its interface, and this host's address in it."""
+
+import fcntl
+import ipaddress
+import socket
+import struct
+from pathlib import Path
+
+from container.logs import LOGGER
+
+_SIOCGIFADDR = 0x8915
+_INTERFACE_REQUEST = struct.Struct("16s16s")
+
+
+def interface_of(name: str, interfaces: Path = Path("/sys/class/net")) -> str | None:
+    """Give the interface of that name if there is one; else None, for any."""
+    if "/" not in name and (interfaces / name).exists():
+        return name
+    LOGGER.warning("There is no network interface %s; any other one is taken", name)
+    return None
+
+
+def address_of(host: str, interface: str | None) -> str:
+    """Give the address of this host that the others know.
+
+    Parameters
+    ----------
+    host : str
+        This host's name; it may be an address itself.
+    interface : str or None
+        The network interface.
+
+    Returns
+    -------
+    str
+        An address to listen on; empty for any.
+    """
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError:
+        if interface is None:
+            return ""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        request = _INTERFACE_REQUEST.pack(interface.encode()[:15], b"")
+        try:
+            answer = fcntl.ioctl(any_socket, _SIOCGIFADDR, request)
+        except OSError:
+            return ""
+    # A sockaddr_in: family, port, then the four bytes of the address.
+    return socket.inet_ntoa(_INTERFACE_REQUEST.unpack(answer)[1][4:8])

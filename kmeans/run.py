@@ -1,0 +1,208 @@
+"""The streaming part of a job on one host: it can be kept, and continued, at any border of a mini-batch."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from kmeans.communicator import Communicator
+from kmeans.observer import Observer
+from kmeans.reservoir import Reservoir
+from kmeans.settings import Settings
+from kmeans.snapshot import Snapshot
+from kmeans.source import Source
+from kmeans.starting import own_generator
+from kmeans.streaming import Step, Stream, Votes
+from kmeans.threads import Threads
+from kmeans.types import DoubleArray, FloatArray
+
+
+@dataclass(frozen=True)
+class Control:
+    """What the surroundings ask of a run; looked at at every border of a mini-batch.
+
+    Attributes
+    ----------
+    stopping
+        Whether to end the stream early; the model is then made of the rows seen.
+    saving
+        Whether it is time to keep a snapshot.
+    save
+        Keeps one; also called at the end of every epoch. Its arrays are valid until it returns.
+    """
+
+    stopping: Callable[[], bool] = lambda: False
+    saving: Callable[[], bool] = lambda: False
+    save: Callable[[Snapshot], None] = lambda _: None
+
+
+class Run:
+    """A stream, the sample of its rows, and where both are in the epochs.
+
+    Parameters
+    ----------
+    centers, weights, shift
+        Where the stream starts; see `Stream`.
+    settings
+        What to train.
+    communicator, threads
+        The hosts of the job and the threads of this one.
+    seeds
+        The source of chance of the sample.
+
+    Attributes
+    ----------
+    stream
+        The centers.
+    reservoir
+        The sample of this host's rows of the epoch.
+    epoch
+        The epoch that is going on, from 0; when all are over, their number.
+    amid_epoch
+        Whether this epoch has begun.
+    steps
+        Steps so far.
+    reassigned
+        Centers that were given up for far rows.
+    """
+
+    def __init__(
+        self,
+        centers: DoubleArray,
+        weights: DoubleArray,
+        shift: FloatArray,
+        settings: Settings,
+        communicator: Communicator,
+        threads: Threads,
+        seeds: np.random.SeedSequence,
+    ) -> None:
+        self.stream = Stream(
+            centers,
+            weights,
+            shift,
+            settings.half_life,
+            communicator,
+            threads,
+            reassigns=settings.finalization.refine,
+        )
+        self.epoch = 0
+        self.steps = 0
+        self.reassigned = 0
+        self._settings = settings
+        self._communicator = communicator
+        self._threads = threads
+        self._seeds = seeds
+        self._step_rows = settings.batch_size * settings.batches_per_step(communicator.size)
+        self.amid_epoch = True
+        self.reservoir = self._new_reservoir()
+
+    def take_rows(
+        self, source: Source, blocks: Iterator[FloatArray] | None, observer: Observer, control: Control
+    ) -> None:
+        """Take in what is left of the epochs.
+
+        Parameters
+        ----------
+        source
+            The rows of this host.
+        blocks
+            What is left of the epoch; None between two epochs.
+        observer
+            Told of every step and epoch.
+        control
+            What is asked of the run.
+        """
+        while self.epoch < self._settings.epochs:
+            if blocks is None:
+                self.stream.begin_epoch()
+                self.reservoir = self._new_reservoir()
+                blocks = source.blocks()
+            step = self._step(blocks, control)
+            self.steps += 1
+            if step.rows:
+                self.reassigned += len(step.reassignments)
+                self.reservoir.relabel(step.reassignments, self._communicator.rank)
+                observer.stepped(step)
+            self.amid_epoch = not step.votes.ended
+            if step.votes.ended:
+                observer.epoch_ended(self.epoch)
+                self.epoch += 1
+                blocks = None
+            if step.votes.ended or step.votes.stopping or step.votes.saving:
+                control.save(self.snapshot(observer))
+            if step.votes.stopping:
+                if self.amid_epoch:
+                    observer.epoch_ended(self.epoch)
+                break
+
+    def rest_of_epoch(self, source: Source) -> Iterator[FloatArray] | None:
+        """Give the blocks of this epoch that were not yet taken in; None between two epochs."""
+        return source.blocks(self.reservoir.rows_seen) if self.amid_epoch else None
+
+    def _step(self, blocks: Iterator[FloatArray], control: Control) -> Step:
+        """Take in a mini-batch, or what there is of one."""
+        ended = False
+        while not ended and self.stream.pending < self._step_rows:
+            block = next(blocks, None)
+            if block is None:
+                ended = True
+            else:
+                self.reservoir.add(block, *self.stream.add(block))
+        return self.stream.step(Votes(ended, control.stopping(), control.saving()))
+
+    def _new_reservoir(self) -> Reservoir:
+        return Reservoir(
+            self._settings.sample_size,
+            self._settings.n_features,
+            self._settings.half_life,
+            own_generator(self._seeds, self._communicator),
+            self.stream.rows_added,
+        )
+
+    def snapshot(self, observer: Observer) -> Snapshot:
+        """Give all that `restored` needs to go on from here."""
+        stream, reservoir = self.stream, self.reservoir
+        return Snapshot(
+            step=self.steps,
+            arrays={
+                "centers": stream.centers,
+                "weights": stream.weights,
+                "shift": stream.shift,
+                "active": stream.active,
+                **{f"reservoir_{name}": array for name, array in reservoir.arrays().items()},
+            },
+            facts={
+                "epoch": self.epoch,
+                "amid_epoch": self.amid_epoch,
+                "reassigned": self.reassigned,
+                "rows_added": stream.rows_added,
+                "rows_seen": stream.rows_seen,
+                "reservoir": reservoir.facts(),
+                "observer": observer.facts(),
+            },
+        )
+
+    @classmethod
+    def restored(
+        cls,
+        snapshot: Snapshot,
+        settings: Settings,
+        communicator: Communicator,
+        threads: Threads,
+        seeds: np.random.SeedSequence,
+        observer: Observer,
+    ) -> "Run":
+        """Make the run of which `snapshot` was taken; the observer goes on counting too."""
+        arrays, facts = snapshot.arrays, snapshot.facts
+        run = cls(arrays["centers"], arrays["weights"], arrays["shift"], settings, communicator, threads, seeds)
+        run.epoch, run.steps, run.reassigned = facts["epoch"], snapshot.step, facts["reassigned"]
+        run.amid_epoch = facts["amid_epoch"]
+        run.stream.rows_added, run.stream.rows_seen = facts["rows_added"], facts["rows_seen"]
+        run.stream.active[:] = arrays["active"]
+        prefix = "reservoir_"
+        run.reservoir.restore(
+            {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)},
+            facts["reservoir"],
+        )
+        observer.restore(facts["observer"])
+        return run

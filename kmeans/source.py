@@ -1,0 +1,33 @@
+"""What training asks of the rows."""
+
+from collections.abc import Iterator
+from typing import Protocol
+
+import numpy as np
+
+from kmeans.types import FloatArray
+
+
+class Source(Protocol):
+    """Where the rows of this host come from."""
+
+    @property
+    def rereadable(self) -> bool:
+        """Whether rows can be drawn before the first pass."""
+        ...
+
+    @property
+    def shared(self) -> bool:
+        """Whether every host can draw from the rows of all hosts, of which `blocks` gives its share."""
+        ...
+
+    def blocks(self, skip: int = 0) -> Iterator[FloatArray]:
+        """Give one pass over the rows, float32 (n, d) each, valid until the next; the first `skip` are left out.
+
+        A mini-batch is a block, or several where it is large; none holds rows of two mini-batches.
+        """
+        ...
+
+    def sample(self, size: int, rng: np.random.Generator) -> tuple[FloatArray, int]:
+        """Draw `size` rows uniformly without replacement, or all when there are fewer; tell how many there are."""
+        ...

@@ -1,0 +1,156 @@
+"""Where the stream starts: rows drawn over all hosts, and centers chosen among them."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import chain
+
+import numpy as np
+
+from kmeans.communicator import Communicator
+from kmeans.observer import Observer
+from kmeans.reservoir import largest
+from kmeans.seeding import distinct, kmeans_plus_plus, random_rows
+from kmeans.settings import Settings
+from kmeans.source import Source
+from kmeans.types import DoubleArray, FloatArray
+
+# The rows that centers are drawn from take no more than this, unless K rows do.
+START_BYTES = 64 << 20
+
+
+class NoRowsError(ValueError):
+    """No host has a row."""
+
+
+@dataclass(frozen=True)
+class EarlierModel:
+    """What an earlier job has left, to go on from.
+
+    Attributes
+    ----------
+    centers
+        float64 (K, d), in the units of the rows.
+    weights
+        float64 (K,): how many rows went to each; 0 where that is not known.
+    """
+
+    centers: DoubleArray
+    weights: DoubleArray
+
+
+def own_generator(seeds: np.random.SeedSequence, communicator: Communicator) -> np.random.Generator:
+    """Give a generator of this host's own, the same at each call; the leader has that of a single host."""
+    if communicator.rank:
+        seeds = np.random.SeedSequence(seeds.entropy, spawn_key=(*seeds.spawn_key, communicator.rank))
+    return np.random.default_rng(seeds)
+
+
+def first_rows(
+    source: Source, settings: Settings, communicator: Communicator, seeds: np.random.SeedSequence
+) -> tuple[FloatArray, Iterable[FloatArray]]:
+    """Draw the rows that centers are chosen from.
+
+    Parameters
+    ----------
+    source
+        The rows of this host.
+    settings
+        What to train.
+    communicator
+        The hosts.
+    seeds
+        The source of chance.
+
+    Returns
+    -------
+    rows : ndarray of float32, shape (n, d)
+        The same on every host.
+    first_pass : iterable of ndarray
+        The blocks of this host's first pass, which hold its rows too.
+
+    Raises
+    ------
+    NoRowsError
+        When no host has a row.
+    """
+    n_hosts = communicator.size
+    wanted = max(settings.n_centers, min(settings.batch_size, START_BYTES // (4 * settings.n_features)))
+    if source.rereadable:
+        rng = own_generator(seeds, communicator)
+        # Of rows that all hosts share the leader draws alone.
+        drawing = wanted if not source.shared or communicator.rank == 0 else 0
+        rows, n_rows = source.sample(drawing, rng)
+        if n_hosts > 1 and not source.shared:
+            rows = rows[largest(_keys(len(rows), n_rows, rng), wanted, communicator)[0]]
+        first_pass: Iterable[FloatArray] = source.blocks()
+    else:
+        blocks = source.blocks()
+        held: list[FloatArray] = []
+        while sum(map(len, held)) < -(-wanted // n_hosts) and (block := next(blocks, None)) is not None:
+            held.append(block.copy())
+        rows = np.concatenate([np.empty((0, settings.n_features), np.float32), *held])
+        first_pass = chain(held, blocks)
+    rows = communicator.gather_rows(rows)
+    if not len(rows):
+        raise NoRowsError
+    return rows, first_pass
+
+
+def _keys(n_drawn: int, n_rows: int, rng: np.random.Generator) -> DoubleArray:
+    """Give keys to rows drawn from `n_rows`, as if every one of these had a uniform key and the largest were drawn.
+
+    So the largest keys of all hosts belong to a uniform sample of the rows of all hosts. The i-th largest of n uniform
+    numbers is the one before times u^(1 / (n - i)); the keys are logarithms (Devroye 1986, section V.3).
+    """
+    left = n_rows - np.arange(n_drawn)
+    return rng.permutation(np.cumsum(-rng.standard_exponential(n_drawn) / left))
+
+
+def start_centers(
+    points: DoubleArray,
+    settings: Settings,
+    earlier: DoubleArray | None,
+    rng: np.random.Generator,
+    observer: Observer,
+) -> DoubleArray:
+    """Choose the stream's first centers.
+
+    Parameters
+    ----------
+    points
+        float64 (n, d): the rows to choose from; they may hold fewer than K distinct ones.
+    settings
+        What to train.
+    earlier
+        float64 (m, d): centers of an earlier model, which stay; there may be more than K.
+    rng
+        The source of chance.
+    observer
+        Told when there are too few.
+
+    Returns
+    -------
+    ndarray of float64, shape (K, d) or longer
+        The earlier ones first.
+    """
+    candidates = distinct(points)
+    there = np.empty((0, points.shape[1])) if earlier is None else earlier
+    wanted = settings.n_centers - len(there)
+    if wanted <= 0:
+        return there
+    if settings.init_method == "random":
+        centers = np.concatenate([there, random_rows(candidates, wanted, rng)])
+    else:
+        centers = kmeans_plus_plus(points, np.ones(len(points)), settings.n_centers, rng, initial=there)
+    missing = settings.n_centers - len(centers)
+    if missing:
+        observer.happened(
+            "missing_centers",
+            missing,
+            f"The {len(points)} rows drawn to initialize hold {len(candidates)} distinct ones: "
+            f"starting with {len(centers)} centers instead of {settings.n_centers}.",
+        )
+        if settings.finalization.refine:
+            # Twins of a center get no rows, since the first of equally near centers does: they wait for far rows.
+            centers = np.concatenate([centers, np.repeat(centers[:1], missing, axis=0)])
+    return centers

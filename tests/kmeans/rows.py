@@ -1,0 +1,60 @@
+"""Rows in memory as a source, and settings for them."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from kmeans.finalization import FinalizationSettings
+from kmeans.settings import Settings
+from kmeans.shrinking import LloydSettings
+from kmeans.types import FloatArray
+
+
+class Rows:
+    """Rows in memory as a source; each pass reuses one buffer, as readers of files do.
+
+    With `share` all hosts have the same rows, and divide the mini-batches.
+    """
+
+    def __init__(
+        self, rows: FloatArray, batch_size: int, rereadable: bool = True, share: tuple[int, int] | None = None
+    ) -> None:
+        self.rows = rows
+        self.batch_size = batch_size
+        self.rereadable = rereadable
+        self.shared = share is not None
+        self.place, self.hosts = share or (0, 1)
+        self.passes = 0
+
+    def blocks(self, skip: int = 0) -> Iterator[FloatArray]:
+        self.passes += 1
+        assert skip % self.batch_size == 0 or skip >= len(self.rows)
+        buffer = np.empty((self.batch_size, self.rows.shape[1]), np.float32)
+        stride = self.hosts * self.batch_size
+        for start in range(self.place * self.batch_size + self.hosts * skip, len(self.rows), stride):
+            batch = self.rows[start : start + self.batch_size]
+            buffer[: len(batch)] = batch
+            yield buffer[: len(batch)]
+
+    def sample(self, size: int, rng: np.random.Generator) -> tuple[FloatArray, int]:
+        assert self.rereadable
+        n_rows = len(self.rows)
+        return self.rows[np.sort(rng.choice(n_rows, min(size, n_rows), replace=False))], n_rows
+
+
+def settings_for(rows: FloatArray, k: int, **changes: object) -> Settings:
+    defaults = Settings(
+        k=k,
+        n_centers=10 * k,
+        n_features=rows.shape[1],
+        batch_size=500,
+        epochs=1,
+        init_method="random",
+        half_life=0,
+        finalization=FinalizationSettings(LloydSettings("kmeans++", 10, 300, 1e-4), refine=True),
+        sample_size=100_000,
+        kept_sample_size=100_000,
+        seed=0,
+    )
+    return replace(defaults, **changes)  # type: ignore[arg-type]  # names and types are those of the fields
