@@ -6,13 +6,11 @@ from typing import Any
 import faiss
 import numpy as np
 from sklearn.metrics import pairwise_distances_argmin
-from threadpoolctl import threadpool_limits
 
 from benchmarks.measure import medians
 from container.resources import cpu_count
 from kmeans.assignment import Centers, nearest
 from kmeans.threads import Threads
-from kmeans.types import FloatArray
 
 SHAPES = ((2, 100), (10, 100), (50, 100), (54, 10), (784, 100), (128, 1000), (16, 5000), (1024, 1000))
 # The product of this shape is taken for the peak of the machine.
@@ -39,7 +37,7 @@ def run() -> list[dict[str, Any]]:
         index.add(centers)
         seconds = medians(
             {
-                "ours": partial(_nearest, rows, ready, threads),
+                "ours": partial(nearest, rows, ready, threads),
                 "faiss": partial(index.search, rows, 1),
                 "scikit-learn": partial(pairwise_distances_argmin, rows, centers),
                 "bare GEMM": partial(np.matmul, rows, centers.T, out=product),
@@ -58,9 +56,3 @@ def run() -> list[dict[str, Any]]:
         )
     threads.close()
     return results
-
-
-def _nearest(rows: FloatArray, centers: Centers, threads: Threads) -> None:
-    # As in `train`, where BLAS is held to one thread from the start.
-    with threadpool_limits(1, "blas"):
-        nearest(rows, centers, threads)

@@ -4,20 +4,16 @@ import math
 
 import numpy as np
 
-from kmeans.jit import kernel
-from kmeans.nearest_kernel import ROWS, UNROLL, assign_fused, prepare_rows, settle, two_least
+from kmeans.jit import INTERPRETED, kernel
+from kmeans.nearest_kernel import assign_rows, rounding_of
 from kmeans.threads import Threads
 from kmeans.types import DoubleArray, FloatArray, LabelArray
+from kmeans.vector_kernel import CENTERS, HALF, LANES, ROWS, add_row
 
-# Up to so many features the fused kernel is the fastest, beyond it BLAS.
-MAX_FUSED_FEATURES = 32
-# A product with BLAS takes so many values, or a little more: the fastest measured.
-PRODUCT_VALUES = 1 << 20
-MIN_PRODUCT_ROWS, MAX_PRODUCT_ROWS = 128, 512
-# Relative rounding of one float32 operation (half a unit in the last place), and what a number too small for float32
-# may lose.
-FLOAT32_ROUNDING = 2.0**-24
-FLOAT32_TINY = float(np.finfo(np.float32).tiny)
+# Pieces of work for each thread: what one loses by being late is a part of a piece.
+PIECES = 4
+# Multiplications of a piece, at least: calling a thread takes as long as a tenth of them.
+LEAST_PRODUCTS = 1 << 22
 
 
 class Centers:
@@ -32,32 +28,32 @@ class Centers:
     """
 
     def __init__(self, centers: DoubleArray, shift: FloatArray) -> None:
-        self.exact = np.ascontiguousarray(centers, dtype=np.float64)
-        self.shift = shift
         n_centers, n_features = centers.shape
-        squared_norms = np.einsum("kd,kd->k", self.exact, self.exact)
-        # |score - exact score| <= rounding * (||x|| ||c|| + ||c||^2 / 2) + tiny for any order of summation: d
-        # products and sums, and the roundings of the shifted row, the center, the norms and the halved square.
-        self.rounding = FLOAT32_ROUNDING * (n_features + 16)
-        self.fused = n_features <= MAX_FUSED_FEATURES
-        n_padded = _padded(n_centers)
-        self.negated: FloatArray = np.zeros((n_padded, _padded(n_features) if self.fused else n_features), np.float32)
-        self.norms: FloatArray = np.zeros(n_padded, np.float32)
-        self.offsets: FloatArray = np.full(n_padded, np.inf, np.float32)
+        n_padded, k_padded = _padded(n_features, LANES), _padded(n_centers, CENTERS)
+        self.shift: FloatArray = np.zeros(n_padded, np.float32)
+        self.shift[:n_features] = shift
+        # The rows' own coordinates, so that a distance takes one subtraction.
+        self.exact: DoubleArray = np.zeros((n_centers, n_padded))
+        self.exact[:, :n_features] = centers
+        self.exact += self.shift
+        squared_norms = np.einsum("kd,kd->k", centers, centers)
+        self.rounding = rounding_of(n_features)
+        negated: FloatArray = np.zeros((k_padded, n_features), np.float32)
+        # Never the least.
+        self.offsets: FloatArray = np.full(k_padded, np.inf, np.float32)
         with np.errstate(over="ignore"):
-            self.norms[:n_centers] = np.sqrt(squared_norms)
-            margins = self.rounding * squared_norms / 2 + FLOAT32_TINY * (n_features + 16)
-            self.margins: FloatArray = margins.astype(np.float32)
-            self.negated[:n_centers, :n_features] = -self.exact
-            self.offsets[:n_centers] = squared_norms / 2 - margins
+            self.norms: FloatArray = np.sqrt(squared_norms).astype(np.float32)
+            negated[:n_centers] = -centers
+            self.offsets[:n_centers] = squared_norms / 2
+        self.panels: FloatArray = negated.reshape(-1, CENTERS, n_features).swapaxes(1, 2).ravel()
 
     def __len__(self) -> int:
         """Give the number of centers."""
         return len(self.exact)
 
 
-def _padded(size: int) -> int:
-    return UNROLL * math.ceil(size / UNROLL)
+def _padded(size: int, multiple: int) -> int:
+    return multiple * math.ceil(size / multiple)
 
 
 def assign(
@@ -78,78 +74,65 @@ def assign(
     squared_distances
         OUT float64 (n,), to the nearest center.
     """
-    if centers.fused:
-        # A row's result does not depend on the rows beside it, so threads may get equal parts.
-        assign_block, step = _assign_fused, ROWS * math.ceil(len(rows) / threads.count / ROWS)
-    else:
-        width = max(len(centers), rows.shape[1])
-        assign_block, step = _assign_product, max(MIN_PRODUCT_ROWS, min(MAX_PRODUCT_ROWS, PRODUCT_VALUES // width))
+    # A row's result does not depend on the rows beside it, so pieces may be cut anywhere.
+    least_rows = LEAST_PRODUCTS // (len(centers) * rows.shape[1])
+    step = _padded(max(math.ceil(len(rows) / threads.count / PIECES), least_rows, 1), ROWS)
+    assign_piece = _assign_plainly if INTERPRETED else _assign_rows
     threads.map(
-        lambda start: assign_block(
+        lambda start: assign_piece(
             rows[start : start + step],
             centers,
             labels[start : start + step],
             squared_distances[start : start + step],
         ),
-        range(0, len(rows), max(1, step)),
+        range(0, len(rows), step),
     )
 
 
-def _assign_product(rows: FloatArray, centers: Centers, labels: LabelArray, squared_distances: DoubleArray) -> None:
-    shifted = np.empty_like(rows)
-    slacks, least, second = np.empty((3, len(rows)), np.float32)
-    prepare_rows(rows, centers.shift, centers.rounding, shifted, slacks)
-    with np.errstate(over="ignore", invalid="ignore"):
-        products = centers.negated @ shifted.T
-    found = np.empty(len(rows), np.int32)
-    two_least(products, centers.offsets, centers.norms, slacks, found, least, second)
-    settle(
+def _assign_rows(rows: FloatArray, centers: Centers, labels: LabelArray, squared_distances: DoubleArray) -> None:
+    assign_rows(
         rows,
-        centers.exact,
         centers.shift,
-        slacks,
-        centers.norms,
-        centers.margins,
-        found,
-        least,
-        second,
-        labels,
-        squared_distances,
-    )
-
-
-def _assign_fused(rows: FloatArray, centers: Centers, labels: LabelArray, squared_distances: DoubleArray) -> None:
-    assign_fused(
-        rows,
-        centers.exact,
-        centers.shift,
-        centers.rounding,
-        centers.negated,
+        centers.panels,
         centers.offsets,
+        centers.exact,
         centers.norms,
-        centers.margins,
+        centers.rounding,
         labels,
         squared_distances,
     )
 
 
-@kernel(
-    "void(float32[:, ::1], float32[::1], int64[::1], float64[::1], int64, int64, float64[:, ::1])",
-)
+def _assign_plainly(rows: FloatArray, centers: Centers, labels: LabelArray, squared_distances: DoubleArray) -> None:
+    """Do the same where kernels are not compiled."""
+    labels[:] = 0
+    squared_distances[:] = np.inf
+    for j, center in enumerate(centers.exact[:, : rows.shape[1]]):
+        with np.errstate(over="ignore"):
+            distances = ((rows - center) ** 2).sum(axis=1)
+        nearer = distances < squared_distances
+        labels[nearer] = j
+        squared_distances[nearer] = distances[nearer]
+
+
+@kernel("void(float32[:, ::1], float64[::1], int64[::1], float64[::1], int64, int64, float64[:, ::1])")
 def _add_columns(
     rows: FloatArray,  # IN (n, d)
-    shift: FloatArray,  # IN (d,)
+    shift: DoubleArray,  # IN (d,)
     labels: LabelArray,  # IN (n,)
     weights: DoubleArray,  # IN (n,)
     first: int,  # IN
     last: int,  # IN
     sums: DoubleArray,  # INOUT (K, d), columns first .. last - 1
 ) -> None:
+    n_features = rows.shape[1]
+    flat_rows, flat_sums = rows.reshape(-1), sums.reshape(-1)
+    whole = (last - first) // HALF * HALF
     for i in range(rows.shape[0]):
-        label = labels[i]
-        weight = weights[i]
-        for f in range(first, last):
-            sums[label, f] += weight * (np.float64(rows[i, f]) - np.float64(shift[f]))
+        label, weight = labels[i], weights[i]
+        add_row(flat_rows, i * n_features + first, shift, first, whole, weight, flat_sums, label * n_features + first)
+        for f in range(first + whole, last):
+            sums[label, f] += weight * (np.float64(rows[i, f]) - shift[f])
 
 
 # A slice of columns is a multiple of two cache lines of float64 sums, so that threads seldom share one.
@@ -188,11 +171,14 @@ def add_rows(
     """
     counts += np.bincount(labels, weights, minlength=len(counts))
     n_features = rows.shape[1]
-
+    exact_shift = shift.astype(np.float64)
+    if INTERPRETED:
+        np.add.at(sums, labels, weights[:, None] * (rows - exact_shift))
+        return
     width = COLUMNS * math.ceil(n_features / threads.count / COLUMNS)
 
     def add_slice(first: int) -> None:
-        _add_columns(rows, shift, labels, weights, first, min(first + width, n_features), sums)
+        _add_columns(rows, exact_shift, labels, weights, first, min(first + width, n_features), sums)
 
     threads.map(add_slice, range(0, n_features, width))
 

@@ -6,14 +6,20 @@ cache filled on one machine serves every machine of that level: an image holds o
 compilation at run time. `NUMBA_CPU_NAME` overrides the choice of the level. The cache may be read-only.
 """
 
+import functools
+import hashlib
 import os
 import platform
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import llvmlite.binding as llvm
 import numba
 from numba.core.caching import InTreeCacheLocator, UserProvidedCacheLocator
+from numba.core.sigutils import normalize_signature
+from numba.core.types import Array
+from numba.extending import intrinsic
 
 config: Any = numba.config
 
@@ -52,6 +58,12 @@ if "NUMBA_CPU_FEATURES" not in os.environ:
     config.CPU_FEATURES = ""
 
 
+# The level that code is made for; `NUMBA_CPU_NAME` may name any other CPU of LLVM's.
+LEVEL: str = config.CPU_NAME
+# Set by NUMBA_DISABLE_JIT: kernels then run as Python, and what is `emitted` can't run.
+INTERPRETED = bool(config.DISABLE_JIT)
+
+
 class ReadableCacheLocator:
     """Finds the cache of a function's machine code, be it writable or not.
 
@@ -62,8 +74,16 @@ class ReadableCacheLocator:
     @classmethod
     def from_function(cls, function: Callable[..., Any], file: str) -> object:
         """Give the locator that numba asks for the folder: `NUMBA_CACHE_DIR`, or `__pycache__` beside the source."""
-        locator = UserProvidedCacheLocator if config.CACHE_DIR else InTreeCacheLocator
-        return locator(function, file)
+        locator: Any = (UserProvidedCacheLocator if config.CACHE_DIR else InTreeCacheLocator)(function, file)
+        locator.get_source_stamp = functools.partial(_stamp, Path(file))
+        return locator
+
+
+@functools.cache
+def _stamp(file: Path) -> str:
+    """Give a digest of what code depends on: kernels call those of modules beside theirs, which numba does not see."""
+    sources = sorted({file, Path(__file__), *file.parent.glob("*_kernel.py")})
+    return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
 
 
 if not config.CACHE_LOCATOR_CLASSES:
@@ -93,5 +113,35 @@ def kernel(*signatures: str, strict: bool = False) -> Callable[[Kernel], Kernel]
         except OSError:
             # Not in the cache, and the cache can't be written: compiled for this process alone.
             return compile_now(cache=False)
+
+    return decorate
+
+
+def emitted(signature: str) -> Callable[[Callable[..., Any]], Any]:
+    """Make a function that writes LLVM code one that kernels can call.
+
+    Parameters
+    ----------
+    signature
+        A numba signature. The function gets a builder and a value for each argument, an array being a pointer to its
+        first element, and gives the value of the result or None.
+    """
+    normalize: Any = normalize_signature
+    arguments, result = normalize(signature)
+
+    def decorate(emit: Callable[..., Any]) -> Any:
+        def define(_context: object, *_types: object) -> tuple[object, Callable[..., Any]]:
+            def generate(context: Any, builder: Any, _signature: object, values: tuple[Any, ...]) -> Any:
+                given = [
+                    context.make_array(kind)(context, builder, value).data if isinstance(kind, Array) else value
+                    for kind, value in zip(arguments, values, strict=True)
+                ]
+                emitted_value = emit(builder, *given)
+                return context.get_dummy_value() if emitted_value is None else emitted_value
+
+            return result(*arguments), generate
+
+        # Name, docstring and parameters: numba looks at those of `emit`.
+        return intrinsic(functools.wraps(emit)(define))
 
     return decorate

@@ -1,218 +1,183 @@
-"""Kernels that find the nearest center of each row of a block.
+"""The kernel that finds the nearest center of each row.
 
-A center's score is ||c||^2 / 2 - xc: the squared distance, halved, less what all centers share. The kernels look at a
-lower bound of it in float32, the score less all that rounding may have added: a share of ||x|| ||c|| + ||c||^2 / 2.
-Where the second least bound does not exceed the upper bound of the least one's score, distances are compared in
-float64, so that labels are those of float64 arithmetic in whatever order products are summed. The winner's distance is
-always computed directly.
+A center's score is ||c||^2 / 2 - xc: the squared distance, halved, less what all centers share. Scores are summed in
+float32, and each is off by no more than a share of ||x|| ||c|| + ||c||^2 / 2. Where the second least score does not
+exceed the least one by the errors of both, distances are compared in float64, so that labels are those of float64
+arithmetic. The winner's distance is always computed directly.
 """
+
+import math
 
 import numpy as np
 
 from kmeans.jit import kernel
-from kmeans.types import DoubleArray, FloatArray, Int32Array, LabelArray
+from kmeans.types import DoubleArray, FloatArray, LabelArray
+from kmeans.vector_kernel import CENTERS, CHAIN, LANES, LINE, LINES, ROWS, lower_by_panel, squared_distance, transpose
 
-# Rows that are looked at together: a few numbers of each stay in the level 1 cache.
-ROWS = 128
-# Centers and features that the fused kernel takes at once; both are padded to a multiple of it.
-UNROLL = 4
 LARGEST = np.finfo(np.float32).max
+QUARTER_OF_LARGEST = np.float32(LARGEST / 4)
+# Relative rounding of one float32 operation (half a unit in the last place), and what a number too small for float32
+# may lose.
+FLOAT32_ROUNDING = 2.0**-24
+FLOAT32_TINY = float(np.finfo(np.float32).tiny)
+CACHE_LINE_BYTES = 64
+FLOAT_BYTES = 4
 
 
-@kernel("void(float32[:, ::1], float32[::1], float32, float32[:, ::1], float32[::1])")
-def prepare_rows(
+def rounding_of(n_features: int) -> np.float32:
+    """Give the error of a score in parts of ||x|| ||c|| + ||c||^2 / 2.
+
+    A product passes a chain of sums and one sum for each chain; the center's number in the last bits of a score adds
+    CENTERS - 1 units in the last place; the rest covers the roundings of row, center, product and norm.
+    """
+    operations = min(n_features, CHAIN) + math.ceil(n_features / CHAIN) + 2 * CENTERS + 16
+    return np.float32(FLOAT32_ROUNDING * operations)
+
+
+@kernel("float32[::1](int64)")
+def aligned_floats(size: int) -> FloatArray:
+    """Give an array that starts a cache line."""
+    array = np.empty(size + CACHE_LINE_BYTES // FLOAT_BYTES, np.float32)
+    first = -array.ctypes.data % CACHE_LINE_BYTES // FLOAT_BYTES
+    return array[first : first + size]
+
+
+@kernel("void(float32[:, ::1], int64[::1], float64[:, ::1], int64[::1], float64[::1])")
+def compare_directly(
     rows: FloatArray,  # IN (n, d)
-    shift: FloatArray,  # IN (d,)
-    rounding: float,  # IN
-    shifted: FloatArray,  # OUT (n, d)
-    slacks: FloatArray,  # OUT (n,)
+    numbers: LabelArray,  # IN (m,)
+    centers: DoubleArray,  # IN (K, d), d padded with zeros
+    labels: LabelArray,  # INOUT (n,)
+    squared_distances: DoubleArray,  # INOUT (n,)
 ) -> None:
-    """Shift rows, and give their norms times the rounding."""
-    for i in range(rows.shape[0]):
-        row, out = rows[i], shifted[i]
-        squared_norm = np.float32(0.0)
-        for f in range(rows.shape[1]):
-            value = row[f] - shift[f]
-            out[f] = value
-            squared_norm += value * value
-        slacks[i] = rounding * np.sqrt(squared_norm)
+    """Find the nearest centers of the rows of some numbers by their distances in float64."""
+    n_features = rows.shape[1]
+    n_centers, n_padded = centers.shape
+    flat_centers = centers.reshape(-1)
+    group = np.zeros(ROWS * n_features + LANES, np.float32)
+    best, nearest = np.empty(ROWS), np.empty(ROWS, np.int64)
+    for start in range(0, len(numbers), ROWS):
+        chosen = numbers[start : start + ROWS]
+        for i in range(len(chosen)):
+            group[i * n_features : (i + 1) * n_features] = rows[chosen[i]]
+        best[:] = np.inf
+        nearest[:] = 0
+        # A center meets all rows of the group while it is in the cache.
+        for j in range(n_centers):
+            for i in range(len(chosen)):
+                distance = squared_distance(group, i * n_features, n_features, flat_centers, j * n_padded)
+                if distance < best[i]:
+                    best[i] = distance
+                    nearest[i] = j
+        for i in range(len(chosen)):
+            labels[chosen[i]] = nearest[i]
+            squared_distances[chosen[i]] = best[i]
 
 
-@kernel("Tuple((float32, float32, int32))(float32, int32, float32, float32, int32)")
-def lower(
-    bound: np.float32, number: np.int32, least: np.float32, second: np.float32, label: np.int32
-) -> tuple[np.float32, np.float32, np.int32]:
-    """Give the two least bounds, and the center of the first, with one more center, without a branch."""
-    return min(least, bound), min(second, max(least, bound)), number if bound < least else label
+@kernel("float32(float32, float32, float32, float32, float32, float32)")
+def errors(
+    distance: np.float32,
+    score: np.float32,
+    norm: np.float32,
+    largest_norm: np.float32,
+    rounding: np.float32,
+    tiny: np.float32,
+) -> np.float32:
+    """Give by how much rounding may have moved the least score and that of any nearer center away from each other.
 
-
-@kernel("void(float32[:, ::1], float32[::1], float32[::1], float32[::1], int32[::1], float32[::1], float32[::1])")
-def two_least(
-    products: FloatArray,  # IN (K, n), K padded to a multiple of UNROLL
-    offsets: FloatArray,  # IN (K,)
-    norms: FloatArray,  # IN (K,)
-    slacks: FloatArray,  # IN (n,)
-    labels: Int32Array,  # OUT (n,)
-    least: FloatArray,  # OUT (n,)
-    second: FloatArray,  # OUT (n,)
-) -> None:
-    """Find the least lower bound of each row, and the second one."""
-    n_rows = products.shape[1]
-    for i in range(n_rows):
-        labels[i] = 0
-        least[i] = np.inf
-        second[i] = np.inf
-    for j in range(0, products.shape[0], UNROLL):
-        p0, p1, p2, p3 = products[j], products[j + 1], products[j + 2], products[j + 3]
-        offset0, offset1, offset2, offset3 = offsets[j], offsets[j + 1], offsets[j + 2], offsets[j + 3]
-        norm0, norm1, norm2, norm3 = norms[j], norms[j + 1], norms[j + 2], norms[j + 3]
-        n0, n1, n2, n3 = np.int32(j), np.int32(j + 1), np.int32(j + 2), np.int32(j + 3)
-        for i in range(n_rows):
-            best, next_best, label = least[i], second[i], labels[i]
-            best, next_best, label = lower((offset0 + p0[i]) - norm0 * slacks[i], n0, best, next_best, label)
-            best, next_best, label = lower((offset1 + p1[i]) - norm1 * slacks[i], n1, best, next_best, label)
-            best, next_best, label = lower((offset2 + p2[i]) - norm2 * slacks[i], n2, best, next_best, label)
-            least[i], second[i], labels[i] = lower((offset3 + p3[i]) - norm3 * slacks[i], n3, best, next_best, label)
+    Parameters
+    ----------
+    distance, score, norm
+        Of the winner: its squared distance, score, and ||c||.
+    largest_norm
+        The largest ||c||.
+    rounding, tiny
+        The relative and the absolute error of a score.
+    """
+    one, half = np.float32(1.0), np.float32(0.5)
+    # ||x||^2 = ||x - c||^2 - 2 score; it is no more than this with the error of the score, and with roundings here.
+    squared_norm = (distance * (one + np.float32(4.0) * rounding) - score - score) * (one + np.float32(8.0) * rounding)
+    row_norm = np.sqrt(squared_norm + tiny)
+    # ||c|| of a nearer center.
+    other = min(row_norm + np.sqrt(distance), largest_norm)
+    size = row_norm * (norm + other) + half * (norm * norm + other * other)
+    # Where what matters may have left the range of float32, the error knows no bound.
+    return rounding * size + tiny if size < QUARTER_OF_LARGEST else np.float32(np.inf)
 
 
 @kernel(
-    "void(float32[:, ::1], float64[:, ::1], float32[::1], float32[::1], float32[::1], float32[::1], int32[::1],"
-    " float32[::1], float32[::1], int64[::1], float64[::1])"
+    "void(float32[:, ::1], float32[::1], float32[::1], float32[::1], float64[:, ::1], float32[::1], float32,"
+    " int64[::1], float64[::1])"
 )
-def settle(
+def assign_rows(
     rows: FloatArray,  # IN (n, d)
-    centers: DoubleArray,  # IN (K, d)
-    shift: FloatArray,  # IN (d,)
-    slacks: FloatArray,  # IN (n,)
-    norms: FloatArray,  # IN (K,)
-    margins: FloatArray,  # IN (K,)
-    found: Int32Array,  # IN (n,)
-    least: FloatArray,  # IN (n,)
-    second: FloatArray,  # IN (n,)
+    shift: FloatArray,  # IN (d,), padded
+    panels: FloatArray,  # IN (P * d * CENTERS,): minus the centers, relative to the shift; feature by feature
+    offsets: FloatArray,  # IN (P * CENTERS,): half their squared norms
+    centers: DoubleArray,  # IN (K, d), as the rows, d padded with zeros
+    norms: FloatArray,  # IN (K,), of the centers relative to the shift
+    rounding: np.float32,  # IN, see `rounding_of`
     labels: LabelArray,  # OUT (n,)
     squared_distances: DoubleArray,  # OUT (n,)
 ) -> None:
-    """Take the found centers, or the nearest in float64 where rounding leaves a doubt; give their distances."""
-    n_centers, n_features = centers.shape
-    for i in range(rows.shape[0]):
-        row = rows[i]
-        first = np.int64(found[i])
-        # Twice what rounding may have taken from the winner's score; NaN and infinity decide nothing.
-        slack = np.float32(2.0) * (slacks[i] * norms[first] + margins[first])
-        decided = second[i] - least[i] > slack and -LARGEST <= least[i] <= LARGEST
-        last = first + 1 if decided else n_centers
-        label = first if decided else np.int64(0)
-        best = np.inf
-        for j in range(label, last):
-            center = centers[j]
-            distance = 0.0
-            for f in range(n_features):
-                difference = (np.float64(row[f]) - np.float64(shift[f])) - center[f]
-                distance += difference * difference
-            if distance < best:
-                best = distance
-                label = np.int64(j)
-        labels[i] = label
-        squared_distances[i] = best
-
-
-@kernel(
-    "void(float32[:, ::1], float32[::1], float32, float32[:, ::1], float32[::1], float32[::1], int32[::1],"
-    " float32[::1], float32[::1], float32[::1])"
-)
-def fused_two_least(
-    rows: FloatArray,  # IN (n, d), n <= ROWS
-    shift: FloatArray,  # IN (d,)
-    rounding: float,  # IN
-    negated: FloatArray,  # IN (K, d), both padded to a multiple of UNROLL
-    offsets: FloatArray,  # IN (K,), padded
-    norms: FloatArray,  # IN (K,), padded
-    labels: Int32Array,  # OUT (ROWS,)
-    least: FloatArray,  # OUT (ROWS,)
-    second: FloatArray,  # OUT (ROWS,)
-    slacks: FloatArray,  # OUT (ROWS,)
-) -> None:
-    """Do the same as a product and `two_least`, in one pass that never leaves the cache: rows lie across the lanes."""
+    """Find the nearest center of each row, and its squared distance, block by block."""
     n_rows, n_features = rows.shape
-    columns = np.zeros((negated.shape[1], ROWS), np.float32)
-    for i in range(ROWS):
-        slacks[i] = 0.0
-        labels[i] = 0
-        least[i] = np.inf
-        second[i] = np.inf
-    for f in range(n_features):
-        column, moved = columns[f], shift[f]
-        for i in range(n_rows):
-            column[i] = rows[i, f] - moved
-        for i in range(ROWS):
-            slacks[i] += column[i] * column[i]
-    for i in range(ROWS):
-        slacks[i] = rounding * np.sqrt(slacks[i])
-    # Four accumulators in one array of a known length: the compiler sees that they do not overlap.
-    sums = np.empty(4 * ROWS, np.float32)
-    for j in range(0, negated.shape[0], UNROLL):
-        c0, c1, c2, c3 = negated[j], negated[j + 1], negated[j + 2], negated[j + 3]
-        offset0, offset1, offset2, offset3 = offsets[j], offsets[j + 1], offsets[j + 2], offsets[j + 3]
-        norm0, norm1, norm2, norm3 = norms[j], norms[j + 1], norms[j + 2], norms[j + 3]
-        for i in range(ROWS):
-            sums[i] = offset0 - norm0 * slacks[i]
-            sums[ROWS + i] = offset1 - norm1 * slacks[i]
-            sums[2 * ROWS + i] = offset2 - norm2 * slacks[i]
-            sums[3 * ROWS + i] = offset3 - norm3 * slacks[i]
-        for f in range(0, negated.shape[1], UNROLL):
-            x0, x1, x2, x3 = columns[f], columns[f + 1], columns[f + 2], columns[f + 3]
-            c00, c01, c02, c03 = c0[f], c0[f + 1], c0[f + 2], c0[f + 3]
-            c10, c11, c12, c13 = c1[f], c1[f + 1], c1[f + 2], c1[f + 3]
-            c20, c21, c22, c23 = c2[f], c2[f + 1], c2[f + 2], c2[f + 3]
-            c30, c31, c32, c33 = c3[f], c3[f + 1], c3[f + 2], c3[f + 3]
-            for i in range(ROWS):
-                sums[i] += c00 * x0[i] + c01 * x1[i] + c02 * x2[i] + c03 * x3[i]
-                sums[ROWS + i] += c10 * x0[i] + c11 * x1[i] + c12 * x2[i] + c13 * x3[i]
-                sums[2 * ROWS + i] += c20 * x0[i] + c21 * x1[i] + c22 * x2[i] + c23 * x3[i]
-                sums[3 * ROWS + i] += c30 * x0[i] + c31 * x1[i] + c32 * x2[i] + c33 * x3[i]
-        n0, n1, n2, n3 = np.int32(j), np.int32(j + 1), np.int32(j + 2), np.int32(j + 3)
-        for i in range(ROWS):
-            best, next_best, label = least[i], second[i], labels[i]
-            best, next_best, label = lower(sums[i], n0, best, next_best, label)
-            best, next_best, label = lower(sums[ROWS + i], n1, best, next_best, label)
-            best, next_best, label = lower(sums[2 * ROWS + i], n2, best, next_best, label)
-            least[i], second[i], labels[i] = lower(sums[3 * ROWS + i], n3, best, next_best, label)
+    n_padded = centers.shape[1]
+    n_panels = offsets.shape[0] // CENTERS
+    flat_rows, flat_centers = rows.reshape(-1), centers.reshape(-1)
+    largest_norm = norms.max()
+    tiny = np.float32(2.0 * FLOAT32_TINY * (n_features + 16))
+    block = aligned_floats(shift.shape[0] * ROWS)
+    totals = aligned_floats(CENTERS * ROWS)
+    least, second = aligned_floats(ROWS), aligned_floats(ROWS)
+    least_bits, panel_found = least.view(np.int32), aligned_floats(ROWS).view(np.int32)
+    winners = np.zeros(ROWS, np.int64)
+    distances, winner_norms = np.zeros(ROWS, np.float32), np.zeros(ROWS, np.float32)
+    doubtful = np.zeros(ROWS, np.bool_)
+    numbers, n_numbers = np.empty(n_rows, np.int64), 0
+    # The last rows, followed by something to read.
+    last_rows = np.zeros(ROWS * n_features + LANES, np.float32)
 
-
-@kernel(
-    "void(float32[:, ::1], float64[:, ::1], float32[::1], float32, float32[:, ::1], float32[::1], float32[::1],"
-    " float32[::1], int64[::1], float64[::1])"
-)
-def assign_fused(
-    rows: FloatArray,  # IN (n, d)
-    centers: DoubleArray,  # IN (K, d)
-    shift: FloatArray,  # IN (d,)
-    rounding: float,  # IN
-    negated: FloatArray,  # IN (K, d), padded
-    offsets: FloatArray,  # IN (K,), padded
-    norms: FloatArray,  # IN (K,), padded
-    margins: FloatArray,  # IN (K,)
-    labels: LabelArray,  # OUT (n,)
-    squared_distances: DoubleArray,  # OUT (n,)
-) -> None:
-    """Find the nearest center of each row, block by block."""
-    found = np.empty(ROWS, np.int32)
-    least = np.empty(ROWS, np.float32)
-    second = np.empty(ROWS, np.float32)
-    slacks = np.empty(ROWS, np.float32)
-    for start in range(0, rows.shape[0], ROWS):
-        block = slice(start, min(start + ROWS, rows.shape[0]))
-        fused_two_least(rows[block], shift, rounding, negated, offsets, norms, found, least, second, slacks)
-        settle(
-            rows[block],
-            centers,
-            shift,
-            slacks,
-            norms,
-            margins,
-            found,
-            least,
-            second,
-            labels[block],
-            squared_distances[block],
-        )
+    for start in range(0, n_rows, ROWS):
+        n_here = min(ROWS, n_rows - start)
+        source, first = flat_rows, start * n_features
+        if first + last_rows.size > flat_rows.size:
+            last_rows[: n_here * n_features] = flat_rows[first : first + n_here * n_features]
+            source, first = last_rows, 0
+        for column in range(0, ROWS, LANES):
+            for f in range(0, n_features, LANES):
+                transpose(source, first + column * n_features, n_features, shift, f, block, column)
+        for i in range(ROWS):
+            least[i] = np.inf
+            second[i] = np.inf
+            panel_found[i] = 0
+        for panel in range(n_panels):
+            # The next block is fetched while the first panels are at work.
+            ahead = first + (ROWS + panel * LINES * LINE) * n_features
+            stride = LINES * LINE if panel * LINES * LINE < ROWS else 0
+            lower_by_panel(
+                block, panels, panel, offsets, n_features, least, second, panel_found, totals, source, ahead, stride
+            )
+        for i in range(ROWS):
+            winners[i] = panel_found[i] * CENTERS + (least_bits[i] & (CENTERS - 1))
+        labels_here, distances_here = labels[start : start + n_here], squared_distances[start : start + n_here]
+        for i in range(n_here):
+            winner = winners[i]
+            distance = squared_distance(source, first + i * n_features, n_features, flat_centers, winner * n_padded)
+            labels_here[i] = winner
+            distances_here[i] = distance
+            distances[i] = distance
+            winner_norms[i] = norms[winner]
+        n_doubtful = 0
+        for i in range(ROWS):
+            # NaN and infinity decide nothing.
+            doubtful[i] = not second[i] - least[i] > errors(
+                distances[i], least[i], winner_norms[i], largest_norm, rounding, tiny
+            )
+            n_doubtful += doubtful[i]
+        if n_doubtful:
+            for i in range(n_here):
+                if doubtful[i]:
+                    numbers[n_numbers] = start + i
+                    n_numbers += 1
+    compare_directly(rows, numbers[:n_numbers], centers, labels, squared_distances)

@@ -9,7 +9,19 @@ from kmeans.assignment import Centers, add_rows, nearest
 from kmeans.threads import Threads
 from tests.kmeans import naive
 
-SHAPES = [(1, 1, 1), (7, 2, 1), (1000, 2, 100), (333, 10, 7), (3000, 50, 100), (257, 784, 10), (40, 3, 400)]
+SHAPES = [
+    (1, 1, 1),
+    (7, 2, 1),
+    (1000, 1, 9),
+    (1000, 2, 100),
+    (333, 10, 7),
+    (3000, 50, 100),
+    (96, 16, 8),
+    (97, 64, 17),
+    (145, 65, 16),
+    (257, 784, 10),
+    (40, 3, 400),
+]
 
 
 @pytest.mark.parametrize(("n", "d", "k"), SHAPES)
@@ -42,6 +54,16 @@ def test_near_ties_are_decided_in_float64() -> None:
     assert labels.tolist() == [1, 0]
 
 
+@pytest.mark.parametrize("d", [5, 200])
+@pytest.mark.parametrize("apart", [1e-4, 1e-6, 1e-8])
+def test_many_near_ties_are_decided_as_in_float64(d: int, apart: float) -> None:
+    rng = np.random.default_rng(d)
+    centers = rng.standard_normal((5, 1, d)) + apart * rng.standard_normal((5, 7, d))
+    rows = rng.standard_normal((1000, d), dtype=np.float32)
+    labels, _ = nearest(rows, Centers(centers.reshape(35, d), np.zeros(d, np.float32)), Threads())
+    np.testing.assert_array_equal(labels, naive.nearest(rows, centers.reshape(35, d))[0])
+
+
 def test_of_equal_centers_the_first_is_taken() -> None:
     centers = np.ones((5, 3))
     labels, squared = nearest(np.ones((4, 3), np.float32), Centers(centers, np.zeros(3, np.float32)), Threads())
@@ -58,6 +80,75 @@ def test_values_whose_squares_leave_float32_still_get_exact_labels(scale: float)
     expected_labels, expected_squared = naive.nearest(rows, centers)
     np.testing.assert_array_equal(labels, expected_labels)
     np.testing.assert_allclose(squared, expected_squared, rtol=1e-12)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 130), st.integers(1, 140), st.integers(1, 30), st.integers(-12, 12), st.integers(0, 2**32 - 1))
+def test_any_shape_and_scale_gives_the_labels_of_float64(n: int, d: int, k: int, exponent: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    scale = 10.0**exponent
+    rows = (rng.standard_normal((n, d)) * scale).astype(np.float32)
+    shift = (rng.standard_normal(d) * scale).astype(np.float32)
+    # Some centers lie on rows, and some of them twice.
+    points = rows.astype(np.float64) - shift
+    centers = np.where(rng.random((k, 1)) < 0.5, points[rng.integers(0, n, k)], rng.standard_normal((k, d)) * scale)
+    labels, squared = nearest(rows, Centers(centers, shift), Threads())
+    expected_labels, expected_squared = naive.nearest_of(points, centers)
+    np.testing.assert_array_equal(labels, expected_labels)
+    np.testing.assert_allclose(squared, expected_squared, rtol=1e-9, atol=1e-20 * scale**2)
+
+
+@pytest.mark.parametrize("d", [3, 70])
+def test_whole_numbers_with_many_ties_get_the_first_of_the_nearest_centers(d: int) -> None:
+    rng = np.random.default_rng(d)
+    rows = rng.integers(-1, 2, (500, d)).astype(np.float32)
+    centers = rng.integers(-1, 2, (60, d)).astype(np.float64)
+    labels, squared = nearest(rows, Centers(centers, np.zeros(d, np.float32)), Threads())
+    expected_labels, expected_squared = naive.nearest(rows, centers)
+    np.testing.assert_array_equal(labels, expected_labels)
+    np.testing.assert_array_equal(squared, expected_squared)
+
+
+@pytest.mark.parametrize("far", [1e3, 1e10, 1e19, 1e30, 1e200])
+def test_a_far_center_changes_nothing_for_the_others(far: float) -> None:
+    rng = np.random.default_rng(1)
+    rows = rng.standard_normal((300, 6), dtype=np.float32)
+    centers = rng.standard_normal((9, 6))
+    centers[4] = far
+    labels, squared = nearest(rows, Centers(centers, np.zeros(6, np.float32)), Threads())
+    others = np.delete(np.arange(9), 4)
+    expected_labels, expected_squared = naive.nearest(rows, centers[others])
+    np.testing.assert_array_equal(labels, others[expected_labels])
+    np.testing.assert_allclose(squared, expected_squared, rtol=1e-12)
+
+
+@pytest.mark.parametrize(("d", "k"), [(2, 30), (70, 5)])
+def test_a_row_gets_the_same_bytes_wherever_it_lies(d: int, k: int) -> None:
+    rng = np.random.default_rng(d)
+    rows = rng.standard_normal((500, d), dtype=np.float32)
+    shift = rng.standard_normal(d, dtype=np.float32)
+    centers = Centers(rng.standard_normal((k, d)), shift)
+    labels, squared = nearest(rows, centers, Threads())
+    for start, end in ((0, 1), (1, 48), (13, 200), (499, 500)):
+        some_labels, some_squared = nearest(np.ascontiguousarray(rows[start:end]), centers, Threads())
+        assert some_labels.tobytes() == labels[start:end].tobytes()
+        assert some_squared.tobytes() == squared[start:end].tobytes()
+
+
+def test_any_number_of_threads_gives_the_same_bytes() -> None:
+    rng = np.random.default_rng(0)
+    n, d, k = 40_000, 33, 40
+    rows, shift = rng.standard_normal((n, d), dtype=np.float32), rng.standard_normal(d, dtype=np.float32)
+    centers = Centers(rng.standard_normal((k, d)), shift)
+    results = []
+    for count in (1, 2, 5):
+        threads = Threads(count)
+        labels, squared = nearest(rows, centers, threads)
+        sums, counts = np.zeros((k, d)), np.zeros(k)
+        add_rows(rows, shift, labels, squared, threads, sums, counts)
+        threads.close()
+        results.append(b"".join(array.tobytes() for array in (labels, squared, sums, counts)))
+    assert results[0] == results[1] == results[2]
 
 
 @settings(max_examples=40, deadline=None)
