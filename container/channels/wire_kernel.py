@@ -114,7 +114,7 @@ def first_infinite(out: FloatArray, first: Integer, last: Integer) -> Integer:
     for row in range(first, last):
         for column in range(out.shape[1]):
             others |= not np.isfinite(out[row, column])
-    row = np.int64(first)
-    while others and row < last and finite(out, row, out.shape[1]):
-        row = np.int64(row + 1)
-    return np.int64(row if others else last)
+    odd: Integer = np.int64(first if others else last)
+    while odd < last and finite(out, odd, out.shape[1]):
+        odd += 1
+    return np.int64(odd)
