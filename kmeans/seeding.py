@@ -110,8 +110,6 @@ def kmeans_plus_plus(
     for center in centers:
         _lower_distances(points, center, closest)
     n_candidates = 2 + int(math.log(n_centers))
-    # Of a state that was read from a file they can't be written to; kernels are compiled for arrays that can.
-    weights = weights.copy()
     lowered: DoubleArray = np.empty((n_candidates, len(points)))
     losses: DoubleArray = np.empty(n_candidates)
     while len(centers) < n_centers:

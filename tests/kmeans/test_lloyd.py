@@ -46,12 +46,6 @@ def test_what_candidates_are_worth(n: int, d: int, m: int, seed: int) -> None:
     np.testing.assert_allclose(losses, lowered @ weights, rtol=1e-12)
 
 
-def test_weights_may_be_read_only() -> None:
-    points, weights = blobs(50, 3, 4, 0), np.ones(50)
-    weights.flags.writeable = False
-    assert len(kmeans_plus_plus(points, weights, 4, np.random.default_rng(0))) == 4
-
-
 @settings(max_examples=30, deadline=None)
 @given(st.integers(2, 30), st.integers(1, 30), st.integers(0, 2**32 - 1))
 def test_merger_costs(k: int, d: int, seed: int) -> None:
