@@ -102,6 +102,7 @@ def _compare(d: int, k: int, methods: dict[str, tuple[Callable[[int, int], int],
                 fit = method(part, k, seed)
                 spent[name] += fit.seconds
                 fits[name].append(Fit(fit.centers, fit.seconds * len(rows) / len(part)))
+                sys.stderr.write(f"d = {d}, k = {k}, {name}: {fits[name][-1].seconds:.1f} s\n")
     seconds = {name: statistics.median(fit.seconds for fit in found) for name, found in fits.items()}
     losses = {name: statistics.fmean(_msd(rows, fit) for fit in found) for name, found in fits.items()}
     return [
