@@ -41,6 +41,17 @@ PYTHON_PART_BYTES, PYTHON_PART_ROWS = 20_000_000, 20_000
 SPARK_PART_BYTES, SPARK_PART_PRODUCTS = 200_000_000, 1_500_000_000
 CHUNK_ROWS = 50_000
 
+# Runs a program from a small process: a child's peak of memory begins with what its parent had when it was started.
+_MEASURED = """
+import os, subprocess, sys, time
+began = time.perf_counter()
+process = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)
+_, status, usage = os.wait4(process.pid, 0)
+print(time.perf_counter() - began, usage.ru_maxrss)
+process.returncode = os.waitstatus_to_exitcode(status)
+sys.exit(process.returncode)
+"""
+
 Method = Callable[[FloatArray, int, int], Fit]
 OURS = "ours"
 
@@ -166,18 +177,17 @@ def train(base: Path, **hyperparameters: int) -> tuple[float, int]:
     given = json.dumps({name: str(value) for name, value in hyperparameters.items()})
     (base / "input/config/hyperparameters.json").write_text(given)
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    began = time.perf_counter()
-    process = subprocess.Popen(
-        [TOP / "train"],
+    ended = subprocess.run(
+        [sys.executable, "-c", _MEASURED, TOP / "train"],
         env={**os.environ, "PATH": path, "SAGEMAKER_BASE_DIR": str(base)},
-        stdout=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
+        check=False,
     )
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        sys.exit(f"train ended with exit code {process.returncode}")
-    return time.perf_counter() - began, usage.ru_maxrss * 1024
+    if ended.returncode:
+        sys.exit(f"train ended with exit code {ended.returncode}")
+    seconds, kilobytes = ended.stdout.split()
+    return float(seconds), int(kilobytes) * 1024
 
 
 def _sdk_and_partial_fit(rows: FloatArray, k: int, seed: int) -> Fit:
