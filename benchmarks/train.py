@@ -16,80 +16,131 @@ from typing import Any
 import numpy as np
 from sagemaker.amazon.common import read_records
 
-from benchmarks.methods import TOP, Fit, faiss_kmeans, minibatch_kmeans, msd
+from benchmarks.methods import TOP, Fit, faiss_kmeans, minibatch_kmeans
 from benchmarks.spark import session, spark_kmeans, spark_streaming_kmeans
 from container.artifacts import model
 from container.formats import recordio
 from container.formats.recordio import dense_record, encode
+from container.resources import cpu_count
+from kmeans.assignment import Centers
+from kmeans.communicator import SingleHost
+from kmeans.scoring import score
+from kmeans.threads import Threads
 from kmeans.types import FloatArray
 
 # Features, k, and extra centers as by default.
 SHAPES = ((50, 10), (784, 10), (16, 500))
 FILE_BYTES = int(os.environ.get("BENCH_FILE_BYTES", 2 << 30))
 PARTS = 4
+# Runs of each method; a method that takes long ends with the run that takes it beyond so many seconds.
 RUNS = 5
-# Those that are slower by orders of magnitude take a part of the rows.
-PART_ROWS = 20_000
+RUN_SECONDS = 45
+# Methods that are slower by orders of magnitude take a part of the rows: enough that what each run costs, whatever the
+# rows, hardly counts.
+PYTHON_PART_BYTES, PYTHON_PART_ROWS = 20_000_000, 20_000
+SPARK_PART_BYTES, SPARK_PART_PRODUCTS = 200_000_000, 1_500_000_000
 CHUNK_ROWS = 50_000
+
+# Runs a program from a small process: a child's peak of memory begins with what its parent had when it was started.
+_MEASURED = """
+import os, subprocess, sys, time
+began = time.perf_counter()
+process = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)
+_, status, usage = os.wait4(process.pid, 0)
+print(time.perf_counter() - began, usage.ru_maxrss)
+process.returncode = os.waitstatus_to_exitcode(status)
+sys.exit(process.returncode)
+"""
+
+Method = Callable[[FloatArray, int, int], Fit]
+OURS = "ours"
 
 
 def run() -> list[dict[str, Any]]:
-    """Measure jobs on dense RecordIO files in the page cache: medians of runs in turn, the mean msd on all rows.
+    """Measure jobs on dense RecordIO files of 2 GB in the page cache.
 
-    Times and msd of others are given as multiples of ours, which is that of the whole process. The SDK contender reads
-    the file with the SageMaker SDK and gives the rows to MiniBatchKMeans; it and Spark get a part of the rows, and
-    their time is scaled to all. Spark's time is that of `fit` alone, on rows that it has in memory.
+    Ours is the time of the whole process, from start to exit. Of the others it is that of fitting alone, with the rows
+    in memory; SDK + partial_fit also decodes RecordIO in memory. Methods take turns; seconds are medians of so many
+    runs, the msd is the mean over them, on all rows. Where a method measured a part of the rows, its seconds are scaled
+    to all of them.
     """
     with session() as spark:
-        contenders: dict[str, tuple[int, Callable[[FloatArray, int, int], Fit]]] = {
-            "partial_fit": (sys.maxsize, minibatch_kmeans),
-            "faiss": (sys.maxsize, faiss_kmeans),
-            "SDK + partial_fit": (PART_ROWS, _sdk_and_partial_fit),
-            "Spark KMeans": (PART_ROWS, partial(spark_kmeans, spark)),
-            "Spark StreamingKMeans": (PART_ROWS, partial(spark_streaming_kmeans, spark)),
+        methods: dict[str, tuple[Callable[[int, int], int], Method]] = {
+            "partial_fit": (_all_rows, minibatch_kmeans),
+            "faiss": (_all_rows, faiss_kmeans),
+            "SDK + partial_fit": (_python_part, _sdk_and_partial_fit),
+            "Spark KMeans": (_spark_part, partial(spark_kmeans, spark)),
+            "Spark StreamingKMeans": (_python_part, partial(spark_streaming_kmeans, spark)),
         }
-        return [_compare(d, k, contenders) for d, k in SHAPES]
+        return [row for d, k in SHAPES for row in _compare(d, k, methods)]
 
 
-def _compare(
-    d: int, k: int, contenders: dict[str, tuple[int, Callable[[FloatArray, int, int], Fit]]]
-) -> dict[str, Any]:
+def _all_rows(d: int, k: int) -> int:
+    del d, k
+    return sys.maxsize
+
+
+def _python_part(d: int, k: int) -> int:
+    del k
+    return max(PYTHON_PART_ROWS, PYTHON_PART_BYTES // (4 * d))
+
+
+def _spark_part(d: int, k: int) -> int:
+    return min(SPARK_PART_BYTES // (4 * d), SPARK_PART_PRODUCTS // (d * k))
+
+
+def _compare(d: int, k: int, methods: dict[str, tuple[Callable[[int, int], int], Method]]) -> list[dict[str, Any]]:
+    measured: dict[str, int] = {}
+    fits: dict[str, list[Fit]] = {name: [] for name in (OURS, *methods)}
+    spent: dict[str, float] = dict.fromkeys(fits, 0.0)
+    peak = 0
     with tempfile.TemporaryDirectory(prefix="kmeans-train-") as folder:
         base = Path(folder)
         rows = lay_down(base, FILE_BYTES // frame_bytes(d), d, k)
-        ours: list[Fit] = []
-        peaks: list[int] = []
-        others: dict[str, list[Fit]] = {name: [] for name in contenders}
+
+        def ours(_: FloatArray, k: int, seed: int) -> Fit:
+            nonlocal peak
+            seconds, memory = train(base, k=k, feature_dim=d, seed=seed)
+            peak = max(peak, memory)
+            return Fit(model.load(base / "model").centers, seconds)
+
         for seed in range(RUNS):
-            seconds, peak = train(base, k=k, feature_dim=d, seed=seed)
-            ours.append(Fit(model.load(base / "model").centers, seconds))
-            peaks.append(peak)
-            for name, (n_rows, method) in contenders.items():
-                part = rows[:n_rows]
+            for name, (part_rows, method) in {OURS: (_all_rows, ours), **methods}.items():
+                if spent[name] > RUN_SECONDS:
+                    continue
+                part = rows[: part_rows(d, k)]
+                measured[name] = len(part)
                 fit = method(part, k, seed)
-                others[name].append(Fit(fit.centers, fit.seconds * len(rows) / len(part)))
-        seconds = _median_seconds(ours)
-        loss = _mean_msd(rows, ours)
-    entry: dict[str, Any] = {
-        "d, k": f"{d}, {k}",
-        "million rows": round(len(rows) / 1e6, 2),
-        "ours, s": round(seconds, 1),
-        "million rows/s": round(len(rows) / seconds / 1e6, 2),
-        "peak MB": round(max(peaks) / 2**20),
-        "msd": round(loss, 4),
-    }
-    for name, fits in others.items():
-        entry[f"{name}, time"] = round(_median_seconds(fits) / seconds, 2)
-        entry[f"{name}, msd"] = round(_mean_msd(rows, fits) / loss, 4)
-    return entry
+                spent[name] += fit.seconds
+                fits[name].append(Fit(fit.centers, fit.seconds * len(rows) / len(part)))
+                sys.stderr.write(f"d = {d}, k = {k}, {name}: {fits[name][-1].seconds:.1f} s\n")
+    seconds = {name: statistics.median(fit.seconds for fit in found) for name, found in fits.items()}
+    losses = {name: statistics.fmean(_msd(rows, fit) for fit in found) for name, found in fits.items()}
+    return [
+        {
+            "d, k": f"{d}, {k}",
+            "method": name,
+            "million rows": round(measured[name] / 1e6, 2),
+            "runs": len(found),
+            "s": round(seconds[name], 1),
+            "million rows/s": round(len(rows) / seconds[name] / 1e6, 3),
+            "time / ours": round(seconds[name] / seconds[OURS], 2),
+            "msd": round(losses[name], 3),
+            "msd / ours": round(losses[name] / losses[OURS], 4),
+            "peak MB": round(peak / 2**20) if name == OURS else "",
+        }
+        for name, found in fits.items()
+    ]
 
 
-def _median_seconds(fits: list[Fit]) -> float:
-    return statistics.median(fit.seconds for fit in fits)
-
-
-def _mean_msd(rows: FloatArray, fits: list[Fit]) -> float:
-    return statistics.fmean(msd(rows, fit.centers) for fit in fits)
+def _msd(rows: FloatArray, fit: Fit) -> float:
+    """Give the mean squared distance of all rows; `benchmarks.methods.msd` takes minutes for so many."""
+    shift = rows[0]
+    threads = Threads(cpu_count())
+    try:
+        return score([rows], Centers(fit.centers.astype(np.float64) - shift, shift), SingleHost(), threads).msd
+    finally:
+        threads.close()
 
 
 def frame_bytes(d: int) -> int:
@@ -126,18 +177,17 @@ def train(base: Path, **hyperparameters: int) -> tuple[float, int]:
     given = json.dumps({name: str(value) for name, value in hyperparameters.items()})
     (base / "input/config/hyperparameters.json").write_text(given)
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    began = time.perf_counter()
-    process = subprocess.Popen(
-        [TOP / "train"],
+    ended = subprocess.run(
+        [sys.executable, "-c", _MEASURED, TOP / "train"],
         env={**os.environ, "PATH": path, "SAGEMAKER_BASE_DIR": str(base)},
-        stdout=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
+        check=False,
     )
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        sys.exit(f"train ended with exit code {process.returncode}")
-    return time.perf_counter() - began, usage.ru_maxrss * 1024
+    if ended.returncode:
+        sys.exit(f"train ended with exit code {ended.returncode}")
+    seconds, kilobytes = ended.stdout.split()
+    return float(seconds), int(kilobytes) * 1024
 
 
 def _sdk_and_partial_fit(rows: FloatArray, k: int, seed: int) -> Fit:

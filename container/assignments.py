@@ -4,8 +4,8 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
-from typing import BinaryIO
 from urllib.parse import quote_from_bytes
 
 import numpy as np
@@ -16,10 +16,12 @@ from container.artifacts.atomic import replacing
 from container.channels.source import Source
 from kmeans.assignment import Centers, nearest
 from kmeans.threads import Threads
-from kmeans.types import DoubleArray, FloatArray, LabelArray
+from kmeans.types import FloatArray
 
 FOLDER = "assignments"
 SUFFIX = ".csv"
+# Threads share the rows out, each assigns its own.
+_ONE_THREAD = Threads(1)
 COLUMNS = ("closest_cluster", "distance_to_cluster")
 # A file system's names have 255 bytes; the temporary one is longer by ".partial" and a dot.
 MAX_NAME = 255 - len("..partial")
@@ -101,9 +103,9 @@ def write(
             try:
                 with replacing(target) as file:
                     file.write(f"{','.join(COLUMNS)}\n".encode())
-                    for labels, squared in _assigned(blocks, prepared, threads, stopping):
-                        _append(file, labels, squared)
-                        written += len(labels)
+                    for block in _until(stopping, blocks):
+                        file.writelines(threads.map(partial(_lines, prepared), np.array_split(block, threads.count)))
+                        written += len(block)
             except InterruptedError:
                 return files, rows
         files += 1
@@ -111,19 +113,24 @@ def write(
     return files, rows
 
 
-def _assigned(
-    blocks: Iterator[FloatArray], centers: Centers, threads: Threads, stopping: Callable[[], bool]
-) -> Iterator[tuple[LabelArray, DoubleArray]]:
+def _until(stopping: Callable[[], bool], blocks: Iterator[FloatArray]) -> Iterator[FloatArray]:
     for block in blocks:
-        yield nearest(block, centers, threads)
+        yield block
         if stopping():
             raise InterruptedError
 
 
-def _append(file: BinaryIO, labels: LabelArray, squared_distances: DoubleArray) -> None:
+def _lines(centers: Centers, rows: FloatArray) -> pa.Buffer:
+    """Give the lines of some rows."""
+    labels, squared_distances = nearest(rows, centers, _ONE_THREAD)
     with np.errstate(over="ignore"):
         distances = np.sqrt(squared_distances).astype(np.float32)
+    # From buffers: pyarrow would import pandas, where there is one, to look whether the arrays are its own.
+    columns = [
+        pa.Array.from_buffers(kind, len(rows), [None, pa.py_buffer(values)])
+        for kind, values in ((pa.int32(), labels.astype(np.int32)), (pa.float32(), distances))
+    ]
     buffer = pa.BufferOutputStream()
     options = arrow_csv.WriteOptions(include_header=False, quoting_style="none")
-    arrow_csv.write_csv(pa.table([labels.astype(np.int32), distances], names=COLUMNS), buffer, options)
-    file.write(buffer.getvalue())
+    arrow_csv.write_csv(pa.RecordBatch.from_arrays(columns, names=COLUMNS), buffer, options)
+    return buffer.getvalue()

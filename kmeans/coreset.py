@@ -56,8 +56,9 @@ def coreset(state: State, threads: Threads) -> Coreset:
     n_rows = len(sample.rows)
     points: FloatArray = np.empty((n_rows + int(alone.sum()), centers.shape[1]), np.float32)
     offset = point_offset(centers, shift)
-    for start in range(0, n_rows, _PIECE):
-        piece = slice(start, min(start + _PIECE, n_rows))
+    step = max(1, _PIECE_VALUES // centers.shape[1])
+    for start in range(0, n_rows, step):
+        piece = slice(start, min(start + step, n_rows))
         moved = sample.rows[piece].astype(np.float64) - shift + moves[sample.labels[piece]]
         points[piece] = np.clip(moved + offset, -LARGEST, LARGEST)
     points[n_rows:] = centers[alone] + offset
@@ -75,5 +76,5 @@ def point_offset(centers: DoubleArray, shift: FloatArray) -> FloatArray:
     return np.zeros_like(shift)
 
 
-# Rows that are moved at once: what they take as float64 stays small beside the sample.
-_PIECE = 1024
+# Numbers of rows that are moved at once: what they take as float64 stays in the cache.
+_PIECE_VALUES = 1 << 15

@@ -90,18 +90,21 @@ if not config.CACHE_LOCATOR_CLASSES:
     config.CACHE_LOCATOR_CLASSES = f"{__name__}.{ReadableCacheLocator.__name__}"
 
 
-def kernel(*signatures: str) -> Callable[[Kernel], Kernel]:
+def kernel(*signatures: str, strict: bool = False) -> Callable[[Kernel], Kernel]:
     """Compile a function to machine code that runs without the GIL.
 
     Parameters
     ----------
     *signatures
         Numba signatures; each is compiled, or loaded from the cache, at once.
+    strict
+        Whether each operation is to be rounded as it is written, instead of with `FAST_MATH`.
     """
+    flags: Any = False if strict else FAST_MATH
 
     def decorate(function: Kernel) -> Kernel:
         def compile_now(*, cache: bool) -> Kernel:
-            jit: Any = numba.njit(list(signatures), nogil=True, cache=cache, error_model="numpy", fastmath=FAST_MATH)
+            jit: Any = numba.njit(list(signatures), nogil=True, cache=cache, error_model="numpy", fastmath=flags)
             compiled: Kernel = jit(function)
             return compiled
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kmeans.jit import kernel
 from kmeans.lloyd import Clustering, lloyd
 from kmeans.threads import Threads
 from kmeans.types import DoubleArray, FloatArray
@@ -74,12 +75,15 @@ def swap_centers(
     best = start
     work_of_a_swap = (TRIAL_ITERATIONS + 1) * points.size * len(start.centers)
     failures = 0
+    costs: DoubleArray = np.empty(len(start.centers))
     for _ in range(min(MAX_PATIENCES * limits.patience, int(limits.work / work_of_a_swap))):
         losses = np.cumsum(weights * best.squared_distances)
         if failures == limits.patience or not losses[-1] > 0.0:
             break
         target = min(int(np.searchsorted(losses, rng.random() * losses[-1], side="right")), len(points) - 1)
-        cheapest = np.argsort(_merger_costs(best, weights), kind="stable")[:CANDIDATES]
+        sizes = np.bincount(best.labels, weights, minlength=len(best.centers)).astype(np.float64, copy=False)
+        merger_costs(best.centers, sizes, costs)
+        cheapest = np.argsort(costs, kind="stable")[:CANDIDATES]
         centers = best.centers.copy()
         centers[rng.choice(cheapest)] = points[target].astype(np.float64) - shift
         found = lloyd(points, shift, weights, centers, TRIAL_ITERATIONS, 0.0, threads)
@@ -90,14 +94,23 @@ def swap_centers(
     return best
 
 
-def _merger_costs(clustering: Clustering, weights: DoubleArray) -> DoubleArray:
-    """Give, float64 (k,), by how much the loss grows when a cluster is merged with the one that suits it best."""
-    centers = clustering.centers
-    sizes = np.bincount(clustering.labels, weights, minlength=len(centers))
-    costs: DoubleArray = np.empty(len(centers))
-    for i, center in enumerate(centers):
-        shares = sizes[i] * sizes / np.maximum(sizes[i] + sizes, np.finfo(np.float64).tiny)
-        own = shares * ((centers - center) ** 2).sum(axis=1)
-        own[i] = np.inf
-        costs[i] = own.min()
-    return costs
+@kernel("void(float64[:, ::1], float64[::1], float64[::1])")
+def merger_costs(
+    centers: DoubleArray,  # IN (k, d)
+    sizes: DoubleArray,  # IN (k,)
+    costs: DoubleArray,  # OUT (k,)
+) -> None:
+    """Give by how much the loss grows when a cluster is merged with the one that suits it best."""
+    n_centers = len(centers)
+    for i in range(n_centers):
+        costs[i] = np.inf
+    for i in range(n_centers):
+        for j in range(i):
+            distance = 0.0
+            for f in range(centers.shape[1]):
+                difference = centers[i, f] - centers[j, f]
+                distance += difference * difference
+            both = sizes[i] + sizes[j]
+            cost = sizes[i] * sizes[j] / both * distance if both > 0.0 else 0.0
+            costs[i] = min(costs[i], cost)
+            costs[j] = min(costs[j], cost)

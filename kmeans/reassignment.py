@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kmeans.types import DoubleArray, FloatArray, LabelArray
+from kmeans.jit import kernel
+from kmeans.types import BoolArray, DoubleArray, FloatArray, LabelArray
 
 # Rows of a mini-batch that may become centers.
 MAX_ROWS = 8
@@ -119,7 +120,9 @@ def reassign(table: DoubleArray, centers: DoubleArray, weights: DoubleArray) -> 
     """
     done: list[Reassignment] = []
     new_label = np.arange(len(centers))
-    rows_of_now = np.zeros(len(centers), bool)
+    rows_of_now = np.zeros(len(centers), np.bool_)
+    # Stays what it is until a center is given up.
+    merger = None
     for entry in table:
         row, weight = entry[: centers.shape[1]], float(entry[FarRows.WEIGHT])
         own = int(new_label[int(entry[FarRows.LABEL])])
@@ -128,9 +131,11 @@ def reassign(table: DoubleArray, centers: DoubleArray, weights: DoubleArray) -> 
         if not rest > LEAST_SHARE * weight > 0.0:
             continue
         gain = weight * weights[own] / rest * float(((row - centers[own]) ** 2).sum())
-        center, target, cost = _cheapest_merger(centers, weights, rows_of_now)
+        merger = merger or _cheapest_merger(centers, weights, rows_of_now)
+        center, target, cost = merger
         if gain <= cost:
             continue
+        merger = None
         centers[own] += weight / rest * (centers[own] - row)
         weights[own] = rest
         both = weights[center] + weights[target]
@@ -144,18 +149,33 @@ def reassign(table: DoubleArray, centers: DoubleArray, weights: DoubleArray) -> 
     return done
 
 
-def _cheapest_merger(centers: DoubleArray, weights: DoubleArray, barred: np.ndarray) -> tuple[int, int, float]:
+def _cheapest_merger(centers: DoubleArray, weights: DoubleArray, barred: BoolArray) -> tuple[int, int, float]:
     """Give the center to be given up, the one to take its rows, and by how much the loss grows."""
-    best = (-1, -1, np.inf)
-    for center in np.argsort(np.where(barred, np.inf, weights), kind="stable")[:MAX_CENTERS]:
-        if barred[center]:
-            break
-        both = weights[center] + weights
-        shares = np.divide(weights[center] * weights, both, out=np.zeros_like(weights), where=both > 0.0)
-        costs = shares * ((centers - centers[center]) ** 2).sum(axis=1)
-        costs[barred] = np.inf
-        costs[center] = np.inf
-        target = int(costs.argmin())
-        if costs[target] < best[2]:
-            best = (int(center), target, float(costs[target]))
-    return best
+    lightest = np.argsort(np.where(barred, np.inf, weights), kind="stable")[:MAX_CENTERS]
+    center, target, cost = cheapest_of(centers, weights, barred, lightest[~barred[lightest]])
+    return int(center), int(target), cost
+
+
+@kernel("Tuple((int64, int64, float64))(float64[:, ::1], float64[::1], boolean[::1], int64[::1])")
+def cheapest_of(
+    centers: DoubleArray,  # IN (K, d)
+    weights: DoubleArray,  # IN (K,)
+    barred: BoolArray,  # IN (K,)
+    candidates: LabelArray,  # IN (m,), none of them barred
+) -> tuple[np.int64, np.int64, float]:
+    """Find the cheapest merger of a candidate with another center."""
+    best_center, best_target, best_cost = np.int64(-1), np.int64(-1), np.inf
+    for center in candidates:
+        for target in range(len(centers)):
+            if barred[target] or target == center:
+                continue
+            both = weights[center] + weights[target]
+            share = weights[center] * weights[target] / both if both > 0.0 else 0.0
+            distance = 0.0
+            for f in range(centers.shape[1]):
+                difference = centers[target, f] - centers[center, f]
+                distance += difference * difference
+            cost = share * distance
+            if cost < best_cost:
+                best_center, best_target, best_cost = center, np.int64(target), cost
+    return best_center, best_target, best_cost

@@ -16,8 +16,8 @@ from kmeans.communicator import Communicator
 from kmeans.reassignment import Reassignment
 from kmeans.types import DoubleArray, FloatArray, LabelArray
 
-# Rows that are moved at once.
-PIECE = 1024
+# Numbers of rows that are moved at once: they stay in the cache on their way.
+PIECE_VALUES = 1 << 16
 
 
 @dataclass
@@ -112,7 +112,8 @@ class Reservoir:
             room = self._room(len(chosen))
             now, chosen = chosen[:room], chosen[room:]
             end = self._used + len(now)
-            self._rows[self._used : end] = block[now]
+            # "clip" has nothing to clip; it lets rows be copied without a copy between.
+            np.take(block, now, axis=0, out=self._rows[self._used : end], mode="clip")
             for column, values in zip(self._columns(), (labels, numbers, positions, keys), strict=True):
                 column[self._used : end] = values[now]
             self._used = end
@@ -150,8 +151,9 @@ class Reservoir:
         self._threshold = max(self._threshold, float(self._keys[dropped].max()))
         # Rows that stay keep their order and only move to the front, piece by piece: no second copy of the sample.
         kept.sort()
-        for start in range(0, self.size, PIECE):
-            piece = kept[start : start + PIECE]
+        step = max(1, PIECE_VALUES // self._rows.shape[1])
+        for start in range(0, self.size, step):
+            piece = kept[start : start + step]
             self._rows[start : start + len(piece)] = self._rows[piece]
         for column in self._columns():
             column[: self.size] = column[kept]

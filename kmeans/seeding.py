@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from kmeans.jit import kernel
-from kmeans.types import DoubleArray
+from kmeans.types import DoubleArray, LabelArray
 
 
 def distinct(points: DoubleArray) -> DoubleArray:
@@ -52,6 +52,29 @@ def _lower_distances(
         squared_distances[i] = min(squared_distances[i], distance)
 
 
+@kernel("void(float64[:, ::1], float64[::1], float64[::1], int64[::1], float64[:, ::1], float64[::1])")
+def lowered_distances(
+    points: DoubleArray,  # IN (n, d)
+    weights: DoubleArray,  # IN (n,)
+    squared_distances: DoubleArray,  # IN (n,)
+    candidates: LabelArray,  # IN (m,), points
+    lowered: DoubleArray,  # OUT (m, n): the distances with a candidate as one more center
+    losses: DoubleArray,  # OUT (m,): their weighted sums
+) -> None:
+    """Show what each candidate would be worth."""
+    for c in range(len(candidates)):
+        center, own = points[candidates[c]], lowered[c]
+        loss = 0.0
+        for i in range(points.shape[0]):
+            distance = 0.0
+            for f in range(points.shape[1]):
+                difference = points[i, f] - center[f]
+                distance += difference * difference
+            own[i] = min(squared_distances[i], distance)
+            loss += weights[i] * own[i]
+        losses[c] = loss
+
+
 def kmeans_plus_plus(
     points: DoubleArray,
     weights: DoubleArray,
@@ -87,22 +110,19 @@ def kmeans_plus_plus(
     for center in centers:
         _lower_distances(points, center, closest)
     n_candidates = 2 + int(math.log(n_centers))
+    lowered: DoubleArray = np.empty((n_candidates, len(points)))
+    losses: DoubleArray = np.empty(n_candidates)
     while len(centers) < n_centers:
         potential = weights * closest if centers else weights
         cumulated = np.cumsum(potential)
         if not cumulated[-1] > 0.0:
             break
         # The last point of positive potential is the bound: rounding must not lead past it.
-        last = np.flatnonzero(potential)[-1]
+        last = len(points) - 1 - int((potential[::-1] > 0.0).argmax())
         drawn = np.searchsorted(cumulated, rng.random(n_candidates if centers else 1) * cumulated[-1], side="right")
-        best_loss = math.inf
-        best_point, best_closest = -1, closest
-        for candidate in np.minimum(drawn, last):
-            lowered = closest.copy()
-            _lower_distances(points, points[candidate], lowered)
-            loss = float(weights @ lowered)
-            if best_point < 0 or loss < best_loss:
-                best_loss, best_point, best_closest = loss, int(candidate), lowered
-        centers.append(points[best_point])
-        closest = best_closest
+        candidates = np.minimum(drawn, last)
+        lowered_distances(points, weights, closest, candidates, lowered, losses)
+        best = int(losses[: len(candidates)].argmin())
+        centers.append(points[candidates[best]])
+        closest[:] = lowered[best]
     return np.array(centers).reshape(-1, points.shape[1])

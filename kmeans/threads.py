@@ -43,6 +43,8 @@ class Threads:
         try:
             run()
         finally:
+            # A thread that has not begun by now would find nothing left.
+            others = [other for other in others if not other.cancel()]
             wait(others)
         for other in others:
             other.result()

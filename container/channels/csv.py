@@ -1,11 +1,12 @@
 """Rows out of CSV streams."""
 
 import io
-from typing import ClassVar
 
 import numpy as np
 
+from container.channels import csv_kernel
 from container.channels.reader import Reader
+from container.channels.recordio_kernel import MORE
 from container.formats import csv
 from container.formats.errors import FormatError
 from kmeans.types import FloatArray
@@ -16,11 +17,10 @@ _LINE_FEED = ord("\n")
 class CSVReader(Reader):
     """Reads CSV: a line is a record, empty lines at the end of the stream are none.
 
+    Plain lines are decoded by the kernel, all others by the parsers of `container.formats.csv`.
+
     Without a `label_size` the first line tells whether there is a label: it has `feature_dim` columns, or one more.
     """
-
-    # Larger than for other content types: the parser of long texts has a fixed cost a call.
-    window_bytes: ClassVar[int] = 4 << 20
 
     def __init__(self, stream: io.RawIOBase | io.BytesIO, feature_dim: int, label_size: int | None) -> None:
         super().__init__(stream, feature_dim, label_size)
@@ -30,41 +30,61 @@ class CSVReader(Reader):
     def read(self, out: FloatArray) -> int:
         """See `Reader.read`."""
         row = 0
-        while row < len(out) and self._find_lines():
+        while row < len(out):
+            self._settle_labels()
+            row = self._read_plain(out, row)
+            if row == len(out) or not self._find_lines():
+                break
             lines = min(len(out) - row, len(self._ends))
-            text = self._take(lines)
-            if self.label_size is None:
-                self.label_size = self._label_size(text)
-            rows = csv.parse(text, self.feature_dim, labels=self.label_size, first_record=self.records + 1)
+            labels = self.label_size or 0
+            rows = csv.parse(self._take(lines), self.feature_dim, labels=labels, first_record=self.records + 1)
             out[row : row + len(rows)] = rows
             row += len(rows)
             self.records += len(rows)
             if len(rows) < lines:
-                expected = self.feature_dim + self.label_size
+                expected = self.feature_dim + labels
                 raise FormatError(f"expected {expected} columns, got an empty line", record=self.records + 1)
         return row
+
+    def _read_plain(self, out: FloatArray, row: int) -> int:
+        """Decode plain lines into the rows from `row` on; give the next row to write."""
+        window = self.window
+        while True:
+            # Products of words wrap around, of which numpy would warn where there is no machine code.
+            with np.errstate(over="ignore"):
+                status, begin, end = csv_kernel.decode(
+                    window.buffer, window.begin, window.end, self.label_size or 0, out, row
+                )
+            self._ends = self._ends[int(end) - row :]
+            self.records += int(end) - row
+            window.begin, row = int(begin), int(end)
+            if status != MORE or len(self._ends) or not self._fill():
+                return row
 
     def skip(self, count: int) -> int:
         """See `Reader.skip`."""
         skipped = 0
         while skipped < count and self._find_lines():
             lines = min(count - skipped, len(self._ends))
-            text = self._take(lines)
-            if self.label_size is None:
-                self.label_size = self._label_size(text)
+            self._settle_labels()
+            self._take(lines)
             self.records += lines
             skipped += lines
         return skipped
 
-    def _label_size(self, text: bytes) -> int:
-        columns = csv.column_count(text[: text.find(b"\n") + 1] or text, self.records + 1)
+    def _settle_labels(self) -> None:
+        """Let the first line tell how many labels there are, unless it is known."""
+        if self.label_size is not None or not self._find_lines():
+            return
+        line = self.window.buffer[self.window.begin : self._ends[0]].tobytes()
+        columns = csv.column_count(line, self.records + 1)
         if columns not in (self.feature_dim, self.feature_dim + 1):
             raise FormatError(
                 f"expected {self.feature_dim} columns, or {self.feature_dim + 1} with a label first,"
                 f" got {columns or 'an empty line'}",
                 record=self.records + 1,
             )
-        return columns - self.feature_dim
+        self.label_size = columns - self.feature_dim
 
     def _take(self, lines: int) -> bytes:
         """Consume lines that were found."""
@@ -74,19 +94,28 @@ class CSVReader(Reader):
 
     def _find_lines(self) -> bool:
         """Have at least one whole line in the window; tell whether there is one."""
-        while not len(self._ends) and not self._ended:
-            try:
-                self._ended = not self.window.fill()
-            except FormatError as error:
-                error.record = self.records + 1
-                raise
+        while not len(self._ends):
             content = self.window.content
             # Empty lines stay in the window until what follows tells whether they are the stream's end.
             filled = len(bytes(content).rstrip(b"\r\n"))
             ends = np.flatnonzero(np.frombuffer(content, np.uint8) == _LINE_FEED) + 1
             ends = ends[: np.searchsorted(ends, filled) + 1] if filled else ends[:0]
-            if self._ended and filled:
-                # All that is left is a last line without an end; whole lines were found before.
-                ends = np.append(ends, len(content))
+            if self._ended and filled and not len(ends):
+                # All that is left is a last line without an end.
+                ends = np.array([len(content)])
             self._ends = ends + self.window.begin
+            if not len(ends):
+                if self._ended:
+                    break
+                self._fill()
         return len(self._ends) > 0
+
+    def _fill(self) -> bool:
+        """Read more of the stream; tell whether anything came, and note its end."""
+        try:
+            came = not self._ended and self.window.fill()
+        except FormatError as error:
+            error.record = self.records + 1
+            raise
+        self._ended = not came
+        return came

@@ -9,7 +9,7 @@ valid. Each length is checked against the end of what it lies in.
 import numpy as np
 from numpy.typing import NDArray
 
-from container.channels.wire_kernel import NOT_PLAIN, ByteArray, Integer, copy, finite, span, varint, word
+from container.channels.wire_kernel import NOT_PLAIN, ByteArray, Integer, clear, copy, finite, span, varint, word
 from kmeans.jit import kernel
 from kmeans.types import FloatArray
 
@@ -150,16 +150,12 @@ def _arrange(
     for i in range(n):
         if keys[i] >= columns or keys[i] <= (keys[i - 1] if i else np.int64(-1)):
             return False
+    clear(out, row, n)
     # Keys ascend, so that keys[i] >= i: from the last to the first no value is overwritten before it has moved.
-    after = columns
     for i in range(n - 1, -1, -1):
         value = out[row, i]
-        for column in range(keys[i] + 1, after):
-            out[row, column] = 0
+        out[row, i] = 0
         out[row, keys[i]] = value
-        after = keys[i]
-    for column in range(after):
-        out[row, column] = 0
     return True
 
 
@@ -208,7 +204,7 @@ def _entry(
     target = row if is_row else _ELSEWHERE
     if not _tensor(buffer, begin, finish, kind, target, out, out_bytes, keys, found):
         return NOT_PLAIN
-    if is_row and not (_arrange(out, row, keys, found) and finite(out, row)):
+    if is_row and not (finite(out, row, found[_N_VALUES]) and _arrange(out, row, keys, found)):
         return NOT_PLAIN
     return np.int64(is_row)
 

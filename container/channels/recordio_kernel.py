@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from container.channels.record_kernel import BEGIN, END, FOUND, N_KEYS, read_record
-from container.channels.wire_kernel import NOT_PLAIN, ByteArray, Integer, copy, finite, same, word
+from container.channels.wire_kernel import NOT_PLAIN, ByteArray, Integer, copy, first_infinite, same, word
 from container.formats.recordio import HEADER_BYTES, MAGIC
 from kmeans.jit import kernel
 from kmeans.types import FloatArray
@@ -51,13 +51,18 @@ def decode(
     like, like_values, like_size = NOT_PLAIN, NOT_PLAIN, NOT_PLAIN
     p = np.int64(position)
     while row < len(out):
-        if like >= 0 and end - p >= like_size and same(buffer, like, p, like_values):
-            copy(buffer, p + like_values, row_bytes, out_bytes, row, np.int64(0))
-            if not finite(out, row):
-                return np.int64(ODD), p, np.int64(row)
-            p += like_size
-            row += 1
-            continue
+        if like >= 0:
+            first = np.int64(row)
+            last = min(np.int64(len(out)), first + (end - p) // like_size)
+            while row < last and same(buffer, like, p, like_values):
+                copy(buffer, p + like_values, row_bytes, out_bytes, row, np.int64(0))
+                p += like_size
+                row += 1
+            odd = first_infinite(out, first, row)
+            if odd < row:
+                return np.int64(ODD), np.int64(p - (row - odd) * like_size), np.int64(odd)
+            if row == len(out):
+                break
         if end - p < _HEADER:
             return np.int64(MORE), p, np.int64(row)
         length = word(buffer, p + 4)

@@ -70,20 +70,51 @@ def copy(
         out[place, target + i] = buffer[source + i]
 
 
+@kernel("void(float32[:, ::1], int64, int64)")
+def clear(
+    out: FloatArray,  # OUT (n, d)
+    row: Integer,  # IN
+    first: Integer,  # IN column
+) -> None:
+    """Set a row to zero from a column on."""
+    place = np.uint64(row)
+    for column in range(np.uint64(first), np.uint64(out.shape[1])):
+        out[place, column] = np.float32(0.0)
+
+
+@kernel("uint64(uint8[::1], int64)")
+def long_word(buffer: ByteArray, p: Integer) -> np.uint64:
+    """Read a little endian integer of 8 bytes."""
+    low = np.uint64(word(buffer, p)) & np.uint64(0xFFFFFFFF)
+    return low | np.uint64(word(buffer, p + 4)) << np.uint64(32)
+
+
 @kernel("boolean(uint8[::1], int64, int64, int64)")
 def same(buffer: ByteArray, p: Integer, q: Integer, n: Integer) -> bool:
-    """Whether n bytes at p and at q are the same."""
-    a, b = np.uint64(p), np.uint64(q)
-    difference = np.uint8(0)
-    for i in range(np.uint64(n)):
-        difference |= buffer[a + i] ^ buffer[b + i]
+    """Whether n >= 8 bytes at p and at q are the same."""
+    difference = long_word(buffer, p + n - 8) ^ long_word(buffer, q + n - 8)
+    for i in range(0, n - 8, 8):
+        difference |= long_word(buffer, p + i) ^ long_word(buffer, q + i)
     return bool(difference == 0)
 
 
-@kernel("boolean(float32[:, ::1], int64)")
-def finite(out: FloatArray, row: Integer) -> bool:
-    """Whether all numbers of a row are finite."""
+@kernel("boolean(float32[:, ::1], int64, int64)")
+def finite(out: FloatArray, row: Integer, n: Integer) -> bool:
+    """Whether the first n numbers of a row are finite."""
     others = False
-    for column in range(out.shape[1]):
+    for column in range(n):
         others |= not np.isfinite(out[row, column])
     return not others
+
+
+@kernel("int64(float32[:, ::1], int64, int64)")
+def first_infinite(out: FloatArray, first: Integer, last: Integer) -> Integer:
+    """Give the first of some rows with a number that is not finite, or `last` if there is none."""
+    others = False
+    for row in range(first, last):
+        for column in range(out.shape[1]):
+            others |= not np.isfinite(out[row, column])
+    odd: Integer = np.int64(first if others else last)
+    while odd < last and finite(out, odd, out.shape[1]):
+        odd += 1
+    return np.int64(odd)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kmeans.types import DoubleArray, FloatArray, LabelArray
+from kmeans.types import BoolArray, DoubleArray, FloatArray, LabelArray
 
 
 def nearest(rows: FloatArray, centers: DoubleArray) -> tuple[LabelArray, DoubleArray]:
@@ -48,3 +48,27 @@ def stream(batches: list[FloatArray], centers: DoubleArray, half_life: int) -> t
         filled = weights > 0
         centers[filled] = sums[filled] / weights[filled][:, None]
     return centers, weights
+
+
+def merger_costs(centers: DoubleArray, sizes: DoubleArray) -> DoubleArray:
+    """Give what the cheapest merger of each center costs (Ward 1963)."""
+    both = sizes[:, None] + sizes
+    shares = np.divide(sizes[:, None] * sizes, both, out=np.zeros_like(both), where=both > 0.0)
+    costs: DoubleArray = shares * ((centers[:, None] - centers) ** 2).sum(axis=2)
+    np.fill_diagonal(costs, np.inf)
+    least: DoubleArray = costs.min(axis=1)
+    return least
+
+
+def cheapest_merger(
+    centers: DoubleArray, weights: DoubleArray, barred: BoolArray, candidates: LabelArray
+) -> tuple[int, int, float]:
+    both = weights[candidates, None] + weights
+    shares = np.divide(weights[candidates, None] * weights, both, out=np.zeros_like(both), where=both > 0.0)
+    costs = shares * ((centers[candidates, None] - centers) ** 2).sum(axis=2)
+    costs[:, barred] = np.inf
+    costs[np.arange(len(candidates)), candidates] = np.inf
+    if not costs.size or costs.min() == np.inf:
+        return -1, -1, np.inf
+    candidate, target = divmod(int(costs.argmin()), len(centers))
+    return int(candidates[candidate]), target, float(costs.min())

@@ -8,8 +8,9 @@ from sklearn.cluster import KMeans
 
 from kmeans.communicator import SingleHost
 from kmeans.lloyd import lloyd
+from kmeans.local_search import merger_costs
 from kmeans.reservoir import Sample
-from kmeans.seeding import _lower_distances, distinct, kmeans_plus_plus, random_rows
+from kmeans.seeding import _lower_distances, distinct, kmeans_plus_plus, lowered_distances, random_rows
 from kmeans.shrinking import LloydSettings, shrink
 from kmeans.state import State
 from kmeans.threads import Threads
@@ -30,6 +31,29 @@ def test_lowered_distances(n: int, d: int, seed: int) -> None:
     expected = naive.lower_distances(points, center, squared)
     _lower_distances(points, center, squared)
     np.testing.assert_allclose(squared, expected, rtol=1e-12)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 50), st.integers(1, 30), st.integers(1, 6), st.integers(0, 2**32 - 1))
+def test_what_candidates_are_worth(n: int, d: int, m: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    points, weights, squared = rng.standard_normal((n, d)), rng.random(n), rng.uniform(0, 2 * d, n)
+    candidates = rng.integers(0, n, m)
+    lowered, losses = np.empty((m, n)), np.empty(m)
+    lowered_distances(points, weights, squared, candidates, lowered, losses)
+    for i, candidate in enumerate(candidates):
+        np.testing.assert_allclose(lowered[i], naive.lower_distances(points, points[candidate], squared), rtol=1e-12)
+    np.testing.assert_allclose(losses, lowered @ weights, rtol=1e-12)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(2, 30), st.integers(1, 30), st.integers(0, 2**32 - 1))
+def test_merger_costs(k: int, d: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    centers, sizes = rng.standard_normal((k, d)), rng.random(k) * (rng.random(k) > 0.2)
+    costs = np.empty(k)
+    merger_costs(centers, sizes, costs)
+    np.testing.assert_allclose(costs, naive.merger_costs(centers, sizes), rtol=1e-12)
 
 
 def test_distinct_rows_keep_their_order_and_zero_has_one_sign() -> None:

@@ -6,10 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kmeans.communicator import SingleHost
+from kmeans.reassignment import cheapest_of
 from kmeans.reservoir import Reservoir
 from kmeans.streaming import Step, Stream
 from kmeans.threads import Threads
 from kmeans.types import FloatArray
+from tests.kmeans import naive
 
 
 def stream_of(centers: list[list[float]], half_life: int = 0) -> Stream:
@@ -76,3 +78,18 @@ def test_weight_and_mean_are_those_of_all_rows(n_centers: int, sizes: list[int],
     for label in np.unique(labels):
         mean = rows[labels == label].astype(np.float64).mean(axis=0)
         np.testing.assert_allclose(stream.centers[label], mean, rtol=1e-7, atol=1e-7 * np.abs(rows).max())
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_cheapest_merger_is_that_of_its_twin(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    n_centers = int(rng.integers(1, 40))
+    centers = rng.standard_normal((n_centers, 3)).round(1)
+    weights = rng.pareto(1.0, n_centers) * (rng.random(n_centers) > 0.1)
+    barred = rng.random(n_centers) < 0.2
+    candidates = rng.permutation(np.flatnonzero(~barred))[:16]
+    found = cheapest_of(centers, weights, barred, candidates)
+    expected = naive.cheapest_merger(centers, weights, barred, candidates)
+    assert found[2] == pytest.approx(expected[2], rel=1e-12)
+    if expected[2] > 0.0:
+        assert tuple(map(int, found[:2])) == expected[:2]

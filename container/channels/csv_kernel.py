@@ -1,0 +1,201 @@
+"""Decodes CSV lines straight into a float32 batch, with no Python object a line.
+
+Plain is what any ordinary writer writes: decimal numbers, blanks around them maybe, no quotation marks. At a line that
+is not plain the kernel stops before it and leaves it to `container.formats.csv`, which either reads it or says what is
+wrong. A number means what it means there, a decimal rounded to float64 and that to float32:
+
+- Up to 2**53, and scaled by a power of ten up to 10**22, float64 has all that is multiplied or divided, so that the
+  result is rounded once (Clinger 1990, "How to read floating point numbers accurately").
+- Any other number is near to what it should be. That is enough where no border at which float32 rounds up is as near;
+  else the line is not plain.
+"""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from container.channels.recordio_kernel import FULL, MORE, ODD
+from container.channels.wire_kernel import NOT_PLAIN, ByteArray, Integer, long_word
+from kmeans.jit import kernel
+from kmeans.types import DoubleArray, FloatArray
+
+# Bytes that are read at once: a line is decoded only where so many follow the beginning of each of its numbers.
+WORD: Final = 8
+_COMMA, _LINE_FEED, _RETURN, _QUOTE, _BLANK, _TAB, _PLUS, _MINUS, _POINT, _E = (ord(sign) for sign in ',\n\r" \t+-.e')
+_ONES = np.uint64(0x0101010101010101)
+_ZEROS = _ONES * np.uint64(ord("0"))
+_HIGH_BITS = _ONES * np.uint64(0x80)
+_BEYOND_NINE = _ONES * np.uint64(0x80 - 10)
+
+# Below this a number takes 0 .. 8 more digits and has no more than 18 of them, for which int64 has room. What follows
+# them is lost: it is less than the rounding of a float64.
+_ROOM: NDArray[np.int64] = 10 ** (18 - np.arange(WORD + 1))
+_LARGEST_EXACT = 1 << 53
+_EXACT_POWERS = 22
+_POWERS: DoubleArray = np.array([float(f"1e{exponent}") for exponent in range(64)])
+_WHOLE_POWERS: NDArray[np.int64] = 10 ** np.arange(WORD + 1)
+# Numbers whose float64 is not exact are taken in this range, within that of float32.
+_LEAST, _MOST = 1e-36, 1e38
+# The bits of a float64 that a float32 has no room for, the border between two float32 in terms of them, and how near a
+# number may come to it: more than all roundings together, two units.
+_LOST_BITS = (1 << 29) - 1
+_BORDER = 1 << 28
+_NEAR = 16
+
+
+@kernel("UniTuple(int64, 2)(uint64)")
+def _digits(text: np.uint64) -> tuple[np.int64, np.int64]:
+    """Give how many of 8 characters are digits before the first one that is none, and their value."""
+    values = text ^ _ZEROS
+    # A high bit in each byte that is no digit; beyond the first of them there may be more.
+    others = ((values + _BEYOND_NINE) | values) & _HIGH_BITS
+    count = np.uint64(WORD)
+    if others:
+        below = (others & (~others + np.uint64(1))) - np.uint64(1)
+        count = ((below & _ONES) * _ONES >> np.uint64(56)) - np.uint64(1)
+        if count == 0:
+            return np.int64(0), np.int64(0)
+        # Zeros come in before the first digit, which is in the lowest byte.
+        values <<= np.uint64(8) * (np.uint64(WORD) - count)
+    # Numbers of two digits, then of four, then of eight.
+    values = values * np.uint64(10) + (values >> np.uint64(8))
+    pairs = np.uint64(0x000000FF000000FF)
+    first = (values & pairs) * np.uint64(100 + (1000000 << 32))
+    second = (values >> np.uint64(16) & pairs) * np.uint64(1 + (10000 << 32))
+    return np.int64(count), np.int64((first + second) >> np.uint64(32))
+
+
+@kernel("float64(int64, int64)", strict=True)
+def _scaled(value: Integer, exponent: Integer) -> np.float64:
+    """Give value * 10 ** exponent."""
+    if value == 0:
+        return np.float64(0.0)
+    return np.float64(value * _POWERS[exponent] if exponent >= 0 else value / _POWERS[-exponent])
+
+
+@kernel("Tuple((int64, float32))(uint8[::1], int64)", strict=True)
+def _number(buffer: ByteArray, p: Integer) -> tuple[Integer, np.float32]:
+    """Read a number; give the offset behind it, negative if it is not plain."""
+    nothing = NOT_PLAIN, np.float32(0.0)
+    sign = buffer[np.uint64(p)]
+    p += np.int64(sign == _MINUS) | np.int64(sign == _PLUS)
+    begin = p
+    value, places, dropped = np.int64(0), np.int64(0), np.int64(0)
+    point: Integer = np.int64(-1)
+    while True:
+        if p + WORD > len(buffer):
+            return nothing
+        count, digits = _digits(long_word(buffer, p))
+        p += count
+        room = count
+        if value >= _ROOM[count]:
+            while value >= _ROOM[room]:
+                room -= 1
+            dropped += count - room
+            digits //= _WHOLE_POWERS[count - room]
+        value = value * _WHOLE_POWERS[room] + digits
+        if point >= 0:
+            places += room
+        if count < WORD:
+            if point >= 0 or buffer[np.uint64(p)] != _POINT:
+                break
+            if dropped:
+                return nothing
+            point = p
+            p += 1
+    if p - begin - np.int64(point >= 0) == 0 or (point < 0 and dropped):
+        return nothing
+    exponent = -places
+    if buffer[np.uint64(p)] | np.uint8(0x20) == _E:
+        if p + 2 + WORD > len(buffer):
+            return nothing
+        sign_of_exponent = buffer[np.uint64(p + 1)]
+        p += np.int64(1) + (np.int64(sign_of_exponent == _MINUS) | np.int64(sign_of_exponent == _PLUS))
+        count, digits = _digits(long_word(buffer, p))
+        if count == 0 or count == WORD:
+            return nothing
+        p += count
+        exponent += -digits if sign_of_exponent == _MINUS else digits
+    if value != 0 and abs(exponent) >= len(_POWERS):
+        return nothing
+    number = _scaled(value, exponent)
+    if value != 0 and (dropped or value > _LARGEST_EXACT or abs(exponent) > _EXACT_POWERS):
+        lost = np.float64(number).view(np.int64) & _LOST_BITS
+        if abs(lost - _BORDER) <= _NEAR or not _LEAST < number < _MOST:
+            return nothing
+    return np.int64(p), np.float32(-number if sign == _MINUS else number)
+
+
+@kernel("int64(uint8[::1], int64, int64)")
+def _behind_blanks(buffer: ByteArray, p: Integer, end: Integer) -> Integer:
+    while p < end and (buffer[np.uint64(p)] == _BLANK or buffer[np.uint64(p)] == _TAB):
+        p += 1
+    return np.int64(p)
+
+
+@kernel("boolean(uint8[::1], int64, int64)")
+def _has_end(buffer: ByteArray, p: Integer, end: Integer) -> bool:
+    """Whether a line has come as a whole."""
+    while p < end and buffer[np.uint64(p)] != _LINE_FEED:
+        p += 1
+    return bool(p < end)
+
+
+@kernel("UniTuple(int64, 3)(uint8[::1], int64, int64, int64, float32[:, ::1], int64)")
+def decode(
+    buffer: ByteArray,  # IN
+    position: Integer,  # IN where the first line begins
+    end: Integer,  # IN of the bytes that have come
+    labels: Integer,  # IN columns that are not looked at
+    out: FloatArray,  # OUT (n, d)
+    row: Integer,  # IN the first row to write
+) -> tuple[Integer, Integer, Integer]:
+    """Decode lines into the rows of `out` from `row` on.
+
+    Returns
+    -------
+    status : int
+        FULL, MORE or ODD: why it stopped. At the end of the buffer MORE may also stand for a line that has come as a
+        whole, but for the bytes that must follow its last number.
+    position : int
+        Where the next line begins.
+    row : int
+        The next row to write.
+    """
+    n_rows, n_columns = out.shape
+    begin = np.int64(position)
+    while row < n_rows:
+        p: Integer = begin
+        for _ in range(labels):
+            while p < end and buffer[np.uint64(p)] != _COMMA:
+                sign = buffer[np.uint64(p)]
+                if sign in (_QUOTE, _LINE_FEED, _RETURN):
+                    return np.int64(ODD), begin, np.int64(row)
+                p += 1
+            p += 1
+        for column in range(n_columns):
+            p = _behind_blanks(buffer, p, end)
+            if p >= end or p + WORD > len(buffer):
+                return np.int64(MORE), begin, np.int64(row)
+            # If the number is cut off, what is read behind the end has been there before; nothing is made of it.
+            p, number = _number(buffer, p)
+            if p < 0:
+                return np.int64(ODD if _has_end(buffer, begin, end) else MORE), begin, np.int64(row)
+            out[row, column] = number
+            p = _behind_blanks(buffer, p, end)
+            if p >= end:
+                return np.int64(MORE), begin, np.int64(row)
+            if column < n_columns - 1:
+                if buffer[np.uint64(p)] != _COMMA:
+                    return np.int64(ODD), begin, np.int64(row)
+                p += 1
+        if buffer[np.uint64(p)] == _RETURN:
+            p += 1
+            if p >= end:
+                return np.int64(MORE), begin, np.int64(row)
+        if buffer[np.uint64(p)] != _LINE_FEED:
+            return np.int64(ODD), begin, np.int64(row)
+        begin = np.int64(p + 1)
+        row += 1
+    return np.int64(FULL), begin, np.int64(row)
