@@ -138,3 +138,19 @@ def test_the_readmes_program_runs(sdk_environment: dict[str, str], tmp_path: Pat
     program = tmp_path / "program.py"
     program.write_text(snippet)
     assert "closest_cluster" in run_program(sdk_environment, tmp_path, program)
+
+
+def test_two_hosts_train_one_model(
+    sdk_environment: dict[str, str], tmp_path: Path, image: str, digits: NDArray[np.float32]
+) -> None:
+    np.save(tmp_path / "rows.npy", digits)
+    program = Path(__file__).with_name("sdk_two_hosts_client.py")
+    run_program(sdk_environment, tmp_path, program, image, tmp_path / "rows.npy", tmp_path)
+    (archive,) = (tmp_path / "output").rglob("model.tar.gz")
+    shutil.unpack_archive(archive, tmp_path / "model", filter="data")
+    model = load(tmp_path / "model")
+    assert model.description is not None
+    # In local mode both have all files: they divide the mini-batches.
+    assert model.description["rows_seen"] == len(digits)
+    msd = np.square(digits[:, None].astype(np.float64) - model.centers[None]).sum(axis=2).min(axis=1).mean()
+    assert np.isclose(model.description["msd"], msd, rtol=1e-5)
