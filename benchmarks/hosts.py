@@ -15,11 +15,23 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from sklearn.datasets import load_digits
+
 from benchmarks.measure import machine, table
 from benchmarks.train import lay_down
+from container.hosts import mpiexec
 from container.metrics import REGEXES
+from kmeans.communicator import Communicator
+from kmeans.observer import Observer
+from kmeans.settings import MOST_BATCHES, MOST_REDUCED
+from kmeans.thread_hosts import run_hosts
+from kmeans.threads import Threads
+from kmeans.training import fit
+from kmeans.types import FloatArray
 from tests.image.blackbox import Tree, docker
 from tests.image.test_hosts import Host, network_of
+from tests.kmeans.rows import Rows, settings_for
 
 RESULTS = Path(__file__).parent / "results"
 IMAGE = "sagemaker-kmeans"
@@ -27,6 +39,7 @@ BATCH = 5000
 FACTOR = 10
 EPOCHS = 4
 RUNS = 5
+SEEDS = 5
 # d, K, and rows of all hosts together, for a few seconds of stream.
 SHAPES = ((50, 100, 2_000_000), (50, 1000, 500_000), (784, 100, 150_000), (784, 1000, 60_000))
 PREDICTED_HOSTS = (2, 4, 8, 16, 32, 64)
@@ -60,6 +73,7 @@ def main() -> None:
         measured = measure_shape(d, n_centers, n_rows, runs)
         speeds.append(measured)
         predictions.append(predicted(d, n_centers, measured, latency, per_byte))
+    shared = measure_shared_reductions()
     checkpoints = measure_checkpoints()
     facts = {**machine(), "runs": runs, "mini_batch_size": BATCH}
     stated = ", ".join(f"{key} {value}" for key, value in facts.items())
@@ -79,6 +93,12 @@ the measured reductions below, here on one machine. Figures are million rows a s
 ## Reductions between two hosts
 
 {table([{"float64 numbers": size, "us": round(1e6 * seconds, 1)} for size, seconds in reductions.items()])}
+## Mini-batches that share a reduction
+
+Centers of more than {MOST_REDUCED:,} numbers are reduced every few mini-batches, up to {MOST_BATCHES}. What that does
+to the msd is shown on two hosts and small data, where it must hurt more: an epoch has few steps. Means over {SEEDS} seeds.
+
+{table(shared)}
 ## Checkpoints
 
 One host with the largest sample, and a checkpoint every second. The share is what one costs of the default interval.
@@ -92,6 +112,7 @@ One host with the largest sample, and a checkpoint every second. The share is wh
         "speeds": speeds,
         "predictions": predictions,
         "reductions": reductions,
+        "shared_reductions": shared,
         "checkpoints": checkpoints,
     }
     (RESULTS / "hosts.json").write_text(json.dumps(content, indent=2) + "\n")
@@ -189,8 +210,6 @@ def measure_reductions() -> dict[int, float]:
 
 def proxy_script(place: int, names: list[str]) -> str:
     """Give the shell command of a host that takes part in an MPI job without a launcher."""
-    from container.hosts import mpiexec
-
     sizes = " ".join(map(str, REDUCTION_SIZES))
     programs = Path("/opt/venv/bin")
     worker = [str(programs / "python3"), "/opt/ml/reduce.py", *sizes.split()]
@@ -219,6 +238,33 @@ def predicted(d: int, n_centers: int, measured: dict[str, Any], latency: float, 
         exchange = math.log2(hosts) * latency + 2 * (hosts - 1) / hosts * n_bytes * per_byte
         row[f"predicted {hosts}"] = round(hosts * BATCH / (alone + exchange) / 1e6, 2)
     return row
+
+
+def measure_shared_reductions() -> list[dict[str, Any]]:
+    """Train with one step for several mini-batches, which is a step of as many rows."""
+    rng = np.random.default_rng(0)
+    blobs = rng.uniform(-10, 10, (50, 16))[rng.integers(50, size=200_000)] + rng.standard_normal((200_000, 16)) * 3
+    digits = load_digits().data[rng.permutation(1797)]
+    results = []
+    for name, rows, k, batch_size in (("blobs, 200000 x 16", blobs, 50, 1000), ("digits, 1797 x 64", digits, 10, 50)):
+        halves = np.array_split(np.ascontiguousarray(rows, np.float32), 2)
+        row: dict[str, Any] = {"data": name, "k": k, "mini_batch_size": batch_size}
+        alone = 0.0
+        for together in (1, 2, 4, 8, 16):
+            msds = [_msd_of_two(halves, k, batch_size * together, seed) for seed in range(SEEDS)]
+            alone = alone or statistics.mean(msds)
+            row[f"{together} a step"] = f"{statistics.mean(msds) / alone:.4f}"
+        results.append(row)
+    return results
+
+
+def _msd_of_two(halves: list[FloatArray], k: int, batch_size: int, seed: int) -> float:
+    chosen = settings_for(halves[0], k, batch_size=batch_size, seed=seed)
+
+    def run(hosts: Communicator) -> float:
+        return fit(Rows(halves[hosts.rank], batch_size), chosen, hosts, Threads(), Observer()).score.msd
+
+    return run_hosts(2, run)[0]
 
 
 def measure_checkpoints() -> dict[str, Any]:
