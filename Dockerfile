@@ -13,9 +13,13 @@ RUN python3 -m venv /opt/venv \
  && /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check --no-compile --require-hashes \
         --requirement /tmp/runtime.txt \
  && /opt/venv/bin/pip uninstall --yes pip setuptools \
- # Headers, static libraries and test suites of the packages: for building against them, never for running.
+ # Headers, compilers, test suites and parts for other programs: for building against the packages, never for running.
+ # Of mpich, mpiexec, its proxy and libmpi with what it loads are left; of plotly, what makes a page.
  && cd /opt/venv/lib/python3*/site-packages \
- && rm -rf pyarrow/include pyarrow/src pyarrow/tests numpy/_core/include numpy/_core/lib \
+ && rm -rf pyarrow/include pyarrow/src pyarrow/tests numpy/_core/include numpy/_core/lib simdjson/simdjson.* \
+        mpi4py/MPI.openmpi.* mpi4py/include plotly/labextension plotly/package_data/datasets \
+        plotly/package_data/widgetbundle.js /opt/venv/share /opt/venv/include /opt/venv/lib/libmpi_abi.so* \
+ && (cd /opt/venv/bin && rm -f mpic* mpivars mpirun mpiexec.* hydra_nameserver hydra_persist) \
  && find numba numpy pyarrow llvmlite -type d -name tests -prune -exec rm -rf {} + \
  && python3 -m compileall -q -j 0 --invalidation-mode unchecked-hash /opt/venv/lib
 

@@ -57,6 +57,14 @@ soak-serve: setup ## load `serve` for 150 s a payload and watch its memory (need
 fuzz: setup ## feed every decoder any bytes for 10 minutes; meant for every night
 	FUZZ_SECONDS=$(or $(FUZZ_SECONDS),600) $(bin)/python -m pytest tests/container/test_fuzz.py --timeout 0 $(ARGS)
 
+.PHONY: test-resumes
+test-resumes: setup ## kill jobs of two hosts at random 50 times, and compare what they end with when started anew
+	RESUMES=$(or $(RESUMES),50) $(bin)/python -m pytest tests/container/hosts/test_resume.py -s --timeout 0 $(ARGS)
+
+.PHONY: bench-hosts
+bench-hosts: setup ## measure one and two hosts, each with a core of its own; figures go to benchmarks/results/
+	$(bin)/python -m benchmarks.hosts $(ARGS)
+
 .PHONY: image
 image: ## build the Docker image
 	docker build $(DOCKER_BUILD_FLAGS) --tag $(IMAGE) .

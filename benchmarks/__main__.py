@@ -7,13 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import assign, decode, scale, train
+from benchmarks import assign, convert, decode, scale, train
 from benchmarks.measure import machine, table
 
 RESULTS = Path(__file__).parent / "results"
 BENCHMARKS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "assign": assign.run,
     "decode": decode.run,
+    "convert": convert.run,
     "train": train.run,
     "scale": scale.run,
 }

@@ -6,6 +6,7 @@ measured in turns, contender after contender, so that a slow minute of the machi
 """
 
 import argparse
+import inspect
 import json
 import os
 import re
@@ -25,6 +26,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.measure import machine, table
+from benchmarks.serve_faults import faults
+from benchmarks.serve_rates import rates
 from container.artifacts.model import Model, save
 from container.formats.recordio import dense_record, encode
 from container.resources import cpu_count
@@ -159,7 +162,10 @@ def wrk(port: int, script: Path, seconds: int, connections: int = CONNECTIONS) -
 
 
 def compare(base: Path, seconds: int, turns: int) -> list[dict[str, Any]]:
-    """Measure rates and latencies of all contenders, payload by payload; medians over turns."""
+    """Measure rates and latencies of all contenders, payload by payload; medians over turns.
+
+    Payloads have 50 columns. 32 connections ask at once, 4 for 6 MB.
+    """
     names = ("serve", "bare Flask", "scikit-learn")
     rows = []
     with ExitStack() as stack:
@@ -219,7 +225,7 @@ def start_up(base: Path, turns: int) -> list[dict[str, Any]]:
 
 
 def soak(base: Path, seconds: int) -> list[dict[str, Any]]:
-    """Ask for long, payload by payload on one server; memory grows from the end of the warm-up to the end."""
+    """Ask for long over 32 connections, payload by payload on one server; memory grows from the end of the warm-up."""
     rows = []
     with contender("serve", base) as server:
         scripts = [(payload, payload.script(base)) for payload in payloads()]
@@ -273,23 +279,23 @@ def many_models(seconds: int) -> list[dict[str, Any]]:
 def main() -> None:
     """Measure what is named, print tables, keep them in `results/`."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.serve", description=__doc__)
-    parser.add_argument("what", nargs="*", help="compare, start, soak, models; without any, all but soak")
+    parser.add_argument(
+        "what", nargs="*", help="compare, rates, start, faults, soak, models; without any, all but soak"
+    )
     parser.add_argument("--seconds", type=int, default=0, help="of each measurement, or of the soak")
     parser.add_argument("--turns", type=int, default=5)
     given = parser.parse_args()
-    what = given.what or ["compare", "start", "models"]
-    facts = machine() | {
-        "connections": f"{CONNECTIONS}, {LARGE_CONNECTIONS} for 6 MB",
-        "features": FEATURES,
-        "clusters": CLUSTERS,
-    }
+    what = given.what or ["compare", "rates", "start", "faults", "models"]
+    facts = machine() | {"clusters": CLUSTERS}
     with tempfile.TemporaryDirectory(prefix="kmeans-serve-") as folder:
         base = Path(folder)
         centers = np.random.default_rng(1).standard_normal((CLUSTERS, FEATURES), np.float32)
         save(base / "model", "algo-1", Model(centers))
         parts = {
             "compare": lambda: compare(base, given.seconds or 4, given.turns),
+            "rates": lambda: rates(given.turns),
             "start": lambda: start_up(base, given.turns),
+            "faults": lambda: faults(given.turns),
             "soak": lambda: soak(base, given.seconds or 150),
             "models": lambda: many_models(given.seconds or 60),
         }
@@ -298,8 +304,15 @@ def main() -> None:
 
 
 def _keep(name: str, rows: list[dict[str, Any]], facts: dict[str, Any]) -> None:
-    titles = {"compare": compare, "start": start_up, "soak": soak, "models": many_models}
-    title = (titles[name].__doc__ or "").strip()
+    titles = {
+        "compare": compare,
+        "rates": rates,
+        "start": start_up,
+        "faults": faults,
+        "soak": soak,
+        "models": many_models,
+    }
+    title = inspect.cleandoc(titles[name].__doc__ or "")
     stated = ", ".join(f"{key} {value}" for key, value in facts.items())
     text = f"# Serving: {name}\n\n{title}\n\n{table(rows)}\n{stated}\n"
     RESULTS.mkdir(exist_ok=True)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the image for amd64 and arm64, and pushes it to ECR: build_and_push.sh [--dry-run] IMAGE [REGION]
-# IMAGE is the repository's name, with a tag or without. --dry-run prints the commands; it asks AWS for nothing.
-# PLATFORMS names other platforms, such as PLATFORMS=linux/arm64 for Graviton alone.
+# IMAGE is the repository's name, with a tag or without; -arm64 is added for arm64, which is Graviton.
+# --dry-run prints the commands; it asks AWS for nothing. PLATFORMS=linux/amd64 builds for this platform alone.
 set -euo pipefail
 
 usage() { echo "usage: $0 [--dry-run] IMAGE [REGION]" >&2; exit 2; }
@@ -36,6 +36,7 @@ else
 fi
 registry=$account.dkr.ecr.$region.$domain
 
+uris=()
 run() {
   if [[ $dry_run ]]; then echo "$*"; else "$@"; fi
 }
@@ -48,6 +49,14 @@ if [[ $dry_run ]]; then
 else
   aws ecr get-login-password --region "$region" | docker login --username AWS --password-stdin "$registry"
 fi
-# SageMaker pulls images without attestations.
-run docker buildx build --platform "$platforms" --provenance=false --tag "$registry/$image" --push "$context"
-echo "$registry/$image"
+# SageMaker refuses an index, be it of platforms or of attestations, and the media types of OCI: each platform is an
+# image of its own, in Docker's types.
+for platform in ${platforms//,/ }; do
+  uri=$registry/$image
+  [[ $platform == linux/amd64 ]] || uri+=-${platform##*/}
+  run docker buildx build --platform "$platform" --provenance=false \
+    --output "type=image,name=$uri,push=true,oci-mediatypes=false" "$context"
+  # That of the first platform is printed last.
+  uris=("$uri" "${uris[@]}")
+done
+printf '%s\n' "${uris[@]}"

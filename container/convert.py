@@ -7,9 +7,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from container.conversion import encoder
 from container.conversion.sources import open_rows
-from container.conversion.targets import SUFFIXES, write_file, write_shards
+from container.conversion.targets import SUFFIXES, Encoder, write_file, write_shards
 from container.errors import CustomerError
 from container.formats.errors import FormatError
 
@@ -37,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
         if to_file:
             n, size = write_file(rows, given.target)
         else:
-            n, size = write_shards(rows, given.target, given.shards, encoder.sparse if given.sparse else encoder.dense)
+            n, size = write_shards(rows, given.target, given.shards, _encoder(sparse=given.sparse))
     except FormatError as error:
         sys.stderr.write(f"{given.source}, {error}\n" if error.place else f"{given.source}: {error}\n")
         return CustomerError.exit_code
@@ -46,6 +45,15 @@ def main(arguments: list[str] | None = None) -> int:
         return CustomerError.exit_code
     sys.stdout.write(f"{given.target}: {n:,} rows of {rows.n_features} features, {size:,} bytes\n")
     return 0
+
+
+def _encoder(*, sparse: bool) -> Encoder:
+    """Load the one that is asked for: kernels take a second to load."""
+    if sparse:
+        from container.conversion.sparse import frames
+    else:
+        from container.conversion.dense import frames
+    return frames
 
 
 if __name__ == "__main__":

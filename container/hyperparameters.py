@@ -167,6 +167,13 @@ TABLE: tuple[Hyperparameter, ...] = (
         "Whether to write the closest cluster of every training record to output/data/assignments.",
         origin="own",
     ),
+    Hyperparameter(
+        "write_report",
+        Flag(),
+        "true",
+        "Whether to write output/data/report.html, which shows what was found.",
+        origin="own",
+    ),
 )
 _NAMES = frozenset(row.name for row in TABLE)
 
@@ -197,6 +204,7 @@ class Hyperparameters:
     refine_sample_size: int | None
     checkpoint_interval_seconds: int
     write_assignments: bool
+    write_report: bool
     without_effect: tuple[str, ...] = ()
 
 

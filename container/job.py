@@ -79,5 +79,10 @@ def _train_among_hosts(job: JobConfiguration, stopping: threading.Event, began: 
     if job.hosts[hosts.rank] != job.current_host:
         raise AlgorithmError(f"Expected the rank of {job.current_host} among {job.hosts}, got {hosts.rank}")
     training.run(job, hosts, stopping, began)
-    LOGGER.info("communication took %.3f seconds, %d bytes sent", hosts.seconds, hosts.bytes_sent)
+    LOGGER.info(
+        "communication took %.3f seconds, %.3f of them in steps, %d bytes sent",
+        hosts.seconds,
+        hosts.seconds_in_steps,
+        hosts.bytes_sent,
+    )
     return hosts.finalize

@@ -38,6 +38,33 @@ def flush() -> None:
             handler.flush()
 
 
+class KeptWarnings(logging.Handler):
+    """Keeps the warnings that are logged, up to a number of them, for those who do not read logs.
+
+    Attributes
+    ----------
+    messages
+        The first `MOST` warnings, each up to `LONGEST` characters.
+    left_out
+        How many came later.
+    """
+
+    MOST = 100
+    LONGEST = 2000
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.messages: list[str] = []
+        self.left_out = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep one."""
+        if len(self.messages) < self.MOST:
+            self.messages.append(record.getMessage()[: self.LONGEST])
+        else:
+            self.left_out += 1
+
+
 class Heartbeat:
     """Calls a function at regular intervals, in a thread, so that long work is seen to go on.
 

@@ -12,7 +12,7 @@ import sys
 from kmeans.jit import levels
 
 # Importing a kernel's module compiles it; the job imports all but that of `container.convert`.
-IMPORTS = "import container.training, container.conversion.encoder"
+IMPORTS = "import container.training, container.conversion.sparse"
 
 
 def main() -> None:

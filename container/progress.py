@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -10,6 +11,7 @@ from tqdm import tqdm
 from container.channels.source import Source
 from container.logs import LOGGER, VERBATIM
 from container.metrics import Spread, log_metrics, log_progress, log_throughput, spread
+from container.report.losses import Losses
 from kmeans.observer import Observer
 from kmeans.streaming import Step
 from kmeans.types import FloatArray
@@ -71,8 +73,10 @@ class Progress(Observer):
 
     Attributes
     ----------
+    losses
+        Of the mini-batches, in bounded memory.
     rows
-        Rows seen, over all epochs.
+        Rows seen, over all epochs and hosts.
     stage
         What is being done, in words.
     times
@@ -82,7 +86,9 @@ class Progress(Observer):
     def __init__(self, host: str, epochs: int, mini_batch_size: int, source: TimedSource) -> None:
         super().__init__()
         self.host = host
+        self.losses = Losses()
         self.rows = 0
+        self._rows_before = 0
         self.stage = "initializing"
         self.times: dict[str, Spread] = {}
         self._epochs = epochs
@@ -90,7 +96,8 @@ class Progress(Observer):
         self._source = source
         self._began = self._epoch_began = self._stage_began = time.time()
         self._steps = 0
-        self._epoch_rows = self._epoch_steps = 0
+        # Of this host, as are the lines that tell them.
+        self._own_rows = self._epoch_rows = self._epoch_steps = 0
         self._initial_rows = 0
         self._short = self._long = Step(0, 0.0)
         self._largest_pass = (0, 0)
@@ -101,11 +108,38 @@ class Progress(Observer):
         seconds = time.time() - self._stage_began
         LOGGER.info("%s, %d examples seen, %.0f seconds in this stage", self.stage, self.rows, seconds)
 
+    @property
+    def rows_per_second(self) -> float:
+        """How many rows of all hosts were taken in a second, since the job began or was gone on with."""
+        milliseconds = sum(self.times["update.time"].values) if "update.time" in self.times else 0.0
+        return 1000 * (self.rows - self._rows_before) / max(milliseconds, 1e-6)
+
     def _enter(self, stage: str, finished: str) -> None:
         now = time.time()
         self.times.setdefault(finished, Spread()).add((now - self._stage_began) * 1000)
         self._stage_began = now
         self.stage = stage
+
+    # What counts rows and steps, so that an interrupted job goes on counting.
+    _COUNTERS = ("rows", "_steps", "_own_rows", "_epoch_rows", "_epoch_steps", "_initial_rows", "_largest_pass")
+
+    def facts(self) -> dict[str, Any]:
+        """See `Observer.facts`."""
+        counters = {name: getattr(self, name) for name in self._COUNTERS}
+        losses = {"short": (self._short.rows, self._short.inertia), "long": (self._long.rows, self._long.inertia)}
+        return {**super().facts(), "counters": counters, "losses": losses}
+
+    def restore(self, facts: dict[str, Any]) -> None:
+        """See `Observer.restore`."""
+        super().restore(facts)
+        for name in self._COUNTERS:
+            setattr(self, name, facts["counters"][name])
+        self._rows_before = self.rows
+        rows, steps = self._largest_pass
+        self._largest_pass = (rows, steps)
+        self._short, self._long = Step(*facts["losses"]["short"]), Step(*facts["losses"]["long"])
+        self._enter("training", "initialize.time")
+        self._epoch_began = time.time()
 
     def initialized(self, n_rows: int, n_centers: int) -> None:
         """Log the size of the batch that `n_centers` centers were chosen from."""
@@ -126,9 +160,11 @@ class Progress(Observer):
 
     def stepped(self, step: Step) -> None:
         """Count a mini-batch; every tenth one log how the loss goes."""
+        self.losses.add(step.rows, step.inertia)
         self._steps += 1
         self._epoch_steps += 1
-        self._epoch_rows += step.rows
+        self._epoch_rows += step.own_rows
+        self._own_rows += step.own_rows
         self.rows += step.rows
         self._short = Step(self._short.rows + step.rows, self._short.inertia + step.inertia)
         self._long = Step(self._long.rows + step.rows, self._long.inertia + step.inertia)
@@ -181,7 +217,7 @@ class Progress(Observer):
         resets: int,
     ) -> None:
         counts = {
-            "Total Records Seen": self.rows + self._initial_rows,
+            "Total Records Seen": self._own_rows + self._initial_rows,
             "Total Batches Seen": self._steps + 1,
             "Max Records Seen Between Resets": largest[0],
             "Max Batches Seen Between Resets": largest[1],
@@ -234,7 +270,7 @@ class Progress(Observer):
         seconds = {name.removesuffix(".time").lstrip("_"): sum(v.values) / 1000 for name, v in self.times.items()}
         seconds["refine"] = seconds.pop("finalize")
         seconds["batch data loading with context"] = self._source.seconds
-        seconds["update"] = max(0.0, seconds["update"] - self._source.seconds)
+        seconds["update"] = max(0.0, seconds.get("update", 0.0) - self._source.seconds)
         total = sum(seconds.values())
         for name, share in sorted(seconds.items(), key=lambda item: -item[1]):
             LOGGER.info("%s took: %.4f%%, (%.6f secs)", name, 100 * share / total, share)

@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import numpy as np
 
-from container import assignments, hyperparameters, logs
+from container import assignments, hyperparameters, logs, report
 from container.artifacts import model as artifacts
 from container.artifacts import tarball
 from container.artifacts.checkpoint import Checkpoints
@@ -53,6 +53,9 @@ def run(job: JobConfiguration, communicator: Communicator, stopping: threading.E
     JobError
         If it fails.
     """
+    warnings = logs.KeptWarnings()
+    LOGGER.addHandler(warnings)
+    _log_configuration(job)
     chosen = settings_of(job.hyperparameters)
     checkpoints = Checkpoints(
         job.paths.checkpoints,
@@ -60,7 +63,6 @@ def run(job: JobConfiguration, communicator: Communicator, stopping: threading.E
         {"hosts": job.hosts, **asdict(chosen)},
         job.hyperparameters.checkpoint_interval_seconds,
     )
-    _log_configuration(job, checkpoints)
     host = job.current_host
     place = Place(communicator.rank, communicator.size)
     rows = Source(job.channels["train"], chosen.n_features, chosen.batch_size, place, stopping.is_set)
@@ -85,6 +87,7 @@ def run(job: JobConfiguration, communicator: Communicator, stopping: threading.E
         else:
             LOGGER.info("Test data is not provided.")
         _write_assignments(job, model, progress, rows, threads, stopping)
+        _write_report(job, model, progress, began, warnings)
     threads.close()
     log_metrics(
         host,
@@ -120,7 +123,7 @@ def _fit(
     return model
 
 
-def _log_configuration(job: JobConfiguration, checkpoints: Checkpoints) -> None:
+def _log_configuration(job: JobConfiguration) -> None:
     merged = {**hyperparameters.defaults(), **job.raw_hyperparameters}
     LOGGER.info(
         "Merging with provided configuration from %s: %s",
@@ -133,7 +136,7 @@ def _log_configuration(job: JobConfiguration, checkpoints: Checkpoints) -> None:
     train = job.channels["train"]
     LOGGER.info("Loaded iterator creator %s for content type ('%s', '1.0')", train.content_type, train.content_type)
     LOGGER.info("Number of GPUs being used: 0")
-    LOGGER.info("Checkpoint loading and saving are %s.", "enabled" if checkpoints.enabled else "disabled")
+    LOGGER.info("Checkpoint loading and saving are %s.", "enabled" if job.paths.checkpoints.is_dir() else "disabled")
     LOGGER.info("Setting up with params: %s", merged)
     LOGGER.info("seed %d, %d threads, numpy %s", job.hyperparameters.seed, cpu_count(), np.__version__)
 
@@ -204,6 +207,39 @@ def _write_assignments(
     if stopping.is_set():
         LOGGER.warning("Stopped early by SIGTERM: not all assignments were written.")
     LOGGER.info("wrote the assignments of %d rows of %d files, in %.3f seconds", rows, files, time.time() - began)
+
+
+def _write_report(
+    job: JobConfiguration, model: Model, progress: Progress, job_began: float, warnings: logs.KeptWarnings
+) -> None:
+    """Write what people look at, unless told not to; only the leader does, and the model stands whatever happens."""
+    if not job.hyperparameters.write_report or job.current_host != job.leader:
+        return
+    progress.stage = "writing the report"
+    began = time.time()
+    path = job.paths.output_data / report.NAME
+    try:
+        facts = report.Facts(
+            model=model,
+            losses=progress.losses,
+            hosts=job.hosts,
+            hyperparameters={**hyperparameters.defaults(), **job.raw_hyperparameters},
+            seed=job.hyperparameters.seed,
+            epochs=job.hyperparameters.epochs,
+            rows_seen=progress.rows,
+            rows_per_second=progress.rows_per_second,
+            began=job_began,
+            seconds=began - job_began,
+            versions=artifacts.versions(),
+            warnings=warnings.messages,
+            warnings_left_out=warnings.left_out,
+            events=progress.events,
+        )
+        report.write(path, facts)
+    except Exception as error:
+        progress.happened("report_failed", 1, f"The report was not written: {error}")
+        return
+    LOGGER.info("wrote %s, in %.3f seconds", path, time.time() - began)
 
 
 def _test_score(

@@ -208,10 +208,10 @@ class Reservoir:
         }
 
     def restore(self, arrays: dict[str, NDArray[Any]], facts: dict[str, Any]) -> None:
-        """Become what the reservoir of these arrays and facts was."""
-        self._rows = arrays["rows"].copy()
-        self._labels, self._numbers = arrays["labels"].copy(), arrays["numbers"].copy()
-        self._positions, self._keys = arrays["positions"].copy(), arrays["keys"].copy()
+        """Become what the reservoir of these arrays and facts was; the arrays are its own from then on."""
+        self._rows = arrays["rows"]
+        self._labels, self._numbers = arrays["labels"], arrays["numbers"]
+        self._positions, self._keys = arrays["positions"], arrays["keys"]
         self._used = len(self._rows)
         self.rows_seen, self._first_number = facts["rows_seen"], facts["first_number"]
         self._latest_position = facts["latest_position"]

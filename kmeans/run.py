@@ -192,7 +192,7 @@ class Run:
         seeds: np.random.SeedSequence,
         observer: Observer,
     ) -> "Run":
-        """Make the run of which `snapshot` was taken; the observer goes on counting too."""
+        """Make the run of which `snapshot` was taken, out of its arrays; the observer goes on counting too."""
         arrays, facts = snapshot.arrays, snapshot.facts
         run = cls(arrays["centers"], arrays["weights"], arrays["shift"], settings, communicator, threads, seeds)
         run.epoch, run.steps, run.reassigned = facts["epoch"], snapshot.step, facts["reassigned"]

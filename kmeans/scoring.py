@@ -23,11 +23,14 @@ class Score:
         Sum of their squared distances to the nearest center.
     cluster_sizes
         float64 (k,): how many of them are nearest to each center.
+    cluster_ssds
+        float64 (k,): the sum of the squared distances of these.
     """
 
     rows: int
     ssd: float
     cluster_sizes: DoubleArray
+    cluster_ssds: DoubleArray
 
     @property
     def msd(self) -> float:
@@ -47,10 +50,13 @@ def score(blocks: Iterable[FloatArray], centers: Centers, communicator: Communic
     communicator, threads
         The hosts of the job and the threads of this one.
     """
-    totals: DoubleArray = np.zeros(len(centers) + 2)
+    k = len(centers)
+    # One buffer, one reduction over the hosts: sizes, sums of squares, rows and ssd.
+    totals: DoubleArray = np.zeros(2 * k + 2)
     for block in blocks:
         labels, squared_distances = nearest(block, centers, threads)
-        totals[:-2] += np.bincount(labels, minlength=len(centers))
+        totals[:k] += np.bincount(labels, minlength=k)
+        totals[k:-2] += np.bincount(labels, squared_distances, minlength=k)
         totals[-2:] += len(block), squared_distances.sum()
     communicator.sum(totals)
-    return Score(int(totals[-2]), float(totals[-1]), totals[:-2])
+    return Score(int(totals[-2]), float(totals[-1]), totals[:k], totals[k:-2])

@@ -68,7 +68,7 @@ def load(file: IO[bytes], size: int, layout: Layout) -> dict[str, NDArray[Any]]:
     Returns
     -------
     dict of str to ndarray
-        By name; they can't be written to.
+        By name.
 
     Raises
     ------
@@ -101,7 +101,6 @@ def _member(archive: zipfile.ZipFile, name: str, dtype: str, n_dimensions: int, 
     values = memoryview(content)[header.end() :]
     if math.prod(shape) * np.dtype(dtype).itemsize != len(values):
         raise ArchiveError(f"expected the numbers of shape {shape} in {name}, got {len(values)} bytes")
-    # A copy can be written to, as kernels expect of what they are given.
     return np.frombuffer(values, dtype=dtype).reshape(shape).copy()
 
 

@@ -90,7 +90,7 @@ def describe(
         "msd": msd,
         "cluster_sizes": list(cluster_sizes),
         "hyperparameters": dict(hyperparameters),
-        "versions": _versions(),
+        "versions": versions(),
         **facts,
     }
 
@@ -267,10 +267,10 @@ def _description(where: str, data: bytes | bytearray, centers: NDArray[np.float3
     return description
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
     """Give the versions of what computes the model."""
-    versions = {"python": platform.python_version()}
+    found = {"python": platform.python_version()}
     for package in ("numpy", "numba"):
         with suppress(PackageNotFoundError):
-            versions[package] = version(package)
-    return versions
+            found[package] = version(package)
+    return found

@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from container.artifacts.atomic import replacing
-from container.conversion.sources import Rows
+from container.conversion.rows import Rows, ahead
 from container.formats.errors import FormatError
 from kmeans.types import FloatArray
 
+Encoder = Callable[[FloatArray], NDArray[np.uint8]]
 
-def write_shards(
-    rows: Rows, folder: Path, shards: int, encode: Callable[[FloatArray], NDArray[np.uint8]]
-) -> tuple[int, int]:
+
+def write_shards(rows: Rows, folder: Path, shards: int, encode: Encoder) -> tuple[int, int]:
     """Write RecordIO files ``part-00000.pbr``, ... in the order of the rows, none longer than another by two rows.
 
     Parameters
@@ -54,7 +54,7 @@ def write_shards(
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent, ignore_cleanup_errors=True) as work:
         written = Path(work) / "shards"
         written.mkdir()
-        blocks = _Cut(rows.blocks())
+        blocks = _Cut(ahead(rows.blocks()))
         n = size = 0
         for shard in range(shards):
             limit = None if total is None else total // shards + (shard < total % shards)
@@ -112,7 +112,7 @@ def _write_npy(rows: Rows, file: IO[bytes]) -> int:
     header = {"descr": "<f4", "fortran_order": False, "shape": (n, rows.n_features)}
     np.lib.format.write_array_header_1_0(file, header)
     written = 0
-    for block in rows.blocks():
+    for block in ahead(rows.blocks()):
         file.write(block.data)
         written += len(block)
     if written != n:
@@ -131,15 +131,16 @@ def _write_csv(rows: Rows, file: IO[bytes]) -> int:
     schema = _schema(rows)
     options = pyarrow.csv.WriteOptions(include_header=False)
     with pyarrow.csv.CSVWriter(file, schema, write_options=options) as writer:
-        return _write_batches(writer, schema, rows.blocks())
+        return _write_batches(writer, schema, ahead(rows.blocks()))
 
 
 def _write_parquet(rows: Rows, file: IO[bytes]) -> int:
     import pyarrow.parquet
 
     schema = _schema(rows)
-    with pyarrow.parquet.ParquetWriter(file, schema) as writer:
-        return _write_batches(writer, schema, rows.blocks())
+    # Numbers seldom come twice: a dictionary of them would cost time and space.
+    with pyarrow.parquet.ParquetWriter(file, schema, use_dictionary=False) as writer:
+        return _write_batches(writer, schema, ahead(rows.blocks()))
 
 
 def _schema(rows: Rows) -> Any:

@@ -34,6 +34,8 @@ MOST_SILENT_BEATS = 15
 # A worker that can't reach another one learns why from the launchers, if they notice a host that is lost.
 CAUSE_SECONDS = 40.0
 END_SECONDS = 20.0
+# Any message comes in less.
+MESSAGE_SECONDS = 1.0
 
 _PR_SET_PDEATHSIG = 1
 
@@ -91,15 +93,19 @@ class Launcher:
         self._changed = asyncio.Event()
         self._done: set[str] = set()
         self._stopping = stopping
+        self._together = False
         self._worker: asyncio.StreamWriter | None = None
         self._worker_pid = 0
         self._worker_silent_beats = 0
-        self._processes: list[asyncio.subprocess.Process] = []
+        # By the name of the program.
+        self._processes: dict[str, asyncio.subprocess.Process] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
     async def run(self) -> None:
         """Do all of it; see `run`."""
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._stop_all)
+        if self._stopping.is_set():
+            self._stop_all()
         try:
             await self._first_of(self._work())
         except JobError as error:
@@ -128,8 +134,7 @@ class Launcher:
         error = disagreement({self._host: self._facts} | {host: peer.facts for host, peer in self._peers.peers.items()})
         if error is not None:
             raise error
-        if self._stopping.is_set():
-            raise PlatformError("The job was stopped before its hosts had come together; there is no model")
+        self._together = True
         if self._rank == 0:
             await self._start_manager()
         else:
@@ -156,7 +161,7 @@ class Launcher:
             self._changed.clear()
         with suppress(TimeoutError):
             async with asyncio.timeout(END_SECONDS):
-                await asyncio.gather(*(process.wait() for process in self._processes))
+                await asyncio.gather(*(process.wait() for process in self._processes.values()))
                 self._worker_pid = 0
 
     async def _start_manager(self) -> None:
@@ -167,7 +172,10 @@ class Launcher:
         process = await self._start(command, mpiexec.manager_environment(), asyncio.subprocess.PIPE)
         output: list[str] = []
         await self._within(LAUNCH_SECONDS, _read_launch(process, output), "mpiexec to listen")
-        expected = [mpiexec.proxy(Path(), self._hosts[0], self._interface, rank) for rank in range(len(self._hosts))]
+        expected = [
+            mpiexec.comparable(mpiexec.proxy(self._programs, self._hosts[0], self._interface, rank))
+            for rank in range(len(self._hosts))
+        ]
         printed = mpiexec.printed_proxies(output)
         if printed != expected:
             raise PlatformError(
@@ -187,7 +195,7 @@ class Launcher:
             start_new_session=True,
             preexec_fn=_end_with_parent,
         )
-        self._processes.append(process)
+        self._processes[Path(command[0]).name] = process
         return process
 
     async def _within(self, seconds: float, awaited: Coroutine[Any, Any, Any], what: str) -> Any:
@@ -213,15 +221,30 @@ class Launcher:
             message = await receive(reader)
             self._worker_silent_beats = 0
             if message is None:
-                cause = "ran out of memory" if oom_kills() > kills else "was killed"
-                raise PlatformError(f"{self._host} was lost: its worker {cause}")
+                # Maybe another host has ended it all, and its message is on the way.
+                await asyncio.sleep(MESSAGE_SECONDS)
+                raise await self._reason_of_end("ran out of memory" if oom_kills() > kills else "was killed")
             if "failed" in message:
                 raise error_of(message["failed"], message["message"])
             if "lost" in message:
-                await asyncio.sleep(CAUSE_SECONDS)
-                raise PlatformError(f"{self._host} can't reach another host: {message['lost']}")
+                raise await self._cause_elsewhere(str(message["lost"]))
             if "ended" in message:
                 return
+
+    async def _reason_of_end(self, cause: str) -> JobError:
+        """Give the reason for which the worker is gone without a word."""
+        for name, process in self._processes.items():
+            if (process.returncode or 0) < 0:
+                return PlatformError(f"{self._host} was lost: its {name} was killed")
+        # A worker's death leaves its proxy calm. One that fails has ended the worker itself, since mpiexec is gone.
+        if self._processes[mpiexec.PROXY].returncode:
+            return await self._cause_elsewhere("its worker was ended from there")
+        return PlatformError(f"{self._host} was lost: its worker {cause}")
+
+    async def _cause_elsewhere(self, otherwise: str) -> JobError:
+        """Let the launchers find out which host is lost; give what is known here if they don't."""
+        await asyncio.sleep(CAUSE_SECONDS)
+        return PlatformError(f"{self._host} can't reach another host: {otherwise}")
 
     async def _watch_worker(self) -> None:
         """Fail when the worker gives no sign of life; one that waits for data gives them."""
@@ -261,12 +284,14 @@ class Launcher:
 
     def _stop_worker(self) -> None:
         self._stopping.set()
-        if self._worker is not None:
+        if not self._together:
+            self._fail(PlatformError("The job was stopped before its hosts had come together; there is no model"))
+        elif self._worker is not None:
             self._worker.write(encode(stop=True))
 
     def _kill(self) -> None:
         """End what is left of the processes; those that have ended by themselves are not touched."""
-        for process in self._processes:
+        for process in self._processes.values():
             if process.returncode is None:
                 with suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)

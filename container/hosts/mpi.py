@@ -32,6 +32,8 @@ class MPIHosts:
         See `Communicator`.
     seconds : float
         Spent in communication, waiting included.
+    seconds_in_steps : float
+        Those among them that the steps of the stream, and the scores, took.
     bytes_sent : int
         Size of what this host has laid before the others.
     """
@@ -41,11 +43,12 @@ class MPIHosts:
         self.rank = self._all.rank
         self.size = self._all.size
         self.seconds = 0.0
+        self.seconds_in_steps = 0.0
         self.bytes_sent = 0
 
     def sum(self, values: DoubleArray) -> None:
         """See `Communicator.sum`."""
-        self._finish(values.nbytes, self._all.Iallreduce, MPI.IN_PLACE, values)
+        self.seconds_in_steps += self._finish(values.nbytes, self._all.Iallreduce, MPI.IN_PLACE, values)
 
     def gather_rows(self, rows: np.ndarray) -> np.ndarray:
         """See `Communicator.gather_rows`."""
@@ -73,8 +76,8 @@ class MPIHosts:
         """Leave MPI, when all hosts do."""
         MPI.Finalize()
 
-    def _finish(self, n_bytes: int, start: Any, *arguments: Any) -> None:
-        """Start an exchange, and wait for its end."""
+    def _finish(self, n_bytes: int, start: Any, *arguments: Any) -> float:
+        """Start an exchange, and wait for its end; give the seconds that it took."""
         began = time.perf_counter()
         try:
             request = start(*arguments)
@@ -85,5 +88,7 @@ class MPIHosts:
                     pause = min(LONGEST_PAUSE_SECONDS, 1.5 * pause)
         except MPI.Exception as error:
             raise AbortedError(f"MPI: {error}") from error
-        self.seconds += time.perf_counter() - began
+        seconds = time.perf_counter() - began
+        self.seconds += seconds
         self.bytes_sent += n_bytes
+        return seconds

@@ -12,6 +12,7 @@ from pathlib import Path
 # Of these the first is for `mpiexec`, the next for the launchers.
 DEFAULT_PORT = 7010
 PORT_VARIABLE = "SAGEMAKER_KMEANS_PORT"
+PROXY = "hydra_pmi_proxy"
 LAUNCH_PREFIX = "HYDRA_LAUNCH:"
 LAUNCH_END = "HYDRA_LAUNCH_END"
 
@@ -62,7 +63,7 @@ def proxy(programs: Path, leader: str, interface: str | None, rank: int) -> list
     if interface:
         words += f" --iface {interface}"
     words += " --pgid 0 --retries 10 --usize -1 --pmi-port 0 --gpus-per-proc -2 --gpu-subdevs-per-proc -2"
-    return [str(programs / "hydra_pmi_proxy"), *words.split(), "--proxy-id", str(rank)]
+    return [str(programs / PROXY), *words.split(), "--proxy-id", str(rank)]
 
 
 def proxy_environment(interface: str | None) -> dict[str, str]:
@@ -74,6 +75,12 @@ def proxy_environment(interface: str | None) -> dict[str, str]:
 
 
 def printed_proxies(output: list[str]) -> list[list[str]]:
-    """Give the command lines that `mpiexec` has printed, without the program's folder."""
+    """Give the command lines that `mpiexec` has printed, in the form of `comparable`."""
     lines = [shlex.split(line.removeprefix(LAUNCH_PREFIX)) for line in output if line.startswith(LAUNCH_PREFIX)]
-    return [[Path(words[0]).name, *words[1:]] for words in lines if words]
+    return [comparable(words) for words in lines if words]
+
+
+def comparable(words: list[str]) -> list[str]:
+    """Give a proxy's command line without the program's folder and the leader, for which `mpiexec` has another name."""
+    program, option, leader, *others = words
+    return [Path(program).name, option, leader.rpartition(":")[2], *others]

@@ -34,7 +34,7 @@ from container.serving.settings import Settings
 # Clients of one worker that can be served, or waited for, at once. Threads are made when they are needed; those that
 # compute take turns.
 _THREADS = 256
-# A client that neither sends nor takes a byte for so long is given up.
+# A client that neither sends nor takes a byte for so long is given up; if it stopped amid a block, after twice that.
 _IDLE_SECONDS = 60
 # An idle worker has taken a connection by then.
 _YIELD_SECONDS = 0.0005

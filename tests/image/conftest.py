@@ -1,6 +1,5 @@
 """The image under test, and data for it."""
 
-import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -11,10 +10,10 @@ from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
 from tests.image.blackbox import Tree, docker, run
+from tests.requirement import missing
 
 ROOT = Path(__file__).parents[2]
 IMAGE = "sagemaker-kmeans"
-IN_CI = os.environ.get("CI") == "true"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -38,13 +37,6 @@ def image() -> str:
     )
     assert build.returncode == 0, f"{build.stdout[-4000:]}{build.stderr[-4000:]}"
     return IMAGE
-
-
-def missing(reason: str) -> None:
-    """Skip for want of something, but fail in CI, where it must be there."""
-    if IN_CI:
-        pytest.fail(reason, pytrace=False)
-    pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")

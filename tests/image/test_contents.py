@@ -26,3 +26,24 @@ def test_it_holds_no_tool_that_builds(image: str, tool: str) -> None:
 def test_it_holds_the_program_and_no_more(image: str) -> None:
     listed = docker("run", "--rm", image, "ls", "/opt/program").stdout.split()
     assert listed == ["LICENSE", "container", "kmeans", "serve", "train"]
+
+
+def test_it_holds_mpi_to_run_and_not_to_build(image: str) -> None:
+    """Two processes on a read-only file system without a network add up their ranks."""
+    program = (
+        "from mpi4py import MPI; import sys; sys.stdout.write(f'{MPI.COMM_WORLD.allreduce(MPI.COMM_WORLD.rank + 1)} ')"
+    )
+    flags = ["--rm", "--read-only", "--tmpfs", "/tmp", "--network", "none"]
+    ran = docker("run", *flags, image, "mpiexec", "-launcher", "fork", "-n", "2", "python3", "-c", program)
+    assert (ran.returncode, ran.stdout.split()) == (0, ["3", "3"]), ran.stderr
+    found = docker("run", "--rm", image, "sh", "-c", "command -v hydra_pmi_proxy mpicc; ls /opt/venv/include").stdout
+    assert found.split() == ["/opt/venv/bin/hydra_pmi_proxy"]
+
+
+def test_it_makes_a_page_with_a_plot(image: str) -> None:
+    program = (
+        "import plotly.graph_objects as go; print(len(go.Figure(go.Scatter(y=[1, 2])).to_html(include_plotlyjs=True)))"
+    )
+    made = docker("run", "--rm", image, "python3", "-c", program)
+    assert made.returncode == 0, made.stderr
+    assert int(made.stdout) > 1_000_000

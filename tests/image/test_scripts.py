@@ -54,6 +54,21 @@ def test_train_serve_and_predict_on_the_sample(image: str, tmp_path: Path) -> No
     assert refused.returncode != 0
 
 
+def test_two_hosts_train_one_model_of_all_rows(image: str, tmp_path: Path) -> None:
+    trained = subprocess.run(
+        [SCRIPTS / "train_two_hosts.sh", image],
+        env={**os.environ, "TEST_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert trained.returncode == 0, trained.stdout + trained.stderr
+    first, second = (tmp_path / "two_hosts" / host for host in ("algo-1", "algo-2"))
+    assert json.loads((first / "model/kmeans.json").read_text())["rows_seen"] == 150
+    assert list((second / "model").iterdir()) == []
+
+
 def wait_for(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
     """Wait until the server answers."""
     for _ in range(300):

@@ -14,10 +14,11 @@ import pytest
 from numpy.typing import NDArray
 
 from container.artifacts.model import load
+from tests.documents import README, snippets, text
 from tests.image.blackbox import docker
-from tests.image.conftest import ROOT, missing
+from tests.image.conftest import ROOT
 from tests.image.test_serving import nearest
-from tests.readme import snippets
+from tests.requirement import missing
 
 CONFIG = """\
 SchemaVersion: '1.0'
@@ -132,7 +133,7 @@ def test_the_sdk_transforms_files_in_batches(
             assert found_distance == pytest.approx(distance, rel=1e-6)
 
 
-@pytest.mark.parametrize("snippet", [snippet for snippet in snippets("python") if "sagemaker" in snippet])
+@pytest.mark.parametrize("snippet", [snippet for snippet in snippets(text(README), "python") if "sagemaker" in snippet])
 def test_the_readmes_program_runs(sdk_environment: dict[str, str], tmp_path: Path, image: str, snippet: str) -> None:
     program = tmp_path / "program.py"
     program.write_text(snippet)

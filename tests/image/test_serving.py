@@ -38,6 +38,6 @@ def test_it_binds_to_the_port_that_sagemaker_names(image: str, trained: Tree) ->
 
 
 def test_it_needs_neither_root_nor_a_writable_file_system(image: str, trained: Tree) -> None:
-    flags = ["--user", "12345", "--read-only", "--tmpfs", "/tmp"]
+    flags = ["--user", "12345", "--read-only", "--tmpfs", "/tmp", "--cap-drop", "ALL"]
     with serving(image, trained.base / "model", flags) as server:
         assert server.invoke(b"0," * 63 + b"0", "text/csv").status_code == 200

@@ -25,6 +25,7 @@ def test_it_leaves_a_model_of_the_rows(trained: Tree, digits: NDArray[np.float32
     assert np.isclose(trained.read_json("model/kmeans.json")["msd"], msd, rtol=1e-5)
     assert sum(trained.read_json("model/kmeans.json")["cluster_sizes"]) == len(digits)
     assert (trained.base / "output" / "model.tar.gz").is_file()
+    assert (trained.base / "output/data/report.html").is_file()
     assert not (trained.base / "output" / "failure").exists()
 
 

@@ -8,7 +8,8 @@ from sklearn.cluster import KMeans
 
 from kmeans.types import DoubleArray, FloatArray
 from tests.kmeans import naive
-from tests.kmeans.test_training import settings_for, train
+from tests.kmeans.rows import settings_for
+from tests.kmeans.test_training import train
 
 K = 5
 

@@ -50,6 +50,8 @@ def test_the_score_is_that_of_the_model_on_all_rows(digits: FloatArray) -> None:
     assert model.score_is_exact
     assert model.score.msd == pytest.approx(squared.mean(), rel=1e-9)
     assert model.score.cluster_sizes.tolist() == np.bincount(labels, minlength=10).tolist()
+    squared = ((digits.astype(np.float64) - model.centers[labels]) ** 2).sum(axis=1)
+    np.testing.assert_allclose(model.score.cluster_ssds, np.bincount(labels, squared, minlength=10), rtol=1e-9)
 
 
 def test_a_small_sample_makes_the_score_an_estimate(digits: FloatArray) -> None:

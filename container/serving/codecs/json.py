@@ -1,7 +1,16 @@
-"""``application/json``: ``{"instances": [...]}``, answered by ``{"predictions": [...]}``."""
+"""``application/json``: ``{"instances": [...]}``, answered by ``{"predictions": [...]}``.
+
+Where every instance is ``{"features": [...]}`` of numbers alone, simdjson reads them in a tenth of the time. All other
+documents, and what is wrong with them, are left to `container.serving.codecs.instances`.
+"""
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
+from typing import Any
+
+import numpy as np
+import simdjson
+from numpy.typing import NDArray
 
 from container.serving.codecs import instances
 from container.serving.codecs.codec import Instances, Predictions, rows_in_block
@@ -12,11 +21,18 @@ MEDIA_TYPE = "application/json"
 _SEPARATOR = ", "
 # Parsed instances take many times the memory of their text.
 _MOST_PARSED = 4096
+# simdjson takes up to eight times the memory of a document.
+_MOST_BYTES = 1 << 24
 
 
 def decode(body: Iterable[bytes], feature_dim: int) -> Iterator[Instances]:
     """Read one object with a list of instances."""
-    elements = instances.elements(instances.text_of(b"".join(body)))
+    document = b"".join(body)
+    rows = _plain_rows(document, feature_dim)
+    if rows is not None:
+        yield Instances(rows)
+        return
+    elements = instances.elements(instances.text_of(document))
     number, step = 1, min(_MOST_PARSED, rows_in_block(feature_dim))
     while given := list(islice(elements, step)):
         yield Instances(instances.rows(given, feature_dim, "instance", number))
@@ -30,3 +46,31 @@ def encode(blocks: Iterable[Predictions]) -> Iterator[bytes]:
         yield before + json_objects(block.columns, _SEPARATOR).removesuffix(_SEPARATOR.encode())
         before = _SEPARATOR.encode()
     yield b"]}"
+
+
+def _plain_rows(document: bytes, feature_dim: int) -> NDArray[np.float32] | None:
+    """Read a document whose instances have `feature_dim` finite numbers as features, and nothing else."""
+    if len(document) > _MOST_BYTES:
+        return None
+    runs = []
+    try:
+        whole: Any = simdjson.Parser().parse(document)
+        # A name that is there twice shows among the names.
+        if list(whole) != ["instances"]:
+            return None
+        for instance in whole["instances"]:
+            if list(instance) != ["features"]:
+                return None
+            features = instance["features"]
+            if len(features) != feature_dim:
+                return None
+            runs.append(features.as_buffer(of_type="d"))
+    except (ValueError, TypeError, RuntimeError, AttributeError):
+        # No JSON, of other types, and a whole number of more than 64 bits.
+        return None
+    # Lists within a list would count as the numbers in them.
+    if not runs or document.count(b"[") != len(runs) + 1:
+        return None
+    with np.errstate(over="ignore", under="ignore"):
+        rows = np.frombuffer(b"".join(runs), np.float64).reshape(-1, feature_dim).astype(np.float32)
+    return rows if np.isfinite(rows).all() else None

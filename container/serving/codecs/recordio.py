@@ -1,11 +1,10 @@
 """``application/x-recordio-protobuf``: a Record a row, answered by a Record with labels.
 
 Records of one request mostly differ in nothing but the bytes of their numbers, in requests and answers alike. Those
-are read and written as a table of bytes; all others go through the protobuf library.
+are read and written as a table of bytes; all others go through the protobuf library, one by one.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -16,12 +15,15 @@ from container.formats import recordio
 from container.formats.errors import FormatError, IncompleteError
 from container.formats.record_pb2 import Record
 from container.serving.codecs.codec import Identity, Instances, Predictions, rows_in_block
+from container.serving.codecs.records import rows
 
 MEDIA_TYPE = "application/x-recordio-protobuf"
 
 _NOBODY = Identity(None, None)
-# Records of other forms that are read before the table is tried again.
+# Records of other forms that are read together, before the table is tried again.
 _OTHER_RECORDS = 1024
+# So few records are not worth a table.
+_FEW_RECORDS = 16
 # To learn the layout of a record costs as much as to read a few with the protobuf library.
 _FEW_BYTES = 1 << 14
 
@@ -45,61 +47,71 @@ def decode(body: Iterable[bytes], feature_dim: int) -> Iterator[Instances]:
     data, read = b"", 0
     for part in body:
         data += part
+        position = 0
         while True:
-            if len(data) > _FEW_BYTES and not _like(data, 1, layout):
-                layout = _layout_of(data, feature_dim) or layout
-            block, used = _table(data, layout, feature_dim)
+            if len(data) - position > _FEW_BYTES and not _like(data, position, 1, layout):
+                layout = _layout_of(data[position:], feature_dim) or layout
+            block, used = _table(data, position, layout, feature_dim)
             if not used:
-                block, used = _records(data, feature_dim, read)
+                block, used = _records(data, position, feature_dim, read)
             if not used:
                 break
             yield block
-            data = data[used:]
+            position += used
             read += len(block.rows)
+        data = data[position:]
     if data:
         # The end came too early: this says in what.
-        with _numbering(read + 1):
+        try:
             recordio.next_record(data, 0)
+        except FormatError as error:
+            error.record = read + 1
+            raise
 
 
 def encode(blocks: Iterable[Predictions]) -> Iterator[bytes]:
     """Write a framed record a row, with the uid and metadata of the request's."""
     for block in blocks:
         columns = {name: values.astype("<f4").reshape(len(values), -1) for name, values in block.columns.items()}
+        frame, dtype = _answer_layout(tuple((name, values.shape[1]) for name, values in columns.items()))
+        table = np.tile(frame, len(next(iter(columns.values())))).view(dtype)
+        for name, values in columns.items():
+            table[name] = values
         if block.identities is None:
-            frame, dtype = _answer_layout(tuple((name, values.shape[1]) for name, values in columns.items()))
-            table = np.tile(frame, len(next(iter(columns.values())))).view(dtype)
-            for name, values in columns.items():
-                table[name] = values
             yield table.tobytes()
-        else:
-            yield b"".join(
-                _framed_answer({name: values[number] for name, values in columns.items()}, identity)
-                for number, identity in enumerate(block.identities)
-            )
+            continue
+        (length,) = frame[4:8].view("<u4")
+        labels = table.view(np.uint8).reshape(len(table), -1)[:, recordio.HEADER_BYTES :][:, :length]
+        # A message may come in pieces, one after the other.
+        yield b"".join(
+            recordio.frame(label.tobytes() + Record(**identity._asdict()).SerializeToString())
+            for label, identity in zip(labels, block.identities, strict=True)
+        )
 
 
-def _table(data: bytes, layout: _Layout, feature_dim: int) -> tuple[Instances, int]:
-    """Read the first records as long as they differ from the layout's in their finite numbers alone."""
+def _table(data: bytes, position: int, layout: _Layout, feature_dim: int) -> tuple[Instances, int]:
+    """Read records as long as they differ from the layout's in their finite numbers alone, unless these are few."""
     size = len(layout.frame)
-    count = _like(data, min(len(data) // size, rows_in_block(feature_dim)), layout)
-    table = np.frombuffer(data, np.uint8, count * size).reshape(count, size)
+    count = _like(data, position, min((len(data) - position) // size, rows_in_block(feature_dim)), layout)
+    if count < _FEW_RECORDS:
+        count = 0
+    table = np.frombuffer(data, np.uint8, count * size, position).reshape(count, size)
     with np.errstate(over="ignore"):
         values = np.ascontiguousarray(table[:, layout.begin : layout.end]).view(layout.dtype)
-        rows = values.reshape(count, feature_dim).astype(np.float32, copy=False)
-    finite = np.isfinite(rows)
+        numbers = values.reshape(count, feature_dim).astype(np.float32, copy=False)
+    finite = np.isfinite(numbers)
     if not finite.all():
         count = int(finite.all(axis=1).argmin())
-        rows = rows[:count]
-    return Instances(rows, None if layout.identity == _NOBODY else [layout.identity] * count), count * size
+        numbers = numbers[:count]
+    return Instances(numbers, None if layout.identity == _NOBODY else [layout.identity] * count), count * size
 
 
-def _like(data: bytes, most: int, layout: _Layout) -> int:
-    """Count the records at the front, up to `most`, that have the bytes of the layout around their numbers."""
+def _like(data: bytes, position: int, most: int, layout: _Layout) -> int:
+    """Count the records, up to `most`, that have the bytes of the layout around their numbers."""
     size = len(layout.frame)
-    if len(data) < size or data[: layout.begin] != layout.frame[: layout.begin].tobytes():
+    if len(data) - position < size or not data.startswith(layout.frame[: layout.begin].tobytes(), position):
         return 0
-    table = np.frombuffer(data, np.uint8, most * size).reshape(most, size)
+    table = np.frombuffer(data, np.uint8, most * size, position).reshape(most, size)
     like = most
     for around in (slice(0, layout.begin), slice(layout.end, layout.payload_end)):
         other = table[:like, around] != layout.frame[around]
@@ -108,24 +120,26 @@ def _like(data: bytes, most: int, layout: _Layout) -> int:
     return like
 
 
-def _records(data: bytes, feature_dim: int, read: int) -> tuple[Instances, int]:
-    """Read whole records at the front, of any form."""
-    rows: list[NDArray[np.float32]] = []
+def _records(data: bytes, position: int, feature_dim: int, read: int) -> tuple[Instances, int]:
+    """Read whole records of any form."""
+    begin = position
+    records: list[Record] = []
     identities = []
-    position = 0
     most = min(_OTHER_RECORDS, rows_in_block(feature_dim))
-    while position < len(data) and len(rows) < most:
-        number = read + len(rows) + 1
-        with _numbering(number):
-            try:
-                payload, position = recordio.next_record(data, position)
-            except IncompleteError:
-                break
+    try:
+        while position < len(data) and len(records) < most:
+            payload, position = recordio.next_record(data, position)
             record = recordio.parse(payload)
-            rows.append(recordio.features(record, feature_dim))
             identities.append(_identity(record))
+            records.append(record)
+    except IncompleteError:
+        # The rest of it is still to come.
+        pass
+    except FormatError as error:
+        error.record = read + len(records) + 1
+        raise
     known = None if all(identity == _NOBODY for identity in identities) else identities
-    return Instances(np.array(rows, np.float32).reshape(len(rows), feature_dim), known), position
+    return Instances(rows(records, feature_dim, read), known), position - begin
 
 
 # A server has one feature_dim or a few; the bound is for processes that see many.
@@ -166,7 +180,7 @@ def _layout_of(data: bytes, feature_dim: int) -> _Layout | None:
         return None
     begin += recordio.HEADER_BYTES
     return _Layout(
-        np.frombuffer(data, np.uint8, size),
+        np.frombuffer(data, np.uint8, size).copy(),
         begin,
         begin + numbers.nbytes,
         recordio.HEADER_BYTES + len(payload),
@@ -207,6 +221,8 @@ def _framed_answer(columns: Mapping[str, NDArray[np.float32]], identity: Identit
 
 def _identity(record: Record) -> Identity:
     """Take what is to be echoed; the protobuf library reads strings that are not UTF-8, but does not write them."""
+    if not record.HasField("uid") and not record.HasField("metadata"):
+        return _NOBODY
     strings: dict[str, str | None] = {}
     for name in Identity._fields:
         value: str | bytes | None = getattr(record, name) if record.HasField(name) else None
@@ -214,13 +230,3 @@ def _identity(record: Record) -> Identity:
             raise FormatError(f"expected {name} to be UTF-8, got {value[:20]!r}")
         strings[name] = value
     return Identity(**strings)
-
-
-@contextmanager
-def _numbering(record: int) -> Iterator[None]:
-    """Say in an error which record it is about."""
-    try:
-        yield
-    except FormatError as error:
-        error.record = record
-        raise

@@ -56,26 +56,29 @@ def test_it_logs_in_builds_for_both_architectures_and_pushes(tools: Path) -> Non
     assert done.stdout.splitlines()[-1] == f"{REGISTRY}/kmeans:1.0"
     assert "password secret" in calls
     assert not any("create-repository" in line for line in calls)
-    assert calls[-1] == (
-        "docker buildx build --platform linux/amd64,linux/arm64 --provenance=false "
-        f"--tag {REGISTRY}/kmeans:1.0 --push {ROOT}"
-    )
+    builds = [line for line in calls if "buildx build" in line]
+    for build, (platform, name) in zip(builds, (("amd64", "kmeans:1.0"), ("arm64", "kmeans:1.0-arm64")), strict=True):
+        assert build == (
+            f"docker buildx build --platform linux/{platform} --provenance=false "
+            f"--output type=image,name={REGISTRY}/{name},push=true,oci-mediatypes=false {ROOT}"
+        )
 
 
 def test_it_makes_the_repository_where_there_is_none(tools: Path) -> None:
     done, calls = call(tools, "kmeans", "cn-north-1", DESCRIBE_EXIT="254", PLATFORMS="linux/arm64")
     assert done.returncode == 0, done.stderr
     assert "aws ecr create-repository --region cn-north-1 --repository-name kmeans" in calls
-    assert done.stdout.splitlines()[-1] == "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn/kmeans:latest"
+    assert done.stdout.splitlines()[-1] == "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn/kmeans:latest-arm64"
     assert "--platform linux/arm64 " in calls[-1]
 
 
 def test_a_dry_run_prints_the_commands_and_asks_aws_for_nothing(tools: Path) -> None:
     done, calls = call(tools, "--dry-run", "kmeans", "eu-west-1")
     assert done.returncode == 0, done.stderr
-    assert [line.split()[:3] for line in done.stdout.splitlines()[:3]] == [
+    assert [line.split()[:3] for line in done.stdout.splitlines()[:4]] == [
         ["aws", "ecr", "create-repository"],
         ["aws", "ecr", "get-login-password"],
+        ["docker", "buildx", "build"],
         ["docker", "buildx", "build"],
     ]
     assert calls == ["docker buildx version"]

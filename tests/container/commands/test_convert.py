@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from container import convert
-from container.conversion import encoder
+from container.conversion import dense, sparse
 from container.formats.recordio import decode, dense_record, encode
 
 
@@ -39,9 +39,9 @@ def write(path: Path, rows: NDArray[np.float32]) -> None:
 @pytest.mark.parametrize("d", [1, 2, 129, 20_000])
 def test_frames_are_those_of_the_reference(d: int) -> None:
     rows = np.random.default_rng(d).normal(size=(20, d)).astype(np.float32)
-    assert encoder.dense(rows).tobytes() == encode(map(dense_record, rows))
+    assert dense.frames(rows).tobytes() == encode(map(dense_record, rows))
     rows[rows < 1] = 0
-    back, records = decode(encoder.sparse(rows).tobytes(), d)
+    back, records = decode(sparse.frames(rows).tobytes(), d)
     np.testing.assert_array_equal(back, rows)
     counts = [len(record.features["values"].float32_tensor.values) for record in records]
     assert counts == (rows != 0).sum(axis=1).tolist()
@@ -52,7 +52,7 @@ def test_frames_are_those_of_the_reference(d: int) -> None:
 def test_there_and_back_nothing_changes(
     tmp_path: Path, rows: NDArray[np.float32], monkeypatch: pytest.MonkeyPatch, suffix: str, more: list[str]
 ) -> None:
-    monkeypatch.setattr("container.conversion.sources.BLOCK_BYTES", 64 * 150 * 4)
+    monkeypatch.setattr("container.conversion.rows.BLOCK_BYTES", 64 * 150 * 4)
     source, shards, back = tmp_path / f"rows{suffix}", tmp_path / "out", tmp_path / f"back{suffix}"
     write(source, rows)
     assert convert.main([str(source), str(shards), *more]) == 0
@@ -173,3 +173,35 @@ def test_a_folder_with_files_is_not_added_to(tmp_path: Path, rows: NDArray[np.fl
     assert convert.main([str(tmp_path / "rows.npy"), str(out)]) == 2
     assert [path.name for path in out.iterdir()] == ["old.pbr"]
     assert convert.main([str(tmp_path / "rows.npy"), str(tmp_path / "new"), "--shards", "2000"]) == 2
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("piece", [1, 7, 1000])
+def test_pieces_of_csv_make_the_whole(
+    tmp_path: Path, rows: NDArray[np.float32], monkeypatch: pytest.MonkeyPatch, end: str, piece: int
+) -> None:
+    monkeypatch.setattr("container.conversion.csv_rows.PIECE_BYTES", piece)
+    lines = [",".join(map(repr, row)) for row in rows[:100, :3].tolist()]
+    (tmp_path / "rows.csv").write_text("\ufeff" + end.join(lines) + 3 * end, newline="")
+    assert convert.main([str(tmp_path / "rows.csv"), str(tmp_path / "out"), "--shards", "3"]) == 0
+    assert convert.main([str(tmp_path / "out"), str(tmp_path / "back.npy")]) == 0
+    np.testing.assert_array_equal(np.load(tmp_path / "back.npy"), rows[:100, :3])
+
+
+@pytest.mark.parametrize(("fault", "said"), [("", "got an empty line"), ("1,2", "got 2"), ("1,x,3", "got 'x'")])
+def test_a_fault_amid_pieces_of_csv_is_found_in_its_line(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    fault: str,
+    said: str,
+) -> None:
+    monkeypatch.setattr("container.conversion.csv_rows.PIECE_BYTES", 60)
+    lines = ["1.5,2.5,3.5"] * 500
+    lines[321] = fault
+    (tmp_path / "rows.csv").write_text("\n".join([*lines, "1,2"]))
+    assert convert.main([str(tmp_path / "rows.csv"), str(tmp_path / "out")]) == 2
+    told = capsys.readouterr().err
+    assert "record 322" in told
+    assert said in told
+    assert not (tmp_path / "out").exists()

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -88,7 +88,12 @@ class Host:
     def worker(self, seconds: float = 60) -> int:
         """Give the process that trains, when it does."""
         self.wait_for_line("seed \\d+, \\d+ threads", seconds)
-        return next(pid for pid in descendants(self.running.pid) if "train" in command(pid) and not children(pid))
+        (worker,) = children(self.program("hydra_pmi_proxy"))
+        return worker
+
+    def program(self, name: str) -> int:
+        """Give the process of a program that the launcher has started."""
+        return next(pid for pid in children(self.running.pid) if Path(command(pid).split()[0]).name == name)
 
 
 @dataclass
@@ -219,10 +224,8 @@ def command(pid: int) -> str:
 
 
 def kill(pid: int, signum: int = signal.SIGKILL) -> None:
-    try:
+    with suppress(ProcessLookupError):
         os.kill(pid, signum)
-    except ProcessLookupError:
-        pass
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:

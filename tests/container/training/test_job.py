@@ -266,14 +266,6 @@ def test_faults_of_the_user_end_with_2_and_a_reason(tmp_path: Path, digits: NDAr
     assert not (tmp_path / "model").exists()
 
 
-def test_several_hosts_are_refused_instead_of_leaving_their_rows_out(tmp_path: Path) -> None:
-    job = Job(tmp_path, MINIMAL, hosts=("algo-1", "algo-2"))
-    job.folder("train")
-    ended = job.run()
-    assert ended.exit_code == 2, ended.log
-    assert ended.failure == "Customer Error: A job runs on one host, got 2: algo-1, algo-2; ask for one instance"
-
-
 def test_on_a_terminal_there_is_a_progress_bar(tmp_path: Path, digits: NDArray[np.float32]) -> None:
     job = Job(tmp_path, MINIMAL)
     (job.folder("train") / "digits.pbr").write_bytes(recordio(digits))

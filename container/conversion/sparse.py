@@ -1,4 +1,4 @@
-"""Many rows at once to framed RecordIO-protobuf, the bytes that `container.formats.recordio` would write."""
+"""Rows to framed sparse records, as `container.formats.recordio` reads them."""
 
 from typing import Final
 
@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from container.channels.wire_kernel import ByteArray, Integer
-from container.formats.recordio import HEADER_BYTES, MAGIC, dense_record, frame
+from container.formats.recordio import HEADER_BYTES, MAGIC
 from kmeans.jit import kernel
-from kmeans.types import FloatArray
+from kmeans.types import FloatArray, LabelArray
 
 # More than a sparse record holds beside its keys and numbers.
 _OVERHEAD_BYTES: Final = 96
@@ -17,30 +17,7 @@ _MAGIC = np.int64(MAGIC)
 _HEADER = np.int64(HEADER_BYTES)
 
 
-def dense(rows: FloatArray) -> NDArray[np.uint8]:
-    """Frame rows as dense records: all alike but for their numbers, which are copied into place.
-
-    Parameters
-    ----------
-    rows : ndarray of shape (n, d), float32
-        C-contiguous.
-
-    Returns
-    -------
-    ndarray of shape (n, bytes of a frame), uint8
-    """
-    n, n_features = rows.shape
-    zeros = dense_record(np.zeros(n_features, np.float32)).SerializeToString()
-    template = np.frombuffer(frame(zeros), np.uint8)
-    begin = HEADER_BYTES + len(zeros) - 4 * n_features
-    frames = np.empty((n, len(template)), np.uint8)
-    frames[:, :begin] = template[:begin]
-    frames[:, begin : begin + 4 * n_features] = rows.view(np.uint8)
-    frames[:, begin + 4 * n_features :] = 0
-    return frames
-
-
-def sparse(rows: FloatArray) -> NDArray[np.uint8]:
+def frames(rows: FloatArray) -> NDArray[np.uint8]:
     """Frame rows as sparse records, which hold the numbers that are not zero and their columns.
 
     Parameters
@@ -52,16 +29,10 @@ def sparse(rows: FloatArray) -> NDArray[np.uint8]:
     -------
     ndarray of shape (bytes,), uint8
     """
-    key_bytes = len(_varint(rows.shape[1]))
-    room = int(np.count_nonzero(rows)) * (4 + key_bytes) + len(rows) * _OVERHEAD_BYTES
-    out = np.empty(room, np.uint8)
-    return out[: _sparse(rows, rows.view(np.uint8), out)]
-
-
-def _varint(value: int) -> bytes:
-    """Write a varint."""
-    digits = [value >> shift & 127 for shift in range(0, max(1, value.bit_length()), 7)]
-    return bytes([*(digit | 128 for digit in digits[:-1]), digits[-1]])
+    n, n_features = rows.shape
+    # Pages that no byte is written to take no memory.
+    out = np.empty(n * (n_features * (4 + _varint_bytes(n_features)) + _OVERHEAD_BYTES), np.uint8)
+    return out[: _frames(rows, rows.view(np.uint8), np.empty(n_features, np.int64), out)]
 
 
 @kernel("int64(int64)")
@@ -92,10 +63,11 @@ def _put_field(out: ByteArray, p: Integer, number: Integer, length: Integer) -> 
     return _put_varint(out, p + 1, length)
 
 
-@kernel("int64(float32[:, ::1], uint8[:, ::1], uint8[::1])")
-def _sparse(
+@kernel("int64(float32[:, ::1], uint8[:, ::1], int64[::1], uint8[::1])")
+def _frames(
     rows: FloatArray,  # IN (n, d)
     row_bytes: ByteArray,  # IN (n, 4 d), the same memory
+    columns: LabelArray,  # scratch (d,): where a row is not zero
     out: ByteArray,  # OUT
 ) -> Integer:
     """Write the frames of all rows and give their bytes. The lengths of nested messages go from the inside out."""
@@ -104,11 +76,12 @@ def _sparse(
     shape_bytes = _varint_bytes(n_features)
     for row in range(rows.shape[0]):
         count = np.int64(0)
-        key_bytes = np.int64(0)
         for column in range(n_features):
-            if rows[row, column] != 0.0:
-                count += 1
-                key_bytes += _varint_bytes(np.int64(column))
+            columns[count] = column
+            count += rows[row, column] != 0.0
+        key_bytes = np.int64(0)
+        for i in range(count):
+            key_bytes += _varint_bytes(columns[i])
         # Float32Tensor: values, keys and shape; the first two are left out when they are empty.
         tensor = 1 + _varint_bytes(shape_bytes) + shape_bytes
         if count > 0:
@@ -130,15 +103,13 @@ def _sparse(
         p = _put_field(out, p, np.int64(2), tensor)  # Value.float32_tensor
         if count > 0:
             p = _put_field(out, p, np.int64(1), 4 * count)
-            for column in range(n_features):
-                if rows[row, column] != 0.0:
-                    for byte in range(4):
-                        out[p + byte] = row_bytes[row, 4 * column + byte]
-                    p += 4
+            for i in range(count):
+                for byte in range(4):
+                    out[p + byte] = row_bytes[row, 4 * columns[i] + byte]
+                p += 4
             p = _put_field(out, p, np.int64(2), key_bytes)
-            for column in range(n_features):
-                if rows[row, column] != 0.0:
-                    p = _put_varint(out, p, np.int64(column))
+            for i in range(count):
+                p = _put_varint(out, p, columns[i])
         p = _put_field(out, p, np.int64(3), shape_bytes)
         p = _put_varint(out, p, np.int64(n_features))
         while p < end + (-record & 3):

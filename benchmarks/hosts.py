@@ -1,0 +1,253 @@
+"""Many hosts: what the second one adds, and what more would.
+
+Train in containers on a network, each pinned to a core of its own: `make bench-hosts`, after `make image`.
+"""
+
+import argparse
+import json
+import math
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from benchmarks.measure import machine, table
+from benchmarks.train import lay_down
+from container.metrics import REGEXES
+from tests.image.blackbox import Tree, docker
+from tests.image.test_hosts import Host, network_of
+
+RESULTS = Path(__file__).parent / "results"
+IMAGE = "sagemaker-kmeans"
+BATCH = 5000
+FACTOR = 10
+EPOCHS = 4
+RUNS = 5
+# d, K, and rows of all hosts together, for a few seconds of stream.
+SHAPES = ((50, 100, 2_000_000), (50, 1000, 500_000), (784, 100, 150_000), (784, 1000, 60_000))
+PREDICTED_HOSTS = (2, 4, 8, 16, 32, 64)
+REDUCTION_SIZES = (1_000, 10_000, 100_000, 1_000_000)
+# All-reduce float64 numbers as training does, among two hosts; print seconds for each size.
+REDUCE = """
+import sys, time, numpy as np
+from container.hosts.mpi import MPIHosts
+hosts = MPIHosts()
+for size in map(int, sys.argv[1:]):
+    values, times = np.zeros(size), []
+    for _ in range(60):
+        began = time.perf_counter()
+        hosts.sum(values)
+        times.append(time.perf_counter() - began)
+    if hosts.rank == 0:
+        print(size, sorted(times)[30], flush=True)
+hosts.finalize()
+"""
+
+
+def main() -> None:
+    """Measure, print, and keep the figures in `results/`."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.hosts", description=__doc__)
+    parser.add_argument("--runs", type=int, default=RUNS, help=f"runs of each job (default: {RUNS})")
+    runs = parser.parse_args().runs
+    reductions = measure_reductions()
+    latency, per_byte = fit_line([(8.0 * size, seconds) for size, seconds in reductions.items()])
+    speeds, predictions = [], []
+    for d, n_centers, n_rows in SHAPES:
+        measured = measure_shape(d, n_centers, n_rows, runs)
+        speeds.append(measured)
+        predictions.append(predicted(d, n_centers, measured, latency, per_byte))
+    checkpoints = measure_checkpoints()
+    facts = {**machine(), "runs": runs, "mini_batch_size": BATCH}
+    stated = ", ".join(f"{key} {value}" for key, value in facts.items())
+    text = f"""# {(__doc__ or "").strip()}
+
+Rows a second of the stream, medians of alternating runs; a mini-batch has {BATCH} rows. Communication is the part of
+the stream's time that a host spends in it, waiting for the other one included.
+
+{table(speeds)}
+## More hosts, predicted
+
+A step takes the time of a mini-batch on one host, and that of a reduction of K (d + 1) float64 numbers: log2(N)
+latencies of {1e6 * latency:.0f} us and 2 (N - 1) / N times the bytes at {1e-9 / per_byte:.2f} GB/s, the line through
+the measured reductions below, here on one machine. Figures are million rows a second.
+
+{table(predictions)}
+## Reductions between two hosts
+
+{table([{"float64 numbers": size, "us": round(1e6 * seconds, 1)} for size, seconds in reductions.items()])}
+## Checkpoints
+
+One host with the largest sample, and a checkpoint every second. The share is what one costs of the default interval.
+
+{table([checkpoints])}
+{stated}
+"""
+    (RESULTS / "hosts.md").write_text(text)
+    content = {
+        "machine": facts,
+        "speeds": speeds,
+        "predictions": predictions,
+        "reductions": reductions,
+        "checkpoints": checkpoints,
+    }
+    (RESULTS / "hosts.json").write_text(json.dumps(content, indent=2) + "\n")
+    sys.stdout.write(text)
+
+
+def measure_shape(d: int, n_centers: int, n_rows: int, runs: int) -> dict[str, Any]:
+    """Run jobs of one and of two hosts in turns, over the same rows."""
+    speeds: dict[int, list[float]] = {1: [], 2: []}
+    shares, bytes_sent = [], 0
+    with tempfile.TemporaryDirectory(prefix="kmeans-hosts-") as folder:
+        lay_down(Path(folder) / "rows", n_rows, d, n_centers // FACTOR)
+        parts = sorted((Path(folder) / "rows/input/data/train").iterdir())
+        for run in range(runs):
+            for n_hosts in (1, 2):
+                with network_of(IMAGE, Path(folder) / f"{run}-{n_hosts}", n_hosts) as network:
+                    for place, host in enumerate(network.hosts):
+                        configure(host.tree, d, n_centers)
+                        for part in parts[place::n_hosts]:
+                            (host.tree.base / "input/data/train" / part.name).hardlink_to(part)
+                    network.start()
+                    assert [host.exit_code(600) for host in network.hosts] == [0] * n_hosts, network.logs()
+                    speeds[n_hosts].append(sum(map(rows_per_second, network.hosts)))
+                    if n_hosts == 2:
+                        share, bytes_sent = communication(network.hosts[0])
+                        shares.append(share)
+    one, two = (statistics.median(speeds[n_hosts]) for n_hosts in (1, 2))
+    return {
+        "d": d,
+        "K": n_centers,
+        "1 host, million rows/s": round(one / 1e6, 3),
+        "2 hosts": round(two / 1e6, 3),
+        "ratio": round(two / one, 2),
+        "communication": f"{statistics.median(shares):.1%}",
+        "MB sent a host": round(bytes_sent / 1e6, 1),
+    }
+
+
+def configure(tree: Tree, d: int, n_centers: int, **more: str) -> None:
+    chosen = {
+        "k": str(n_centers // FACTOR),
+        "feature_dim": str(d),
+        "extra_center_factor": str(FACTOR),
+        "mini_batch_size": str(BATCH),
+        "epochs": str(EPOCHS),
+        "write_assignments": "false",
+        "write_report": "false",
+        "local_lloyd_num_trials": "1",
+        "refine_sample_size": "20000",
+        **more,
+    }
+    (tree.base / "input/config/hyperparameters.json").write_text(json.dumps(chosen))
+
+
+def rows_per_second(host: Host) -> float:
+    """Give the speed of a host's stream, the median of its epochs but the first."""
+    return statistics.median(float(speed) for speed in re.findall(REGEXES["train:throughput"], host.log)[1:])
+
+
+def communication(host: Host) -> tuple[float, int]:
+    """Give the part of the stream that went into communication, and the bytes sent."""
+    found = re.search(r"(\S+) of them in steps, (\d+) bytes sent", host.log)
+    update = re.search(r'"update.time": \{"sum": ([\d.]+)', host.log)
+    assert found, host.log
+    assert update, host.log
+    return float(found[1]) / (float(update[1]) / 1000), int(found[2])
+
+
+def measure_reductions() -> dict[int, float]:
+    """Give seconds of a reduction between two containers, by the count of its numbers."""
+    with tempfile.TemporaryDirectory(prefix="kmeans-hosts-") as folder, ExitStack() as containers:
+        script = Path(folder) / "reduce.py"
+        script.write_text(REDUCE)
+        network = containers.enter_context(network_of(IMAGE, Path(folder), 2))
+        names = [host.name for host in network.hosts]
+        started = []
+        for place, host in enumerate(network.hosts):
+            docker("rm", host.container)
+            flags = ["--network", network.name, "--network-alias", host.name, "--hostname", host.name]
+            flags += [
+                "--cpuset-cpus",
+                str(place),
+                "--volume",
+                f"{folder}:/opt/ml:ro",
+                "--env",
+                "PYTHONPATH=/opt/program",
+            ]
+            command = proxy_script(place, names)
+            started.append(docker("run", "--detach", *flags, IMAGE, "sh", "-c", command).stdout.strip())
+            host.container = started[-1]
+        assert [host.exit_code(120) for host in network.hosts] == [0, 0], network.logs()
+        pairs = re.findall(r"^(\d+) (\S+)$", network.hosts[0].log, re.MULTILINE)
+    return {int(size): float(seconds) for size, seconds in pairs}
+
+
+def proxy_script(place: int, names: list[str]) -> str:
+    """Give the shell command of a host that takes part in an MPI job without a launcher."""
+    from container.hosts import mpiexec
+
+    sizes = " ".join(map(str, REDUCTION_SIZES))
+    programs = Path("/opt/venv/bin")
+    worker = [str(programs / "python3"), "/opt/ml/reduce.py", *sizes.split()]
+    proxy = " ".join(mpiexec.proxy(programs, names[0], "eth0", place))
+    environment = "MPIR_CVAR_CH4_NETMOD=ofi FI_PROVIDER=tcp FI_TCP_IFACE=eth0"
+    if place:
+        return f"sleep 3; {environment} {proxy}"
+    manager = " ".join(mpiexec.manager(programs, tuple(names), "eth0", worker))
+    return f"MPIEXEC_PORT_RANGE=7010:7010 {manager} & sleep 2; {environment} {proxy} && wait"
+
+
+def fit_line(points: list[tuple[float, float]]) -> tuple[float, float]:
+    """Give latency and seconds a byte: the latency of the smallest reduction, the slope to the largest."""
+    (least_bytes, least), (most_bytes, most) = min(points), max(points)
+    per_byte = (most - least) / (most_bytes - least_bytes)
+    return max(1e-6, least - least_bytes * per_byte), per_byte
+
+
+def predicted(d: int, n_centers: int, measured: dict[str, Any], latency: float, per_byte: float) -> dict[str, Any]:
+    """Predict the speed of more hosts from that of one."""
+    alone = BATCH / (1e6 * measured["1 host, million rows/s"])
+    n_bytes = 8 * n_centers * (d + 1)
+    row: dict[str, Any] = {"d": d, "K": n_centers, "measured 2": measured["2 hosts"]}
+    for hosts in PREDICTED_HOSTS:
+        # Two hosts exchange once what each has; that is what the line was fitted to.
+        exchange = math.log2(hosts) * latency + 2 * (hosts - 1) / hosts * n_bytes * per_byte
+        row[f"predicted {hosts}"] = round(hosts * BATCH / (alone + exchange) / 1e6, 2)
+    return row
+
+
+def measure_checkpoints() -> dict[str, Any]:
+    """Run a job that keeps checkpoints all the time."""
+    d, n_rows, interval = 50, 2_000_000, 60
+    with tempfile.TemporaryDirectory(prefix="kmeans-hosts-") as folder:
+        lay_down(Path(folder) / "rows", n_rows, d, 10)
+        with network_of(IMAGE, Path(folder) / "job", 1) as network:
+            (host,) = network.hosts
+            configure(host.tree, d, 100, checkpoint_interval_seconds="1", refine_sample_size="auto")
+            (host.tree.base / "checkpoints").mkdir()
+            for part in (Path(folder) / "rows/input/data/train").iterdir():
+                (host.tree.base / "input/data/train" / part.name).hardlink_to(part)
+            network.start()
+            assert host.exit_code(600) == 0, host.log
+            found = re.search(r"wrote (\d+) checkpoints, in (\S+) seconds", host.log)
+            assert found, host.log
+            sizes = [path.stat().st_size for path in (host.tree.base / "checkpoints").iterdir()]
+    each = float(found[2]) / int(found[1])
+    return {
+        "checkpoints": int(found[1]),
+        "MB": round(max(sizes) / 1e6, 1),
+        "seconds each": round(each, 3),
+        f"share of {interval} s": f"{each / interval:.2%}",
+    }
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except subprocess.SubprocessError as error:
+        sys.exit(f"{error}")

@@ -1,0 +1,66 @@
+"""What every source of rows gives, and what sources share: the size of a block, the check of its numbers."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final, Protocol
+
+import numpy as np
+
+from container.formats.errors import FormatError, not_finite
+from kmeans.types import FloatArray
+
+BLOCK_BYTES: Final = 4 << 20
+# As long a row as the formats here can hold.
+MAX_FEATURES: Final = 1 << 27
+# The longest beginning of a file in which a first row is looked for.
+MAX_ROW_BYTES: Final = 1 << 30
+
+
+class Rows(Protocol):
+    """Rows of one file or folder."""
+
+    n_features: int
+
+    def count(self) -> int:
+        """Count the rows, by a header or by a pass over the data."""
+
+    def blocks(self) -> Iterator[FloatArray]:
+        """Read the rows in order, from the first: arrays of shape (n, n_features), finite, C-contiguous."""
+
+
+def rows_in_a_block(n_features: int) -> int:
+    """Give the rows that a block holds."""
+    return max(1, BLOCK_BYTES // (4 * n_features))
+
+
+def width(columns: int, labels: int) -> int:
+    """Give the features in so many columns; raise FormatError if there are none, or too many."""
+    if not labels < columns <= MAX_FEATURES:
+        raise FormatError(f"expected from {labels + 1} to {MAX_FEATURES} columns, got {columns}")
+    return columns - labels
+
+
+def float32(parts: Iterator[Any], labels: int) -> Iterator[FloatArray]:
+    """Make float32 of each part, less its labels, and refuse what is not finite."""
+    record = 1
+    for part in parts:
+        rows = part[:, labels:]
+        with np.errstate(over="ignore", under="ignore"):
+            block = np.ascontiguousarray(rows, np.float32)
+        finite = np.isfinite(block)
+        if not finite.all():
+            row, column = (int(place) for place in np.argwhere(~finite)[0])
+            error = not_finite(float(rows[row, column]), column + labels + 1)
+            error.record = record + row
+            raise error
+        yield block
+        record += len(block)
+
+
+def ahead(blocks: Iterator[FloatArray]) -> Iterator[FloatArray]:
+    """Give the same blocks, while a thread reads the one that follows."""
+    with ThreadPoolExecutor(1, "reader") as reader:
+        coming = reader.submit(next, blocks, None)
+        while (block := coming.result()) is not None:
+            coming = reader.submit(next, blocks, None)
+            yield block

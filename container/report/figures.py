@@ -1,0 +1,268 @@
+"""The plots of a report, as plotly's figures in plain JSON types."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from container.report.drawing import (
+    ACCENT,
+    DIVERGING,
+    MUTED,
+    PALE,
+    PALETTE,
+    TEXT,
+    Figure,
+    line,
+    note,
+    plain_layout,
+    reference,
+    short,
+    trace,
+    whole,
+)
+from container.report.losses import Losses
+from container.report.profile import HeatMap
+from container.report.projection import Projection
+from container.report.wording import number, percent, signed
+
+# Up to so many clusters have a bar each, and a number and a color in the plane.
+MAX_BARS = 30
+# Points of a curve over all clusters.
+MAX_CURVE = 500
+# Up to so many rows, their dots are larger.
+FEW_ROWS = 200
+# Up to so many features, the cells of a heat map hold numbers.
+MAX_NUMBERED = 12
+# Up to so many features, their numbers stand level.
+MAX_LEVEL = 20
+ROW_HEIGHT = 21
+CELL_WIDTH = 15
+NUMBERED_WIDTH = 56
+WIDEST_CELL = 150
+# What the scale of colors takes.
+MIN_WIDTH = 320
+
+
+def losses(curve: Losses) -> Figure | None:
+    """Plot the loss over mini-batches; None where there are too few of them."""
+    batches, short_term, long_term = curve.curve()
+    if len(batches) < 2:
+        return None
+    latest = "latest batch" if curve.stride == 1 else f"latest {curve.stride} batches"
+    hover = "%{fullData.name}<br>up to batch %{x:,}: %{y:,.5~g}<extra></extra>"
+    few = "lines+markers" if len(batches) <= MAX_BARS else "lines"
+    data = [
+        trace("scatter", batches, short_term, name=latest, mode=few, line=line(PALE, 1.5), hovertemplate=hover),
+        trace(
+            "scatter",
+            batches,
+            long_term,
+            name="all batches so far",
+            mode="lines",
+            line=line(ACCENT),
+            hovertemplate=hover,
+        ),
+    ]
+    layout = plain_layout("Batches read", "Mean squared distance", hovermode="closest")
+    layout["showlegend"] = True
+    layout["legend"] = {"orientation": "h", "x": 0, "y": 1.02, "xanchor": "left", "yanchor": "bottom"}
+    whole(layout["xaxis"], int(batches[-1]))
+    return {"data": data, "layout": layout}
+
+
+def elbow(msd_by_k: Mapping[int, float], k: int) -> Figure | None:
+    """Plot the loss over the number of clusters, with the one chosen; None where there is nothing to compare."""
+    if len(msd_by_k) < 2:
+        return None
+    ks = sorted(msd_by_k)
+    hover = "%{x:,} clusters: %{y:,.5~g}<extra></extra>"
+    marker = {"color": "#ffffff", "size": 7, "line": {"color": MUTED, "width": 1.5}}
+    data = [
+        trace(
+            "scatter",
+            ks,
+            [msd_by_k[each] for each in ks],
+            mode="lines+markers",
+            line=line(MUTED, 1.5),
+            marker=marker,
+            hovertemplate=hover,
+        ),
+        trace("scatter", [k], [msd_by_k[k]], mode="markers", marker={"color": ACCENT, "size": 13}, hovertemplate=hover),
+    ]
+    layout = plain_layout("Number of clusters", "Mean squared distance")
+    layout["yaxis"]["rangemode"] = "tozero"
+    layout["shapes"] = [reference("x", k)]
+    # The words stand where there is more room.
+    right = k > (ks[0] + ks[-1]) / 2
+    layout["annotations"] = [
+        {
+            "x": k,
+            "y": 1,
+            "yref": "paper",
+            "text": f"<b>this model: {number(k)}</b>",
+            "showarrow": False,
+            "xanchor": "right" if right else "left",
+            "xshift": -6 if right else 6,
+            "yanchor": "top",
+            "font": {"color": ACCENT},
+        }
+    ]
+    whole(layout["xaxis"], ks[-1] - ks[0] + 1)
+    return {"data": data, "layout": layout}
+
+
+def per_cluster(values: NDArray[np.float64], title: str, even: float, even_name: str, *, share: bool = False) -> Figure:
+    """Plot one number of each cluster: bars while they are few, else a curve from the largest to the smallest.
+
+    Parameters
+    ----------
+    values
+        float64 (k,): NaN for a cluster without it.
+    title
+        Of the axis of values.
+    even, even_name
+        A value to compare with, and what it is.
+    share
+        Whether values are shares of a whole, written in percent.
+    """
+    form = ",.3~%" if share else ",.4~g"
+    if len(values) <= MAX_BARS:
+        hover = f"cluster %{{x}}: %{{y:{form}}}<extra></extra>"
+        data = [trace("bar", range(len(values)), values, marker={"color": ACCENT}, hovertemplate=hover)]
+        layout = plain_layout("Cluster", title, bargap=0.25)
+        whole(layout["xaxis"], len(values))
+    else:
+        order = np.argsort(-np.nan_to_num(values, nan=-np.inf), kind="stable")
+        order = order[: np.count_nonzero(~np.isnan(values))]
+        ranks = np.unique(np.linspace(0, len(order) - 1, MAX_CURVE).round().astype(int))
+        hover = f"cluster %{{customdata}}: %{{y:{form}}}<extra></extra>"
+        data = [
+            trace(
+                "scatter",
+                ranks + 1,
+                values[order[ranks]],
+                customdata=order[ranks].tolist(),
+                mode="lines",
+                line=line(ACCENT),
+                fill="tozeroy",
+                fillcolor="rgba(11, 95, 165, 0.12)",
+                hovertemplate=hover,
+            )
+        ]
+        layout = plain_layout("Rank of the cluster", title)
+    layout["yaxis"]["rangemode"] = "tozero"
+    if share:
+        layout["yaxis"]["tickformat"] = ",~%"
+    layout["shapes"] = [reference("y", even)]
+    written = percent(even) if share else number(even)
+    layout["annotations"] = [note(f"dotted: {written}, {even_name}")]
+    layout["margin"]["t"] = 28
+    return {"data": data, "layout": layout}
+
+
+def heat_map(shown: HeatMap) -> Figure:
+    """Plot in which features centers differ from the mean, clusters by features."""
+    n_clusters, n_features = shown.standardized.shape
+    strength = np.abs(shown.standardized)
+    limit = float(max(1.0, np.percentile(strength, 98)))
+    cells = {
+        "type": "heatmap",
+        "z": short(shown.standardized, 4),
+        "x": [str(feature) for feature in shown.features],
+        "y": [str(cluster) for cluster in shown.clusters],
+        "customdata": short(shown.centers),
+        "zmin": -limit,
+        "zmid": 0,
+        "zmax": limit,
+        "colorscale": DIVERGING,
+        "xgap": 1,
+        "ygap": 1,
+        "hovertemplate": "cluster %{y}, feature %{x}<br>center: %{customdata:,.5~g}<br>%{z:+.2f} standard deviations"
+        "<extra></extra>",
+        "colorbar": {
+            "orientation": "h",
+            "lenmode": "pixels",
+            "len": 240,
+            "thickness": 10,
+            "x": 0,
+            "xanchor": "left",
+            "y": 1,
+            "ypad": 4,
+            "yanchor": "bottom",
+            "nticks": 5,
+            "title": {"text": "standard deviations from the mean", "side": "top"},
+        },
+    }
+    if n_features <= MAX_NUMBERED:
+        cells["text"] = [[signed(value) for value in row] for row in shown.standardized.tolist()]
+        cells["texttemplate"] = "%{text}"
+    layout = plain_layout("Feature", "Cluster")
+    layout["height"] = 130 + ROW_HEIGHT * n_clusters
+    layout["margin"] |= {"t": 66, "b": 64}
+    layout["xaxis"] |= {"type": "category", "showgrid": False, "dtick": 1}
+    layout["yaxis"] |= {"type": "category", "showgrid": False, "dtick": 1, "autorange": "reversed"}
+    if n_features <= MAX_LEVEL:
+        layout["xaxis"]["tickangle"] = 0
+        # Plotly would move the title up between two numbers.
+        title = layout["xaxis"].pop("title")["text"]
+        below = {"x": 0.5, "xref": "paper", "y": 0, "yref": "paper", "yanchor": "top", "yshift": -28}
+        layout["annotations"] = [{"text": title, "showarrow": False, "font": {"size": 15}, **below}]
+    else:
+        layout["xaxis"]["tickangle"] = -90
+    return {"data": [cells], "layout": layout}
+
+
+def heat_map_widths(shown: HeatMap) -> tuple[int, int]:
+    """Give the pixels below which the cells would be too narrow to read, and those above which too wide."""
+    n_features = len(shown.features)
+    numbered = n_features <= MAX_NUMBERED
+    least = max(MIN_WIDTH, 80 + (NUMBERED_WIDTH if numbered else CELL_WIDTH) * n_features)
+    return least, max(least, 80 + WIDEST_CELL * n_features)
+
+
+def plane(shown: Projection, sizes: NDArray[np.float64]) -> Figure:
+    """Plot rows and centers in the plane; where all lies on one line, that line by the number of the cluster."""
+    numbered = len(sizes) <= MAX_BARS
+    colors = [PALETTE[label % len(PALETTE)] for label in shown.labels] if numbered else "#9aa5b1"
+    rows_y = shown.labels if shown.flat else shown.rows[:, 1]
+    centers_y = shown.clusters if shown.flat else shown.centers[:, 1]
+    rows = trace(
+        "scatter",
+        shown.rows[:, 0],
+        rows_y,
+        mode="markers",
+        customdata=shown.labels.tolist(),
+        marker={"color": colors, "size": 5 if len(shown.rows) > FEW_ROWS else 9, "opacity": 0.55},
+        hovertemplate="a row of cluster %{customdata}<extra></extra>",
+    )
+    size = sizes[shown.clusters]
+    centers = trace(
+        "scatter",
+        shown.centers[:, 0],
+        centers_y,
+        mode="markers+text" if numbered else "markers",
+        customdata=[
+            [int(cluster), percent(float(part))]
+            for cluster, part in zip(shown.clusters, size / max(1.0, sizes.sum()), strict=True)
+        ],
+        marker={
+            "color": "rgba(255, 255, 255, 0.75)" if numbered else ACCENT,
+            "size": 21 if numbered else 7,
+            "line": {"color": TEXT if numbered else "#ffffff", "width": 1.5 if numbered else 0.5},
+        },
+        hovertemplate="center of cluster %{customdata[0]}<br>%{customdata[1]} of the rows<extra></extra>",
+    )
+    if numbered:
+        centers["text"] = [str(cluster) for cluster in shown.clusters]
+        centers["textfont"] = {"size": 11, "color": TEXT}
+    names = ["Feature 0", "Feature 1"] if shown.axes == "feature" else ["Component 1", "Component 2"]
+    titles = [f"{name} ({percent(share)} of variance)" for name, share in zip(names, shown.shares, strict=True)]
+    layout = plain_layout(titles[0], "Cluster" if shown.flat else titles[1])
+    if shown.flat:
+        whole(layout["yaxis"], len(sizes))
+    layout["height"] = 520
+    layout["dragmode"] = "zoom"
+    for axis in ("xaxis", "yaxis"):
+        layout[axis]["fixedrange"] = False
+    return {"data": [rows, centers], "layout": layout}

@@ -1,0 +1,205 @@
+"""The page itself: facts in, one HTML file out."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from container.artifacts.atomic import replacing
+from container.report import figures as plots
+from container.report import profile
+from container.report.facts import Facts
+from container.report.profile import Baseline, HeatMap
+from container.report.projection import MAX_CENTERS, project
+from container.report.wording import duration, moment, number, percent, signed
+
+NAME = "report.html"
+# Clusters that are listed at once; the others unfold.
+LISTED_FIRST = 20
+# Features named for each cluster.
+FEATURES_NAMED = 4
+# Names of hosts beside their number; all are in a table.
+HOSTS_NAMED = 2
+
+EVENTS = {
+    "reassigned_centers": "An intermediate center was given up for a row that lay far from all centers.",
+    "missing_centers": "An intermediate center was missing at the start: the first rows were too much alike.",
+    "centers_without_weight": "An intermediate center took no part in the model: no row was closest to it.",
+    "relocated_clusters": "A cluster that had lost its rows was moved to the farthest ones.",
+    "centers_added_from_sample": "A center was made of a single row, because there were fewer than k different ones.",
+    "assignments_failed": "The files of assignments were not all written.",
+}
+
+
+def write(path: Path, facts: Facts) -> None:
+    """Write the report.
+
+    Parameters
+    ----------
+    path
+        The file; its folder is made if need be.
+    facts
+        What is known of the job. Texts in them may come from anywhere: they are escaped.
+
+    Raises
+    ------
+    OSError
+        If the file can't be written.
+    """
+    content = render(facts)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as file:
+        file.write(content)
+
+
+def render(facts: Facts) -> bytes:
+    """Make the page, in UTF-8; names of files that are no text are written with backslashes."""
+    # Only here, at the end of a job, are the two needed.
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from plotly.offline import get_plotlyjs
+
+    folder = Path(__file__).parent
+    drawing = (folder / "draw.js").read_text(encoding="utf-8")
+    plotly = get_plotlyjs()
+    context = _context(facts)
+    environment = Environment(
+        loader=FileSystemLoader(folder, encoding="utf-8"), autoescape=True, undefined=StrictUndefined
+    )
+    text = environment.get_template("page.html").render(
+        **context,
+        # Nothing but the two scripts may run, and nothing may be fetched, whatever else were to go wrong.
+        policy=f"default-src 'none'; script-src {_hash(plotly)} {_hash(drawing)}; "
+        "style-src 'unsafe-inline'; img-src data: blob:",
+        style=(folder / "style.css").read_text(encoding="utf-8"),
+        plotly=plotly,
+        drawing=drawing,
+        figures_json=script_json(context["figures"]),
+    )
+    return text.encode("utf-8", "backslashreplace")
+
+
+def script_json(value: object) -> str:
+    """Write JSON in which no browser finds the end of a script, or a comment."""
+    text = json.dumps(value, allow_nan=False, separators=(",", ":"))
+    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+def _hash(script: str) -> str:
+    """Name an inline script in a Content-Security-Policy."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
+
+
+def _context(facts: Facts) -> dict[str, Any]:
+    model = facts.model
+    score = model.score
+    n_clusters, n_features = model.centers.shape
+    baseline = Baseline.of(model.state.sample)
+    heat_map = profile.heat_map(model.centers, score.cluster_sizes, baseline)
+    shares = score.cluster_sizes / max(1, score.rows)
+    # NaN marks a cluster none of whose rows was looked at.
+    spreads = np.sqrt(
+        np.divide(
+            score.cluster_ssds, score.cluster_sizes, out=np.full(n_clusters, np.nan), where=score.cluster_sizes > 0
+        )
+    )
+    by_size = profile.largest(score.cluster_sizes, n_features, MAX_CENTERS)
+    plane = project(model, by_size, facts.seed)
+    figures = {
+        "losses": plots.losses(facts.losses),
+        "elbow": plots.elbow(model.msd_by_k, n_clusters),
+        "sizes": plots.per_cluster(shares, "Share of the rows", 1 / n_clusters, "if all were equal", share=True),
+        "spreads": plots.per_cluster(spreads, "Typical distance", float(np.sqrt(score.msd)), "all rows together"),
+        "plane": plots.plane(plane, score.cluster_sizes),
+        "profiles": plots.heat_map(heat_map),
+    }
+    whole = model.score_is_exact and len(plane.rows) == score.rows
+    _, _, long_term = facts.losses.curve()
+    return {
+        "k": number(n_clusters),
+        "n_clusters": n_clusters,
+        "n_centers": number(len(model.state.centers)),
+        "began": moment(facts.began),
+        "tiles": _tiles(facts),
+        "warnings": facts.warnings,
+        "warnings_left_out": facts.warnings_left_out,
+        "events": [(number(count), _event(name)) for name, count in sorted(facts.events.items())],
+        "figures": {name: figure for name, figure in figures.items() if figure is not None},
+        "first_loss": number(float(long_term[-1])) if len(long_term) else "",
+        "curve": [(number(k), number(msd)) for k, msd in sorted(model.msd_by_k.items())],
+        "exact": model.score_is_exact,
+        "few_clusters": n_clusters <= plots.MAX_BARS,
+        "drawn": f"{'All' if whole else 'A sample of'} {number(len(plane.rows))} rows",
+        "plane": plane,
+        "heat_map_left_out": _left_out(heat_map, n_clusters, n_features),
+        "heat_map_widths": plots.heat_map_widths(heat_map),
+        "clusters": _clusters(facts, baseline, shares, spreads),
+        "n_first": LISTED_FIRST,
+        "hyperparameters": sorted(facts.hyperparameters.items()),
+        "surroundings": [("hosts", ", ".join(facts.hosts)), *sorted(facts.versions.items())],
+    }
+
+
+def _tiles(facts: Facts) -> list[tuple[str, str, str]]:
+    """Give name, value and a note of each fact at the top."""
+    model = facts.model
+    k, n_features = model.centers.shape
+    scored = "of all rows" if model.score_is_exact else f"on a sample of {number(model.score.rows)} rows"
+    others = f" and {len(facts.hosts) - HOSTS_NAMED} more" if len(facts.hosts) > HOSTS_NAMED else ""
+    return [
+        ("Clusters (k)", number(k), f"out of {number(len(model.state.centers))} intermediate ones"),
+        (
+            "Rows read",
+            number(facts.rows_seen),
+            f"in {number(facts.epochs)} {'epoch' if facts.epochs == 1 else 'epochs'}",
+        ),
+        ("Features", number(n_features), "columns of a row"),
+        ("Mean squared distance", number(model.score.msd), scored),
+        ("Duration", duration(facts.seconds), "of the job, up to this report"),
+        ("Throughput", number(facts.rows_per_second, 3), "rows a second, in training"),
+        ("Hosts", number(len(facts.hosts)), ", ".join(facts.hosts[:HOSTS_NAMED]) + others),
+        ("Seed", str(facts.seed), "the only source of chance"),
+    ]
+
+
+def _event(name: str) -> str:
+    return EVENTS.get(name, name.replace("_", " "))
+
+
+def _left_out(shown: HeatMap, n_clusters: int, n_features: int) -> str:
+    """Say which part of the profiles is shown, if not all are."""
+    parts = []
+    if len(shown.clusters) < n_clusters:
+        parts.append(f"the {len(shown.clusters)} largest of {number(n_clusters)} clusters")
+    if len(shown.features) < n_features:
+        parts.append(f"the {len(shown.features)} of {number(n_features)} features that tell them apart best")
+    return ", ".join(parts)
+
+
+def _clusters(
+    facts: Facts, baseline: Baseline, shares: NDArray[np.float64], spreads: NDArray[np.float64]
+) -> list[Mapping[str, Any]]:
+    """Describe the clusters in words, the largest first."""
+    centers = facts.model.centers
+    listed = profile.largest(facts.model.score.cluster_sizes, centers.shape[1], profile.MAX_LISTED)
+    return [
+        {
+            "cluster": int(cluster),
+            "share": percent(float(shares[cluster])),
+            "spread": "none" if np.isnan(spreads[cluster]) else number(float(spreads[cluster])),
+            "features": [
+                {
+                    "arrow": "▲" if difference > 0 else "▼",
+                    "number": feature,
+                    "value": number(value, 3),
+                    "difference": signed(difference),
+                }
+                for feature, value, difference in profile.strongest(centers[cluster], baseline, FEATURES_NAMED)
+            ],
+        }
+        for cluster in listed
+    ]

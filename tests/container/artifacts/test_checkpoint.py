@@ -1,0 +1,144 @@
+"""Checkpoints: whole, newest, of this very job, or passed over."""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from container.artifacts.checkpoint import MAGIC, CheckpointError, Checkpoints
+from kmeans.communicator import SingleHost
+from kmeans.observer import Observer
+from kmeans.run import Control
+from kmeans.snapshot import Snapshot
+from kmeans.threads import Threads
+from kmeans.training import fit
+from tests.kmeans.rows import Rows, settings_for
+
+JOB = {"hosts": ["algo-1"], "k": 3}
+
+
+@pytest.fixture(scope="module")
+def snapshots() -> list[Snapshot]:
+    """Give those of a real run."""
+    rows = np.random.default_rng(0).standard_normal((120, 4)).astype(np.float32)
+    taken: list[Snapshot] = []
+
+    def save(snapshot: Snapshot) -> None:
+        arrays = {name: array.copy() for name, array in snapshot.arrays.items()}
+        taken.append(Snapshot(snapshot.step, arrays, snapshot.facts))
+
+    chosen = settings_for(rows, 3, batch_size=20, sample_size=50)
+    fit(Rows(rows, 20), chosen, SingleHost(), Threads(), Observer(), Control(saving=lambda: True, save=save))
+    return taken
+
+
+def checkpoints(folder: Path, job: dict[str, Any] = JOB, host: str = "algo-1", interval: float = 0) -> Checkpoints:
+    return Checkpoints(folder, host, job, interval)
+
+
+def test_what_is_read_is_what_was_written(tmp_path: Path, snapshots: list[Snapshot]) -> None:
+    checkpoints(tmp_path).save(snapshots[2])
+    again = checkpoints(tmp_path)
+    assert again.steps() == [3]
+    found = again.load(3)
+    assert found.step == snapshots[2].step
+    assert found.facts == snapshots[2].facts
+    assert found.arrays.keys() == snapshots[2].arrays.keys()
+    for name, array in snapshots[2].arrays.items():
+        np.testing.assert_array_equal(found.arrays[name], array)
+        assert found.arrays[name].dtype == array.dtype
+
+
+def test_the_last_two_of_each_host_are_kept(tmp_path: Path, snapshots: list[Snapshot]) -> None:
+    for host in "algo-1", "algo-10":
+        mine = checkpoints(tmp_path, host=host)
+        for snapshot in snapshots[:4]:
+            mine.save(snapshot)
+        assert mine.written == 4
+    assert checkpoints(tmp_path).steps() == checkpoints(tmp_path, host="algo-10").steps() == [4, 3]
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_equal_snapshots_give_equal_bytes(tmp_path: Path, snapshots: list[Snapshot]) -> None:
+    files = []
+    for name in "a", "b":
+        (tmp_path / name).mkdir()
+        checkpoints(tmp_path / name).save(snapshots[0])
+        (path,) = (tmp_path / name).iterdir()
+        files.append(path.read_bytes())
+    assert files[0] == files[1]
+
+
+def test_without_the_folder_nothing_is_written(tmp_path: Path, snapshots: list[Snapshot]) -> None:
+    nowhere = checkpoints(tmp_path / "none")
+    assert not nowhere.enabled
+    assert not nowhere.due()
+    nowhere.save(snapshots[0])
+    assert nowhere.steps() == []
+    assert not (tmp_path / "none").exists()
+
+
+def test_they_are_due_when_the_interval_is_over(tmp_path: Path) -> None:
+    assert checkpoints(tmp_path, interval=0).due()
+    assert not checkpoints(tmp_path, interval=3600).due()
+
+
+@pytest.mark.parametrize("place", ["magic", "digest", "head", "middle", "end"])
+@pytest.mark.parametrize("damage", ["flip", "cut"])
+def test_a_damaged_one_is_passed_over_with_a_warning(
+    tmp_path: Path, snapshots: list[Snapshot], place: str, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    mine = checkpoints(tmp_path)
+    for snapshot in snapshots[:2]:
+        mine.save(snapshot)
+    newest = max(tmp_path.iterdir())
+    content = bytearray(newest.read_bytes())
+    at = {"magic": 3, "digest": len(MAGIC) + 5, "head": 60, "middle": len(content) // 2, "end": len(content) - 1}[place]
+    if damage == "flip":
+        content[at] ^= 1
+    else:
+        del content[at:]
+    newest.write_bytes(content)
+    logging.getLogger("kmeans").propagate = True
+    with caplog.at_level("WARNING", "kmeans"):
+        assert mine.steps() == [1]
+    logging.getLogger("kmeans").propagate = False
+    assert f"Checkpoint {newest.name} is passed over" in caplog.text
+
+
+def test_one_of_another_job_is_passed_over(tmp_path: Path, snapshots: list[Snapshot]) -> None:
+    checkpoints(tmp_path).save(snapshots[0])
+    assert checkpoints(tmp_path, {**JOB, "k": 4}).steps() == []
+    assert checkpoints(tmp_path, {**JOB, "hosts": ["algo-1", "algo-2"]}).steps() == []
+    with pytest.raises(CheckpointError, match="it is of another job: k was 3, is 4"):
+        checkpoints(tmp_path, {**JOB, "k": 4}).load(1)
+
+
+def test_arrays_that_do_not_fit_together_are_refused(tmp_path: Path, snapshots: list[Snapshot]) -> None:
+    """Right checksums alone are no reason to trust: labels are indices."""
+    mine = checkpoints(tmp_path)
+    changes: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
+        "reservoir_labels": lambda array: array + 1000,
+        "reservoir_keys": lambda array: array[1:],
+        "weights": lambda array: array[1:],
+        "shift": lambda array: array[1:],
+    }
+    for name, change in changes.items():
+        arrays = {**snapshots[0].arrays, name: change(snapshots[0].arrays[name])}
+        mine.save(Snapshot(1, arrays, snapshots[0].facts))
+        with pytest.raises(CheckpointError, match="expected"):
+            mine.load(1)
+
+
+def test_other_files_are_left_alone(tmp_path: Path, snapshots: list[Snapshot]) -> None:
+    for name in ("notes.txt", "checkpoint-algo-1-x", "checkpoint-algo-1-000000000009.sagemaker-ignore"):
+        (tmp_path / name).write_text("?")
+    mine = checkpoints(tmp_path)
+    for snapshot in snapshots[:3]:
+        mine.save(snapshot)
+    assert mine.steps() == [3, 2]
+    assert len(list(tmp_path.iterdir())) == 5

@@ -1,0 +1,233 @@
+"""What happens to hosts: every other one ends, soon and with the reason, and none ends well without a model."""
+
+import json
+import os
+import re
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tests.container.hosts.cluster import Cluster, Host, cluster_of, descendants, kill, wait_until
+from tests.container.training.job import recordio
+
+Rows = NDArray[np.float32]
+MINIMAL = {"k": "10", "feature_dim": "64", "mini_batch_size": "100"}
+# The promise to the user.
+MOST_SECONDS = 60
+
+
+@contextmanager
+def amid_an_epoch(folder: Path, digits: Rows, n_hosts: int = 2) -> Iterator[Cluster]:
+    """Give a cluster whose hosts have taken in ten mini-batches each, and now wait at silent pipes."""
+    with cluster_of(folder, n_hosts, MINIMAL) as cluster, ExitStack() as pipes:
+        cluster.channels["train"]["TrainingInputMode"] = "Pipe"
+        open_pipes: list[BinaryIO] = []
+        for host in cluster.hosts:
+            cluster.configure(host)
+            open_pipes.append(pipes.enter_context(pipe_of(host)))
+        cluster.start()
+        for pipe in open_pipes:
+            pipe.write(recordio(digits[:1000]))
+        for host in cluster.hosts:
+            host.wait_for_line("Iter 10:")
+        yield cluster
+
+
+@contextmanager
+def pipe_of(host: Host) -> Iterator[BinaryIO]:
+    """Open a host's pipe for writing; it stays open until the block ends."""
+    fifo = host.base / "input/data/train_0"
+    os.mkfifo(fifo)
+    # For reading too: opening does not wait for the job, and writing does not break when it is gone.
+    with fifo.open("r+b", buffering=0) as pipe:
+        yield pipe
+
+
+def check_the_others(cluster: Cluster, lost: Host, reason: str, since: float) -> None:
+    """See that all others end within a minute, and name the host that is lost."""
+    codes = cluster.wait(MOST_SECONDS + 20)
+    print(f"{reason}: all others have ended after {time.monotonic() - since:.1f} s")
+    assert time.monotonic() - since < MOST_SECONDS
+    for host, code in zip(cluster.hosts, codes, strict=True):
+        if host is not lost:
+            assert code == 3, cluster.logs
+            assert re.search(reason, host.failure), host.failure
+            assert lost.name in host.failure
+        assert not (host.base / "model").exists()
+        assert not descendants(host.running.pid)
+
+
+VICTIMS: dict[str, Callable[[Host], list[int]]] = {
+    "worker": lambda host: [host.worker()],
+    "hydra_pmi_proxy": lambda host: [host.program("hydra_pmi_proxy")],
+    "launcher": lambda host: [host.running.pid],
+    "host": lambda host: [host.running.pid, *descendants(host.running.pid)],
+}
+
+
+@pytest.mark.parametrize("victim", VICTIMS)
+@pytest.mark.parametrize("place", [0, 1])
+def test_what_is_killed_amid_an_epoch_ends_all(tmp_path: Path, digits: Rows, victim: str, place: int) -> None:
+    with amid_an_epoch(tmp_path, digits, 3 if victim == "host" else 2) as cluster:
+        lost = cluster.hosts[place]
+        since = time.monotonic()
+        for pid in VICTIMS[victim](lost):
+            kill(pid)
+        check_the_others(cluster, lost, "was killed|its connection is closed", since)
+        if victim == "worker":
+            assert lost.failure == cluster.hosts[1 - place].failure
+
+
+def test_a_killed_process_manager_ends_all(tmp_path: Path, digits: Rows) -> None:
+    with amid_an_epoch(tmp_path, digits) as cluster:
+        since = time.monotonic()
+        kill(cluster.hosts[0].program("mpiexec"))
+        check_the_others(cluster, cluster.hosts[0], "its mpiexec was killed", since)
+
+
+@pytest.mark.parametrize(("victim", "place"), [("worker", 1), ("host", 0)])
+def test_what_is_killed_while_the_model_is_made_ends_all(tmp_path: Path, digits: Rows, victim: str, place: int) -> None:
+    chosen = {"k": "150", "feature_dim": "64", "local_lloyd_num_trials": "200"}
+    with cluster_of(tmp_path, 2, chosen) as cluster:
+        cluster.put(digits[:900], digits[900:])
+        cluster.start()
+        lost = cluster.hosts[place]
+        lost.wait_for_line(r"shrinking \d+ centers into 150")
+        since = time.monotonic()
+        for pid in VICTIMS[victim](lost):
+            kill(pid)
+        check_the_others(cluster, lost, "its worker was killed|its connection is closed", since)
+
+
+def test_what_is_stopped_ends_all_and_silent_pipes_do_not(tmp_path: Path, digits: Rows) -> None:
+    """Three clusters at once, since silence takes its time: a worker, a launcher and only the data stand still."""
+    with ExitStack() as clusters:
+        worker, launcher, data = (
+            clusters.enter_context(amid_an_epoch(tmp_path / name, digits)) for name in ("worker", "launcher", "data")
+        )
+        since = time.monotonic()
+        kill(worker.hosts[1].worker(), signal.SIGSTOP)
+        kill(launcher.hosts[0].running.pid, signal.SIGSTOP)
+        check_the_others(worker, worker.hosts[1], "its worker was silent for 30 seconds", since)
+        other = launcher.hosts[1]
+        assert other.running.wait(MOST_SECONDS) == 3
+        print(f"stopped launcher: the other has ended after {time.monotonic() - since:.1f} s")
+        assert other.failure == f"Platform Error: {launcher.hosts[0].name} was lost: it was silent for 24 seconds"
+        # When it may go on, it finds the message that was left for it.
+        kill(launcher.hosts[0].running.pid, signal.SIGCONT)
+        assert launcher.hosts[0].running.wait(MOST_SECONDS) == 3
+        assert launcher.hosts[0].failure == other.failure
+        for host in data.hosts:
+            assert host.running.poll() is None, host.log
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_sigterm_on_one_host_ends_the_stream_of_all_and_leaves_a_model(
+    tmp_path: Path, digits: Rows, place: int
+) -> None:
+    with amid_an_epoch(tmp_path, digits) as cluster:
+        since = time.monotonic()
+        cluster.hosts[place].running.send_signal(signal.SIGTERM)
+        assert cluster.wait(MOST_SECONDS) == [0, 0], cluster.logs
+        print(f"SIGTERM: the model is there after {time.monotonic() - since:.1f} s")
+        for host in cluster.hosts:
+            assert "Stopped early by SIGTERM after 2000 examples" in host.log
+        description = json.loads((cluster.hosts[0].base / "model/kmeans.json").read_text())
+        assert description["rows_seen"] == 2000
+        assert cluster.hosts[0].centers.shape == (10, 64)
+
+
+def test_sigterm_before_all_hosts_have_come(tmp_path: Path, digits: Rows) -> None:
+    with cluster_of(tmp_path, 2, MINIMAL) as cluster:
+        first, second = cluster.hosts
+        cluster.start(first)
+        first.wait_for_line(f"waiting for the hosts {second.name}")
+        first.running.send_signal(signal.SIGTERM)
+        assert first.running.wait(MOST_SECONDS) == 3
+        assert "stopped before its hosts had come together" in first.failure
+
+
+def test_an_error_of_one_host_is_the_message_of_all(tmp_path: Path, digits: Rows) -> None:
+    with cluster_of(tmp_path, 3, MINIMAL) as cluster:
+        broken = digits[1000:1500].copy()
+        broken[321, 7] = np.nan
+        cluster.put(digits[:1000], broken, digits[1500:])
+        assert cluster.run(MOST_SECONDS) == [2, 2, 2], cluster.logs
+        messages = {host.failure for host in cluster.hosts}
+        assert len(messages) == 1
+        assert "Found missing (NaN) values" in messages.pop()
+
+
+def test_bad_hyperparameters_fail_before_hosts_are_waited_for(tmp_path: Path) -> None:
+    with cluster_of(tmp_path, 2, {**MINIMAL, "k": "1"}) as cluster:
+        assert cluster.run(MOST_SECONDS) == [2, 2]
+        for host in cluster.hosts:
+            assert "Hyperparameter k: expected" in host.failure
+            assert "waiting for the hosts" not in host.log
+
+
+def test_hosts_that_disagree_say_on_what(tmp_path: Path, digits: Rows) -> None:
+    with cluster_of(tmp_path, 2, MINIMAL) as cluster:
+        cluster.put(digits[:900], digits[900:])
+        cluster.configure(cluster.hosts[1], seed="7")
+        assert cluster.run(MOST_SECONDS) == [2, 2], cluster.logs
+        assert {host.failure for host in cluster.hosts} == {
+            "Customer Error: The hosts disagree on hyperparameter seed: 127.0.0.1 has 0, 127.0.0.2 has 7"
+        }
+
+
+def test_no_rows_on_any_host(tmp_path: Path) -> None:
+    with cluster_of(tmp_path, 2, MINIMAL) as cluster:
+        assert cluster.run(MOST_SECONDS) == [2, 2], cluster.logs
+        for host in cluster.hosts:
+            assert "no record" in host.failure
+
+
+def test_a_port_that_is_taken(tmp_path: Path, digits: Rows) -> None:
+    with cluster_of(tmp_path, 2, MINIMAL) as cluster, socket.socket() as taken:
+        cluster.put(digits[:900], digits[900:])
+        taken.bind((cluster.hosts[0].name, cluster.port + 1))
+        taken.listen()
+        cluster.start(cluster.hosts[0])
+        assert cluster.hosts[0].running.wait(MOST_SECONDS) == 3
+        assert f"port {cluster.port + 1} can't be opened" in cluster.hosts[0].failure
+
+
+def test_strangers_are_turned_away(tmp_path: Path, digits: Rows) -> None:
+    with cluster_of(tmp_path, 2, MINIMAL) as cluster:
+        cluster.put(digits[:900], digits[900:])
+        first, second = cluster.hosts
+        cluster.start(first)
+        first.wait_for_line("waiting for the hosts")
+        impostor = json.dumps({"host": second.name, "facts": {}}).encode() + b"\n"
+        for hello in (b"GET / HTTP/1.0\r\n\r\n", b"[" * 100_000 + b"\n", b"x" * (2 << 20), impostor):
+            with connected(first, cluster.port + 1) as stranger, suppress(ConnectionError):
+                stranger.sendall(hello)
+                assert stranger.recv(1) == b""
+        cluster.start(second)
+        assert cluster.wait() == [0, 0], cluster.logs
+
+
+@contextmanager
+def connected(host: Host, port: int) -> Iterator[socket.socket]:
+    """Connect from an address that is none of the cluster's."""
+
+    def answers() -> bool:
+        try:
+            attempts.append(socket.create_connection((host.name, port), 10, ("127.0.0.99", 0)))
+        except ConnectionError:
+            return False
+        return True
+
+    attempts: list[socket.socket] = []
+    wait_until(answers)
+    with attempts[0] as stranger:
+        yield stranger

@@ -1,0 +1,75 @@
+"""The two ways by which JSON is read come to the same."""
+
+import numpy as np
+import pytest
+
+from container.formats.errors import FormatError
+from container.serving.codecs import instances, json
+
+VALUES = ["0", "-1.5", "2e3", "16777217", "1.00000005960464477539062500001", "1e-50", "123456789012345678"]
+ODD_VALUES = [
+    "1" * 30,
+    "[1]",
+    "[1, 2]",
+    "[]",
+    "true",
+    "null",
+    '"1"',
+    '"["',
+    "{}",
+    "1e39",
+    "1e999",
+    "NaN",
+    "+1",
+    "01",
+    "",
+]
+DOCUMENTS = [
+    '{"instances": [{"features": [%s, 2]}]}',
+    '\ufeff{"instances": [{"features": [1, 2]}, {"features": [%s, 2]}]} \n',
+    '{"instances": [{"features": [%s]}]}',
+    '{"instances": [{"features": [1, 2], "features": [%s, 2]}]}',
+    '{"instances": [{"features": [1, 2]}], "instances": [{"features": [%s, 2]}]}',
+    '{"instances": [{"features": [1, 2], "configuration": %s}]}',
+    '{"instances": [{"features": %s}]}',
+    '{"instances": [%s]}',
+    '{"instances": %s}',
+    '[{"features": [%s, 2]}]',
+    '{"instances": [{"features": [%s, 2]}]}]',
+    '{"instances": [{"features": [1, %s, 2]]}}',
+    '{"instances": [{"data": {"features": {"values": [%s, 2]}}}]}',
+    r'{"instances": [{"feat\u0075res": [%s, 2]}]}',
+    "%s",
+]
+
+
+def outcome(document: bytes) -> object:
+    try:
+        return [row for block in json.decode([document], 2) for row in block.rows.tolist()]
+    except FormatError as error:
+        return str(error)
+
+
+def expected(document: bytes) -> object:
+    try:
+        return instances.rows(list(instances.elements(instances.text_of(document))), 2, "instance").tolist()
+    except FormatError as error:
+        return str(error)
+
+
+@pytest.mark.parametrize("value", VALUES + ODD_VALUES)
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_any_value_anywhere(document: str, value: str) -> None:
+    body = (document % value).encode()
+    assert outcome(body) == expected(body)
+
+
+@pytest.mark.parametrize("body", [b"", b"\xff", b'{"instances": [{"features": [1, 2]}], "\xff": 1}', b"[" * 5000])
+def test_bytes_that_are_no_json(body: bytes) -> None:
+    assert outcome(body) == expected(body)
+
+
+def test_plain_instances_do_not_need_the_other_parser() -> None:
+    rows = json._plain_rows(b'{"instances": [{"features": [1, 2]}, {"features": [-3e-2, 4.5]}]}', 2)
+    assert rows is not None
+    assert rows.dtype == np.float32

@@ -1,0 +1,228 @@
+"""Every message of ours that `docs/troubleshooting.md` quotes is what the program really says."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from container import algorithm, configuration, convert
+from container.artifacts.model import Model, save
+from container.channels.source import Source
+from container.configuration import MODEL, ChannelConfiguration, Paths
+from container.continuing import earlier_model
+from container.errors import CustomerError, JobError
+from container.failure import reported
+from container.formats.recordio import dense_record, encode
+from container.hosts.agreement import disagreement
+from container.serving.app import create_app, create_multi_model_app
+from container.serving.model import ServedModel
+from container.serving.registry import Registry
+from container.serving.settings import Settings
+from tests.container.training.job import Job
+from tests.documents import ROOT, section, snippets, text
+
+PAGE = ROOT / "docs/troubleshooting.md"
+MINIMAL = {"k": "5", "feature_dim": "3"}
+CSV = {"train": {"ContentType": "text/csv"}}
+# Nobody waits for the quarter of an hour that a job waits.
+FIFO_SECONDS = 0.01
+ROWS = [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [7.0, 8.0, 9.0]]
+
+
+def records(*rows: list[float]) -> bytes:
+    return encode(dense_record(np.array(row, np.float32)) for row in rows)
+
+
+class Scene:
+    """A folder in which things go wrong; what is said names it /opt/ml."""
+
+    def __init__(self, base: Path) -> None:
+        self.base = base
+
+    def job(
+        self,
+        hyperparameters: Mapping[str, str] | str | None = None,
+        channels: Mapping[str, object] | None = None,
+        content: bytes | None = None,
+        name: str = "rows.csv",
+    ) -> str:
+        """Read a job's configuration and then its data; give what is said of them."""
+        config, train = self.base / "input/config", self.base / "input/data/train"
+        config.mkdir(parents=True)
+        train.mkdir(parents=True)
+        given = MINIMAL if hyperparameters is None else hyperparameters
+        if given:
+            given = given if isinstance(given, str) else json.dumps(given)
+            (config / "hyperparameters.json").write_text(given)
+        (config / "inputdataconfig.json").write_text(json.dumps({"train": {}} if channels is None else channels))
+        if content is not None:
+            (train / name).write_bytes(content)
+        with pytest.raises(JobError) as error:
+            self._read()
+        return str(error.value)
+
+    def _read(self) -> None:
+        job = configuration.load(Paths(self.base))
+        source = Source(job.channels["train"], job.hyperparameters.feature_dim, 5000, fifo_timeout_seconds=FIFO_SECONDS)
+        for _ in source.blocks():
+            pass
+
+    def log(self, hyperparameters: Mapping[str, str], *rows: list[float], mode: str = "File") -> str:
+        """Run a whole job."""
+        job = Job(self.base, dict(hyperparameters), {"train": {"TrainingInputMode": mode}})
+        if rows:
+            (job.folder("train") / "rows.pbr").write_bytes(records(*rows))
+        return job.run().log
+
+    def request(self, body: bytes = b"1,2,3\n", content_type: str = "text/csv", accept: str = "*/*") -> str:
+        """Ask a model of three features."""
+        save(self.base / "model", "algo-1", Model(np.array(ROWS, np.float32), None))
+        client = create_app(ServedModel(self.base / "model"), Settings()).test_client()
+        return client.post(
+            "/invocations", data=body, headers={"Content-Type": content_type, "Accept": accept}
+        ).get_data(as_text=True)
+
+    def ping_without_model(self) -> str:
+        (self.base / "model").mkdir()
+        return (
+            create_app(ServedModel(self.base / "model"), Settings()).test_client().get("/ping").get_data(as_text=True)
+        )
+
+    def unknown_model(self) -> str:
+        registry = Registry(self.base, self.base, 1 << 20)
+        return (
+            create_multi_model_app(registry, Settings())
+            .test_client()
+            .get("/models/shops.tar.gz")
+            .get_data(as_text=True)
+        )
+
+    def other_job(self) -> str:
+        (self.base / "checkpoints").mkdir(parents=True)
+        self.log({"k": "2", "feature_dim": "3", "checkpoint_interval_seconds": "0"}, *ROWS)
+        return self.log({"k": "3", "feature_dim": "3"}, *ROWS)
+
+    def other_features(self) -> str:
+        save(self.base / "input/data/model", "algo-1", Model(np.array(ROWS, np.float32)[:, :2], None))
+        channel = ChannelConfiguration("model", MODEL, None, "File", "FullyReplicated", self.base / "input/data/model")
+        with pytest.raises(CustomerError) as error:
+            earlier_model(channel, 3)
+        return str(error.value)
+
+    def failure(self, kind: type[Exception]) -> str:
+        with reported(self.base / "failure"):
+            self._fail(kind)
+        return (self.base / "failure").read_text()
+
+    def _fail(self, kind: type[Exception]) -> None:
+        raise kind
+
+    def setting(self) -> str:
+        with pytest.raises(CustomerError) as error:
+            Settings.from_environment({"SAGEMAKER_INFERENCE_TOP_N": "ten"})
+        return str(error.value)
+
+    def command(self, *arguments: str) -> str:
+        done = subprocess.run([sys.executable, "-m", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+        assert done.returncode != 0
+        return done.stderr
+
+    def converted_onto_files(self) -> str:
+        np.save(self.base / "rows.npy", np.ones((2, 2), np.float32))
+        return self.command(convert.__name__, str(self.base / "rows.npy"), str(self.base))
+
+
+def in_source(name: str, **values: str) -> str:
+    """Give the words of a module of the hosts, with some values in them."""
+    words = text(ROOT / "container/hosts" / name)
+    for place, value in values.items():
+        words = re.sub(rf"{{{re.escape(place)}(:g)?}}", value, words)
+    return words
+
+
+# By how the quotation begins, without the prefix of its class or the parenthesis around its detail.
+MAKERS: dict[str, Callable[[Scene], str]] = {
+    "No value(s)": lambda scene: scene.job({"k": "5"}),
+    "Extraneous hyperparameter": lambda scene: scene.job({**MINIMAL, "mini_batch": "1"}),
+    "Hyperparameter k:": lambda scene: scene.job({**MINIMAL, "k": "1"}),
+    "Hyperparameter eval_metrics": lambda scene: scene.job({**MINIMAL, "eval_metrics": "mse"}),
+    "The tuning objective": lambda scene: scene.job({**MINIMAL, "_tuning_objective_metric": "test:msd"}),
+    "Expected the job's": lambda scene: scene.job(""),
+    "/opt/ml/input/config/hyperparameters.json must": lambda scene: scene.job("{k: 5}"),
+    "Missing required channel": lambda scene: scene.job(channels={}),
+    "Extraneous channel": lambda scene: scene.job(channels={"train": {}, "validation": {}}),
+    "Channel train: expected content": lambda scene: scene.job(
+        channels={"train": {"ContentType": "application/x-parquet"}}
+    ),
+    "Channel train: expected RecordWrapperType": lambda scene: scene.job(
+        channels={"train": {"RecordWrapperType": "RecordIO"}}
+    ),
+    "/opt/ml/input/data/train: expected data": lambda scene: scene.log(MINIMAL),
+    "train/rows.csv, record 1: expected the RecordIO": lambda scene: scene.job(content=b"1,2,3\n" * 9),
+    "train/rows.pbr, record 1": lambda scene: scene.job(content=records([1, 2]), name="rows.pbr"),
+    "train/rows.csv, record 1: expected 3": lambda scene: scene.job(channels=CSV, content=b"1,2,3,4,5\n"),
+    "record 1, column 1": lambda scene: scene.job(channels=CSV, content=b"height,width,age\n"),
+    "record 2, column 2": lambda scene: scene.job(channels=CSV, content=b"1,2,3\n1,abc,3\n"),
+    "Found missing": lambda scene: scene.job(channels=CSV, content=b"1,2,3\n1,,3\n"),
+    "Found infinite": lambda scene: scene.job(content=records([1, np.inf, 3])),
+    "record 1: expected 28": lambda scene: scene.job(content=records([1, 2, 3])[:-2]),
+    "k = 5 clusters": lambda scene: scene.log(MINIMAL, *ROWS),
+    "/opt/ml/input/data/train_0": lambda scene: scene.job(channels={"train": {"TrainingInputMode": "Pipe"}}).replace(
+        f"{FIFO_SECONDS:g} seconds", "900 seconds"
+    ),
+    "The hosts disagree": lambda _: str(
+        disagreement({"algo-1": {"hyperparameter k": "5"}, "algo-2": {"hyperparameter k": "6"}})
+    ),
+    # It takes several machines to make these: the source has their words.
+    "Not all hosts": lambda _: in_source("peers.py", timeout_seconds="900"),
+    "algo-2 was lost: its connection": lambda _: in_source("launcher.py", host="algo-2"),
+    "algo-2 was lost: its worker": lambda _: in_source(
+        "launcher.py", **{"self._host": "algo-2", "cause": "ran out of memory"}
+    ),
+    "is passed over": lambda scene: scene.other_job(),
+    "Channel model": lambda scene: scene.other_features(),
+    "Batch size 5000": lambda scene: scene.log({"k": "2", "feature_dim": "3"}, *(ROWS * 599)),
+    "Hyperparameter _num_gpus": lambda scene: scene.log({"k": "2", "feature_dim": "3", "_num_gpus": "1"}, *ROWS),
+    "No assignments": lambda scene: scene.log({"k": "2", "feature_dim": "3"}, *ROWS, mode="FastFile"),
+    "MemoryError": lambda scene: scene.failure(MemoryError),
+    "This is a bug": lambda scene: scene.failure(KeyError),
+    "unable to evaluate payload provided: record": lambda scene: scene.request(b"1,2\n"),
+    "unable to evaluate payload provided: instance": lambda scene: scene.request(
+        b'{"instances": [{"features": [1, 2]}]}', "application/json"
+    ),
+    "expected Content-Type": lambda scene: scene.request(content_type="application/x-npy"),
+    "expected Accept": lambda scene: scene.request(accept="text/html"),
+    "expected label_size=0": lambda scene: scene.request(content_type="text/csv;label_size=1"),
+    "expected a body": lambda scene: scene.request(bytes(Settings().max_payload_bytes + 1)),
+    "the model cannot": lambda scene: scene.ping_without_model(),
+    "SAGEMAKER_INFERENCE_TOP_N": lambda scene: scene.setting(),
+    "model 'shops.tar.gz'": lambda scene: scene.unknown_model(),
+    "expected no such folder": lambda scene: scene.converted_onto_files(),
+    "expected docker with buildx": lambda _: text(ROOT / "container/build_and_push.sh"),
+    "expected ACCOUNT": lambda scene: scene.command(algorithm.__name__, "--image", "kmeans", "--role", "x"),
+    "Python 3.11.4": lambda _: text(ROOT / "Makefile"),
+}
+CONTENT = text(PAGE)
+QUOTED = [message.strip() for message in snippets(CONTENT, "text")]
+
+
+def bare(message: str) -> str:
+    return re.sub(r"^(Customer|Platform|Algorithm) Error: |^\(", "", message)
+
+
+def test_every_quotation_has_a_test_and_none_is_of_the_services_own() -> None:
+    assert not snippets(section(CONTENT, "Messages of SageMaker's own"), "text")
+    unmade = [message for message in QUOTED if not any(bare(message).startswith(begin) for begin in MAKERS)]
+    assert unmade == []
+    assert all(any(bare(message).startswith(begin) for message in QUOTED) for begin in MAKERS)
+
+
+@pytest.mark.parametrize("message", QUOTED)
+def test_the_program_says_so(tmp_path: Path, message: str) -> None:
+    begin = max((begin for begin in MAKERS if bare(message).startswith(begin)), key=len)
+    assert message in MAKERS[begin](Scene(tmp_path)).replace(str(tmp_path), "/opt/ml")

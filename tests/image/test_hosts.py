@@ -1,0 +1,182 @@
+"""Several hosts as containers on a network of their own, as SageMaker runs them; and what may happen to them."""
+
+import json
+import os
+import re
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from container.artifacts.model import load
+from container.formats.recordio import dense_record, encode
+from tests.image.blackbox import Tree, docker, inspect
+
+Rows = NDArray[np.float32]
+MOST_SECONDS = 60
+
+
+@dataclass
+class Host:
+    """A container that is one of the hosts."""
+
+    name: str
+    tree: Tree
+    container: str = ""
+
+    @property
+    def log(self) -> str:
+        result = docker("logs", self.container)
+        return result.stdout + result.stderr
+
+    @property
+    def failure(self) -> str:
+        return (self.tree.base / "output/failure").read_text()
+
+    def running(self) -> bool:
+        return bool(inspect(self.container)["State"]["Running"])
+
+    def wait_for_line(self, pattern: str) -> None:
+        deadline = time.monotonic() + MOST_SECONDS
+        while not re.search(pattern, self.log):
+            assert time.monotonic() < deadline, self.log
+            assert self.running(), self.log
+            time.sleep(0.1)
+
+    def exit_code(self, seconds: float = MOST_SECONDS + 20) -> int:
+        """Wait for its end."""
+        return int(docker("wait", self.container, timeout=seconds).stdout)
+
+
+@dataclass
+class Network:
+    """Hosts on a network without a way out."""
+
+    name: str
+    hosts: list[Host]
+
+    def start(self, *hosts: Host) -> None:
+        for host in hosts or self.hosts:
+            assert docker("start", host.container).returncode == 0
+
+    def logs(self) -> str:
+        return "\n".join(f"--- {host.name}\n{host.log}" for host in self.hosts)
+
+
+@contextmanager
+def network_of(image: str, folder: Path, n_hosts: int, mode: str = "File") -> Iterator[Network]:
+    """Give hosts algo-1, algo-2, .., which are not yet started; nothing is shared among them."""
+    name = f"kmeans-{uuid.uuid4().hex[:8]}"
+    assert docker("network", "create", "--internal", name).returncode == 0
+    names = [f"algo-{i + 1}" for i in range(n_hosts)]
+    network = Network(name, [])
+    try:
+        for place, host_name in enumerate(names):
+            tree = Tree(folder / host_name)
+            tree.configure({"k": 10, "feature_dim": 64, "mini_batch_size": 100})
+            channel = {"TrainingInputMode": mode, "S3DistributionType": "ShardedByS3Key"}
+            resources = {"current_host": host_name, "hosts": names, "network_interface_name": "eth0"}
+            for file, content in (("inputdataconfig", {"train": channel}), ("resourceconfig", resources)):
+                (tree.base / f"input/config/{file}.json").write_text(json.dumps(content))
+            (tree.base / "input/data/train").mkdir(parents=True)
+            flags = ["--network", name, "--network-alias", host_name, "--hostname", host_name]
+            flags += ["--cpuset-cpus", str(place % (os.cpu_count() or 1)), "--volume", f"{tree.base}:/opt/ml"]
+            created = docker("create", *flags, image, "train")
+            assert created.returncode == 0, created.stderr
+            network.hosts.append(Host(host_name, tree, created.stdout.strip()))
+        yield network
+    finally:
+        for host in network.hosts:
+            docker("rm", "--force", host.container)
+        docker("network", "rm", name)
+
+
+@contextmanager
+def amid_an_epoch(image: str, folder: Path, digits: Rows, n_hosts: int) -> Iterator[Network]:
+    """Give hosts that have taken in ten mini-batches each, and now wait at silent pipes."""
+    with network_of(image, folder, n_hosts, "Pipe") as network, ExitStack() as files:
+        pipes: list[BinaryIO] = []
+        for host in network.hosts:
+            fifo = host.tree.base / "input/data/train_0"
+            os.mkfifo(fifo)
+            # For reading too: opening does not wait for the job.
+            pipes.append(files.enter_context(fifo.open("r+b", buffering=0)))
+        network.start()
+        for pipe in pipes:
+            pipe.write(encode(map(dense_record, digits[:1000])))
+        for host in network.hosts:
+            host.wait_for_line("Iter 10:")
+        yield network
+
+
+def check_the_others(network: Network, lost: Host, reason: str, since: float) -> None:
+    """See that all others end within a minute, and name the host that is lost."""
+    for host in network.hosts:
+        if host is not lost:
+            assert host.exit_code() == 3, network.logs()
+            assert f"{lost.name} was lost: {reason}" in host.failure
+            assert not (host.tree.base / "model/model_algo-1").exists()
+    seconds = time.monotonic() - since
+    print(f"{lost.name}, {reason}: all others have ended after {seconds:.1f} s")
+    assert seconds < MOST_SECONDS
+
+
+def test_three_hosts_train_one_model_and_the_leader_may_be_late(image: str, tmp_path: Path, digits: Rows) -> None:
+    with network_of(image, tmp_path, 3) as network:
+        leader, *others = network.hosts
+        for host, rows in zip(network.hosts, np.split(digits, [900, 1500]), strict=True):
+            host.tree.add_rows(rows)
+        network.start(*others)
+        for host in others:
+            host.wait_for_line("waiting for the hosts")
+        # The name of a host that is not there is unknown.
+        network.start(leader)
+        assert [host.exit_code() for host in network.hosts] == [0, 0, 0], network.logs()
+        centers = load(leader.tree.base / "model").centers
+        msd = np.square(digits[:, None].astype(np.float64) - centers[None]).sum(axis=2).min(axis=1).mean()
+        assert np.isclose(leader.tree.read_json("model/kmeans.json")["msd"], msd, rtol=1e-5)
+        assert leader.tree.read_json("model/kmeans.json")["rows_seen"] == len(digits)
+        for host in others:
+            assert list((host.tree.base / "model").iterdir()) == []
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_killed_container_ends_all(image: str, tmp_path: Path, digits: Rows, place: int) -> None:
+    with amid_an_epoch(image, tmp_path, digits, 3) as network:
+        since = time.monotonic()
+        docker("kill", network.hosts[place].container)
+        check_the_others(network, network.hosts[place], "its connection is closed", since)
+
+
+def test_paused_and_cut_off_hosts_end_all(image: str, tmp_path: Path, digits: Rows) -> None:
+    """Two clusters at once, since silence takes its time."""
+    with (
+        amid_an_epoch(image, tmp_path / "paused", digits, 2) as paused,
+        amid_an_epoch(image, tmp_path / "cut", digits, 3) as cut,
+    ):
+        since = time.monotonic()
+        docker("pause", paused.hosts[0].container)
+        docker("network", "disconnect", cut.name, cut.hosts[2].container)
+        check_the_others(paused, paused.hosts[0], "it was silent", since)
+        check_the_others(cut, cut.hosts[2], "it was silent", since)
+        # Whoever is cut off ends too; to it, the others are lost.
+        assert cut.hosts[2].exit_code() == 3
+        assert "was lost: it was silent" in cut.hosts[2].failure
+        docker("unpause", paused.hosts[0].container)
+        assert paused.hosts[0].exit_code() == 3
+
+
+def test_sigterm_to_one_host_leaves_a_model(image: str, tmp_path: Path, digits: Rows) -> None:
+    with amid_an_epoch(image, tmp_path, digits, 2) as network:
+        since = time.monotonic()
+        docker("kill", "--signal", "TERM", network.hosts[1].container)
+        assert [host.exit_code() for host in network.hosts] == [0, 0], network.logs()
+        print(f"SIGTERM: the model is there after {time.monotonic() - since:.1f} s")
+        assert network.hosts[0].tree.read_json("model/kmeans.json")["rows_seen"] == 2000
