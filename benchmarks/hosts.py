@@ -95,8 +95,9 @@ the measured reductions below, here on one machine. Figures are million rows a s
 {table([{"float64 numbers": size, "us": round(1e6 * seconds, 1)} for size, seconds in reductions.items()])}
 ## Mini-batches that share a reduction
 
-Centers of more than {MOST_REDUCED:,} numbers are reduced every few mini-batches, up to {MOST_BATCHES}. What that does
-to the msd is shown on two hosts and small data, where it must hurt more: an epoch has few steps. Means over {SEEDS} seeds.
+Centers of more than {MOST_REDUCED:,} numbers are reduced every few mini-batches, up to {MOST_BATCHES}. What that
+does to the msd is shown on two hosts and small data, where it must hurt more: an epoch has few steps. Means over
+{SEEDS} seeds.
 
 {table(shared)}
 ## Checkpoints
