@@ -1,8 +1,11 @@
 """Messages of launchers and workers: JSON objects, one a line."""
 
-import asyncio
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    # A worker has no use for it, nor has a job of one host, and importing it takes a while.
+    import asyncio
 
 # A line is a greeting at most: hyperparameters (100 of 2,500 characters) and versions. All else is short.
 MAX_LINE = 1 << 20
@@ -34,7 +37,7 @@ def decode(line: bytes) -> dict[str, Any]:
     return content
 
 
-async def receive(reader: asyncio.StreamReader) -> dict[str, Any] | None:
+async def receive(reader: "asyncio.StreamReader") -> dict[str, Any] | None:
     """Wait for a message; give None when the other side has closed, or is gone.
 
     Raises
