@@ -6,7 +6,6 @@ grow. Samples of several hosts are merged by their keys.
 """
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,38 +13,11 @@ from numpy.typing import NDArray
 
 from kmeans.communicator import Communicator
 from kmeans.reassignment import Reassignment
+from kmeans.sample import Sample
 from kmeans.types import DoubleArray, FloatArray, LabelArray
 
 # Numbers of rows that are moved at once: they stay in the cache on their way.
 PIECE_VALUES = 1 << 16
-
-
-@dataclass
-class Sample:
-    """Rows drawn from a stream, in its order.
-
-    Attributes
-    ----------
-    rows
-        float32 (m, d).
-    labels
-        int64 (m,): the center of the stream that each went to.
-    weights
-        float64 (m,): how much of the stream each stands for, up to a common factor. That is its own weight over the
-        probability that it was drawn (Horvitz & Thompson 1952).
-    complete
-        Whether these are all rows of the stream.
-    """
-
-    rows: FloatArray
-    labels: LabelArray
-    weights: DoubleArray
-    complete: bool
-
-    def thinned(self, size: int, rng: np.random.Generator) -> "Sample":
-        """Draw `size` of the rows, uniformly; there must be more."""
-        chosen = np.sort(rng.choice(len(self.rows), size, replace=False))
-        return Sample(self.rows[chosen], self.labels[chosen], self.weights[chosen], complete=False)
 
 
 class Reservoir:

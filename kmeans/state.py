@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from kmeans.reservoir import Sample
+from kmeans.sample import Sample
 from kmeans.types import DoubleArray, FloatArray
 
 

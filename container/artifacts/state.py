@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from container.artifacts import archive
-from kmeans.reservoir import Sample
+from kmeans.sample import Sample
 from kmeans.state import State
 
 # What the archive holds, and how many dimensions each array has.

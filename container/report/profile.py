@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kmeans.reservoir import Sample
+from kmeans.sample import Sample
 from kmeans.types import DoubleArray, FloatArray, LabelArray
 
 # Clusters of a table, and of a heat map; features of a heat map.

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response, request
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge, RequestTimeout
 
 from container.formats.errors import FormatError
 from container.logs import LOGGER
 from container.resources import cpu_count
 from container.serving import multi_model, negotiation
+from container.serving.body import discard
 from container.serving.inference import FAULT, Inference
 from container.serving.model import ModelUnavailableError, ServedModel
 from container.serving.registry import Registry, RegistryError
@@ -106,7 +107,7 @@ def _create(settings: Settings) -> _Application:
         return Response(_OPENAPI.read_bytes(), content_type="application/json")
 
     for kind, respond in _RESPONSES.items():
-        app.register_error_handler(kind, _noting(respond))
+        app.register_error_handler(kind, _noting(respond, settings.max_payload_bytes))
     if settings.metrics:
         from container.serving import measures
 
@@ -114,11 +115,14 @@ def _create(settings: Settings) -> _Application:
     return app
 
 
-def _noting(respond: Callable[[Any], Response]) -> Callable[[Exception], Response]:
-    """Note the class of an error for the metrics."""
+def _noting(respond: Callable[[Any], Response], max_bytes: int) -> Callable[[Exception], Response]:
+    """Note the class of an error for the metrics, and let its client send to the end, so that it gets the answer."""
 
     def responding(error: Exception) -> Response:
         request.environ[FAULT] = type(error).__name__
+        # Of a body that broke off, or is too long, nothing more is waited for.
+        if not isinstance(error, (BadRequest, RequestTimeout, RequestEntityTooLarge)):
+            discard(request.environ, max_bytes)
         return respond(error)
 
     return responding

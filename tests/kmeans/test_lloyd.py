@@ -9,7 +9,7 @@ from sklearn.cluster import KMeans
 from kmeans.communicator import SingleHost
 from kmeans.lloyd import lloyd
 from kmeans.local_search import merger_costs
-from kmeans.reservoir import Sample
+from kmeans.sample import Sample
 from kmeans.seeding import _lower_distances, distinct, kmeans_plus_plus, lowered_distances, random_rows
 from kmeans.shrinking import LloydSettings, shrink
 from kmeans.state import State

@@ -10,7 +10,8 @@ from kmeans.coreset import coreset
 from kmeans.lloyd import lloyd
 from kmeans.local_search import SearchLimits, swap_centers
 from kmeans.refinement import refine
-from kmeans.reservoir import Reservoir, Sample
+from kmeans.reservoir import Reservoir
+from kmeans.sample import Sample
 from kmeans.shrinking import LloydSettings, search, shrink
 from kmeans.state import State
 from kmeans.streaming import Stream

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from container.artifacts import mxnet_ndarray, tarball
 from container.artifacts.model import Model, ModelError, describe, load, load_state, save
-from kmeans.reservoir import Sample
+from kmeans.sample import Sample
 from kmeans.state import State
 
 CENTERS = np.arange(6, dtype=np.float32).reshape(2, 3)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from container.artifacts.state import StateError, dumps, loads
-from kmeans.reservoir import Sample
+from kmeans.sample import Sample
 from kmeans.state import State
 
 STATE = State(

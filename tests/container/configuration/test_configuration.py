@@ -111,7 +111,8 @@ def test_by_hand_a_folder_with_another_name_is_told(paths: Paths) -> None:
     with pytest.raises(CustomerError) as caught:
         load(paths)
     assert str(caught.value) == (
-        "Customer Error: Missing required channel: train; Extraneous channel found: training (expected train or test)"
+        "Customer Error: Missing required channel: train; "
+        "Extraneous channel found: training (expected train or test or model)"
     )
 
 
@@ -194,7 +195,7 @@ def test_faults_of_a_channel(paths: Paths, settings: dict[str, Any], expected: s
     [
         ({}, "Missing required channel: train"),
         ({"test": TRAIN}, "Missing required channel: train"),
-        ({"train": TRAIN, "valid": TRAIN}, "Extraneous channel found: valid (expected train or test)"),
+        ({"train": TRAIN, "valid": TRAIN}, "Extraneous channel found: valid (expected train or test or model)"),
         ({"train": "File"}, 'Channel train: expected an object of settings, got "File"'),
     ],
 )

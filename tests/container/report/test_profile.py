@@ -5,7 +5,7 @@ import pytest
 
 from container.report import profile
 from container.report.profile import Baseline
-from kmeans.reservoir import Sample
+from kmeans.sample import Sample
 from kmeans.types import FloatArray
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from container.report.projection import MAX_ROWS, MAX_WIDE_ROWS, project
 from kmeans.prediction import Predictor
-from kmeans.reservoir import Sample
+from kmeans.sample import Sample
 from kmeans.scoring import Score
 from kmeans.state import State
 from kmeans.training import Model

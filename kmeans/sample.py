@@ -1,0 +1,35 @@
+"""Rows drawn from a stream, and what they stand for."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from kmeans.types import DoubleArray, FloatArray, LabelArray
+
+
+@dataclass
+class Sample:
+    """Rows drawn from a stream, in its order.
+
+    Attributes
+    ----------
+    rows
+        float32 (m, d).
+    labels
+        int64 (m,): the center of the stream that each went to.
+    weights
+        float64 (m,): how much of the stream each stands for, up to a common factor. That is its own weight over the
+        probability that it was drawn (Horvitz & Thompson 1952).
+    complete
+        Whether these are all rows of the stream.
+    """
+
+    rows: FloatArray
+    labels: LabelArray
+    weights: DoubleArray
+    complete: bool
+
+    def thinned(self, size: int, rng: np.random.Generator) -> "Sample":
+        """Draw `size` of the rows, uniformly; there must be more."""
+        chosen = np.sort(rng.choice(len(self.rows), size, replace=False))
+        return Sample(self.rows[chosen], self.labels[chosen], self.weights[chosen], complete=False)
