@@ -3,7 +3,7 @@
 import numpy as np
 
 from container.artifacts import model as artifacts
-from container.artifacts.checkpoint import KEPT, Checkpoints
+from container.artifacts.checkpoint import Checkpoints
 from container.configuration import ChannelConfiguration
 from container.errors import CustomerError
 from container.logs import LOGGER
@@ -14,11 +14,11 @@ from kmeans.starting import EarlierModel
 
 def resumed(checkpoints: Checkpoints, communicator: Communicator) -> Snapshot | None:
     """Give the newest checkpoint that every host has, or None when there is none."""
-    own = checkpoints.steps()[:KEPT]
-    table = communicator.gather_rows(np.array([own + [0] * (KEPT - len(own))], np.int64))
-    common = set(own).intersection(*(set(steps) for steps in table.tolist())) - {0}
+    own = checkpoints.steps()
+    everyones = communicator.gather_rows(np.array(own, np.int64)).tolist()
+    common = [step for step in own if everyones.count(step) == communicator.size]
     if not common:
-        if own:
+        if everyones:
             LOGGER.warning("The hosts have no checkpoint in common: the job begins anew")
         return None
     step = max(common)

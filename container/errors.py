@@ -45,5 +45,5 @@ class PlatformError(JobError):
 
 def error_of(exit_code: object, message: object) -> JobError:
     """Make the error that another process has told of, by its exit code and its message."""
-    kinds: dict[object, type[JobError]] = {kind.exit_code: kind for kind in (AlgorithmError, CustomerError)}
-    return kinds.get(exit_code, PlatformError)(str(message))
+    kinds = (kind for kind in (AlgorithmError, CustomerError) if kind.exit_code == exit_code)
+    return next(kinds, PlatformError)(str(message))

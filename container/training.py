@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from dataclasses import asdict
+from itertools import takewhile
 
 import numpy as np
 
@@ -72,17 +73,17 @@ def run(job: JobConfiguration, communicator: Communicator, stopping: threading.E
     setup_seconds = time.time() - began
     with logs.Heartbeat(progress.heartbeat):
         model = _fit(job, source, chosen, communicator, threads, progress, checkpoints, stopping)
-        if stopping.is_set():
+        if model.stopped:
             LOGGER.warning("Stopped early by SIGTERM after %d examples; the model is made of these.", progress.rows)
         metrics = job.hyperparameters.eval_metrics
-        _log_train_quality(host, model, metrics, progress.rows // chosen.epochs)
+        _log_train_quality(host, model, metrics)
         progress.finalized()
         _write(job, model, progress)
         log_metrics(host, began, time.time(), {**progress.times, "epochs": spread(chosen.epochs)})
         if "test" in job.channels:
             progress.stage = "scoring the test channel"
-            tested = _test_score(job, model, communicator, threads, chosen.batch_size)
-            for metric in metrics:
+            tested = _test_score(job, model, communicator, threads, chosen.batch_size, stopping)
+            for metric in metrics if tested else ():
                 log_quality(host, "test", metric, getattr(tested, metric))
         else:
             LOGGER.info("Test data is not provided.")
@@ -141,14 +142,14 @@ def _log_configuration(job: JobConfiguration) -> None:
     LOGGER.info("seed %d, %d threads, numpy %s", job.hyperparameters.seed, cpu_count(), np.__version__)
 
 
-def _log_train_quality(host: str, model: Model, metrics: tuple[str, ...], rows: int) -> None:
+def _log_train_quality(host: str, model: Model, metrics: tuple[str, ...]) -> None:
     if model.score_is_exact:
         LOGGER.info("train msd is exact: the mean squared distance of all %d rows", model.score.rows)
     else:
-        LOGGER.info("train msd is estimated on a sample of %d of %d rows", model.score.rows, rows)
+        LOGGER.info("train msd is estimated on a sample of %d of %d rows", model.score.rows, model.rows)
     log_quality(host, "train", "msd", model.score.msd)
     if "ssd" in metrics:
-        log_quality(host, "train", "ssd", model.score.msd * rows)
+        log_quality(host, "train", "ssd", model.score.msd * model.rows)
     LOGGER.info("cluster sizes in these rows: %s", [int(size) for size in model.score.cluster_sizes])
 
 
@@ -243,14 +244,24 @@ def _write_report(
 
 
 def _test_score(
-    job: JobConfiguration, model: Model, communicator: Communicator, threads: Threads, batch_size: int
-) -> Score:
-    """Score the model on all rows of the test channel, of which each host takes its part."""
+    job: JobConfiguration,
+    model: Model,
+    communicator: Communicator,
+    threads: Threads,
+    batch_size: int,
+    stopping: threading.Event,
+) -> Score | None:
+    """Score the model on all rows of the test channel, of which each host takes its part; None when it was stopped."""
     place = Place(communicator.rank, communicator.size)
-    source = Source(job.channels["test"], job.hyperparameters.feature_dim, batch_size, place)
+    source = Source(job.channels["test"], job.hyperparameters.feature_dim, batch_size, place, stopping.is_set)
     shift = model.centers.mean(axis=0, dtype=np.float64).astype(np.float32)
     centers = Centers(model.centers.astype(np.float64) - shift, shift)
-    found = score(source.blocks(), centers, communicator, threads)
+    # Whoever stops still takes part in the sum, for the others wait for it.
+    blocks = takewhile(lambda _: not stopping.is_set(), source.blocks())
+    found = score(blocks, centers, communicator, threads)
+    if stopping.is_set():
+        LOGGER.warning("Stopped by SIGTERM: the test channel was not scored.")
+        return None
     if not found.rows:
         raise source.no_records()
     return found

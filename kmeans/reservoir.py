@@ -78,8 +78,6 @@ class Reservoir:
         self.rows_seen += len(block)
         self._latest_position = float(positions[-1])
         chosen = np.flatnonzero(keys > self._threshold)
-        if len(chosen) < len(block):
-            self._threshold = max(self._threshold, float(keys[keys <= self._threshold].max()))
         while len(chosen):
             room = self._room(len(chosen))
             now, chosen = chosen[:room], chosen[room:]

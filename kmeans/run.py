@@ -60,6 +60,8 @@ class Run:
         The epoch that is going on, from 0; when all are over, their number.
     amid_epoch
         Whether this epoch has begun.
+    stopped
+        Whether the stream has ended early, on all hosts.
     steps
         Steps so far.
     reassigned
@@ -94,6 +96,7 @@ class Run:
         self._seeds = seeds
         self._step_rows = settings.batch_size * settings.batches_per_step(communicator.size)
         self.amid_epoch = True
+        self.stopped = False
         self.reservoir = self._new_reservoir()
 
     def take_rows(
@@ -112,34 +115,35 @@ class Run:
         control
             What is asked of the run.
         """
-        while self.epoch < self._settings.epochs:
+        # An epoch has begun when some host has rows of it; until then the sample is that of the one before.
+        reservoir = self.reservoir
+        while self.epoch < self._settings.epochs and not self.stopped:
             if blocks is None:
                 self.stream.begin_epoch()
-                self.reservoir = self._new_reservoir()
+                reservoir = self._new_reservoir()
                 blocks = source.blocks()
-            step = self._step(blocks, control)
+            step = self._step(blocks, reservoir, control)
             self.steps += 1
             if step.rows:
+                self.reservoir, self.amid_epoch = reservoir, True
                 self.reassigned += len(step.reassignments)
                 self.reservoir.relabel(step.reassignments, self._communicator.rank)
                 observer.stepped(step)
-            self.amid_epoch = not step.votes.ended
             if step.votes.ended:
                 observer.epoch_ended(self.epoch)
-                self.epoch += 1
+                self.epoch, self.amid_epoch = self.epoch + 1, False
                 blocks = None
             if step.votes.ended or step.votes.stopping or step.votes.saving:
                 control.save(self.snapshot(observer))
-            if step.votes.stopping:
-                if self.amid_epoch:
-                    observer.epoch_ended(self.epoch)
-                break
+            self.stopped = step.votes.stopping
+        if self.stopped and self.amid_epoch:
+            observer.epoch_ended(self.epoch)
 
     def rest_of_epoch(self, source: Source) -> Iterator[FloatArray] | None:
         """Give the blocks of this epoch that were not yet taken in; None between two epochs."""
         return source.blocks(self.reservoir.rows_seen) if self.amid_epoch else None
 
-    def _step(self, blocks: Iterator[FloatArray], control: Control) -> Step:
+    def _step(self, blocks: Iterator[FloatArray], reservoir: Reservoir, control: Control) -> Step:
         """Take in a mini-batch, or what there is of one."""
         ended = False
         while not ended and self.stream.pending < self._step_rows:
@@ -147,8 +151,10 @@ class Run:
             if block is None:
                 ended = True
             else:
-                self.reservoir.add(block, *self.stream.add(block))
-        return self.stream.step(Votes(ended, control.stopping(), control.saving()))
+                reservoir.add(block, *self.stream.add(block))
+        stopping = control.stopping()
+        # A source that is to stop may have given up on its rows: there may be more of them.
+        return self.stream.step(Votes(ended and not stopping, stopping, control.saving()))
 
     def _new_reservoir(self) -> Reservoir:
         return Reservoir(
@@ -169,6 +175,7 @@ class Run:
                 "weights": stream.weights,
                 "shift": stream.shift,
                 "active": stream.active,
+                "with_rows": stream.with_rows,
                 **{f"reservoir_{name}": array for name, array in reservoir.arrays().items()},
             },
             facts={
@@ -198,7 +205,7 @@ class Run:
         run.epoch, run.steps, run.reassigned = facts["epoch"], snapshot.step, facts["reassigned"]
         run.amid_epoch = facts["amid_epoch"]
         run.stream.rows_added, run.stream.rows_seen = facts["rows_added"], facts["rows_seen"]
-        run.stream.active[:] = arrays["active"]
+        run.stream.active[:], run.stream.with_rows[:] = arrays["active"], arrays["with_rows"]
         prefix = "reservoir_"
         run.reservoir.restore(
             {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)},

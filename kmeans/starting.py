@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kmeans.communicator import Communicator
 from kmeans.observer import Observer
@@ -47,7 +48,7 @@ def own_generator(seeds: np.random.SeedSequence, communicator: Communicator) -> 
 
 def first_rows(
     source: Source, settings: Settings, communicator: Communicator, seeds: np.random.SeedSequence
-) -> tuple[FloatArray, Iterable[FloatArray]]:
+) -> tuple[FloatArray, NDArray[np.bool_], Iterable[FloatArray]]:
     """Draw the rows that centers are chosen from.
 
     Parameters
@@ -65,6 +66,8 @@ def first_rows(
     -------
     rows : ndarray of float32, shape (n, d)
         The same on every host.
+    with_rows : ndarray of bool, shape (hosts,)
+        Which hosts have rows.
     first_pass : iterable of ndarray
         The blocks of this host's first pass, which hold its rows too.
 
@@ -80,6 +83,7 @@ def first_rows(
         # Of rows that all hosts share the leader draws alone.
         drawing = wanted if not source.shared or communicator.rank == 0 else 0
         rows, n_rows = source.sample(drawing, rng)
+        has_rows = n_rows > 0
         if n_hosts > 1 and not source.shared:
             rows = rows[largest(_keys(len(rows), n_rows, rng), wanted, communicator)[0]]
         first_pass: Iterable[FloatArray] = source.blocks()
@@ -88,12 +92,13 @@ def first_rows(
         held: list[FloatArray] = []
         while sum(map(len, held)) < -(-wanted // n_hosts) and (block := next(blocks, None)) is not None:
             held.append(block.copy())
+        has_rows = bool(held)
         rows = np.concatenate([np.empty((0, settings.n_features), np.float32), *held])
         first_pass = chain(held, blocks)
     rows = communicator.gather_rows(rows)
     if not len(rows):
         raise NoRowsError
-    return rows, first_pass
+    return rows, communicator.gather_rows(np.array([has_rows])), first_pass
 
 
 def _keys(n_drawn: int, n_rows: int, rng: np.random.Generator) -> DoubleArray:

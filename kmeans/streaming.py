@@ -72,7 +72,7 @@ class Stream:
 
     Rows of a mini-batch are added in one or more blocks; then one step moves the centers, by the mini-batches of all
     hosts together. The rows of hosts count as taken in turns: one of each host that still has rows, then the next of
-    each. That decides what decay makes of them.
+    each. That decides what decay makes of them. The last rows of a shorter shard count as the last ones of their step.
 
     Parameters
     ----------
@@ -101,6 +101,8 @@ class Stream:
         Rows of this host, over all epochs.
     rows_seen
         Rows over all hosts and epochs.
+    with_rows
+        bool (hosts,): which hosts have rows at all.
     active
         bool (hosts,): which hosts still have rows in this epoch.
     """
@@ -123,7 +125,8 @@ class Stream:
         self.pending = 0
         self.rows_added = 0
         self.rows_seen = 0
-        self.active: NDArray[np.bool_] = np.ones(communicator.size, bool)
+        self.with_rows: NDArray[np.bool_] = np.ones(communicator.size, bool)
+        self.active: NDArray[np.bool_] = self.with_rows.copy()
         self._communicator = communicator
         self._threads = threads
         self._prepared = Centers(self.centers, shift)
@@ -139,8 +142,8 @@ class Stream:
         self._far_tables = far.reshape(-1, n_features + FarRows.EXTRA) if self._far_rows else far
 
     def begin_epoch(self) -> None:
-        """Expect rows of every host again."""
-        self.active[:] = True
+        """Expect rows of every host again that has any."""
+        self.active[:] = self.with_rows
 
     def add(self, block: FloatArray) -> tuple[LabelArray, DoubleArray]:
         """Assign rows of a mini-batch to the centers as they are.

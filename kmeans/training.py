@@ -29,10 +29,14 @@ class Model:
     ----------
     centers
         float32 (k, d).
+    rows
+        Rows of the last epoch, or of its part until the stream was stopped.
+    stopped
+        Whether it was.
     score
-        On the sample of training rows.
+        On the sample of these rows.
     score_is_exact
-        Whether the sample holds every row of the last epoch.
+        Whether the sample holds all of them.
     state
         What the stream has left; a model of another k can be made of it.
     msd_by_k
@@ -42,6 +46,8 @@ class Model:
     """
 
     centers: FloatArray
+    rows: int
+    stopped: bool
     score: Score
     score_is_exact: bool
     state: State
@@ -120,9 +126,11 @@ def fit(
 
     sample = run.reservoir.sample(communicator)
     stream = run.stream
-    # Rows of an earlier job are in the weights, not in the sample.
-    of_all_rows = replace(sample, complete=sample.complete and not _has_weight(earlier))
-    state = State(stream.centers, stream.weights, stream.shift, of_all_rows)
+    n_rows = np.array([float(run.reservoir.rows_seen)])
+    communicator.sum(n_rows)
+    # Rows of an earlier job, or of an earlier epoch beside a part of a later one, are in the weights alone.
+    complete = sample.complete and not _has_weight(earlier) and not (run.amid_epoch and run.epoch > 0)
+    state = State(stream.centers, stream.weights, stream.shift, replace(sample, complete=complete))
     centers = finalize(state, settings.k, settings.finalization, seeds.finalization, threads, observer, communicator)
     communicator.broadcast(centers)
     final = (centers + state.shift).astype(np.float32)
@@ -132,6 +140,8 @@ def fit(
     fit_of_sample = score([sample.rows], judged, SingleHost(), threads)
     return Model(
         centers=final,
+        rows=int(n_rows[0]),
+        stopped=run.stopped,
         score=fit_of_sample,
         score_is_exact=sample.complete,
         state=state.reduced(settings.kept_sample_size, np.random.default_rng(seeds.keeping)),
@@ -150,7 +160,7 @@ def _begun(
     seeds: Seeds,
 ) -> tuple[Run, Iterator[FloatArray] | None]:
     """Start a run, and give the blocks of its first epoch."""
-    rows, first_pass = first_rows(source, settings, communicator, seeds.sample)
+    rows, with_rows, first_pass = first_rows(source, settings, communicator, seeds.sample)
     shift: FloatArray = rows.mean(axis=0, dtype=np.float64).astype(np.float32)
     there = None if earlier is None else earlier.centers - shift
     rng = np.random.default_rng(seeds.start)
@@ -161,7 +171,10 @@ def _begun(
     weights = np.zeros(len(centers))
     if earlier is not None:
         weights[: len(earlier.weights)] = earlier.weights
-    return Run(centers, weights, shift, settings, communicator, threads, seeds.reservoir), iter(first_pass)
+    run = Run(centers, weights, shift, settings, communicator, threads, seeds.reservoir)
+    run.stream.with_rows[:] = with_rows
+    run.stream.begin_epoch()
+    return run, iter(first_pass)
 
 
 def _has_weight(earlier: EarlierModel | None) -> bool:

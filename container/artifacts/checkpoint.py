@@ -33,6 +33,7 @@ _LAYOUT: Final = {
     "weights": ("<f8", 1),
     "shift": ("<f4", 1),
     "active": ("|b1", 1),
+    "with_rows": ("|b1", 1),
     "reservoir_rows": ("<f4", 2),
     "reservoir_labels": ("<i8", 1),
     "reservoir_numbers": ("<i8", 1),
@@ -70,6 +71,8 @@ class Checkpoints:
         self._job = json.loads(json.dumps(job))
         self._interval = interval_seconds
         self._latest = time.monotonic()
+        # The steps of this job that are on disk, in the order in which they were written or found.
+        self._steps: list[int] = []
         self.seconds = 0.0
         self.written = 0
 
@@ -89,15 +92,16 @@ class Checkpoints:
             return
         began = time.monotonic()
         facts = json.dumps({"job": self._job, "step": snapshot.step, **snapshot.facts}).encode()
-        path = self._folder / f"{self._prefix}{snapshot.step:012d}"
-        with replacing(path, TEMPORARY_NAME) as file:
+        with replacing(self._path(snapshot.step), TEMPORARY_NAME) as file:
             file.write(MAGIC + bytes(_DIGEST_BYTES))
             hashing = _HashingWriter(file)
             archive.dump(hashing, {**snapshot.arrays, _FACTS: np.frombuffer(facts, np.uint8)})
             file.seek(len(MAGIC))
             file.write(hashing.digest())
-        for old in self._paths()[KEPT:]:
-            old.unlink(missing_ok=True)
+        self._steps = [step for step in self._steps if step != snapshot.step] + [snapshot.step]
+        # What another job has left is not touched, whatever its steps are.
+        while len(self._steps) > KEPT:
+            self._path(self._steps.pop(0)).unlink(missing_ok=True)
         self._latest = time.monotonic()
         self.seconds += self._latest - began
         self.written += 1
@@ -110,6 +114,7 @@ class Checkpoints:
                 found.append(self._read(path).step)
             except (CheckpointError, OSError) as error:
                 LOGGER.warning("Checkpoint %s is passed over: %s", path.name, error)
+        self._steps = found[::-1]
         return found
 
     def load(self, step: int) -> Snapshot:
@@ -120,7 +125,10 @@ class Checkpoints:
         CheckpointError
             If it is none of this job.
         """
-        return self._read(self._folder / f"{self._prefix}{step:012d}")
+        return self._read(self._path(step))
+
+    def _path(self, step: int) -> Path:
+        return self._folder / f"{self._prefix}{step:012d}"
 
     def _paths(self) -> list[Path]:
         """Give the files of this host, the newest first."""

@@ -143,7 +143,11 @@ class Source:
         self.passes += 1
         self.records_read = self.bytes_read = 0
         yield from prefetched(
-            lambda take: self._fill(take, skip), self._new_buffer, waits=not self.rereadable, stopping=self._stopping
+            lambda take: self._fill(take, skip),
+            self._new_buffer,
+            waits=not self.rereadable,
+            # Files come when they are read; a pipe may be silent for ever.
+            stopping=(lambda: False) if self.rereadable else self._stopping,
         )
 
     def files(self) -> list[Path]:

@@ -1,9 +1,11 @@
 """What the hosts of a job must have in common before the first mini-batch."""
 
+import hashlib
 import json
 import platform
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 from container import hyperparameters
 from container.configuration import JobConfiguration
@@ -25,6 +27,8 @@ def facts_of(job: JobConfiguration) -> dict[str, str]:
         "version of python": platform.python_version(),
     }
     given = {**hyperparameters.defaults(), **job.raw_hyperparameters}
+    if "model" in job.channels:
+        facts["the earlier model"] = _digest(job.channels["model"].path)
     facts |= {f"hyperparameter {name}": value for name, value in given.items()}
     for package in PACKAGES:
         try:
@@ -32,6 +36,16 @@ def facts_of(job: JobConfiguration) -> dict[str, str]:
         except PackageNotFoundError:
             facts[f"version of {package}"] = "none"
     return facts
+
+
+def _digest(folder: Path) -> str:
+    """Give a checksum of a folder's files."""
+    digest = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        digest.update(str(path.relative_to(folder)).encode(errors="surrogateescape"))
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
 
 
 def disagreement(facts: Mapping[str, Mapping[str, str]]) -> JobError | None:

@@ -16,6 +16,7 @@ from typing import Any
 
 from container.configuration import JobConfiguration
 from container.errors import JobError, PlatformError, error_of
+from container.failure import job_error
 from container.hosts import mpiexec
 from container.hosts.agreement import disagreement, facts_of
 from container.hosts.messages import MAX_LINE, encode, receive
@@ -85,6 +86,7 @@ class Launcher:
             address_of(self._host, self._interface),
             facts_of(job),
             self._hear,
+            self._lose,
         )
         self._facts = facts_of(job)
         self._programs = Path(sys.executable).parent
@@ -108,9 +110,10 @@ class Launcher:
             self._stop_all()
         try:
             await self._first_of(self._work())
-        except JobError as error:
+        except Exception as exception:
+            error = job_error(exception)
             self._peers.send(failed=error.exit_code, message=error.message)
-            raise
+            raise error from None
         finally:
             for task in self._tasks:
                 task.cancel()
@@ -138,7 +141,8 @@ class Launcher:
         if self._rank == 0:
             await self._start_manager()
         else:
-            await self._within(LAUNCH_SECONDS, self._launched.wait(), f"{self._hosts[0]} to begin the launch")
+            # The leader may still wait for others.
+            await self._within(CONNECT_SECONDS, self._launched.wait(), f"{self._hosts[0]} to begin the launch")
         LOGGER.info("host %d of %d, %s", self._rank + 1, len(self._hosts), ", ".join(self._hosts))
         with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listener:
             path = Path(folder) / "launcher"
@@ -148,7 +152,7 @@ class Launcher:
             proxy = mpiexec.proxy(self._programs, self._hosts[0], self._interface, self._rank)
             environment = mpiexec.proxy_environment(self._interface) | {SOCKET_VARIABLE: str(path)}
             await self._start(proxy, environment, asyncio.subprocess.DEVNULL)
-            accepting = self._accept_worker(listener)
+            accepting = self._accept_worker_or_fail(listener)
             reader = await self._within(WORKER_START_SECONDS, accepting, f"the worker of {self._host} to start")
         if self._stopping.is_set():
             self._stop_worker()
@@ -182,6 +186,7 @@ class Launcher:
                 f"mpiexec: expected it to ask for {len(expected)} proxies such as {' '.join(expected[0])!r}, "
                 f"got {' | '.join(output)[-500:]!r}"
             )
+        self._tasks.append(asyncio.create_task(_read_rest(process)))
         self._peers.send(launch=True)
 
     async def _start(self, command: list[str], environment: dict[str, str], output: int) -> asyncio.subprocess.Process:
@@ -204,6 +209,22 @@ class Launcher:
                 return await awaited
         except TimeoutError:
             raise PlatformError(f"{self._host} waited {seconds:g} seconds for {what}") from None
+
+    async def _accept_worker_or_fail(self, listener: socket.socket) -> asyncio.StreamReader:
+        """Wait for the worker's call, unless what is to start it has ended."""
+        accepting = asyncio.create_task(self._accept_worker(listener))
+        ends = {asyncio.create_task(process.wait()): name for name, process in self._processes.items()}
+        try:
+            await asyncio.wait({accepting, *ends}, return_when=asyncio.FIRST_COMPLETED)
+            if not accepting.done():
+                # Maybe since another host has ended it all.
+                await asyncio.sleep(MESSAGE_SECONDS)
+                ended = ", ".join(f"{name} with {task.result()}" for task, name in ends.items() if task.done())
+                raise PlatformError(f"{self._host} was lost: before its worker had begun ended {ended}")
+            return accepting.result()
+        finally:
+            for task in (accepting, *ends):
+                task.cancel()
 
     async def _accept_worker(self, listener: socket.socket) -> asyncio.StreamReader:
         """Wait for the worker's call; it gets our standard output and standard error."""
@@ -255,14 +276,14 @@ class Launcher:
                 seconds = MOST_SILENT_BEATS * BEAT_SECONDS
                 self._fail(PlatformError(f"{self._host} was lost: its worker was silent for {seconds:g} seconds"))
 
-    def _hear(self, host: str, message: dict[str, Any] | None) -> None:
+    def _lose(self, host: str, how: str) -> None:
+        """Fail when a host is gone before it was done."""
+        if host not in self._done:
+            self._fail(PlatformError(f"{host} was lost: {how}"))
+
+    def _hear(self, host: str, message: dict[str, Any]) -> None:
         """Take in what another launcher says."""
-        if message is None:
-            if host not in self._done:
-                self._fail(PlatformError(f"{host} was lost: its connection is closed"))
-        elif "silent" in message:
-            self._fail(PlatformError(f"{host} was lost: it was silent for {message['silent']:g} seconds"))
-        elif "failed" in message:
+        if "failed" in message:
             self._fail(error_of(message["failed"], message.get("message")))
         elif "stop" in message:
             self._stop_worker()
@@ -308,6 +329,13 @@ async def _read_launch(process: asyncio.subprocess.Process, output: list[str]) -
         output.append(line.decode(errors="replace").strip())
         if output[-1] == mpiexec.LAUNCH_END:
             return
+
+
+async def _read_rest(process: asyncio.subprocess.Process) -> None:
+    """Keep `mpiexec` from waiting for somebody who reads what it prints."""
+    if process.stdout is not None:
+        async for line in process.stdout:
+            LOGGER.debug("mpiexec: %s", line.decode(errors="replace").rstrip())
 
 
 def _end_with_parent() -> None:

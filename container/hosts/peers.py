@@ -24,8 +24,9 @@ RETRY_SECONDS = 0.5
 GREETING_SECONDS = 10.0
 REPORT_SECONDS = 30.0
 
-# The name of a host, and what came from it.
-Hear = Callable[[str, dict[str, Any] | None], None]
+# The name of a host, and what came from it, or why it is lost.
+Hear = Callable[[str, dict[str, Any]], None]
+Lose = Callable[[str, str], None]
 
 
 @dataclass
@@ -67,8 +68,9 @@ class Peers:
     facts : Mapping of str to str
         What this host says of itself.
     hear : callable
-        Told the name of a host and its message; None when its connection is closed or broken. Signs of life are not
-        passed on; of a host that has given none for too long comes the message ``{"silent": seconds}``.
+        Told the name of a host and its message; signs of life are not passed on.
+    lose : callable
+        Told the name of a host that is gone and how that is known; it may be told of it again.
 
     Attributes
     ----------
@@ -77,7 +79,14 @@ class Peers:
     """
 
     def __init__(
-        self, host: str, hosts: tuple[str, ...], port: int, address: str, facts: Mapping[str, str], hear: Hear
+        self,
+        host: str,
+        hosts: tuple[str, ...],
+        port: int,
+        address: str,
+        facts: Mapping[str, str],
+        hear: Hear,
+        lose: Lose,
     ) -> None:
         self.host = host
         self.peers: dict[str, Peer] = {}
@@ -85,10 +94,10 @@ class Peers:
         self._port = port
         self._address = address
         self._hear = hear
+        self._lose = lose
         self._greeting = encode(host=host, facts=dict(facts))
         self._arrived = asyncio.Event()
         self._reasons: dict[str, str] = {}
-        self._server: asyncio.Server | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
     async def connect(self, timeout_seconds: float) -> None:
@@ -102,7 +111,7 @@ class Peers:
         rank = self._hosts.index(self.host)
         self._tasks.append(asyncio.create_task(self._beat()))
         try:
-            self._server = await asyncio.start_server(
+            server = await asyncio.start_server(
                 self._greeted, self._address or None, self._port, limit=MAX_LINE, reuse_address=True
             )
         except OSError as error:
@@ -120,6 +129,8 @@ class Peers:
         finally:
             for task in (*dialing, reporting):
                 task.cancel()
+            # Nobody else is to come.
+            server.close()
 
     def send(self, **message: Any) -> None:
         """Send a message to all hosts."""
@@ -131,8 +142,6 @@ class Peers:
         """End the connections when what was sent has left, or time is up."""
         for task in self._tasks:
             task.cancel()
-        if self._server is not None:
-            self._server.close()
         writers = [peer.writer for peer in self.peers.values()]
         with suppress(TimeoutError):
             async with asyncio.timeout(timeout_seconds):
@@ -156,8 +165,8 @@ class Peers:
                 reader, writer = await asyncio.open_connection(host, self._port, local_addr=local, limit=MAX_LINE)
             except socket.gaierror as error:
                 self._reasons[host] = f"is not a known name ({error.strerror})"
-            except OSError as error:
-                self._reasons[host] = f"can't be reached ({error.strerror or error})"
+            except (OSError, UnicodeError) as error:
+                self._reasons[host] = f"can't be reached ({error})"
             else:
                 await self._greet(reader, writer, expected=host)
             await asyncio.sleep(RETRY_SECONDS)
@@ -175,6 +184,8 @@ class Peers:
                 host, facts = await self._exchange(reader, writer, expected)
         except (MessageError, OSError) as error:
             LOGGER.debug("a connection was refused: %s", error)
+            if expected is not None:
+                self._reasons[expected] = f"did not answer as a host of this job ({str(error) or 'it was silent'})"
             writer.close()
             return
         self.peers[host] = peer = Peer(host, facts, writer, reader)
@@ -207,7 +218,7 @@ class Peers:
                 message = None
             peer.silent_beats = 0
             if message is None:
-                self._hear(peer.host, None)
+                self._lose(peer.host, "its connection is closed")
                 return
             if "alive" not in message:
                 self._hear(peer.host, message)
@@ -223,7 +234,7 @@ class Peers:
             for peer in self.peers.values():
                 peer.silent_beats += 1
                 if peer.silent_beats == MOST_SILENT_BEATS:
-                    self._hear(peer.host, {"silent": MOST_SILENT_BEATS * BEAT_SECONDS})
+                    self._lose(peer.host, f"it was silent for {MOST_SILENT_BEATS * BEAT_SECONDS:g} seconds")
 
 
 def _read_greeting(greeting: dict[str, Any] | None) -> tuple[str, dict[str, str]]:

@@ -1,6 +1,6 @@
 """Several hosts, as threads of this process: one model, however the rows are spread."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 
@@ -259,6 +259,58 @@ def test_a_run_that_was_interrupted_anywhere_ends_with_the_same_bytes(
         assert again.state.centers.tobytes() == whole.state.centers.tobytes()
         assert again.state.sample.rows.tobytes() == whole.state.sample.rows.tobytes()
         assert again.events == whole.events
+
+
+class GivesUp(Rows):
+    """A source that has no more blocks when the job is stopping, though it has more rows."""
+
+    def __init__(self, rows: FloatArray, batch_size: int, blocks_in_all: int) -> None:
+        super().__init__(rows, batch_size, rereadable=False)
+        self.left = blocks_in_all
+        self.stopping = False
+
+    def blocks(self, skip: int = 0) -> Iterator[FloatArray]:
+        for block in super().blocks(skip):
+            if not self.left:
+                self.stopping = True
+                return
+            self.left -= 1
+            yield block
+
+
+@pytest.mark.parametrize(("n_blocks", "epoch", "amid"), [(5, 0, True), (18, 0, False), (20, 1, True)])
+def test_a_source_that_gives_up_has_not_ended_its_epoch(
+    digits: FloatArray, n_blocks: int, epoch: int, amid: bool
+) -> None:
+    """Amid an epoch, between two, and early in a later one: the model knows all rows, and the job can go on."""
+    chosen = settings_for(digits, 10, batch_size=100, epochs=2)
+    source = GivesUp(digits, 100, n_blocks)
+    kept: list[Snapshot] = []
+
+    def save(taken: Snapshot) -> None:
+        kept.append(replace(taken, arrays={name: array.copy() for name, array in taken.arrays.items()}))
+
+    model = fit(source, chosen, SingleHost(), Threads(), Observer(), Control(lambda: source.stopping, save=save))
+    seen = min(100 * n_blocks, 1797 + 100 * max(0, n_blocks - 18))
+    assert model.stopped
+    assert model.state.weights.sum() == seen
+    assert model.rows == (seen if epoch == 0 else seen - 1797)
+    assert model.state.sample.complete == (epoch == 0)
+    whole = naive.nearest(digits, model.centers.astype(np.float64))[1].mean()
+    assert whole < 800
+    assert (kept[-1].facts["epoch"], kept[-1].facts["amid_epoch"]) == (epoch + (not amid), amid)
+    resumed = fit(Rows(digits, 100), chosen, SingleHost(), Threads(), Observer(), snapshot=kept[-1])
+    alone = fit(Rows(digits, 100, rereadable=False), chosen, SingleHost(), Threads(), Observer())
+    assert resumed.centers.tobytes() == alone.centers.tobytes()
+
+
+def test_hosts_without_rows_take_no_turns_from_the_start(digits: FloatArray) -> None:
+    """So decay is that of one host, whatever hosts stand by."""
+    chosen = settings_for(digits, 10, batch_size=100, half_life=150, epochs=2)
+    alone = fit(Rows(digits, 100), chosen, SingleHost(), Threads(), Observer())
+    among = train([Rows(digits, 100), Rows(digits[:0], 100), Rows(digits[:0], 100)], chosen)[0]
+    assert among.state.weights.sum() == pytest.approx(alone.state.weights.sum(), rel=1e-9)
+    np.testing.assert_allclose(among.state.sample.weights, alone.state.sample.weights, rtol=1e-9)
 
 
 def test_large_centers_share_a_reduction_among_batches(digits: FloatArray) -> None:

@@ -142,3 +142,26 @@ def test_other_files_are_left_alone(tmp_path: Path, snapshots: list[Snapshot]) -
         mine.save(snapshot)
     assert mine.steps() == [3, 2]
     assert len(list(tmp_path.iterdir())) == 5
+
+
+def test_what_another_job_has_left_neither_goes_nor_is_in_the_way(tmp_path: Path, snapshots: list[Snapshot]) -> None:
+    """Its steps may be higher than ours will ever be."""
+    other = checkpoints(tmp_path, {**JOB, "k": 4})
+    for snapshot in snapshots[4:6]:
+        other.save(snapshot)
+    mine = checkpoints(tmp_path)
+    assert mine.steps() == []
+    for snapshot in snapshots[:3]:
+        mine.save(snapshot)
+    assert checkpoints(tmp_path).steps() == [3, 2]
+    assert checkpoints(tmp_path, {**JOB, "k": 4}).steps() == [6, 5]
+
+
+def test_a_job_that_goes_on_keeps_two_of_all_its_checkpoints(tmp_path: Path, snapshots: list[Snapshot]) -> None:
+    mine = checkpoints(tmp_path)
+    for snapshot in snapshots[:2]:
+        mine.save(snapshot)
+    again = checkpoints(tmp_path)
+    assert again.steps() == [2, 1]
+    again.save(snapshots[2])
+    assert again.steps() == [3, 2]
