@@ -180,7 +180,9 @@ MAKERS: dict[str, Callable[[Scene], str]] = {
     ),
     # It takes several machines to make these: the source has their words.
     "Not all hosts": lambda _: in_source("peers.py", timeout_seconds="900"),
-    "algo-2 was lost: its connection": lambda _: in_source("launcher.py", host="algo-2"),
+    "algo-2 was lost: its connection": lambda _: in_source(
+        "launcher.py", host="algo-2", how="its connection is closed"
+    ),
     "algo-2 was lost: its worker": lambda _: in_source(
         "launcher.py", **{"self._host": "algo-2", "cause": "ran out of memory"}
     ),
