@@ -17,8 +17,9 @@ mpi4py.rc.finalize = False
 
 from mpi4py import MPI  # noqa: E402  it is initialized upon import, by what `rc` says
 
-# Who waits looks without pause for so long, then leaves the core to others, at first for a moment.
-SPIN_SECONDS = 5e-4
+# MPI moves data only while somebody looks. Who waits looks again and again for so long, between two looks giving way to
+# whoever needs the core; then it looks from time to time, at first after a moment.
+SPIN_SECONDS = 5e-3
 FIRST_PAUSE_SECONDS = 2e-5
 LONGEST_PAUSE_SECONDS = 1e-3
 
@@ -83,7 +84,9 @@ class MPIHosts:
             request = start(*arguments)
             pause = FIRST_PAUSE_SECONDS
             while not request.Test():
-                if time.perf_counter() - began > SPIN_SECONDS:
+                if time.perf_counter() - began < SPIN_SECONDS:
+                    os.sched_yield()
+                else:
                     time.sleep(pause)
                     pause = min(LONGEST_PAUSE_SECONDS, 1.5 * pause)
         except MPI.Exception as error:
