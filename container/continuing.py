@@ -36,7 +36,7 @@ def earlier_model(channel: ChannelConfiguration, n_features: int) -> EarlierMode
     """
     try:
         model = artifacts.load(channel.path)
-        weighted = artifacts.load_state(channel.path) if artifacts.has_state(channel.path) else None
+        weighted = artifacts.find_state(channel.path)
     except artifacts.ModelError as error:
         raise CustomerError(f"Channel {channel.name}: {error}") from None
     if weighted is None:

@@ -183,18 +183,21 @@ def load_state(path: Path) -> State:
     ModelError
         If there are none, or they cannot be read.
     """
+    found = find_state(path)
+    if found is None:
+        raise ModelError(f"{path}: expected a model with {STATE}, got one without")
+    return found
+
+
+def find_state(path: Path) -> State | None:
+    """Read the state as `load_state` does, or give None for a model without one."""
     files = _files(path, STATE.__eq__)
     if STATE not in files:
-        raise ModelError(f"{path}: expected a model with {STATE}, got one without")
+        return None
     try:
         return state.loads(files[STATE])
     except state.StateError as cause:
         raise ModelError(f"{path}: {STATE}: {cause}") from cause
-
-
-def has_state(path: Path) -> bool:
-    """Tell whether the state of the stream was saved with a model; see `load_state`."""
-    return STATE in _files(path, STATE.__eq__)
 
 
 def _wanted(name: str) -> bool:

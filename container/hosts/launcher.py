@@ -1,7 +1,6 @@
 """The launcher of a host: brings up its worker, watches it and the other hosts, and ends the job one way for all."""
 
 import asyncio
-import ctypes
 import os
 import signal
 import socket
@@ -19,10 +18,10 @@ from container.errors import JobError, PlatformError, error_of
 from container.failure import job_error
 from container.hosts import mpiexec
 from container.hosts.agreement import disagreement, facts_of
-from container.hosts.messages import MAX_LINE, encode, receive
+from container.hosts.messages import BEAT_SECONDS, MAX_LINE, encode, receive
 from container.hosts.network import address_of, interface_of
-from container.hosts.peers import BEAT_SECONDS, Peers
-from container.hosts.worker import SOCKET_VARIABLE
+from container.hosts.peers import Peers
+from container.hosts.worker import SOCKET_VARIABLE, end_with_parent
 from container.logs import LOGGER
 from container.resources import oom_kills
 
@@ -37,8 +36,6 @@ CAUSE_SECONDS = 40.0
 END_SECONDS = 20.0
 # Any message comes in less.
 MESSAGE_SECONDS = 1.0
-
-_PR_SET_PDEATHSIG = 1
 
 
 def run(job: JobConfiguration, stopping: threading.Event) -> None:
@@ -79,16 +76,16 @@ class Launcher:
         self._hosts = job.hosts
         self._rank = job.hosts.index(job.current_host)
         self._interface = interface_of(job.network_interface_name)
+        self._facts = facts_of(job)
         self._peers = Peers(
             self._host,
             job.hosts,
             mpiexec.control_port() + 1,
             address_of(self._host, self._interface),
-            facts_of(job),
+            self._facts,
             self._hear,
             self._lose,
         )
-        self._facts = facts_of(job)
         self._programs = Path(sys.executable).parent
         self._failure: asyncio.Future[JobError] = asyncio.get_running_loop().create_future()
         self._launched = asyncio.Event()
@@ -198,7 +195,7 @@ class Launcher:
             stderr=asyncio.subprocess.STDOUT if output == asyncio.subprocess.PIPE else output,
             env=environment,
             start_new_session=True,
-            preexec_fn=_end_with_parent,
+            preexec_fn=end_with_parent,
         )
         self._processes[Path(command[0]).name] = process
         return process
@@ -336,7 +333,3 @@ async def _read_rest(process: asyncio.subprocess.Process) -> None:
     if process.stdout is not None:
         async for line in process.stdout:
             LOGGER.debug("mpiexec: %s", line.decode(errors="replace").rstrip())
-
-
-def _end_with_parent() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
 
 # A line is a greeting at most: hyperparameters (100 of 2,500 characters) and versions. All else is short.
 MAX_LINE = 1 << 20
+# Whoever is alive says so this often; who watches counts silence in such beats.
+BEAT_SECONDS = 2.0
 
 
 class MessageError(ValueError):

@@ -14,10 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from container.errors import PlatformError
-from container.hosts.messages import MAX_LINE, MessageError, encode, receive
+from container.hosts.messages import BEAT_SECONDS, MAX_LINE, MessageError, encode, receive
 from container.logs import LOGGER
 
-BEAT_SECONDS = 2.0
 # A lost host must be known within a minute, and a busy one must not be taken for lost.
 MOST_SILENT_BEATS = 12
 RETRY_SECONDS = 0.5

@@ -8,15 +8,19 @@ import sys
 import threading
 from typing import Any
 
-from container.hosts.messages import decode, encode
+from container.hosts.messages import BEAT_SECONDS, decode, encode
 
 # Names the socket of the launcher; set for workers only.
 SOCKET_VARIABLE = "SAGEMAKER_KMEANS_LAUNCHER"
-BEAT_SECONDS = 2.0
 # As for a failure of the environment.
 ORPHAN_EXIT_CODE = 3
 
 _PR_SET_PDEATHSIG = 1
+
+
+def end_with_parent() -> None:
+    """Let the kernel kill this process when the one that has started it ends, even if this one is stopped."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class LauncherLink:
@@ -33,7 +37,7 @@ class LauncherLink:
     """
 
     def __init__(self, path: str, stopping: threading.Event) -> None:
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        end_with_parent()
         self._stopping = stopping
         self._lock = threading.Lock()
         self._outcome_sent = False
