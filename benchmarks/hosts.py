@@ -30,7 +30,7 @@ from kmeans.threads import Threads
 from kmeans.training import fit
 from kmeans.types import FloatArray
 from tests.image.blackbox import Tree, docker
-from tests.image.test_hosts import Host, network_of
+from tests.image.network import Host, network_of
 from tests.kmeans.rows import Rows, settings_for
 
 RESULTS = Path(__file__).parent / "results"
