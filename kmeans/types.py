@@ -6,5 +6,4 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float32]
 DoubleArray = NDArray[np.float64]
 LabelArray = NDArray[np.int64]
-Int32Array = NDArray[np.int32]
 BoolArray = NDArray[np.bool_]
