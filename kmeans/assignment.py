@@ -34,23 +34,44 @@ class Centers:
         self.shift: FloatArray = np.zeros(n_padded, np.float32)
         self.shift[:n_features] = shift
         # The rows' own coordinates, so that a distance takes one subtraction.
-        self.exact: DoubleArray = np.zeros((n_centers, n_padded))
-        self.exact[:, :n_features] = centers
-        self.exact += self.shift
-        squared_norms = np.einsum("kd,kd->k", centers, centers)
+        self.exact: DoubleArray = np.empty((n_centers, n_padded))
+        self.panels: FloatArray = np.empty(k_padded * n_features, np.float32)
+        self.offsets: FloatArray = np.empty(k_padded, np.float32)
+        self.norms: FloatArray = np.empty(n_centers, np.float32)
         self.rounding = rounding_of(n_features)
-        negated: FloatArray = np.zeros((k_padded, n_features), np.float32)
-        # Never the least.
-        self.offsets: FloatArray = np.full(k_padded, np.inf, np.float32)
-        with np.errstate(over="ignore"):
-            self.norms: FloatArray = np.sqrt(squared_norms).astype(np.float32)
-            negated[:n_centers] = -centers
-            self.offsets[:n_centers] = squared_norms / 2
-        self.panels: FloatArray = negated.reshape(-1, CENTERS, n_features).swapaxes(1, 2).ravel()
+        _lay_out(centers, self.shift, self.exact, self.panels, self.offsets, self.norms)
 
     def __len__(self) -> int:
         """Give the number of centers."""
         return len(self.exact)
+
+
+@kernel("void(float64[:, ::1], float32[::1], float64[:, ::1], float32[::1], float32[::1], float32[::1])")
+def _lay_out(
+    centers: DoubleArray,  # IN (K, d), relative to the shift
+    shift: FloatArray,  # IN (d,), padded with zeros
+    exact: DoubleArray,  # OUT (K, d), padded
+    panels: FloatArray,  # OUT (P * d * CENTERS,)
+    offsets: FloatArray,  # OUT (P * CENTERS,)
+    norms: FloatArray,  # OUT (K,)
+) -> None:
+    """Write centers as `assign_rows` takes them."""
+    n_centers, n_features = centers.shape
+    panels[:] = 0.0
+    # Never the least.
+    offsets[:] = np.inf
+    for j in range(n_centers):
+        first = j // CENTERS * CENTERS * n_features + j % CENTERS
+        squared_norm = 0.0
+        for f in range(n_features):
+            value = centers[j, f]
+            squared_norm += value * value
+            panels[first + f * CENTERS] = -np.float32(value)
+            exact[j, f] = value + shift[f]
+        for f in range(n_features, exact.shape[1]):
+            exact[j, f] = 0.0
+        offsets[j] = np.float32(0.5 * squared_norm)
+        norms[j] = np.float32(np.sqrt(squared_norm))
 
 
 def _padded(size: int, multiple: int) -> int:

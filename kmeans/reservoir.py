@@ -12,12 +12,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kmeans.communicator import Communicator
+from kmeans.jit import kernel
 from kmeans.reassignment import Reassignment
 from kmeans.sample import Sample
 from kmeans.types import DoubleArray, FloatArray, LabelArray
 
 # Numbers of rows that are moved at once: they stay in the cache on their way.
 PIECE_VALUES = 1 << 16
+# What a sum and a logarithm are off by, and more.
+ROUNDING = 1e-9
+# Its exponential is still a number.
+MAX_EXPONENT = 700.0
+
+
+@kernel("void(float32[:, ::1], int64[::1])")
+def _rearrange(
+    rows: FloatArray,  # INOUT (m, d), m >= n
+    order: LabelArray,  # INOUT (n,): which row is to be in each place; undefined afterwards
+) -> None:
+    """Move the first rows to their places, along the cycles of the permutation."""
+    held = np.empty(rows.shape[1], np.float32)
+    for start in range(len(order)):
+        if order[start] == start:
+            continue
+        held[:] = rows[start]
+        place = start
+        while order[place] != start:
+            source = order[place]
+            rows[place] = rows[source]
+            order[place] = place
+            place = source
+        rows[place] = held
+        order[place] = place
 
 
 class Reservoir:
@@ -73,20 +99,25 @@ class Reservoir:
         positions
             float64 (n,): their places among the rows of all hosts, whole numbers.
         """
-        numbers = self.rows_seen + np.arange(len(block))
-        keys = positions * self._growth - np.log(self._rng.standard_exponential(len(block)))
-        self.rows_seen += len(block)
+        draws = self._rng.standard_exponential(len(block))
         self._latest_position = float(positions[-1])
-        chosen = np.flatnonzero(keys > self._threshold)
-        while len(chosen):
-            room = self._room(len(chosen))
-            now, chosen = chosen[:room], chosen[room:]
-            end = self._used + len(now)
+        # The key of a larger draw can't beat the threshold, wherever in the block; only the others' are worked out.
+        largest_draw = math.exp(min(self._growth * self._latest_position - self._threshold, MAX_EXPONENT))
+        chosen = np.flatnonzero(draws <= largest_draw * (1 + ROUNDING))
+        keys = positions[chosen] * self._growth - np.log(draws[chosen])
+        better = keys > self._threshold
+        chosen, keys = chosen[better], keys[better]
+        numbers, labels, positions = self.rows_seen + chosen, labels[chosen], positions[chosen]
+        self.rows_seen += len(block)
+        taken = 0
+        while taken < len(chosen):
+            some = slice(taken, taken + self._room(len(chosen) - taken))
+            end = self._used + len(chosen[some])
             # "clip" has nothing to clip; it lets rows be copied without a copy between.
-            np.take(block, now, axis=0, out=self._rows[self._used : end], mode="clip")
+            np.take(block, chosen[some], axis=0, out=self._rows[self._used : end], mode="clip")
             for column, values in zip(self._columns(), (labels, numbers, positions, keys), strict=True):
-                column[self._used : end] = values[now]
-            self._used = end
+                column[self._used : end] = values[some]
+            self._used, taken = end, taken + len(chosen[some])
 
     def relabel(self, reassignments: list[Reassignment], host: int) -> None:
         """Follow the stream where a center was given up for a row, maybe one of this host, `host`."""
@@ -119,15 +150,22 @@ class Reservoir:
         order = np.argpartition(self._keys[: self._used], self._used - self.size)
         dropped, kept = order[: self._used - self.size], order[self._used - self.size :]
         self._threshold = max(self._threshold, float(self._keys[dropped].max()))
-        # Rows that stay keep their order and only move to the front, piece by piece: no second copy of the sample.
-        kept.sort()
+        # Only rows behind the first `size` move, to the places of those that go.
+        holes, moving = np.sort(dropped[dropped < self.size]), np.sort(kept[kept >= self.size])
         step = max(1, PIECE_VALUES // self._rows.shape[1])
-        for start in range(0, self.size, step):
-            piece = kept[start : start + step]
-            self._rows[start : start + len(piece)] = self._rows[piece]
+        for start in range(0, len(holes), step):
+            piece = slice(start, start + step)
+            self._rows[holes[piece]] = self._rows[moving[piece]]
         for column in self._columns():
-            column[: self.size] = column[kept]
+            column[holes] = column[moving]
         self._used = self.size
+
+    def _sort(self) -> None:
+        """Bring the rows into the order of the stream; they need no second place on their way."""
+        order = np.argsort(self._numbers[: self._used])
+        for column in self._columns():
+            column[: self._used] = column[order]
+        _rearrange(self._rows, order)
 
     def sample(self, communicator: Communicator) -> Sample:
         """Give the sample of the rows of all hosts, on every host.
@@ -138,6 +176,7 @@ class Reservoir:
             The hosts. Of a single one the arrays are views, valid until rows are added.
         """
         self._compact()
+        self._sort()
         used, rows_seen = self._used, self.rows_seen
         rows, labels = self._rows[:used], self._labels[:used]
         positions, keys = self._positions[:used], self._keys[:used]
@@ -152,7 +191,7 @@ class Reservoir:
             positions = communicator.gather_rows(positions[chosen])
         log_weights = self._growth * (positions - latest)
         # A row is kept when its key beats the threshold: with probability 1 - exp(-weight / e^threshold).
-        probabilities = -np.expm1(-np.exp(np.minimum(log_weights - (threshold - self._growth * latest), 700.0)))
+        probabilities = -np.expm1(-np.exp(np.minimum(log_weights - (threshold - self._growth * latest), MAX_EXPONENT)))
         return Sample(
             rows=rows,
             labels=labels,

@@ -14,12 +14,32 @@ from numpy.typing import NDArray
 
 from kmeans.assignment import Centers, add_rows, nearest
 from kmeans.communicator import Communicator
+from kmeans.far_row_kernel import EXTRA
+from kmeans.jit import kernel
 from kmeans.reassignment import FarRows, Reassignment, farthest, reassign
 from kmeans.threads import Threads
 from kmeans.types import DoubleArray, FloatArray, LabelArray
 
 # New weight below this is lost to underflow on the way to a mean; it would have had no part in any sum.
 LEAST_WEIGHT = 1e-280
+
+
+@kernel("void(float64[:, ::1], float64[::1], float64[:, ::1], float64[::1], float64)")
+def _move(
+    centers: DoubleArray,  # INOUT (K, d)
+    weights: DoubleArray,  # INOUT (K,)
+    sums: DoubleArray,  # IN (K, d): of the rows of the mini-batch, times their weights
+    counts: DoubleArray,  # IN (K,): of these weights
+    decay: float,  # IN
+) -> None:
+    """Decay the weights of centers, and move these towards the means of their new rows."""
+    for j in range(len(centers)):
+        weights[j] *= decay
+        if counts[j] > LEAST_WEIGHT:
+            weights[j] += counts[j]
+            share = counts[j] / weights[j]
+            for f in range(centers.shape[1]):
+                centers[j, f] += share * (sums[j, f] / counts[j] - centers[j, f])
 
 
 @dataclass(frozen=True)
@@ -139,7 +159,7 @@ class Stream:
         sums, self._counts, self._facts, self._ended, far = np.split(self._totals, np.cumsum(sizes)[:-1])
         self._sums = sums.reshape(n_centers, n_features)
         self._decaying = self._totals[: n_centers * (n_features + 1)]
-        self._far_tables = far.reshape(-1, n_features + FarRows.EXTRA) if self._far_rows else far
+        self._far_tables = far.reshape(-1, n_features + EXTRA) if self._far_rows else far
 
     def begin_epoch(self) -> None:
         """Expect rows of every host again that has any."""
@@ -186,13 +206,8 @@ class Stream:
             self._far_tables[self._communicator.rank * len(own) :][: len(own)] = own
         self._communicator.sum(self._totals)
         rows, inertia = int(self._facts[0]), float(self._facts[1])
-        if self.half_life:
-            self.weights *= np.exp2(-rows / self.half_life)
-        touched = self._counts > LEAST_WEIGHT
-        counts = self._counts[touched]
-        self.weights[touched] += counts
-        share = (counts / self.weights[touched])[:, None]
-        self.centers[touched] += share * (self._sums[touched] / counts[:, None] - self.centers[touched])
+        decay = float(np.exp2(-rows / self.half_life)) if self.half_life else 1.0
+        _move(self.centers, self.weights, self._sums, self._counts, decay)
         reassignments: list[Reassignment] = []
         if self._far_rows:
             reassignments = reassign(farthest(self._far_tables), self.centers, self.weights)

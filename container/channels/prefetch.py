@@ -7,7 +7,7 @@ from queue import Empty, SimpleQueue
 from kmeans.types import FloatArray
 
 # One buffer that is computed with, and one that is filled.
-BUFFERS = 2
+BUFFERS = 4
 
 # A buffer, and how many of its rows hold something.
 Filled = tuple[FloatArray, int]

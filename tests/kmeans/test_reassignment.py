@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kmeans.communicator import SingleHost
-from kmeans.reassignment import cheapest_of
+from kmeans.far_row_kernel import cheapest_of
 from kmeans.reservoir import Reservoir
 from kmeans.streaming import Step, Stream
 from kmeans.threads import Threads

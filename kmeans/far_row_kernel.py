@@ -1,0 +1,162 @@
+"""Finds the rows of a mini-batch that are far from their centers, and makes centers of them; see `reassignment`."""
+
+import numpy as np
+
+from kmeans.jit import kernel
+from kmeans.types import BoolArray, DoubleArray, FloatArray, LabelArray
+
+# What a far row has in a table beside its features: these columns.
+DISTANCE, LABEL, HOST, POSITION, WEIGHT = range(-5, 0)
+EXTRA = 5
+
+# The rest of its center's weight, as a share of a row's own, below which the row is the center.
+LEAST_SHARE = 1e-6
+# Centers that may be given up: those of least weight, for which a merger costs least.
+MAX_CENTERS = 16
+# Features of two centers that are compared first.
+FEATURES = 16
+
+
+@kernel(
+    "void(float32[:, ::1], float32[::1], int64[::1], float64[::1], float64[::1], int64, int64, float64[:, ::1])"
+)
+def offer_rows(
+    block: FloatArray,  # IN (n, d)
+    shift: FloatArray,  # IN (d,)
+    labels: LabelArray,  # IN (n,)
+    squared_distances: DoubleArray,  # IN (n,)
+    weights: DoubleArray,  # IN (n,)
+    first_position: int,  # IN
+    host: int,  # IN
+    table: DoubleArray,  # INOUT (rows, d + EXTRA), the farthest row first
+) -> None:
+    """Let rows of a block take places in a table of far rows; those that have them come first among equals."""
+    n_features = block.shape[1]
+    # The rows of the block that have a place, and which; the others there are moved down but once, in the end.
+    rows = np.full(len(table), -1, np.int64)
+    olds = np.arange(len(table))
+    distances = table[:, DISTANCE].copy()
+    last = len(table) - 1
+    for i in range(len(block)):
+        distance = squared_distances[i]
+        if not distance > distances[last]:
+            continue
+        place = last
+        while place > 0 and distance > distances[place - 1]:
+            distances[place], rows[place], olds[place] = distances[place - 1], rows[place - 1], olds[place - 1]
+            place -= 1
+        distances[place], rows[place], olds[place] = distance, i, -1
+    for place in range(last, -1, -1):
+        i = rows[place]
+        if i < 0:
+            table[place] = table[olds[place]]
+        else:
+            for f in range(n_features):
+                table[place, f] = np.float64(block[i, f]) - shift[f]
+            table[place, DISTANCE] = squared_distances[i]
+            table[place, LABEL] = labels[i]
+            table[place, HOST] = host
+            table[place, POSITION] = first_position + i
+            table[place, WEIGHT] = weights[i]
+
+
+@kernel("float64(float64[::1], float64[::1], int64, int64)")
+def squared_difference(a: DoubleArray, b: DoubleArray, first: int, last: int) -> float:
+    """Give the sum of (a - b)^2 over the places from `first` up to `last`."""
+    total = 0.0
+    for f in range(first, last):
+        difference = a[f] - b[f]
+        total += difference * difference
+    return total
+
+
+@kernel("int64[::1](float64[::1], boolean[::1])")
+def _lightest(weights: DoubleArray, barred: BoolArray) -> LabelArray:
+    """Give the centers that may be given up: the lightest first, of equal ones the earlier."""
+    found = np.empty(min(MAX_CENTERS, len(weights)), np.int64)
+    n_found = 0
+    for j in range(len(weights)):
+        if barred[j] or (n_found == len(found) and not weights[j] < weights[found[n_found - 1]]):
+            continue
+        place = n_found if n_found < len(found) else n_found - 1
+        n_found = place + 1
+        while place > 0 and weights[j] < weights[found[place - 1]]:
+            found[place] = found[place - 1]
+            place -= 1
+        found[place] = j
+    return found[:n_found]
+
+
+@kernel("Tuple((int64, int64, float64))(float64[:, ::1], float64[::1], boolean[::1], int64[::1])")
+def cheapest_of(
+    centers: DoubleArray,  # IN (K, d)
+    weights: DoubleArray,  # IN (K,)
+    barred: BoolArray,  # IN (K,)
+    candidates: LabelArray,  # IN (m,), none of them barred
+) -> tuple[np.int64, np.int64, float]:
+    """Find the cheapest merger of a candidate with another center: the one to be given up, the other, and the cost."""
+    n_features = centers.shape[1]
+    first = min(FEATURES, n_features)
+    best_center, best_target, best_cost = np.int64(-1), np.int64(-1), np.inf
+    for center in candidates:
+        for target in range(len(centers)):
+            if barred[target] or target == center:
+                continue
+            both = weights[center] + weights[target]
+            share = weights[center] * weights[target] / both if both > 0.0 else 0.0
+            cost = share * squared_difference(centers[target], centers[center], 0, first)
+            # Further features only add to it.
+            if cost < best_cost:
+                cost += share * squared_difference(centers[target], centers[center], first, n_features)
+                if cost < best_cost:
+                    best_center, best_target, best_cost = center, np.int64(target), cost
+    return best_center, best_target, best_cost
+
+
+@kernel("int64(float64[:, ::1], float64[:, ::1], float64[::1], int64[:, ::1])")
+def reassign_rows(
+    table: DoubleArray,  # IN
+    centers: DoubleArray,  # INOUT (K, d)
+    weights: DoubleArray,  # INOUT (K,)
+    done: LabelArray,  # OUT (rows, 3): the row, its center now, and the one that took the center's rows over
+) -> int:
+    """Make centers of far rows where that pays, and give of how many."""
+    n_centers, n_features = centers.shape
+    new_label = np.arange(n_centers)
+    rows_of_now = np.zeros(n_centers, np.bool_)
+    count = 0
+    # Stays what it is until a center is given up.
+    known = False
+    center, target, cost = np.int64(-1), np.int64(-1), np.inf
+    for i in range(len(table)):
+        row, weight = table[i, :n_features], table[i, WEIGHT]
+        own = new_label[np.int64(table[i, LABEL])]
+        rest = weights[own] - weight
+        # A row that is nearly all of its center gains nothing.
+        if not rest > LEAST_SHARE * weight > 0.0:
+            continue
+        gain = weight * weights[own] / rest * squared_difference(row, centers[own], 0, n_features)
+        if not known:
+            center, target, cost = cheapest_of(centers, weights, rows_of_now, _lightest(weights, rows_of_now))
+            known = True
+        if not gain > cost:
+            continue
+        known = False
+        for f in range(n_features):
+            centers[own, f] += weight / rest * (centers[own, f] - row[f])
+        weights[own] = rest
+        both = weights[center] + weights[target]
+        if both > 0.0:
+            share = weights[center] / both
+            for f in range(n_features):
+                centers[target, f] += share * (centers[center, f] - centers[target, f])
+        weights[target] = both
+        centers[center] = row
+        weights[center] = weight
+        for j in range(n_centers):
+            if new_label[j] == center:
+                new_label[j] = target
+        rows_of_now[center] = True
+        done[count, 0], done[count, 1], done[count, 2] = i, center, target
+        count += 1
+    return count
