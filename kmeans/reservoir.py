@@ -147,11 +147,13 @@ class Reservoir:
     def _compact(self) -> None:
         if self._used <= self.size:
             return
-        order = np.argpartition(self._keys[: self._used], self._used - self.size)
-        dropped, kept = order[: self._used - self.size], order[self._used - self.size :]
+        surplus = self._used - self.size
+        dropped = np.argpartition(self._keys[: self._used], surplus)[:surplus]
         self._threshold = max(self._threshold, float(self._keys[dropped].max()))
+        stays = np.ones(self._used, np.bool_)
+        stays[dropped] = False
         # Only rows behind the first `size` move, to the places of those that go.
-        holes, moving = np.sort(dropped[dropped < self.size]), np.sort(kept[kept >= self.size])
+        holes, moving = np.flatnonzero(~stays[: self.size]), self.size + np.flatnonzero(stays[self.size :])
         step = max(1, PIECE_VALUES // self._rows.shape[1])
         for start in range(0, len(holes), step):
             piece = slice(start, start + step)

@@ -1,4 +1,4 @@
-"""Reproducible gzip-compressed tarballs, and careful reading of those that come from elsewhere."""
+"""Reproducible .tar.gz files, and careful reading of those that come from elsewhere."""
 
 import gzip
 import io
@@ -36,8 +36,9 @@ def write(path: Path, files: Iterable[Path]) -> None:
     """
     with (
         replacing(path) as out,
-        gzip.GzipFile(filename="", fileobj=out, mode="wb", compresslevel=6, mtime=0) as compressed,
-        tarfile.open(fileobj=compressed, mode="w", format=tarfile.PAX_FORMAT) as tar,
+        # The digits of float32 numbers hardly compress, by a twelfth at best, and slowly: they are stored.
+        gzip.GzipFile(filename="", fileobj=out, mode="wb", compresslevel=0, mtime=0) as wrapped,
+        tarfile.open(fileobj=wrapped, mode="w", format=tarfile.PAX_FORMAT) as tar,
     ):
         for file in sorted(files, key=lambda file: file.name):
             member = tarfile.TarInfo(file.name)

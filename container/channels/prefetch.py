@@ -6,8 +6,10 @@ from queue import Empty, SimpleQueue
 
 from kmeans.types import FloatArray
 
-# One buffer that is computed with, and one that is filled.
-BUFFERS = 4
+# One buffer that is computed with, and one that is filled; small ones may be further ahead, for neither waits then
+# where the other takes longer for once.
+LEAST_BUFFERS, MOST_BUFFERS = 2, 4
+MOST_BYTES = 64 << 20
 
 # A buffer, and how many of its rows hold something.
 Filled = tuple[FloatArray, int]
@@ -25,14 +27,14 @@ class _AbandonedError(Exception):
 def prefetched(
     fill: Fill, new_buffer: Callable[[], FloatArray], *, waits: bool, stopping: Callable[[], bool] = lambda: False
 ) -> Iterator[FloatArray]:
-    """Give blocks in their order, one of them read ahead by a thread.
+    """Give blocks in their order; a thread reads ahead.
 
     Parameters
     ----------
     fill : callable
         Gives buffers with the number of rows filled in each; it takes a buffer from the callable it is given.
     new_buffer : callable
-        Makes one of the `BUFFERS` buffers.
+        Makes a buffer; there are up to `MOST_BUFFERS` while they take no more than `MOST_BYTES`, two at least.
     waits : bool
         Whether reading may wait without end for what another process sends. An abandoned thread is not waited for
         then; it ends with the process.
@@ -51,7 +53,9 @@ def prefetched(
     """
     free: SimpleQueue[FloatArray | None] = SimpleQueue()
     ready: SimpleQueue[Filled | BaseException | None] = SimpleQueue()
-    for _ in range(BUFFERS):
+    first = new_buffer()
+    free.put(first)
+    for _ in range(min(MOST_BUFFERS, max(LEAST_BUFFERS, MOST_BYTES // max(1, first.nbytes))) - 1):
         free.put(new_buffer())
 
     def take() -> FloatArray:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from container.channels.prefetch import BUFFERS, prefetched
+from container.channels.prefetch import LEAST_BUFFERS, MOST_BUFFERS, MOST_BYTES, prefetched
 from kmeans.types import FloatArray
 
 Take = Callable[[], FloatArray]
@@ -50,12 +50,20 @@ def test_the_next_block_is_filled_while_one_is_held() -> None:
     assert sum(map(len, blocks)) == 1
 
 
-def test_no_more_are_filled_than_there_are_buffers() -> None:
+@pytest.mark.parametrize(("columns", "buffers"), [(1, MOST_BUFFERS), (MOST_BYTES // (2 * 4 * 3), LEAST_BUFFERS)])
+def test_no_more_are_filled_than_there_are_buffers(columns: int, buffers: int) -> None:
     filled: list[int] = []
-    blocks = prefetched(numbered(50, filled), new_buffer, waits=False)
+    made: list[FloatArray] = []
+
+    def make() -> FloatArray:
+        made.append(np.empty((3, columns), np.float32))
+        return made[-1]
+
+    blocks = prefetched(numbered(50, filled), make, waits=False)
     for number, block in enumerate(blocks):
         assert block[0, 0] == number
-        assert len(filled) <= number + BUFFERS
+        assert len(filled) <= number + buffers
+    assert len(made) == buffers
 
 
 def test_an_error_comes_after_the_blocks_before_it() -> None:
@@ -76,4 +84,4 @@ def test_an_abandoned_reader_ends() -> None:
     next(blocks)
     blocks.close()  # type: ignore[attr-defined] # blocks are a generator
     assert set(threading.enumerate()) == before
-    assert len(filled) <= BUFFERS + 1
+    assert len(filled) <= MOST_BUFFERS + 1
