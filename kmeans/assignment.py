@@ -6,15 +6,16 @@ import numpy as np
 
 from kmeans.jit import INTERPRETED, kernel
 from kmeans.nearest_kernel import assign_rows, rounding_of
-from kmeans.row_kernel import add_row
 from kmeans.threads import Threads
 from kmeans.types import DoubleArray, FloatArray, LabelArray
-from kmeans.vector_kernel import CENTERS, HALF, LANES, ROWS
+from kmeans.vector_kernel import CENTERS, LANES, ROWS
 
 # Pieces of work for each thread: what one loses by being late is a part of a piece.
 PIECES = 4
 # Multiplications of a piece, at least: calling a thread takes as long as a tenth of them.
 LEAST_PRODUCTS = 1 << 22
+# Numbers of a piece at most, unless these are too few: half a cache of the second level.
+PIECE_VALUES = 1 << 17
 
 
 class Centers:
@@ -78,10 +79,10 @@ def _padded(size: int, multiple: int) -> int:
     return multiple * math.ceil(size / multiple)
 
 
-def assign(
-    rows: FloatArray, centers: Centers, threads: Threads, labels: LabelArray, squared_distances: DoubleArray
-) -> None:
+def assign(rows: FloatArray, centers: Centers, labels: LabelArray, squared_distances: DoubleArray) -> None:
     """Find the nearest center of every row; of equally near ones the first.
+
+    What is found for a row does not depend on the rows beside it.
 
     Parameters
     ----------
@@ -89,29 +90,14 @@ def assign(
         float32 (n, d), C-contiguous, finite.
     centers
         The centers.
-    threads
-        Where blocks of rows run.
     labels
         OUT int64 (n,).
     squared_distances
         OUT float64 (n,), to the nearest center.
     """
-    # A row's result does not depend on the rows beside it, so pieces may be cut anywhere.
-    least_rows = LEAST_PRODUCTS // (len(centers) * rows.shape[1])
-    step = _padded(max(math.ceil(len(rows) / threads.count / PIECES), least_rows, 1), ROWS)
-    assign_piece = _assign_plainly if INTERPRETED else _assign_rows
-    threads.map(
-        lambda start: assign_piece(
-            rows[start : start + step],
-            centers,
-            labels[start : start + step],
-            squared_distances[start : start + step],
-        ),
-        range(0, len(rows), step),
-    )
-
-
-def _assign_rows(rows: FloatArray, centers: Centers, labels: LabelArray, squared_distances: DoubleArray) -> None:
+    if INTERPRETED:
+        _assign_plainly(rows, centers, labels, squared_distances)
+        return
     assign_rows(
         rows,
         centers.shift,
@@ -123,6 +109,14 @@ def _assign_rows(rows: FloatArray, centers: Centers, labels: LabelArray, squared
         labels,
         squared_distances,
     )
+
+
+def pieces(rows: FloatArray, n_centers: int, n_threads: int) -> list[slice]:
+    """Cut rows into pieces of work: several for each thread, each in its cache, none too small to be worth a call."""
+    n_rows, n_features = rows.shape
+    wanted = min(math.ceil(n_rows / n_threads / PIECES), PIECE_VALUES // n_features)
+    step = _padded(max(wanted, LEAST_PRODUCTS // (n_centers * n_features), 1), ROWS)
+    return [slice(start, start + step) for start in range(0, n_rows, step)]
 
 
 def _assign_plainly(rows: FloatArray, centers: Centers, labels: LabelArray, squared_distances: DoubleArray) -> None:
@@ -137,77 +131,12 @@ def _assign_plainly(rows: FloatArray, centers: Centers, labels: LabelArray, squa
         squared_distances[nearer] = distances[nearer]
 
 
-@kernel("void(float32[:, ::1], float64[::1], int64[::1], float64[::1], int64, int64, float64[:, ::1])")
-def _add_columns(
-    rows: FloatArray,  # IN (n, d)
-    shift: DoubleArray,  # IN (d,)
-    labels: LabelArray,  # IN (n,)
-    weights: DoubleArray,  # IN (n,)
-    first: int,  # IN
-    last: int,  # IN
-    sums: DoubleArray,  # INOUT (K, d), columns first .. last - 1
-) -> None:
-    n_features = rows.shape[1]
-    flat_rows, flat_sums = rows.reshape(-1), sums.reshape(-1)
-    whole = (last - first) // HALF * HALF
-    for i in range(rows.shape[0]):
-        label, weight = labels[i], weights[i]
-        add_row(flat_rows, i * n_features + first, shift, first, whole, weight, flat_sums, label * n_features + first)
-        for f in range(first + whole, last):
-            sums[label, f] += weight * (np.float64(rows[i, f]) - shift[f])
-
-
-# A slice of columns is a multiple of two cache lines of float64 sums, so that threads seldom share one.
-COLUMNS = 16
-
-
-def add_rows(
-    rows: FloatArray,
-    shift: FloatArray,
-    labels: LabelArray,
-    weights: DoubleArray,
-    threads: Threads,
-    sums: DoubleArray,
-    counts: DoubleArray,
-) -> None:
-    """Add every row to the sum of its label, in the order of the rows.
-
-    Threads share the columns out, not the rows: every sum is formed by one thread in one order.
-
-    Parameters
-    ----------
-    rows
-        float32 (n, d), C-contiguous.
-    shift
-        float32 (d,), subtracted from every row.
-    labels
-        int64 (n,) in 0 .. K - 1.
-    weights
-        float64 (n,).
-    threads
-        Where slices of columns run.
-    sums
-        INOUT float64 (K, d).
-    counts
-        INOUT float64 (K,): sums of the weights.
-    """
-    counts += np.bincount(labels, weights, minlength=len(counts))
-    n_features = rows.shape[1]
-    exact_shift = shift.astype(np.float64)
-    if INTERPRETED:
-        np.add.at(sums, labels, weights[:, None] * (rows - exact_shift))
-        return
-    width = COLUMNS * math.ceil(n_features / threads.count / COLUMNS)
-
-    def add_slice(first: int) -> None:
-        _add_columns(rows, exact_shift, labels, weights, first, min(first + width, n_features), sums)
-
-    threads.map(add_slice, range(0, n_features, width))
-
-
 def nearest(rows: FloatArray, centers: Centers, threads: Threads) -> tuple[LabelArray, DoubleArray]:
-    """Give labels, int64 (n,), and squared distances, float64 (n,), of `rows`; see `assign`."""
+    """Give labels, int64 (n,), and squared distances, float64 (n,), of `rows`, of which threads take pieces."""
     labels: LabelArray = np.empty(len(rows), np.int64)
     squared_distances: DoubleArray = np.empty(len(rows), np.float64)
-    assign(rows, centers, threads, labels, squared_distances)
+    threads.map(
+        lambda piece: assign(rows[piece], centers, labels[piece], squared_distances[piece]),
+        pieces(rows, len(centers), threads.count),
+    )
     return labels, squared_distances

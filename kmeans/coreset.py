@@ -11,10 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kmeans.assignment import add_rows
 from kmeans.nearest_kernel import LARGEST
 from kmeans.state import State
-from kmeans.threads import Threads
+from kmeans.sums import add_rows
 from kmeans.types import DoubleArray, FloatArray
 
 
@@ -37,7 +36,7 @@ class Coreset:
     offset: FloatArray
 
 
-def coreset(state: State, threads: Threads) -> Coreset:
+def coreset(state: State) -> Coreset:
     """Make the points of a stream.
 
     A sample that is complete is taken as it is; a center without a row in the sample is a point itself.
@@ -47,7 +46,7 @@ def coreset(state: State, threads: Threads) -> Coreset:
         return Coreset(sample.rows, sample.weights, shift)
     sums: DoubleArray = np.zeros_like(centers)
     sampled: DoubleArray = np.zeros(len(centers))
-    add_rows(sample.rows, shift, sample.labels, sample.weights, threads, sums, sampled)
+    add_rows(sample.rows, shift.astype(np.float64), sample.labels, sample.weights, sums, sampled)
     found = sampled > 0.0
     scale = np.divide(weights, sampled, out=np.zeros_like(weights), where=found)
     moves: DoubleArray = np.zeros_like(centers)

@@ -59,7 +59,7 @@ def msd_by_k(
     """
     for_rows, *for_trials = seeds.spawn(1 + len(ks))
     live = state.live().reduced(ROWS, np.random.default_rng(for_rows))
-    points = coreset(live, threads)
+    points = coreset(live)
     settings = LloydSettings("kmeans++", TRIALS, ITERATIONS, 0.0)
     # Larger k take longer, so each host gets one of every few.
     chosen = [(k, seed) for k, seed in zip(ks, for_trials, strict=True) if k <= len(live.centers)]

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kmeans.assignment import Centers, add_rows, nearest
+from kmeans.assignment import Centers, nearest
+from kmeans.sums import add_rows
 from kmeans.threads import Threads
 from kmeans.types import DoubleArray, FloatArray, LabelArray
 
@@ -77,8 +78,11 @@ def lloyd(
     relocated = 0
     labels, squared_distances = nearest(points, Centers(centers, shift), threads)
     loss = float(weights @ squared_distances)
+    exact_shift = shift.astype(np.float64)
     sums: DoubleArray = np.zeros_like(centers)
-    _add(points, shift, labels, weights, threads, sums)
+    # Sums may follow changes, with a rounding each; what is empty must be exactly 0 in the counts, which are made anew.
+    not_used: DoubleArray = np.zeros(len(centers))
+    add_rows(points, exact_shift, labels, weights, sums, not_used)
     for _ in range(max_iterations):
         counts = np.bincount(labels, weights, minlength=len(centers))
         filled = counts > 0.0
@@ -94,22 +98,15 @@ def lloyd(
         settled = bool(filled.all()) and loss - new_loss <= tolerance * loss
         if len(changed) > MOST_CHANGED * len(points):
             sums[:] = 0.0
-            _add(points, shift, new_labels, weights, threads, sums)
+            add_rows(points, exact_shift, new_labels, weights, sums, not_used)
         else:
             some = points[changed]
-            _add(some, shift, labels[changed], -weights[changed], threads, sums)
-            _add(some, shift, new_labels[changed], weights[changed], threads, sums)
+            add_rows(some, exact_shift, labels[changed], -weights[changed], sums, not_used)
+            add_rows(some, exact_shift, new_labels[changed], weights[changed], sums, not_used)
         centers, labels, squared_distances, loss = moved, new_labels, new_squared_distances, new_loss
         if not len(changed) or settled:
             break
     return Clustering(centers, labels, squared_distances, loss / total, relocated)
-
-
-def _add(
-    points: FloatArray, shift: FloatArray, labels: LabelArray, weights: DoubleArray, threads: Threads, sums: DoubleArray
-) -> None:
-    """Add weighted points to the sums of their labels."""
-    add_rows(points, shift, labels, weights, threads, sums, np.zeros(len(sums)))
 
 
 def _fill_empty(

@@ -56,10 +56,10 @@ def refine(
         None when the loss is not lower than that of the first start.
     """
     for_rows, *for_search = seeds.spawn(1 + communicator.size)
-    everything = few = coreset(state, threads)
+    everything = few = coreset(state)
     n_search = min(SEARCH_ROWS, max(LEAST_SEARCH_ROWS, SEARCH_VALUES // state.centers.shape[1]))
     if len(state.sample.rows) > n_search:
-        few = coreset(state.reduced(n_search, np.random.default_rng(for_rows)), threads)
+        few = coreset(state.reduced(n_search, np.random.default_rng(for_rows)))
     shape = starts[0].shape
 
     def run(points: Coreset, start: DoubleArray, iterations: int, tolerance: float) -> Clustering:

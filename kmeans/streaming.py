@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from kmeans.assignment import Centers, add_rows, nearest
+from kmeans.assignment import Centers, assign, pieces
 from kmeans.communicator import Communicator
 from kmeans.far_row_kernel import EXTRA
 from kmeans.jit import kernel
 from kmeans.reassignment import FarRows, Reassignment, farthest, reassign
+from kmeans.sums import add_rows
 from kmeans.threads import Threads
 from kmeans.types import DoubleArray, FloatArray, LabelArray
 
@@ -150,6 +151,7 @@ class Stream:
         self._communicator = communicator
         self._threads = threads
         self._prepared = Centers(self.centers, shift)
+        self._exact_shift = shift.astype(np.float64)
         self._far_rows = FarRows(communicator.rank, communicator.size, centers.shape[1]) if reassigns else None
         # One buffer, one reduction over the hosts.
         n_centers, n_features = centers.shape
@@ -182,20 +184,34 @@ class Stream:
         """
         hosts, turn = self._turns()
         positions = self.rows_seen + turn + hosts * np.arange(self.pending, self.pending + len(block), dtype=np.float64)
-        labels, squared_distances = nearest(block, self._prepared, self._threads)
         weights = self._row_weights(len(block))
         if self.half_life:
             decay = float(np.exp2(-hosts * len(block) / self.half_life))
             self._decaying *= decay
             if self._far_rows:
                 self._far_rows.decay(decay)
-        add_rows(block, self.shift, labels, weights, self._threads, self._sums, self._counts)
+        labels, squared_distances = self._assign_and_add(block, weights)
         if self._far_rows:
             self._far_rows.offer(block, self.shift, labels, squared_distances, weights, self.rows_added)
         self.rows_added += len(block)
         self._facts[:2] += len(block), squared_distances.sum()
         self.pending += len(block)
         return labels, positions
+
+    def _assign_and_add(self, block: FloatArray, weights: DoubleArray) -> tuple[LabelArray, DoubleArray]:
+        """Find the nearest center of each row and add the row to its sum; give labels and squared distances."""
+        labels: LabelArray = np.empty(len(block), np.int64)
+        squared_distances: DoubleArray = np.empty(len(block), np.float64)
+
+        def find(piece: slice) -> None:
+            assign(block[piece], self._prepared, labels[piece], squared_distances[piece])
+
+        def add(piece: slice) -> None:
+            add_rows(block[piece], self._exact_shift, labels[piece], weights[piece], self._sums, self._counts)
+
+        # A piece is added by the thread that has it in its cache.
+        self._threads.map_in_order(find, add, pieces(block, len(self._prepared), self._threads.count))
+        return labels, squared_distances
 
     def step(self, votes: Votes = Votes()) -> Step:
         """Move the centers by the rows that all hosts have added since the latest step."""

@@ -1,11 +1,12 @@
-"""A pool of threads over which a step's row blocks and column slices are spread.
+"""A pool of threads over which pieces of work are spread.
 
-Work is cut by the shape of the data alone, never by the number of threads, so that results do not depend on it. BLAS is
-to run with one thread: each block is a product of its own.
+Results must not depend on how many threads there are: what is done with a piece depends on it alone, and what is summed
+over pieces is summed in their order.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from threading import Lock
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -49,6 +50,37 @@ class Threads:
         for other in others:
             other.result()
         return [results[number] for number in range(len(work))]
+
+    def map_in_order(
+        self, function: Callable[[Item], object], then: Callable[[Item], object], items: Sequence[Item]
+    ) -> None:
+        """Apply `function` to every item, many at once, and `then` to one after the other, in their order."""
+        if self._pool is None or len(items) < 2:
+            for item in items:
+                function(item)
+                then(item)
+            return
+        # Each is opened by the item before it.
+        gates = [Lock() for _ in items]
+        for gate in gates[1:]:
+            gate.acquire()
+        failed = False
+
+        def both(number: int) -> None:
+            nonlocal failed
+            try:
+                function(items[number])
+                with gates[number]:
+                    if not failed:
+                        then(items[number])
+            except BaseException:
+                failed = True
+                raise
+            finally:
+                if number + 1 < len(items):
+                    gates[number + 1].release()
+
+        self.map(both, range(len(items)))
 
     def close(self) -> None:
         """End the threads; running work is finished first."""

@@ -5,7 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kmeans.assignment import Centers, add_rows, nearest
+from kmeans.assignment import Centers, nearest
+from kmeans.communicator import SingleHost
+from kmeans.streaming import Stream
+from kmeans.sums import add_rows
 from kmeans.threads import Threads
 from tests.kmeans import naive
 
@@ -139,15 +142,16 @@ def test_any_number_of_threads_gives_the_same_bytes() -> None:
     rng = np.random.default_rng(0)
     n, d, k = 40_000, 33, 40
     rows, shift = rng.standard_normal((n, d), dtype=np.float32), rng.standard_normal(d, dtype=np.float32)
-    centers = Centers(rng.standard_normal((k, d)), shift)
+    centers = rng.standard_normal((k, d))
     results = []
     for count in (1, 2, 5):
         threads = Threads(count)
-        labels, squared = nearest(rows, centers, threads)
-        sums, counts = np.zeros((k, d)), np.zeros(k)
-        add_rows(rows, shift, labels, squared, threads, sums, counts)
+        stream = Stream(centers, np.zeros(k), shift, 1000, SingleHost(), threads, reassigns=True)
+        labels, _ = stream.add(rows)
+        stream.step()
+        found = nearest(rows, Centers(centers, shift), threads)
         threads.close()
-        results.append(b"".join(array.tobytes() for array in (labels, squared, sums, counts)))
+        results.append(b"".join(array.tobytes() for array in (labels, *found, stream.centers, stream.weights)))
     assert results[0] == results[1] == results[2]
 
 
@@ -160,7 +164,7 @@ def test_sums_and_counts(n: int, d: int, k: int, seed: int) -> None:
     labels = rng.integers(0, k, n)
     weights = rng.uniform(0, 2, n)
     sums, counts = np.zeros((k, d)), np.zeros(k)
-    add_rows(rows, shift, labels, weights, Threads(), sums, counts)
+    add_rows(rows, shift.astype(np.float64), labels, weights, sums, counts)
     expected_sums, expected_counts = naive.add_rows(
         rows.astype(np.float64) - shift.astype(np.float64), labels, weights, k
     )

@@ -56,7 +56,7 @@ def test_a_coreset_has_the_weight_and_the_mean_of_every_center(
     n_centers: int, size: int, half_life: int, seed: int
 ) -> None:
     state = state_of(blobs(200, 3, 4, seed), n_centers, size, half_life, seed).live()
-    points = coreset(state, Threads())
+    points = coreset(state)
     labels = np.concatenate(
         [state.sample.labels, np.setdiff1d(np.arange(len(state.centers)), np.unique(state.sample.labels))]
     )
@@ -70,7 +70,7 @@ def test_a_coreset_has_the_weight_and_the_mean_of_every_center(
 def test_a_complete_sample_is_the_coreset() -> None:
     rows = blobs(200, 3, 4, 0)
     state = state_of(rows, 12, 200)
-    points = coreset(state, Threads())
+    points = coreset(state)
     assert points.points is state.sample.rows
     assert points.weights.tolist() == [1.0] * 200
     assert points.offset is state.shift
