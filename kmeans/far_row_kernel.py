@@ -14,7 +14,7 @@ LEAST_SHARE = 1e-6
 # Centers that may be given up: those of least weight, for which a merger costs least.
 MAX_CENTERS = 16
 # Features of two centers that are compared first.
-FEATURES = 16
+FEATURES = 8
 
 
 @kernel(
@@ -87,29 +87,42 @@ def _lightest(weights: DoubleArray, barred: BoolArray) -> LabelArray:
     return found[:n_found]
 
 
-@kernel("Tuple((int64, int64, float64))(float64[:, ::1], float64[::1], boolean[::1], int64[::1])")
-def cheapest_of(
+@kernel("Tuple((int64, int64, float64))(float64[:, ::1], float64[::1], boolean[::1], int64[::1], float64)")
+def cheapest_merger(
     centers: DoubleArray,  # IN (K, d)
     weights: DoubleArray,  # IN (K,)
     barred: BoolArray,  # IN (K,)
     candidates: LabelArray,  # IN (m,), none of them barred
+    limit: float,  # IN
 ) -> tuple[np.int64, np.int64, float]:
-    """Find the cheapest merger of a candidate with another center: the one to be given up, the other, and the cost."""
+    """Find the cheapest merger of a candidate with another center, if one costs less than a limit.
+
+    Returns
+    -------
+    center : int
+        The candidate, to be given up; negative if no merger costs less.
+    target : int
+        The other center.
+    cost : float
+        By how much the loss grows.
+    """
     n_features = centers.shape[1]
     first = min(FEATURES, n_features)
-    best_center, best_target, best_cost = np.int64(-1), np.int64(-1), np.inf
+    best_center, best_target, best_cost = np.int64(-1), np.int64(-1), limit
     for center in candidates:
         for target in range(len(centers)):
-            if barred[target] or target == center:
-                continue
             both = weights[center] + weights[target]
-            share = weights[center] * weights[target] / both if both > 0.0 else 0.0
-            cost = share * squared_difference(centers[target], centers[center], 0, first)
-            # Further features only add to it.
+            product = weights[center] * weights[target]
+            distance = squared_difference(centers[target], centers[center], 0, first)
+            # Further features only add to it. Without weight a merger costs nothing.
+            if not (product * distance < best_cost * both or both == 0.0) or barred[target] or target == center:
+                continue
+            distance += squared_difference(centers[target], centers[center], first, n_features)
+            cost = product * distance / both if both > 0.0 else 0.0
             if cost < best_cost:
-                cost += share * squared_difference(centers[target], centers[center], first, n_features)
-                if cost < best_cost:
-                    best_center, best_target, best_cost = center, np.int64(target), cost
+                best_center, best_target, best_cost = center, np.int64(target), cost
+                if cost == 0.0:
+                    return best_center, best_target, best_cost
     return best_center, best_target, best_cost
 
 
@@ -125,9 +138,8 @@ def reassign_rows(
     new_label = np.arange(n_centers)
     rows_of_now = np.zeros(n_centers, np.bool_)
     count = 0
-    # Stays what it is until a center is given up.
-    known = False
-    center, target, cost = np.int64(-1), np.int64(-1), np.inf
+    # No merger costs less, until a center is given up.
+    least_cost = -1.0
     for i in range(len(table)):
         row, weight = table[i, :n_features], table[i, WEIGHT]
         own = new_label[np.int64(table[i, LABEL])]
@@ -136,12 +148,13 @@ def reassign_rows(
         if not rest > LEAST_SHARE * weight > 0.0:
             continue
         gain = weight * weights[own] / rest * squared_difference(row, centers[own], 0, n_features)
-        if not known:
-            center, target, cost = cheapest_of(centers, weights, rows_of_now, _lightest(weights, rows_of_now))
-            known = True
-        if not gain > cost:
+        if not gain > least_cost:
             continue
-        known = False
+        candidates = _lightest(weights, rows_of_now)
+        center, target, least_cost = cheapest_merger(centers, weights, rows_of_now, candidates, gain)
+        if center < 0:
+            continue
+        least_cost = -1.0
         for f in range(n_features):
             centers[own, f] += weight / rest * (centers[own, f] - row[f])
         weights[own] = rest

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kmeans.communicator import SingleHost
-from kmeans.far_row_kernel import cheapest_of
+from kmeans.far_row_kernel import cheapest_merger
 from kmeans.reservoir import Reservoir
 from kmeans.streaming import Step, Stream
 from kmeans.threads import Threads
@@ -84,12 +84,14 @@ def test_weight_and_mean_are_those_of_all_rows(n_centers: int, sizes: list[int],
 def test_the_cheapest_merger_is_that_of_its_twin(seed: int) -> None:
     rng = np.random.default_rng(seed)
     n_centers = int(rng.integers(1, 40))
-    centers = rng.standard_normal((n_centers, 3)).round(1)
+    centers = rng.standard_normal((n_centers, 11)).round(1)
     weights = rng.pareto(1.0, n_centers) * (rng.random(n_centers) > 0.1)
     barred = rng.random(n_centers) < 0.2
     candidates = rng.permutation(np.flatnonzero(~barred))[:16]
-    found = cheapest_of(centers, weights, barred, candidates)
+    found = cheapest_merger(centers, weights, barred, candidates, np.inf)
     expected = naive.cheapest_merger(centers, weights, barred, candidates)
     assert found[2] == pytest.approx(expected[2], rel=1e-12)
     if expected[2] > 0.0:
         assert tuple(map(int, found[:2])) == expected[:2]
+        assert cheapest_merger(centers, weights, barred, candidates, 1.01 * found[2]) == found
+        assert cheapest_merger(centers, weights, barred, candidates, 0.99 * found[2])[0] == -1
