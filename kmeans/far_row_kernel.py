@@ -17,9 +17,7 @@ MAX_CENTERS = 16
 FEATURES = 8
 
 
-@kernel(
-    "void(float32[:, ::1], float32[::1], int64[::1], float64[::1], float64[::1], int64, int64, float64[:, ::1])"
-)
+@kernel("void(float32[:, ::1], float32[::1], int64[::1], float64[::1], float64[::1], int64, int64, float64[:, ::1])")
 def offer_rows(
     block: FloatArray,  # IN (n, d)
     shift: FloatArray,  # IN (d,)
