@@ -64,8 +64,13 @@ class Network:
 
 
 @contextmanager
-def network_of(image: str, folder: Path, n_hosts: int, mode: str = "File") -> Iterator[Network]:
-    """Give hosts algo-1, algo-2, .., which are not yet started; nothing is shared among them."""
+def network_of(
+    image: str, folder: Path, n_hosts: int, mode: str = "File", memory: str | None = None
+) -> Iterator[Network]:
+    """Give hosts algo-1, algo-2, .., which are not yet started; nothing is shared among them.
+
+    With `memory` the last one has no more than that, in words of Docker's.
+    """
     name = f"kmeans-{uuid.uuid4().hex[:8]}"
     assert docker("network", "create", "--internal", name).returncode == 0
     names = [f"algo-{i + 1}" for i in range(n_hosts)]
@@ -81,6 +86,8 @@ def network_of(image: str, folder: Path, n_hosts: int, mode: str = "File") -> It
             (tree.base / "input/data/train").mkdir(parents=True)
             flags = ["--network", name, "--network-alias", host_name, "--hostname", host_name]
             flags += ["--cpuset-cpus", str(place % (os.cpu_count() or 1)), "--volume", f"{tree.base}:/opt/ml"]
+            if memory and host_name == names[-1]:
+                flags += ["--memory", memory, "--memory-swap", memory]
             created = docker("create", *flags, image, "train")
             assert created.returncode == 0, created.stderr
             network.hosts.append(Host(host_name, tree, created.stdout.strip()))

@@ -1,5 +1,6 @@
 """Several hosts as containers on a network of their own, as SageMaker runs them; and what may happen to them."""
 
+import json
 import os
 import time
 from collections.abc import Iterator
@@ -74,6 +75,21 @@ def test_a_killed_container_ends_all(image: str, tmp_path: Path, digits: Rows, p
         since = time.monotonic()
         docker("kill", network.hosts[place].container)
         check_the_others(network, network.hosts[place], "its connection is closed", since)
+
+
+def test_a_host_out_of_memory_ends_all(image: str, tmp_path: Path, digits: Rows) -> None:
+    rows = np.tile(digits, (20, 16))
+    with network_of(image, tmp_path, 2, memory="300m") as network:
+        for host in network.hosts:
+            given = json.dumps({"k": "10", "feature_dim": str(rows.shape[1])})
+            (host.tree.base / "input/config/hyperparameters.json").write_text(given)
+            host.tree.add_rows(rows)
+        since = time.monotonic()
+        network.start()
+        check_the_others(network, network.hosts[1], "its worker ran out of memory", since)
+        # The launcher lives on, and tells why.
+        assert network.hosts[1].exit_code() == 3
+        assert "ran out of memory" in network.hosts[1].failure
 
 
 def test_paused_and_cut_off_hosts_end_all(image: str, tmp_path: Path, digits: Rows) -> None:
