@@ -1,5 +1,6 @@
 """Reading ahead: the next block is read and decoded while this one is being computed with."""
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from queue import Empty, SimpleQueue
@@ -10,6 +11,8 @@ from kmeans.types import FloatArray
 # where the other takes longer for once.
 LEAST_BUFFERS, MOST_BUFFERS = 2, 4
 MOST_BYTES = 64 << 20
+# Of the thread that reads; 0 is that of all others.
+NICENESS = 10
 
 # A buffer, and how many of its rows hold something.
 Filled = tuple[FloatArray, int]
@@ -65,6 +68,9 @@ def prefetched(
         return buffer
 
     def run() -> None:
+        # Whoever computes has nothing to wait for while there are blocks. On a core for both, reading fills the gaps:
+        # hosts that wait for each other at every step then take the same time for it.
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
         try:
             for filled in fill(take):
                 ready.put(filled)
