@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import assign, convert, decode, scale, train
+from benchmarks import assign, convert, decode, scale, start, train
 from benchmarks.measure import machine, table
 
 RESULTS = Path(__file__).parent / "results"
@@ -17,6 +17,7 @@ BENCHMARKS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "convert": convert.run,
     "train": train.run,
     "scale": scale.run,
+    "start": start.run,
 }
 
 
