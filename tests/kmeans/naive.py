@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from kmeans.far_row_kernel import EXTRA, LABEL, LEAST_SHARE, MAX_CENTERS, WEIGHT
 from kmeans.types import BoolArray, DoubleArray, FloatArray, LabelArray
 
 
@@ -72,3 +73,38 @@ def cheapest_merger(
         return -1, -1, np.inf
     candidate, target = divmod(int(costs.argmin()), len(centers))
     return int(candidates[candidate]), target, float(costs.min())
+
+
+def farthest_rows(squared_distances: DoubleArray, count: int) -> list[int]:
+    """Give the places of the largest numbers above 0, the largest first, of equal ones the earlier."""
+    order = sorted(range(len(squared_distances)), key=lambda i: (-squared_distances[i], i))
+    return [i for i in order[:count] if squared_distances[i] > 0.0]
+
+
+def reassign(table: DoubleArray, centers: DoubleArray, weights: DoubleArray) -> list[tuple[int, int, int]]:
+    """Give centers up for rows of a table where that pays; tell which for which row, and who took their rows over."""
+    done: list[tuple[int, int, int]] = []
+    new_label = np.arange(len(centers))
+    barred = np.zeros(len(centers), np.bool_)
+    for number, entry in enumerate(table):
+        row, label, weight = entry[:-EXTRA], int(entry[LABEL]), entry[WEIGHT]
+        own = new_label[label]
+        rest = weights[own] - weight
+        if not rest > LEAST_SHARE * weight > 0.0:
+            continue
+        gain = weight * weights[own] / rest * ((row - centers[own]) ** 2).sum()
+        lightest = [j for j in np.argsort(weights, kind="stable") if not barred[j]][:MAX_CENTERS]
+        center, target, cost = cheapest_merger(centers, weights, barred, np.array(lightest, np.int64))
+        if not gain > cost:
+            continue
+        centers[own] += weight / rest * (centers[own] - row)
+        weights[own] = rest
+        both = weights[center] + weights[target]
+        if both > 0.0:
+            centers[target] += weights[center] / both * (centers[center] - centers[target])
+        weights[target] = both
+        centers[center], weights[center] = row, weight
+        new_label[new_label == center] = target
+        barred[center] = True
+        done.append((number, center, target))
+    return done

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kmeans.communicator import SingleHost
-from kmeans.far_row_kernel import cheapest_merger
+from kmeans.far_row_kernel import DISTANCE, EXTRA, HOST, LABEL, POSITION, WEIGHT, cheapest_merger
+from kmeans.reassignment import FarRows, reassign
 from kmeans.reservoir import Reservoir
 from kmeans.streaming import Step, Stream
 from kmeans.threads import Threads
@@ -95,3 +96,48 @@ def test_the_cheapest_merger_is_that_of_its_twin(seed: int) -> None:
         assert tuple(map(int, found[:2])) == expected[:2]
         assert cheapest_merger(centers, weights, barred, candidates, 1.01 * found[2]) == found
         assert cheapest_merger(centers, weights, barred, candidates, 0.99 * found[2])[0] == -1
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(1, 30), min_size=1, max_size=4), st.integers(1, 10), st.integers(0, 2**32 - 1))
+def test_the_farthest_rows_are_those_of_their_twin(sizes: list[int], n_hosts: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    n = sum(sizes)
+    rows, shift = rng.standard_normal((n, 3), np.float32), rng.standard_normal(3).astype(np.float32)
+    # Many are equal.
+    distances = rng.integers(0, 8, n).astype(np.float64)
+    labels, weights = rng.integers(0, 5, n), rng.uniform(0, 1, n)
+    far = FarRows(2, n_hosts, 3)
+    begin = 0
+    for size in sizes:
+        some = slice(begin, begin + size)
+        far.offer(rows[some], shift, labels[some], distances[some], weights[some], 100 + begin)
+        begin += size
+    expected = naive.farthest_rows(distances, len(far.table))
+    found = far.table[: len(expected)]
+    assert found[:, POSITION].tolist() == [100 + i for i in expected]
+    assert found[:, DISTANCE].tolist() == distances[expected].tolist()
+    assert found[:, LABEL].tolist() == labels[expected].tolist()
+    assert found[:, WEIGHT].tolist() == weights[expected].tolist()
+    assert (found[:, HOST] == 2.0).all()
+    assert found[:, :3].tolist() == (rows[expected].astype(np.float64) - shift).tolist()
+    assert not far.table[len(expected) :].any()
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(2, 40), st.integers(1, 8), st.integers(1, 20), st.integers(0, 2**32 - 1))
+def test_centers_are_given_up_as_by_their_twin(n_centers: int, n_rows: int, n_features: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    centers = rng.standard_normal((n_centers, n_features))
+    weights = rng.pareto(1.0, n_centers) * (rng.random(n_centers) > 0.2)
+    table = rng.standard_normal((n_rows, n_features + EXTRA)) * 10
+    table[:, LABEL] = rng.integers(0, n_centers, n_rows)
+    table[:, WEIGHT] = rng.pareto(1.0, n_rows) * (rng.random(n_rows) > 0.2)
+    table[:, [HOST, POSITION]] = 0.0, 7.0
+    expected_centers, expected_weights = centers.copy(), weights.copy()
+    expected = naive.reassign(table, expected_centers, expected_weights)
+    done = reassign(table, centers, weights)
+    assert [(one.center, one.merged_into) for one in done] == [two[1:] for two in expected]
+    assert all((one.host, one.position) == (0, 7) for one in done)
+    np.testing.assert_allclose(centers, expected_centers, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(weights, expected_weights, rtol=1e-12)
