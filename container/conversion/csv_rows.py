@@ -1,19 +1,16 @@
 """Rows out of CSV files; pieces of a file are parsed side by side."""
 
 import io
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
 from container.channels.csv import CSVReader
-from container.conversion.rows import MAX_ROW_BYTES, width
+from container.conversion.rows import MAX_ROW_BYTES, side_by_side, width
 from container.formats import csv
 from container.formats.errors import FormatError
-from container.resources import cpu_count
 from kmeans.types import FloatArray
 
 # The parser has a fixed cost a call.
@@ -31,26 +28,25 @@ class CSVRows:
 
     def count(self) -> int:
         """Give the number of rows."""
-        return sum(_lines(piece) for piece in self._pieces())
+        return sum(map(_lines, self._pieces()))
 
     def blocks(self) -> Iterator[FloatArray]:
         """Give the rows, block by block."""
-        workers = cpu_count()
-        first_record = 1
-        parsed: deque[Future[FloatArray]] = deque()
-        with ThreadPoolExecutor(workers, "parser") as pool:
-            for piece in self._pieces():
-                parsed.append(pool.submit(self._parse, piece, first_record))
-                first_record += _lines(piece)
-                if len(parsed) > workers:
-                    yield parsed.popleft().result()
-            while parsed:
-                yield parsed.popleft().result()
+        return side_by_side(self._parse, self._numbered_pieces())
 
-    def _parse(self, piece: bytes, first_record: int) -> FloatArray:
+    def _numbered_pieces(self) -> Iterator[tuple[bytes, int, int]]:
+        """Give each piece with the lines before it and those in it."""
+        before = 0
+        for piece in self._pieces():
+            lines = _lines(piece)
+            yield piece, before, lines
+            before += lines
+
+    def _parse(self, numbered: tuple[bytes, int, int]) -> FloatArray:
+        piece, before, lines = numbered
         reader = CSVReader(io.BytesIO(piece), self.n_features, self._labels)
-        reader.records = first_record - 1
-        rows = np.empty((_lines(piece), self.n_features), np.float32)
+        reader.records = before
+        rows = np.empty((lines, self.n_features), np.float32)
         return rows[: reader.read(rows)]
 
     def _pieces(self) -> Iterator[bytes]:

@@ -1,13 +1,18 @@
-"""What every source of rows gives, and what sources share: the size of a block, the check of its numbers."""
+"""What every source of rows gives, and what is shared: the size of a block, the check of its numbers, threads."""
 
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final, Protocol
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Final, Protocol, TypeVar
 
 import numpy as np
 
 from container.formats.errors import FormatError, not_finite
+from container.resources import cpu_count
 from kmeans.types import FloatArray
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 BLOCK_BYTES: Final = 4 << 20
 # As long a row as the formats here can hold.
@@ -64,3 +69,16 @@ def ahead(blocks: Iterator[FloatArray]) -> Iterator[FloatArray]:
         while (block := coming.result()) is not None:
             coming = reader.submit(next, blocks, None)
             yield block
+
+
+def side_by_side(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    """Give what `work` makes of each item, in their order, while threads work on those that follow."""
+    workers = cpu_count()
+    coming: deque[Future[Result]] = deque()
+    with ThreadPoolExecutor(workers, "worker") as pool:
+        for item in items:
+            coming.append(pool.submit(work, item))
+            if len(coming) > workers:
+                yield coming.popleft().result()
+        while coming:
+            yield coming.popleft().result()

@@ -1,7 +1,10 @@
 """`python -m container.convert`: files of every format, there and back."""
 
 import pickle
+import subprocess
+import sys
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +16,7 @@ from numpy.typing import NDArray
 from container import convert
 from container.conversion import dense, sparse
 from container.formats.recordio import decode, dense_record, encode
+from tests.documents import ROOT
 
 
 @pytest.fixture
@@ -65,6 +69,70 @@ def test_there_and_back_nothing_changes(
     assert convert.main([str(back), str(tmp_path / "again.npy")]) == 0
     np.testing.assert_array_equal(np.load(tmp_path / "again.npy"), rows)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([source.name, "out", back.name, "again.npy"])
+
+
+def test_records_of_several_kinds_are_read_from_one_file(
+    tmp_path: Path, rows: NDArray[np.float32], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("container.conversion.rows.BLOCK_BYTES", 64 * 150 * 4)
+    shards = tmp_path / "shards"
+    shards.mkdir()
+    parts = [dense.frames(rows[:200]), sparse.frames(rows[200:400]), dense.frames(rows[400:600])]
+    (shards / "1").write_bytes(b"".join(part.tobytes() for part in parts))
+    (shards / "2").write_bytes(dense.frames(rows[600:]).tobytes())
+    for suffix in (".npy", ".npz"):
+        assert convert.main([str(shards), str(tmp_path / f"back{suffix}")]) == 0
+    np.testing.assert_array_equal(np.load(tmp_path / "back.npy"), rows)
+    np.testing.assert_array_equal(np.load(tmp_path / "back.npz")["rows"], rows)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda frames: frames[:-1], "record 1000: expected"),
+        (lambda frames: frames + b"1", "record 1001: expected"),
+        (lambda frames: frames.replace(np.float32(8.5).tobytes(), b"\0\0\xc0\x7f"), "record 501, column 3: expected a"),
+    ],
+)
+def test_a_fault_behind_plain_records_is_found_in_its_place(
+    tmp_path: Path,
+    rows: NDArray[np.float32],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    change: Callable[[bytes], bytes],
+    said: str,
+) -> None:
+    monkeypatch.setattr("container.conversion.rows.BLOCK_BYTES", 64 * 150 * 4)
+    rows[500, 2] = 8.5
+    shards, file, back = tmp_path / "shards", tmp_path / "shards/part-0.pbr", tmp_path / "back.npy"
+    shards.mkdir()
+    file.write_bytes(change(dense.frames(rows).tobytes()))
+    assert convert.main([str(file), str(back)]) == 2
+    assert capsys.readouterr().err.startswith(f"{file}, {said}")
+    assert convert.main([str(shards), str(back)]) == 2
+    assert capsys.readouterr().err.startswith(f"{shards}: part-0.pbr, {said}")
+    assert not back.exists()
+
+
+def test_plain_records_are_read_without_the_kernels_which_take_a_second_to_load(
+    tmp_path: Path, rows: NDArray[np.float32]
+) -> None:
+    (tmp_path / "rows.pbr").write_bytes(dense.frames(rows).tobytes())
+    program = "import sys; from container import convert; print(convert.main(sys.argv[1:]), 'numba' in sys.modules)"
+    arguments = [sys.executable, "-c", program, "rows.pbr", "back.npy"]
+    environment = {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(arguments, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "0 False"
+    assert (tmp_path / "back.npy").is_file()
+
+
+def test_labels_are_not_dropped_from_records_which_hold_them_apart(
+    tmp_path: Path, rows: NDArray[np.float32], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "rows.pbr").write_bytes(dense.frames(rows).tobytes())
+    with pytest.raises(SystemExit, match="2"):
+        convert.main([str(tmp_path / "rows.pbr"), str(tmp_path / "back.npy"), "--labels", "1"])
+    assert "--labels is for " in capsys.readouterr().err
 
 
 def test_labels_are_dropped_and_other_types_and_orders_are_read(tmp_path: Path, rows: NDArray[np.float32]) -> None:
