@@ -13,8 +13,8 @@ from container.formats import csv
 from container.formats.errors import FormatError
 from kmeans.types import FloatArray
 
-# The parser has a fixed cost a call.
-PIECE_BYTES: Final = 4 << 20
+# Enough for a fixed cost a piece, few enough for the processor's cache.
+PIECE_BYTES: Final = 2 << 20
 
 
 class CSVRows:
@@ -32,37 +32,33 @@ class CSVRows:
 
     def blocks(self) -> Iterator[FloatArray]:
         """Give the rows, block by block."""
-        return side_by_side(self._parse, self._numbered_pieces())
+        records = 0
+        try:
+            for block in side_by_side(self._parse, self._pieces()):
+                yield block
+                records += len(block)
+        except FormatError as error:
+            error.record = records + (error.record or 1)
+            raise
 
-    def _numbered_pieces(self) -> Iterator[tuple[bytes, int, int]]:
-        """Give each piece with the lines before it and those in it."""
-        before = 0
-        for piece in self._pieces():
-            lines = _lines(piece)
-            yield piece, before, lines
-            before += lines
-
-    def _parse(self, numbered: tuple[bytes, int, int]) -> FloatArray:
-        piece, before, lines = numbered
-        reader = CSVReader(io.BytesIO(piece), self.n_features, self._labels)
-        reader.records = before
-        rows = np.empty((lines, self.n_features), np.float32)
-        return rows[: reader.read(rows)]
+    def _parse(self, piece: bytes) -> FloatArray:
+        rows = np.empty((_lines(piece), self.n_features), np.float32)
+        return rows[: CSVReader(io.BytesIO(piece), self.n_features, self._labels).read(rows)]
 
     def _pieces(self) -> Iterator[bytes]:
         """Cut the file behind lines that are not empty: empty ones are read with what follows, if anything does."""
-        rest = b""
-        with self._path.open("rb", buffering=0) as stream:
-            while more := stream.read(max(PIECE_BYTES, len(rest))):
-                rest += more
-                end = rest.rfind(b"\n", 0, len(rest.rstrip(b"\r\n")) + 1) + 1
-                if end:
-                    yield rest[:end]
-                    rest = rest[end:]
-                elif len(rest) > MAX_ROW_BYTES:
-                    raise FormatError(f"expected a line of at most {MAX_ROW_BYTES} bytes, got a longer one")
-        if rest := rest.rstrip(b"\r\n"):
-            yield rest
+        empty = b""
+        with self._path.open("rb") as stream:
+            while piece := stream.read(PIECE_BYTES):
+                line = b"" if piece.endswith(b"\n") else stream.readline(MAX_ROW_BYTES)
+                if len(line) == MAX_ROW_BYTES or len(empty) > MAX_ROW_BYTES:
+                    raise FormatError(f"expected a line of fewer than {MAX_ROW_BYTES} bytes, got a longer one")
+                piece = b"".join((empty, piece, line))
+                filled = len(piece.rstrip(b"\r\n"))
+                end = filled and (piece.find(b"\n", filled) + 1 or len(piece))
+                empty = piece[end:]
+                if filled:
+                    yield piece[:end]
 
 
 def _lines(piece: bytes) -> int:
