@@ -7,11 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from container.channels.files import data_files
 from container.conversion.dense import plain_rows
-from container.conversion.rows import MAX_ROW_BYTES, rows_in_a_block, width
+from container.conversion.rows import MAX_ROW_BYTES, all_rows, width
 from container.formats import recordio
 from container.formats.errors import FormatError, IncompleteError
 from kmeans.types import FloatArray
@@ -49,7 +47,7 @@ class RecordIORows:
                     yield block
                     plain += len(block)
                 if reader := _reader_of_rest(stream, self.n_features, plain):
-                    yield from _read_all(reader)
+                    yield from all_rows(reader)
 
     @contextmanager
     def _opened(self, file: Path) -> Iterator[io.FileIO]:
@@ -73,17 +71,6 @@ def _reader_of_rest(stream: io.FileIO, n_features: int, records: int) -> "Record
     reader = RecordIOReader(stream, n_features, None)
     reader.records = records
     return reader
-
-
-def _read_all(reader: "RecordIOReader") -> Iterator[FloatArray]:
-    size = rows_in_a_block(reader.feature_dim)
-    while True:
-        block = np.empty((size, reader.feature_dim), np.float32)
-        read = reader.read(block)
-        if read:
-            yield block[:read]
-        if read < size:
-            return
 
 
 def _record_features(file: Path) -> int:

@@ -7,6 +7,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 import numpy as np
 
+from container.channels.reader import Reader
 from container.formats.errors import FormatError, not_finite
 from container.resources import cpu_count
 from kmeans.types import FloatArray
@@ -60,6 +61,18 @@ def float32(parts: Iterator[Any], labels: int) -> Iterator[FloatArray]:
             raise error
         yield block
         record += len(block)
+
+
+def all_rows(reader: Reader) -> Iterator[FloatArray]:
+    """Give what a reader reads, block by block."""
+    size = rows_in_a_block(reader.feature_dim)
+    while True:
+        block = np.empty((size, reader.feature_dim), np.float32)
+        read = reader.read(block)
+        if read:
+            yield block[:read]
+        if read < size:
+            return
 
 
 def ahead(blocks: Iterator[FloatArray]) -> Iterator[FloatArray]:
