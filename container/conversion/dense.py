@@ -4,6 +4,7 @@ All these records are alike but for their numbers. Numpy copies those, and no ke
 second.
 """
 
+import functools
 import io
 from collections.abc import Iterator
 
@@ -38,13 +39,16 @@ def frames(rows: FloatArray) -> NDArray[np.uint8]:
 def plain_rows(stream: io.FileIO, n_features: int) -> Iterator[FloatArray]:
     """Read rows, block by block, up to a block in which a frame is not what `frames` would write.
 
-    The stream, a file, is left where that block begins; at its end, if there is none.
+    The stream, a file, is left where that block begins; at its end, if there is none. Rows so long that a block holds
+    one of them are all left: another reader does them as well, and takes no memory for what a few bytes only claim.
 
     Yields
     ------
     ndarray of shape (n, n_features), float32
         Finite numbers only.
     """
+    if rows_in_a_block(n_features) == 1:
+        return
     template, begin, end = _template(n_features)
     framed = np.empty((rows_in_a_block(n_features), len(template)), np.uint8)
     while True:
@@ -61,6 +65,7 @@ def plain_rows(stream: io.FileIO, n_features: int) -> Iterator[FloatArray]:
             return
 
 
+@functools.lru_cache(maxsize=1)
 def _template(n_features: int) -> tuple[NDArray[np.uint8], int, int]:
     """Give a frame of a row of zeros, and where in it the row begins and ends."""
     zeros = dense_record(np.zeros(n_features, np.float32)).SerializeToString()

@@ -3,6 +3,7 @@
 import pickle
 import subprocess
 import sys
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from container import convert
 from container.conversion import dense, sparse
+from container.formats.record_pb2 import Record
 from container.formats.recordio import decode, dense_record, encode
 from tests.documents import ROOT
 
@@ -112,6 +114,18 @@ def test_a_fault_behind_plain_records_is_found_in_its_place(
     assert convert.main([str(shards), str(back)]) == 2
     assert capsys.readouterr().err.startswith(f"{shards}: part-0.pbr, {said}")
     assert not back.exists()
+
+
+def test_no_memory_is_taken_for_a_length_that_a_sparse_record_only_claims(tmp_path: Path) -> None:
+    record = Record()
+    record.features["values"].float32_tensor.shape.append(1 << 27)
+    (tmp_path / "rows.pbr").write_bytes(encode([record]))
+    with (tmp_path / "rows.pbr").open("rb", buffering=0) as stream:
+        tracemalloc.start()
+        assert list(dense.plain_rows(stream, 1 << 27)) == []
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+        tracemalloc.stop()
+        assert stream.tell() == 0
 
 
 def test_plain_records_are_read_without_the_kernels_which_take_a_second_to_load(
