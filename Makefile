@@ -86,8 +86,8 @@ compile = $(bin)/uv pip compile --quiet --universal --python-version 3.11 pyproj
 	--system-certs --no-emit-index-url --no-emit-find-links --generate-hashes --no-header --no-strip-extras
 
 .PHONY: readme
-readme: setup ## renew the README's table of hyperparameters
-	$(bin)/python -m tests.readme
+readme: setup ## renew the tables of README and docs/ that are made from code and figures
+	$(bin)/python -m tests.generated
 
 .PHONY: clean
 clean: ## remove .venv and all caches

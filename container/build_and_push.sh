@@ -36,7 +36,7 @@ else
 fi
 registry=$account.dkr.ecr.$region.$domain
 
-uris=()
+uris=
 run() {
   if [[ $dry_run ]]; then echo "$*"; else "$@"; fi
 }
@@ -57,6 +57,6 @@ for platform in ${platforms//,/ }; do
   run docker buildx build --platform "$platform" --provenance=false \
     --output "type=image,name=$uri,push=true,oci-mediatypes=false" "$context"
   # That of the first platform is printed last.
-  uris=("$uri" "${uris[@]}")
+  uris=$uri${uris:+$'\n'$uris}
 done
-printf '%s\n' "${uris[@]}"
+echo "$uris"

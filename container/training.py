@@ -80,6 +80,7 @@ def run(job: JobConfiguration, communicator: Communicator, stopping: threading.E
         progress.finalized()
         _write(job, model, progress)
         log_metrics(host, began, time.time(), {**progress.times, "epochs": spread(chosen.epochs)})
+        tested = None
         if "test" in job.channels:
             progress.stage = "scoring the test channel"
             tested = _test_score(job, model, communicator, threads, chosen.batch_size, stopping)
@@ -88,7 +89,7 @@ def run(job: JobConfiguration, communicator: Communicator, stopping: threading.E
         else:
             LOGGER.info("Test data is not provided.")
         _write_assignments(job, model, progress, rows, threads, stopping)
-        _write_report(job, model, progress, began, warnings)
+        _write_report(job, model, tested, progress, began, warnings)
     threads.close()
     log_metrics(
         host,
@@ -211,7 +212,12 @@ def _write_assignments(
 
 
 def _write_report(
-    job: JobConfiguration, model: Model, progress: Progress, job_began: float, warnings: logs.KeptWarnings
+    job: JobConfiguration,
+    model: Model,
+    tested: Score | None,
+    progress: Progress,
+    job_began: float,
+    warnings: logs.KeptWarnings,
 ) -> None:
     """Write what people look at, unless told not to; only the leader does, and the model stands whatever happens."""
     if not job.hyperparameters.write_report or job.current_host != job.leader:
@@ -222,6 +228,7 @@ def _write_report(
     try:
         facts = report.Facts(
             model=model,
+            tested=tested,
             losses=progress.losses,
             hosts=job.hosts,
             hyperparameters={**hyperparameters.defaults(), **job.raw_hyperparameters},

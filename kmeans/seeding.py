@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from kmeans.jit import kernel
-from kmeans.types import DoubleArray, LabelArray
+from kmeans.types import DoubleArray
 
 
 def distinct(points: DoubleArray) -> DoubleArray:
@@ -38,40 +38,25 @@ def random_rows(points: DoubleArray, n_centers: int, rng: np.random.Generator) -
     return points[chosen]
 
 
-@kernel("void(float64[:, ::1], float64[::1], float64[::1])")
-def _lower_distances(
-    points: DoubleArray,  # IN (n, d)
-    center: DoubleArray,  # IN (d,)
-    squared_distances: DoubleArray,  # INOUT (n,), lowered to those to the center
-) -> None:
-    for i in range(points.shape[0]):
-        distance = 0.0
-        for f in range(points.shape[1]):
-            difference = points[i, f] - center[f]
-            distance += difference * difference
-        squared_distances[i] = min(squared_distances[i], distance)
-
-
-@kernel("void(float64[:, ::1], float64[::1], float64[::1], int64[::1], float64[:, ::1], float64[::1])")
+@kernel("void(float64[:, ::1], float64[::1], float64[::1], float64[:, ::1], float64[:, ::1], float64[::1])")
 def lowered_distances(
     points: DoubleArray,  # IN (n, d)
     weights: DoubleArray,  # IN (n,)
     squared_distances: DoubleArray,  # IN (n,)
-    candidates: LabelArray,  # IN (m,), points
+    candidates: DoubleArray,  # IN (m, d)
     lowered: DoubleArray,  # OUT (m, n): the distances with a candidate as one more center
     losses: DoubleArray,  # OUT (m,): their weighted sums
 ) -> None:
     """Show what each candidate would be worth."""
-    for c in range(len(candidates)):
-        center, own = points[candidates[c]], lowered[c]
+    for c in range(candidates.shape[0]):
         loss = 0.0
         for i in range(points.shape[0]):
             distance = 0.0
             for f in range(points.shape[1]):
-                difference = points[i, f] - center[f]
+                difference = points[i, f] - candidates[c, f]
                 distance += difference * difference
-            own[i] = min(squared_distances[i], distance)
-            loss += weights[i] * own[i]
+            lowered[c, i] = min(squared_distances[i], distance)
+            loss += weights[i] * lowered[c, i]
         losses[c] = loss
 
 
@@ -107,11 +92,12 @@ def kmeans_plus_plus(
     """
     centers = [] if initial is None else list(initial)
     closest: DoubleArray = np.full(len(points), np.inf)
-    for center in centers:
-        _lower_distances(points, center, closest)
     n_candidates = 2 + int(math.log(n_centers))
     lowered: DoubleArray = np.empty((n_candidates, len(points)))
     losses: DoubleArray = np.empty(n_candidates)
+    for center in centers:
+        lowered_distances(points, weights, closest, center[None], lowered, losses)
+        closest[:] = lowered[0]
     while len(centers) < n_centers:
         potential = weights * closest if centers else weights
         cumulated = np.cumsum(potential)
@@ -120,9 +106,9 @@ def kmeans_plus_plus(
         # The last point of positive potential is the bound: rounding must not lead past it.
         last = len(points) - 1 - int((potential[::-1] > 0.0).argmax())
         drawn = np.searchsorted(cumulated, rng.random(n_candidates if centers else 1) * cumulated[-1], side="right")
-        candidates = np.minimum(drawn, last)
+        candidates = points[np.minimum(drawn, last)]
         lowered_distances(points, weights, closest, candidates, lowered, losses)
         best = int(losses[: len(candidates)].argmin())
-        centers.append(points[candidates[best]])
+        centers.append(candidates[best])
         closest[:] = lowered[best]
     return np.array(centers).reshape(-1, points.shape[1])

@@ -12,16 +12,17 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from container.hyperparameters import markdown_table
 from container.metrics import REGEXES
-from tests import readme
+from tests import generated
 from tests.documents import PAGES, ROOT, all_snippets, snippets, text
 
 SOURCES = [path for folder in ("container", "kmeans", "benchmarks") for path in (ROOT / folder).rglob("*.py")]
 
 
-def test_the_table_of_hyperparameters_is_that_of_the_code() -> None:
-    assert readme.table() == markdown_table(), "run `make readme`"
+@pytest.mark.parametrize("part", generated.PARTS)
+def test_what_is_made_from_code_and_figures_is_up_to_date(part: str) -> None:
+    _, make = generated.PARTS[part]
+    assert generated.written(part) == make(), "run `make readme`"
 
 
 @pytest.mark.parametrize("snippet", all_snippets("shell"))

@@ -1,23 +1,18 @@
-"""Rows out of CSV files; pieces of a file are parsed side by side."""
+"""Rows out of CSV files; parts of a file are parsed side by side."""
 
 import io
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Final
-
-import numpy as np
+from typing import Any, Final
 
 from container.channels.csv import CSVReader
-from container.conversion.rows import MAX_ROW_BYTES, width
+from container.conversion.rows import MAX_ROW_BYTES, all_rows, side_by_side, width
 from container.formats import csv
 from container.formats.errors import FormatError
-from container.resources import cpu_count
 from kmeans.types import FloatArray
 
-# The parser has a fixed cost a call.
-PIECE_BYTES: Final = 4 << 20
+# Of a part, but for the rest of its last line; each takes a reader of its own.
+PART_BYTES: Final = 4 << 20
 
 
 class CSVRows:
@@ -31,43 +26,70 @@ class CSVRows:
 
     def count(self) -> int:
         """Give the number of rows."""
-        return sum(_lines(piece) for piece in self._pieces())
+        return sum(side_by_side(self._count, self._borders()))
 
     def blocks(self) -> Iterator[FloatArray]:
         """Give the rows, block by block."""
-        workers = cpu_count()
-        first_record = 1
-        parsed: deque[Future[FloatArray]] = deque()
-        with ThreadPoolExecutor(workers, "parser") as pool:
-            for piece in self._pieces():
-                parsed.append(pool.submit(self._parse, piece, first_record))
-                first_record += _lines(piece)
-                if len(parsed) > workers:
-                    yield parsed.popleft().result()
-            while parsed:
-                yield parsed.popleft().result()
+        records = 0
+        try:
+            for blocks in side_by_side(self._parse, self._borders()):
+                for block in blocks:
+                    yield block
+                    records += len(block)
+        except FormatError as error:
+            error.record = error.record and records + error.record
+            raise
 
-    def _parse(self, piece: bytes, first_record: int) -> FloatArray:
-        reader = CSVReader(io.BytesIO(piece), self.n_features, self._labels)
-        reader.records = first_record - 1
-        rows = np.empty((_lines(piece), self.n_features), np.float32)
-        return rows[: reader.read(rows)]
+    def _count(self, borders: tuple[int, int]) -> int:
+        with _Part(self._path, *borders) as part:
+            lines = part.read().rstrip(b"\r\n")
+        return lines.count(b"\n") + 1 if lines else 0
 
-    def _pieces(self) -> Iterator[bytes]:
+    def _parse(self, borders: tuple[int, int]) -> list[FloatArray]:
+        with _Part(self._path, *borders) as part:
+            reader = CSVReader(part, self.n_features, self._labels)
+            # A byte order mark, and a header, are looked for in the very first record.
+            ahead = reader.records = int(borders[0] > 0)
+            try:
+                return list(all_rows(reader))
+            except FormatError as error:
+                error.record = error.record and error.record - ahead
+                raise
+
+    def _borders(self) -> Iterator[tuple[int, int]]:
         """Cut the file behind lines that are not empty: empty ones are read with what follows, if anything does."""
-        rest = b""
-        with self._path.open("rb", buffering=0) as stream:
-            while more := stream.read(max(PIECE_BYTES, len(rest))):
-                rest += more
-                end = rest.rfind(b"\n", 0, len(rest.rstrip(b"\r\n")) + 1) + 1
-                if end:
-                    yield rest[:end]
-                    rest = rest[end:]
-                elif len(rest) > MAX_ROW_BYTES:
-                    raise FormatError(f"expected a line of at most {MAX_ROW_BYTES} bytes, got a longer one")
-        if rest := rest.rstrip(b"\r\n"):
-            yield rest
+        begin, size = 0, self._path.stat().st_size
+        with self._path.open("rb") as stream:
+            while begin < size:
+                stream.seek(begin + PART_BYTES)
+                while (line := stream.readline(MAX_ROW_BYTES)) and not line.strip(b"\r\n"):
+                    pass
+                if len(line) == MAX_ROW_BYTES:
+                    raise FormatError(f"expected a line of fewer than {MAX_ROW_BYTES} bytes, got a longer one")
+                end = min(stream.tell(), size)
+                yield begin, end
+                begin = end
 
 
-def _lines(piece: bytes) -> int:
-    return piece.count(b"\n") + (not piece.endswith(b"\n"))
+class _Part(io.RawIOBase):
+    """What lies in a file between two borders."""
+
+    def __init__(self, path: Path, begin: int, end: int) -> None:
+        self._file = path.open("rb", buffering=0)
+        self._file.seek(begin)
+        self._left = end - begin
+
+    def readable(self) -> bool:
+        """Tell that bytes can be read, which `read` asks."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Read some bytes; give how many."""
+        count = self._file.readinto(memoryview(buffer)[: self._left])
+        self._left -= count
+        return count
+
+    def close(self) -> None:
+        """Close the file too."""
+        self._file.close()
+        super().close()

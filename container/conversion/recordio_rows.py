@@ -1,23 +1,28 @@
 """Rows out of RecordIO files."""
 
+import io
+import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from container.channels.files import data_files
-from container.channels.reader import Reader
-from container.channels.recordio import RecordIOReader
-from container.conversion.rows import MAX_ROW_BYTES, rows_in_a_block, width
+from container.conversion.dense import plain_rows
+from container.conversion.rows import MAX_ROW_BYTES, all_rows, width
 from container.formats import recordio
 from container.formats.errors import FormatError, IncompleteError
 from kmeans.types import FloatArray
+
+if TYPE_CHECKING:
+    from container.channels.recordio import RecordIOReader
 
 
 class RecordIORows:
     """The files of a folder, in sorted order, or one file."""
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._files = data_files(path) if path.is_dir() else [path]
         self.n_features = next(filter(None, map(_record_features, self._files)), 0)
         if not self.n_features:
@@ -27,30 +32,45 @@ class RecordIORows:
         """Give the number of rows."""
         total = 0
         for file in self._files:
-            with file.open("rb", buffering=0) as stream:
-                total += RecordIOReader(stream, self.n_features, None).count(guess=False)
+            with self._opened(file) as stream:
+                plain = sum(map(len, plain_rows(stream, self.n_features)))
+                reader = _reader_of_rest(stream, self.n_features, plain)
+                total += plain + (reader.count(guess=False) if reader else 0)
         return total
 
     def blocks(self) -> Iterator[FloatArray]:
         """Give the rows, block by block."""
         for file in self._files:
-            with file.open("rb", buffering=0) as stream:
-                try:
-                    yield from _read_all(RecordIOReader(stream, self.n_features, None))
-                except FormatError as error:
-                    error.text = f"{file.name}: {error.text}"
-                    raise
+            with self._opened(file) as stream:
+                plain = 0
+                for block in plain_rows(stream, self.n_features):
+                    yield block
+                    plain += len(block)
+                if reader := _reader_of_rest(stream, self.n_features, plain):
+                    yield from all_rows(reader)
+
+    @contextmanager
+    def _opened(self, file: Path) -> Iterator[io.FileIO]:
+        """Open a file; what is said of a fault in it names it, unless it is the only one."""
+        with file.open("rb", buffering=0) as stream:
+            try:
+                yield stream
+            except FormatError as error:
+                if file != self._path:
+                    error.text, error.record, error.column = f"{file.name}, {error}", None, None
+                raise
 
 
-def _read_all(reader: Reader) -> Iterator[FloatArray]:
-    size = rows_in_a_block(reader.feature_dim)
-    while True:
-        block = np.empty((size, reader.feature_dim), np.float32)
-        read = reader.read(block)
-        if read:
-            yield block[:read]
-        if read < size:
-            return
+def _reader_of_rest(stream: io.FileIO, n_features: int, records: int) -> "RecordIOReader | None":
+    """Give a reader of any record for what is left behind so many records; None if that is nothing."""
+    if stream.tell() == os.fstat(stream.fileno()).st_size:
+        return None
+    # Imported here: its kernels take a second to load.
+    from container.channels.recordio import RecordIOReader
+
+    reader = RecordIOReader(stream, n_features, None)
+    reader.records = records
+    return reader
 
 
 def _record_features(file: Path) -> int:

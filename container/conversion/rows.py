@@ -1,13 +1,19 @@
-"""What every source of rows gives, and what sources share: the size of a block, the check of its numbers."""
+"""What every source of rows gives, and what is shared: the size of a block, the check of its numbers, threads."""
 
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final, Protocol
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Final, Protocol, TypeVar
 
 import numpy as np
 
+from container.channels.reader import Reader
 from container.formats.errors import FormatError, not_finite
+from container.resources import cpu_count
 from kmeans.types import FloatArray
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 BLOCK_BYTES: Final = 4 << 20
 # As long a row as the formats here can hold.
@@ -57,6 +63,18 @@ def float32(parts: Iterator[Any], labels: int) -> Iterator[FloatArray]:
         record += len(block)
 
 
+def all_rows(reader: Reader) -> Iterator[FloatArray]:
+    """Give what a reader reads, block by block."""
+    size = rows_in_a_block(reader.feature_dim)
+    while True:
+        block = np.empty((size, reader.feature_dim), np.float32)
+        read = reader.read(block)
+        if read:
+            yield block[:read]
+        if read < size:
+            return
+
+
 def ahead(blocks: Iterator[FloatArray]) -> Iterator[FloatArray]:
     """Give the same blocks, while a thread reads the one that follows."""
     with ThreadPoolExecutor(1, "reader") as reader:
@@ -64,3 +82,16 @@ def ahead(blocks: Iterator[FloatArray]) -> Iterator[FloatArray]:
         while (block := coming.result()) is not None:
             coming = reader.submit(next, blocks, None)
             yield block
+
+
+def side_by_side(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    """Give what `work` makes of each item, in their order, while threads work on those that follow."""
+    workers = cpu_count()
+    coming: deque[Future[Result]] = deque()
+    with ThreadPoolExecutor(workers, "worker") as pool:
+        for item in items:
+            coming.append(pool.submit(work, item))
+            if len(coming) > workers:
+                yield coming.popleft().result()
+        while coming:
+            yield coming.popleft().result()

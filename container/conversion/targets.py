@@ -3,17 +3,21 @@
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from container.artifacts.atomic import replacing
-from container.conversion.rows import Rows, ahead
+from container.conversion.rows import Rows, ahead, side_by_side
 from container.formats.errors import FormatError
 from kmeans.types import FloatArray
+
+# Blocks of rows in a row group of Parquet, of which each costs its reader time.
+ROW_GROUP_BLOCKS: Final = 16
 
 Encoder = Callable[[FloatArray], NDArray[np.uint8]]
 
@@ -108,56 +112,72 @@ class _Cut:
 
 
 def _write_npy(rows: Rows, file: IO[bytes]) -> int:
-    n = rows.count()
-    header = {"descr": "<f4", "fortran_order": False, "shape": (n, rows.n_features)}
-    np.lib.format.write_array_header_1_0(file, header)
-    written = 0
-    for block in ahead(rows.blocks()):
-        file.write(block.data)
-        written += len(block)
-    if written != n:
-        raise FormatError(f"expected {n} rows, got {written}")
+    # A header has room for any number of rows.
+    _write_header(file, 0, rows.n_features)
+    n = _write_numbers(rows, file)
+    file.seek(0)
+    _write_header(file, n, rows.n_features)
     return n
 
 
 def _write_npz(rows: Rows, file: IO[bytes]) -> int:
+    n = rows.count()
     with zipfile.ZipFile(file, "w") as archive, archive.open("rows.npy", "w", force_zip64=True) as member:
-        return _write_npy(rows, member)
+        _write_header(member, n, rows.n_features)
+        if (written := _write_numbers(rows, member)) != n:
+            raise FormatError(f"expected {n} rows, got {written}")
+    return n
+
+
+def _write_header(file: IO[bytes], n: int, n_features: int) -> None:
+    header = {"descr": "<f4", "fortran_order": False, "shape": (n, n_features)}
+    np.lib.format.write_array_header_1_0(file, header)
+
+
+def _write_numbers(rows: Rows, file: IO[bytes]) -> int:
+    n = 0
+    for block in ahead(rows.blocks()):
+        file.write(block.data)
+        n += len(block)
+    return n
 
 
 def _write_csv(rows: Rows, file: IO[bytes]) -> int:
+    n = 0
+    for lines, count in side_by_side(_csv_lines, ahead(rows.blocks())):
+        file.write(lines)
+        n += count
+    return n
+
+
+def _csv_lines(block: FloatArray) -> tuple[Any, int]:
     import pyarrow.csv
 
-    schema = _schema(rows)
-    options = pyarrow.csv.WriteOptions(include_header=False)
-    with pyarrow.csv.CSVWriter(file, schema, write_options=options) as writer:
-        return _write_batches(writer, schema, ahead(rows.blocks()))
+    lines = pyarrow.BufferOutputStream()
+    pyarrow.csv.write_csv(_batch(block), lines, pyarrow.csv.WriteOptions(include_header=False))
+    return lines.getvalue(), len(block)
 
 
 def _write_parquet(rows: Rows, file: IO[bytes]) -> int:
     import pyarrow.parquet
 
-    schema = _schema(rows)
+    n = 0
+    schema = _batch(np.empty((0, rows.n_features), np.float32)).schema
     # Numbers seldom come twice: a dictionary of them would cost time and space.
     with pyarrow.parquet.ParquetWriter(file, schema, use_dictionary=False) as writer:
-        return _write_batches(writer, schema, ahead(rows.blocks()))
-
-
-def _schema(rows: Rows) -> Any:
-    import pyarrow
-
-    return pyarrow.schema([(f"feature_{column}", pyarrow.float32()) for column in range(rows.n_features)])
-
-
-def _write_batches(writer: Any, schema: Any, blocks: Iterable[FloatArray]) -> int:
-    import pyarrow
-
-    n = 0
-    for block in blocks:
-        columns = list(map(pyarrow.array, np.ascontiguousarray(block.T)))
-        writer.write_batch(pyarrow.record_batch(columns, schema=schema))
-        n += len(block)
+        blocks = ahead(rows.blocks())
+        while group := list(map(_batch, islice(blocks, ROW_GROUP_BLOCKS))):
+            table = pyarrow.Table.from_batches(group)
+            writer.write_table(table)
+            n += len(table)
     return n
+
+
+def _batch(block: FloatArray) -> Any:
+    import pyarrow
+
+    names = [f"feature_{column}" for column in range(block.shape[1])]
+    return pyarrow.record_batch(list(map(pyarrow.array, np.ascontiguousarray(block.T))), names)
 
 
 _WRITERS: dict[str, Callable[[Rows, IO[bytes]], int]] = {

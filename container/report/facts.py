@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from container.report.losses import Losses
+from kmeans.scoring import Score
 from kmeans.training import Model
 
 
@@ -15,6 +16,8 @@ class Facts:
     ----------
     model
         What training found.
+    tested
+        How well it fits the test channel; None where there is none, or where it was not scored.
     losses
         Of the mini-batches.
     hosts
@@ -44,6 +47,7 @@ class Facts:
     """
 
     model: Model
+    tested: Score | None
     losses: Losses
     hosts: Sequence[str]
     hyperparameters: Mapping[str, str]

@@ -150,6 +150,7 @@ def _tiles(facts: Facts) -> list[tuple[str, str, str]]:
     k, n_features = model.centers.shape
     scored = "of all rows" if model.score_is_exact else f"on a sample of {number(model.score.rows)} rows"
     others = f" and {len(facts.hosts) - HOSTS_NAMED} more" if len(facts.hosts) > HOSTS_NAMED else ""
+    test = facts.tested
     return [
         ("Clusters (k)", number(k), f"out of {number(len(model.state.centers))} intermediate ones"),
         (
@@ -159,6 +160,7 @@ def _tiles(facts: Facts) -> list[tuple[str, str, str]]:
         ),
         ("Features", number(n_features), "columns of a row"),
         ("Mean squared distance", number(model.score.msd), scored),
+        *([("Mean squared distance, test", number(test.msd), f"of {number(test.rows)} rows")] if test else []),
         ("Duration", duration(facts.seconds), "of the job, up to this report"),
         ("Throughput", number(facts.rows_per_second, 3), "rows a second, in training"),
         ("Hosts", number(len(facts.hosts)), ", ".join(facts.hosts[:HOSTS_NAMED]) + others),

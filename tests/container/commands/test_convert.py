@@ -1,7 +1,11 @@
 """`python -m container.convert`: files of every format, there and back."""
 
 import pickle
+import subprocess
+import sys
+import tracemalloc
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +16,9 @@ from numpy.typing import NDArray
 
 from container import convert
 from container.conversion import dense, sparse
+from container.formats.record_pb2 import Record
 from container.formats.recordio import decode, dense_record, encode
+from tests.documents import ROOT
 
 
 @pytest.fixture
@@ -65,6 +71,82 @@ def test_there_and_back_nothing_changes(
     assert convert.main([str(back), str(tmp_path / "again.npy")]) == 0
     np.testing.assert_array_equal(np.load(tmp_path / "again.npy"), rows)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([source.name, "out", back.name, "again.npy"])
+
+
+def test_records_of_several_kinds_are_read_from_one_file(
+    tmp_path: Path, rows: NDArray[np.float32], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("container.conversion.rows.BLOCK_BYTES", 64 * 150 * 4)
+    shards = tmp_path / "shards"
+    shards.mkdir()
+    parts = [dense.frames(rows[:200]), sparse.frames(rows[200:400]), dense.frames(rows[400:600])]
+    (shards / "1").write_bytes(b"".join(part.tobytes() for part in parts))
+    (shards / "2").write_bytes(dense.frames(rows[600:]).tobytes())
+    for suffix in (".npy", ".npz"):
+        assert convert.main([str(shards), str(tmp_path / f"back{suffix}")]) == 0
+    np.testing.assert_array_equal(np.load(tmp_path / "back.npy"), rows)
+    np.testing.assert_array_equal(np.load(tmp_path / "back.npz")["rows"], rows)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda frames: frames[:-1], "record 1000: expected"),
+        (lambda frames: frames + b"1", "record 1001: expected"),
+        (lambda frames: frames.replace(np.float32(8.5).tobytes(), b"\0\0\xc0\x7f"), "record 501, column 3: expected a"),
+    ],
+)
+def test_a_fault_behind_plain_records_is_found_in_its_place(
+    tmp_path: Path,
+    rows: NDArray[np.float32],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    change: Callable[[bytes], bytes],
+    said: str,
+) -> None:
+    monkeypatch.setattr("container.conversion.rows.BLOCK_BYTES", 64 * 150 * 4)
+    rows[500, 2] = 8.5
+    shards, file, back = tmp_path / "shards", tmp_path / "shards/part-0.pbr", tmp_path / "back.npy"
+    shards.mkdir()
+    file.write_bytes(change(dense.frames(rows).tobytes()))
+    assert convert.main([str(file), str(back)]) == 2
+    assert capsys.readouterr().err.startswith(f"{file}, {said}")
+    assert convert.main([str(shards), str(back)]) == 2
+    assert capsys.readouterr().err.startswith(f"{shards}: part-0.pbr, {said}")
+    assert not back.exists()
+
+
+def test_no_memory_is_taken_for_a_length_that_a_sparse_record_only_claims(tmp_path: Path) -> None:
+    record = Record()
+    record.features["values"].float32_tensor.shape.append(1 << 27)
+    (tmp_path / "rows.pbr").write_bytes(encode([record]))
+    with (tmp_path / "rows.pbr").open("rb", buffering=0) as stream:
+        tracemalloc.start()
+        assert list(dense.plain_rows(stream, 1 << 27)) == []
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+        tracemalloc.stop()
+        assert stream.tell() == 0
+
+
+def test_plain_records_are_read_without_the_kernels_which_take_a_second_to_load(
+    tmp_path: Path, rows: NDArray[np.float32]
+) -> None:
+    (tmp_path / "rows.pbr").write_bytes(dense.frames(rows).tobytes())
+    program = "import sys; from container import convert; print(convert.main(sys.argv[1:]), 'numba' in sys.modules)"
+    arguments = [sys.executable, "-c", program, "rows.pbr", "back.npy"]
+    environment = {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(arguments, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "0 False"
+    assert (tmp_path / "back.npy").is_file()
+
+
+def test_labels_are_not_dropped_from_records_which_hold_them_apart(
+    tmp_path: Path, rows: NDArray[np.float32], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "rows.pbr").write_bytes(dense.frames(rows).tobytes())
+    with pytest.raises(SystemExit, match="2"):
+        convert.main([str(tmp_path / "rows.pbr"), str(tmp_path / "back.npy"), "--labels", "1"])
+    assert "--labels is for " in capsys.readouterr().err
 
 
 def test_labels_are_dropped_and_other_types_and_orders_are_read(tmp_path: Path, rows: NDArray[np.float32]) -> None:
@@ -176,11 +258,11 @@ def test_a_folder_with_files_is_not_added_to(tmp_path: Path, rows: NDArray[np.fl
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
-@pytest.mark.parametrize("piece", [1, 7, 1000])
-def test_pieces_of_csv_make_the_whole(
-    tmp_path: Path, rows: NDArray[np.float32], monkeypatch: pytest.MonkeyPatch, end: str, piece: int
+@pytest.mark.parametrize("part", [1, 7, 1000])
+def test_parts_of_csv_make_the_whole(
+    tmp_path: Path, rows: NDArray[np.float32], monkeypatch: pytest.MonkeyPatch, end: str, part: int
 ) -> None:
-    monkeypatch.setattr("container.conversion.csv_rows.PIECE_BYTES", piece)
+    monkeypatch.setattr("container.conversion.csv_rows.PART_BYTES", part)
     lines = [",".join(map(repr, row)) for row in rows[:100, :3].tolist()]
     (tmp_path / "rows.csv").write_text("\ufeff" + end.join(lines) + 3 * end, newline="")
     assert convert.main([str(tmp_path / "rows.csv"), str(tmp_path / "out"), "--shards", "3"]) == 0
@@ -188,15 +270,18 @@ def test_pieces_of_csv_make_the_whole(
     np.testing.assert_array_equal(np.load(tmp_path / "back.npy"), rows[:100, :3])
 
 
-@pytest.mark.parametrize(("fault", "said"), [("", "got an empty line"), ("1,2", "got 2"), ("1,x,3", "got 'x'")])
-def test_a_fault_amid_pieces_of_csv_is_found_in_its_line(
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [("", "got an empty line"), ("1,2", "got 2"), ("1,x,3", "got 'x'"), ("\ufeff1,2,3", "got '\\ufeff1'")],
+)
+def test_a_fault_amid_parts_of_csv_is_found_in_its_line(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     fault: str,
     said: str,
 ) -> None:
-    monkeypatch.setattr("container.conversion.csv_rows.PIECE_BYTES", 60)
+    monkeypatch.setattr("container.conversion.csv_rows.PART_BYTES", 60)
     lines = ["1.5,2.5,3.5"] * 500
     lines[321] = fault
     (tmp_path / "rows.csv").write_text("\n".join([*lines, "1,2"]))
@@ -205,3 +290,13 @@ def test_a_fault_amid_pieces_of_csv_is_found_in_its_line(
     assert "record 322" in told
     assert said in told
     assert not (tmp_path / "out").exists()
+
+
+def test_a_line_without_an_end_is_not_read_on_and_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("container.conversion.csv_rows.PART_BYTES", 60)
+    monkeypatch.setattr("container.conversion.csv_rows.MAX_ROW_BYTES", 100)
+    (tmp_path / "rows.csv").write_text("1\n" * 40 + "1" * 200 + "\n")
+    assert convert.main([str(tmp_path / "rows.csv"), str(tmp_path / "out")]) == 2
+    assert "expected a line of fewer than 100 bytes, got a longer one" in capsys.readouterr().err

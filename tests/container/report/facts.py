@@ -34,6 +34,7 @@ def facts_of(rows: FloatArray, k: int, batch_size: int = 500, **changes: object)
     threads.close()
     facts = Facts(
         model=model,
+        tested=None,
         losses=recorder.losses,
         hosts=("algo-1",),
         hyperparameters={"k": str(k), "feature_dim": str(rows.shape[1])},

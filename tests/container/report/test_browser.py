@@ -51,8 +51,10 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Make the report of a real job, to which hostile text was sent, and one of many clusters."""
     folder = tmp_path_factory.mktemp("reports")
     hyperparameters = {"k": "10", "feature_dim": "64", "mini_batch_size": "100", "_kvstore": HOSTILE + "x" * 999}
-    job = Job(folder / "job", hyperparameters)
-    (job.folder("train") / "rows.pbr").write_bytes(recordio(np.ascontiguousarray(load_digits().data, np.float32)))
+    job = Job(folder / "job", hyperparameters, {"train": {}, "test": {}})
+    for channel in ("train", "test"):
+        rows = np.ascontiguousarray(load_digits().data, np.float32)
+        (job.folder(channel) / "rows.pbr").write_bytes(recordio(rows))
     ended = job.run()
     assert ended.exit_code == 0, ended.log
     report.write(folder / "many.html", facts_of(blobs(60, 100, 1500), 60, 250))

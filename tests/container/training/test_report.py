@@ -7,14 +7,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from container.logs import KeptWarnings
-from tests.container.training.job import Job, recordio
+from container.report.wording import number
+from tests.container.training.job import Job, msd, recordio
 
 HYPERPARAMETERS = {"k": "10", "feature_dim": "64"}
+CHANNELS = {"train": {"TrainingInputMode": "File"}, "test": {"TrainingInputMode": "File"}}
 
 
 def test_it_tells_of_the_job_and_its_warnings(tmp_path: Path, digits: NDArray[np.float32]) -> None:
-    job = Job(tmp_path, {**HYPERPARAMETERS, "mini_batch_size": "600", "epochs": "2", "_num_gpus": "<b>8</b>"})
+    job = Job(tmp_path, {**HYPERPARAMETERS, "mini_batch_size": "600", "epochs": "2", "_num_gpus": "<b>8</b>"}, CHANNELS)
     (job.folder("train") / "rows").write_bytes(recordio(digits))
+    (job.folder("test") / "rows").write_bytes(recordio(digits[:1000]))
     ended = job.run()
     assert ended.exit_code == 0, ended.log
     page = (tmp_path / "output/data/report.html").read_text()
@@ -22,6 +25,7 @@ def test_it_tells_of_the_job_and_its_warnings(tmp_path: Path, digits: NDArray[np
     assert "&lt;b&gt;8&lt;/b&gt;" in page
     assert "<dd>3,594<small>in 2 epochs</small></dd>" in page
     assert '"x":[1,2,3,4,5,6]' in page
+    assert f"<dd>{number(msd(digits[:1000], ended.centers))}<small>of 1,000 rows</small></dd>" in page
     assert "report.html, in " in ended.log
 
 
@@ -49,8 +53,8 @@ def test_warnings_are_kept_up_to_a_number_and_a_length() -> None:
     kept = KeptWarnings()
     logger.addHandler(kept)
     logger.info("nothing to worry about")
-    for number in range(KeptWarnings.MOST + 3):
-        logger.warning("%d %s", number, "x" * 9999)
+    for count in range(KeptWarnings.MOST + 3):
+        logger.warning("%d %s", count, "x" * 9999)
     assert [message.split()[0] for message in kept.messages] == [str(n) for n in range(KeptWarnings.MOST)]
     assert max(map(len, kept.messages)) == KeptWarnings.LONGEST
     assert kept.left_out == 3

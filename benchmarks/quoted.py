@@ -1,0 +1,67 @@
+"""The figures that the pages for people quote, taken from the results."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks.measure import table
+
+RESULTS = Path(__file__).parent / "results"
+# A data set and an order of its rows, and what people call it.
+_QUOTED = {
+    ("mnist10k.npz", "shuffled"): "10,000 digits of MNIST",
+    ("mnist10k.npz", "by cluster"): "the same, sorted by class",
+    ("ufo_locations.csv", "shuffled"): "18,000 places of UFO sightings",
+    ("ufo_locations.csv", "by feature"): "the same, sorted",
+    ("outliers", "shuffled"): "200,000 rows with two outliers",
+    ("blobs500", "shuffled"): "100,000 rows, many clusters",
+}
+
+
+def accuracy() -> str:
+    """Give the msd of models as a table, as multiples of that of the best of ten runs on all rows."""
+    entries = {entry["data"]: entry for entry in _results("quality")}
+    return table([_compared(entries[data], order, title) for (data, order), title in _QUOTED.items()])
+
+
+def speed() -> str:
+    """Give a few rates as a table."""
+    decoded = [float(entry["ours"]) for entry in _results("decode") if entry["file"].startswith("float32")]
+    assigned = {entry["d x K"]: entry["ours"] for entry in _results("assign")}
+    converted = {entry["file"]: entry for entry in _results("convert")}[".npy"]
+    ready = {entry["server"]: entry["ready after s"] for entry in _results("serve-start")}["serve"]
+    figures = {
+        "RecordIO, decoded": ("decode", f"{min(decoded):.1f} to {max(decoded):.1f} GB/s"),
+        "rows of 784 features that find the closest of 100 centers": ("assign", _millions(assigned["784 x 100"])),
+        "rows of 2 features that do": ("assign", _millions(assigned["2 x 100"])),
+        "`.npy` made RecordIO": ("convert", f"{converted['to, MB/s']} MB/s"),
+        "RecordIO made `.npy`": ("convert", f"{converted['from, MB/s']} MB/s"),
+        "`serve`, ready after its start": ("serve-start", f"{ready} s"),
+    }
+    return table(
+        [
+            {"What": what, "Measured": figure, "All figures": f"[{name}.md](../benchmarks/results/{name}.md)"}
+            for what, (name, figure) in figures.items()
+        ]
+    )
+
+
+def _compared(entry: Mapping[str, Any], order: str, title: str) -> dict[str, Any]:
+    methods, best = entry["orders"][order], entry["baselines"]["best"]
+    return {
+        "Data": title,
+        "k": entry["k"],
+        "Here": f"{methods['ours']['mean'] / best:.4f}",
+        "The built-in's recipe": f"{methods['recipe']['mean'] / best:.4f}",
+    }
+
+
+def _millions(rate: float) -> str:
+    return f"{rate:.2g} million a second"
+
+
+def _results(name: str) -> list[dict[str, Any]]:
+    content: dict[str, Any] = json.loads((RESULTS / f"{name}.json").read_text())
+    results: list[dict[str, Any]] = content["results"]
+    return results
