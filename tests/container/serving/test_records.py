@@ -175,8 +175,11 @@ SPARSE = [delimited(1, bytes(8)), delimited(2, b"\x00\x02"), delimited(3, b"\x03
         delimited(1, values(2, b"")),
         delimited(1, values(3, delimited(1, bytes(12)))),
         delimited(1, values(2, delimited(1, bytes(8)) + delimited(1, bytes(4)))),
+        delimited(1, values(2, delimited(1, bytes(12)) + delimited(1, bytes(12)))),
         delimited(1, values(2, delimited(1, bytes(12)) + delimited(2, b""))),
         delimited(1, values(2, delimited(1, b"") + delimited(2, b"") + delimited(3, b"\x03"))),
+        # Lengths beyond the end of all.
+        b"\x0a\x20\x0a\x06values\x12\xff\xff\x7f\x12\xfb\xff\x7f\x0a\xff\xff\x3f" + bytes(12),
         *(delimited(1, values(2, b"".join(order))) for order in permutations(SPARSE)),
         *(
             delimited(1, values(2, delimited(1, bytes(8)) + delimited(2, keys) + delimited(3, b"\x03")))
@@ -184,6 +187,7 @@ SPARSE = [delimited(1, bytes(8)), delimited(2, b"\x00\x02"), delimited(3, b"\x03
                 b"\x82\x00\x00",
                 b"\x82\x80\x80\x80\x00\x00",
                 b"\x02\x80",
+                b"\x00\x02\x80",
                 b"\x80\x80",
                 b"\x02\x82\x00",
                 b"\x02\x03",
@@ -199,6 +203,19 @@ def test_messages_that_are_written_otherwise(message: bytes, place: int) -> None
         messages.insert(place, message)
         body = b"".join(map(reference.frame, messages))
         assert outcome(body) == expected(body)
+
+
+def test_sparse_records_of_many_columns() -> None:
+    rng = np.random.default_rng(0)
+    columns = 20_000
+    made = [record("float32_tensor", [1, number], [columns - 1, 1], [columns]) for number in range(2)]
+    for _ in range(60):
+        keys = rng.choice(rng.choice([100, 200, columns]), 5, replace=False).tolist()
+        made.append(record("float32_tensor", rng.standard_normal(5).tolist(), keys, [columns]))
+    read = lockstep.read(spans_of([one.SerializeToString() for one in made]), columns)
+    assert len(read.which) == len(made)
+    for one, row in zip(made, read.rows, strict=True):
+        np.testing.assert_array_equal(row, reference.features(one, columns))
 
 
 @pytest.mark.parametrize("bad", range(len(BAD)))
