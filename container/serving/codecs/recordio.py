@@ -44,8 +44,8 @@ def decode(body: Iterable[bytes], feature_dim: int) -> Iterator[Instances]:
             if not used:
                 messages, used = _messages(data, position, most, read)
                 block = records.read(messages, feature_dim, read)
-                # The layout of the first one was not that of the others, and that of the next one will hardly be.
-                learning &= len(messages) < records.FEW_MESSAGES
+                # The layout of the first one was of no use for the others, and that of the next one will hardly be.
+                learning &= used <= _FEW_BYTES
             if not used:
                 break
             yield block
@@ -100,9 +100,8 @@ def _padded(sizes: Offsets) -> Offsets:
 
 def _messages(data: bytes, position: int, most: int, read: int) -> tuple[Spans, int]:
     """Give up to `most` messages, without the frames around them, and the bytes of both."""
-    whole, used = _in_whole_frames(data, position, most)
-    if used:
-        return whole, used
+    if 0 < recordio.frame_bytes(data[position : position + recordio.HEADER_BYTES]) <= len(data) - position:
+        return _in_whole_frames(data, position, most)
     begin = position
     messages: list[bytes] = []
     try:
@@ -120,7 +119,7 @@ def _messages(data: bytes, position: int, most: int, read: int) -> tuple[Spans, 
 
 
 def _in_whole_frames(data: bytes, position: int, most: int) -> tuple[Spans, int]:
-    """Give the messages up to the first that is split or not whole, or in which the magic is."""
+    """Give the first message, which is whole, and others up to one that is not or that has the magic in it."""
     words = np.frombuffer(data, "<u4", (len(data) - position) // 4, position)
     magics = np.flatnonzero(words[:-1] == recordio.MAGIC)[:most]
     lengths = words[magics + 1].astype(np.int64)
@@ -130,7 +129,7 @@ def _in_whole_frames(data: bytes, position: int, most: int) -> tuple[Spans, int]
     good &= magics == np.concatenate([[0], ends[:-1]])
     count = len(good) if good.all() else int(good.argmin())
     begins = position + 4 * magics[:count] + recordio.HEADER_BYTES
-    return Spans(data, begins, begins + lengths[:count]), 4 * int(ends[count - 1]) if count else 0
+    return Spans(data, begins, begins + lengths[:count]), 4 * int(ends[count - 1])
 
 
 @lru_cache(maxsize=16)

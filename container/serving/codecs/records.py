@@ -10,7 +10,7 @@ from container.serving.codecs.codec import Instances
 from container.serving.codecs.spans import Offsets, Spans, spans_of
 
 # So few messages take as long together as one by one.
-FEW_MESSAGES = 48
+_FEW_MESSAGES = 48
 # Among the messages of a block, so many forms are looked for.
 _MOST_FORMS = 8
 
@@ -41,7 +41,7 @@ def read(messages: Spans, feature_dim: int, before: int) -> Instances:
     others: list[int] = []
     left = np.arange(len(messages))
     for _ in range(_MOST_FORMS):
-        if len(left) < FEW_MESSAGES:
+        if len(left) < _FEW_MESSAGES:
             break
         try:
             alike = lockstep.read(messages.part(left), feature_dim)

@@ -10,18 +10,7 @@ from container.formats.errors import FormatError
 from container.serving.codecs import csv
 
 # Numbers of both grammars, of CSV's alone, and what is none; some are JSON of another kind, or end a line in disguise.
-CELLS = [
-    "0",
-    "-1.5",
-    "2e3",
-    " 7\t",
-    "0.1",
-    "16777217",
-    "1.00000005960464477539062500001",
-    "3.4028235e38",
-    "1e-50",
-    "9e9",
-]
+CELLS = ["0", "-1.5", "2e3", " 7\t", "0.1", "16777217", "1.00000005960464477539062500001", "3.4028235e38", "1e-50"]
 ODD_CELLS = ["+1", ".5", "5.", "007", '"1.5"', "1" * 30, "1" * 400 + "e-400"]
 BAD_CELLS = ["", "nan", "inf", "1e39", "1e99", "1e999", "x", "[1]", "[1", "1]", "{}", "true", "null", "1 2", "\r", "\0"]
 
@@ -42,7 +31,7 @@ def expected(text: bytes, columns: int) -> object:
 
 @pytest.mark.parametrize("cell", CELLS + ODD_CELLS + BAD_CELLS)
 @pytest.mark.parametrize(
-    "text", ["{}", "1,{}\n2,3", "1,2\n{},3\n", "1,2\r\n3,{}\r\n", "1,{},2", "{}\n1", "1,2\n9e9,{},4", "1,{}\n9e9"]
+    "text", ["{}", "1,{}\n2,3", "1,2\n{},3\n", "1,2\r\n3,{}\r\n", "1,{},2", "{}\n1", "1,2\n1e99,{},4"]
 )
 def test_any_cell_anywhere(text: str, cell: str) -> None:
     body = text.format(cell).encode()
@@ -52,7 +41,7 @@ def test_any_cell_anywhere(text: str, cell: str) -> None:
 
 @settings(max_examples=200, deadline=None)
 @given(
-    lines=st.lists(st.lists(st.sampled_from([*CELLS, "9000000000"]), min_size=1, max_size=4), min_size=1, max_size=6),
+    lines=st.lists(st.lists(st.sampled_from([*CELLS, "1e99"]), min_size=1, max_size=4), min_size=1, max_size=6),
     columns=st.integers(1, 4),
 )
 def test_a_line_too_long_is_not_made_up_for_by_one_too_short(lines: list[list[str]], columns: int) -> None:
