@@ -11,6 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from container.formats.record_pb2 import Record
 from container.formats.recordio import dense_record, encode
+from container.serving import heaps
 from container.serving.codecs import CODECS
 from container.serving.codecs.codec import BLOCK_BYTES, Instances, Predictions
 from container.serving.selection import DEFAULT_OUTPUTS, answers
@@ -30,6 +31,7 @@ def rates(turns: int) -> list[dict[str, Any]]:
     microseconds a row however few bytes it has. Records with uids of their own and sparse ones go through the protobuf
     library one by one, at 5 to 10 microseconds each.
     """
+    heaps.settle()
     with threadpool_limits(1):
         return [_rate(form, columns, turns) for form in _BODIES for columns in COLUMNS]
 
