@@ -11,7 +11,6 @@ from threadpoolctl import threadpool_limits
 
 from container.formats.record_pb2 import Record
 from container.formats.recordio import dense_record, encode
-from container.serving import heaps
 from container.serving.codecs import CODECS
 from container.serving.codecs.codec import BLOCK_BYTES, Instances, Predictions
 from container.serving.selection import DEFAULT_OUTPUTS, answers
@@ -26,12 +25,12 @@ BODY_BYTES = 6_000_000
 def rates(turns: int) -> list[dict[str, Any]]:
     """Measure one core's reading, and its whole work but receiving and sending, by the CPU time of this process.
 
-    All read 100 MB/s of CSV, and 500 MB/s of RecordIO whose records differ in their numbers alone; these are answered
-    at that rate too. Answers to short lines of CSV are held up by their text: of the 0.14 microseconds that a row's
-    takes, 0.08 go into up to 17 digits of its distance, and a row of two whole numbers has but 8 bytes. Records with
-    uids of their own and sparse ones are read field by field in many at once, in 0.1 to 2.5 microseconds each.
+    All but the shortest lines are read at 100 MB/s of CSV, and 500 MB/s of RecordIO whose records differ in their
+    numbers alone; these are answered at about that rate too. A row of two whole numbers has but 8 bytes, and the C
+    library gives the pages of a block back to the kernel after it. Answers to short lines are held up by their text: of
+    the 0.14 microseconds that a row's takes, 0.08 go into up to 17 digits of its distance. Records with uids of their
+    own and sparse ones are read field by field in many at once, in 0.1 to 3 microseconds each.
     """
-    heaps.settle()
     with threadpool_limits(1):
         return [_rate(form, columns, turns) for form in _BODIES for columns in COLUMNS]
 
