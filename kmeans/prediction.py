@@ -9,6 +9,9 @@ from kmeans.types import DoubleArray, FloatArray, LabelArray
 _BLOCK_NUMBERS = 1 << 17
 # Up to so many products, direct distances to all centers cost less than the steps that save most of them.
 _DIRECT_NUMBERS = 1 << 14
+# Up to so many columns, and centers, numpy is quicker along the rows than across them.
+_FEW_COLUMNS = 8
+_FEW_CENTERS = 128
 _UNIT_ROUNDOFF = np.finfo(np.float64).eps / 2
 
 
@@ -44,6 +47,9 @@ class Predictor:
         self._minus_twice_shifted = np.ascontiguousarray(-2.0 * shifted.T)
         self._squared_norms = np.einsum("ij,ij->i", shifted, shifted)
         self._largest_norm = float(np.sqrt(self._squared_norms.max()))
+        # Flags of centers times this are their number and the sum of their indices.
+        exact = np.float32 if self.k <= 1 << 24 else np.float64
+        self._ones_and_indices = np.stack([np.ones(self.k, exact), np.arange(self.k, dtype=exact)], axis=1)
 
     @property
     def k(self) -> int:
@@ -59,7 +65,14 @@ class Predictor:
     def nbytes(self) -> int:
         """Bytes of memory that it takes."""
         return sum(
-            array.nbytes for array in (self._centers, self._offset, self._minus_twice_shifted, self._squared_norms)
+            array.nbytes
+            for array in (
+                self._centers,
+                self._offset,
+                self._minus_twice_shifted,
+                self._squared_norms,
+                self._ones_and_indices,
+            )
         )
 
     def predict(self, rows: FloatArray) -> tuple[LabelArray, FloatArray]:
@@ -117,20 +130,21 @@ class Predictor:
         return squared
 
     def _predict_block(self, rows: DoubleArray) -> tuple[LabelArray, FloatArray]:
-        shifted = rows - self._offset
-        scores = shifted @ self._minus_twice_shifted
+        shifted = np.subtract(rows, self._offset, order="F" if self.feature_dim <= _FEW_COLUMNS else "C")
+        scores = np.matmul(shifted, self._minus_twice_shifted, order="F" if self.k <= _FEW_CENTERS else "C")
         scores += self._squared_norms
-        labels = scores.argmin(axis=1)
         norms = np.sqrt(np.einsum("ij,ij->i", shifted, shifted))
         # The terms of a score add up to at most (||x|| + max ||c||)^2, and each of the two scores compared is off by
         # at most (d + a few) roundings of that; twice this covers the rounding of the bound itself.
         tolerances = 4 * (self.feature_dim + 8) * _UNIT_ROUNDOFF * (norms + self._largest_norm) ** 2
-        thresholds = scores[np.arange(len(rows)), labels] + tolerances
-        near = scores <= thresholds[:, np.newaxis]
-        undecided = np.flatnonzero(np.count_nonzero(near, axis=1) > 1)
+        near = scores <= (scores.min(axis=1) + tolerances)[:, np.newaxis]
+        counts, sums = (near.astype(self._ones_and_indices.dtype) @ self._ones_and_indices).T
+        # Where one center is near, this is its index.
+        labels = sums.astype(np.int64)
+        undecided = np.flatnonzero(counts > 1)
         if undecided.size:
             labels[undecided] = self._decide(rows[undecided], near[undecided])
-        differences = rows - self._centers[labels]
+        differences = rows - self._centers.take(labels, axis=0)
         squared = np.einsum("ij,ij->i", differences, differences)
         with np.errstate(over="ignore"):
             return labels, np.sqrt(squared).astype(np.float32)

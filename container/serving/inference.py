@@ -99,7 +99,7 @@ class Inference:
                         "got one farther away",
                         record=before + start + int(far) + 1,
                     )
-            yield Predictions(columns, None if block.identities is None else block.identities[part])
+            yield Predictions(columns, None if block.identities is None else block.identities.part(part))
 
     def _taking_turns(self, first: bytes, others: Iterator[bytes]) -> Iterator[bytes]:
         yield first

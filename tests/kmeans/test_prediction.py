@@ -115,16 +115,19 @@ def test_a_distance_beyond_float32_is_infinite() -> None:
     assert distances.tolist() == [np.inf]
 
 
-def test_many_rows_are_the_same_as_one_by_one() -> None:
+@pytest.mark.parametrize(("k", "d"), [(10, 2), (10, 20), (300, 2), (300, 20)])
+@pytest.mark.parametrize("ties", [False, True])
+def test_many_rows_are_the_same_as_one_by_one(k: int, d: int, ties: bool) -> None:
     rng = np.random.default_rng(3)
-    centers = rng.standard_normal((300, 20)).astype(np.float32)
-    rows = rng.standard_normal((2000, 20)).astype(np.float32)
+    centers, rows = (rng.standard_normal((n, d)).astype(np.float32) for n in (k, 2000))
+    if ties:
+        centers, rows = np.round(centers), np.round(rows)
     predictor = Predictor(centers)
     labels, distances = predictor.predict(rows)
     for i in range(0, 2000, 97):
         one_label, one_distance = predictor.predict(rows[i : i + 1])
         assert (one_label[0], one_distance[0]) == (labels[i], distances[i])
-    np.testing.assert_array_equal(labels, naive_predict(rows[:50], centers)[0].tolist() + labels[50:].tolist())
+    np.testing.assert_array_equal(labels[:50], naive_predict(rows[:50], centers)[0])
 
 
 def test_no_rows() -> None:

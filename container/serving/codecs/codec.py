@@ -1,11 +1,13 @@
 """What a codec is, and what passes through it."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from container.serving.codecs.spans import Spans
 
 # Numbers, float32 or whole, of n rows: shape (n,), or (n, m) for an output of m numbers a row.
 Columns = dict[str, NDArray[Any]]
@@ -16,13 +18,6 @@ BLOCK_BYTES: Final = 1 << 19
 BLOCK_VALUES: Final = 1 << 22
 
 
-class Identity(NamedTuple):
-    """What a record says of itself, to be echoed; None where it says nothing."""
-
-    uid: str | None
-    metadata: str | None
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Instances:
     """Rows of a request.
@@ -31,12 +26,12 @@ class Instances:
     ----------
     rows : ndarray of shape (n, d), float32
         Finite numbers.
-    identities : sequence of Identity, length n, or None
-        None when no record has any.
+    identities : Spans of n, or None
+        What a record says of itself, to be echoed: a Record message of uid and metadata. None when no record has any.
     """
 
     rows: NDArray[np.float32]
-    identities: Sequence[Identity] | None = None
+    identities: Spans | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,12 +42,12 @@ class Predictions:
     ----------
     columns : Mapping of str to ndarray
         What is answered, by name, in the order of the answer.
-    identities : sequence of Identity, length n, or None
+    identities : Spans of n, or None
         Those of the request.
     """
 
     columns: Mapping[str, NDArray[Any]]
-    identities: Sequence[Identity] | None = None
+    identities: Spans | None = None
 
 
 class Codec(Protocol):

@@ -1,29 +1,27 @@
-"""The rows of many Record messages at once; `container.formats.recordio` reads one, and says what is wrong with it."""
-
-from collections.abc import Sequence
-from functools import lru_cache
-from typing import Any, Final
+"""Many Record messages at once: those of an ordinary form together, all others one by one."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from container.formats import recordio
 from container.formats.errors import FormatError
-from container.formats.record_pb2 import Float32Tensor, Float64Tensor, Record
+from container.formats.record_pb2 import Record
+from container.serving.codecs import lockstep
+from container.serving.codecs.codec import Instances
+from container.serving.codecs.spans import Offsets, Spans, spans_of
 
-_FLOATS: Final[dict[str | None, tuple[Any, str]]] = {
-    "float32_tensor": (Float32Tensor, "<f4"),
-    "float64_tensor": (Float64Tensor, "<f8"),
-}
+# So few messages take as long together as one by one.
+_FEW_MESSAGES = 48
+# Among the messages of a block, so many forms are looked for.
+_MOST_FORMS = 8
 
 
-def rows(records: Sequence[Record], feature_dim: int, before: int) -> NDArray[np.float32]:
-    """Give the rows of records.
+def read(messages: Spans, feature_dim: int, before: int) -> Instances:
+    """Read messages.
 
     Parameters
     ----------
-    records : sequence of Record
-        Of any form.
+    messages : Spans
+        Any bytes.
     feature_dim : int
         The numbers a row must have.
     before : int
@@ -31,88 +29,68 @@ def rows(records: Sequence[Record], feature_dim: int, before: int) -> NDArray[np
 
     Returns
     -------
-    ndarray of shape (n, feature_dim), float32
-        Finite numbers only.
+    Instances
+        A row a message.
 
     Raises
     ------
     FormatError
-        As `container.formats.recordio.features`, with the number of the record.
+        As `container.formats.recordio.features` or `identity`, with the number of the record.
     """
-    table = np.zeros((len(records), feature_dim), np.float32)
-    # Those of dense and of sparse tensors of floats are gathered, and then read together.
-    dense: dict[str | None, tuple[list[int], list[bytes]]] = {kind: ([], []) for kind in _FLOATS}
-    sparse: list[int] = []
-    counts: list[int] = []
-    keys: list[int] = []
-    values: list[float] = []
+    forms: list[tuple[Offsets, lockstep.Alike]] = []
     others: list[int] = []
-    for number, record in enumerate(records):
-        value = record.features.get("values")
-        kind = value.WhichOneof("value") if value is not None else None
-        tensor = getattr(value, str(kind)) if kind in _FLOATS else None
-        if tensor is None:
-            others.append(number)
-        elif not tensor.keys:
-            run = _run(tensor, kind, feature_dim)
-            if run is None:
-                others.append(number)
-            else:
-                dense[kind][0].append(number)
-                dense[kind][1].append(run)
-        elif len(tensor.keys) == len(tensor.values) <= feature_dim and tensor.shape == [feature_dim]:
-            sparse.append(number)
-            counts.append(len(tensor.keys))
-            keys += tensor.keys
-            values += tensor.values
-        else:
-            others.append(number)
-    with np.errstate(over="ignore"):
-        for kind, (numbers, runs) in dense.items():
-            table[numbers] = np.frombuffer(b"".join(runs), _FLOATS[kind][1]).reshape(-1, feature_dim)
-        if not _scatter(table, np.repeat(sparse, counts), np.array(keys, np.uint64), np.array(values)):
-            others += sparse
-    others += np.flatnonzero(~np.isfinite(table).all(axis=1)).tolist()
-    for number in sorted(set(others)):
+    left = np.arange(len(messages))
+    for _ in range(_MOST_FORMS):
+        if len(left) < _FEW_MESSAGES:
+            break
         try:
-            table[number] = recordio.features(records[number], feature_dim)
+            alike = lockstep.read(messages.part(left), feature_dim)
+        except lockstep.OtherFormError:
+            others.append(int(left[0]))
+            left = left[1:]
+            continue
+        if len(alike.which) == len(messages):
+            return Instances(alike.rows, alike.identities)
+        forms.append((left[alike.which], alike))
+        left = np.delete(left, alike.which)
+    others += left.tolist()
+    rows = np.zeros((len(messages), feature_dim), np.float32)
+    begins, ends = np.zeros((2, len(messages)), np.int64)
+    for which, alike in forms:
+        rows[which] = alike.rows
+        if alike.identities is not None:
+            begins[which], ends[which] = alike.identities.begins, alike.identities.ends
+    identities = []
+    for number, message in zip(others, messages.part(np.array(others, np.int64)).strings(), strict=True):
+        try:
+            record = recordio.parse(message)
+            identities.append(identity(record))
+            rows[number] = recordio.features(record, feature_dim)
         except FormatError as error:
             error.record = before + number + 1
             raise
-    return table
+    data = messages.data
+    if any(identities):
+        made = spans_of(identities)
+        begins[others], ends[others] = made.begins + len(data), made.ends + len(data)
+        data += made.data
+    return Instances(rows, Spans(data, begins, ends) if ends.any() else None)
 
 
-def _scatter(
-    table: NDArray[np.float32], numbers: NDArray[Any], keys: NDArray[np.uint64], values: NDArray[np.float64]
-) -> bool:
-    """Put values into rows, at columns that are their keys, if all of these are columns and none is there twice."""
-    columns = table.shape[1]
-    if (keys >= columns).any():
-        return False
-    places = numbers.astype(np.int64) * columns + keys.astype(np.int64)
-    taken = np.zeros(table.size, np.bool_)
-    taken[places] = True
-    if np.count_nonzero(taken) < len(places):
-        return False
-    table.reshape(-1)[places] = values
-    return True
+def identity(record: Record) -> bytes:
+    """Give a message of what is to be echoed, the uid and metadata of a record.
 
-
-def _run(tensor: Any, kind: str | None, feature_dim: int) -> bytes | None:
-    """Give the bytes of a dense tensor's numbers, if it has as many as it should, and no shape or this one."""
-    head, size, shape = _written(kind, feature_dim)
-    written: bytes = tensor.SerializeToString()
-    end = len(head) + size
-    if written.startswith(head) and (len(written) == end or written[end:] == shape):
-        return written[len(head) : end]
-    return None
-
-
-@lru_cache(maxsize=16)
-def _written(kind: str | None, feature_dim: int) -> tuple[bytes, int, bytes]:
-    """Give what a tensor is written with before its numbers, their bytes, and what its shape is written as."""
-    tensor, dtype = _FLOATS[kind]
-    size = feature_dim * np.dtype(dtype).itemsize
-    written: bytes = tensor(values=np.zeros(feature_dim)).SerializeToString()
-    shape: bytes = tensor(shape=[feature_dim]).SerializeToString()
-    return written[:-size], size, shape
+    Raises
+    ------
+    FormatError
+        If one is not UTF-8: the protobuf library reads such strings, but does not write them.
+    """
+    echoed = Record()
+    for name in ("uid", "metadata"):
+        if record.HasField(name):
+            value: str | bytes = getattr(record, name)
+            if isinstance(value, bytes):
+                raise FormatError(f"expected {name} to be UTF-8, got {value[:20]!r}")
+            setattr(echoed, name, value)
+    written: bytes = echoed.SerializeToString()
+    return written

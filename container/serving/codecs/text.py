@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 # Below so many rows Python is as fast, and pyarrow need not be imported.
 _SHORT_ROWS = 64
+# The texts of so many whole numbers are cheap to write in advance.
+_FEW_DISTINCT = 1000
 # Between these, pyarrow writes the float64 numbers that have a fraction as Python does.
 _LEAST_ALIKE, _END_ALIKE = 1e-4, 1e15
 
@@ -62,13 +64,20 @@ def _long(words: list[str], numbers: list[NDArray[Any]]) -> bytes:
     import pyarrow.compute
 
     pieces: list[Any] = []
-    for word, column in zip(words, numbers, strict=False):
-        pieces += [_strings([word])[0], *_texts(column.astype(np.float64))]
-    joined = pyarrow.compute.binary_join_element_wise(*pieces, *_strings([words[-1], ""]))
+    before = words[0]
+    for column, after in zip(numbers, words[1:], strict=True):
+        largest = column.max()
+        if np.issubdtype(column.dtype, np.integer) and largest <= _FEW_DISTINCT:
+            texts = _strings([f"{before}{float(number)!r}{after}" for number in range(largest + 1)])
+            pieces.append(texts.take(_array(pyarrow.int64(), np.ascontiguousarray(column, np.int64))))
+            before = ""
+        else:
+            pieces += [_strings([before])[0], *_texts(column.astype(np.float64))]
+            before = after
+    joined = pyarrow.compute.binary_join_element_wise(*pieces, *_strings([before, ""]))
     # The strings of an array lie one after the other.
-    return memoryview(joined.buffers()[2])[
-        : pyarrow.compute.sum(pyarrow.compute.binary_length(joined)).as_py()
-    ].tobytes()
+    _, ends, strings = joined.buffers()
+    return bytes(strings[: np.frombuffer(ends, np.int32)[len(joined)]])
 
 
 def _texts(numbers: NDArray[np.float64]) -> tuple[Any, ...]:

@@ -17,10 +17,11 @@ from container.formats.errors import FormatError
 from container.formats.record_pb2 import Record
 from container.serving.app import create_app
 from container.serving.codecs import CODECS, text
-from container.serving.codecs.codec import BLOCK_VALUES, Columns, Identity, Predictions
+from container.serving.codecs.codec import BLOCK_VALUES, Columns, Instances, Predictions
+from container.serving.codecs.spans import spans_of
 from container.serving.model import ServedModel
 from container.serving.settings import Settings
-from tests.container.serving.wire import CSV, JSON, JSON_LINES, RECORDIO
+from tests.container.serving.wire import CSV, JSON, JSON_LINES, RECORDIO, answered, frame
 
 ROWS = hnp.arrays(
     np.float32,
@@ -58,14 +59,21 @@ WRITERS: dict[str, Callable[[NDArray[np.float32]], bytes]] = {
 
 def read_all(
     content_type: str, body: Iterable[bytes], feature_dim: int
-) -> tuple[NDArray[np.float32], list[Identity] | None]:
+) -> tuple[NDArray[np.float32], list[Record] | None]:
     """Read a body given in parts."""
     blocks = list(CODECS[content_type].decode(body, feature_dim))
     rows = np.concatenate([block.rows for block in blocks])
     if all(block.identities is None for block in blocks):
         return rows, None
-    nobody = Identity(None, None)
-    return rows, [one for block in blocks for one in block.identities or [nobody] * len(block.rows)]
+    return rows, [one for block in blocks for one in identities_of(block)]
+
+
+def identities_of(block: Instances) -> list[Record]:
+    return (
+        [Record()] * len(block.rows)
+        if block.identities is None
+        else list(map(Record.FromString, block.identities.strings()))
+    )
 
 
 @pytest.mark.parametrize("content_type", WRITERS)
@@ -110,10 +118,16 @@ def test_predictions_written_are_the_predictions_read(
     content_type: str, distances: NDArray[np.float32], identified: bool
 ) -> None:
     labels = np.arange(len(distances))
-    identities = [Identity(f"u{label}", None) for label in labels] if identified else None
+    uids = [Record(uid=f"{10**label}").SerializeToString() for label in labels.tolist()]
+    identities = spans_of(uids) if identified else None
     columns: Columns = {"closest_cluster": labels, "distance_to_cluster": distances}
     body = b"".join(CODECS[content_type].encode([Predictions(columns, identities)]))
     assert read_pairs(content_type, body) == list(zip(labels.tolist(), distances.tolist(), strict=True))
+    if content_type == RECORDIO:
+        echoes = uids if identified else [b""] * len(uids)
+        assert body == b"".join(
+            frame(answered(*pair) + echo) for pair, echo in zip(read_pairs(RECORDIO, body), echoes, strict=True)
+        )
 
 
 def test_recordio_with_and_without_the_table_of_bytes() -> None:
@@ -125,14 +139,14 @@ def test_recordio_with_and_without_the_table_of_bytes() -> None:
     record.uid = "a"
     read, identities = read_all(RECORDIO, [body + frames.encode([record])], 3)
     np.testing.assert_array_equal(read, rows[[0, 1, 2, 3, 0]])
-    assert identities == [Identity(None, None)] * 4 + [Identity("a", None)]
+    assert identities == [Record()] * 4 + [Record(uid="a")]
 
 
 @pytest.mark.parametrize("feature_dim", [3, 30])
 def test_every_byte_of_a_plain_record_counts(feature_dim: int) -> None:
     """Read a frame that differs in one bit from the plain form, padding included, as the protobuf library does."""
     whole = WRITERS[RECORDIO](np.ones((3, feature_dim), dtype=np.float32))
-    frame_bytes = len(whole) // 3
+    size = len(whole) // 3
 
     def outcome(decode: Callable[[bytes, int], NDArray[np.float32]], body: bytes) -> object:
         try:
@@ -140,7 +154,7 @@ def test_every_byte_of_a_plain_record_counts(feature_dim: int) -> None:
         except FormatError as error:
             return str(error)
 
-    for position in range(frame_bytes, 2 * frame_bytes):
+    for position in range(size, 2 * size):
         body = bytearray(whole)
         body[position] ^= 1
         expected = outcome(lambda body, feature_dim: frames.decode(body, feature_dim)[0], bytes(body))
@@ -177,7 +191,7 @@ def test_records_shaped_like_the_first_are_read_as_the_library_reads_them(record
     read, identities = read_all(RECORDIO, parts, 5)
     np.testing.assert_array_equal(read, expected)
     if record_kind == "with uid":
-        assert identities == [Identity("same", "also")] * 3000 + [Identity(None, None)] * 3
+        assert identities == [Record(uid="same", metadata="also")] * 3000 + [Record()] * 3
     else:
         assert identities is None
 

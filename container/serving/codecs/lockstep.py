@@ -1,0 +1,242 @@
+"""Many Record messages of one form, read in lockstep: field after field, each in all messages at once.
+
+The first message shows which fields there are and in which order. Others follow it as long as they have the same
+fields, however long these are. Messages that do not, and a form that is not an ordinary writer's, are left to
+`container.formats.recordio`: nothing is refused here.
+"""
+
+from collections.abc import Collection
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from container.serving.codecs.spans import Offsets, Spans
+
+# Tags of protobuf fields that are so many bytes: field number << 3 | 2.
+_RECORD = _FEATURES, _LABEL, _UID, _METADATA, _CONFIGURATION = 0x0A, 0x12, 0x1A, 0x22, 0x2A
+_ENTRY = _KEY, _VALUE = 0x0A, 0x12
+_TENSOR = _VALUES, _KEYS, _SHAPE = 0x0A, 0x12, 0x1A
+_DTYPES: Final[dict[int, np.dtype[np.floating]]] = {0x12: np.dtype("<f4"), 0x1A: np.dtype("<f8")}
+
+
+class OtherFormError(Exception):
+    """The first message, or a number or a text of one that follows it, is not of an ordinary form."""
+
+
+class Alike(NamedTuple):
+    """Messages of one form: which ones they are, their rows, and where their uid and metadata are."""
+
+    which: Offsets
+    rows: NDArray[np.float32]
+    identities: Spans | None
+
+
+def read(messages: Spans, feature_dim: int) -> Alike:
+    """Read the first message and all that are of its form.
+
+    Parameters
+    ----------
+    messages : Spans
+        At least one; any bytes.
+    feature_dim : int
+        The numbers a row must have.
+
+    Returns
+    -------
+    Alike
+        What `container.formats.recordio` would read.
+
+    Raises
+    ------
+    OtherFormError
+        If they are to be read, or refused, by that.
+    """
+    walk = _Walk(messages.data, len(messages))
+    record = walk.fields(_Field(messages.begins, messages.begins, messages.ends), _RECORD)
+    if _FEATURES not in record:
+        raise OtherFormError
+    dtype, tensor = walk.tensor(record[_FEATURES])
+    if _LABEL in record:
+        # Labels have no meaning, but must be well formed.
+        label_dtype, label = walk.tensor(record[_LABEL])
+        if label.keys() != {_VALUES}:
+            raise OtherFormError
+        walk.alike &= label[_VALUES].length % label_dtype.itemsize == 0
+    if _SHAPE in tensor:
+        walk.follow(tensor[_SHAPE], _varint(feature_dim))
+    if _KEYS in tensor:
+        if tensor.keys() != set(_TENSOR):
+            raise OtherFormError
+        # Without a key it would be dense.
+        walk.alike &= tensor[_KEYS].length > 0
+    elif _VALUES in tensor:
+        walk.alike &= tensor[_VALUES].length == feature_dim * dtype.itemsize
+    elif _SHAPE not in tensor:
+        raise OtherFormError
+    if not walk.alike[0]:
+        raise OtherFormError
+    which = np.flatnonzero(walk.alike)
+    if _KEYS in tensor:
+        keys, values = (tensor[tag].spans(messages.data, which) for tag in (_KEYS, _VALUES))
+        rows = _sparse_rows(keys, values, dtype, feature_dim)
+    elif _VALUES in tensor:
+        ((_, octets),) = tensor[_VALUES].spans(messages.data, which).groups()
+        rows = _finite(octets.view(dtype))
+    else:
+        rows = np.zeros((len(which), feature_dim), np.float32)
+    return Alike(which, rows, _identities(record, messages.data, which))
+
+
+class _Field(NamedTuple):
+    """A field in each message: where its tag is, and where its content begins and ends."""
+
+    tags: Offsets
+    begins: Offsets
+    ends: Offsets
+
+    @property
+    def length(self) -> Offsets:
+        return self.ends - self.begins
+
+    def spans(self, data: bytes, which: Offsets) -> Spans:
+        return Spans(data, self.begins[which], self.ends[which])
+
+
+class _Walk:
+    """A walk through messages; `alike` says which of them the first one was followed by so far.
+
+    Those that are not are walked through all the same: their offsets mean nothing then, and may be beyond the data.
+    """
+
+    def __init__(self, data: bytes, count: int) -> None:
+        self._octets = np.frombuffer(data, np.uint8)
+        self.alike = np.ones(count, np.bool_)
+
+    def fields(self, messages: _Field, known: Collection[int]) -> dict[int, _Field]:
+        """Give the fields of messages by their tags, each of which the first one must have once at most."""
+        found: dict[int, _Field] = {}
+        tags = messages.begins
+        while tags[0] < messages.ends[0]:
+            tag = int(self._octets[tags[0]])
+            if tag not in known or tag in found:
+                raise OtherFormError
+            self.alike &= self._at(tags) == tag
+            lengths, begins = self._varints(tags + 1)
+            found[tag] = _Field(tags, begins, begins + lengths)
+            tags = found[tag].ends
+        # Offsets only grow: where the last field ends with the message, none before it went beyond.
+        self.alike &= tags == messages.ends
+        if not self.alike[0]:
+            raise OtherFormError
+        return found
+
+    def tensor(self, entries: _Field) -> tuple[np.dtype[np.floating], dict[int, _Field]]:
+        """Give the tensor of floats that an entry of a map has under the name ``values``."""
+        entry = self.fields(entries, _ENTRY)
+        if len(entry) != 2:
+            raise OtherFormError
+        self.follow(entry[_KEY], b"values")
+        value = self.fields(entry[_VALUE], _DTYPES.keys())
+        if len(value) != 1:
+            raise OtherFormError
+        ((kind, tensors),) = value.items()
+        return _DTYPES[kind], self.fields(tensors, _TENSOR)
+
+    def follow(self, field: _Field, content: bytes) -> None:
+        """Have a field be these bytes."""
+        self.alike &= field.length == len(content)
+        for offset, octet in enumerate(content):
+            self.alike &= self._at(field.begins + offset) == octet
+
+    def _at(self, offsets: Offsets) -> NDArray[np.uint8]:
+        return self._octets.take(offsets, mode="clip")
+
+    def _varints(self, offsets: Offsets) -> tuple[Offsets, Offsets]:
+        """Read varints of up to four bytes, in the shortest form; give them and where they end."""
+        octets = self._at(offsets)
+        numbers, offsets = octets.astype(np.int64), offsets + 1
+        for shift in (7, 14, 21):
+            more = octets > 127
+            if not more.any():
+                return numbers, offsets
+            octets = np.where(more, self._at(offsets), 0)
+            # The mark of the octet before, 128, was counted in.
+            numbers += np.where(more, octets.astype(np.int64) - 1, 0) << shift
+            offsets = offsets + more
+            self.alike &= ~more | (octets > 0)
+        self.alike &= octets <= 127
+        return numbers, offsets
+
+
+def _finite(numbers: NDArray[np.floating]) -> NDArray[np.float32]:
+    with np.errstate(over="ignore"):
+        rounded = numbers.astype(np.float32, copy=False)
+    if not np.isfinite(rounded).all():
+        raise OtherFormError
+    return rounded
+
+
+def _sparse_rows(keys: Spans, values: Spans, dtype: np.dtype[np.floating], feature_dim: int) -> NDArray[np.float32]:
+    """Put values into rows, at columns that are their keys, if all of these are columns and none is there twice."""
+    octets = keys.joined()
+    last = octets < 128
+    lengths = keys.ends - keys.begins
+    ends = np.cumsum(lengths)
+    counts = np.add.reduceat(last, ends - lengths, dtype=np.int64)
+    if not last[ends - 1].all() or (counts * dtype.itemsize != values.ends - values.begins).any():
+        raise OtherFormError
+    columns = _packed(octets, last)
+    if (columns >= feature_dim).any():
+        raise OtherFormError
+    places = np.repeat(np.arange(len(keys)) * feature_dim, counts) + columns
+    if (places[1:] <= places[:-1]).any() and len(np.unique(places)) < len(places):
+        raise OtherFormError
+    rows = np.zeros((len(keys), feature_dim), np.float32)
+    rows.reshape(-1)[places] = _finite(values.joined().view(dtype))
+    return rows
+
+
+def _packed(octets: NDArray[np.uint8], last: NDArray[np.bool_]) -> Offsets:
+    """Decode varints of up to four octets that lie one after the other; `last` says which octets end one."""
+    places = np.flatnonzero(last)
+    numbers = octets[places].astype(np.int64)
+    more = np.ones(len(places), np.bool_)
+    for back in range(1, 5):
+        before = octets.take(places - back, mode="clip")
+        more &= (before > 127) & (places >= back)
+        if not more.any():
+            return numbers
+        numbers = np.where(more, numbers << 7 | before & 127, numbers)
+    raise OtherFormError
+
+
+def _identities(record: dict[int, _Field], data: bytes, which: Offsets) -> Spans | None:
+    """Give the part of each message that holds uid and metadata, if these are text and lie as they are written."""
+    fields = [record[tag] for tag in (_UID, _METADATA) if tag in record]
+    if not fields:
+        return None
+    if len(fields) == 2 and (fields[0].ends != fields[1].tags)[which].any():
+        raise OtherFormError
+    for field in fields:
+        for _, strings in field.spans(data, which).groups():
+            if strings.size and strings.max() > 127:
+                _check_utf8(strings)
+    return Spans(data, fields[0].tags[which], fields[-1].ends[which])
+
+
+def _check_utf8(strings: NDArray[np.uint8]) -> None:
+    lines = np.pad(strings, ((0, 0), (0, 1)), constant_values=ord("\n"))
+    try:
+        # The end of a line is never within a character.
+        lines.tobytes().decode()
+    except UnicodeDecodeError as error:
+        raise OtherFormError from error
+
+
+def _varint(number: int) -> bytes:
+    octets = []
+    while number > 127:
+        octets.append(number & 127 | 128)
+        number >>= 7
+    return bytes([*octets, number])

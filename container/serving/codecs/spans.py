@@ -1,0 +1,75 @@
+"""Byte strings that lie in one buffer, taken without an object for each."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Offsets = NDArray[np.int64]
+
+# Strings of so few bytes are quicker to copy byte by byte than to make objects of.
+_SHORT_BYTES = 24
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Spans:
+    """Where byte strings are.
+
+    Parameters
+    ----------
+    data : bytes
+        What holds them, and anything else.
+    begins, ends : ndarray of shape (n,), int64
+        From 0 to the length of `data`, no end before its beginning.
+    """
+
+    data: bytes
+    begins: Offsets
+    ends: Offsets
+
+    def __len__(self) -> int:
+        return len(self.begins)
+
+    def part(self, which: slice | Offsets) -> "Spans":
+        """Give some of them."""
+        return Spans(self.data, self.begins[which], self.ends[which])
+
+    def groups(self) -> Iterator[tuple[Offsets, NDArray[np.uint8]]]:
+        """Give those of each length: which ones, and their bytes as an array of shape (number, length)."""
+        lengths = self.ends - self.begins
+        for length in np.unique(lengths).tolist():
+            which = np.flatnonzero(lengths == length)
+            if length:
+                strings = windows(self.data, length)[self.begins[which]]
+                yield which, strings.view(np.uint8).reshape(-1, length)
+            else:
+                yield which, np.empty((len(which), 0), np.uint8)
+
+    def joined(self) -> NDArray[np.uint8]:
+        """Give their bytes, one after the other."""
+        lengths = self.ends - self.begins
+        ends = np.cumsum(lengths)
+        total = int(lengths.sum())
+        if total > _SHORT_BYTES * len(self):
+            return np.frombuffer(b"".join(self.strings()), np.uint8)
+        places: Offsets = np.arange(total) + np.repeat(self.begins - ends + lengths, lengths)
+        octets: NDArray[np.uint8] = np.frombuffer(self.data, np.uint8)[places]
+        return octets
+
+    def strings(self) -> list[bytes]:
+        """Give each as an object."""
+        data = self.data
+        return [data[begin:end] for begin, end in zip(self.begins.tolist(), self.ends.tolist(), strict=True)]
+
+
+def spans_of(strings: list[bytes]) -> Spans:
+    """Lay byte strings into one buffer."""
+    ends = np.cumsum([0, *map(len, strings)], dtype=np.int64)
+    return Spans(b"".join(strings), ends[:-1], ends[1:])
+
+
+def windows(buffer: bytes | NDArray[np.uint8], length: int) -> NDArray[Any]:
+    """View a buffer as all its strings of `length` bytes, by where they begin; one of an array can be assigned to."""
+    return np.ndarray(max(0, len(buffer) - length + 1), f"V{length}", buffer, strides=(1,))
