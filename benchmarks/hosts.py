@@ -6,6 +6,7 @@ Train in containers on a network, each pinned to a core of its own: `make bench-
 import argparse
 import json
 import math
+import os
 import re
 import statistics
 import subprocess
@@ -80,7 +81,8 @@ def main() -> None:
     text = f"""# {(__doc__ or "").strip()}
 
 Rows a second of the stream, medians of alternating runs; a mini-batch has {BATCH} rows. Communication is the part of
-the stream's time that a host spends in it, waiting for the other one included.
+the stream's time that a host spends in it, waiting for the other one included. Two jobs of one host each, which have
+nothing to do with each other, show what the machine itself makes of two busy cores.
 
 {table(speeds)}
 ## More hosts, predicted
@@ -121,32 +123,42 @@ One host with the largest sample, and a checkpoint every second. The share is wh
 
 
 def measure_shape(d: int, n_centers: int, n_rows: int, runs: int) -> dict[str, Any]:
-    """Run jobs of one and of two hosts in turns, over the same rows."""
-    speeds: dict[int, list[float]] = {1: [], 2: []}
+    """Run, in turns, a job of one host, one of two hosts, and two jobs of one host at once, over the same rows."""
+    # How many jobs of how many hosts each.
+    cases = ((1, 1), (1, 2), (2, 1))
+    speeds: dict[tuple[int, int], list[float]] = {case: [] for case in cases}
     shares, bytes_sent = [], 0
     with tempfile.TemporaryDirectory(prefix="kmeans-hosts-") as folder:
         lay_down(Path(folder) / "rows", n_rows, d, n_centers // FACTOR)
         parts = sorted((Path(folder) / "rows/input/data/train").iterdir())
         for run in range(runs):
-            for n_hosts in (1, 2):
-                with network_of(IMAGE, Path(folder) / f"{run}-{n_hosts}", n_hosts) as network:
-                    for place, host in enumerate(network.hosts):
+            for n_jobs, n_hosts in cases:
+                with ExitStack() as jobs:
+                    trees = Path(folder) / f"{run}-{n_jobs}-{n_hosts}"
+                    networks = [
+                        jobs.enter_context(network_of(IMAGE, trees / str(job), n_hosts, first_core=job))
+                        for job in range(n_jobs)
+                    ]
+                    hosts = [host for network in networks for host in network.hosts]
+                    for place, host in enumerate(hosts):
                         configure(host.tree, d, n_centers)
-                        for part in parts[place::n_hosts]:
+                        for part in parts[place :: len(hosts)]:
                             (host.tree.base / "input/data/train" / part.name).hardlink_to(part)
-                    network.start()
-                    assert [host.exit_code(600) for host in network.hosts] == [0] * n_hosts, network.logs()
-                    speeds[n_hosts].append(sum(map(rows_per_second, network.hosts)))
+                    for network in networks:
+                        network.start()
+                    assert not any(host.exit_code(600) for host in hosts), networks[0].logs()
+                    speeds[n_jobs, n_hosts].append(sum(map(rows_per_second, hosts)))
                     if n_hosts == 2:
-                        share, bytes_sent = communication(network.hosts[0])
+                        share, bytes_sent = communication(hosts[0])
                         shares.append(share)
-    one, two = (statistics.median(speeds[n_hosts]) for n_hosts in (1, 2))
+    one, two, apart = (statistics.median(speeds[case]) for case in cases)
     return {
         "d": d,
         "K": n_centers,
         "1 host, million rows/s": round(one / 1e6, 3),
         "2 hosts": round(two / 1e6, 3),
-        "ratio": round(two / one, 2),
+        "2 hosts / 1 host": round(two / one, 2),
+        "2 jobs / 1 job": round(apart / one, 2),
         "communication": f"{statistics.median(shares):.1%}",
         "MB sent a host": round(bytes_sent / 1e6, 1),
     }
@@ -215,7 +227,8 @@ def proxy_script(place: int, names: list[str]) -> str:
     programs = Path("/opt/venv/bin")
     worker = [str(programs / "python3"), "/opt/ml/reduce.py", *sizes.split()]
     proxy = " ".join(mpiexec.proxy(programs, names[0], "eth0", place))
-    environment = "MPIR_CVAR_CH4_NETMOD=ofi FI_PROVIDER=tcp FI_TCP_IFACE=eth0"
+    chosen = mpiexec.proxy_environment("eth0").items() - os.environ.items()
+    environment = " ".join(f"{name}={value}" for name, value in sorted(chosen))
     if place:
         return f"sleep 3; {environment} {proxy}"
     manager = " ".join(mpiexec.manager(programs, tuple(names), "eth0", worker))

@@ -1,5 +1,6 @@
 """What the algorithm asks of the hosts of a job; every host makes the same calls in the same order."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -10,6 +11,10 @@ from kmeans.types import DoubleArray
 
 class AbortedError(Exception):
     """Another host has failed: what this one waits for will not come."""
+
+
+def nothing() -> None:
+    """Do nothing."""
 
 
 class Communicator(Protocol):
@@ -28,8 +33,11 @@ class Communicator(Protocol):
         """How many hosts there are."""
         ...
 
-    def sum(self, values: DoubleArray) -> None:
-        """Replace `values`, on every host, by their sums over the hosts: the same bytes on all of them."""
+    def sum(self, values: DoubleArray, meanwhile: Callable[[], object] = nothing) -> None:
+        """Replace `values`, on every host, by their sums over the hosts: the same bytes on all of them.
+
+        `meanwhile` is called once while they are on their way; it does not look at `values`.
+        """
         ...
 
     def gather_rows(self, rows: np.ndarray) -> np.ndarray:
@@ -51,8 +59,10 @@ class SingleHost:
     rank = 0
     size = 1
 
-    def sum(self, values: DoubleArray) -> None:
+    def sum(self, values: DoubleArray, meanwhile: Callable[[], object] = nothing) -> None:
         """Leave `values` as they are."""
+        del values
+        meanwhile()
 
     def gather_rows(self, rows: np.ndarray) -> np.ndarray:
         """Give `rows` back."""

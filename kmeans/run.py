@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
-from kmeans.communicator import Communicator
+from kmeans.communicator import Communicator, nothing
 from kmeans.observer import Observer
 from kmeans.reservoir import Reservoir
 from kmeans.settings import Settings
@@ -146,15 +147,19 @@ class Run:
     def _step(self, blocks: Iterator[FloatArray], reservoir: Reservoir, control: Control) -> Step:
         """Take in a mini-batch, or what there is of one."""
         ended = False
+        offer: Callable[[], object] = nothing
         while not ended and self.stream.pending < self._step_rows:
+            # The next block may lie where this one did.
+            offer()
+            offer = nothing
             block = next(blocks, None)
             if block is None:
                 ended = True
             else:
-                reservoir.add(block, *self.stream.add(block))
+                offer = partial(reservoir.add, block, *self.stream.add(block))
         stopping = control.stopping()
         # A source that is to stop may have given up on its rows: there may be more of them.
-        return self.stream.step(Votes(ended and not stopping, stopping, control.saving()))
+        return self.stream.step(Votes(ended and not stopping, stopping, control.saving()), offer)
 
     def _new_reservoir(self) -> Reservoir:
         return Reservoir(

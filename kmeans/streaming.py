@@ -7,13 +7,14 @@ A batch moves every center towards the mean of its new points by the share that 
 Decay is by point: one that came h points ago weighs 1/2 of one that comes now, wherever the borders of batches fall.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kmeans.assignment import Centers, assign, pieces
-from kmeans.communicator import Communicator
+from kmeans.communicator import Communicator, nothing
 from kmeans.far_row_kernel import EXTRA
 from kmeans.jit import kernel
 from kmeans.reassignment import FarRows, Reassignment, farthest, reassign
@@ -213,14 +214,17 @@ class Stream:
         self._threads.map_in_order(find, add, pieces(block, len(self._prepared), self._threads.count))
         return labels, squared_distances
 
-    def step(self, votes: Votes = Votes()) -> Step:
-        """Move the centers by the rows that all hosts have added since the latest step."""
+    def step(self, votes: Votes = Votes(), meanwhile: Callable[[], object] = nothing) -> Step:
+        """Move the centers by the rows that all hosts have added since the latest step.
+
+        `meanwhile` is called while the hosts exchange their sums.
+        """
         self._facts[2:] = votes.stopping, votes.saving
         self._ended[self._communicator.rank] = votes.ended
         if self._far_rows:
             own = self._far_rows.table
             self._far_tables[self._communicator.rank * len(own) :][: len(own)] = own
-        self._communicator.sum(self._totals)
+        self._communicator.sum(self._totals, meanwhile)
         rows, inertia = int(self._facts[0]), float(self._facts[1])
         decay = float(np.exp2(-rows / self.half_life)) if self.half_life else 1.0
         _move(self.centers, self.weights, self._sums, self._counts, decay)

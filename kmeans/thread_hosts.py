@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from kmeans.communicator import AbortedError, Communicator
+from kmeans.communicator import AbortedError, Communicator, nothing
 from kmeans.types import DoubleArray
 
 Result = TypeVar("Result")
@@ -30,8 +30,9 @@ class ThreadHost:
         self.size = size
         self._board = board
 
-    def sum(self, values: DoubleArray) -> None:
+    def sum(self, values: DoubleArray, meanwhile: Callable[[], object] = nothing) -> None:
         """See `Communicator.sum`; summed in the order of the ranks."""
+        meanwhile()
         values[...] = np.add.reduce(self._exchange(values))
 
     def gather_rows(self, rows: np.ndarray) -> np.ndarray:

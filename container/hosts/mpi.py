@@ -2,13 +2,14 @@
 
 import os
 import time
+from collections.abc import Callable
 from typing import Any
 
 import mpi4py
 import numpy as np
 from numpy.typing import NDArray
 
-from kmeans.communicator import AbortedError
+from kmeans.communicator import AbortedError, nothing
 from kmeans.types import DoubleArray
 
 # Only the main thread calls MPI, and it ends it.
@@ -17,8 +18,8 @@ mpi4py.rc.finalize = False
 
 from mpi4py import MPI  # noqa: E402  it is initialized upon import, by what `rc` says
 
-# MPI moves data only while somebody looks. Who waits looks again and again for so long, between two looks giving way to
-# whoever needs the core; then it looks from time to time, at first after a moment.
+# MPI moves data only while somebody looks. Who waits looks again and again for so long, and gives no way: the thread
+# that reads would have the core when the answer comes. Then it looks from time to time, at first after a moment.
 SPIN_SECONDS = 5e-3
 FIRST_PAUSE_SECONDS = 2e-5
 LONGEST_PAUSE_SECONDS = 1e-3
@@ -47,9 +48,11 @@ class MPIHosts:
         self.seconds_in_steps = 0.0
         self.bytes_sent = 0
 
-    def sum(self, values: DoubleArray) -> None:
+    def sum(self, values: DoubleArray, meanwhile: Callable[[], object] = nothing) -> None:
         """See `Communicator.sum`."""
-        self.seconds_in_steps += self._finish(values.nbytes, self._all.Iallreduce, MPI.IN_PLACE, values)
+        self.seconds_in_steps += self._finish(
+            values.nbytes, self._all.Iallreduce, MPI.IN_PLACE, values, meanwhile=meanwhile
+        )
 
     def gather_rows(self, rows: np.ndarray) -> np.ndarray:
         """See `Communicator.gather_rows`."""
@@ -77,16 +80,17 @@ class MPIHosts:
         """Leave MPI, when all hosts do."""
         MPI.Finalize()
 
-    def _finish(self, n_bytes: int, start: Any, *arguments: Any) -> float:
-        """Start an exchange, and wait for its end; give the seconds that it took."""
+    def _finish(self, n_bytes: int, start: Any, *arguments: Any, meanwhile: Callable[[], object] = nothing) -> float:
+        """Start an exchange, call `meanwhile`, and wait for the end; give the seconds that it took beside that."""
         began = time.perf_counter()
         try:
             request = start(*arguments)
+            started = time.perf_counter()
+            meanwhile()
+            began += time.perf_counter() - started
             pause = FIRST_PAUSE_SECONDS
             while not request.Test():
-                if time.perf_counter() - began < SPIN_SECONDS:
-                    os.sched_yield()
-                else:
+                if time.perf_counter() - began > SPIN_SECONDS:
                     time.sleep(pause)
                     pause = min(LONGEST_PAUSE_SECONDS, 1.5 * pause)
         except MPI.Exception as error:

@@ -15,6 +15,8 @@ PORT_VARIABLE = "SAGEMAKER_KMEANS_PORT"
 PROXY = "hydra_pmi_proxy"
 LAUNCH_PREFIX = "HYDRA_LAUNCH:"
 LAUNCH_END = "HYDRA_LAUNCH_END"
+# Measured between two hosts: 44 KB take 64 us as a whole and 79 in parts, 160 KB 135 and 107.
+SHORT_SUM_BYTES = 1 << 16
 
 
 def control_port() -> int:
@@ -67,8 +69,15 @@ def proxy(programs: Path, leader: str, interface: str | None, rank: int) -> list
 
 
 def proxy_environment(interface: str | None) -> dict[str, str]:
-    """Give the environment of a proxy and of its worker: messages go by TCP, over the interface of the job."""
-    chosen = {"MPIR_CVAR_CH4_NETMOD": "ofi", "FI_PROVIDER": "tcp"}
+    """Give the environment of a proxy and of its worker: messages go by TCP, over the interface of the job.
+
+    A short sum goes to the other hosts as a whole, since there the way counts; a long one in parts.
+    """
+    chosen = {
+        "MPIR_CVAR_CH4_NETMOD": "ofi",
+        "MPIR_CVAR_ALLREDUCE_SHORT_MSG_SIZE": str(SHORT_SUM_BYTES),
+        "FI_PROVIDER": "tcp",
+    }
     if interface:
         chosen |= {"FI_TCP_IFACE": interface}
     return {**os.environ, **chosen}

@@ -65,11 +65,11 @@ class Network:
 
 @contextmanager
 def network_of(
-    image: str, folder: Path, n_hosts: int, mode: str = "File", memory: str | None = None
+    image: str, folder: Path, n_hosts: int, mode: str = "File", memory: str | None = None, first_core: int = 0
 ) -> Iterator[Network]:
     """Give hosts algo-1, algo-2, .., which are not yet started; nothing is shared among them.
 
-    With `memory` the last one has no more than that, in words of Docker's.
+    With `memory` the last one has no more than that, in words of Docker's. Each has a core, from `first_core` on.
     """
     name = f"kmeans-{uuid.uuid4().hex[:8]}"
     assert docker("network", "create", "--internal", name).returncode == 0
@@ -85,7 +85,12 @@ def network_of(
                 (tree.base / f"input/config/{file}.json").write_text(json.dumps(content))
             (tree.base / "input/data/train").mkdir(parents=True)
             flags = ["--network", name, "--network-alias", host_name, "--hostname", host_name]
-            flags += ["--cpuset-cpus", str(place % (os.cpu_count() or 1)), "--volume", f"{tree.base}:/opt/ml"]
+            flags += [
+                "--cpuset-cpus",
+                str((first_core + place) % (os.cpu_count() or 1)),
+                "--volume",
+                f"{tree.base}:/opt/ml",
+            ]
             if memory and host_name == names[-1]:
                 flags += ["--memory", memory, "--memory-swap", memory]
             created = docker("create", *flags, image, "train")
