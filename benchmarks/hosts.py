@@ -30,12 +30,11 @@ from kmeans.thread_hosts import run_hosts
 from kmeans.threads import Threads
 from kmeans.training import fit
 from kmeans.types import FloatArray
-from tests.image.blackbox import Tree, docker
+from tests.image.blackbox import IMAGE, Tree, docker
 from tests.image.network import Host, network_of
 from tests.kmeans.rows import Rows, settings_for
 
 RESULTS = Path(__file__).parent / "results"
-IMAGE = "sagemaker-kmeans"
 BATCH = 5000
 FACTOR = 10
 EPOCHS = 4

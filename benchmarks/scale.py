@@ -2,6 +2,7 @@
 
 import math
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,33 +22,31 @@ def run() -> list[dict[str, Any]]:
 
     The number of features is 16, in the last lines 1000.
     """
-    results: list[dict[str, Any]] = []
-    for varied, cases in (
-        ("rows", [(n, K * 10) for n in ROWS]),
-        ("centers", [(ROWS_FOR_CENTERS, n_centers) for n_centers in CENTERS]),
-    ):
-        before: tuple[int, float] | None = None
-        for n_rows, n_centers in cases:
-            seconds, peak = _job(n_rows, n_centers)
-            size = n_rows if varied == "rows" else n_centers
-            results.append(
-                {
-                    "varied": varied,
-                    "rows": n_rows,
-                    "K": n_centers,
-                    "seconds": round(seconds, 2),
-                    "million rows/s": round(n_rows / seconds / 1e6, 2),
-                    "peak MB": round(peak / 2**20),
-                    "exponent": round(math.log(seconds / before[1]) / math.log(size / before[0]), 2) if before else "",
-                }
-            )
-            before = size, seconds
-    return results + _channels()
+    rows = [(n, n, K * 10, *_job(n, K * 10)) for n in ROWS]
+    centers = [(n, ROWS_FOR_CENTERS, n, *_job(ROWS_FOR_CENTERS, n)) for n in CENTERS]
+    return _lines("rows", rows) + _lines("centers", centers) + _lines(f"GB, d = {WIDE}", _channels())
 
 
-def _channels() -> list[dict[str, Any]]:
+def _lines(varied: str, jobs: list[tuple[int, int, int, float, int]]) -> list[dict[str, Any]]:
+    """Give a line for each job, of which are told what is varied, rows, centers, seconds and the most memory."""
+    exponents = ["", *(round(math.log(b[3] / a[3]) / math.log(b[0] / a[0]), 2) for a, b in pairwise(jobs))]
+    return [
+        {
+            "varied": varied,
+            "rows": n_rows,
+            "K": n_centers,
+            "seconds": round(seconds, 2),
+            "million rows/s": round(n_rows / seconds / 1e6, 2),
+            "peak MB": round(peak / 2**20),
+            "exponent": exponent,
+        }
+        for (_, n_rows, n_centers, seconds, peak), exponent in zip(jobs, exponents, strict=True)
+    ]
+
+
+def _channels() -> list[tuple[int, int, int, float, int]]:
     """Measure a small channel and a large one, of wide rows."""
-    results: list[dict[str, Any]] = []
+    jobs = []
     n_rows = CHANNEL_BYTES[0] // frame_bytes(WIDE)
     with tempfile.TemporaryDirectory(prefix="kmeans-scale-") as folder:
         lay_down(Path(folder), n_rows, WIDE, K)
@@ -57,21 +56,8 @@ def _channels() -> list[dict[str, Any]]:
             for number in range(1, copies):
                 for part in parts:
                     part.with_name(f"{part.stem}-{number}.pbr").hardlink_to(part)
-            seconds, peak = train(Path(folder), k=K, feature_dim=WIDE)
-            results.append(
-                {
-                    "varied": f"GB, d = {WIDE}",
-                    "rows": copies * n_rows,
-                    "K": 10 * K,
-                    "seconds": round(seconds, 2),
-                    "million rows/s": round(copies * n_rows / seconds / 1e6, 2),
-                    "peak MB": round(peak / 2**20),
-                    "exponent": "",
-                }
-            )
-    seconds, larger = (float(result["seconds"]) for result in results)
-    results[1]["exponent"] = round(math.log(larger / seconds) / math.log(CHANNEL_BYTES[1] / CHANNEL_BYTES[0]), 2)
-    return results
+            jobs.append((n_bytes, copies * n_rows, 10 * K, *train(Path(folder), k=K, feature_dim=WIDE)))
+    return jobs
 
 
 def _job(n_rows: int, n_centers: int) -> tuple[float, int]:

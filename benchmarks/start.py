@@ -1,6 +1,5 @@
 """From `docker run IMAGE train` to the first mini-batch: `python -m benchmarks start`, after `make image`."""
 
-import os
 import statistics
 import subprocess
 import tempfile
@@ -12,9 +11,8 @@ import numpy as np
 
 from benchmarks.measure import RUNS
 from kmeans.jit import host_level, levels
-from tests.image.blackbox import Tree
+from tests.image.blackbox import IMAGE, Tree
 
-IMAGE = os.environ.get("IMAGE", "sagemaker-kmeans")
 # Logged when the centers are chosen, before the first mini-batch.
 STARTED = '"Meta": "init_train_data_iter"'
 ROWS, N_FEATURES = 20_000, 50

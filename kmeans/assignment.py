@@ -40,7 +40,9 @@ class Centers:
         self.offsets: FloatArray = np.empty(k_padded, np.float32)
         self.norms: FloatArray = np.empty(n_centers, np.float32)
         self.rounding = rounding_of(n_features)
-        _lay_out(centers, self.shift, self.exact, self.panels, self.offsets, self.norms)
+        # What is beyond float32 becomes infinity; kernels that are not compiled would warn of it.
+        with np.errstate(over="ignore"):
+            _lay_out(centers, self.shift, self.exact, self.panels, self.offsets, self.norms)
 
     def __len__(self) -> int:
         """Give the number of centers."""

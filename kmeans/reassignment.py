@@ -80,10 +80,10 @@ class FarRows:
         self.table[:] = 0.0
 
 
-def farthest(table: DoubleArray, count: int = MAX_ROWS) -> DoubleArray:
-    """Give the `count` farthest rows of a table, the farthest first; of equally far ones the earlier."""
+def farthest(table: DoubleArray) -> DoubleArray:
+    """Give the `MAX_ROWS` farthest rows of a table, the farthest first; of equally far ones the earlier."""
     order = np.lexsort((table[:, POSITION], table[:, HOST], -table[:, DISTANCE]))
-    return table[order[:count]]
+    return table[order[:MAX_ROWS]]
 
 
 def reassign(table: DoubleArray, centers: DoubleArray, weights: DoubleArray) -> list[Reassignment]:

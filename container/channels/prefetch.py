@@ -1,8 +1,9 @@
-"""Reading ahead: the next block is read and decoded while this one is being computed with."""
+"""Reading ahead: the next blocks are read and decoded while this one is being computed with."""
 
 import os
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 
 from kmeans.types import FloatArray
@@ -70,7 +71,9 @@ def prefetched(
     def run() -> None:
         # Whoever computes has nothing to wait for while there are blocks. On a core for both, reading fills the gaps:
         # hosts that wait for each other at every step then take the same time for it.
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+        # Where the system does not let a thread have a priority, it reads with that of all.
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
         try:
             for filled in fill(take):
                 ready.put(filled)

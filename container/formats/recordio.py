@@ -11,7 +11,7 @@ with all others.
 
 import struct
 from collections.abc import Iterable, Iterator
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from google.protobuf.message import DecodeError
@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 
 from container.formats.errors import FormatError, IncompleteError, excerpt, not_finite
 from container.formats.record_pb2 import Float32Tensor, Float64Tensor, Int32Tensor, Record
+
+Length = TypeVar("Length", int, NDArray[np.int64])
 
 MAGIC: Final = 0xCED7230A
 HEADER_BYTES: Final = 8
@@ -82,8 +84,8 @@ def next_record(data: bytes | memoryview, position: int) -> tuple[bytes, int]:
             return _MAGIC_BYTES.join(parts), position
 
 
-def padded(length: int) -> int:
-    """Give the bytes that a payload of `length` bytes takes up in a frame."""
+def padded(length: Length) -> Length:
+    """Give the bytes that a payload of `length` bytes takes up in a frame; an array of lengths gives one of these."""
     return (length + 3) & ~3
 
 
@@ -94,7 +96,8 @@ def frame_bytes(header: bytes) -> int:
     magic, word = _HEADER.unpack(header)
     if magic != MAGIC or word > MAX_PAYLOAD_BYTES:
         return 0
-    return HEADER_BYTES + padded(word)
+    size: int = HEADER_BYTES + padded(word)
+    return size
 
 
 def split_frames(data: bytes | memoryview) -> Iterator[bytes]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from container.formats.recordio import dense_record, encode
 
+IMAGE = "sagemaker-kmeans"
 RECORDIO = "application/x-recordio-protobuf"
 JOB_SECONDS = 240
 START_SECONDS = 60

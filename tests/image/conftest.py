@@ -9,11 +9,10 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
-from tests.image.blackbox import Tree, docker, run
+from tests.image.blackbox import IMAGE, Tree, docker, run
 from tests.requirement import missing
 
 ROOT = Path(__file__).parents[2]
-IMAGE = "sagemaker-kmeans"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from container.formats.record_pb2 import Float32Tensor
 from container.serving.codecs.spans import Offsets, Spans
 
 # Tags of protobuf fields that are so many bytes: field number << 3 | 2.
@@ -64,7 +65,7 @@ def read(messages: Spans, feature_dim: int) -> Alike:
             raise OtherFormError
         walk.alike &= label[_VALUES].length % label_dtype.itemsize == 0
     if _SHAPE in tensor:
-        walk.follow(tensor[_SHAPE], _varint(feature_dim))
+        walk.follow(tensor[_SHAPE], _shape(feature_dim))
     if _KEYS in tensor:
         if tensor.keys() != set(_TENSOR):
             raise OtherFormError
@@ -234,9 +235,8 @@ def _check_utf8(strings: NDArray[np.uint8]) -> None:
         raise OtherFormError from error
 
 
-def _varint(number: int) -> bytes:
-    octets = []
-    while number > 127:
-        octets.append(number & 127 | 128)
-        number >>= 7
-    return bytes([*octets, number])
+def _shape(feature_dim: int) -> bytes:
+    """Give the content of a tensor's field of its shape."""
+    field: bytes = Float32Tensor(shape=[feature_dim]).SerializeToString()
+    # Before it stand the tag and the length, of one octet each.
+    return field[2:]

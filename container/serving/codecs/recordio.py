@@ -16,7 +16,7 @@ from container.formats.errors import FormatError, IncompleteError
 from container.formats.record_pb2 import Record
 from container.serving.codecs import records, table
 from container.serving.codecs.codec import Instances, Predictions, rows_in_block
-from container.serving.codecs.spans import Offsets, Spans, spans_of, windows
+from container.serving.codecs.spans import Spans, spans_of, windows
 
 MEDIA_TYPE = "application/x-recordio-protobuf"
 
@@ -79,7 +79,8 @@ def _with_identities(frames: _Bytes, identities: Spans) -> bytes:
     """Add to the payload of each frame: a message may come in pieces, one after the other."""
     (length,) = frames[0, 4 : recordio.HEADER_BYTES].view("<u4")
     head = recordio.HEADER_BYTES + int(length)
-    sizes = _padded(head + identities.ends - identities.begins)
+    # The header needs no padding.
+    sizes = recordio.padded(head + identities.ends - identities.begins)
     begins = np.cumsum(sizes) - sizes
     answer = np.empty(sizes.sum(), np.uint8)
     for which, strings in identities.groups():
@@ -91,11 +92,6 @@ def _with_identities(frames: _Bytes, identities: Spans) -> bytes:
         longer[:, head:end] = strings
         windows(answer, size)[begins[which]] = longer.view(f"V{size}")[:, 0]
     return answer.tobytes()
-
-
-def _padded(sizes: Offsets) -> Offsets:
-    """Give the sizes of frames by those of what is in them; the header needs no padding."""
-    return (sizes + 3) & ~3
 
 
 def _messages(data: bytes, position: int, most: int, read: int) -> tuple[Spans, int]:
@@ -123,7 +119,7 @@ def _in_whole_frames(data: bytes, position: int, most: int) -> tuple[Spans, int]
     words = np.frombuffer(data, "<u4", (len(data) - position) // 4, position)
     magics = np.flatnonzero(words[:-1] == recordio.MAGIC)[:most]
     lengths = words[magics + 1].astype(np.int64)
-    ends = magics + _padded(recordio.HEADER_BYTES + lengths) // 4
+    ends = magics + recordio.padded(recordio.HEADER_BYTES + lengths) // 4
     good = (lengths <= recordio.MAX_PAYLOAD_BYTES) & (ends <= len(words))
     # One begins where the one before it ends.
     good &= magics == np.concatenate([[0], ends[:-1]])
