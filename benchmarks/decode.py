@@ -1,6 +1,7 @@
 """Reading a channel: our decoder, the SageMaker SDK, the protobuf library, numpy, a plain copy of the bytes."""
 
 import io
+import os
 import struct
 import tempfile
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from container.formats.record_pb2 import Record
 from container.formats.recordio import dense_record, encode
 from kmeans.types import DoubleArray
 
-FILE_BYTES = 256 << 20
+FILE_BYTES = 1 << 30
 # The SDK and the protobuf library take so long that they read a part.
 PART_BYTES = 2 << 20
 BATCH_ROWS = 5000
@@ -74,6 +75,8 @@ def _measure(name: str, block: bytes, n_rows: int, d: int, content_type: str) ->
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "part-0"
         file.write_bytes(content)
+        # What is written back later would be measured with whoever reads then.
+        os.sync()
         channel = ChannelConfiguration("train", content_type, None, "File", "FullyReplicated", Path(folder))
         contenders: dict[str, tuple[int, Callable[[], object]]] = {
             "ours": (len(content), partial(_read, channel, d)),

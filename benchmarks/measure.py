@@ -10,19 +10,46 @@ from pathlib import Path
 from typing import Any
 
 RUNS = 5
+# A turn lasts this long at least, with as many runs as that takes: the first ones find cores asleep.
+TURN_SECONDS = 0.2
+# A process that takes less of a core than this, for so many seconds, rests; after so many tries it never will.
+AT_REST = 0.1
+REST_SECONDS = 0.02
+REST_TRIES = 100
 
 
 def medians(contenders: Mapping[str, Callable[[], object]], runs: int = RUNS) -> dict[str, float]:
-    """Give each contender's median seconds; contenders take turns, so that a slow minute hits all of them."""
+    """Give each contender's median seconds; contenders take turns, so that a slow minute hits all of them.
+
+    Each begins when the process is at rest: threads of OpenMP and of OpenBLAS go on spinning when their work is done,
+    on the cores of who comes next.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     for run in contenders.values():
         run()
     for _ in range(runs):
         for name, run in contenders.items():
-            began = time.perf_counter()
-            run()
-            seconds[name].append(time.perf_counter() - began)
+            _rest()
+            seconds[name].append(_turn(run))
     return {name: statistics.median(values) for name, values in seconds.items()}
+
+
+def _turn(run: Callable[[], object]) -> float:
+    count, began = 0, time.perf_counter()
+    while True:
+        run()
+        count += 1
+        seconds = time.perf_counter() - began
+        if seconds >= TURN_SECONDS:
+            return seconds / count
+
+
+def _rest() -> None:
+    for _ in range(REST_TRIES):
+        used = time.process_time()
+        time.sleep(REST_SECONDS)
+        if time.process_time() - used < AT_REST * REST_SECONDS:
+            return
 
 
 def machine() -> dict[str, Any]:
