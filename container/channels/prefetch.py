@@ -8,10 +8,13 @@ from queue import Empty, SimpleQueue
 
 from kmeans.types import FloatArray
 
-# One buffer that is computed with, and one that is filled; small ones may be further ahead, for neither waits then
-# where the other takes longer for once.
-LEAST_BUFFERS, MOST_BUFFERS = 2, 4
-MOST_BYTES = 64 << 20
+# Small buffers change hands several at a time, for waking the other thread takes as long as decoding a few of them: so
+# many at most, and no more than make so many bytes.
+MOST_TOGETHER, BYTES_TOGETHER = 8, 1 << 20
+# One such group is computed with, and one is filled; small ones may be further ahead, for neither waits then where the
+# other takes longer for once. What is no larger than the processor's cache is written to faster.
+LEAST_GROUPS, MOST_GROUPS = 2, 4
+MOST_BYTES = 16 << 20
 # Of the thread that reads; 0 is that of all others.
 NICENESS = 10
 
@@ -20,7 +23,7 @@ Filled = tuple[FloatArray, int]
 Fill = Callable[[Callable[[], FloatArray]], Iterator[Filled]]
 
 
-# How often someone who waits for a block asks whether to go on waiting.
+# How often someone who waits for blocks asks whether to go on waiting.
 PATIENCE_SECONDS = 1.0
 
 
@@ -38,10 +41,10 @@ def prefetched(
     fill : callable
         Gives buffers with the number of rows filled in each; it takes a buffer from the callable it is given.
     new_buffer : callable
-        Makes a buffer; there are up to `MOST_BUFFERS` while they take no more than `MOST_BYTES`, two at least.
+        Makes a buffer; all of them together take no more than `MOST_BYTES`, unless two do.
     waits : bool
-        Whether reading may wait without end for what another process sends. An abandoned thread is not waited for
-        then; it ends with the process.
+        Whether reading may wait without end for what another process sends. Buffers then change hands one by one, and
+        an abandoned thread is not waited for; it ends with the process.
     stopping : callable
         Asked while no block comes whether to wait no longer; there are no more blocks then.
 
@@ -55,18 +58,31 @@ def prefetched(
     Exception
         What `fill` raises, in its place among the blocks.
     """
-    free: SimpleQueue[FloatArray | None] = SimpleQueue()
-    ready: SimpleQueue[Filled | BaseException | None] = SimpleQueue()
+    free: SimpleQueue[list[FloatArray] | None] = SimpleQueue()
+    ready: SimpleQueue[list[Filled] | BaseException | None] = SimpleQueue()
     first = new_buffer()
-    free.put(first)
-    for _ in range(min(MOST_BUFFERS, max(LEAST_BUFFERS, MOST_BYTES // max(1, first.nbytes))) - 1):
-        free.put(new_buffer())
+    together = 1 if waits else max(1, min(MOST_TOGETHER, BYTES_TOGETHER // max(1, first.nbytes)))
+    groups = max(LEAST_GROUPS, min(MOST_GROUPS, MOST_BYTES // max(1, together * first.nbytes)))
+    free.put([first, *(new_buffer() for _ in range(together - 1))])
+    for _ in range(groups - 1):
+        free.put([new_buffer() for _ in range(together)])
+    # Of the reading thread alone.
+    taken: list[FloatArray] = []
+    done: list[Filled] = []
+
+    def hand_over() -> None:
+        if done:
+            ready.put(done.copy())
+            done.clear()
 
     def take() -> FloatArray:
-        buffer = free.get()
-        if buffer is None:
-            raise _AbandonedError
-        return buffer
+        if not taken:
+            hand_over()
+            group = free.get()
+            if group is None:
+                raise _AbandonedError
+            taken.extend(group)
+        return taken.pop()
 
     def run() -> None:
         # Whoever computes has nothing to wait for while there are blocks. On a core for both, reading fills the gaps:
@@ -76,9 +92,11 @@ def prefetched(
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
         try:
             for filled in fill(take):
-                ready.put(filled)
+                done.append(filled)  # noqa: PERF402 # `take` empties the list meanwhile
+            hand_over()
             ready.put(None)
         except BaseException as error:
+            hand_over()
             ready.put(error)
 
     reader = threading.Thread(target=run, name="reader", daemon=True)
@@ -87,9 +105,9 @@ def prefetched(
         while (item := _next(ready, stopping)) is not None:
             if isinstance(item, BaseException):
                 raise item
-            buffer, n_rows = item
-            yield buffer[:n_rows]
-            free.put(buffer)
+            for buffer, n_rows in item:
+                yield buffer[:n_rows]
+            free.put([buffer for buffer, _ in item])
     finally:
         free.put(None)
         if not waits:
@@ -97,9 +115,9 @@ def prefetched(
 
 
 def _next(
-    ready: "SimpleQueue[Filled | BaseException | None]", stopping: Callable[[], bool]
-) -> "Filled | BaseException | None":
-    """Wait for the next block; give None when it is not waited for any longer."""
+    ready: "SimpleQueue[list[Filled] | BaseException | None]", stopping: Callable[[], bool]
+) -> "list[Filled] | BaseException | None":
+    """Wait for the next blocks; give None when it is not waited for any longer."""
     while True:
         try:
             return ready.get(timeout=PATIENCE_SECONDS)

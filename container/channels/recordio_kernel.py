@@ -9,9 +9,9 @@ from typing import Final
 import numpy as np
 
 from container.channels.record_kernel import BEGIN, END, FOUND, N_KEYS, read_record
-from container.channels.wire_kernel import NOT_PLAIN, ByteArray, Integer, copy, first_infinite, same, word
+from container.channels.wire_kernel import NOT_PLAIN, WIDE, ByteArray, Integer, copy_wide, first_infinite, same, word
 from container.formats.recordio import HEADER_BYTES, MAGIC
-from kmeans.jit import kernel
+from kmeans.jit import INTERPRETED, kernel
 from kmeans.types import FloatArray
 
 # Why a kernel stopped.
@@ -44,6 +44,8 @@ def decode(
     """
     out_bytes = out.view(np.uint8)
     row_bytes = np.int64(out_bytes.shape[1])
+    # Rows are copied in whole blocks. What these bring too many lies in the next row, which is yet to be written.
+    copied = (row_bytes + WIDE - 1) // WIDE * WIDE
     keys = np.empty(out.shape[1], np.int64)
     found = np.zeros(FOUND, np.int64)
     # Most files hold records of one shape, alike in all but the numbers at their end. Such a record is known by the
@@ -53,9 +55,14 @@ def decode(
     while row < len(out):
         if like >= 0:
             first = np.int64(row)
-            last = min(np.int64(len(out)), first + (end - p) // like_size)
+            last = min(
+                (len(out) * row_bytes - copied) // row_bytes + 1,
+                first + (end - p) // like_size,
+                first + (len(buffer) - p - like_values - copied) // like_size + 1,
+            )
             while row < last and same(buffer, like, p, like_values):
-                copy(buffer, p + like_values, row_bytes, out_bytes, row, np.int64(0))
+                for i in range(0, copied, WIDE):
+                    copy_wide(buffer, p + like_values + i, out_bytes, row * row_bytes + i)
                 p += like_size
                 row += 1
             odd = first_infinite(out, first, row)
@@ -75,7 +82,8 @@ def decode(
         payload_end = p + _HEADER + length
         if not read_record(buffer, p + _HEADER, payload_end, row, out, out_bytes, keys, found):
             return np.int64(ODD), p, np.int64(row)
-        if found[N_KEYS] == 0 and found[END] == payload_end and found[END] - found[BEGIN] == row_bytes:
+        values_last = found[N_KEYS] == 0 and found[END] == payload_end and found[END] - found[BEGIN] == row_bytes
+        if values_last and not INTERPRETED:
             like, like_values, like_size = p, found[BEGIN] - p, size
         p += size
         row += 1

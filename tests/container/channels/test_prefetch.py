@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from container.channels.prefetch import LEAST_BUFFERS, MOST_BUFFERS, MOST_BYTES, prefetched
+from container.channels.prefetch import LEAST_GROUPS, MOST_BYTES, MOST_GROUPS, MOST_TOGETHER, prefetched
 from kmeans.types import FloatArray
+
+MOST_BUFFERS = MOST_GROUPS * MOST_TOGETHER
 
 Take = Callable[[], FloatArray]
 
@@ -50,7 +52,7 @@ def test_the_next_block_is_filled_while_one_is_held() -> None:
     assert sum(map(len, blocks)) == 1
 
 
-@pytest.mark.parametrize(("columns", "buffers"), [(1, MOST_BUFFERS), (MOST_BYTES // (2 * 4 * 3), LEAST_BUFFERS)])
+@pytest.mark.parametrize(("columns", "buffers"), [(1, MOST_BUFFERS), (MOST_BYTES // (2 * 4 * 3), LEAST_GROUPS)])
 def test_no_more_are_filled_than_there_are_buffers(columns: int, buffers: int) -> None:
     filled: list[int] = []
     made: list[FloatArray] = []
@@ -64,6 +66,20 @@ def test_no_more_are_filled_than_there_are_buffers(columns: int, buffers: int) -
         assert block[0, 0] == number
         assert len(filled) <= number + buffers
     assert len(made) == buffers
+
+
+def test_a_block_of_what_may_be_silent_comes_at_once() -> None:
+    goes_on = threading.Event()
+
+    def fill(take: Take) -> Iterator[tuple[FloatArray, int]]:
+        yield take(), 1
+        take()
+        assert goes_on.wait(20)
+
+    blocks = prefetched(fill, new_buffer, waits=True)
+    assert len(next(blocks)) == 1
+    goes_on.set()
+    assert not list(blocks)
 
 
 def test_an_error_comes_after_the_blocks_before_it() -> None:

@@ -4,6 +4,7 @@ import struct
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -251,3 +252,17 @@ def test_frames_that_are_not_plain() -> None:
         out = np.zeros((3, D), np.float32)
         assert kernel.decode(data, 0, len(data), out, 0) == (ODD, len(data) - len(odd), 1)
         assert kernel.skip(data, 0, len(data), 3) == (ODD, len(data) - len(odd), 1)
+
+
+@pytest.mark.parametrize("d", [1, 2, 7, 8, 9, 50])
+def test_nothing_is_written_beside_the_rows(d: int) -> None:
+    rows = np.random.default_rng(0).standard_normal((40, d), dtype=np.float32)
+    content = np.frombuffer(dense(rows), np.uint8)
+    for n in range(len(rows) + 1):
+        # Numbers that are not finite: what is taken from beyond the records would be noticed.
+        around = np.full((len(rows) + 2, d), np.nan, np.float32)
+        status, begin, end = kernel.decode(content.copy(), 0, len(content), around[1 : 1 + n], 0)
+        assert (status, begin * len(rows), end) == (FULL, n * len(content), n)
+        assert np.array_equal(around[1 : 1 + n], rows[:n])
+        assert np.isnan(around[0]).all()
+        assert np.isnan(around[1 + n :]).all()

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from container.channels.csv import CSVReader
-from container.channels.prefetch import MOST_BUFFERS
+from container.channels.prefetch import MOST_GROUPS, MOST_TOGETHER
 from container.channels.recordio import RecordIOReader
 from container.channels.source import Place
 from container.configuration import CSV
@@ -99,7 +99,7 @@ def feeding(path: Path) -> Iterator[BinaryIO]:
 def test_batches_reuse_their_memory(folder: Path, make_source: MakeSource) -> None:
     write(folder)
     places = {batch.ctypes.data for batch in make_source(mini_batch_size=2).blocks()}
-    assert len(places) <= MOST_BUFFERS
+    assert len(places) <= MOST_GROUPS * MOST_TOGETHER
     assert all(batch.flags.c_contiguous and batch.dtype == np.float32 for batch in make_source().blocks())
 
 
