@@ -21,15 +21,15 @@ REST_TRIES = 100
 def medians(contenders: Mapping[str, Callable[[], object]], runs: int = RUNS) -> dict[str, float]:
     """Give each contender's median seconds; contenders take turns, so that a slow minute hits all of them.
 
-    Each begins when the process is at rest: threads of OpenMP and of OpenBLAS go on spinning when their work is done,
-    on the cores of who comes next.
+    Each begins at rest: threads of OpenMP and of OpenBLAS go on spinning when their work is done, on the cores of who
+    comes next.
     """
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     for run in contenders.values():
         run()
     for _ in range(runs):
         for name, run in contenders.items():
-            _rest()
+            rest()
             seconds[name].append(_turn(run))
     return {name: statistics.median(values) for name, values in seconds.items()}
 
@@ -44,7 +44,8 @@ def _turn(run: Callable[[], object]) -> float:
             return seconds / count
 
 
-def _rest() -> None:
+def rest() -> None:
+    """Wait until this process takes no more time of any core."""
     for _ in range(REST_TRIES):
         used = time.process_time()
         time.sleep(REST_SECONDS)

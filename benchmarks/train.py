@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from sagemaker.amazon.common import read_records
 
+from benchmarks.measure import rest
 from benchmarks.methods import TOP, Fit, faiss_kmeans, minibatch_kmeans
 from benchmarks.spark import session, spark_kmeans, spark_streaming_kmeans
 from container.artifacts import model
@@ -113,6 +114,7 @@ def _compare(d: int, k: int, methods: dict[str, tuple[Callable[[int, int], int],
                     continue
                 part = rows[: part_rows(d, k)]
                 measured[name] = len(part)
+                rest()
                 fit = method(part, k, seed)
                 spent[name] += fit.seconds
                 fits[name].append(Fit(fit.centers, fit.seconds * len(rows) / len(part)))
