@@ -1,6 +1,5 @@
 """The server: gunicorn around the application, set up from the environment."""
 
-import ctypes
 import importlib
 import logging
 import os
@@ -25,6 +24,7 @@ from container import logs
 from container.configuration import Paths
 from container.errors import CustomerError
 from container.resources import memory_limit_bytes
+from container.serving import heaps
 from container.serving.app import create_app, create_multi_model_app
 from container.serving.model import ServedModel
 from container.serving.newcomers import turn_away
@@ -38,8 +38,6 @@ _THREADS = 256
 _IDLE_SECONDS = 60
 # An idle worker has taken a connection by then.
 _YIELD_SECONDS = 0.0005
-# The number of this setting in GNU's malloc.h, and its value.
-_M_ARENA_MAX, _HEAPS = -8, 2
 # A client that had begun to connect has done so by then, over any network within a region.
 _CONNECT_SECONDS = 0.1
 # SageMaker kills a container 30 s after SIGTERM; this leaves time to end.
@@ -139,14 +137,6 @@ def _import_what_long_text_needs(_worker: object) -> None:
     importlib.import_module("pyarrow.compute")
 
 
-def _bound_heaps() -> None:
-    """Have the C library keep few heaps: each thread's own would hold on to the memory of its largest request."""
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    # Other C libraries than GNU's have no such function, and no such heaps.
-    if mallopt is not None:
-        mallopt(_M_ARENA_MAX, _HEAPS)
-
-
 def main() -> None:
     """Serve until SIGTERM, in this very process, so that signals reach it.
 
@@ -154,7 +144,7 @@ def main() -> None:
     """
     # The kernel gives a signal to process 1 only if there is a handler; gunicorn sets its own once the model is loaded.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    _bound_heaps()
+    heaps.settle()
     logs.set_up()
     logging.getLogger("gunicorn.error").handlers = list(logs.LOGGER.handlers)
     try:
