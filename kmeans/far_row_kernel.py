@@ -13,8 +13,8 @@ EXTRA = 5
 LEAST_SHARE = 1e-6
 # Centers that may be given up: those of least weight, for which a merger costs least.
 MAX_CENTERS = 16
-# Features of two centers that are compared first.
-FEATURES = 8
+# Features of two centers that are compared at a time.
+FEATURES = 32
 
 
 @kernel("void(float32[:, ::1], float32[::1], int64[::1], float64[::1], float64[::1], int64, int64, float64[:, ::1])")
@@ -105,19 +105,21 @@ def cheapest_merger(
         By how much the loss grows.
     """
     n_features = centers.shape[1]
-    first = min(FEATURES, n_features)
     best_center, best_target, best_cost = np.int64(-1), np.int64(-1), limit
     for center in candidates:
         for target in range(len(centers)):
+            if barred[target] or target == center:
+                continue
             both = weights[center] + weights[target]
             product = weights[center] * weights[target]
-            distance = squared_difference(centers[target], centers[center], 0, first)
+            distance, f = 0.0, 0
             # Further features only add to it. Without weight a merger costs nothing.
-            if not (product * distance < best_cost * both or both == 0.0) or barred[target] or target == center:
-                continue
-            distance += squared_difference(centers[target], centers[center], first, n_features)
+            while f < n_features and (product * distance < best_cost * both or both == 0.0):
+                last = min(f + FEATURES, n_features)
+                distance += squared_difference(centers[target], centers[center], f, last)
+                f = last
             cost = product * distance / both if both > 0.0 else 0.0
-            if cost < best_cost:
+            if f == n_features and cost < best_cost:
                 best_center, best_target, best_cost = center, np.int64(target), cost
                 if cost == 0.0:
                     return best_center, best_target, best_cost
