@@ -13,8 +13,8 @@ EXTRA = 5
 LEAST_SHARE = 1e-6
 # Centers that may be given up: those of least weight, for which a merger costs least.
 MAX_CENTERS = 16
-# Features of two centers that are compared at a time.
-FEATURES = 32
+# Centers that a candidate is compared with at a time.
+TILE = 64
 
 
 @kernel("void(float32[:, ::1], float32[::1], int64[::1], float64[::1], float64[::1], int64, int64, float64[:, ::1])")
@@ -58,11 +58,11 @@ def offer_rows(
             table[place, WEIGHT] = weights[i]
 
 
-@kernel("float64(float64[::1], float64[::1], int64, int64)")
-def squared_difference(a: DoubleArray, b: DoubleArray, first: int, last: int) -> float:
-    """Give the sum of (a - b)^2 over the places from `first` up to `last`."""
+@kernel("float64(float64[::1], float64[::1])")
+def squared_difference(a: DoubleArray, b: DoubleArray) -> float:
+    """Give the sum of (a - b)^2."""
     total = 0.0
-    for f in range(first, last):
+    for f in range(len(a)):
         difference = a[f] - b[f]
         total += difference * difference
     return total
@@ -98,32 +98,40 @@ def cheapest_merger(
     Returns
     -------
     center : int
-        The candidate, to be given up; negative if no merger costs less.
+        The candidate, to be given up; -1 if no merger costs less.
     target : int
         The other center.
     cost : float
         By how much the loss grows.
     """
-    n_features = centers.shape[1]
-    best_center, best_target, best_cost = np.int64(-1), np.int64(-1), limit
-    for center in candidates:
-        for target in range(len(centers)):
-            if barred[target] or target == center:
-                continue
-            both = weights[center] + weights[target]
-            product = weights[center] * weights[target]
-            distance, f = 0.0, 0
-            # Further features only add to it. Without weight a merger costs nothing.
-            while f < n_features and (product * distance < best_cost * both or both == 0.0):
-                last = min(f + FEATURES, n_features)
-                distance += squared_difference(centers[target], centers[center], f, last)
-                f = last
-            cost = product * distance / both if both > 0.0 else 0.0
-            if f == n_features and cost < best_cost:
-                best_center, best_target, best_cost = center, np.int64(target), cost
-                if cost == 0.0:
-                    return best_center, best_target, best_cost
-    return best_center, best_target, best_cost
+    n_centers, n_features = centers.shape
+    # Feature by feature, so that one instruction takes several centers.
+    columns, distances = np.zeros((n_features, TILE)), np.empty(TILE)
+    best, best_target, best_cost = np.int64(-1), np.int64(-1), limit
+    for begin in range(0, n_centers, TILE):
+        n = min(TILE, n_centers - begin)
+        for j in range(n):
+            for f in range(n_features):
+                columns[f, j] = centers[begin + j, f]
+        for place in range(len(candidates)):
+            center = candidates[place]
+            distances[:] = 0.0
+            for f in range(n_features):
+                value = centers[center, f]
+                for j in range(TILE):
+                    difference = columns[f, j] - value
+                    distances[j] += difference * difference
+            for j in range(n):
+                target = begin + j
+                if barred[target] or target == center:
+                    continue
+                both = weights[center] + weights[target]
+                # Without weight a merger costs nothing.
+                cost = weights[center] * weights[target] * distances[j] / both if both > 0.0 else 0.0
+                # Of equally cheap ones that of the first candidate, with the first target.
+                if cost < best_cost or (cost == best_cost and place < best):
+                    best, best_target, best_cost = np.int64(place), np.int64(target), cost
+    return (candidates[best] if best >= 0 else best), best_target, best_cost
 
 
 @kernel("int64(float64[:, ::1], float64[:, ::1], float64[::1], int64[:, ::1])")
@@ -147,7 +155,7 @@ def reassign_rows(
         # A row that is nearly all of its center gains nothing.
         if not rest > LEAST_SHARE * weight > 0.0:
             continue
-        gain = weight * weights[own] / rest * squared_difference(row, centers[own], 0, n_features)
+        gain = weight * weights[own] / rest * squared_difference(row, centers[own])
         if not gain > least_cost:
             continue
         candidates = _lightest(weights, rows_of_now)
