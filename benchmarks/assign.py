@@ -47,7 +47,7 @@ def run() -> list[dict[str, Any]]:
         results.append(
             {
                 "d x K": f"{d} x {k}",
-                **{name: f"{rate:.3g}" for name, rate in rates.items()},
+                **{name: float(f"{rate:.3g}") for name, rate in rates.items()},
                 "ours / faiss": round(rates["ours"] / rates["faiss"], 2),
                 "ours / scikit-learn": round(rates["ours"] / rates["scikit-learn"], 2),
                 "ours / GEMM": round(rates["ours"] / rates["bare GEMM"], 2),

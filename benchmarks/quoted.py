@@ -58,7 +58,7 @@ def _compared(entry: Mapping[str, Any], order: str, title: str) -> dict[str, Any
 
 
 def _millions(rate: float) -> str:
-    return f"{rate:.2g} million a second"
+    return f"{float(f"{rate:.2g}"):g} million a second"
 
 
 def _results(name: str) -> list[dict[str, Any]]:
