@@ -58,7 +58,8 @@ def _compared(entry: Mapping[str, Any], order: str, title: str) -> dict[str, Any
 
 
 def _millions(rate: float) -> str:
-    return f"{float(f"{rate:.2g}"):g} million a second"
+    # Two digits, never with an exponent.
+    return f"{float(format(rate, '.2g')):g} million a second"
 
 
 def _results(name: str) -> list[dict[str, Any]]:
