@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import assign, convert, decode, scale, start, train
+from benchmarks import assign, convert, decode, profile, scale, start, train
 from benchmarks.measure import machine, table
 
 RESULTS = Path(__file__).parent / "results"
@@ -16,6 +16,7 @@ BENCHMARKS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "decode": decode.run,
     "convert": convert.run,
     "train": train.run,
+    "profile": profile.run,
     "scale": scale.run,
     "start": start.run,
 }
