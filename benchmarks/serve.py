@@ -230,7 +230,7 @@ def soak(base: Path, seconds: int) -> list[dict[str, Any]]:
     with contender("serve", base) as server:
         scripts = [(payload, payload.script(base)) for payload in payloads()]
         for payload, script in scripts:
-            wrk(server.port, script, max(4, seconds // 10))
+            wrk(server.port, script, max(4, seconds // 5))
             before = sum(server.memory("Rss"))
             load = wrk(server.port, script, seconds)
             rows.append(

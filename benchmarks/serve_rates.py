@@ -11,6 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from container.formats.record_pb2 import Record
 from container.formats.recordio import dense_record, encode
+from container.serving import heaps
 from container.serving.codecs import CODECS
 from container.serving.codecs.codec import BLOCK_BYTES, Instances, Predictions
 from container.serving.selection import DEFAULT_OUTPUTS, answers
@@ -31,6 +32,7 @@ def rates(turns: int) -> list[dict[str, Any]]:
     the 0.14 microseconds that a row's takes, 0.08 go into up to 17 digits of its distance. Records with uids of their
     own and sparse ones are read field by field in many at once, in 0.1 to 3 microseconds each.
     """
+    heaps.settle()
     with threadpool_limits(1):
         return [_rate(form, columns, turns) for form in _BODIES for columns in COLUMNS]
 
