@@ -30,7 +30,7 @@ PHASES = {"initialize": "first centers", "update": "stream", "shrink": "K to k",
 def run() -> list[dict[str, Any]]:
     """Measure the jobs of `train`, to the model alone; all figures are seconds.
 
-    The start lasts until the first log line, the rest is waiting for the first rows, scoring, writing and the end.
+    The start lasts until rows are looked at, the rest is waiting for the first ones, scoring, writing and the end.
     Under "assignment" stands what the products of all rows with K centers would take at the rate of a large float32
     product on all cores, under "decoding" a pass over the channel with nothing to compute, on one core. The stream
     can't take less, and shares the cores among both. partial_fit of scikit-learn has its rows in memory, no start, and
@@ -81,10 +81,11 @@ def _job(base: Path) -> dict[str, float]:
     ).stdout
     seconds = time.time() - began
     phases = {name: float(found) for name, found in re.findall(r"(\w+) took: [\d.]+%, \(([\d.]+) secs\)", log)}
-    begun = min(map(float, re.findall(r'"StartTime": ([\d.]+)', log)))
-    parts = {"start": begun - began, **{title: phases[name] for name, title in PHASES.items()}}
+    begun = re.search(r'"StartTime": ([\d.]+).*"init_train_data_iter"', log)
     shrunk = re.search(r"shrinking (\d+) centers", log)
+    assert begun, log
     assert shrunk, log
+    parts = {"start": float(begun[1]) - began, **{title: phases[name] for name, title in PHASES.items()}}
     return {
         "K": int(shrunk[1]),
         "wall": seconds,
