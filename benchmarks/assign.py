@@ -7,14 +7,12 @@ import faiss
 import numpy as np
 from sklearn.metrics import pairwise_distances_argmin
 
-from benchmarks.measure import medians
+from benchmarks.measure import medians, peak
 from container.resources import cpu_count
 from kmeans.assignment import Centers, nearest
 from kmeans.threads import Threads
 
 SHAPES = ((2, 100), (10, 100), (50, 100), (54, 10), (784, 100), (128, 1000), (16, 5000), (1024, 1000))
-# The product of this shape is taken for the peak of the machine.
-PEAK_SIZE = 2048
 # Products of one measurement: enough to last, few enough for a short run.
 WORK = 4e9
 
@@ -27,8 +25,7 @@ def run() -> list[dict[str, Any]]:
     """
     threads = Threads(cpu_count())
     faiss.omp_set_num_threads(threads.count)
-    square = np.ones((PEAK_SIZE, PEAK_SIZE), np.float32)
-    peak = 2 * PEAK_SIZE**3 / medians({"peak": partial(np.matmul, square, square)})["peak"]
+    most = peak()
     results = []
     for d, k in SHAPES:
         rng = np.random.default_rng(0)
@@ -55,7 +52,7 @@ def run() -> list[dict[str, Any]]:
                 "ours / faiss": round(rates["ours"] / rates["faiss"], 2),
                 "ours / scikit-learn": round(rates["ours"] / rates["scikit-learn"], 2),
                 "ours / GEMM": round(rates["ours"] / rates["bare GEMM"], 2),
-                "part of peak": round(2 * n * d * k / seconds["ours"] / peak, 2),
+                "part of peak": round(2 * n * d * k / seconds["ours"] / most, 2),
             }
         )
     threads.close()

@@ -1,28 +1,21 @@
 """Where the time of a whole job goes: phases of `train` beside what the machine needs for their largest parts."""
 
-import json
-import os
 import re
 import resource
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from benchmarks.measure import RUNS, medians
+from benchmarks.decode import read
+from benchmarks.measure import RUNS, medians, peak
 from benchmarks.methods import TOP
-from benchmarks.train import FILE_BYTES, SHAPES, frame_bytes, lay_down
-from container.channels.source import Source
+from benchmarks.train import FILE_BYTES, SHAPES, configure, environment, frame_bytes, lay_down
 from container.configuration import RECORDIO, ChannelConfiguration
 
-PEAK_SIZE = 2048
-BATCH_ROWS = 5000
 # Phases as the log names them -> as the table does.
 PHASES = {"initialize": "first centers", "update": "stream", "shrink": "K to k", "refine": "refinement"}
 
@@ -36,18 +29,17 @@ def run() -> list[dict[str, Any]]:
     can't take less, and shares the cores among both. partial_fit of scikit-learn has its rows in memory, no start, and
     k centers instead of K to compare them with: it can take less time than our start and these products.
     """
-    square = np.ones((PEAK_SIZE, PEAK_SIZE), np.float32)
-    peak = 2 * PEAK_SIZE**3 / medians({"peak": partial(np.matmul, square, square)})["peak"]
-    return [_profile(d, k, peak) for d, k in SHAPES]
+    most = peak()
+    return [_profile(d, k, most) for d, k in SHAPES]
 
 
-def _profile(d: int, k: int, peak: float) -> dict[str, Any]:
+def _profile(d: int, k: int, most: float) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="kmeans-profile-") as folder:
         base = Path(folder)
         n_rows = len(lay_down(base, FILE_BYTES // frame_bytes(d), d, k))
-        chosen = {"k": k, "feature_dim": d, "write_assignments": "false", "write_report": "false"}
-        (base / "input/config/hyperparameters.json").write_text(json.dumps({n: str(v) for n, v in chosen.items()}))
-        decoding = medians({"decoding": partial(_decode, base / "input/data/train", d)})["decoding"]
+        configure(base, k=k, feature_dim=d, write_assignments="false", write_report="false")
+        channel = ChannelConfiguration("train", RECORDIO, None, "File", "FullyReplicated", base / "input/data/train")
+        decoding = medians({"decoding": partial(read, channel, d)})["decoding"]
         jobs = [_job(base) for _ in range(RUNS)]
     median = {name: statistics.median(job[name] for job in jobs) for name in jobs[0]}
     n_centers = int(median.pop("K"))
@@ -56,24 +48,17 @@ def _profile(d: int, k: int, peak: float) -> dict[str, Any]:
         "K": n_centers,
         "million rows": round(n_rows / 1e6, 2),
         **{name: round(value, 2) for name, value in median.items()},
-        "assignment": round(2 * n_rows * d * n_centers / peak, 2),
+        "assignment": round(2 * n_rows * d * n_centers / most, 2),
         "decoding": round(decoding, 2),
     }
 
 
-def _decode(path: Path, d: int) -> None:
-    channel = ChannelConfiguration("train", RECORDIO, None, "File", "FullyReplicated", path)
-    for _ in Source(channel, d, BATCH_ROWS).blocks():
-        pass
-
-
 def _job(base: Path) -> dict[str, float]:
     """Run `train`, and give its seconds by phase as its log has them."""
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     used, began = _processor_seconds(), time.time()
     log = subprocess.run(
         [TOP / "train"],
-        env={**os.environ, "PATH": path, "SAGEMAKER_BASE_DIR": str(base)},
+        env=environment(base),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -177,14 +177,24 @@ def lay_down(base: Path, n: int, d: int, k: int) -> FloatArray:
     return rows
 
 
-def train(base: Path, **hyperparameters: object) -> tuple[float, int]:
-    """Run `train`; give its seconds and the most memory it took, in bytes."""
+def configure(base: Path, **hyperparameters: object) -> None:
+    """Write the hyperparameters of a job."""
     given = json.dumps({name: str(value) for name, value in hyperparameters.items()})
     (base / "input/config/hyperparameters.json").write_text(given)
+
+
+def environment(base: Path) -> dict[str, str]:
+    """Give the environment of a job's process."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    return {**os.environ, "PATH": path, "SAGEMAKER_BASE_DIR": str(base)}
+
+
+def train(base: Path, **hyperparameters: object) -> tuple[float, int]:
+    """Run `train`; give its seconds and the most memory it took, in bytes."""
+    configure(base, **hyperparameters)
     ended = subprocess.run(
         [sys.executable, "-c", _MEASURED, TOP / "train"],
-        env={**os.environ, "PATH": path, "SAGEMAKER_BASE_DIR": str(base)},
+        env=environment(base),
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         check=False,
