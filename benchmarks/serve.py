@@ -259,8 +259,8 @@ def many_models(seconds: int) -> list[dict[str, Any]]:
             "SAGEMAKER_KMEANS_WORKERS": "4",
         }
         with running("serve", [ROOT / "serve"], port, **environment) as server:
-            workers = len(server.workers())
             outcome = churn(port, base, models=50, threads=8, seconds=seconds)
+            workers = len(server.workers())
     return [
         {
             "models": 50,

@@ -26,11 +26,11 @@ BODY_BYTES = 6_000_000
 def rates(turns: int) -> list[dict[str, Any]]:
     """Measure one core's reading, and its whole work but receiving and sending, by the CPU time of this process.
 
-    All but the shortest lines are read at 100 MB/s of CSV, and 500 MB/s of RecordIO whose records differ in their
-    numbers alone; these are answered at about that rate too. A row of two whole numbers has but 8 bytes, and the C
-    library gives the pages of a block back to the kernel after it. Answers to short lines are held up by their text: of
-    the 0.14 microseconds that a row's takes, 0.08 go into up to 17 digits of its distance. Records with uids of their
-    own and sparse ones are read field by field in many at once, in 0.1 to 3 microseconds each.
+    CSV is read at more than 100 MB/s, and RecordIO whose records differ in their numbers alone at more than 500 MB/s;
+    these are answered at about that rate too, all but the shortest lines. A row of two whole numbers has but 8 bytes,
+    and its answer 20: of the 0.14 microseconds that the answer's text takes, 0.08 go into up to 17 digits of the
+    distance. Records with uids of their own and sparse ones are read field by field in many at once, in 0.1 to 3
+    microseconds each.
     """
     heaps.settle()
     with threadpool_limits(1):
