@@ -23,6 +23,10 @@ from mpi4py import MPI  # noqa: E402  it is initialized upon import, by what `rc
 SPIN_SECONDS = 5e-3
 FIRST_PAUSE_SECONDS = 2e-5
 LONGEST_PAUSE_SECONDS = 1e-3
+# Sums for which no more than so many bytes come from the others are made here, out of what all hosts have: that is one
+# exchange instead of several that wait for each other. Between two hosts 45 KB take 45 us so and 75 us by MPI's own
+# reduction, 160 KB 77 and 103, 320 KB 150 and 140.
+MOST_GATHERED_BYTES = 1 << 17
 
 
 class MPIHosts:
@@ -47,12 +51,19 @@ class MPIHosts:
         self.seconds = 0.0
         self.seconds_in_steps = 0.0
         self.bytes_sent = 0
+        # Of the latest sum, for the next one is most often as long.
+        self._gathered: DoubleArray = np.empty((self.size, 0))
 
     def sum(self, values: DoubleArray, meanwhile: Callable[[], object] = nothing) -> None:
         """See `Communicator.sum`."""
-        self.seconds_in_steps += self._finish(
-            values.nbytes, self._all.Iallreduce, MPI.IN_PLACE, values, meanwhile=meanwhile
-        )
+        if (self.size - 1) * values.nbytes > MOST_GATHERED_BYTES:
+            seconds = self._finish(values.nbytes, self._all.Iallreduce, MPI.IN_PLACE, values, meanwhile=meanwhile)
+        else:
+            if self._gathered.shape[1:] != values.shape:
+                self._gathered = np.empty((self.size, *values.shape))
+            seconds = self._finish(values.nbytes, self._all.Iallgather, values, self._gathered, meanwhile=meanwhile)
+            np.add.reduce(self._gathered, axis=0, out=values)
+        self.seconds_in_steps += seconds
 
     def gather_rows(self, rows: np.ndarray) -> np.ndarray:
         """See `Communicator.gather_rows`."""
