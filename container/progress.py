@@ -51,6 +51,13 @@ class TimedSource:
                 return
             yield block
 
+    def read_ahead(self) -> bool:
+        """See `Source.read_ahead`."""
+        began = time.perf_counter()
+        more = self.source.read_ahead()
+        self.seconds += time.perf_counter() - began
+        return more
+
     def sample(self, size: int, rng: np.random.Generator) -> tuple[FloatArray, int]:
         """Draw rows; see `Source.sample`."""
         began = time.perf_counter()

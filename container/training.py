@@ -66,12 +66,19 @@ def run(job: JobConfiguration, communicator: Communicator, stopping: threading.E
     )
     host = job.current_host
     place = Place(communicator.rank, communicator.size)
-    rows = Source(job.channels["train"], chosen.n_features, chosen.batch_size, place, stopping.is_set)
+    threads = Threads(cpu_count())
+    rows = Source(
+        job.channels["train"],
+        chosen.n_features,
+        chosen.batch_size,
+        place,
+        stopping.is_set,
+        threaded=threads.count > 1,
+    )
     source = TimedSource(rows)
     progress = Progress(host, chosen.epochs, chosen.batch_size, source)
-    threads = Threads(cpu_count())
     setup_seconds = time.time() - began
-    with logs.Heartbeat(progress.heartbeat):
+    with logs.Gathered(), logs.Heartbeat(progress.heartbeat):
         model = _fit(job, source, chosen, communicator, threads, progress, checkpoints, stopping)
         if model.stopped:
             LOGGER.warning("Stopped early by SIGTERM after %d examples; the model is made of these.", progress.rows)
@@ -260,7 +267,14 @@ def _test_score(
 ) -> Score | None:
     """Score the model on all rows of the test channel, of which each host takes its part; None when it was stopped."""
     place = Place(communicator.rank, communicator.size)
-    source = Source(job.channels["test"], job.hyperparameters.feature_dim, batch_size, place, stopping.is_set)
+    source = Source(
+        job.channels["test"],
+        job.hyperparameters.feature_dim,
+        batch_size,
+        place,
+        stopping.is_set,
+        threaded=threads.count > 1,
+    )
     shift = model.centers.mean(axis=0, dtype=np.float64).astype(np.float32)
     centers = Centers(model.centers.astype(np.float64) - shift, shift)
     # Whoever stops still takes part in the sum, for the others wait for it.

@@ -13,8 +13,9 @@ class AbortedError(Exception):
     """Another host has failed: what this one waits for will not come."""
 
 
-def nothing() -> None:
-    """Do nothing."""
+def nothing() -> bool:
+    """Do nothing, and say that there is nothing more to do."""
+    return False
 
 
 class Communicator(Protocol):
@@ -33,10 +34,11 @@ class Communicator(Protocol):
         """How many hosts there are."""
         ...
 
-    def sum(self, values: DoubleArray, meanwhile: Callable[[], object] = nothing) -> None:
+    def sum(self, values: DoubleArray, meanwhile: Callable[[], bool] = nothing) -> None:
         """Replace `values`, on every host, by their sums over the hosts: the same bytes on all of them.
 
-        `meanwhile` is called once while they are on their way; it does not look at `values`.
+        `meanwhile` is called once, and again while they are on their way and it says that there is more to do; it does
+        not look at `values`. It takes but a moment each time, for values move between its calls.
         """
         ...
 
@@ -59,7 +61,7 @@ class SingleHost:
     rank = 0
     size = 1
 
-    def sum(self, values: DoubleArray, meanwhile: Callable[[], object] = nothing) -> None:
+    def sum(self, values: DoubleArray, meanwhile: Callable[[], bool] = nothing) -> None:
         """Leave `values` as they are."""
         del values
         meanwhile()

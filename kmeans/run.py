@@ -123,7 +123,7 @@ class Run:
                 self.stream.begin_epoch()
                 reservoir = self._new_reservoir()
                 blocks = source.blocks()
-            step = self._step(blocks, reservoir, control)
+            step = self._step(blocks, reservoir, control, source.read_ahead)
             self.steps += 1
             if step.rows:
                 self.reservoir, self.amid_epoch = reservoir, True
@@ -144,7 +144,13 @@ class Run:
         """Give the blocks of this epoch that were not yet taken in; None between two epochs."""
         return source.blocks(self.reservoir.rows_seen) if self.amid_epoch else None
 
-    def _step(self, blocks: Iterator[FloatArray], reservoir: Reservoir, control: Control) -> Step:
+    def _step(
+        self,
+        blocks: Iterator[FloatArray],
+        reservoir: Reservoir,
+        control: Control,
+        read_ahead: Callable[[], bool],
+    ) -> Step:
         """Take in a mini-batch, or what there is of one."""
         ended = False
         offer: Callable[[], object] = nothing
@@ -159,7 +165,8 @@ class Run:
                 offer = partial(reservoir.add, block, *self.stream.add(block))
         stopping = control.stopping()
         # A source that is to stop may have given up on its rows: there may be more of them.
-        return self.stream.step(Votes(ended and not stopping, stopping, control.saving()), offer)
+        votes = Votes(ended and not stopping, stopping, control.saving())
+        return self.stream.step(votes, _in_turns(offer, read_ahead).__next__)
 
     def _new_reservoir(self) -> Reservoir:
         return Reservoir(
@@ -218,3 +225,12 @@ class Run:
         )
         observer.restore(facts["observer"])
         return run
+
+
+def _in_turns(first: Callable[[], object], then: Callable[[], bool]) -> Iterator[bool]:
+    """Call `first` once, then `then`, a call each time; tell whether there is more to do."""
+    first()
+    yield True
+    while then():
+        yield True
+    yield False

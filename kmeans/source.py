@@ -28,6 +28,10 @@ class Source(Protocol):
         """
         ...
 
+    def read_ahead(self) -> bool:
+        """Use a moment in which nothing can be computed for the blocks to come; tell whether there is more to do."""
+        ...
+
     def sample(self, size: int, rng: np.random.Generator) -> tuple[FloatArray, int]:
         """Draw `size` rows uniformly without replacement, or all when there are fewer; tell how many there are."""
         ...

@@ -214,10 +214,10 @@ class Stream:
         self._threads.map_in_order(find, add, pieces(block, len(self._prepared), self._threads.count))
         return labels, squared_distances
 
-    def step(self, votes: Votes = Votes(), meanwhile: Callable[[], object] = nothing) -> Step:
+    def step(self, votes: Votes = Votes(), meanwhile: Callable[[], bool] = nothing) -> Step:
         """Move the centers by the rows that all hosts have added since the latest step.
 
-        `meanwhile` is called while the hosts exchange their sums.
+        `meanwhile` is called while the hosts exchange their sums; see `Communicator.sum`.
         """
         self._facts[2:] = votes.stopping, votes.saving
         self._ended[self._communicator.rank] = votes.ended

@@ -30,7 +30,7 @@ class ThreadHost:
         self.size = size
         self._board = board
 
-    def sum(self, values: DoubleArray, meanwhile: Callable[[], object] = nothing) -> None:
+    def sum(self, values: DoubleArray, meanwhile: Callable[[], bool] = nothing) -> None:
         """See `Communicator.sum`; summed in the order of the ranks."""
         meanwhile()
         values[...] = np.add.reduce(self._exchange(values))

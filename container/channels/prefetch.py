@@ -20,7 +20,8 @@ NICENESS = 10
 
 # A buffer, and how many of its rows hold something.
 Filled = tuple[FloatArray, int]
-Fill = Callable[[Callable[[], FloatArray]], Iterator[Filled]]
+# Gives None where it could be left off for a moment, amid a buffer.
+Fill = Callable[[Callable[[], FloatArray]], Iterator[Filled | None]]
 
 
 # How often someone who waits for blocks asks whether to go on waiting.
@@ -90,14 +91,15 @@ def prefetched(
         # Where the system does not let a thread have a priority, it reads with that of all.
         with suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
+        ending: BaseException | None = None
         try:
             for filled in fill(take):
-                done.append(filled)  # noqa: PERF402 # `take` empties the list meanwhile
-            hand_over()
-            ready.put(None)
+                if filled:
+                    done.append(filled)  # noqa: PERF401 # `take` empties the list meanwhile
         except BaseException as error:
-            hand_over()
-            ready.put(error)
+            ending = error
+        hand_over()
+        ready.put(ending)
 
     reader = threading.Thread(target=run, name="reader", daemon=True)
     reader.start()

@@ -10,7 +10,8 @@ import numpy as np
 
 from container.channels.csv import CSVReader
 from container.channels.files import data_files, wait_for_fifo, widen_pipe
-from container.channels.prefetch import prefetched
+from container.channels.interleaved import Interleaved
+from container.channels.prefetch import Filled, prefetched
 from container.channels.reader import Reader
 from container.channels.recordio import RecordIOReader
 from container.channels.sampling import sample
@@ -23,6 +24,8 @@ READERS: Final[Mapping[str, type[Reader]]] = {RECORDIO: RecordIOReader, CSV: CSV
 
 # What a block of rows takes at most, unless a single row takes more.
 BLOCK_BYTES: Final = 64 << 20
+# What is read of one at once, where others have something to do between.
+PIECE_BYTES: Final = 1 << 19
 
 _WRONG_CONTENT = "Requested content-type is '{}'. Please verify the data matches the requested content-type."
 _NO_CONTENT = "Please verify the correct data channel configuration is provided."
@@ -70,6 +73,8 @@ class Source:
         Asked while a pipe is silent whether to give up on it.
     fifo_timeout_seconds : float
         How long to wait for a FIFO to appear in Pipe mode.
+    threaded : bool
+        Whether a thread reads ahead. Without it, files are read when their rows are asked for, and in `read_ahead`.
 
     Attributes
     ----------
@@ -98,6 +103,8 @@ class Source:
         hosts: Place = Place(),
         stopping: Callable[[], bool] = lambda: False,
         fifo_timeout_seconds: float = 900.0,
+        *,
+        threaded: bool = True,
     ) -> None:
         self.path = channel.path
         self.rereadable = channel.mode != "Pipe"
@@ -113,6 +120,9 @@ class Source:
         self._hosts = hosts if self.shared else Place()
         self._stopping = stopping
         self._fifo_timeout_seconds = fifo_timeout_seconds
+        # Who reads a silent pipe waits, and can't compute meanwhile.
+        self._threaded = threaded or not self.rereadable
+        self._interleaved: Interleaved | None = None
         self._content_type = channel.content_type or RECORDIO
         if self._content_type not in READERS:
             raise self._error(_WRONG_CONTENT, f"supported are {' and '.join(READERS)}")
@@ -142,13 +152,30 @@ class Source:
         """
         self.passes += 1
         self.records_read = self.bytes_read = 0
-        yield from prefetched(
-            lambda take: self._fill(take, skip),
-            self._new_buffer,
-            waits=not self.rereadable,
-            # Files come when they are read; a pipe may be silent for ever.
-            stopping=(lambda: False) if self.rereadable else self._stopping,
-        )
+        if self._threaded:
+            yield from prefetched(
+                lambda take: self._fill(take, skip),
+                self._new_buffer,
+                waits=not self.rereadable,
+                # Files come when they are read; a pipe may be silent for ever.
+                stopping=(lambda: False) if self.rereadable else self._stopping,
+            )
+        else:
+            self._interleaved = Interleaved(lambda take: self._fill(take, skip), self._new_buffer)
+            try:
+                yield from self._interleaved
+            finally:
+                self._interleaved = None
+
+    def read_ahead(self) -> bool:
+        """Read a little of what `blocks` gives next, in the thread that calls this.
+
+        Returns
+        -------
+        bool
+            Whether there is more to read, and room for it; never so where a thread reads.
+        """
+        return self._interleaved is not None and self._interleaved.read_ahead()
 
     def files(self) -> list[Path]:
         """Give the files of the channel in the order in which their rows come; not for Pipe mode."""
@@ -162,7 +189,10 @@ class Source:
         CustomerError, PlatformError
             As `blocks`.
         """
-        yield from prefetched(lambda take: self._fill_from(path, take), self._new_buffer, waits=False)
+        if self._threaded:
+            yield from prefetched(lambda take: self._fill_from(path, take), self._new_buffer, waits=False)
+        else:
+            yield from Interleaved(lambda take: self._fill_from(path, take), self._new_buffer)
 
     def _new_buffer(self) -> FloatArray:
         block_rows = max(1, min(self._mini_batch_size, BLOCK_BYTES // (4 * self._feature_dim)))
@@ -174,9 +204,10 @@ class Source:
             while count := reader.read(buffer := take()):
                 yield buffer, count
 
-    def _fill(self, take: Callable[[], FloatArray], skip: int) -> Iterator[tuple[FloatArray, int]]:
+    def _fill(self, take: Callable[[], FloatArray], skip: int) -> Iterator[Filled | None]:
         """Fill buffers with this host's rows of the channel; no buffer gets rows of two mini-batches."""
         size, hosts = self._mini_batch_size, self._hosts
+        piece_rows = size if self._threaded else max(1, PIECE_BYTES // (4 * self._feature_dim))
         batches, given = divmod(skip, size)
         # Records to pass over before the next row of this host.
         ahead = (batches * hosts.count + hosts.rank) * size + given
@@ -190,7 +221,7 @@ class Source:
                 while True:
                     if ahead:
                         ahead -= reader.skip(ahead)
-                    count = 0 if ahead else reader.read(buffer[filled : size - given])
+                    count = 0 if ahead else reader.read(buffer[filled : min(filled + piece_rows, size - given)])
                     self.bytes_read = bytes_before + reader.window.bytes_read
                     if not count:
                         break
@@ -201,6 +232,8 @@ class Source:
                         given = (given + filled) % size
                         ahead = 0 if given else (hosts.count - 1) * size
                         buffer, filled = take(), 0
+                    else:
+                        yield None
         if filled:
             yield buffer, filled
         if not (self.records_read or skip or self._may_be_empty):

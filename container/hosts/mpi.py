@@ -54,7 +54,7 @@ class MPIHosts:
         # Of the latest sum, for the next one is most often as long.
         self._gathered: DoubleArray = np.empty((self.size, 0))
 
-    def sum(self, values: DoubleArray, meanwhile: Callable[[], object] = nothing) -> None:
+    def sum(self, values: DoubleArray, meanwhile: Callable[[], bool] = nothing) -> None:
         """See `Communicator.sum`."""
         if (self.size - 1) * values.nbytes > MOST_GATHERED_BYTES:
             seconds = self._finish(values.nbytes, self._all.Iallreduce, MPI.IN_PLACE, values, meanwhile=meanwhile)
@@ -91,19 +91,23 @@ class MPIHosts:
         """Leave MPI, when all hosts do."""
         MPI.Finalize()
 
-    def _finish(self, n_bytes: int, start: Any, *arguments: Any, meanwhile: Callable[[], object] = nothing) -> float:
+    def _finish(self, n_bytes: int, start: Any, *arguments: Any, meanwhile: Callable[[], bool] = nothing) -> float:
         """Start an exchange, call `meanwhile`, and wait for the end; give the seconds that it took beside that."""
         began = time.perf_counter()
+        pause = FIRST_PAUSE_SECONDS
         try:
             request = start(*arguments)
-            started = time.perf_counter()
-            meanwhile()
-            began += time.perf_counter() - started
-            pause = FIRST_PAUSE_SECONDS
-            while not request.Test():
-                if time.perf_counter() - began > SPIN_SECONDS:
+            more = True
+            while True:
+                if more:
+                    here = time.perf_counter()
+                    more = meanwhile()
+                    began += time.perf_counter() - here
+                elif time.perf_counter() - began > SPIN_SECONDS:
                     time.sleep(pause)
                     pause = min(LONGEST_PAUSE_SECONDS, 1.5 * pause)
+                if request.Test():
+                    break
         except MPI.Exception as error:
             raise AbortedError(f"MPI: {error}") from error
         seconds = time.perf_counter() - began

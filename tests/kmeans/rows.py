@@ -37,6 +37,9 @@ class Rows:
             buffer[: len(batch)] = batch
             yield buffer[: len(batch)]
 
+    def read_ahead(self) -> bool:
+        return False
+
     def sample(self, size: int, rng: np.random.Generator) -> tuple[FloatArray, int]:
         assert self.rereadable
         n_rows = len(self.rows)

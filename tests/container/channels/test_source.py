@@ -33,12 +33,13 @@ def write(folder: Path, content_type: str | None = None) -> None:
 
 @pytest.mark.parametrize("size", [1, 3, 4, 11, 12])
 @pytest.mark.parametrize("content_type", [None, CSV])
-@pytest.mark.parametrize("mode", ["File", "FastFile"])
+@pytest.mark.parametrize(("mode", "threaded"), [("File", True), ("FastFile", True), ("File", False)])
 def test_batches_are_full_across_files(
-    folder: Path, make_source: MakeSource, size: int, content_type: str | None, mode: str
+    folder: Path, make_source: MakeSource, size: int, content_type: str | None, mode: str, threaded: bool
 ) -> None:
     write(folder, content_type)
-    source = make_source(mini_batch_size=size, mode=mode, **({"content_type": CSV} if content_type else {}))
+    options = {"mode": mode, "threaded": threaded, **({"content_type": CSV} if content_type else {})}
+    source = make_source(mini_batch_size=size, **options)
     assert source.rereadable
     for passes in (1, 2):
         assert rows_of(source) == [ROWS[i : i + size].tolist() for i in range(0, 11, size)]
@@ -50,12 +51,13 @@ def test_batches_are_full_across_files(
 @pytest.mark.parametrize("content_type", [None, CSV])
 @pytest.mark.parametrize("size", [1, 2, 4, 5, 20])
 @pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize("threaded", [True, False])
 def test_hosts_that_share_data_take_mini_batches_in_turns(
-    folder: Path, make_source: MakeSource, size: int, content_type: str | None, count: int
+    folder: Path, make_source: MakeSource, size: int, content_type: str | None, count: int, threaded: bool
 ) -> None:
     write(folder, content_type)
     batches = [ROWS[i : i + size].tolist() for i in range(0, 11, size)]
-    options = {"mini_batch_size": size, **({"content_type": CSV} if content_type else {})}
+    options = {"mini_batch_size": size, "threaded": threaded, **({"content_type": CSV} if content_type else {})}
     for rank in range(count):
         source = make_source(hosts=Place(rank, count), **options)
         assert source.shared == (count > 1)
@@ -94,6 +96,36 @@ def feeding(path: Path) -> Iterator[BinaryIO]:
     # Reading and writing: opening does not wait for the reader.
     with path.open("r+b", buffering=0) as fifo:
         yield fifo
+
+
+def test_blocks_are_read_ahead_without_a_thread(
+    folder: Path, make_source: MakeSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(folder)
+    # A row is a piece.
+    monkeypatch.setattr("container.channels.source.PIECE_BYTES", 12)
+    source = make_source(threaded=False)
+    assert not source.read_ahead()
+    blocks = source.blocks()
+    first = next(blocks)
+    for n_rows in (5, 6, 7):
+        assert source.read_ahead()
+        assert source.records_read == n_rows
+    while source.read_ahead():
+        pass
+    assert source.records_read == 11
+    assert first.tolist() == ROWS[:4].tolist()
+    assert [block.tolist() for block in blocks] == [ROWS[4:8].tolist(), ROWS[8:].tolist()]
+    assert not source.read_ahead()
+
+
+def test_a_pipe_is_read_by_a_thread_in_any_case(folder: Path, make_source: MakeSource) -> None:
+    os.mkfifo(folder.with_name("train_0"))
+    source = make_source(mode="Pipe", threaded=False)
+    with feeding(folder.with_name("train_0")) as fifo:
+        fifo.write(dense(ROWS[:4]))
+        next(source.blocks())
+        assert not source.read_ahead()
 
 
 def test_batches_reuse_their_memory(folder: Path, make_source: MakeSource) -> None:

@@ -152,12 +152,21 @@ def test_files_of_the_model(trained: Ended) -> None:
         assert sorted(archive.getnames()) == ["kmeans.json", "model_algo-1", "state.npz"]
 
 
-def test_a_job_run_again_gives_the_same_bytes(trained: Ended, tmp_path: Path, digits: NDArray[np.float32]) -> None:
+@pytest.mark.parametrize("cores", ["all", "one"])
+def test_a_job_run_again_gives_the_same_bytes(
+    trained: Ended, tmp_path: Path, digits: NDArray[np.float32], cores: str
+) -> None:
     job = Job(tmp_path, json.loads((trained.base / "input/config/hyperparameters.json").read_text()))
     (job.folder("train") / "a").mkdir()
     (job.folder("train") / "a" / "part-0.pbr").write_bytes(recordio(digits[:700]))
     (job.folder("train") / "part-1.pbr").write_bytes(recordio(digits[700:]))
-    again = job.run()
+    allowed = os.sched_getaffinity(0)
+    if cores == "one":
+        os.sched_setaffinity(0, {min(allowed)})
+    try:
+        again = job.run()
+    finally:
+        os.sched_setaffinity(0, allowed)
     assert again.exit_code == 0, again.log
     for name in ("model/model_algo-1", "model/state.npz", "output/model.tar.gz"):
         assert (again.base / name).read_bytes() == (trained.base / name).read_bytes(), name

@@ -1,0 +1,65 @@
+"""Lines of the log on their way to standard output."""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+
+import pytest
+
+from container import logs
+from container.logs import LOGGER, VERBATIM
+
+
+@contextmanager
+def log_pipe() -> Iterator[int]:
+    """Give the end of a pipe that the log goes into; each read gives what one write put there, or more."""
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "w") as stream, redirect_stdout(stream):
+        logs.set_up()
+        yield reading
+    logs.set_up()
+    os.close(reading)
+
+
+def test_lines_that_follow_closely_are_written_together_and_in_order() -> None:
+    with log_pipe() as output:
+        with logs.Gathered(seconds=60):
+            LOGGER.info("first")
+            assert os.read(output, 1000).endswith(b"] first\n")
+            LOGGER.info("second")
+            VERBATIM.info("third")
+            LOGGER.warning("fourth")
+            os.set_blocking(output, False)
+            with pytest.raises(BlockingIOError):
+                os.read(output, 1000)
+        lines = os.read(output, 1000).decode().splitlines()
+        assert [line.rpartition(" ")[2] for line in lines] == ["second", "third", "fourth"]
+        LOGGER.info("after it, at once")
+        assert os.read(output, 1000)
+
+
+def test_a_line_waits_no_longer_than_that() -> None:
+    with log_pipe() as output, logs.Gathered(seconds=0.05):
+        began = time.monotonic()
+        for number in range(3):
+            LOGGER.info("%d", number)
+        # Nobody writes any more.
+        text = b""
+        while text.count(b"\n") < 3:
+            text += os.read(output, 1000)
+        assert time.monotonic() - began >= 0.05
+
+
+def test_lines_are_written_before_an_error_goes_on() -> None:
+    with log_pipe() as output:
+
+        def failing() -> None:
+            with logs.Gathered(seconds=60):
+                LOGGER.info("one")
+                LOGGER.info("two")
+                raise KeyError
+
+        with pytest.raises(KeyError):
+            failing()
+        assert os.read(output, 1000).count(b"\n") == 2
