@@ -5,8 +5,6 @@ Train in containers on a network, each pinned to a core of its own: `make bench-
 
 import argparse
 import json
-import math
-import os
 import re
 import statistics
 import subprocess
@@ -19,9 +17,9 @@ from typing import Any
 import numpy as np
 from sklearn.datasets import load_digits
 
+from benchmarks import exchanges
 from benchmarks.measure import machine, table
 from benchmarks.train import lay_down
-from container.hosts import mpiexec
 from container.metrics import REGEXES
 from kmeans.communicator import Communicator
 from kmeans.observer import Observer
@@ -30,7 +28,7 @@ from kmeans.thread_hosts import run_hosts
 from kmeans.threads import Threads
 from kmeans.training import fit
 from kmeans.types import FloatArray
-from tests.image.blackbox import IMAGE, Tree, docker
+from tests.image.blackbox import IMAGE, Tree
 from tests.image.network import Host, network_of
 from tests.kmeans.rows import Rows, settings_for
 
@@ -42,23 +40,6 @@ RUNS = 5
 SEEDS = 5
 # d, K, and rows of all hosts together, for seconds of stream an epoch.
 SHAPES = ((50, 100, 8_000_000), (50, 1000, 2_000_000), (784, 100, 600_000), (784, 1000, 240_000))
-PREDICTED_HOSTS = (2, 4, 8, 16, 32, 64)
-REDUCTION_SIZES = (1_000, 10_000, 100_000, 1_000_000)
-# All-reduce float64 numbers as training does, among two hosts; print seconds for each size.
-REDUCE = """
-import sys, time, numpy as np
-from container.hosts.mpi import MPIHosts
-hosts = MPIHosts()
-for size in map(int, sys.argv[1:]):
-    values, times = np.zeros(size), []
-    for _ in range(60):
-        began = time.perf_counter()
-        hosts.sum(values)
-        times.append(time.perf_counter() - began)
-    if hosts.rank == 0:
-        print(size, sorted(times)[30], flush=True)
-hosts.finalize()
-"""
 
 
 def main() -> None:
@@ -66,13 +47,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.hosts", description=__doc__)
     parser.add_argument("--runs", type=int, default=RUNS, help=f"runs of each job (default: {RUNS})")
     runs = parser.parse_args().runs
-    reductions = measure_reductions()
-    latency, per_byte = fit_line([(8.0 * size, seconds) for size, seconds in reductions.items()])
+    sums = exchanges.measure()
     speeds, predictions = [], []
     for d, n_centers, n_rows in SHAPES:
         measured = measure_shape(d, n_centers, n_rows, runs)
         speeds.append(measured)
-        predictions.append(predicted(d, n_centers, measured, latency, per_byte))
+        predictions.append(exchanges.predicted(sums, d, n_centers, BATCH, measured))
     shared = measure_shared_reductions()
     checkpoints = measure_checkpoints()
     facts = {**machine(), "runs": runs, "mini_batch_size": BATCH}
@@ -86,14 +66,12 @@ nothing to do with each other, show what the machine itself makes of two busy co
 {table(speeds)}
 ## More hosts, predicted
 
-A step takes the time of a mini-batch on one host, and that of a reduction of K (d + 1) float64 numbers: log2(N)
-latencies of {1e6 * latency:.0f} us and 2 (N - 1) / N times the bytes at {1e-9 / per_byte:.2f} GB/s, the line through
-the measured reductions below, here on one machine. Figures are million rows a second.
+{sums.explained()}
 
 {table(predictions)}
-## Reductions between two hosts
+## Sums between two hosts
 
-{table([{"float64 numbers": size, "us": round(1e6 * seconds, 1)} for size, seconds in reductions.items()])}
+{table(sums.rows())}
 ## Mini-batches that share a reduction
 
 Centers of more than {MOST_REDUCED:,} numbers are reduced every few mini-batches, up to {MOST_BATCHES}. What that
@@ -113,7 +91,7 @@ One host with the largest sample, and a checkpoint every second. The share is wh
         "machine": facts,
         "speeds": speeds,
         "predictions": predictions,
-        "reductions": reductions,
+        "sums": sums.rows(),
         "shared_reductions": shared,
         "checkpoints": checkpoints,
     }
@@ -191,66 +169,6 @@ def communication(host: Host) -> tuple[float, int]:
     assert found, host.log
     assert update, host.log
     return float(found[1]) / (float(update[1]) / 1000), int(found[2])
-
-
-def measure_reductions() -> dict[int, float]:
-    """Give seconds of a reduction between two containers, by the count of its numbers."""
-    with tempfile.TemporaryDirectory(prefix="kmeans-hosts-") as folder, ExitStack() as containers:
-        script = Path(folder) / "reduce.py"
-        script.write_text(REDUCE)
-        network = containers.enter_context(network_of(IMAGE, Path(folder), 2))
-        names = [host.name for host in network.hosts]
-        started = []
-        for place, host in enumerate(network.hosts):
-            docker("rm", host.container)
-            flags = ["--network", network.name, "--network-alias", host.name, "--hostname", host.name]
-            flags += [
-                "--cpuset-cpus",
-                str(place),
-                "--volume",
-                f"{folder}:/opt/ml:ro",
-                "--env",
-                "PYTHONPATH=/opt/program",
-            ]
-            command = proxy_script(place, names)
-            started.append(docker("run", "--detach", *flags, IMAGE, "sh", "-c", command).stdout.strip())
-            host.container = started[-1]
-        assert [host.exit_code(120) for host in network.hosts] == [0, 0], network.logs()
-        pairs = re.findall(r"^(\d+) (\S+)$", network.hosts[0].log, re.MULTILINE)
-    return {int(size): float(seconds) for size, seconds in pairs}
-
-
-def proxy_script(place: int, names: list[str]) -> str:
-    """Give the shell command of a host that takes part in an MPI job without a launcher."""
-    sizes = " ".join(map(str, REDUCTION_SIZES))
-    programs = Path("/opt/venv/bin")
-    worker = [str(programs / "python3"), "/opt/ml/reduce.py", *sizes.split()]
-    proxy = " ".join(mpiexec.proxy(programs, names[0], "eth0", place))
-    chosen = mpiexec.proxy_environment("eth0").items() - os.environ.items()
-    environment = " ".join(f"{name}={value}" for name, value in sorted(chosen))
-    if place:
-        return f"sleep 3; {environment} {proxy}"
-    manager = " ".join(mpiexec.manager(programs, tuple(names), "eth0", worker))
-    return f"MPIEXEC_PORT_RANGE=7010:7010 {manager} & sleep 2; {environment} {proxy} && wait"
-
-
-def fit_line(points: list[tuple[float, float]]) -> tuple[float, float]:
-    """Give latency and seconds a byte: the latency of the smallest reduction, the slope to the largest."""
-    (least_bytes, least), (most_bytes, most) = min(points), max(points)
-    per_byte = (most - least) / (most_bytes - least_bytes)
-    return max(1e-6, least - least_bytes * per_byte), per_byte
-
-
-def predicted(d: int, n_centers: int, measured: dict[str, Any], latency: float, per_byte: float) -> dict[str, Any]:
-    """Predict the speed of more hosts from that of one."""
-    alone = BATCH / (1e6 * measured["1 host, million rows/s"])
-    n_bytes = 8 * n_centers * (d + 1)
-    row: dict[str, Any] = {"d": d, "K": n_centers, "measured 2": measured["2 hosts"]}
-    for hosts in PREDICTED_HOSTS:
-        # Two hosts exchange once what each has; that is what the line was fitted to.
-        exchange = math.log2(hosts) * latency + 2 * (hosts - 1) / hosts * n_bytes * per_byte
-        row[f"predicted {hosts}"] = round(hosts * BATCH / (alone + exchange) / 1e6, 2)
-    return row
 
 
 def measure_shared_reductions() -> list[dict[str, Any]]:

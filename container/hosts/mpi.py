@@ -9,6 +9,7 @@ import mpi4py
 import numpy as np
 from numpy.typing import NDArray
 
+from container.hosts.mpiexec import MOST_GATHERED_BYTES
 from kmeans.communicator import AbortedError, nothing
 from kmeans.types import DoubleArray
 
@@ -23,10 +24,6 @@ from mpi4py import MPI  # noqa: E402  it is initialized upon import, by what `rc
 SPIN_SECONDS = 5e-3
 FIRST_PAUSE_SECONDS = 2e-5
 LONGEST_PAUSE_SECONDS = 1e-3
-# Sums for which no more than so many bytes come from the others are made here, out of what all hosts have: that is one
-# exchange instead of several that wait for each other. Between two hosts 45 KB take 45 us so and 75 us by MPI's own
-# reduction, 160 KB 77 and 103, 320 KB 150 and 140.
-MOST_GATHERED_BYTES = 1 << 17
 
 
 class MPIHosts:

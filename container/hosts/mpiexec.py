@@ -17,6 +17,10 @@ LAUNCH_PREFIX = "HYDRA_LAUNCH:"
 LAUNCH_END = "HYDRA_LAUNCH_END"
 # Measured between two hosts: 44 KB take 64 us as a whole and 79 in parts, 160 KB 135 and 107.
 SHORT_SUM_BYTES = 1 << 16
+# Sums for which no more than so many bytes come from the others are not left to MPI's reduction: each host makes them
+# out of what all have. That is one exchange instead of several that wait for each other. Between two hosts 45 KB take
+# 45 us so and 75 us reduced, 160 KB 77 and 103, 320 KB 150 and 140.
+MOST_GATHERED_BYTES = 1 << 17
 
 
 def control_port() -> int:
