@@ -22,8 +22,14 @@ class CSVReader(Reader):
     Without a `label_size` the first line tells whether there is a label: it has `feature_dim` columns, or one more.
     """
 
-    def __init__(self, stream: io.RawIOBase | io.BytesIO, feature_dim: int, label_size: int | None) -> None:
-        super().__init__(stream, feature_dim, label_size)
+    def __init__(
+        self,
+        stream: io.RawIOBase | io.BytesIO,
+        feature_dim: int,
+        label_size: int | None,
+        window_bytes: int | None = None,
+    ) -> None:
+        super().__init__(stream, feature_dim, label_size, window_bytes)
         self._ends = np.empty(0, np.int64)  # of the lines in the window, as offsets into its buffer
         self._ended = False
 

@@ -28,6 +28,8 @@ class Reader(ABC):
         The numbers a row must have.
     label_size : int or None
         Leading columns that are labels; None when the content type does not say.
+    window_bytes : int or None
+        Bytes that are asked of the stream at once; None for the class's own.
 
     Attributes
     ----------
@@ -38,9 +40,15 @@ class Reader(ABC):
     # Small enough to stay in the processor's cache until its bytes are decoded.
     window_bytes: ClassVar[int] = 1 << 20
 
-    def __init__(self, stream: io.RawIOBase | io.BytesIO, feature_dim: int, label_size: int | None) -> None:
+    def __init__(
+        self,
+        stream: io.RawIOBase | io.BytesIO,
+        feature_dim: int,
+        label_size: int | None,
+        window_bytes: int | None = None,
+    ) -> None:
         self.stream = stream
-        self.window = Window(stream, self.window_bytes)
+        self.window = Window(stream, window_bytes or self.window_bytes)
         self.feature_dim = feature_dim
         self.label_size = label_size
         self.records = 0

@@ -103,7 +103,7 @@ def test_blocks_are_read_ahead_without_a_thread(
 ) -> None:
     write(folder)
     # A row is a piece.
-    monkeypatch.setattr("container.channels.source.PIECE_BYTES", 12)
+    monkeypatch.setattr("container.channels.source.INTERLEAVED_ROW_BYTES", 12)
     source = make_source(threaded=False)
     assert not source.read_ahead()
     blocks = source.blocks()
