@@ -244,8 +244,8 @@ def _centers(where: str, data: bytes | bytearray) -> NDArray[np.float32]:
         raise ModelError(f"{where}: {cause}") from cause
     if len(arrays) != 1 or arrays[0].ndim != 2:
         raise ModelError(f"{where}: expected one matrix of centers, got shapes {[array.shape for array in arrays]}")
-    # A number too large for float32 becomes infinite here, and is then refused.
-    with np.errstate(over="ignore"):
+    # A number too large for float32 becomes infinite here, and is then refused; so is the kind of NaN that signals.
+    with np.errstate(over="ignore", invalid="ignore"):
         centers = np.ascontiguousarray(arrays[0], dtype=np.float32)
     if not np.isfinite(centers).all():
         raise ModelError(f"{where}: expected finite float32 numbers, got NaN or infinity")

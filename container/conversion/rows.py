@@ -51,7 +51,7 @@ def float32(parts: Iterator[Any], labels: int) -> Iterator[FloatArray]:
     record = 1
     for part in parts:
         rows = part[:, labels:]
-        with np.errstate(over="ignore", under="ignore"):
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
             block = np.ascontiguousarray(rows, np.float32)
         finite = np.isfinite(block)
         if not finite.all():

@@ -297,7 +297,8 @@ def _sparse(tensor: _Tensor, feature_dim: int) -> NDArray[np.float32]:
 def _finite(tensor: _Tensor, keys: NDArray[np.uint64] | None) -> NDArray[np.float32]:
     """Give the tensor's values in float32, or say which column holds one that is not finite."""
     values = np.fromiter(tensor.values, _DTYPES[type(tensor)], len(tensor.values))
-    with np.errstate(over="ignore"):
+    # What is too large, and the kind of NaN that signals, is found below.
+    with np.errstate(over="ignore", invalid="ignore"):
         row = values.astype(np.float32)
     if not np.isfinite(row).all():
         first = int(np.argmin(np.isfinite(row)))

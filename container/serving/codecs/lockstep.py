@@ -171,7 +171,7 @@ class _Walk:
 
 
 def _finite(numbers: NDArray[np.floating]) -> NDArray[np.float32]:
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         rounded = numbers.astype(np.float32, copy=False)
     if not np.isfinite(rounded).all():
         raise OtherFormError

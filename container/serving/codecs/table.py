@@ -42,7 +42,7 @@ def read(data: bytes, position: int, most: int, layout: Layout) -> tuple[Instanc
     count = like(data, position, _FEW_RECORDS, layout)
     count = like(data, position, most, layout) if count == _FEW_RECORDS else 0
     table = np.frombuffer(data, np.uint8, count * size, position).reshape(count, size)
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         values = np.ascontiguousarray(table[:, layout.begin : layout.end]).view(layout.dtype)
         numbers = values.astype(np.float32, copy=False)
     finite = np.isfinite(numbers)

@@ -155,8 +155,9 @@ def test_a_broken_state_does_not_keep_the_model_from_serving(folder: Path) -> No
         (CENTERS[0], "expected one matrix of centers, got shapes [(3,)]"),
         (CENTERS * np.nan, "expected finite float32 numbers, got NaN or infinity"),
         (CENTERS.astype(np.float64) * 1e300, "expected finite float32 numbers, got NaN or infinity"),
+        (np.full((2, 3), 0x7FF0000000000001).view(np.float64), "expected finite float32 numbers, got NaN or infinity"),
     ],
-    ids=["vector", "NaN", "too large"],
+    ids=["vector", "NaN", "too large", "signaling NaN"],
 )
 def test_centers_that_cannot_be_served(tmp_path: Path, array: NDArray[Any], expected: str) -> None:
     assert message(put(tmp_path, array)) == f"{tmp_path}: model_algo-1: {expected}"

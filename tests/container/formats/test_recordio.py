@@ -14,6 +14,7 @@ from container.formats.record_pb2 import Bytes, Record, Value
 
 MAGIC = struct.pack("<I", 0xCED7230A)
 FINITE = st.floats(width=32, allow_nan=False, allow_infinity=False)
+SIGNALING_NAN = struct.unpack("<d", bytes.fromhex("010000000000f07f"))[0]
 
 
 def part(flag: int, payload: bytes) -> bytes:
@@ -192,6 +193,11 @@ def test_feature_errors(message: Record, text: str) -> None:
             record("float64_tensor", values=[0, -1e300]),
             InfiniteValueError,
             "record 1, column 2: expected a number in the range of float32, got -1e+300",
+        ),
+        (
+            record("float64_tensor", values=[SIGNALING_NAN, 0]),
+            MissingValueError,
+            "record 1, column 1: expected a number, got nan",
         ),
         (
             record(values=[float("nan")], keys=[1], shape=[2]),

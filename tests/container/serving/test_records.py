@@ -1,5 +1,6 @@
 """Many records at once are read as the reference reads each, and so is what is said of a bad one."""
 
+import struct
 from collections.abc import Callable
 from itertools import permutations
 
@@ -44,6 +45,8 @@ BAD = [
     record("float32_tensor", [1, 2]),
     record("float32_tensor", [1, 2, float("nan")]),
     record("float64_tensor", [1, 1e39, 2]),
+    # A NaN that signals.
+    record("float64_tensor", [1, 2, struct.unpack("<d", bytes.fromhex("010000000000f07f"))[0]]),
     record("float32_tensor", [1, 2, 3], shape=[4]),
     record("float32_tensor", [1, 2], [0, 3], [3]),
     record("float32_tensor", [1, 2], [0, 1 << 63], [3]),
