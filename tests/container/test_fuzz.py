@@ -120,11 +120,7 @@ def damaged(draw: st.DrawFn, seeds: list[bytes]) -> bytes:
             case 2:
                 body[at:at] = body[at : at + length]
             case _:
-                body[at:at] = draw(
-                    st.sampled_from(
-                        [b"\xff" * 4, b"\0" * 8, b"\n", b",", b'"', b"[", b"}", b"1e999", b"\x7f\xff\xff\xff"]
-                    )
-                )
+                body[at:at] = draw(st.sampled_from(SPLINTERS))
     return bytes(body)
 
 
