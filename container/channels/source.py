@@ -76,7 +76,8 @@ class Source:
     fifo_timeout_seconds : float
         How long to wait for a FIFO to appear in Pipe mode.
     threaded : bool
-        Whether a thread reads ahead. Without it, files are read when their rows are asked for, and in `read_ahead`.
+        Whether a thread reads ahead. Without it, files that lie here are read when their rows are asked for, and in
+        `read_ahead`; pipes and FastFile mode have a thread in any case.
 
     Attributes
     ----------
@@ -122,8 +123,8 @@ class Source:
         self._hosts = hosts if self.shared else Place()
         self._stopping = stopping
         self._fifo_timeout_seconds = fifo_timeout_seconds
-        # Who reads a silent pipe waits, and can't compute meanwhile.
-        self._threaded = threaded or not self.rereadable
+        # Who waits for what comes over the network can't compute meanwhile.
+        self._threaded = threaded or channel.mode != "File"
         self._interleaved: Interleaved | None = None
         self._content_type = channel.content_type or RECORDIO
         if self._content_type not in READERS:

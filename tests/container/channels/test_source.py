@@ -119,12 +119,18 @@ def test_blocks_are_read_ahead_without_a_thread(
     assert not source.read_ahead()
 
 
-def test_a_pipe_is_read_by_a_thread_in_any_case(folder: Path, make_source: MakeSource) -> None:
+def test_what_comes_over_the_network_is_read_by_a_thread_in_any_case(folder: Path, make_source: MakeSource) -> None:
+    write(folder)
+    source = make_source(mode="FastFile", threaded=False)
+    blocks = source.blocks()
+    next(blocks)
+    assert not source.read_ahead()
     os.mkfifo(folder.with_name("train_0"))
     source = make_source(mode="Pipe", threaded=False)
     with feeding(folder.with_name("train_0")) as fifo:
         fifo.write(dense(ROWS[:4]))
-        next(source.blocks())
+        blocks = source.blocks()
+        next(blocks)
         assert not source.read_ahead()
 
 
