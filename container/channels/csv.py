@@ -1,8 +1,7 @@
 """Rows out of CSV streams."""
 
-import io
-
 import numpy as np
+from numpy.typing import NDArray
 
 from container.channels import csv_kernel
 from container.channels.reader import Reader
@@ -22,16 +21,9 @@ class CSVReader(Reader):
     Without a `label_size` the first line tells whether there is a label: it has `feature_dim` columns, or one more.
     """
 
-    def __init__(
-        self,
-        stream: io.RawIOBase | io.BytesIO,
-        feature_dim: int,
-        label_size: int | None,
-        window_bytes: int | None = None,
-    ) -> None:
-        super().__init__(stream, feature_dim, label_size, window_bytes)
-        self._ends = np.empty(0, np.int64)  # of the lines in the window, as offsets into its buffer
-        self._ended = False
+    # Of the lines in the window, as offsets into its buffer; another array whenever they change.
+    _ends: NDArray[np.int64] = np.empty(0, np.int64)
+    _ended = False
 
     def read(self, out: FloatArray) -> int:
         """See `Reader.read`."""

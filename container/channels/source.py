@@ -11,7 +11,7 @@ import numpy as np
 from container.channels.csv import CSVReader
 from container.channels.files import data_files, wait_for_fifo, widen_pipe
 from container.channels.interleaved import Interleaved
-from container.channels.prefetch import Filled, prefetched
+from container.channels.prefetch import Fill, Filled, prefetched
 from container.channels.reader import Reader
 from container.channels.recordio import RecordIOReader
 from container.channels.sampling import sample
@@ -155,20 +155,7 @@ class Source:
         """
         self.passes += 1
         self.records_read = self.bytes_read = 0
-        if self._threaded:
-            yield from prefetched(
-                lambda take: self._fill(take, skip),
-                self._new_buffer,
-                waits=not self.rereadable,
-                # Files come when they are read; a pipe may be silent for ever.
-                stopping=(lambda: False) if self.rereadable else self._stopping,
-            )
-        else:
-            self._interleaved = Interleaved(lambda take: self._fill(take, skip), self._new_buffer)
-            try:
-                yield from self._interleaved
-            finally:
-                self._interleaved = None
+        yield from self._filled(lambda take: self._fill(take, skip))
 
     def read_ahead(self) -> bool:
         """Read a little of what `blocks` gives next, in the thread that calls this.
@@ -192,10 +179,24 @@ class Source:
         CustomerError, PlatformError
             As `blocks`.
         """
+        yield from self._filled(lambda take: self._fill_from(path, take))
+
+    def _filled(self, fill: Fill) -> Iterator[FloatArray]:
+        """Give the blocks that `fill` fills, read by a thread or, without one, in turns with what is done with them."""
         if self._threaded:
-            yield from prefetched(lambda take: self._fill_from(path, take), self._new_buffer, waits=False)
+            yield from prefetched(
+                fill,
+                self._new_buffer,
+                waits=not self.rereadable,
+                # Files come when they are read; a pipe may be silent for ever.
+                stopping=(lambda: False) if self.rereadable else self._stopping,
+            )
         else:
-            yield from Interleaved(lambda take: self._fill_from(path, take), self._new_buffer)
+            self._interleaved = Interleaved(fill, self._new_buffer)
+            try:
+                yield from self._interleaved
+            finally:
+                self._interleaved = None
 
     def _new_buffer(self) -> FloatArray:
         block_rows = max(1, min(self._mini_batch_size, BLOCK_BYTES // (4 * self._feature_dim)))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from container.hosts import mpiexec
-from tests.container.serving.server_process import ROOT
+from tests.container.training.job import TOP
 
 PROGRAM = """
 import sys
@@ -34,7 +34,7 @@ def test_all_hosts_get_the_same_sums_however_long_they_are(n_hosts: int, tmp_pat
     launcher = Path(sys.executable).with_name("mpiexec")
     subprocess.run(
         [launcher, "-n", str(n_hosts), sys.executable, "-c", PROGRAM, tmp_path, *map(str, lengths)],
-        env=mpiexec.proxy_environment(None) | {"PYTHONPATH": str(ROOT)},
+        env=mpiexec.proxy_environment(None) | {"PYTHONPATH": str(TOP)},
         check=True,
         timeout=60,
     )
