@@ -15,7 +15,7 @@ from tests.image.blackbox import IMAGE, docker
 from tests.image.network import network_of
 
 PREDICTED_HOSTS = (2, 4, 8, 16, 32, 64)
-SIZES = (1_000, 10_000, 100_000, 1_000_000)
+SIZES = (1_000, 8_000, 100_000, 1_000_000)
 # Add up float64 numbers among two hosts: gathered, and by MPI's reduction. Print each size with seconds of both.
 PROGRAM = """
 import statistics, sys, time, numpy as np
@@ -24,7 +24,7 @@ hosts = mpi.MPIHosts()
 for size in map(int, sys.argv[1:]):
     values, medians = np.zeros(size), []
     for most_gathered in sys.maxsize, 0:
-        mpi.MOST_GATHERED_BYTES, times = most_gathered, []
+        mpi.SHORT_BYTES, times = most_gathered, []
         for _ in range(100):
             began = time.perf_counter()
             hosts.sum(values)
@@ -69,7 +69,7 @@ class Exchanges:
     @property
     def gathering(self) -> Line:
         """What sums that are gathered take."""
-        return Line.through([pair for pair in self.gathered.items() if 8 * pair[0] <= mpiexec.MOST_GATHERED_BYTES])
+        return Line.through([pair for pair in self.gathered.items() if 8 * pair[0] <= mpiexec.SHORT_BYTES])
 
     @property
     def reducing(self) -> Line:
@@ -78,7 +78,7 @@ class Exchanges:
 
     def seconds(self, n_hosts: int, n_bytes: int) -> float:
         """Predict a sum of so many hosts."""
-        if (n_hosts - 1) * n_bytes <= mpiexec.MOST_GATHERED_BYTES:
+        if (n_hosts - 1) * n_bytes <= mpiexec.SHORT_BYTES:
             return self.gathering.latency + (n_hosts - 1) * n_bytes * self.gathering.per_byte
         # Two hosts exchange once what each has; that is what the line was fitted to.
         line = self.reducing
@@ -89,7 +89,7 @@ class Exchanges:
         near, far = self.gathering, self.reducing
         text = (
             "A step takes the time of a mini-batch on one host, and that of a sum of K (d + 1) float64 numbers. Of N"
-            f" hosts each gathers what the others have while that is no more than {mpiexec.MOST_GATHERED_BYTES >> 10}"
+            f" hosts each gathers what the others have while that is no more than {mpiexec.SHORT_BYTES >> 10}"
             f" KB: {1e6 * near.latency:.0f} us, and these bytes at {1e-9 / near.per_byte:.2f} GB/s. Otherwise MPI"
             f" reduces them: log2(N) latencies of {1e6 * far.latency:.0f} us, and 2 (N - 1) / N times the bytes of one"
             f" host at {1e-9 / far.per_byte:.2f} GB/s. Both are lines through the measured sums below, here on one"

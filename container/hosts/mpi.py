@@ -9,7 +9,7 @@ import mpi4py
 import numpy as np
 from numpy.typing import NDArray
 
-from container.hosts.mpiexec import MOST_GATHERED_BYTES
+from container.hosts.mpiexec import SHORT_BYTES
 from kmeans.communicator import AbortedError, nothing
 from kmeans.types import DoubleArray
 
@@ -53,7 +53,7 @@ class MPIHosts:
 
     def sum(self, values: DoubleArray, meanwhile: Callable[[], bool] = nothing) -> None:
         """See `Communicator.sum`."""
-        if (self.size - 1) * values.nbytes > MOST_GATHERED_BYTES:
+        if (self.size - 1) * values.nbytes > SHORT_BYTES:
             seconds = self._finish(values.nbytes, self._all.Iallreduce, MPI.IN_PLACE, values, meanwhile=meanwhile)
         else:
             if self._gathered.shape[1:] != values.shape:

@@ -28,7 +28,7 @@ hosts.finalize()
 
 @pytest.mark.parametrize("n_hosts", [2, 3])
 def test_all_hosts_get_the_same_sums_however_long_they_are(n_hosts: int, tmp_path: Path) -> None:
-    longest_gathered = mpiexec.MOST_GATHERED_BYTES // (n_hosts - 1) // 16
+    longest_gathered = mpiexec.SHORT_BYTES // (n_hosts - 1) // 16
     # Twice the same, as in a stream; the last ones go another way.
     lengths = [1, 7, 7, longest_gathered, longest_gathered + 1, 100_000]
     launcher = Path(sys.executable).with_name("mpiexec")
