@@ -2,7 +2,8 @@
 
 Every row gets a random key and the rows with the largest keys stay. For a row of weight w the key is log w - log e with
 e exponentially distributed: the logarithm of their u^(1/w) in another form, which never overflows however fast weights
-grow. Samples of several hosts are merged by their keys.
+grow. Samples of several hosts are merged by their keys. Before that, each host tells the others of a key that its share
+of a sample reaches, so that none of them has to keep a whole one.
 """
 
 import math
@@ -19,6 +20,8 @@ from kmeans.types import DoubleArray, FloatArray, LabelArray
 
 # Numbers of rows that are moved at once: they stay in the cache on their way.
 PIECE_VALUES = 1 << 16
+# Dropping rows is worth its while when it leaves no more of the places taken.
+MOST_FILLED = 0.75
 # What a sum and a logarithm are off by, and more.
 ROUNDING = 1e-9
 # Its exponential is still a number.
@@ -61,18 +64,31 @@ class Reservoir:
         The source of the keys.
     first_number
         Number of the first row among those of this host.
+    n_hosts
+        How many hosts sample rows, this one included.
 
     Attributes
     ----------
+    bound
+        A key that more than `size / n_hosts` rows of this host reach; minus infinity while they are fewer. The least of
+        all hosts is surpassed by `size` rows, and is in no sample.
     rows_seen
         How many rows were offered; the sample holds all of them while `rows_seen <= size`.
     """
 
     def __init__(
-        self, size: int, n_features: int, half_life: int, rng: np.random.Generator, first_number: int = 0
+        self,
+        size: int,
+        n_features: int,
+        half_life: int,
+        rng: np.random.Generator,
+        first_number: int = 0,
+        n_hosts: int = 1,
     ) -> None:
         self.size = size
         self.rows_seen = 0
+        self.bound = -math.inf
+        self._share = size // n_hosts + 1
         self._first_number = first_number
         self._growth = math.log(2) / half_life if half_life else 0.0
         self._rng = rng
@@ -83,7 +99,7 @@ class Reservoir:
         self._positions: DoubleArray = np.empty(0)
         self._keys: DoubleArray = np.empty(0)
         self._used = 0
-        # The largest key of a row that is not in the sample.
+        # The largest key of a row that is not in the sample, as far as is known.
         self._threshold = -math.inf
         self._latest_position = 0.0
 
@@ -118,6 +134,12 @@ class Reservoir:
             for column, values in zip(self._columns(), (labels, numbers, positions, keys), strict=True):
                 column[self._used : end] = values[some]
             self._used, taken = end, taken + len(chosen[some])
+        if self.bound == -math.inf:
+            self._find_bound()
+
+    def raise_threshold(self, bound: float) -> None:
+        """Do without all rows but those with larger keys; `bound` is the least of those of all hosts."""
+        self._threshold = max(self._threshold, bound)
 
     def relabel(self, reassignments: list[Reassignment], host: int) -> None:
         """Follow the stream where a center was given up for a row, maybe one of this host, `host`."""
@@ -132,19 +154,32 @@ class Reservoir:
         return self._labels, self._numbers, self._positions, self._keys
 
     def _room(self, wanted: int) -> int:
-        """Make room for at least one row: grow up to half more than `size`, then drop all but the `size` best."""
+        """Make room for at least one row, by all means that are left.
+
+        Rows go that other hosts have made superfluous. Where these are few, there is more memory for up to half more
+        than `size` rows, then all but the `size` best go.
+        """
         capacity = self.size + max(1, self.size // 2)
         if self._used == len(self._keys):
-            if self._used < capacity:
-                grown = min(capacity, max(1024, 2 * self._used, self._used + wanted))
-                self._rows.resize((grown, self._rows.shape[1]), refcheck=False)
-                for column in self._columns():
-                    column.resize(grown, refcheck=False)
-            else:
-                self._compact()
+            self._find_bound()
+            self._drop()
+            if self._used >= MOST_FILLED * len(self._keys):
+                if len(self._keys) < capacity:
+                    self._grow(min(capacity, max(1024, 2 * self._used, self._used + wanted)))
+                else:
+                    self._compact()
         return len(self._keys) - self._used
 
+    def _grow(self, n_rows: int) -> None:
+        self._rows.resize((n_rows, self._rows.shape[1]), refcheck=False)
+        for column in self._columns():
+            column.resize(n_rows, refcheck=False)
+
+    def _drop(self) -> None:
+        self._keep(self._keys[: self._used] > self._threshold)
+
     def _compact(self) -> None:
+        self._drop()
         if self._used <= self.size:
             return
         surplus = self._used - self.size
@@ -152,15 +187,24 @@ class Reservoir:
         self._threshold = max(self._threshold, float(self._keys[dropped].max()))
         stays = np.ones(self._used, np.bool_)
         stays[dropped] = False
-        # Only rows behind the first `size` move, to the places of those that go.
-        holes, moving = np.flatnonzero(~stays[: self.size]), self.size + np.flatnonzero(stays[self.size :])
+        self._keep(stays)
+
+    def _find_bound(self) -> None:
+        if self._share <= min(self._used, self.size):
+            keys = self._keys[: self._used]
+            self.bound = float(np.partition(keys, self._used - self._share)[self._used - self._share])
+
+    def _keep(self, stays: NDArray[np.bool_]) -> None:
+        """Drop all other rows; only some of the last ones move, to the places of those that go."""
+        kept = int(stays.sum())
+        holes, moving = np.flatnonzero(~stays[:kept]), kept + np.flatnonzero(stays[kept:])
         step = max(1, PIECE_VALUES // self._rows.shape[1])
         for start in range(0, len(holes), step):
             piece = slice(start, start + step)
             self._rows[holes[piece]] = self._rows[moving[piece]]
         for column in self._columns():
             column[holes] = column[moving]
-        self._used = self.size
+        self._used = kept
 
     def _sort(self) -> None:
         """Bring the rows into the order of the stream; they need no second place on their way."""

@@ -125,6 +125,7 @@ class Run:
                 blocks = source.blocks()
             step = self._step(blocks, reservoir, control, source.read_ahead)
             self.steps += 1
+            reservoir.raise_threshold(step.votes.bound)
             if step.rows:
                 self.reservoir, self.amid_epoch = reservoir, True
                 self.reassigned += len(step.reassignments)
@@ -165,7 +166,7 @@ class Run:
                 offer = partial(reservoir.add, block, *self.stream.add(block))
         stopping = control.stopping()
         # A source that is to stop may have given up on its rows: there may be more of them.
-        votes = Votes(ended and not stopping, stopping, control.saving())
+        votes = Votes(ended and not stopping, stopping, control.saving(), reservoir.bound)
         return self.stream.step(votes, _in_turns(offer, read_ahead).__next__)
 
     def _new_reservoir(self) -> Reservoir:
@@ -175,6 +176,7 @@ class Run:
             self._settings.half_life,
             own_generator(self._seeds, self._communicator),
             self.stream.rows_added,
+            self._communicator.size,
         )
 
     def snapshot(self, observer: Observer) -> Snapshot:

@@ -7,6 +7,7 @@ A batch moves every center towards the mean of its new points by the share that 
 Decay is by point: one that came h points ago weighs 1/2 of one that comes now, wherever the borders of batches fall.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -56,11 +57,14 @@ class Votes:
         The stream is to end early.
     saving
         The state is to be kept.
+    bound
+        Of its sample; see `Reservoir`.
     """
 
     ended: bool = False
     stopping: bool = False
     saving: bool = False
+    bound: float = -math.inf
 
 
 @dataclass
@@ -79,7 +83,7 @@ class Step:
         Centers that were given up for far rows.
     votes
         What all hosts agree on: the epoch has ended when it has on every host; one that wants to stop or to save is
-        enough.
+        enough; the bound is the least of all.
     """
 
     rows: int
@@ -157,9 +161,9 @@ class Stream:
         # One buffer, one reduction over the hosts.
         n_centers, n_features = centers.shape
         n_far = self._far_rows.table.size * communicator.size if self._far_rows else 0
-        sizes = (n_centers * n_features, n_centers, 4, communicator.size, n_far)
+        sizes = (n_centers * n_features, n_centers, 4, communicator.size, communicator.size, n_far)
         self._totals: DoubleArray = np.zeros(sum(sizes))
-        sums, self._counts, self._facts, self._ended, far = np.split(self._totals, np.cumsum(sizes)[:-1])
+        sums, self._counts, self._facts, self._ended, self._bounds, far = np.split(self._totals, np.cumsum(sizes)[:-1])
         self._sums = sums.reshape(n_centers, n_features)
         self._decaying = self._totals[: n_centers * (n_features + 1)]
         self._far_tables = far.reshape(-1, n_features + EXTRA) if self._far_rows else far
@@ -221,6 +225,7 @@ class Stream:
         """
         self._facts[2:] = votes.stopping, votes.saving
         self._ended[self._communicator.rank] = votes.ended
+        self._bounds[self._communicator.rank] = votes.bound
         if self._far_rows:
             own = self._far_rows.table
             self._far_tables[self._communicator.rank * len(own) :][: len(own)] = own
@@ -234,7 +239,7 @@ class Stream:
             self._far_rows.clear()
         self._prepared = Centers(self.centers, self.shift)
         self.active = self._ended == 0.0
-        agreed = Votes(not self.active.any(), bool(self._facts[2]), bool(self._facts[3]))
+        agreed = Votes(not self.active.any(), bool(self._facts[2]), bool(self._facts[3]), float(self._bounds.min()))
         own_rows = self.pending
         self._totals[:] = 0.0
         self.pending = 0

@@ -135,11 +135,11 @@ def test_hosts_that_have_ended_take_no_turns() -> None:
 def test_votes_of_one_host_count_for_all_but_the_end_needs_all() -> None:
     def vote(hosts: Communicator) -> list[Votes]:
         made = Stream(np.zeros((1, 1)), np.zeros(1), np.zeros(1, np.float32), 0, hosts, Threads())
-        first = made.step(Votes(ended=hosts.rank == 0, saving=hosts.rank == 2))
+        first = made.step(Votes(ended=hosts.rank == 0, saving=hosts.rank == 2, bound=-1.5 * hosts.rank))
         second = made.step(Votes(ended=True, stopping=hosts.rank == 1))
         return [first.votes, second.votes]
 
-    expected = [Votes(ended=False, stopping=False, saving=True), Votes(ended=True, stopping=True, saving=False)]
+    expected = [Votes(saving=True, bound=-3.0), Votes(ended=True, stopping=True)]
     assert run_hosts(3, vote) == [expected] * 3
 
 
@@ -216,6 +216,37 @@ def test_a_sample_of_hosts_is_one_of_all_their_rows() -> None:
     expected = 400 * size / 300
     chi_square = ((hits - expected) ** 2 / (expected * (1 - size / 300))).sum()
     assert 299 - 5 * 24 < chi_square < 299 + 5 * 24
+
+
+@pytest.mark.parametrize("half_life", [0, 500])
+# Of the last ones no more may be dropped than all of them have beyond a sample and one more.
+@pytest.mark.parametrize("sizes", [(4000, 4000, 4000), (9000, 2900, 100), (6000, 6000, 0), (334, 334, 334)])
+def test_hosts_that_tell_what_their_rows_reach_draw_the_same_with_fewer_rows_held(
+    sizes: tuple[int, ...], half_life: int
+) -> None:
+    size, n_turns = 1000, 60
+
+    def draw(hosts: Communicator, *, told: bool) -> tuple[bytes, ...]:
+        rng = np.random.default_rng(hosts.rank)
+        reservoir = Reservoir(size, 1, half_life, rng, n_hosts=hosts.size)
+        rows = rng.standard_normal((sizes[hosts.rank], 1)).astype(np.float32)
+        positions = hosts.rank + hosts.size * np.arange(len(rows), dtype=np.float64)
+        for block, places in zip(np.array_split(rows, n_turns), np.array_split(positions, n_turns), strict=True):
+            if len(block):
+                reservoir.add(block, places.astype(np.int64), places)
+            if told:
+                reservoir.raise_threshold(float(hosts.gather_rows(np.array([reservoir.bound])).min()))
+        held[told].append(len(reservoir.arrays()["rows"]))
+        sample = reservoir.sample(hosts)
+        return sample.rows.tobytes(), sample.labels.tobytes(), sample.weights.tobytes()
+
+    held: dict[bool, list[int]] = {False: [], True: []}
+    expected = run_hosts(3, lambda hosts: draw(hosts, told=False))
+    got = run_hosts(3, lambda hosts: draw(hosts, told=True))
+    assert got == expected
+    assert len(set(got)) == 1
+    if min(sizes) > size:
+        assert max(held[True]) < 0.7 * min(held[False])
 
 
 def test_the_largest_keys_of_all_hosts() -> None:
