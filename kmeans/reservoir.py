@@ -13,40 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kmeans.communicator import Communicator
-from kmeans.jit import kernel
 from kmeans.reassignment import Reassignment
+from kmeans.reservoir_kernel import rearrange, take_rows
 from kmeans.sample import Sample
 from kmeans.types import DoubleArray, FloatArray, LabelArray
 
-# Numbers of rows that are moved at once: they stay in the cache on their way.
-PIECE_VALUES = 1 << 16
-# Dropping rows is worth its while when it leaves no more of the places taken.
-MOST_FILLED = 0.75
+# Finding a bound takes as long as it takes to take in some of the rows. It is done when so many have come, as a part of
+# those that it is about.
+BOUND_SHARE = 0.25
 # What a sum and a logarithm are off by, and more.
 ROUNDING = 1e-9
 # Its exponential is still a number.
 MAX_EXPONENT = 700.0
-
-
-@kernel("void(float32[:, ::1], int64[::1])")
-def _rearrange(
-    rows: FloatArray,  # INOUT (m, d), m >= n
-    order: LabelArray,  # INOUT (n,): which row is to be in each place; undefined afterwards
-) -> None:
-    """Move the first rows to their places, along the cycles of the permutation."""
-    held = np.empty(rows.shape[1], np.float32)
-    for start in range(len(order)):
-        if order[start] == start:
-            continue
-        held[:] = rows[start]
-        place = start
-        while order[place] != start:
-            source = order[place]
-            rows[place] = rows[source]
-            order[place] = place
-            place = source
-        rows[place] = held
-        order[place] = place
 
 
 class Reservoir:
@@ -97,8 +75,12 @@ class Reservoir:
         # Counted from the first row of this host, and among the rows of all hosts.
         self._numbers: LabelArray = np.empty(0, np.int64)
         self._positions: DoubleArray = np.empty(0)
-        self._keys: DoubleArray = np.empty(0)
+        # The keys, as a heap that begins with the least one, and the places of the rows that they belong to.
+        self._heap: DoubleArray = np.empty(0)
+        self._places: LabelArray = np.empty(0, np.int64)
         self._used = 0
+        # Rows that came into the sample since the bound was found.
+        self._taken = 0
         # The largest key of a row that is not in the sample, as far as is known.
         self._threshold = -math.inf
         self._latest_position = 0.0
@@ -123,18 +105,27 @@ class Reservoir:
         keys = positions[chosen] * self._growth - np.log(draws[chosen])
         better = keys > self._threshold
         chosen, keys = chosen[better], keys[better]
-        numbers, labels, positions = self.rows_seen + chosen, labels[chosen], positions[chosen]
+        self._make_room(min(self.size, self._used + len(chosen)))
+        self._used, self._threshold = take_rows(
+            block,
+            chosen,
+            keys,
+            labels,
+            positions,
+            self.rows_seen,
+            self._rows,
+            self._labels,
+            self._positions,
+            self._numbers,
+            self._heap,
+            self._places,
+            self._used,
+            self.size,
+            self._threshold,
+        )
         self.rows_seen += len(block)
-        taken = 0
-        while taken < len(chosen):
-            some = slice(taken, taken + self._room(len(chosen) - taken))
-            end = self._used + len(chosen[some])
-            # "clip" has nothing to clip; it lets rows be copied without a copy between.
-            np.take(block, chosen[some], axis=0, out=self._rows[self._used : end], mode="clip")
-            for column, values in zip(self._columns(), (labels, numbers, positions, keys), strict=True):
-                column[self._used : end] = values[some]
-            self._used, taken = end, taken + len(chosen[some])
-        if self.bound == -math.inf:
+        self._taken += len(chosen)
+        if self._taken >= BOUND_SHARE * self._share or self.bound == -math.inf:
             self._find_bound()
 
     def raise_threshold(self, bound: float) -> None:
@@ -149,69 +140,30 @@ class Reservoir:
             if change.host == host:
                 labels[self._first_number + numbers == change.position] = change.center
 
-    def _columns(self) -> tuple[LabelArray, LabelArray, DoubleArray, DoubleArray]:
-        """Give what is known of each row."""
-        return self._labels, self._numbers, self._positions, self._keys
-
-    def _room(self, wanted: int) -> int:
-        """Make room for at least one row, by all means that are left.
-
-        Rows go that other hosts have made superfluous. Where these are few, there is more memory for up to half more
-        than `size` rows, then all but the `size` best go.
-        """
-        capacity = self.size + max(1, self.size // 2)
-        if self._used == len(self._keys):
-            self._find_bound()
-            self._drop()
-            if self._used >= MOST_FILLED * len(self._keys):
-                if len(self._keys) < capacity:
-                    self._grow(min(capacity, max(1024, 2 * self._used, self._used + wanted)))
-                else:
-                    self._compact()
-        return len(self._keys) - self._used
-
-    def _grow(self, n_rows: int) -> None:
-        self._rows.resize((n_rows, self._rows.shape[1]), refcheck=False)
-        for column in self._columns():
-            column.resize(n_rows, refcheck=False)
-
-    def _drop(self) -> None:
-        self._keep(self._keys[: self._used] > self._threshold)
-
-    def _compact(self) -> None:
-        self._drop()
-        if self._used <= self.size:
-            return
-        surplus = self._used - self.size
-        dropped = np.argpartition(self._keys[: self._used], surplus)[:surplus]
-        self._threshold = max(self._threshold, float(self._keys[dropped].max()))
-        stays = np.ones(self._used, np.bool_)
-        stays[dropped] = False
-        self._keep(stays)
-
     def _find_bound(self) -> None:
-        if self._share <= min(self._used, self.size):
-            keys = self._keys[: self._used]
-            self.bound = float(np.partition(keys, self._used - self._share)[self._used - self._share])
+        surplus = self._used - self._share
+        # A host that would need more than a sample, as one that is alone, never has it.
+        if surplus >= 0 and self._share <= self.size:
+            self._taken = 0
+            self.bound = float(np.partition(self._heap[: self._used], surplus)[surplus])
 
-    def _keep(self, stays: NDArray[np.bool_]) -> None:
-        """Drop all other rows; only some of the last ones move, to the places of those that go."""
-        kept = int(stays.sum())
-        holes, moving = np.flatnonzero(~stays[:kept]), kept + np.flatnonzero(stays[kept:])
-        step = max(1, PIECE_VALUES // self._rows.shape[1])
-        for start in range(0, len(holes), step):
-            piece = slice(start, start + step)
-            self._rows[holes[piece]] = self._rows[moving[piece]]
-        for column in self._columns():
-            column[holes] = column[moving]
-        self._used = kept
+    def _make_room(self, wanted: int) -> None:
+        if len(self._heap) < wanted:
+            grown = min(self.size, max(1024, 2 * len(self._heap), wanted))
+            self._rows.resize((grown, self._rows.shape[1]), refcheck=False)
+            for column in (self._labels, self._numbers, self._positions, self._heap, self._places):
+                column.resize(grown, refcheck=False)
 
     def _sort(self) -> None:
         """Bring the rows into the order of the stream; they need no second place on their way."""
-        order = np.argsort(self._numbers[: self._used])
-        for column in self._columns():
-            column[: self._used] = column[order]
-        _rearrange(self._rows, order)
+        used = self._used
+        order = np.argsort(self._numbers[:used])
+        for column in (self._labels, self._numbers, self._positions):
+            column[:used] = column[order]
+        place_now = np.empty_like(order)
+        place_now[order] = np.arange(used)
+        self._places[:used] = place_now[self._places[:used]]
+        rearrange(self._rows, order)
 
     def sample(self, communicator: Communicator) -> Sample:
         """Give the sample of the rows of all hosts, on every host.
@@ -221,16 +173,17 @@ class Reservoir:
         communicator
             The hosts. Of a single one the arrays are views, valid until rows are added.
         """
-        self._compact()
         self._sort()
         used, rows_seen = self._used, self.rows_seen
         rows, labels = self._rows[:used], self._labels[:used]
-        positions, keys = self._positions[:used], self._keys[:used]
+        positions = self._positions[:used]
         threshold, latest = self._threshold, self._latest_position
         if communicator.size > 1:
             facts = communicator.gather_rows(np.array([[threshold, latest, rows_seen]]))
             threshold, latest = facts[:, :2].max(axis=0).tolist()
             rows_seen = int(facts[:, 2].sum())
+            keys = np.empty(used)
+            keys[self._places[:used]] = self._heap[:used]
             chosen, best_left = largest(keys, self.size, communicator)
             threshold = max(threshold, best_left)
             rows, labels = communicator.gather_rows(rows[chosen]), communicator.gather_rows(labels[chosen])
@@ -247,10 +200,8 @@ class Reservoir:
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Give, by name, the arrays from which `restore` makes the same reservoir; they are views."""
-        self._compact()
-        names = ("labels", "numbers", "positions", "keys")
-        columns = zip(names, self._columns(), strict=True)
-        return {"rows": self._rows[: self._used]} | {name: column[: self._used] for name, column in columns}
+        names = ("rows", "labels", "numbers", "positions", "heap", "places")
+        return {name: getattr(self, f"_{name}")[: self._used] for name in names}
 
     def facts(self) -> dict[str, Any]:
         """Give what else `restore` needs, as JSON knows it."""
@@ -264,9 +215,8 @@ class Reservoir:
 
     def restore(self, arrays: dict[str, NDArray[Any]], facts: dict[str, Any]) -> None:
         """Become what the reservoir of these arrays and facts was; the arrays are its own from then on."""
-        self._rows = arrays["rows"]
-        self._labels, self._numbers = arrays["labels"], arrays["numbers"]
-        self._positions, self._keys = arrays["positions"], arrays["keys"]
+        self._rows, self._labels, self._numbers = arrays["rows"], arrays["labels"], arrays["numbers"]
+        self._positions, self._heap, self._places = arrays["positions"], arrays["heap"], arrays["places"]
         self._used = len(self._rows)
         self.rows_seen, self._first_number = facts["rows_seen"], facts["first_number"]
         self._latest_position = facts["latest_position"]
