@@ -5,7 +5,6 @@ import shutil
 import statistics
 import subprocess
 import sys
-import tempfile
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ import pyarrow
 import pyarrow.csv
 import pyarrow.parquet
 
-from benchmarks.measure import medians
+from benchmarks.measure import medians, memory_folder
 from kmeans.types import FloatArray
 
 N_ROWS = 2_500_000
@@ -23,7 +22,6 @@ N_FEATURES = 50
 # Compression takes longer: these files hold a part of the rows.
 PART_ROWS = 500_000
 RUNS = 3
-_MEMORY = Path("/dev/shm")
 
 
 def run() -> list[dict[str, Any]]:
@@ -54,7 +52,7 @@ def _measure(name: str, rows: FloatArray) -> dict[str, Any]:
     suffix, _, variant = name.partition(", ")
     flags = [variant] if variant.startswith("--") else []
     result: dict[str, Any] = {"file": name, "thousand rows": len(rows) // 1000}
-    with tempfile.TemporaryDirectory(dir=_MEMORY if _MEMORY.is_dir() else None) as folder:
+    with memory_folder("kmeans-convert-") as folder:
         work = Path(folder)
         whole, two = work / f"whole{suffix}", work / f"two{suffix}"
         _write(whole, rows, variant)

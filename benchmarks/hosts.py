@@ -18,7 +18,7 @@ import numpy as np
 from sklearn.datasets import load_digits
 
 from benchmarks import exchanges
-from benchmarks.measure import machine, table
+from benchmarks.measure import machine, memory_folder, table
 from benchmarks.train import lay_down
 from container.metrics import REGEXES
 from kmeans.communicator import Communicator
@@ -36,7 +36,7 @@ RESULTS = Path(__file__).parent / "results"
 BATCH = 5000
 FACTOR = 10
 EPOCHS = 3
-RUNS = 5
+RUNS = 6
 SEEDS = 5
 # d, K, and rows of all hosts together, for seconds of stream an epoch.
 SHAPES = ((50, 100, 8_000_000), (50, 1000, 2_000_000), (784, 100, 600_000), (784, 1000, 240_000))
@@ -59,9 +59,10 @@ def main() -> None:
     stated = ", ".join(f"{key} {value}" for key, value in facts.items())
     text = f"""# {(__doc__ or "").strip()}
 
-Rows a second of the stream, medians of alternating runs; a mini-batch has {BATCH} rows. Communication is the part of
-the stream's time that a host spends in it, waiting for the other one included. Two jobs of one host each, which have
-nothing to do with each other, show what the machine itself makes of two busy cores.
+Rows a second of the stream, read from files in memory; medians of alternating runs, of which each begins with another
+core. A mini-batch has {BATCH} rows. Communication is the part of the stream's time that a host spends in it, waiting
+for the other one included. Two jobs of one host each, which have nothing to do with each other, show what the machine
+itself makes of two busy cores.
 
 {table(speeds)}
 ## More hosts, predicted
@@ -105,7 +106,7 @@ def measure_shape(d: int, n_centers: int, n_rows: int, runs: int) -> dict[str, A
     cases = ((1, 1), (1, 2), (2, 1))
     speeds: dict[tuple[int, int], list[float]] = {case: [] for case in cases}
     shares, bytes_sent = [], 0
-    with tempfile.TemporaryDirectory(prefix="kmeans-hosts-") as folder:
+    with memory_folder("kmeans-hosts-") as folder:
         lay_down(Path(folder) / "rows", n_rows, d, n_centers // FACTOR)
         parts = sorted((Path(folder) / "rows/input/data/train").iterdir())
         for run in range(runs):
@@ -113,7 +114,7 @@ def measure_shape(d: int, n_centers: int, n_rows: int, runs: int) -> dict[str, A
                 with ExitStack() as jobs:
                     trees = Path(folder) / f"{run}-{n_jobs}-{n_hosts}"
                     networks = [
-                        jobs.enter_context(network_of(IMAGE, trees / str(job), n_hosts, first_core=job))
+                        jobs.enter_context(network_of(IMAGE, trees / str(job), n_hosts, first_core=run + job))
                         for job in range(n_jobs)
                     ]
                     hosts = [host for network in networks for host in network.hosts]

@@ -3,6 +3,7 @@
 import os
 import platform
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
@@ -18,6 +19,7 @@ TURN_SECONDS = 0.2
 AT_REST = 0.1
 REST_SECONDS = 0.02
 REST_TRIES = 100
+MEMORY = Path("/dev/shm")
 # The product of matrices of this size is taken for the peak of the machine.
 PEAK_SIZE = 2048
 
@@ -55,6 +57,11 @@ def rest() -> None:
         time.sleep(REST_SECONDS)
         if time.process_time() - used < AT_REST * REST_SECONDS:
             return
+
+
+def memory_folder(prefix: str) -> tempfile.TemporaryDirectory[str]:
+    """Make a temporary folder in memory where there is one: what was written to a disk may leave the page cache."""
+    return tempfile.TemporaryDirectory(prefix=prefix, dir=MEMORY if MEMORY.is_dir() else None)
 
 
 def peak() -> float:
