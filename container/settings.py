@@ -13,7 +13,7 @@ AUTO_CENTER_FACTOR = 10
 # Up to this k the factor is 10; beyond it K = k * factor grows with the square root of k, since the cost of a step
 # grows with K.
 AUTO_CENTER_FACTOR_UP_TO = 100
-# The sample is bounded by memory: it takes up to half as much again while rows are being exchanged.
+# The sample is bounded by memory.
 AUTO_SAMPLE_BYTES = 128 << 20
 AUTO_SAMPLE_ROWS = 200_000
 # What stays of the sample in the model's state, for models of another k: it is shipped with every model.

@@ -32,6 +32,16 @@ def test_all_rows_stay_while_they_fit() -> None:
     assert positions_kept(500, 300, 0, seed=1).tolist() == list(range(300))
 
 
+@pytest.mark.parametrize("half_life", [0, 700])
+@pytest.mark.parametrize("size", [1, 2, 5, 6, 300, 2999])
+def test_it_keeps_the_rows_with_the_largest_keys(size: int, half_life: int) -> None:
+    n, batch = 3000, 100
+    draws = np.random.default_rng(size).standard_exponential(n)
+    keys = np.arange(n) * (np.log(2) / half_life if half_life else 0.0) - np.log(draws)
+    expected = np.sort(np.argsort(keys)[n - size :])
+    assert positions_kept(size, n, half_life, size, batch).tolist() == expected.tolist()
+
+
 def test_every_position_is_equally_likely() -> None:
     hits = np.zeros(200)
     for seed in range(1000):
