@@ -182,9 +182,7 @@ class Reservoir:
             facts = communicator.gather_rows(np.array([[threshold, latest, rows_seen]]))
             threshold, latest = facts[:, :2].max(axis=0).tolist()
             rows_seen = int(facts[:, 2].sum())
-            keys = np.empty(used)
-            keys[self._places[:used]] = self._heap[:used]
-            chosen, best_left = largest(keys, self.size, communicator)
+            chosen, best_left = largest(self._keys(), self.size, communicator)
             threshold = max(threshold, best_left)
             rows, labels = communicator.gather_rows(rows[chosen]), communicator.gather_rows(labels[chosen])
             positions = communicator.gather_rows(positions[chosen])
@@ -199,9 +197,15 @@ class Reservoir:
         )
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """Give, by name, the arrays from which `restore` makes the same reservoir; they are views."""
-        names = ("rows", "labels", "numbers", "positions", "heap", "places")
-        return {name: getattr(self, f"_{name}")[: self._used] for name in names}
+        """Give, by name, the arrays from which `restore` makes the same reservoir; most are views."""
+        names = ("rows", "labels", "numbers", "positions")
+        return {name: getattr(self, f"_{name}")[: self._used] for name in names} | {"keys": self._keys()}
+
+    def _keys(self) -> DoubleArray:
+        """Give the keys of the rows, in their order."""
+        keys = np.empty(self._used)
+        keys[self._places[: self._used]] = self._heap[: self._used]
+        return keys
 
     def facts(self) -> dict[str, Any]:
         """Give what else `restore` needs, as JSON knows it."""
@@ -215,8 +219,11 @@ class Reservoir:
 
     def restore(self, arrays: dict[str, NDArray[Any]], facts: dict[str, Any]) -> None:
         """Become what the reservoir of these arrays and facts was; the arrays are its own from then on."""
-        self._rows, self._labels, self._numbers = arrays["rows"], arrays["labels"], arrays["numbers"]
-        self._positions, self._heap, self._places = arrays["positions"], arrays["heap"], arrays["places"]
+        self._rows, self._labels = arrays["rows"], arrays["labels"]
+        self._numbers, self._positions = arrays["numbers"], arrays["positions"]
+        # Keys in order are a heap too.
+        self._places = np.argsort(arrays["keys"])
+        self._heap = arrays["keys"][self._places]
         self._used = len(self._rows)
         self.rows_seen, self._first_number = facts["rows_seen"], facts["first_number"]
         self._latest_position = facts["latest_position"]
