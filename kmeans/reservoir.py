@@ -18,8 +18,7 @@ from kmeans.reservoir_kernel import rearrange, take_rows
 from kmeans.sample import Sample
 from kmeans.types import DoubleArray, FloatArray, LabelArray
 
-# Finding a bound takes as long as it takes to take in some of the rows. It is done when so many have come, as a part of
-# those that it is about.
+# Rows that come in before a bound is looked for again, as a part of a host's share: a search goes through all of that.
 BOUND_SHARE = 0.25
 # What a sum and a logarithm are off by, and more.
 ROUNDING = 1e-9
@@ -99,12 +98,10 @@ class Reservoir:
         """
         draws = self._rng.standard_exponential(len(block))
         self._latest_position = float(positions[-1])
-        # The key of a larger draw can't beat the threshold, wherever in the block; only the others' are worked out.
+        # The key of a larger draw can't beat the threshold, wherever in the block; only other rows are looked at.
         largest_draw = math.exp(min(self._growth * self._latest_position - self._threshold, MAX_EXPONENT))
         chosen = np.flatnonzero(draws <= largest_draw * (1 + ROUNDING))
         keys = positions[chosen] * self._growth - np.log(draws[chosen])
-        better = keys > self._threshold
-        chosen, keys = chosen[better], keys[better]
         self._make_room(min(self.size, self._used + len(chosen)))
         self._used, self._threshold = take_rows(
             block,
@@ -125,7 +122,7 @@ class Reservoir:
         )
         self.rows_seen += len(block)
         self._taken += len(chosen)
-        if self._taken >= BOUND_SHARE * self._share or self.bound == -math.inf:
+        if self._taken >= BOUND_SHARE * self._share:
             self._find_bound()
 
     def raise_threshold(self, bound: float) -> None:
