@@ -1,9 +1,10 @@
 """Data as other writers may have written them."""
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pytest
@@ -14,6 +15,9 @@ from container.configuration import RECORDIO, ChannelConfiguration
 from container.formats import recordio
 
 MakeSource = Callable[..., Source]
+
+ROWS = np.arange(33, dtype=np.float32).reshape(11, 3)
+CSV_LINES = [b"%d,%d,%d\n" % tuple(row) for row in ROWS]
 
 
 @pytest.fixture
@@ -57,3 +61,11 @@ def rows_of(source: Source) -> list[list[list[float]]]:
 def part(flag: int, payload: bytes) -> bytes:
     """Write a frame with a flag."""
     return struct.pack("<II", recordio.MAGIC, flag << 29 | len(payload)) + payload + bytes(-len(payload) % 4)
+
+
+@contextmanager
+def feeding(path: Path) -> Iterator[BinaryIO]:
+    """Open a pipe whose reader may go away first."""
+    # Reading and writing: opening does not wait for the reader.
+    with path.open("r+b", buffering=0) as fifo:
+        yield fifo
