@@ -22,7 +22,7 @@ from container.logs import LOGGER
 from container.resources import memory_limit_bytes
 from kmeans.snapshot import Snapshot
 
-MAGIC: Final = b"kmeans checkpoint 1\n"
+MAGIC: Final = b"kmeans checkpoint 2\n"
 # SageMaker does not upload files of such names.
 TEMPORARY_NAME: Final = "{}.sagemaker-ignore"
 KEPT: Final = 2
