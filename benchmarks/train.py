@@ -23,9 +23,10 @@ from container.artifacts import model
 from container.formats import recordio
 from container.formats.recordio import dense_record, encode
 from container.resources import cpu_count
-from kmeans.assignment import Centers, usual_values
+from kmeans.assignment import Centers
 from kmeans.communicator import SingleHost
 from kmeans.scoring import score
+from kmeans.shift import usual_values
 from kmeans.threads import Threads
 from kmeans.types import FloatArray
 

@@ -75,7 +75,7 @@ def write(
     centers
         float32 (k, d): the model.
     shift
-        float32 (d,): usual values of the rows; see `kmeans.assignment.usual_values`.
+        float32 (d,): usual values of the rows; see `kmeans.shift.usual_values`.
     threads
         Where rows are assigned.
     share

@@ -1,23 +1,19 @@
 """The nearest center of every row: labels and squared distances; see `kmeans.nearest_kernel`."""
 
 import math
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kmeans.jit import INTERPRETED, kernel
 from kmeans.nearest_kernel import assign_rows, rounding_of
 from kmeans.threads import Threads
-from kmeans.types import DoubleArray, FloatArray, LabelArray, as_points
+from kmeans.types import DoubleArray, FloatArray, LabelArray
 from kmeans.vector_kernel import CENTERS, LANES, ROWS
 
 # Pieces of work for each thread: what one loses by being late is a part of a piece.
 PIECES = 4
 # Multiplications of a piece, at least: calling a thread takes as long as a tenth of them.
 LEAST_PRODUCTS = 1 << 22
-# Rows that quartiles are taken of.
-QUARTILE_ROWS = 1000
 # Numbers of a piece at most, unless these are too few: half a cache of the second level.
 PIECE_VALUES = 1 << 17
 
@@ -31,7 +27,7 @@ class Centers:
         float64 (K, d).
     shift
         float32 (d,): subtracted from rows and centers where scores are summed in float32. Whatever it is, labels and
-        distances are the same; see `usual_values` for one with which few rows need a second look.
+        distances are the same; see `kmeans.shift` for one with which few rows need a second look.
     """
 
     def __init__(self, centers: DoubleArray, shift: FloatArray) -> None:
@@ -83,29 +79,6 @@ def _lay_out(
 
 def _padded(size: int, multiple: int) -> int:
     return multiple * math.ceil(size / multiple)
-
-
-def usual_values(points: NDArray[np.floating[Any]]) -> FloatArray:
-    """Return a value of each feature that is near most of its values, a good shift for `Centers`.
-
-    It is one of the three quartiles, that nearest to 0: so it is no mean of unlike values, and up to a quarter of the
-    values may be missing ones coded as 0, or three quarters of them as 1e36, and do no harm.
-
-    Parameters
-    ----------
-    points
-        float (n, d), n > 0. At most `QUARTILE_ROWS` of them are looked at, at equal distances.
-
-    Returns
-    -------
-    ndarray of float32, shape (d,)
-    """
-    few = points[:: math.ceil(len(points) / QUARTILE_ROWS)]
-    places = [(len(few) - 1) * quarter // 4 for quarter in (1, 2, 3)]
-    quartiles = np.partition(few, places, axis=0)[places]
-    nearest_to_0 = np.abs(quartiles).argmin(axis=0)
-    chosen = np.take_along_axis(quartiles, nearest_to_0[None], axis=0)[0]
-    return as_points(chosen)
 
 
 def assign(rows: FloatArray, centers: Centers, labels: LabelArray, squared_distances: DoubleArray) -> None:

@@ -62,7 +62,7 @@ def lloyd(
     points
         float32 (n, d), C-contiguous.
     shift
-        float32 (d,): usual values of the points; see `kmeans.assignment.usual_values`.
+        float32 (d,): usual values of the points; see `kmeans.shift.usual_values`.
     weights
         float64 (n,), with a positive sum.
     centers

@@ -55,7 +55,7 @@ def swap_centers(
     points
         float32 (n, d), C-contiguous.
     shift
-        float32 (d,): usual values of the points; see `kmeans.assignment.usual_values`.
+        float32 (d,): usual values of the points; see `kmeans.shift.usual_values`.
     weights
         float64 (n,), with a positive sum.
     start

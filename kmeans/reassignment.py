@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kmeans.assignment import QUARTILE_ROWS
 from kmeans.far_row_kernel import DISTANCE, EXTRA, HOST, LABEL, POSITION, WEIGHT, offer_rows, reassign_rows
+from kmeans.shift import QUARTILE_ROWS
 from kmeans.sums import add_rows
 from kmeans.types import DoubleArray, FloatArray, LabelArray
 

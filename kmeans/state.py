@@ -19,7 +19,7 @@ class State:
     weights
         float64 (K,): how many rows went to each; decayed.
     shift
-        float32 (d,): usual values of the rows; see `kmeans.assignment.usual_values`.
+        float32 (d,): usual values of the rows; see `kmeans.shift.usual_values`.
     sample
         Some of the rows, or all.
     """

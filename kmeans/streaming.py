@@ -107,7 +107,7 @@ class Stream:
     weights
         float64 (K,): their weights at the start.
     shift
-        float32 (d,): usual values of the rows; see `kmeans.assignment.usual_values`.
+        float32 (d,): usual values of the rows; see `kmeans.shift.usual_values`.
     half_life
         After how many further points a point weighs 1/2; 0 for no decay.
     communicator, threads

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from kmeans.assignment import Centers, usual_values
+from kmeans.assignment import Centers
 from kmeans.communicator import Communicator, SingleHost
 from kmeans.curve import curve_ks, msd_by_k
 from kmeans.finalization import finalize
@@ -14,6 +14,7 @@ from kmeans.reassignment import outlier_distance
 from kmeans.run import Control, Run
 from kmeans.scoring import Score, score
 from kmeans.settings import Settings
+from kmeans.shift import usual_values
 from kmeans.snapshot import Snapshot
 from kmeans.source import Source
 from kmeans.starting import EarlierModel, first_rows, start_centers

@@ -5,13 +5,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kmeans.assignment import Centers, nearest, usual_values
+from kmeans.assignment import Centers, nearest
 from kmeans.communicator import SingleHost
+from kmeans.shift import usual_values
 from kmeans.streaming import Stream
 from kmeans.sums import add_rows
 from kmeans.threads import Threads
-from kmeans.types import FloatArray, as_points
 from tests.kmeans import naive
+from tests.kmeans.rows import SCALES_OF, mixed_scales
 
 SHAPES = [
     (1, 1, 1),
@@ -106,21 +107,17 @@ def test_any_shape_and_scale_gives_the_labels_of_float64(n: int, d: int, k: int,
     st.integers(1, 130),
     st.integers(1, 40),
     st.integers(1, 30),
-    st.sampled_from(["rows", "features", "numbers"]),
+    st.sampled_from(SCALES_OF),
     st.integers(0, 2**32 - 1),
 )
 def test_data_of_mixed_scales_get_the_labels_of_float64(n: int, d: int, k: int, of: str, seed: int) -> None:
     """From 1e-30 to the largest float32, side by side, whatever the shift."""
     rng = np.random.default_rng(seed)
-
-    def numbers(size: int) -> FloatArray:
-        shape = {"rows": (size, 1), "features": (1, d), "numbers": (size, d)}[of]
-        exponents = np.where(rng.random(shape) < 0.5, 0.0, rng.uniform(-30, 38.5, shape))
-        return as_points(rng.standard_normal((size, d)) * 10.0**exponents)
-
-    rows = numbers(n)
-    centers = np.where(rng.random((k, 1)) < 0.3, rows[rng.integers(0, n, k)], numbers(k)).astype(np.float64)
-    shift = [np.zeros(d, np.float32), usual_values(rows), numbers(1)[0]][rng.integers(0, 3)]
+    rows = mixed_scales(rng, n, d, of)
+    centers = np.where(rng.random((k, 1)) < 0.3, rows[rng.integers(0, n, k)], mixed_scales(rng, k, d, of)).astype(
+        np.float64
+    )
+    shift = [np.zeros(d, np.float32), usual_values(rows), mixed_scales(rng, 1, d, of)[0]][rng.integers(0, 3)]
     labels, squared = nearest(rows, Centers(centers, shift), Threads())
     expected_labels, expected_squared = naive.nearest(rows, centers)
     np.testing.assert_allclose(squared, expected_squared, rtol=1e-12)

@@ -6,12 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.cluster import KMeans
 
-from kmeans.assignment import usual_values
 from kmeans.communicator import SingleHost
 from kmeans.lloyd import lloyd
 from kmeans.local_search import merger_costs
 from kmeans.sample import Sample
 from kmeans.seeding import distinct, kmeans_plus_plus, lowered_distances, random_rows
+from kmeans.shift import usual_values
 from kmeans.shrinking import LloydSettings, shrink
 from kmeans.state import State
 from kmeans.threads import Threads

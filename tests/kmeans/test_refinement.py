@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kmeans.assignment import usual_values
 from kmeans.communicator import SingleHost
 from kmeans.coreset import coreset
 from kmeans.lloyd import lloyd
@@ -13,6 +12,7 @@ from kmeans.local_search import SearchLimits, swap_centers
 from kmeans.refinement import refine
 from kmeans.reservoir import Reservoir
 from kmeans.sample import Sample
+from kmeans.shift import usual_values
 from kmeans.shrinking import LloydSettings, search, shrink
 from kmeans.state import State
 from kmeans.streaming import Stream
