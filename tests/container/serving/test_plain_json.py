@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from container.formats.errors import FormatError
-from container.serving.codecs import instances, json
+from container.serving.codecs import instances, json, strict_json
 
 VALUES = ["0", "-1.5", "2e3", "16777217", "1.00000005960464477539062500001", "1e-50", "123456789012345678"]
 ODD_VALUES = [
@@ -52,7 +52,7 @@ def outcome(document: bytes) -> object:
 
 def expected(document: bytes) -> object:
     try:
-        return instances.rows(list(instances.elements(instances.text_of(document))), 2, "instance").tolist()
+        return instances.rows(list(strict_json.elements(strict_json.text_of(document))), 2, "instance").tolist()
     except FormatError as error:
         return str(error)
 

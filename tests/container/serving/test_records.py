@@ -36,6 +36,7 @@ def record(
 GOOD = [
     *(record(kind, [1, -2.5, 3], shape=shape) for kind in KINDS for shape in (None, [3], [1, 3], [3, 1])),
     *(record(kind, [1, 2], [2, 0], [3], "a uid") for kind in KINDS),
+    *(record(kind, [1, 2, 4], [2, 0, 2], shape) for kind in KINDS for shape in (None, [3], [1, 3])),
     record("float32_tensor", [], shape=[3]),
     record("float64_tensor", [0.1, 1e-50, 16777217.0], uid="ü"),
 ]
@@ -50,11 +51,12 @@ BAD = [
     record("float32_tensor", [1, 2, 3], shape=[4]),
     record("float32_tensor", [1, 2], [0, 3], [3]),
     record("float32_tensor", [1, 2], [0, 1 << 63], [3]),
-    record("float64_tensor", [1, 2], [1, 1], [3]),
+    record("float64_tensor", [3e38, 2e38], [1, 1], [3]),
+    record("float32_tensor", [1], [1], [3, 1]),
+    record("float32_tensor", [1], [3]),
     record("float32_tensor", [1], [0, 1], [3]),
     record("float32_tensor", [float("inf")], [1], [3]),
     record("float32_tensor", [1], [1], [4]),
-    record("float32_tensor", [1], [1]),
 ]
 
 
@@ -73,6 +75,10 @@ ORDINARY: dict[str, Callable[[int], Record]] = {
     "label": lambda number: labelled(record("float32_tensor", [1, 2, number], uid=f"{number:03}"), number),
     "sparse": lambda number: record("float32_tensor", [number, 0.5][: 1 + number % 2], [2, 0][: 1 + number % 2], [3]),
     "sparse float64": lambda number: record("float64_tensor", [0.1] * (1 + number % 3), [*range(1 + number % 3)], [3]),
+    "sparse rows of a matrix": lambda number: record("float32_tensor", [number], [number % 3], [1, 3]),
+    "sparse without a shape": lambda number: record("float64_tensor", [number, 0.5], [number % 3, 1], uid="a"),
+    "sparse, to be added up": lambda number: record("float32_tensor", [1e8, number, -1e8], [1, number % 3, 1], [1, 3]),
+    "dense rows of a matrix": lambda number: record("float32_tensor", [1, number, 3], shape=[1, 3], uid=str(number)),
     "all zeros": lambda number: record("float32_tensor", [], shape=[3], uid=str(number)),
 }
 
