@@ -1,7 +1,7 @@
 """The shapes in which a JSON instance gives its features.
 
-An instance is a list of numbers, ``{"features": ...}`` or ``{"data": {"features": ...}}``; other names beside
-``features`` or ``data`` have no meaning. Features are a list of numbers, or a tensor ``{"values": [...]}``, in which a
+An instance is a list of numbers, alone or as a matrix of one row, ``{"features": ...}`` or
+``{"data": {"features": ...}}``; other names beside ``features`` or ``data`` have no meaning. Features are a list of numbers, or a tensor ``{"values": [...]}``, in which a
 sparse row has ``"keys"``, the columns of its values counted from 0, and maybe ``"shape": [feature_dim]``; see
 `container.formats.tensor`.
 """
@@ -103,6 +103,8 @@ def _added_up(keys: list[int], values: list[float]) -> tuple[list[int], list[flo
 def _tensor(instance: Any) -> dict[str, Any]:
     """Take an instance's wrapping off."""
     match instance:
+        case [list() as row]:
+            return {"values": row}
         case list():
             return {"values": instance}
         case {"features": _, "data": {"features": _}}:

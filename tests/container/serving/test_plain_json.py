@@ -35,6 +35,17 @@ DOCUMENTS = [
     '{"instances": [%s]}',
     '{"instances": %s}',
     '[{"features": [%s, 2]}]',
+    "[%s, 2]",
+    " [2, %s] ",
+    "[[1, 2], [2, %s]]",
+    '[[1, 2], %s, {"features": [3, %s]}]',
+    '{"instances": [[%s, 2], [2, %s]]}',
+    '{"instances": [[1, 2], [%s]]}',
+    '{"instances": [[1, 2]], "more": %s}',
+    '{"more": %s, "instances": [[1, 2]]}',
+    '{"features": [1, %s]}',
+    '{"features": [1, 2], "id": %s}',
+    '{"instances": [{"id": %s, "features": [1, 2]}]}',
     '{"instances": [{"features": [%s, 2]}]}]',
     '{"instances": [{"features": [1, %s, 2]]}}',
     '{"instances": [{"data": {"features": {"values": [%s, 2]}}}]}',
@@ -60,7 +71,7 @@ def expected(document: bytes) -> object:
 @pytest.mark.parametrize("value", VALUES + ODD_VALUES)
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_any_value_anywhere(document: str, value: str) -> None:
-    body = (document % value).encode()
+    body = document.replace("%s", value).encode()
     assert outcome(body) == expected(body)
 
 
@@ -70,6 +81,14 @@ def test_bytes_that_are_no_json(body: bytes) -> None:
 
 
 def test_plain_instances_do_not_need_the_other_parser() -> None:
-    rows = json._plain_rows(b'{"instances": [{"features": [1, 2]}, {"features": [-3e-2, 4.5]}]}', 2)
-    assert rows is not None
-    assert rows.dtype == np.float32
+    for document in (
+        b'{"instances": [{"features": [1, 2]}, {"features": [-3e-2, 4.5]}]}',
+        b'{"instances": [[1, 2], [-3e-2, 4.5]]}',
+        b"[[1, 2], [-3e-2, 4.5]]",
+        b'[[1, 2], {"features": [-3e-2, 4.5]}]',
+        b"[-3e-2, 4.5]",
+    ):
+        rows = json._plain_rows(document, 2)
+        assert rows is not None
+        assert rows.dtype == np.float32
+        np.testing.assert_array_equal(rows[-1], np.array([-3e-2, 4.5], np.float32))

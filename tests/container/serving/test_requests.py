@@ -30,6 +30,26 @@ REQUESTS = {
         b' {"configuration": {}, "data": {"features": {"values": [1, 2, 5], "shape": [3]}}},'
         b' {"features": [-9.5, 0, 0], "configuration": {}}]}\n',
     ),
+    "json of the page on common formats": (
+        JSON,
+        b'{"instances": [{"data": {"features": [0.1, 0, 0]}}, {"features": {"values": [1, 2, 5]}},'
+        b' {"data": {"features": {"keys": [], "values": [-9.5, 0, 0], "shape": []}}}]}',
+    ),
+    "json, shapes of matrices": (
+        JSON,
+        b'{"instances": [{"data": {"features": {"keys": [0], "shape": [1, 3], "values": [0.1]}}},'
+        b' {"data": {"features": {"values": [1, 2, 5], "shape": [1, 3]}}},'
+        b' {"features": {"keys": [1, 0, 1, 0], "values": [1, -9, -1, -0.5]}}]}',
+    ),
+    "json, bare lists": (JSON, b"[[0.1, 0, 0], [1, 2, 5], [-9.5, 0, 0]]"),
+    "json, bare lists as instances": (JSON, b' {"instances": [[0.1, 0, 0], [1, 2, 5.0], [-9.5, 0, 0]]}'),
+    "json, a list of instances": (JSON, b'[{"features": [0.1, 0, 0]}, [1, 2, 5], {"features": [-9.5, 0, 0]}]'),
+    "json, names beside the data": (
+        JSON,
+        b'{"signature": {"a": [1]}, "instances": [{"id": "a1", "features": [0.1, 0, 0]},'
+        b' {"data": {"features": {"values": [1, 2, 5]}, "of": 1}, "id": [2]}, {"features": [-9.5, 0, 0], "data": "x"}],'
+        b' "more": null}',
+    ),
     "jsonlines features": (
         JSON_LINES,
         b'{"features": [0.1, 0, 0]}\n{"features": [1, 2, 5]}\n{"features": [-9.5, 0, 0]}\n',
@@ -38,6 +58,12 @@ REQUESTS = {
         JSON_LINES,
         b'{"features": [0.1, 0, 0]}\r\n{"data": {"features": {"values": [1, 2, 5]}}}\r\n'
         b'{"data": {"features": {"keys": [0], "shape": [3], "values": [-9.5]}}}',
+    ),
+    "jsonlines, bare lists": (JSON_LINES, b"[0.1, 0, 0]\n[1, 2, 5]\n[-9.5, 0, 0]\n"),
+    "jsonlines, ids to join by": (
+        JSON_LINES,
+        b'{"id": "a1", "features": [0.1, 0, 0]}\n{"features": {"values": [1, 2, 5], "shape": [1, 3]}, "id": 2}\n'
+        b'{"data": {"features": {"keys": [], "values": [-9.5, 0, 0], "shape": []}}, "id": {"of": [3]}}\n',
     ),
     "recordio": (RECORDIO, frame(dense(0.1, 0, 0)) + frame(dense(1, 2, 5)) + frame(dense(-9.5, 0, 0))),
     "recordio, sparse ones too": (
@@ -72,6 +98,14 @@ ANSWERS = {
 def test_each_form_of_request_is_answered_in_each_form(server: ServerProcess, request_form: str, accept: str) -> None:
     content_type, body = REQUESTS[request_form]
     assert server.invoke(body, content_type, accept) == Answer(200, accept, ANSWERS[accept])
+
+
+@pytest.mark.parametrize(
+    "body", [b"[1, 2, 5]", b"[[1, 2, 5]]", b'{"features": [1, 2, 5], "id": 7}', b'{"data": {"features": [1, 2, 5]}}']
+)
+@pytest.mark.parametrize("content_type", [JSON, JSON_LINES])
+def test_one_row_alone(server: ServerProcess, content_type: str, body: bytes) -> None:
+    assert server.invoke(body, content_type, CSV) == Answer(200, CSV, b"1.0,3.0\n")
 
 
 @pytest.mark.parametrize(
