@@ -1,9 +1,9 @@
 """The shapes in which a JSON instance gives its features.
 
 An instance is a list of numbers, alone or as a matrix of one row, ``{"features": ...}`` or
-``{"data": {"features": ...}}``; other names beside ``features`` or ``data`` have no meaning. Features are a list of numbers, or a tensor ``{"values": [...]}``, in which a
-sparse row has ``"keys"``, the columns of its values counted from 0, and maybe ``"shape": [feature_dim]``; see
-`container.formats.tensor`.
+``{"data": {"features": ...}}``; other names beside ``features`` or ``data`` have no meaning. Features are a list of
+numbers, or a tensor ``{"values": [...]}``, in which a sparse row has ``"keys"``, the columns of its values counted from
+0, and maybe ``"shape": [feature_dim]``; see `container.formats.tensor`.
 """
 
 import reprlib

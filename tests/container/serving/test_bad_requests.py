@@ -222,6 +222,22 @@ BAD_BODIES = {
     ),
     "recordio, empty": (RECORDIO, b"", "expected at least one record, got none"),
     "recordio, another magic": (RECORDIO, b"\0" * 36, "record 1: expected the RecordIO magic 0xCED7230A"),
+    "recordio, text": (RECORDIO, b"0.25,0.5,0.75\n", "record 1: expected the RecordIO magic 0xCED7230A"),
+    "recordio, two without frames": (
+        RECORDIO,
+        dense(0, 0, 0) * 2,
+        "record 1: expected frames, or one record without a frame, got several without",
+    ),
+    "recordio, a short one without a frame": (
+        RECORDIO,
+        b"\x0a\x12\x0a\x06values\x12\x08\x12\x06\x0a\x04\x00\x00\x80\x3f",
+        "record 1: expected 3 values, got 1",
+    ),
+    "recordio, one without a frame but with a frame after it": (
+        RECORDIO,
+        dense(0, 0, 0) + frame(dense(0, 0, 0)),
+        "record 1: expected the RecordIO magic 0xCED7230A",
+    ),
     "recordio, torn": (RECORDIO, frame(dense(0, 0, 0)) * 2 + frame(dense(0, 0, 0))[:-4], "record 3: expected 28 bytes"),
     "recordio, no protobuf": (RECORDIO, frame(b"\xff" * 8), "record 1: expected a protobuf Record message"),
     "recordio, no values": (RECORDIO, frame(b"\x1a\x01a"), "record 1: expected a feature named 'values', got none"),

@@ -131,6 +131,22 @@ def test_uid_and_metadata_are_echoed_in_recordio(server: ServerProcess) -> None:
     assert server.invoke(body, RECORDIO, CSV) == Answer(200, CSV, b"1.0,3.0\n0.0,0.0\n0.0,0.0\n")
 
 
+def test_a_record_without_its_frame(server: ServerProcess) -> None:
+    """As batch transform sends it when it splits RecordIO into single records."""
+    said = delimited(3, b"abc123")
+    rows = {
+        dense(1, 2, 5) + said: b"1.0,3.0\n",
+        said + dense(1, 2, 5): b"1.0,3.0\n",
+        delimited(1, values(7, b"\x08\x01\x08\x02\x08\x05")) + delimited(2, values(2, b"")): b"1.0,3.0\n",
+        delimited(1, values(2, b"\x0a\x04\xcd\xcc\xcc\x3d\x12\x01\x00")): b"0.0,0.10000000149011612\n",
+    }
+    for body, expected in rows.items():
+        assert server.invoke(body, RECORDIO, CSV) == Answer(200, CSV, expected)
+    # What is put together again is frames.
+    body = dense(1, 2, 5) + said
+    assert server.invoke(body, RECORDIO, RECORDIO) == Answer(200, RECORDIO, frame(answered(1, 3) + said))
+
+
 def test_a_chunked_request(server: ServerProcess) -> None:
     body = iter([b"0.1,0,0\n1,", b"2,5\n-9.5,", b"0,0\n"])
     answer = server.request("POST", "/invocations", body, Content_Type=CSV)
