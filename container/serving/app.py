@@ -107,7 +107,7 @@ def _create(settings: Settings) -> _Application:
         return Response(_OPENAPI.read_bytes(), content_type="application/json")
 
     for kind, respond in _RESPONSES.items():
-        app.register_error_handler(kind, _noting(respond, settings.max_payload_bytes))
+        app.register_error_handler(kind, _noting(respond, settings.max_payload_bytes or MAX_PAYLOAD_MB << 20))
     if settings.metrics:
         from container.serving import measures
 

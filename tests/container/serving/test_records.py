@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from container.formats import recordio as reference
 from container.formats.errors import FormatError
 from container.formats.record_pb2 import Record
-from container.serving.codecs import CODECS, lockstep, records
+from container.serving.codecs import CODECS, lockstep, recordio, records
 from container.serving.codecs.spans import spans_of
 from tests.container.serving.wire import RECORDIO, delimited, values
 
@@ -237,6 +237,18 @@ def test_the_first_bad_record_is_named(bad: int) -> None:
         records.read(spans_of([one.SerializeToString() for one in made]), FEATURES, 100)
     assert str(found.value) == str(wanted.value)
     assert type(found.value) is type(wanted.value)
+
+
+def test_the_magic_within_records() -> None:
+    (magic,) = struct.unpack("<f", struct.pack("<I", reference.MAGIC))
+    made = [record("float32_tensor", [magic, number, magic], uid=str(number)) for number in range(200)]
+    body = reference.encode(made)
+    assert body.index(b"\x0a\x23\xd7\xce", 4) % 4 == 0
+    split = b"".join(b"\x0a\x23\xd7\xce" + struct.pack("<I", flag << 29 | 4) + b"abcd" for flag in (1, 3))
+    for one in (body, body[:-4], body + b"other", body + split + body):
+        assert outcome(one) == expected(one)
+    messages, used = recordio._messages(body, 0, 1000, 0)
+    assert (len(messages), used) == (200, len(body))
 
 
 def test_records_in_parts_cut_anywhere() -> None:

@@ -1,6 +1,7 @@
 """Every form of request and answer, as bytes, against a running server."""
 
 import json
+import socket
 import struct
 
 import pytest
@@ -161,6 +162,29 @@ def test_headers_of_the_platform_have_no_effect(server: ServerProcess) -> None:
     }
     answer = server.request("POST", "/invocations", REQUESTS["csv"][1], **headers)
     assert answer == Answer(200, JSON, ANSWERS[JSON])
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "SCRIPT_NAME: /app",
+        "Script_Name: /ping",
+        "PATH_INFO: /app",
+        "SCRIPT-NAME: /app",
+        "X_FORWARDED_PREFIX: /app",
+        "X-Forwarded-Prefix: /app",
+        "X-Forwarded-Proto: https\r\nX-Forwarded-Ssl: off",
+        "CONTENT_LENGTH: 0",
+        "CONTENT_TYPE: text/html",
+        "Forwarded: for=x;proto=https",
+        "REMOTE_USER: x",
+    ],
+)
+def test_headers_of_proxies_have_no_effect(server: ServerProcess, head: str) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as client:
+        start = f"POST /invocations HTTP/1.1\r\nHost: a\r\nContent-Type: {CSV}\r\nContent-Length: 6\r\n{head}\r\n\r\n"
+        client.sendall(start.encode() + b"1,2,5\n")
+        assert client.makefile("rb").readline() == b"HTTP/1.1 200 OK\r\n"
 
 
 def test_a_long_request_is_answered_row_by_row(server: ServerProcess) -> None:
