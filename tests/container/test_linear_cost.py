@@ -12,7 +12,6 @@ import pytest
 
 from container import json_object
 from container.channels.csv import CSVReader
-from container.channels.reader import Reader
 from container.channels.recordio import RecordIOReader
 from container.conversion import csv_rows
 from container.conversion.csv_rows import CSVRows
@@ -155,7 +154,7 @@ def test_requests(content_type: str, name: str) -> None:
 @pytest.mark.parametrize(("content_type", "name"), FILES)
 def test_channels(content_type: str, name: str) -> None:
     bodies = {size: BODIES[content_type, name](size) for size in (FEW, MANY)}
-    kind: type[Reader] = {CSV: CSVReader, RECORDIO: RecordIOReader}[content_type]
+    kind = CSVReader if content_type == CSV else RecordIOReader
     out = np.empty((64, FEATURES), np.float32)
 
     def read(size: int) -> None:

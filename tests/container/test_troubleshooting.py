@@ -22,7 +22,8 @@ from container.hosts.agreement import disagreement
 from container.serving.app import create_app, create_multi_model_app
 from container.serving.model import ServedModel
 from container.serving.registry import Registry
-from container.serving.settings import Settings
+from container.serving.settings import MAX_PAYLOAD_MB, Settings
+from tests.container.serving.wire import JSON_LINES, RECORDIO
 from tests.container.training.job import Job
 from tests.documents import ROOT, section, snippets, text
 
@@ -79,10 +80,16 @@ class Scene:
             (job.folder("train") / "rows.pbr").write_bytes(records(*rows))
         return job.run().log
 
-    def request(self, body: bytes = b"1,2,3\n", content_type: str = "text/csv", accept: str = "*/*") -> str:
+    def request(
+        self,
+        body: bytes = b"1,2,3\n",
+        content_type: str = "text/csv",
+        accept: str = "*/*",
+        settings: Settings = Settings(),  # noqa: B008
+    ) -> str:
         """Ask a model of three features."""
         save(self.base / "model", "algo-1", Model(np.array(ROWS, np.float32), None))
-        client = create_app(ServedModel(self.base / "model"), Settings()).test_client()
+        client = create_app(ServedModel(self.base / "model"), settings).test_client()
         return client.post(
             "/invocations", data=body, headers={"Content-Type": content_type, "Accept": accept}
         ).get_data(as_text=True)
@@ -194,13 +201,20 @@ MAKERS: dict[str, Callable[[Scene], str]] = {
     "MemoryError": lambda scene: scene.failure(MemoryError),
     "This is a bug": lambda scene: scene.failure(KeyError),
     "unable to evaluate payload provided: record": lambda scene: scene.request(b"1,2\n"),
+    "unable to evaluate payload provided: line": lambda scene: scene.request(b"[1,2,3]\n\n[1,2,3]\n", JSON_LINES),
+    "unable to evaluate payload provided: record 1: expected frames": lambda scene: scene.request(
+        dense_record(np.array(ROWS[0], np.float32)).SerializeToString() * 2, RECORDIO
+    ),
     "unable to evaluate payload provided: instance": lambda scene: scene.request(
         b'{"instances": [{"features": [1, 2]}]}', "application/json"
     ),
     "expected Content-Type": lambda scene: scene.request(content_type="application/x-npy"),
     "expected Accept": lambda scene: scene.request(accept="text/html"),
     "expected label_size=0": lambda scene: scene.request(content_type="text/csv;label_size=1"),
-    "expected a body": lambda scene: scene.request(bytes(Settings().max_payload_bytes + 1)),
+    "expected a body": lambda scene: scene.request(bytes((MAX_PAYLOAD_MB << 20) + 1)),
+    "expected an answer": lambda scene: scene.request(
+        b"1,2,3\n" * 50_000, settings=Settings(max_payload_bytes=None, max_held_bytes=1 << 20)
+    ),
     "the model cannot": lambda scene: scene.ping_without_model(),
     "SAGEMAKER_INFERENCE_TOP_N": lambda scene: scene.setting(),
     "model 'shops.tar.gz'": lambda scene: scene.unknown_model(),

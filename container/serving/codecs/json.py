@@ -81,4 +81,4 @@ def _given(whole: Any) -> tuple[Any, int]:
     """Return the instances of a document, none if it has other names too, and the number of lists around them."""
     if not isinstance(whole, simdjson.Array):
         return (whole["instances"], 1) if list(whole) == ["instances"] else ([], 0)
-    return (whole, 1) if isinstance(whole[0], (simdjson.Array, simdjson.Object)) else ([whole], 0)
+    return ([whole], 0) if isinstance(whole[0], int | float) else (whole, 1)

@@ -147,8 +147,8 @@ def test_kinds_of_tensors(kind: str) -> None:
         row = recordio.features(message, 3)
         np.testing.assert_array_equal(row, expected)
         assert row.dtype == np.float32
-    for shape in ([3], [1, 3]):
-        np.testing.assert_array_equal(recordio.features(record(kind, shape=shape), 3), np.zeros(3))
+    for zeros in (record(kind, shape=[3]), record(kind, shape=[1, 3])):
+        np.testing.assert_array_equal(recordio.features(zeros, 3), np.zeros(3))
 
 
 def test_values_of_one_key_are_added_in_float64() -> None:
