@@ -1,8 +1,12 @@
 """Rows out of the files that people have: each format in a module of its own, which is loaded when it is asked for."""
 
 from pathlib import Path
+from typing import Final
 
 from container.conversion.rows import Rows
+from container.formats.magic import CSV, HEAD_BYTES, NPY, PARQUET, RECORDIO, ZIP, refuse_others
+
+_NAMES: Final = {".csv": CSV, ".npy": NPY, ".npz": ZIP, ".parquet": PARQUET}
 
 
 def open_rows(path: Path, labels: int = 0) -> Rows:
@@ -22,8 +26,12 @@ def open_rows(path: Path, labels: int = 0) -> Rows:
     OSError
         If it cannot be read.
     """
+    suffix = path.suffix.lower()
+    if path.is_file():
+        with path.open("rb") as file:
+            refuse_others(file.read(HEAD_BYTES), _NAMES.get(suffix, RECORDIO))
     # Imported here: what the formats need takes up to a second to load, as long as 300 MB take to convert.
-    match path.suffix.lower():
+    match suffix:
         case ".csv":
             from container.conversion.csv_rows import CSVRows
 

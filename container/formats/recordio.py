@@ -18,6 +18,7 @@ from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
 from container.formats.errors import FormatError, IncompleteError, excerpt, not_finite
+from container.formats.magic import HEAD_BYTES, RECORDIO, refuse_others
 from container.formats.record_pb2 import Float32Tensor, Float64Tensor, Int32Tensor, Record
 from container.formats.tensor import added_up, is_sparse, product
 
@@ -65,6 +66,8 @@ def next_record(data: bytes | memoryview, position: int) -> tuple[bytes, int]:
             )
         magic, word = _HEADER.unpack_from(data, position)
         if magic != MAGIC:
+            if not parts:
+                refuse_others(data[position : position + HEAD_BYTES], RECORDIO)
             raise FormatError(f"expected the RecordIO magic 0x{MAGIC:08X}, got 0x{magic:08X}")
         flag, length = word >> 29, word & MAX_PAYLOAD_BYTES
         if flag not in ((_MIDDLE, _LAST) if parts else (_WHOLE, _FIRST)):

@@ -1,5 +1,7 @@
 """Every kind of bad request, with the sentence that refuses it, against a running server."""
 
+import gzip
+
 import pytest
 
 from tests.container.serving.server_process import ServerProcess
@@ -20,6 +22,8 @@ BAD_BODIES = {
     "csv, infinity": (CSV, b"0,inf,0\n", "record 1, column 2: expected a finite number, got inf"),
     "csv, beyond float32": (CSV, b"0,1e39,0\n", "record 1, column 2: expected a number in the range of float32"),
     "csv, not UTF-8": (CSV, b"0,\xff,0\n", "record 1, column 2: expected text in UTF-8, got the byte 0xff"),
+    "csv, compressed": (CSV, gzip.compress(b"0,0,0\n"), "record 1: expected CSV, got gzip: unpack it with gunzip"),
+    "csv, ends of old Macs": (CSV, b"0,0,0\r1,2,3\r", "record 1: expected lines that end in LF or CR LF, got CR alone"),
     "csv, a long one": (CSV, b"0,0,0\n" * 5000 + b"0,x,0\n", "record 5001, column 2: expected a number, got 'x'"),
     "csv, too far away": (
         CSV,
