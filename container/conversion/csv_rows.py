@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from container.channels.csv import CSVReader
-from container.conversion.rows import MAX_ROW_BYTES, all_rows, side_by_side, width
+from container.conversion.rows import MAX_ROW_BYTES, Rows, all_rows, side_by_side, width
 from container.formats import csv
 from container.formats.errors import FormatError
 from kmeans.types import FloatArray
@@ -15,7 +15,7 @@ from kmeans.types import FloatArray
 PART_BYTES: Final = 4 << 20
 
 
-class CSVRows:
+class CSVRows(Rows):
     """Lines of numbers, without a header."""
 
     def __init__(self, path: Path, labels: int) -> None:

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from container.channels.files import data_files
+from container.channels.files import channel_files, shown
 from container.conversion.dense import plain_rows
-from container.conversion.rows import MAX_ROW_BYTES, all_rows, width
+from container.conversion.rows import MAX_ROW_BYTES, Rows, all_rows, width
 from container.formats import recordio
 from container.formats.errors import FormatError, IncompleteError
 from kmeans.types import FloatArray
@@ -18,12 +18,16 @@ if TYPE_CHECKING:
     from container.channels.recordio import RecordIOReader
 
 
-class RecordIORows:
+class RecordIORows(Rows):
     """The files of a folder, in sorted order, or one file."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._files = data_files(path) if path.is_dir() else [path]
+        self._files = [path]
+        if path.is_dir():
+            self._files, others = channel_files(path)
+            if others:
+                self.left_out = f"{len(others)} files or folders that are no data, {shown(others, path)}"
         self.n_features = next(filter(None, map(_record_features, self._files)), 0)
         if not self.n_features:
             raise FormatError("expected records, got none")
