@@ -13,6 +13,7 @@ import numpy as np
 from container import hyperparameters, logs
 from container.artifacts import model as artifacts
 from container.artifacts import tarball
+from container.command_line import check_new_file, local_path
 from container.errors import CustomerError, JobError
 from container.hyperparameters import Hyperparameters
 from container.logs import LOGGER
@@ -34,8 +35,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Read the command line, do the work; give the exit code."""
     parser = argparse.ArgumentParser(prog="python -m container.resolve", description=__doc__)
     parser.add_argument("--k", type=int, required=True, help="clusters of the new model")
-    parser.add_argument("model", type=Path, help="a model of ours: its folder or model.tar.gz")
-    parser.add_argument("out", type=Path, help="the model.tar.gz to write")
+    parser.add_argument("model", type=local_path, help="a model of ours: its folder or model.tar.gz")
+    parser.add_argument("out", type=local_path, help="the model.tar.gz to write")
     given = parser.parse_args(arguments)
     logs.set_up()
     try:
@@ -50,6 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _resolve(k: int, source: Path, destination: Path) -> None:
+    check_new_file(destination)
     try:
         description = artifacts.load(source).description
         state = artifacts.load_state(source)
