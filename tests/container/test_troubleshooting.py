@@ -1,6 +1,8 @@
 """Every message of ours that `docs/troubleshooting.md` quotes is what the program really says."""
 
+import gzip
 import json
+import os
 import re
 import subprocess
 import sys
@@ -8,6 +10,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 import pytest
 
 from container import algorithm, configuration, convert
@@ -139,6 +143,21 @@ class Scene:
         assert done.returncode != 0
         return done.stderr
 
+    def parquet(self, index: str, **columns: list[object]) -> str:
+        """Convert a table that pandas may have written."""
+        metadata = {"pandas": json.dumps({"index_columns": [index]})}
+        pyarrow.parquet.write_table(pyarrow.table(columns, metadata=metadata), self.base / "rows.parquet")
+        arguments = [sys.executable, "-m", convert.__name__, "rows.parquet", "rows.npy"]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        return subprocess.run(
+            arguments, cwd=self.base, env=environment, capture_output=True, text=True, check=False
+        ).stderr
+
+    def only_a_manifest(self) -> str:
+        (self.base / "input/data/train").mkdir(parents=True)
+        (self.base / "input/data/train/manifest").touch()
+        return self.log(MINIMAL)
+
     def converted_onto_files(self) -> str:
         np.save(self.base / "rows.npy", np.ones((2, 2), np.float32))
         return self.command(convert.__name__, str(self.base / "rows.npy"), str(self.base))
@@ -170,6 +189,9 @@ MAKERS: dict[str, Callable[[Scene], str]] = {
         channels={"train": {"RecordWrapperType": "RecordIO"}}
     ),
     "/opt/ml/input/data/train: expected data": lambda scene: scene.log(MINIMAL),
+    "expected data": lambda scene: scene.only_a_manifest(),
+    "train/rows.csv.gz": lambda scene: scene.job(channels=CSV, content=gzip.compress(b"1,2,3\n"), name="rows.csv.gz"),
+    "expected lines": lambda scene: scene.job(channels=CSV, content=b"1,2,3\r4,5,6\r"),
     "train/rows.csv, record 1: expected the RecordIO": lambda scene: scene.job(content=b"1,2,3\n" * 9),
     "train/rows.pbr, record 1": lambda scene: scene.job(content=records([1, 2]), name="rows.pbr"),
     "train/rows.csv, record 1: expected 3": lambda scene: scene.job(channels=CSV, content=b"1,2,3,4,5\n"),
@@ -219,6 +241,9 @@ MAKERS: dict[str, Callable[[Scene], str]] = {
     "SAGEMAKER_INFERENCE_TOP_N": lambda scene: scene.setting(),
     "model 'shops.tar.gz'": lambda scene: scene.unknown_model(),
     "expected no such folder": lambda scene: scene.converted_onto_files(),
+    "expected a path": lambda scene: scene.command(convert.__name__, "rows.npy", "s3://bucket/train/"),
+    "rows.parquet: left out": lambda scene: scene.parquet("__index_level_0__", a=[1.5], __index_level_0__=[7]),
+    "expected columns of numbers": lambda scene: scene.parquet("", a=[1.5], shop=["Rome"]),
     "expected docker with buildx": lambda _: text(ROOT / "container/build_and_push.sh"),
     "expected ACCOUNT": lambda scene: scene.command(algorithm.__name__, "--image", "kmeans", "--role", "x"),
     "Python 3.11.4": lambda _: text(ROOT / "Makefile"),
