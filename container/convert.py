@@ -9,7 +9,7 @@ import sys
 from container.command_line import check_new_file, local_path
 from container.conversion.sources import open_rows
 from container.conversion.targets import SUFFIXES, Encoder, write_file, write_shards
-from container.errors import CustomerError
+from container.errors import CustomerError, PlatformError
 from container.formats.errors import FormatError
 
 MAX_SHARDS = 100_000
@@ -51,6 +51,9 @@ def main(arguments: list[str] | None = None) -> int:
     except (OSError, CustomerError) as error:
         sys.stderr.write(f"{error}\n")
         return CustomerError.exit_code
+    except MemoryError:
+        sys.stderr.write(f"{given.source}: expected more memory than there is\n")
+        return PlatformError.exit_code
     sys.stdout.write(f"{given.target}: {n:,} rows of {rows.n_features} features, {size:,} bytes\n")
     return 0
 

@@ -47,6 +47,9 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:
         LOGGER.error("%s", error)
         return 3
+    except MemoryError:
+        LOGGER.error("expected more memory than there is")
+        return 3
     return 0
 
 

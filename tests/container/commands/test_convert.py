@@ -392,6 +392,26 @@ def test_a_fault_amid_parts_of_csv_is_found_in_its_line(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="only Linux tells what a process has")
+def test_a_want_of_memory_is_said(tmp_path: Path) -> None:
+    with (tmp_path / "rows.npy").open("wb") as file:
+        header = {"descr": "<f8", "fortran_order": False, "shape": (1, 1 << 27)}
+        np.lib.format.write_array_header_1_0(file, header)
+        file.truncate(file.tell() + (1 << 30))
+    program = """
+import resource, sys
+from pathlib import Path
+from container import convert
+limit = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize() + (64 << 20)
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+sys.exit(convert.main(sys.argv[1:]))
+"""
+    arguments = [sys.executable, "-c", program, "rows.npy", "out"]
+    environment = {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(arguments, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (3, "rows.npy: expected more memory than there is\n")
+
+
 def test_a_line_without_an_end_is_not_read_on_and_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
