@@ -96,7 +96,7 @@ def describe(
 
 
 def save(directory: Path, host: str, model: Model, stream: State | None = None) -> tuple[Path, ...]:
-    """Write a model; each file appears whole or not at all, that of the centers last.
+    """Write a model, whole or not at all; the file of the centers appears last.
 
     Parameters
     ----------
@@ -118,19 +118,27 @@ def save(directory: Path, host: str, model: Model, stream: State | None = None) 
     ------
     ValueError
         If the description holds NaN or infinity.
+    OSError
+        If a file can't be written; it is named, and those before it are removed.
     """
     directory.mkdir(parents=True, exist_ok=True)
     files = []
-    if stream is not None:
-        files.append(directory / STATE)
-        with replacing(files[-1]) as file:
-            file.write(state.dumps(stream))
-    if model.description is not None:
-        files.append(directory / DESCRIPTION)
-        with replacing(files[-1]) as file:
-            file.write((json.dumps(model.description, indent=2, allow_nan=False) + "\n").encode())
-    files.append(directory / f"{MODEL_PREFIX}{host}")
-    mxnet_ndarray.write(files[-1], model.centers)
+    try:
+        if stream is not None:
+            files.append(directory / STATE)
+            with replacing(files[-1]) as file:
+                file.write(state.dumps(stream))
+        if model.description is not None:
+            files.append(directory / DESCRIPTION)
+            with replacing(files[-1]) as file:
+                file.write((json.dumps(model.description, indent=2, allow_nan=False) + "\n").encode())
+        files.append(directory / f"{MODEL_PREFIX}{host}")
+        mxnet_ndarray.write(files[-1], model.centers)
+    except BaseException:
+        for path in files:
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+        raise
     return tuple(files)
 
 
