@@ -167,4 +167,6 @@ _RESPONSES: dict[type[Exception], Callable[[Any], Response]] = {
 
 def _sentence(status: int, text: str) -> Response:
     LOGGER.warning("%s %s: %d %s", request.method, request.path, status, text)
-    return Response(f"{text}\n", status=status, content_type="text/plain; charset=utf-8")
+    # Names of files need not be text.
+    body = f"{text}\n".encode(errors="backslashreplace")
+    return Response(body, status=status, content_type="text/plain; charset=utf-8")

@@ -109,6 +109,17 @@ def test_variables_of_other_servers_have_no_effect(base: Path) -> None:
             assert server.request("GET", path).status == (200 if path == "/ping" else 404)
 
 
+def test_a_fault_in_a_file_whose_name_is_no_text(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "model_\udcff").write_bytes(b"no model at all")
+    with serving(tmp_path, PYTHONIOENCODING="utf-8:strict") as server:
+        for answer in (server.request("GET", "/ping"), server.invoke(b"0,0,0\n", CSV)):
+            assert (answer.status, answer.content_type) == (503, TEXT)
+            assert rb"model_\udcff: " in answer.body
+        assert r"cannot be loaded: " f"{tmp_path}/model: model_\\udcff: " in server.log()
+        assert "--- Logging error ---" not in server.log()
+
+
 def test_no_model(tmp_path: Path) -> None:
     with serving(tmp_path) as server:
         assert server.request("GET", "/ping").status == 503
