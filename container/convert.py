@@ -4,15 +4,22 @@ Run `python -m container.convert data.csv out/`, or `python -m container.convert
 """
 
 import argparse
+import errno
 import sys
 
 from container.command_line import check_new_file, local_path
-from container.conversion.sources import open_rows
-from container.conversion.targets import SUFFIXES, Encoder, write_file, write_shards
 from container.errors import CustomerError, PlatformError
 from container.formats.errors import FormatError
+from container.logs import escaping
+from container.packages import needed
+
+with needed():
+    from container.conversion.sources import open_rows
+    from container.conversion.targets import SUFFIXES, Encoder, write_file, write_shards
 
 MAX_SHARDS = 100_000
+# Not of a wrong path, but of the disk.
+_DISK_ERRORS = (errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -48,13 +55,18 @@ def main(arguments: list[str] | None = None) -> int:
     except FormatError as error:
         sys.stderr.write(f"{given.source}, {error}\n" if error.place else f"{given.source}: {error}\n")
         return CustomerError.exit_code
-    except (OSError, CustomerError) as error:
+    except CustomerError as error:
         sys.stderr.write(f"{error}\n")
         return CustomerError.exit_code
     except MemoryError:
         sys.stderr.write(f"{given.source}: expected more memory than there is\n")
         return PlatformError.exit_code
-    sys.stdout.write(f"{given.target}: {n:,} rows of {rows.n_features} features, {size:,} bytes\n")
+    except OSError as error:
+        # Whoever writes names the file; who reads may not.
+        unnamed = error.errno is not None and error.filename is None
+        sys.stderr.write(f"{given.source}: {error}\n" if unnamed else f"{error}\n")
+        return PlatformError.exit_code if error.errno in _DISK_ERRORS else CustomerError.exit_code
+    escaping(sys.stdout).write(f"{given.target}: {n:,} rows of {rows.n_features} features, {size:,} bytes\n")
     return 0
 
 

@@ -8,24 +8,27 @@ import sys
 import tempfile
 from pathlib import Path
 
-import numpy as np
+from container.packages import needed
 
-from container import hyperparameters, logs
-from container.artifacts import model as artifacts
-from container.artifacts import tarball
-from container.command_line import check_new_file, local_path
-from container.errors import CustomerError, JobError
-from container.hyperparameters import Hyperparameters
-from container.logs import LOGGER
-from container.resources import cpu_count
-from container.settings import finalization_settings
-from kmeans.assignment import Centers
-from kmeans.communicator import SingleHost
-from kmeans.finalization import TooFewDistinctRowsError, finalize
-from kmeans.observer import Observer
-from kmeans.scoring import score
-from kmeans.threads import Threads
-from kmeans.types import as_points
+with needed():
+    import numpy as np
+
+    from container import hyperparameters, logs
+    from container.artifacts import model as artifacts
+    from container.artifacts import tarball
+    from container.command_line import check_new_file, local_path
+    from container.errors import CustomerError, JobError
+    from container.hyperparameters import Hyperparameters
+    from container.logs import LOGGER
+    from container.resources import cpu_count
+    from container.settings import finalization_settings
+    from kmeans.assignment import Centers
+    from kmeans.communicator import SingleHost
+    from kmeans.finalization import TooFewDistinctRowsError, finalize
+    from kmeans.observer import Observer
+    from kmeans.scoring import score
+    from kmeans.threads import Threads
+    from kmeans.types import as_points
 
 # What the file of the centers is named after: the leader of a job of one host.
 HOST = "algo-1"

@@ -1,6 +1,7 @@
 """`python -m container.convert`: files of every format, there and back."""
 
 import gzip
+import os
 import pickle
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from container import convert
 from container.conversion import dense, sparse
 from container.formats.record_pb2 import Record
 from container.formats.recordio import decode, dense_record, encode
+from tests.container.disk import files_in, room_for
 from tests.documents import ROOT
 
 
@@ -420,3 +422,35 @@ def test_a_line_without_an_end_is_not_read_on_and_on(
     (tmp_path / "rows.csv").write_text("1\n" * 40 + "1" * 200 + "\n")
     assert convert.main([str(tmp_path / "rows.csv"), str(tmp_path / "out")]) == 2
     assert "expected a line of fewer than 100 bytes, got a longer one" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("target", ["out", "empty", "out.csv", "out.npy", "out.npz", "out.parquet"])
+def test_a_full_disk_ends_with_an_error_that_names_the_file_and_leaves_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], rows: NDArray[np.float32], target: str
+) -> None:
+    write(tmp_path / "rows.npy", rows)
+    (tmp_path / "empty").mkdir()
+    with room_for(100_000):
+        assert convert.main([str(tmp_path / "rows.npy"), str(tmp_path / target)]) == 3
+    assert f"File too large: '{tmp_path / target}" in capsys.readouterr().err
+    assert files_in(tmp_path) == ["empty", "rows.npy"]
+
+
+def test_a_source_that_cannot_be_read_to_its_end_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    # The kernel reads nothing at the address 0.
+    (tmp_path / "rows.csv").symlink_to("/proc/self/mem")
+    assert convert.main([str(tmp_path / "rows.csv"), str(tmp_path / "out")]) == 3
+    assert f"{tmp_path / 'rows.csv'}: [Errno 5]" in capsys.readouterr().err
+
+
+def test_a_name_that_is_no_text_is_written_with_backslashes(tmp_path: Path, rows: NDArray[np.float32]) -> None:
+    write(tmp_path / "rows.npy", rows)
+    done = subprocess.run(
+        [sys.executable, "-m", "container.convert", tmp_path / "rows.npy", tmp_path / "out\udcff"],
+        env={**os.environ, "PYTHONIOENCODING": "utf-8:strict"},
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert "out\\udcff: 1,000 rows" in done.stdout
