@@ -1,12 +1,14 @@
 """Every message of ours that `docs/troubleshooting.md` quotes is what the program really says."""
 
 import gzip
+import io
 import json
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import redirect_stderr
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,7 @@ import pyarrow.parquet
 import pytest
 
 from container import algorithm, configuration, convert
+from container.artifacts.atomic import naming
 from container.artifacts.model import Model, save
 from container.channels.source import Source
 from container.configuration import MODEL, ChannelConfiguration, Paths
@@ -23,11 +26,13 @@ from container.errors import CustomerError, JobError
 from container.failure import reported
 from container.formats.recordio import dense_record, encode
 from container.hosts.agreement import disagreement
+from container.logs import Output
 from container.serving.app import create_app, create_multi_model_app
 from container.serving.model import ServedModel
 from container.serving.registry import Registry
 from container.serving.settings import MAX_PAYLOAD_MB, Settings
 from tests.container.serving.wire import JSON_LINES, RECORDIO
+from tests.container.disk import READ_ONLY
 from tests.container.training.job import Job
 from tests.documents import ROOT, section, snippets, text
 
@@ -133,13 +138,41 @@ class Scene:
     def _fail(self, kind: type[Exception]) -> None:
         raise kind
 
+    def full_disk(self) -> str:
+        path = self.base / "model/state.npz"
+        with reported(self.base / "failure"), Path("/dev/full").open("wb", buffering=0) as full, naming(path):
+            full.write(b"x")
+        return (self.base / "failure").read_text()
+
+    def read_only(self, folder: str) -> str:
+        (self.base / folder).symlink_to(READ_ONLY)
+        return self.log({"k": "2", "feature_dim": "3"}, *ROWS)
+
+    def log_on_a_full_disk(self) -> str:
+        told = io.StringIO()
+        with Path("/dev/full").open("w") as full, redirect_stderr(told):
+            output = Output(full)
+            output.write("a line")
+            output.flush()
+            # What is left in the buffer would be tried again when the stream is closed.
+            with Path(os.devnull).open("w") as nowhere:
+                os.dup2(nowhere.fileno(), full.fileno())
+        return told.getvalue()
+
+    def lasting_failure(self) -> str:
+        (self.base / "output/failure").mkdir(parents=True)
+        # It ends soon.
+        return self.log({"k": "1"})
+
     def setting(self) -> str:
         with pytest.raises(CustomerError) as error:
             Settings.from_environment({"SAGEMAKER_INFERENCE_TOP_N": "ten"})
         return str(error.value)
 
-    def command(self, *arguments: str) -> str:
-        done = subprocess.run([sys.executable, "-m", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+    def command(self, *arguments: str, flags: Sequence[str] = ()) -> str:
+        done = subprocess.run(
+            [sys.executable, *flags, "-m", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+        )
         assert done.returncode != 0
         return done.stderr
 
@@ -220,6 +253,12 @@ MAKERS: dict[str, Callable[[Scene], str]] = {
     "Batch size 5000": lambda scene: scene.log({"k": "2", "feature_dim": "3"}, *(ROWS * 599)),
     "Hyperparameter _num_gpus": lambda scene: scene.log({"k": "2", "feature_dim": "3", "_num_gpus": "1"}, *ROWS),
     "No assignments": lambda scene: scene.log({"k": "2", "feature_dim": "3"}, *ROWS, mode="FastFile"),
+    "msd_by_k.json": lambda scene: scene.read_only("output"),
+    "Lines of the log": lambda scene: scene.log_on_a_full_disk(),
+    "of an earlier job": lambda scene: scene.lasting_failure(),
+    "OSError": lambda scene: scene.full_disk(),
+    "/opt/ml/model: expected a folder": lambda scene: scene.read_only("model"),
+    "expected the package": lambda scene: scene.command(convert.__name__, flags=["-S"]),
     "MemoryError": lambda scene: scene.failure(MemoryError),
     "This is a bug": lambda scene: scene.failure(KeyError),
     "unable to evaluate payload provided: record": lambda scene: scene.request(b"1,2\n"),
