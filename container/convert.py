@@ -13,7 +13,7 @@ from container.formats.errors import FormatError
 from container.logs import escaping
 from container.packages import needed
 
-with needed():
+with needed("pyarrow"):
     from container.conversion.sources import open_rows
     from container.conversion.targets import SUFFIXES, Encoder, write_file, write_shards
 

@@ -4,6 +4,7 @@ import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 
 from container.errors import PlatformError
 
@@ -20,11 +21,25 @@ def missing(error: BaseException) -> str | None:
     )
 
 
+def _find(name: str) -> None:
+    if find_spec(name) is None:
+        raise ModuleNotFoundError(name=name)
+
+
 @contextmanager
-def needed() -> Iterator[None]:
-    """End the program with a sentence if an import in the block finds that a package is missing."""
+def needed(*later: str) -> Iterator[None]:
+    """End the program with a sentence if a package is missing.
+
+    Parameters
+    ----------
+    *later
+        Packages that the program imports only when it has use for them. Those that it imports at once are imported in
+        the block.
+    """
     try:
         yield
+        for name in later:
+            _find(name)
     except ModuleNotFoundError as error:
         sentence = missing(error)
         if sentence is None:

@@ -199,7 +199,7 @@ def _write(job: JobConfiguration, model: Model, progress: Progress) -> None:
         job.paths.output_data.mkdir(parents=True, exist_ok=True)
         curve = [{"k": k, "msd": msd} for k, msd in sorted(model.msd_by_k.items())]
         with replacing(job.paths.output_data / CURVE) as file:
-            file.write((json.dumps({"msd_by_k": curve}, indent=2) + "\n").encode())
+            file.write((json.dumps({"msd_by_k": curve}, indent=2, allow_nan=False) + "\n").encode())
     LOGGER.info("wrote %s", ", ".join(str(file) for file in files))
     progress.times["model.serialize.time"] = spread((time.time() - began) * 1000)
 

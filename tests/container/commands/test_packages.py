@@ -12,6 +12,7 @@ from tests.documents import ROOT
 PROGRAMS = (
     ["train"],
     ["serve"],
+    ["demo.py"],
     ["-m", "container.algorithm"],
     ["-m", "container.convert", "rows.csv", "out"],
     ["-m", "container.precompile"],
@@ -51,6 +52,14 @@ def test_a_program_names_a_package_that_is_missing_and_says_how_to_get_it(tmp_pa
     assert f".venv/bin/python -S {' '.join(program)}" in told
     assert "Traceback" not in told
     assert "bug" not in told
+
+
+@pytest.mark.parametrize("start", ["runpy.run_path('serve'", "runpy.run_module('container.convert'"])
+def test_a_package_is_missed_before_it_is_of_use(tmp_path: Path, start: str) -> None:
+    code = f"import runpy, sys; sys.modules['pyarrow'] = None; {start}, run_name='__main__')"
+    done = run(tmp_path, "-c", code, PYTHONPATH=os.pathsep.join(sys.path))
+    assert done.returncode == 3
+    assert done.stderr.startswith("Platform Error: expected the package pyarrow, which ")
 
 
 @pytest.mark.parametrize("hosts", [["algo-1"], ["algo-1", "algo-2"]])
