@@ -31,8 +31,8 @@ from container.serving.app import create_app, create_multi_model_app
 from container.serving.model import ServedModel
 from container.serving.registry import Registry
 from container.serving.settings import MAX_PAYLOAD_MB, Settings
-from tests.container.serving.wire import JSON_LINES, RECORDIO
 from tests.container.disk import READ_ONLY
+from tests.container.serving.wire import JSON_LINES, RECORDIO
 from tests.container.training.job import Job
 from tests.documents import ROOT, section, snippets, text
 
