@@ -153,6 +153,11 @@ def test_words_are_those_of_the_table(row: Hyperparameter) -> None:
         ("msd,ssd", ("msd", "ssd")),
         (" ssd ", ("ssd",)),
         ('"ssd"', ("ssd",)),
+        (r'"[\"msd\", \"ssd\"]"', ("msd", "ssd")),
+        (r'"[\"ssd\"]" ', ("ssd",)),
+        ("\"['msd', 'ssd']\"", ("msd", "ssd")),
+        ('"[msd,ssd]"', ("msd", "ssd")),
+        ('"msd,ssd"', ("msd", "ssd")),
         ("[msd, msd]", ("msd",)),
     ],
 )
@@ -242,6 +247,18 @@ def test_names_of_the_sdk_are_passed_over() -> None:
 )
 def test_all_faults_are_told_at_once(raw: dict[str, str], expected: str) -> None:
     assert message(raw) == f"Customer Error: {expected}"
+
+
+@pytest.mark.parametrize("row", TABLE, ids=named)
+def test_every_value_may_come_as_a_json_string(row: Hyperparameter) -> None:
+    others = {"force_dense": "false", "write_report": "false", "local_lloyd_tol": "0.5", "_log_level": "debug"}
+    text = others.get(row.name, row.default) or "7"
+    assert parse(REQUIRED | {row.name: json.dumps(text)}) == parse(REQUIRED | {row.name: text})
+
+
+@pytest.mark.parametrize("text", [r'"[\"msd\""', '"[[\"msd\"]]"', '"', '"\\"', r'"\x"', '"[]"'])
+def test_other_strings_are_refused_as_they_came(text: str) -> None:
+    assert message(REQUIRED | {"eval_metrics": text}).endswith(f", got {text!r}")
 
 
 def test_the_error_is_one_sentence_without_a_cause() -> None:
