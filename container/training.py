@@ -1,6 +1,7 @@
 """A training job on one of its hosts: rows in; model, reports and log lines out."""
 
 import json
+import re
 import threading
 import time
 from dataclasses import asdict
@@ -33,6 +34,9 @@ from kmeans.training import Model, fit
 
 # The loss over k, under output/data.
 CURVE = "msd_by_k.json"
+
+# On SageMaker the leader is algo-1, and notebooks load model_algo-1; the SDK's local mode puts a random word behind.
+_SERVICE_HOST = re.compile(r"(algo-[0-9]+)(-[a-z0-9]+)?")
 
 
 def run(job: JobConfiguration, communicator: Communicator, stopping: threading.Event, began: float) -> None:
@@ -180,7 +184,7 @@ def _write(job: JobConfiguration, model: Model, progress: Progress) -> None:
     )
     files = artifacts.save(
         job.paths.model,
-        job.leader,
+        _file_host(job.leader),
         artifacts.Model(model.centers, description),
         model.state,
     )
@@ -191,6 +195,20 @@ def _write(job: JobConfiguration, model: Model, progress: Progress) -> None:
     (job.paths.output_data / CURVE).write_text(json.dumps({"msd_by_k": curve}, indent=2) + "\n")
     LOGGER.info("wrote %s", ", ".join(str(file) for file in files))
     progress.times["model.serialize.time"] = spread((time.time() - began) * 1000)
+
+
+def _file_host(leader: str) -> str:
+    """Return the name that ends that of the centers' file; a notice is logged where it is not what notebooks expect."""
+    match = _SERVICE_HOST.fullmatch(leader)
+    if match:
+        return match[1]
+    LOGGER.info(
+        "The centers are in %s%s, after the name of this host; programs written for SageMaker load %salgo-1.",
+        artifacts.MODEL_PREFIX,
+        leader,
+        artifacts.MODEL_PREFIX,
+    )
+    return leader
 
 
 def _write_assignments(

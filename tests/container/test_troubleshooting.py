@@ -72,9 +72,11 @@ class Scene:
         for _ in source.blocks():
             pass
 
-    def log(self, hyperparameters: Mapping[str, str], *rows: list[float], mode: str = "File") -> str:
+    def log(
+        self, hyperparameters: Mapping[str, str], *rows: list[float], mode: str = "File", host: str = "algo-1"
+    ) -> str:
         """Run a whole job."""
-        job = Job(self.base, dict(hyperparameters), {"train": {"TrainingInputMode": mode}})
+        job = Job(self.base, dict(hyperparameters), {"train": {"TrainingInputMode": mode}}, (host,))
         if rows:
             (job.folder("train") / "rows.pbr").write_bytes(records(*rows))
         return job.run().log
@@ -159,6 +161,9 @@ MAKERS: dict[str, Callable[[Scene], str]] = {
     "Channel train: expected content": lambda scene: scene.job(
         channels={"train": {"ContentType": "application/x-parquet"}}
     ),
+    "Channel train: expected charset": lambda scene: scene.job(
+        channels={"train": {"ContentType": "text/csv;charset=utf-16"}}
+    ),
     "Channel train: expected RecordWrapperType": lambda scene: scene.job(
         channels={"train": {"RecordWrapperType": "RecordIO"}}
     ),
@@ -190,6 +195,7 @@ MAKERS: dict[str, Callable[[Scene], str]] = {
     "Channel model": lambda scene: scene.other_features(),
     "Batch size 5000": lambda scene: scene.log({"k": "2", "feature_dim": "3"}, *(ROWS * 599)),
     "Hyperparameter _num_gpus": lambda scene: scene.log({"k": "2", "feature_dim": "3", "_num_gpus": "1"}, *ROWS),
+    "The centers are in": lambda scene: scene.log({"k": "2", "feature_dim": "3"}, *ROWS, host="laptop"),
     "No assignments": lambda scene: scene.log({"k": "2", "feature_dim": "3"}, *ROWS, mode="FastFile"),
     "MemoryError": lambda scene: scene.failure(MemoryError),
     "This is a bug": lambda scene: scene.failure(KeyError),
@@ -198,6 +204,7 @@ MAKERS: dict[str, Callable[[Scene], str]] = {
         b'{"instances": [{"features": [1, 2]}]}', "application/json"
     ),
     "expected Content-Type": lambda scene: scene.request(content_type="application/x-npy"),
+    "expected charset": lambda scene: scene.request(content_type="text/csv;charset=latin-1"),
     "expected Accept": lambda scene: scene.request(accept="text/html"),
     "expected label_size=0": lambda scene: scene.request(content_type="text/csv;label_size=1"),
     "expected a body": lambda scene: scene.request(bytes(Settings().max_payload_bytes + 1)),
