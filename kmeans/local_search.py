@@ -20,6 +20,8 @@ CANDIDATES = 3
 TRIAL_ITERATIONS = 4
 # As many times the patience is the end of a search that keeps finding.
 MAX_PATIENCES = 4
+# What is done with the centers alone takes as long as what is done with this many points.
+LEAST_POINTS = 64
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def swap_centers(
         The best one found, `start` itself if there was none better; Lloyd's iteration on it may be unfinished.
     """
     best = start
-    work_of_a_swap = (TRIAL_ITERATIONS + 1) * points.size * len(start.centers)
+    work_of_a_swap = (TRIAL_ITERATIONS + 1) * max(len(points), LEAST_POINTS) * start.centers.size
     failures = 0
     costs: DoubleArray = np.empty(len(start.centers))
     for _ in range(min(MAX_PATIENCES * limits.patience, int(limits.work / work_of_a_swap))):
