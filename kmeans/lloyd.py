@@ -1,10 +1,12 @@
 """Lloyd's iteration over weighted points."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from kmeans.assignment import Centers, nearest
+from kmeans.communicator import nothing
 from kmeans.sums import add_rows
 from kmeans.threads import Threads
 from kmeans.types import DoubleArray, FloatArray, LabelArray
@@ -46,6 +48,7 @@ def lloyd(
     max_iterations: int,
     tolerance: float,
     threads: Threads,
+    stopping: Callable[[], bool] = nothing,
 ) -> Clustering:
     """Move centers to the weighted means of their points until the loss settles.
 
@@ -68,6 +71,8 @@ def lloyd(
         The loss has settled when it falls by no more than this part of itself.
     threads
         The threads to use.
+    stopping
+        Whether to return what there is; asked before each iteration.
 
     Returns
     -------
@@ -84,11 +89,14 @@ def lloyd(
     not_used: DoubleArray = np.zeros(len(centers))
     add_rows(points, exact_shift, labels, weights, sums, not_used)
     for _ in range(max_iterations):
+        if stopping():
+            break
         counts = np.bincount(labels, weights, minlength=len(centers))
         filled = counts > 0.0
         moved = centers.copy()
         moved[filled] = sums[filled] / counts[filled][:, None]
-        relocated += _fill_empty(points, shift, weights * squared_distances, moved, np.flatnonzero(~filled))
+        empty = np.flatnonzero(~filled)
+        relocated += _fill_empty(points, shift, weights * squared_distances, moved, empty, stopping)
         new_labels, new_squared_distances = nearest(points, Centers(moved, shift), threads)
         new_loss = float(weights @ new_squared_distances)
         # Rounding alone can raise the loss; then the centers are as good as they get.
@@ -110,14 +118,19 @@ def lloyd(
 
 
 def _fill_empty(
-    points: FloatArray, shift: FloatArray, losses: DoubleArray, centers: DoubleArray, empty: LabelArray
+    points: FloatArray,
+    shift: FloatArray,
+    losses: DoubleArray,
+    centers: DoubleArray,
+    empty: LabelArray,
+    stopping: Callable[[], bool],
 ) -> int:
     """Put each empty center on the point of largest loss; equal points serve one center only."""
     placed = 0
     losses = losses.copy()
     for center in empty:
         farthest = int(losses.argmax())
-        if not losses[farthest] > 0.0:
+        if stopping() or not losses[farthest] > 0.0:
             break
         centers[center] = points[farthest].astype(np.float64) - shift
         losses[(points == points[farthest]).all(axis=1)] = 0.0

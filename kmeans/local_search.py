@@ -5,10 +5,12 @@ merger with its neighbor costs least (Ward 1963), the place where it goes is a p
 (Lattanzi & Sohler 2019).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
+from kmeans.communicator import nothing
 from kmeans.jit import kernel
 from kmeans.lloyd import Clustering, lloyd
 from kmeans.threads import Threads
@@ -49,6 +51,7 @@ def swap_centers(
     limits: SearchLimits,
     rng: np.random.Generator,
     threads: Threads,
+    stopping: Callable[[], bool] = nothing,
 ) -> Clustering:
     """Search for a clustering of less loss.
 
@@ -68,6 +71,8 @@ def swap_centers(
         The source of chance.
     threads
         The threads to use.
+    stopping
+        Whether to return the best one found so far; asked before each iteration.
 
     Returns
     -------
@@ -80,7 +85,7 @@ def swap_centers(
     costs: DoubleArray = np.empty(len(start.centers))
     for _ in range(min(MAX_PATIENCES * limits.patience, int(limits.work / work_of_a_swap))):
         losses = np.cumsum(weights * best.squared_distances)
-        if failures == limits.patience or not losses[-1] > 0.0:
+        if stopping() or failures == limits.patience or not losses[-1] > 0.0:
             break
         target = min(int(np.searchsorted(losses, rng.random() * losses[-1], side="right")), len(points) - 1)
         sizes = np.bincount(best.labels, weights, minlength=len(best.centers)).astype(np.float64, copy=False)
@@ -88,7 +93,7 @@ def swap_centers(
         cheapest = np.argsort(costs, kind="stable")[:CANDIDATES]
         centers = best.centers.copy()
         centers[rng.choice(cheapest)] = points[target].astype(np.float64) - shift
-        found = lloyd(points, shift, weights, centers, TRIAL_ITERATIONS, 0.0, threads)
+        found = lloyd(points, shift, weights, centers, TRIAL_ITERATIONS, 0.0, threads, stopping)
         if found.msd < best.msd:
             best, failures = found, 0
         else:

@@ -20,20 +20,23 @@ from kmeans.types import DoubleArray, FloatArray
 
 @dataclass(frozen=True)
 class Control:
-    """What the surroundings ask of a run; looked at at every border of a mini-batch.
+    """What the surroundings ask of a run; looked at at every border of a mini-batch, and `hurrying` all the time.
 
     Attributes
     ----------
     stopping
         Whether to end the stream early; the model is then made of the rows seen.
+    hurrying
+        Whether there is no time left after that: the model is then the best one found so far. Any thread may ask.
     saving
         Whether it is time to keep a snapshot.
     save
         Keeps one; also called at the end of every epoch. Its arrays are valid until it returns.
     """
 
-    stopping: Callable[[], bool] = lambda: False
-    saving: Callable[[], bool] = lambda: False
+    stopping: Callable[[], bool] = nothing
+    hurrying: Callable[[], bool] = nothing
+    saving: Callable[[], bool] = nothing
     save: Callable[[Snapshot], None] = lambda _: None
 
 
@@ -140,6 +143,8 @@ class Run:
             self.stopped = step.votes.stopping
         if self.stopped and self.amid_epoch:
             observer.epoch_ended(self.epoch)
+        if self.stopped:
+            observer.stopped()
 
     def rest_of_epoch(self, source: Source) -> Iterator[FloatArray] | None:
         """Give the blocks of this epoch that were not yet taken in; None between two epochs."""
@@ -155,7 +160,9 @@ class Run:
         """Take in a mini-batch, or what there is of one."""
         ended = False
         offer: Callable[[], object] = nothing
-        while not ended and self.stream.pending < self._step_rows:
+        stream = self.stream
+        # A mini-batch is cut short only where there is no time for it; without a row there is no model.
+        while not (ended or stream.pending >= self._step_rows or (stream.rows_added and control.hurrying())):
             # The next block may lie where this one did.
             offer()
             offer = nothing
@@ -163,11 +170,12 @@ class Run:
             if block is None:
                 ended = True
             else:
-                offer = partial(reservoir.add, block, *self.stream.add(block))
-        stopping = control.stopping()
+                offer = partial(reservoir.add, block, *stream.add(block))
+        enough = ended or stream.rows_seen + stream.pending >= self._settings.k or control.hurrying()
+        stopping = control.stopping() and enough
         # A source that is to stop may have given up on its rows: there may be more of them.
         votes = Votes(ended and not stopping, stopping, control.saving(), reservoir.bound)
-        return self.stream.step(votes, _in_turns(offer, read_ahead).__next__)
+        return stream.step(votes, _in_turns(offer, read_ahead).__next__)
 
     def _new_reservoir(self) -> Reservoir:
         return Reservoir(

@@ -7,6 +7,7 @@ import numpy as np
 
 from kmeans.communicator import Communicator
 from kmeans.coreset import point_offset
+from kmeans.deadline import Deadline
 from kmeans.lloyd import Clustering, lloyd
 from kmeans.local_search import SearchLimits, swap_centers
 from kmeans.seeding import kmeans_plus_plus, random_rows
@@ -50,6 +51,7 @@ def shrink(
     threads: Threads,
     attempted: Callable[[int, float], None],
     communicator: Communicator,
+    deadline: Deadline = Deadline(),
 ) -> list[Clustering]:
     """Cluster K weighted centers into k.
 
@@ -69,6 +71,8 @@ def shrink(
         Told the number and the weighted mean squared distance of each trial.
     communicator
         The hosts, among which the trials are divided.
+    deadline
+        Once it has passed, trials end at once, and only the first one of a host is begun.
 
     Returns
     -------
@@ -83,15 +87,18 @@ def shrink(
         if settings.init_method == "random":
             start = random_rows(centers, k, rng)
         else:
-            start = kmeans_plus_plus(centers, weights, k, rng)
-        return lloyd(points, offset, weights, start, settings.max_iterations, settings.tolerance, ONE_THREAD)
+            start = kmeans_plus_plus(centers, weights, k, rng, stopping=deadline.passed)
+        iterations, tolerance = settings.max_iterations, settings.tolerance
+        return lloyd(points, offset, weights, start, iterations, tolerance, ONE_THREAD, deadline.passed)
 
     trials = clusterings(
         seeds.spawn(settings.n_trials),
-        lambda own: threads.map(attempt, own),
+        attempt,
         lambda found: lloyd(points, offset, weights, found, 0, 0.0, threads),
         (k, centers.shape[1]),
+        threads,
         communicator,
+        deadline,
     )
     for trial, found in enumerate(trials):
         attempted(trial, found.msd)
@@ -105,6 +112,7 @@ def search(
     seeds: np.random.SeedSequence,
     threads: Threads,
     communicator: Communicator,
+    deadline: Deadline = Deadline(),
 ) -> list[Clustering]:
     """Take the best trials out of their local optima, which the recipe leaves as they are.
 
@@ -122,6 +130,8 @@ def search(
         The threads to use.
     communicator
         The hosts, among which the trials are divided.
+    deadline
+        Once it has passed, the search ends.
 
     Returns
     -------
@@ -132,20 +142,23 @@ def search(
 
     def improve(trial_and_seed: tuple[Clustering, np.random.SeedSequence]) -> Clustering:
         trial, seed = trial_and_seed
-        found = swap_centers(points, offset, state.weights, trial, SEARCH, np.random.default_rng(seed), ONE_THREAD)
+        rng = np.random.default_rng(seed)
+        found = swap_centers(points, offset, state.weights, trial, SEARCH, rng, ONE_THREAD, deadline.passed)
         if found is trial:
             return trial
         iterations, tolerance = settings.max_iterations, settings.tolerance
-        return lloyd(points, offset, state.weights, found.centers, iterations, tolerance, ONE_THREAD)
+        return lloyd(points, offset, state.weights, found.centers, iterations, tolerance, ONE_THREAD, deadline.passed)
 
     different = _different(trials)
     chosen = different[:SEARCHED_TRIALS]
     improved = clusterings(
         list(zip(chosen, seeds.spawn(len(chosen)), strict=True)),
-        lambda own: threads.map(improve, own),
+        improve,
         lambda found: lloyd(points, offset, state.weights, found, 0, 0.0, threads),
-        chosen[0].centers.shape,
+        (len(chosen[0].centers), points.shape[1]),
+        threads,
         communicator,
+        deadline,
     )
     return _different(sorted(improved + different[SEARCHED_TRIALS:], key=lambda trial: trial.msd))
 

@@ -32,6 +32,9 @@ class Source(Protocol):
         """Use a moment in which nothing can be computed for the blocks to come; tell whether there is more to do."""
         ...
 
-    def sample(self, size: int, rng: np.random.Generator) -> tuple[FloatArray, int]:
-        """Draw `size` rows uniformly without replacement, or all when there are fewer; tell how many there are."""
+    def sample(self, size: int, rng: np.random.Generator) -> tuple[FloatArray, int] | None:
+        """Draw `size` rows uniformly without replacement, or all when there are fewer; tell how many there are.
+
+        None when the source has given up, since the job is to stop.
+        """
         ...

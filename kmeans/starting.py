@@ -1,13 +1,13 @@
 """Where the stream starts: rows drawn over all hosts, and centers chosen among them."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kmeans.communicator import Communicator
+from kmeans.communicator import Communicator, any_host
 from kmeans.observer import Observer
 from kmeans.reservoir import largest
 from kmeans.seeding import distinct, kmeans_plus_plus, random_rows
@@ -47,7 +47,11 @@ def own_generator(seeds: np.random.SeedSequence, communicator: Communicator) -> 
 
 
 def first_rows(
-    source: Source, settings: Settings, communicator: Communicator, seeds: np.random.SeedSequence
+    source: Source,
+    settings: Settings,
+    communicator: Communicator,
+    seeds: np.random.SeedSequence,
+    stopping: Callable[[], bool],
 ) -> tuple[FloatArray, NDArray[np.bool_], Iterable[FloatArray]]:
     """Draw the rows that centers are chosen from.
 
@@ -61,6 +65,8 @@ def first_rows(
         The hosts.
     seeds
         The source of chance.
+    stopping
+        Whether to make do with k rows.
 
     Returns
     -------
@@ -78,11 +84,13 @@ def first_rows(
     """
     n_hosts = communicator.size
     wanted = max(settings.n_centers, min(settings.batch_size, START_BYTES // (4 * settings.n_features)))
-    if source.rereadable:
-        rng = own_generator(seeds, communicator)
-        # Of rows that all hosts share the leader draws alone.
-        drawing = wanted if not source.shared or communicator.rank == 0 else 0
-        rows, n_rows = source.sample(drawing, rng)
+    rng = own_generator(seeds, communicator)
+    # Of rows that all hosts share the leader draws alone.
+    drawing = wanted if not source.shared or communicator.rank == 0 else 0
+    drawn = source.sample(drawing, rng) if source.rereadable else None
+    # A host that has given up draws from its first rows, and so do the others with it.
+    if not any_host(drawn is None, communicator) and drawn is not None:
+        rows, n_rows = drawn
         has_rows = n_rows > 0
         if n_hosts > 1 and not source.shared:
             rows = rows[largest(_keys(len(rows), n_rows, rng), wanted, communicator)[0]]
@@ -90,8 +98,13 @@ def first_rows(
     else:
         blocks = source.blocks()
         held: list[FloatArray] = []
-        while sum(map(len, held)) < -(-wanted // n_hosts) and (block := next(blocks, None)) is not None:
+        n_held = 0
+        while n_held < -(-(settings.k if stopping() else wanted) // n_hosts):
+            block = next(blocks, None)
+            if block is None:
+                break
             held.append(block.copy())
+            n_held += len(block)
         has_rows = bool(held)
         rows = np.concatenate([np.empty((0, settings.n_features), np.float32), *held])
         first_pass = chain(held, blocks)
@@ -117,6 +130,7 @@ def start_centers(
     earlier: DoubleArray | None,
     rng: np.random.Generator,
     observer: Observer,
+    stopping: Callable[[], bool],
 ) -> DoubleArray:
     """Choose the stream's first centers.
 
@@ -132,6 +146,8 @@ def start_centers(
         The source of chance.
     observer
         Told when there are too few.
+    stopping
+        Whether to choose what is left at once.
 
     Returns
     -------
@@ -146,7 +162,7 @@ def start_centers(
     if settings.init_method == "random":
         centers = np.concatenate([there, random_rows(candidates, wanted, rng)])
     else:
-        centers = kmeans_plus_plus(points, np.ones(len(points)), settings.n_centers, rng, initial=there)
+        centers = kmeans_plus_plus(points, np.ones(len(points)), settings.n_centers, rng, there, stopping)
     missing = settings.n_centers - len(centers)
     if missing:
         observer.happened(

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from kmeans.assignment import Centers
-from kmeans.communicator import Communicator, SingleHost
+from kmeans.communicator import Communicator, SingleHost, any_host
 from kmeans.curve import curve_ks, msd_by_k
+from kmeans.deadline import Deadline
 from kmeans.finalization import finalize
 from kmeans.observer import Observer
 from kmeans.run import Control, Run
@@ -115,8 +116,12 @@ def fit(
     """
     seeds = Seeds(settings.seed)
     control = control or Control()
+    deadline = Deadline(control.hurrying)
     if snapshot is None:
-        run, blocks = _begun(source, settings, communicator, threads, observer, earlier, seeds)
+        run, blocks = _begun(source, settings, communicator, threads, observer, control, earlier, seeds)
+        if any_host(control.stopping(), communicator):
+            # Centers chosen in haste, or among few rows, are nothing to resume from.
+            control = replace(control, save=lambda _: None)
     else:
         run = Run.restored(snapshot, settings, communicator, threads, seeds.reservoir, observer)
         blocks = run.rest_of_epoch(source)
@@ -131,11 +136,17 @@ def fit(
     # Rows of an earlier job, or of an earlier epoch beside a part of a later one, are in the weights alone.
     complete = sample.complete and not _has_weight(earlier) and not (run.amid_epoch and run.epoch > 0)
     state = State(stream.centers, stream.weights, stream.shift, replace(sample, complete=complete))
-    centers = finalize(state, settings.k, settings.finalization, seeds.finalization, threads, observer, communicator)
+    centers = finalize(
+        state, settings.k, settings.finalization, seeds.finalization, threads, observer, communicator, deadline
+    )
     communicator.broadcast(centers)
+    if deadline.agreed(communicator):
+        observer.happened(
+            "finalization_cut_short", 1, "There was no time to look for a better model: it is the best one found so far."
+        )
     final = (centers + state.shift).astype(np.float32)
     ks = curve_ks(settings.k, settings.n_centers, settings.n_features)
-    msds = msd_by_k(state, ks, seeds.curve, threads, communicator)
+    msds = msd_by_k(state, ks, seeds.curve, threads, communicator, deadline)
     judged = Centers(final.astype(np.float64) - state.shift, state.shift)
     fit_of_sample = score([sample.rows], judged, SingleHost(), threads)
     return Model(
@@ -156,17 +167,19 @@ def _begun(
     communicator: Communicator,
     threads: Threads,
     observer: Observer,
+    control: Control,
     earlier: EarlierModel | None,
     seeds: Seeds,
 ) -> tuple[Run, Iterator[FloatArray] | None]:
     """Start a run, and give the blocks of its first epoch."""
-    rows, with_rows, first_pass = first_rows(source, settings, communicator, seeds.sample)
+    rows, with_rows, first_pass = first_rows(source, settings, communicator, seeds.sample, control.stopping)
     shift: FloatArray = rows.mean(axis=0, dtype=np.float64).astype(np.float32)
     there = None if earlier is None else earlier.centers - shift
     rng = np.random.default_rng(seeds.start)
-    centers = start_centers(rows.astype(np.float64) - shift, settings, there, rng, observer)
+    centers = start_centers(rows.astype(np.float64) - shift, settings, there, rng, observer, control.hurrying)
     communicator.broadcast(shift)
-    communicator.broadcast(centers)
+    # Of the leader, for hosts that hurry may choose others, or fewer.
+    centers = communicator.gather_rows(centers[: 0 if communicator.rank else None])
     observer.initialized(len(rows), len(centers))
     weights = np.zeros(len(centers))
     if earlier is not None:
