@@ -20,11 +20,12 @@ from container.errors import CustomerError
 from container.logs import LOGGER
 from container.metrics import log_metrics, log_quality, spread
 from container.progress import Progress, TimedSource
-from container.resources import cpu_count
+from container.resources import cpu_count, memory_limit_bytes
 from container.settings import settings_of
 from kmeans.assignment import Centers
 from kmeans.communicator import Communicator
 from kmeans.finalization import TooFewDistinctRowsError
+from kmeans.memory import NotEnoughMemoryError
 from kmeans.run import Control
 from kmeans.scoring import Score, score
 from kmeans.settings import Settings
@@ -126,9 +127,23 @@ def _fit(
     # The leader's clock decides for all hosts.
     control = Control(stopping.is_set, lambda: communicator.rank == 0 and checkpoints.due(), checkpoints.save)
     try:
-        model = fit(source, chosen, communicator, threads, progress, control, earlier=earlier, snapshot=snapshot)
+        model = fit(
+            source,
+            chosen,
+            communicator,
+            threads,
+            progress,
+            control,
+            earlier=earlier,
+            snapshot=snapshot,
+            memory_bytes=memory_limit_bytes(),
+        )
     except TooFewDistinctRowsError as error:
         raise CustomerError(str(error)) from None
+    except NotEnoughMemoryError as error:
+        raise CustomerError(
+            f"{error}. Lower k, extra_center_factor or refine_sample_size, or take a larger machine."
+        ) from None
     except NoRowsError:
         raise source.source.no_records() from None
     if checkpoints.enabled:

@@ -16,7 +16,21 @@ from kmeans.types import DoubleArray
 
 
 class TooFewDistinctRowsError(ValueError):
-    """The rows seen hold fewer than k distinct ones."""
+    """The rows seen hold fewer than k distinct ones.
+
+    Parameters
+    ----------
+    k
+        Clusters wanted.
+    n_rows, n_distinct
+        The rows looked at, and the different ones among them.
+    """
+
+    def __init__(self, k: int, n_rows: int, n_distinct: int) -> None:
+        super().__init__(
+            f"k = {k} clusters need at least as many distinct rows; the {n_rows} training rows looked at "
+            f"hold {n_distinct}."
+        )
 
 
 @dataclass(frozen=True)
@@ -115,18 +129,13 @@ def _count_relocations(observer: Observer, relocated: int) -> None:
         observer.happened("relocated_clusters", relocated, f"Moved {relocated} empty clusters to the farthest points.")
 
 
-def _filled(
-    state: State, k: int, rng: np.random.Generator, observer: Observer, deadline: Deadline
-) -> DoubleArray:
+def _filled(state: State, k: int, rng: np.random.Generator, observer: Observer, deadline: Deadline) -> DoubleArray:
     """Add centers from the sample where there are fewer than k different ones."""
     rows = state.sample.rows
     points = rows.astype(np.float64) - state.shift
     filled = kmeans_plus_plus(points, np.ones(len(points)), k, rng, state.centers, deadline.passed)
     if len(filled) < k:
-        raise TooFewDistinctRowsError(
-            f"k = {k} clusters need at least as many distinct rows; the {len(rows)} training rows looked at "
-            f"hold {len(distinct(points))}."
-        )
+        raise TooFewDistinctRowsError(k, len(rows), len(distinct(points)))
     observer.happened(
         "centers_added_from_sample",
         len(filled) - len(state.centers),

@@ -16,8 +16,8 @@ from kmeans.row_kernel import squared_distance
 from kmeans.types import DoubleArray, FloatArray, LabelArray
 from kmeans.vector_kernel import CENTERS, CHAIN, LANES, LINE, LINES, ROWS
 
-# A block takes the same time and memory however few rows it holds. Rows and centers are compared directly up to this many
-# rows, and pairs of further rows and centers.
+# A block takes the same time and memory however few rows it holds. Up to this many rows, and this many pairs of further
+# rows and centers, are compared directly.
 FEW_ROWS = ROWS // 12
 FEW_PAIRS = 3 * ROWS
 

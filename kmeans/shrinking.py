@@ -20,6 +20,8 @@ from kmeans.types import FloatArray
 ONE_THREAD = Threads(1)
 # K points take so little time that several trials can be searched, with more patience than on the rows.
 SEARCHED_TRIALS = 4
+# So many of the best trials go on at most; memory does not grow with further ones.
+KEPT_TRIALS = 100
 SEARCH = SearchLimits(patience=100, work=2e9)
 
 
@@ -77,7 +79,7 @@ def shrink(
     Returns
     -------
     list of Clustering
-        The trials, that of the least loss first; `labels` say which of the k each of the K centers went to.
+        The best trials, that of the least loss first; `labels` say which of the k each of the K centers went to.
     """
     centers, weights = state.centers, state.weights
     points, offset = _points(state)
@@ -91,18 +93,23 @@ def shrink(
         iterations, tolerance = settings.max_iterations, settings.tolerance
         return lloyd(points, offset, weights, start, iterations, tolerance, ONE_THREAD, deadline.passed)
 
-    trials = clusterings(
-        seeds.spawn(settings.n_trials),
-        attempt,
-        lambda found: lloyd(points, offset, weights, found, 0, 0.0, threads),
-        (k, centers.shape[1]),
-        threads,
-        communicator,
-        deadline,
-    )
-    for trial, found in enumerate(trials):
-        attempted(trial, found.msd)
-    return sorted(trials, key=lambda trial: trial.msd)
+    best: list[Clustering] = []
+    for begun in range(0, settings.n_trials, KEPT_TRIALS):
+        if begun and deadline.agreed(communicator):
+            break
+        trials = clusterings(
+            seeds.spawn(min(KEPT_TRIALS, settings.n_trials - begun)),
+            attempt,
+            lambda found: lloyd(points, offset, weights, found, 0, 0.0, threads),
+            (k, centers.shape[1]),
+            threads,
+            communicator,
+            deadline,
+        )
+        for trial, found in enumerate(trials, begun):
+            attempted(trial, found.msd)
+        best = sorted(best + trials, key=lambda trial: trial.msd)[:KEPT_TRIALS]
+    return best
 
 
 def search(

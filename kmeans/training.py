@@ -1,5 +1,6 @@
 """The training loop: start from a sample; for each epoch, for each batch, step; finalize; score."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
@@ -9,10 +10,12 @@ from kmeans.assignment import Centers
 from kmeans.communicator import Communicator, SingleHost, any_host
 from kmeans.curve import curve_ks, msd_by_k
 from kmeans.deadline import Deadline
-from kmeans.finalization import finalize
+from kmeans.finalization import TooFewDistinctRowsError, finalize
+from kmeans.memory import centers_fit, check_memory
 from kmeans.observer import Observer
 from kmeans.run import Control, Run
 from kmeans.scoring import Score, score
+from kmeans.seeding import distinct
 from kmeans.settings import Settings
 from kmeans.snapshot import Snapshot
 from kmeans.source import Source
@@ -80,6 +83,7 @@ def fit(
     *,
     earlier: EarlierModel | None = None,
     snapshot: Snapshot | None = None,
+    memory_bytes: float = math.inf,
 ) -> Model:
     """Train a model.
 
@@ -99,6 +103,8 @@ def fit(
         A model whose centers the stream starts from.
     snapshot
         Where an interrupted run goes on; it ends as if it had not been interrupted.
+    memory_bytes
+        What this host has of memory.
 
     Returns
     -------
@@ -110,7 +116,9 @@ def fit(
     NoRowsError
         When no host has a row.
     TooFewDistinctRowsError
-        When no k distinct rows were seen.
+        When no k distinct rows were seen: before the stream begins, where all rows can be looked at by then.
+    NotEnoughMemoryError
+        When it is certain that the arrays do not fit.
     AbortedError
         When another host has failed.
     """
@@ -118,7 +126,7 @@ def fit(
     control = control or Control()
     deadline = Deadline(control.hurrying)
     if snapshot is None:
-        run, blocks = _begun(source, settings, communicator, threads, observer, control, earlier, seeds)
+        run, blocks = _begun(source, settings, communicator, threads, observer, control, earlier, seeds, memory_bytes)
         if any_host(control.stopping(), communicator):
             # Centers chosen in haste, or among few rows, are nothing to resume from.
             control = replace(control, save=lambda _: None)
@@ -142,7 +150,9 @@ def fit(
     communicator.broadcast(centers)
     if deadline.agreed(communicator):
         observer.happened(
-            "finalization_cut_short", 1, "There was no time to look for a better model: it is the best one found so far."
+            "finalization_cut_short",
+            1,
+            "There was no time to look for a better model: it is the best one found so far.",
         )
     final = (centers + state.shift).astype(np.float32)
     ks = curve_ks(settings.k, settings.n_centers, settings.n_features)
@@ -170,13 +180,25 @@ def _begun(
     control: Control,
     earlier: EarlierModel | None,
     seeds: Seeds,
+    memory_bytes: float,
 ) -> tuple[Run, Iterator[FloatArray] | None]:
     """Start a run, and give the blocks of its first epoch."""
-    rows, with_rows, first_pass = first_rows(source, settings, communicator, seeds.sample, control.stopping)
+    first = first_rows(
+        source, settings, communicator, seeds.sample, control.stopping, centers_fit=centers_fit(settings, memory_bytes)
+    )
+    rows = first.rows
+    if not first.complete:
+        check_memory(settings, first.n_rows, memory_bytes)
     shift: FloatArray = rows.mean(axis=0, dtype=np.float64).astype(np.float32)
+    points = rows.astype(np.float64) - shift
+    candidates = distinct(points)
     there = None if earlier is None else earlier.centers - shift
+    # That there are too few rows is the better reason where there is too little memory as well.
+    if first.complete and len(candidates) + (0 if there is None else len(there)) < settings.k:
+        raise TooFewDistinctRowsError(settings.k, len(rows), len(candidates))
+    check_memory(settings, first.n_rows, memory_bytes)
     rng = np.random.default_rng(seeds.start)
-    centers = start_centers(rows.astype(np.float64) - shift, settings, there, rng, observer, control.hurrying)
+    centers = start_centers(points, candidates, settings, there, rng, observer, control.hurrying)
     communicator.broadcast(shift)
     # Of the leader, for hosts that hurry may choose others, or fewer.
     centers = communicator.gather_rows(centers[: 0 if communicator.rank else None])
@@ -185,9 +207,9 @@ def _begun(
     if earlier is not None:
         weights[: len(earlier.weights)] = earlier.weights
     run = Run(centers, weights, shift, settings, communicator, threads, seeds.reservoir)
-    run.stream.with_rows[:] = with_rows
+    run.stream.with_rows[:] = first.with_rows
     run.stream.begin_epoch()
-    return run, iter(first_pass)
+    return run, iter(first.first_pass)
 
 
 def _has_weight(earlier: EarlierModel | None) -> bool:

@@ -162,8 +162,8 @@ KNOWN = "Channel train: expected content type application/x-recordio-protobuf or
         ),
         (
             {"ContentType": "application/x-recordio-protobuf; label_size=0"},
-            "Channel train: expected charset or encoding or version after content type application/x-recordio-protobuf, "
-            'got "label_size=0"',
+            "Channel train: expected charset or encoding or version after content type "
+            'application/x-recordio-protobuf, got "label_size=0"',
         ),
         (
             {"ContentType": "text/csv; label_size=-1"},

@@ -47,7 +47,8 @@ def test_accept(accept: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "accept", ["text/html", "*/*;q=0", "text/csv;q=0.0", "csv", "/", ",", "text/csv;q=high", "*/csv", "text/csv;charset=utf-16"]
+    "accept",
+    ["text/html", "*/*;q=0", "text/csv;q=0.0", "csv", "/", ",", "text/csv;q=high", "*/csv", "text/csv;charset=utf-16"],
 )
 def test_nothing_acceptable(accept: str) -> None:
     with pytest.raises(NotAcceptable, match=r"expected Accept application/json or .*, got "):
