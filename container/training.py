@@ -125,7 +125,9 @@ def _fit(
     earlier = earlier_model(job.channels["model"], chosen.n_features) if "model" in job.channels else None
     snapshot = resumed(checkpoints, communicator)
     # The leader's clock decides for all hosts.
-    control = Control(stopping.is_set, lambda: communicator.rank == 0 and checkpoints.due(), checkpoints.save)
+    control = Control(
+        stopping.is_set, saving=lambda: communicator.rank == 0 and checkpoints.due(), save=checkpoints.save
+    )
     try:
         model = fit(
             source,
