@@ -118,7 +118,7 @@ class Progress(Observer):
     @property
     def rows_per_second(self) -> float:
         """How many rows of all hosts were taken in a second, since the job began or was gone on with."""
-        milliseconds = sum(self.times["update.time"].values) if "update.time" in self.times else 0.0
+        milliseconds = self.times["update.time"].sum if "update.time" in self.times else 0.0
         return 1000 * (self.rows - self._rows_before) / max(milliseconds, 1e-6)
 
     def _enter(self, stage: str, finished: str) -> None:
@@ -274,7 +274,7 @@ class Progress(Observer):
     def finalized(self) -> None:
         """Log where the time went, in the built-in's form."""
         self._enter("writing the model", "finalize.time")
-        seconds = {name.removesuffix(".time").lstrip("_"): sum(v.values) / 1000 for name, v in self.times.items()}
+        seconds = {name.removesuffix(".time").lstrip("_"): v.sum / 1000 for name, v in self.times.items()}
         seconds["refine"] = seconds.pop("finalize")
         seconds["batch data loading with context"] = self._source.seconds
         seconds["update"] = max(0.0, seconds.get("update", 0.0) - self._source.seconds)

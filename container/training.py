@@ -36,6 +36,9 @@ from kmeans.training import Model, fit
 # The loss over k, under output/data.
 CURVE = "msd_by_k.json"
 
+# Sizes of clusters that one line of the log has at most: the service cuts long ones.
+MOST_SIZES = 1000
+
 # On SageMaker the leader is algo-1, and notebooks load model_algo-1; the SDK's local mode puts a random word behind.
 _SERVICE_HOST = re.compile(r"(algo-[0-9]+)(-[a-z0-9]+)?")
 
@@ -179,7 +182,11 @@ def _log_train_quality(host: str, model: Model, metrics: tuple[str, ...]) -> Non
     log_quality(host, "train", "msd", model.score.msd)
     if "ssd" in metrics:
         log_quality(host, "train", "ssd", model.score.msd * model.rows)
-    LOGGER.info("cluster sizes in these rows: %s", [int(size) for size in model.score.cluster_sizes])
+    sizes = [int(size) for size in model.score.cluster_sizes]
+    if len(sizes) <= MOST_SIZES:
+        LOGGER.info("cluster sizes in these rows: %s", sizes)
+    else:
+        LOGGER.info("cluster sizes in these rows: %d to %d, see %s", min(sizes), max(sizes), artifacts.DESCRIPTION)
 
 
 def _write(job: JobConfiguration, model: Model, progress: Progress) -> None:

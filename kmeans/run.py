@@ -1,5 +1,6 @@
 """The streaming part of a job on one host: it can be kept, and continued, at any border of a mini-batch."""
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -7,6 +8,7 @@ from functools import partial
 import numpy as np
 
 from kmeans.communicator import Communicator, nothing
+from kmeans.memory import most_sample_rows
 from kmeans.observer import Observer
 from kmeans.reservoir import Reservoir
 from kmeans.settings import Settings
@@ -53,6 +55,8 @@ class Run:
         The hosts of the job and the threads of this one.
     seeds
         The source of chance of the sample.
+    memory_bytes
+        What this host has of memory.
 
     Attributes
     ----------
@@ -81,7 +85,9 @@ class Run:
         communicator: Communicator,
         threads: Threads,
         seeds: np.random.SeedSequence,
+        memory_bytes: float = math.inf,
     ) -> None:
+        self._most_sample_rows = most_sample_rows(settings, memory_bytes)
         self.stream = Stream(
             centers,
             weights,
@@ -185,6 +191,7 @@ class Run:
             own_generator(self._seeds, self._communicator),
             self.stream.rows_added,
             self._communicator.size,
+            self._most_sample_rows,
         )
 
     def snapshot(self, observer: Observer) -> Snapshot:
@@ -220,10 +227,12 @@ class Run:
         threads: Threads,
         seeds: np.random.SeedSequence,
         observer: Observer,
+        memory_bytes: float = math.inf,
     ) -> "Run":
         """Make the run of which `snapshot` was taken, out of its arrays; the observer goes on counting too."""
         arrays, facts = snapshot.arrays, snapshot.facts
-        run = cls(arrays["centers"], arrays["weights"], arrays["shift"], settings, communicator, threads, seeds)
+        centers, weights, shift = arrays["centers"], arrays["weights"], arrays["shift"]
+        run = cls(centers, weights, shift, settings, communicator, threads, seeds, memory_bytes)
         run.epoch, run.steps, run.reassigned = facts["epoch"], snapshot.step, facts["reassigned"]
         run.amid_epoch = facts["amid_epoch"]
         run.stream.rows_added, run.stream.rows_seen = facts["rows_added"], facts["rows_seen"]

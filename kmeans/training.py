@@ -131,7 +131,7 @@ def fit(
             # Centers chosen in haste, or among few rows, are nothing to resume from.
             control = replace(control, save=lambda _: None)
     else:
-        run = Run.restored(snapshot, settings, communicator, threads, seeds.reservoir, observer)
+        run = Run.restored(snapshot, settings, communicator, threads, seeds.reservoir, observer, memory_bytes)
         blocks = run.rest_of_epoch(source)
     run.take_rows(source, blocks, observer, control)
     if run.reassigned:
@@ -206,7 +206,7 @@ def _begun(
     weights = np.zeros(len(centers))
     if earlier is not None:
         weights[: len(earlier.weights)] = earlier.weights
-    run = Run(centers, weights, shift, settings, communicator, threads, seeds.reservoir)
+    run = Run(centers, weights, shift, settings, communicator, threads, seeds.reservoir, memory_bytes)
     run.stream.with_rows[:] = first.with_rows
     run.stream.begin_epoch()
     return run, iter(first.first_pass)

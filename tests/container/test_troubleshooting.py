@@ -177,6 +177,9 @@ MAKERS: dict[str, Callable[[Scene], str]] = {
     "Found infinite": lambda scene: scene.job(content=records([1, np.inf, 3])),
     "record 1: expected 28": lambda scene: scene.job(content=records([1, 2, 3])[:-2]),
     "k = 5 clusters": lambda scene: scene.log(MINIMAL, *ROWS),
+    "Lower k, extra_center_factor": lambda scene: scene.log(
+        {"k": "2", "feature_dim": "3", "extra_center_factor": "2147483647"}, *ROWS
+    ),
     "/opt/ml/input/data/train_0": lambda scene: scene.job(channels={"train": {"TrainingInputMode": "Pipe"}}).replace(
         f"{FIFO_SECONDS:g} seconds", "900 seconds"
     ),

@@ -1,6 +1,7 @@
 """What is too large is refused before memory is asked for, and what is wide or many takes no more than it must."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -113,6 +114,15 @@ def test_a_sample_is_counted_by_the_rows_that_there_are() -> None:
     assert train(settings, available=enough).score_is_exact
     with pytest.raises(NotEnoughMemoryError, match="20 intermediate centers of 3 features and a sample of 200 rows"):
         train(settings, available=enough - 1)
+
+
+def test_a_sample_of_rows_that_nobody_has_counted_is_refused_when_it_has_grown_too_large() -> None:
+    settings = settings_for(ROWS, 2, n_centers=2, batch_size=50, sample_size=LARGEST)
+    rows_that_fit = 160
+    available = stream_bytes(2, 3) + rows_that_fit * (4 * 3 + 40)
+    with pytest.raises(NotEnoughMemoryError, match="200 rows of a sample with 3 features take at least"):
+        train(settings, rereadable=False, available=available)
+    assert train(replace(settings, sample_size=rows_that_fit), rereadable=False, available=available).rows == 200
 
 
 def test_few_wide_rows_take_no_block_of_rows() -> None:
