@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from kmeans.assignment import Centers, nearest
-from kmeans.communicator import SingleHost
+from kmeans.communicator import Communicator, SingleHost
 from kmeans.deadline import Deadline
 from kmeans.finalization import FinalizationSettings, TooFewDistinctRowsError
 from kmeans.memory import NotEnoughMemoryError
@@ -56,7 +56,7 @@ def test_all_hosts_tell_that_all_rows_are_too_few(shared: bool) -> None:
     chosen = settings_for(ROWS, LARGEST_K, n_centers=2 * LARGEST_K)
     sources = [Rows(ROWS, 50, share=(rank, 2)) if shared else Rows(ROWS[rank::2], 50) for rank in range(2)]
 
-    def told(hosts: SingleHost) -> str:
+    def told(hosts: Communicator) -> str:
         with pytest.raises(TooFewDistinctRowsError) as caught:
             fit(sources[hosts.rank], chosen, hosts, Threads(), Observer())
         return str(caught.value)
