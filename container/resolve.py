@@ -3,6 +3,12 @@
 Run `python -m container.resolve --k 7 model.tar.gz out.tar.gz`.
 """
 
+if __name__ == "__main__":
+    # First of all, for what follows takes a moment.
+    from container.stopping import end_on_interrupt
+
+    end_on_interrupt()
+
 import argparse
 import sys
 import tempfile

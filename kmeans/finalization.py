@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kmeans.communicator import Communicator
-from kmeans.deadline import Deadline
+from kmeans.deadline import NEVER, Deadline
 from kmeans.observer import Observer
 from kmeans.refinement import refine
 from kmeans.seeding import distinct, kmeans_plus_plus
@@ -43,7 +43,7 @@ def finalize(
     threads: Threads,
     observer: Observer,
     communicator: Communicator,
-    deadline: Deadline = Deadline(),
+    deadline: Deadline = NEVER,
 ) -> DoubleArray:
     """Make a model.
 
@@ -115,9 +115,7 @@ def _count_relocations(observer: Observer, relocated: int) -> None:
         observer.happened("relocated_clusters", relocated, f"Moved {relocated} empty clusters to the farthest points.")
 
 
-def _filled(
-    state: State, k: int, rng: np.random.Generator, observer: Observer, deadline: Deadline
-) -> DoubleArray:
+def _filled(state: State, k: int, rng: np.random.Generator, observer: Observer, deadline: Deadline) -> DoubleArray:
     """Add centers from the sample where there are fewer than k different ones."""
     rows = state.sample.rows
     points = rows.astype(np.float64) - state.shift
