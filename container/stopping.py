@@ -82,9 +82,22 @@ def end_on_signals() -> None:
     end_on_interrupt()
 
 
-def end_on_interrupt() -> None:
-    """Let Ctrl-C end this process without a traceback."""
-    signal.signal(signal.SIGINT, _end)
+def end_on_interrupt() -> Stop:
+    """Let Ctrl-C end this process without a traceback.
+
+    Returns
+    -------
+    Stop
+        Overdue from then on, for what computes in other threads, which are waited for.
+    """
+    stop = Stop(grace_seconds=0.0)
+
+    def handle(signum: int, frame: FrameType | None) -> None:
+        stop.request("SIGINT")
+        _end(signum, frame)
+
+    signal.signal(signal.SIGINT, handle)
+    return stop
 
 
 def _end(_signum: int, _frame: FrameType | None) -> None:

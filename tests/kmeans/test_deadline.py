@@ -84,7 +84,9 @@ def test_with_no_time_at_all_the_first_rows_make_a_model() -> None:
 
 def test_a_job_that_is_to_stop_takes_in_k_rows_first() -> None:
     rows = rows_of()
-    model = fit(Rows(rows, 8), settings_for(rows, K), SingleHost(), Threads(), Observer(), Control(lambda: True))
+    model = fit(
+        Rows(rows, 8), settings_for(rows, K, batch_size=8), SingleHost(), Threads(), Observer(), Control(lambda: True)
+    )
     assert model.stopped
     assert model.rows == 24
     check(model, rows[:24])
