@@ -105,7 +105,8 @@ def test_the_second_interrupt_ends_the_job_at_once(tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         time.sleep(0.05)
     ended = job.ended(process)
-    assert ended.exit_code == 130, ended.log
+    # A third one may meet an interpreter that is on its way out, where Python has no handlers any more.
+    assert ended.exit_code in (130, -signal.SIGINT), ended.log
     assert "Traceback" not in ended.log
     assert not (tmp_path / "model").exists()
 
