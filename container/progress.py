@@ -12,6 +12,7 @@ from container.channels.source import Source
 from container.logs import LOGGER, VERBATIM
 from container.metrics import Spread, log_metrics, log_progress, log_throughput, spread
 from container.report.losses import Losses
+from container.stopping import Stop
 from kmeans.observer import Observer
 from kmeans.streaming import Step
 from kmeans.types import FloatArray
@@ -77,6 +78,8 @@ class Progress(Observer):
         Of the job.
     source
         The training rows.
+    stop
+        The wish to end the job early.
 
     Attributes
     ----------
@@ -86,11 +89,13 @@ class Progress(Observer):
         Rows seen, over all epochs and hosts.
     stage
         What is being done, in words.
+    cut_short
+        Whether the stream has ended early.
     times
         Milliseconds by stage, as the last `#metrics` line of a job has them.
     """
 
-    def __init__(self, host: str, epochs: int, mini_batch_size: int, source: TimedSource) -> None:
+    def __init__(self, host: str, epochs: int, mini_batch_size: int, source: TimedSource, stop: Stop) -> None:
         super().__init__()
         self.host = host
         self.losses = Losses()
@@ -101,6 +106,8 @@ class Progress(Observer):
         self._epochs = epochs
         self._mini_batch_size = mini_batch_size
         self._source = source
+        self._stop = stop
+        self.cut_short = False
         self._began = self._epoch_began = self._stage_began = time.time()
         self._steps = 0
         # Of this host, as are the lines that tell them.
@@ -234,6 +241,16 @@ class Progress(Observer):
         }
         log_metrics(
             self.host, start, time.time(), {name: spread(count) for name, count in counts.items()}, **dimensions
+        )
+
+    def stopped(self) -> None:
+        """Warn that there are rows left."""
+        self.cut_short = True
+        LOGGER.warning(
+            "Stopped early by %s after %d examples; the model is made of these.",
+            # It may have reached another host alone.
+            self._stop.cause or "SIGTERM",
+            self.rows,
         )
 
     def reassigned(self, count: int) -> None:

@@ -5,7 +5,7 @@ import numpy as np
 from kmeans.assignment import Centers
 from kmeans.communicator import Communicator, SingleHost
 from kmeans.coreset import coreset
-from kmeans.deadline import Deadline
+from kmeans.deadline import NEVER, Deadline
 from kmeans.lloyd import lloyd
 from kmeans.scoring import score
 from kmeans.shrinking import LloydSettings, shrink
@@ -41,7 +41,7 @@ def msd_by_k(
     seeds: np.random.SeedSequence,
     threads: Threads,
     communicator: Communicator,
-    deadline: Deadline = Deadline(),
+    deadline: Deadline = NEVER,
 ) -> dict[int, float]:
     """Estimate the mean squared distance of the rows to the centers of a model, for several k.
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kmeans.communicator import Communicator
-from kmeans.deadline import Deadline
+from kmeans.deadline import NEVER, Deadline
 from kmeans.observer import Observer
 from kmeans.refinement import refine
 from kmeans.seeding import distinct, kmeans_plus_plus
@@ -57,7 +57,7 @@ def finalize(
     threads: Threads,
     observer: Observer,
     communicator: Communicator,
-    deadline: Deadline = Deadline(),
+    deadline: Deadline = NEVER,
 ) -> DoubleArray:
     """Make a model.
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from kmeans.communicator import Communicator
 from kmeans.coreset import Coreset, coreset
-from kmeans.deadline import Deadline
+from kmeans.deadline import NEVER, Deadline
 from kmeans.lloyd import Clustering, lloyd
 from kmeans.local_search import SearchLimits, swap_centers
 from kmeans.shrinking import ONE_THREAD, LloydSettings
@@ -30,7 +30,7 @@ def refine(
     seeds: np.random.SeedSequence,
     threads: Threads,
     communicator: Communicator,
-    deadline: Deadline = Deadline(),
+    deadline: Deadline = NEVER,
 ) -> Clustering | None:
     """Refine a model.
 

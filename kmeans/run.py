@@ -27,9 +27,9 @@ class Control:
     Attributes
     ----------
     stopping
-        Whether to end the stream early; the model is then made of the rows seen.
+        Whether to end the stream early, once it has k rows; the model is then made of the rows seen.
     hurrying
-        Whether there is no time left after that: the model is then the best one found so far. Any thread may ask.
+        Whether to end it at once, and to make do with the best model found so far. Any thread may ask.
     saving
         Whether it is time to keep a snapshot.
     save
@@ -177,8 +177,8 @@ class Run:
                 ended = True
             else:
                 offer = partial(reservoir.add, block, *stream.add(block))
-        enough = ended or stream.rows_seen + stream.pending >= self._settings.k or control.hurrying()
-        stopping = control.stopping() and enough
+        enough = ended or stream.rows_seen + stream.pending >= self._settings.k
+        stopping = control.hurrying() or (control.stopping() and enough)
         # A source that is to stop may have given up on its rows: there may be more of them.
         votes = Votes(ended and not stopping, stopping, control.saving(), reservoir.bound)
         return stream.step(votes, _in_turns(offer, read_ahead).__next__)

@@ -7,7 +7,7 @@ import numpy as np
 
 from kmeans.communicator import Communicator
 from kmeans.coreset import point_offset
-from kmeans.deadline import Deadline
+from kmeans.deadline import NEVER, Deadline
 from kmeans.lloyd import Clustering, lloyd
 from kmeans.local_search import SearchLimits, swap_centers
 from kmeans.seeding import kmeans_plus_plus, random_rows
@@ -53,7 +53,7 @@ def shrink(
     threads: Threads,
     attempted: Callable[[int, float], None],
     communicator: Communicator,
-    deadline: Deadline = Deadline(),
+    deadline: Deadline = NEVER,
 ) -> list[Clustering]:
     """Cluster K weighted centers into k.
 
@@ -119,7 +119,7 @@ def search(
     seeds: np.random.SeedSequence,
     threads: Threads,
     communicator: Communicator,
-    deadline: Deadline = Deadline(),
+    deadline: Deadline = NEVER,
 ) -> list[Clustering]:
     """Take the best trials out of their local optima, which the recipe leaves as they are.
 

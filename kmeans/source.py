@@ -8,6 +8,10 @@ import numpy as np
 from kmeans.types import FloatArray
 
 
+class GivenUpError(Exception):
+    """The job is to stop, and the rows are not waited for."""
+
+
 class Source(Protocol):
     """Where the rows of this host come from."""
 
@@ -32,9 +36,9 @@ class Source(Protocol):
         """Use a moment in which nothing can be computed for the blocks to come; tell whether there is more to do."""
         ...
 
-    def sample(self, size: int, rng: np.random.Generator) -> tuple[FloatArray, int] | None:
+    def sample(self, size: int, rng: np.random.Generator) -> tuple[FloatArray, int]:
         """Draw `size` rows uniformly without replacement, or all when there are fewer; tell how many there are.
 
-        None when the source has given up, since the job is to stop.
+        Raises `GivenUpError` when the job is to stop, and that would take too long.
         """
         ...

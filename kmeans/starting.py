@@ -1,6 +1,7 @@
 """Where the stream starts: rows drawn over all hosts, and centers chosen among them."""
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 
@@ -12,7 +13,7 @@ from kmeans.observer import Observer
 from kmeans.reservoir import largest
 from kmeans.seeding import kmeans_plus_plus, random_rows
 from kmeans.settings import Settings
-from kmeans.source import Source
+from kmeans.source import GivenUpError, Source
 from kmeans.types import DoubleArray, FloatArray
 
 # The rows that centers are drawn from take no more than this, unless K rows do.
@@ -117,8 +118,11 @@ def first_rows(
     rng = own_generator(seeds, communicator)
     # Of rows that all hosts share the leader draws alone.
     drawing = wanted if not source.shared or communicator.rank == 0 else 0
-    drawn = source.sample(drawing, rng) if source.rereadable else None
-    # A host that has given up draws from its first rows, and so do the others with it.
+    drawn: tuple[FloatArray, int] | None = None
+    if source.rereadable:
+        with suppress(GivenUpError):
+            drawn = source.sample(drawing, rng)
+    # Where a host has given up, all make do with the first rows, as with those that can be read only once.
     if not any_host(drawn is None, communicator) and drawn is not None:
         rows, n_own = drawn
         known = True

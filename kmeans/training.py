@@ -152,7 +152,7 @@ def fit(
         observer.happened(
             "finalization_cut_short",
             1,
-            "There was no time to look for a better model: it is the best one found so far.",
+            "There was no time to look for a better model than the best one found so far.",
         )
     final = (centers + state.shift).astype(np.float32)
     ks = curve_ks(settings.k, settings.n_centers, settings.n_features)

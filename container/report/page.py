@@ -32,6 +32,7 @@ EVENTS = {
     "centers_without_weight": "An intermediate center took no part in the model: no row was closest to it.",
     "relocated_clusters": "A cluster that had lost its rows was moved to the farthest ones.",
     "centers_added_from_sample": "A center was made of a single row, because there were fewer than k different ones.",
+    "finalization_cut_short": "The job was stopped while it looked for a better model: this is the best one found.",
     "assignments_failed": "The files of assignments were not all written.",
 }
 

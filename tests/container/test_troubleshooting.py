@@ -81,6 +81,20 @@ class Scene:
             (job.folder("train") / "rows.pbr").write_bytes(records(*rows))
         return job.run().log
 
+    def stopped(self) -> str:
+        """Stop a job that waits for its pipe."""
+        job = Job(self.base, MINIMAL, {"train": {"TrainingInputMode": "Pipe"}})
+        process = job.start()
+        assert process.stdout is not None
+        # Its handlers are there before its first line.
+        first = process.stdout.readline()
+        process.terminate()
+        return first + job.ended(process).log
+
+    def grace(self) -> str:
+        job = Job(self.base, MINIMAL)
+        return job.ended(job.start(SAGEMAKER_KMEANS_GRACE_SECONDS="soon")).log
+
     def request(self, body: bytes = b"1,2,3\n", content_type: str = "text/csv", accept: str = "*/*") -> str:
         """Ask a model of three features."""
         save(self.base / "model", "algo-1", Model(np.array(ROWS, np.float32), None))
@@ -180,6 +194,10 @@ MAKERS: dict[str, Callable[[Scene], str]] = {
     "Lower k, extra_center_factor": lambda scene: scene.log(
         {"k": "2", "feature_dim": "3", "extra_center_factor": "2147483647"}, *ROWS
     ),
+    "The job was stopped before a row": lambda scene: scene.stopped(),
+    "The job was stopped before its hosts": lambda _: text(ROOT / "container/hosts/launcher.py"),
+    "There was no time": lambda _: text(ROOT / "kmeans/training.py"),
+    "SAGEMAKER_KMEANS_GRACE_SECONDS": lambda scene: scene.grace(),
     "/opt/ml/input/data/train_0": lambda scene: scene.job(channels={"train": {"TrainingInputMode": "Pipe"}}).replace(
         f"{FIFO_SECONDS:g} seconds", "900 seconds"
     ),

@@ -91,17 +91,21 @@ class Job:
         path.mkdir(parents=True, exist_ok=True)
         return path
 
-    def start(self, stderr: int = subprocess.STDOUT) -> "subprocess.Popen[str]":
+    def configure(self) -> None:
+        """Write the files that say what the job is."""
         config = self.base / "input/config"
         config.mkdir(parents=True, exist_ok=True)
         (config / "hyperparameters.json").write_text(json.dumps(self.hyperparameters))
         (config / "inputdataconfig.json").write_text(json.dumps(self.channels))
         resources = {"current_host": self.hosts[0], "hosts": list(self.hosts), "network_interface_name": "lo"}
         (config / "resourceconfig.json").write_text(json.dumps(resources))
+
+    def start(self, stderr: int = subprocess.STDOUT, **environment: str) -> "subprocess.Popen[str]":
+        self.configure()
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
         return subprocess.Popen(
             [TOP / "train"],
-            env={**os.environ, "PATH": path, "SAGEMAKER_BASE_DIR": str(self.base)},
+            env={**os.environ, "PATH": path, "SAGEMAKER_BASE_DIR": str(self.base), **environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=stderr,
