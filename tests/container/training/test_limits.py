@@ -87,14 +87,16 @@ def test_features_that_the_rows_do_not_have_are_told_as_such(tmp_path: Path) -> 
     assert "record 1: expected 2147483647 columns, or 2147483648 with a label first, got 3" in ended.failure
 
 
-def test_epochs_without_end_are_ended_by_a_signal(tmp_path: Path) -> None:
-    job = Job(tmp_path, {"k": "3", "feature_dim": "3", "epochs": str(2**31 - 1)}, CSV)
+@pytest.mark.parametrize(
+    ("name", "sign"), [("epochs", '"epoch": 3,'), ("local_lloyd_num_trials", "local kmeans attempt #150.")]
+)
+def test_what_has_no_end_is_ended_by_a_signal(tmp_path: Path, name: str, sign: str) -> None:
+    job = Job(tmp_path, {"k": "3", "feature_dim": "3", name: str(2**31 - 1)}, CSV)
     (job.folder("train") / "rows.csv").write_bytes(csv(ROWS))
-    process = job.start()
+    process = job.start(SAGEMAKER_KMEANS_GRACE_SECONDS="0")
+    resource.prlimit(process.pid, resource.RLIMIT_AS, (ADDRESS_BYTES, ADDRESS_BYTES))
     assert process.stdout is not None
-    for line in process.stdout:
-        if '"epoch": 3,' in line:
-            break
+    assert any(sign in line for line in process.stdout)
     process.send_signal(signal.SIGTERM)
     ended = job.ended(process)
     assert ended.exit_code == 0, ended.log
