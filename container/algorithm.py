@@ -3,6 +3,12 @@
 Run `python -m container.algorithm --image URI --role ARN`; with `--register` the request is sent.
 """
 
+if __name__ == "__main__":
+    # First of all, for what follows takes a moment.
+    from container.stopping import end_on_interrupt
+
+    end_on_interrupt()
+
 import argparse
 import json
 import re

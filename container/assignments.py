@@ -15,6 +15,7 @@ from pyarrow import csv as arrow_csv
 from container.artifacts.atomic import replacing
 from container.channels.source import Source
 from kmeans.assignment import Centers, nearest
+from kmeans.source import GivenUpError
 from kmeans.threads import Threads
 from kmeans.types import FloatArray
 
@@ -81,7 +82,7 @@ def write(
     share
         This host's place and the number of hosts among which the files are divided.
     stopping
-        Asked after each block whether to end early; the file begun is dropped then.
+        Asked before each block whether to end early; the file begun is dropped then.
 
     Returns
     -------
@@ -108,7 +109,7 @@ def write(
                     for block in _until(stopping, blocks):
                         file.writelines(threads.map(partial(_lines, prepared), np.array_split(block, threads.count)))
                         written += len(block)
-            except InterruptedError:
+            except (InterruptedError, GivenUpError):
                 return files, rows
         files += 1
         rows += written
@@ -116,10 +117,13 @@ def write(
 
 
 def _until(stopping: Callable[[], bool], blocks: Iterator[FloatArray]) -> Iterator[FloatArray]:
-    for block in blocks:
-        yield block
+    while True:
         if stopping():
             raise InterruptedError
+        block = next(blocks, None)
+        if block is None:
+            return
+        yield block
 
 
 def _lines(centers: Centers, rows: FloatArray) -> pa.Buffer:

@@ -10,6 +10,7 @@ from typing import Any, Literal, cast, get_args
 
 from container import json_object
 from container.errors import CustomerError, PlatformError
+from container.formats import charset
 from container.hyperparameters import Hyperparameters, parse
 from container.json_object import shown
 
@@ -18,8 +19,8 @@ CSV = "text/csv"
 MODEL = "application/x-sagemaker-model"
 # Content type -> the parameters that may follow it.
 CONTENT_TYPES: Mapping[str, frozenset[str]] = {
-    RECORDIO: frozenset({"version", "charset"}),
-    CSV: frozenset({"label_size", "charset"}),
+    RECORDIO: frozenset({"version", *charset.PARAMETERS}),
+    CSV: frozenset({"label_size", *charset.PARAMETERS}),
     MODEL: frozenset(),
 }
 REQUIRED_CHANNELS = ("train",)
@@ -32,7 +33,6 @@ MODEL_MODES = ("File", "FastFile")
 
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
 _LABEL_SIZE = re.compile(r"[0-9]{1,9}")
-_CHARSETS = ("utf-8", "utf8", "us-ascii")
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,8 +249,8 @@ def _content_type(channel: str, given: object) -> tuple[str, int | None]:
             raise CustomerError(
                 f"Channel {channel}: expected {known} after content type {name}, got {shown(parameter)}"
             )
-        if key == "charset" and value not in _CHARSETS:
-            raise CustomerError(f"Channel {channel}: expected charset utf-8, got {shown(value)}")
+        if key in charset.PARAMETERS and not charset.is_utf_8(value):
+            raise CustomerError(f"Channel {channel}: expected {key} utf-8, got {shown(value)}")
         if key == "label_size":
             if not _LABEL_SIZE.fullmatch(value):
                 raise CustomerError(

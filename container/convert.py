@@ -3,6 +3,12 @@
 Run `python -m container.convert data.csv out/`, or `python -m container.convert out/ data.csv`.
 """
 
+if __name__ == "__main__":
+    # First of all, for what follows takes a moment.
+    from container.stopping import end_on_interrupt
+
+    end_on_interrupt()
+
 import argparse
 import errno
 import sys

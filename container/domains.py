@@ -128,8 +128,14 @@ class Text:
 
 
 def unquoted(text: str) -> str:
-    """Drop a pair of quotes around a word; some clients send each value as JSON."""
-    return text[1:-1] if len(text) >= 2 and text[0] == text[-1] and text[0] in "'\"" else text
+    """Return what a pair of quotes holds, decoded once where it is a JSON string: some clients encode each value."""
+    if len(text) < 2 or text[0] != text[-1] or text[0] not in "'\"":
+        return text
+    try:
+        # "[\"msd\"]" holds ["msd"].
+        return str(json.loads(text))
+    except ValueError:
+        return text[1:-1]
 
 
 def either(words: tuple[str, ...]) -> str:

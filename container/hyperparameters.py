@@ -1,12 +1,12 @@
 """The hyperparameters of a job: one table, from which parsing, messages and documents all derive."""
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from container.domains import Categorical, Continuous, Domain, Flag, Integer, Subset, Text, unquoted
 from container.errors import CustomerError
+from container.synonyms import meant
 
 # The service's own limits on a file of hyperparameters.
 MAX_HYPERPARAMETERS = 100
@@ -281,8 +281,8 @@ def _unknown(name: str) -> str:
     shown = _shown(name)
     if len(name) > MAX_NAME_LENGTH:
         return f"Hyperparameter {shown}: expected a name of at most {MAX_NAME_LENGTH} characters, got {len(name)}"
-    closest = difflib.get_close_matches(name.lower(), [row.name for row in TABLE if row.origin != "hidden"], 1, 0.6)
-    hint = f", did you mean {closest[0]}?" if closest else ""
+    closest = meant(name, [row.name for row in TABLE if row.origin != "hidden"])
+    hint = f", did you mean {closest}?" if closest else ""
     return f"Extraneous hyperparameter found: {shown}{hint}"
 
 

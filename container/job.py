@@ -1,65 +1,73 @@
 """A training job from outside: where SageMaker has laid it down, on one host or on many, and how it ends."""
 
+import math
 import os
-import signal
-import threading
 import time
 from collections.abc import Callable
-from types import FrameType
 
 from container import configuration, failure, hyperparameters, logs
 from container.configuration import JobConfiguration, Paths
-from container.errors import AlgorithmError
+from container.errors import AlgorithmError, CustomerError
 from container.hosts.worker import SOCKET_VARIABLE, LauncherLink
 from container.logs import LOGGER
+from container.stopping import GRACE_SECONDS, Stop
+
+# How long a job that is stopped may look for a better model, in seconds.
+GRACE_VARIABLE = "SAGEMAKER_KMEANS_GRACE_SECONDS"
 
 
-def main() -> int:
-    """Run the job that `SAGEMAKER_BASE_DIR` holds; give the exit code."""
+def main(stop: Stop) -> int:
+    """Run the job that `SAGEMAKER_BASE_DIR` holds until `stop` is requested; return the exit code."""
     began = time.time()
-    stopping = threading.Event()
-
-    def stop(signum: int, frame: FrameType | None) -> None:
-        del signum, frame
-        stopping.set()
-
-    signal.signal(signal.SIGTERM, stop)
     logs.set_up()
     paths = Paths.from_environment()
     launcher = os.environ.get(SOCKET_VARIABLE)
     if launcher:
-        return _work(paths, launcher, stopping, began)
+        return _work(paths, launcher, stop, began)
     with failure.reported(paths.failure) as outcome:
         LOGGER.info("Reading default configuration from %s: %s", hyperparameters.__file__, hyperparameters.defaults())
-        job = _load(paths)
+        job = _load(paths, stop)
         if len(job.hosts) == 1:
             # Only here: importing it takes a second, and a launcher does not need it. Packages that are missing are
             # told as any other failure.
             from container import training
             from kmeans.communicator import SingleHost
 
-            training.run(job, SingleHost(), stopping, began)
+            training.run(job, SingleHost(), stop, began)
         else:
             from container.hosts import launcher as launchers
 
-            launchers.run(job, stopping)
+            launchers.run(job, stop)
     logs.flush()
     return outcome.exit_code
 
 
-def _load(paths: Paths) -> JobConfiguration:
+def _load(paths: Paths, stop: Stop) -> JobConfiguration:
     job = configuration.load(paths)
+    stop.grace_seconds = _grace_seconds()
     logs.set_level(job.hyperparameters.log_level)
     return job
 
 
-def _work(paths: Paths, launcher: str, stopping: threading.Event, began: float) -> int:
+def _grace_seconds() -> float:
+    """Read how long a job that is stopped may look for a better model."""
+    given = os.environ.get(GRACE_VARIABLE) or f"{GRACE_SECONDS}"
+    try:
+        seconds = float(given)
+    except ValueError:
+        seconds = math.nan
+    if not 0.0 <= seconds < math.inf:
+        raise CustomerError(f"{GRACE_VARIABLE}: expected seconds, 0 or more, got {given!r}")
+    return seconds
+
+
+def _work(paths: Paths, launcher: str, stop: Stop, began: float) -> int:
     """Run this host's part of a job of several hosts, and tell the launcher how it ends."""
     from kmeans.communicator import AbortedError
 
-    link = LauncherLink(launcher, stopping)
+    link = LauncherLink(launcher, stop)
     try:
-        finalize = _train_among_hosts(_load(paths), stopping, began)
+        finalize = _train_among_hosts(_load(paths, stop), stop, began)
     except AbortedError as error:
         link.lost(str(error))
     except Exception as exception:
@@ -75,7 +83,7 @@ def _work(paths: Paths, launcher: str, stopping: threading.Event, began: float) 
     os._exit(1)
 
 
-def _train_among_hosts(job: JobConfiguration, stopping: threading.Event, began: float) -> Callable[[], None]:
+def _train_among_hosts(job: JobConfiguration, stop: Stop, began: float) -> Callable[[], None]:
     """Train as one of the hosts; give what is to be called when all hosts have ended."""
     from container import training
     from container.hosts.mpi import MPIHosts
@@ -83,7 +91,7 @@ def _train_among_hosts(job: JobConfiguration, stopping: threading.Event, began: 
     hosts = MPIHosts()
     if job.hosts[hosts.rank] != job.current_host:
         raise AlgorithmError(f"Expected the rank of {job.current_host} among {job.hosts}, got {hosts.rank}")
-    training.run(job, hosts, stopping, began)
+    training.run(job, hosts, stop, began)
     LOGGER.info(
         "communication took %.3f seconds, %.3f of them in steps, %d bytes sent",
         hosts.seconds,

@@ -1,6 +1,7 @@
 """The built-in's `#metrics` lines and quality lines; the regexes that find them stand beside their forms."""
 
 import json
+import math
 from collections.abc import Mapping
 
 from container.logs import LOGGER, VERBATIM
@@ -21,23 +22,29 @@ OBJECTIVES = ("test:msd", "test:ssd")
 
 
 class Spread:
-    """Sum, count, least and largest of the values of one metric."""
+    """Sum, count, least and largest of the values of one metric.
+
+    Attributes
+    ----------
+    sum
+        Of all values.
+    """
 
     def __init__(self) -> None:
-        self.values: list[float] = []
+        self.sum = 0.0
+        self._count = 0
+        self._min = self._max = math.nan
 
     def add(self, value: float) -> None:
         """Take in one value."""
-        self.values.append(value)
+        self._min = min(self._min, value) if self._count else value
+        self._max = max(self._max, value) if self._count else value
+        self.sum += value
+        self._count += 1
 
     def as_dict(self) -> dict[str, float]:
-        """Give the four numbers as the built-in names them."""
-        return {
-            "sum": float(sum(self.values)),
-            "count": len(self.values),
-            "min": min(self.values),
-            "max": max(self.values),
-        }
+        """Return the four numbers as the built-in names them."""
+        return {"sum": self.sum, "count": self._count, "min": self._min, "max": self._max}
 
 
 def spread(value: float) -> Spread:

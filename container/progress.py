@@ -12,6 +12,7 @@ from container.channels.source import Source
 from container.logs import LOGGER, VERBATIM
 from container.metrics import Spread, log_metrics, log_progress, log_throughput, spread
 from container.report.losses import Losses
+from container.stopping import Stop
 from kmeans.observer import Observer
 from kmeans.streaming import Step
 from kmeans.types import FloatArray
@@ -77,6 +78,8 @@ class Progress(Observer):
         Of the job.
     source
         The training rows.
+    stop
+        The wish to end the job early.
 
     Attributes
     ----------
@@ -86,11 +89,13 @@ class Progress(Observer):
         Rows seen, over all epochs and hosts.
     stage
         What is being done, in words.
+    cut_short
+        Whether the stream has ended early.
     times
         Milliseconds by stage, as the last `#metrics` line of a job has them.
     """
 
-    def __init__(self, host: str, epochs: int, mini_batch_size: int, source: TimedSource) -> None:
+    def __init__(self, host: str, epochs: int, mini_batch_size: int, source: TimedSource, stop: Stop) -> None:
         super().__init__()
         self.host = host
         self.losses = Losses()
@@ -101,6 +106,8 @@ class Progress(Observer):
         self._epochs = epochs
         self._mini_batch_size = mini_batch_size
         self._source = source
+        self._stop = stop
+        self.cut_short = False
         self._began = self._epoch_began = self._stage_began = time.time()
         self._steps = 0
         # Of this host, as are the lines that tell them.
@@ -118,7 +125,7 @@ class Progress(Observer):
     @property
     def rows_per_second(self) -> float:
         """How many rows of all hosts were taken in a second, since the job began or was gone on with."""
-        milliseconds = sum(self.times["update.time"].values) if "update.time" in self.times else 0.0
+        milliseconds = self.times["update.time"].sum if "update.time" in self.times else 0.0
         return 1000 * (self.rows - self._rows_before) / max(milliseconds, 1e-6)
 
     def _enter(self, stage: str, finished: str) -> None:
@@ -236,6 +243,16 @@ class Progress(Observer):
             self.host, start, time.time(), {name: spread(count) for name, count in counts.items()}, **dimensions
         )
 
+    def stopped(self) -> None:
+        """Warn that there are rows left."""
+        self.cut_short = True
+        LOGGER.warning(
+            "Stopped early by %s after %d examples; the model is made of these.",
+            # It may have reached another host alone.
+            self._stop.cause or "SIGTERM",
+            self.rows,
+        )
+
     def reassigned(self, count: int) -> None:
         """Log how often a far row took the place of a center."""
         super().reassigned(count)
@@ -274,7 +291,7 @@ class Progress(Observer):
     def finalized(self) -> None:
         """Log where the time went, in the built-in's form."""
         self._enter("writing the model", "finalize.time")
-        seconds = {name.removesuffix(".time").lstrip("_"): sum(v.values) / 1000 for name, v in self.times.items()}
+        seconds = {name.removesuffix(".time").lstrip("_"): v.sum / 1000 for name, v in self.times.items()}
         seconds["refine"] = seconds.pop("finalize")
         seconds["batch data loading with context"] = self._source.seconds
         seconds["update"] = max(0.0, seconds.get("update", 0.0) - self._source.seconds)

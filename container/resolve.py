@@ -3,6 +3,12 @@
 Run `python -m container.resolve --k 7 model.tar.gz out.tar.gz`.
 """
 
+if __name__ == "__main__":
+    # First of all, for what follows takes a moment.
+    from container.stopping import end_on_interrupt
+
+    stop = end_on_interrupt()
+
 import argparse
 import sys
 import tempfile
@@ -22,8 +28,10 @@ with needed():
     from container.logs import LOGGER
     from container.resources import cpu_count
     from container.settings import finalization_settings
+    from container.stopping import Stop
     from kmeans.assignment import Centers
     from kmeans.communicator import SingleHost
+    from kmeans.deadline import Deadline
     from kmeans.finalization import TooFewDistinctRowsError, finalize
     from kmeans.observer import Observer
     from kmeans.scoring import score
@@ -34,8 +42,8 @@ with needed():
 HOST = "algo-1"
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Read the command line, do the work; give the exit code."""
+def main(arguments: list[str] | None = None, stop: Stop | None = None) -> int:
+    """Read the command line, do the work until `stop` is overdue; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m container.resolve", description=__doc__)
     parser.add_argument("--k", type=int, required=True, help="clusters of the new model")
     parser.add_argument("model", type=local_path, help="a model of ours: its folder or model.tar.gz")
@@ -43,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     logs.set_up()
     try:
-        _resolve(given.k, given.model, given.out)
+        _resolve(given.k, given.model, given.out, Deadline((stop or Stop()).overdue))
     except JobError as error:
         LOGGER.error("%s", error)
         return error.exit_code
@@ -56,7 +64,7 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _resolve(k: int, source: Path, destination: Path) -> None:
+def _resolve(k: int, source: Path, destination: Path, deadline: Deadline) -> None:
     check_new_file(destination)
     try:
         description = artifacts.load(source).description
@@ -71,7 +79,7 @@ def _resolve(k: int, source: Path, destination: Path) -> None:
     threads = Threads(cpu_count())
     seeds = np.random.SeedSequence(chosen.seed)
     try:
-        centers = finalize(state, k, finalization_settings(chosen), seeds, threads, observer, SingleHost())
+        centers = finalize(state, k, finalization_settings(chosen), seeds, threads, observer, SingleHost(), deadline)
     except TooFewDistinctRowsError as error:
         raise CustomerError(str(error)) from None
     fit = score([state.sample.rows], Centers(centers, state.shift), SingleHost(), threads)
@@ -103,4 +111,4 @@ def _hyperparameters(k: int, description: dict[str, object] | None) -> Hyperpara
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(stop=stop))

@@ -1,7 +1,7 @@
 """A training job on one of its hosts: rows in; model, reports and log lines out."""
 
 import json
-import threading
+import re
 import time
 from dataclasses import asdict
 from itertools import takewhile
@@ -21,11 +21,13 @@ from container.errors import CustomerError
 from container.logs import LOGGER
 from container.metrics import log_metrics, log_quality, spread
 from container.progress import Progress, TimedSource
-from container.resources import cpu_count
+from container.resources import cpu_count, memory_limit_bytes
 from container.settings import settings_of
+from container.stopping import Stop
 from kmeans.assignment import Centers
-from kmeans.communicator import Communicator
+from kmeans.communicator import Communicator, any_host
 from kmeans.finalization import TooFewDistinctRowsError
+from kmeans.memory import NotEnoughMemoryError
 from kmeans.run import Control
 from kmeans.scoring import Score, score
 from kmeans.settings import Settings
@@ -36,8 +38,14 @@ from kmeans.training import Model, fit
 # The loss over k, under output/data.
 CURVE = "msd_by_k.json"
 
+# Sizes of clusters that one line of the log has at most: the service cuts long ones.
+MOST_SIZES = 1000
 
-def run(job: JobConfiguration, communicator: Communicator, stopping: threading.Event, began: float) -> None:
+# On SageMaker the leader is algo-1, and notebooks load model_algo-1; the SDK's local mode puts a random word behind.
+_SERVICE_HOST = re.compile(r"(algo-[0-9]+)(-[a-z0-9]+)?")
+
+
+def run(job: JobConfiguration, communicator: Communicator, stop: Stop, began: float) -> None:
     """Run a job on this host.
 
     Parameters
@@ -46,8 +54,8 @@ def run(job: JobConfiguration, communicator: Communicator, stopping: threading.E
         Of this host.
     communicator : Communicator
         The hosts of the job; their ranks are the places of their names.
-    stopping : threading.Event
-        Set when the stream is to end early.
+    stop : Stop
+        The wish to end early.
     began : float
         When the job began, in seconds since 1970.
 
@@ -76,16 +84,16 @@ def run(job: JobConfiguration, communicator: Communicator, stopping: threading.E
         chosen.n_features,
         chosen.batch_size,
         place,
-        stopping.is_set,
+        stop,
+        # Fewer hold no k distinct ones.
+        needed_rows=chosen.k,
         threaded=threads.count > 1,
     )
     source = TimedSource(rows)
-    progress = Progress(host, chosen.epochs, chosen.batch_size, source)
+    progress = Progress(host, chosen.epochs, chosen.batch_size, source, stop)
     setup_seconds = time.time() - began
     with logs.Gathered(), logs.Heartbeat(progress.heartbeat):
-        model = _fit(job, source, chosen, communicator, threads, progress, checkpoints, stopping)
-        if model.stopped:
-            LOGGER.warning("Stopped early by SIGTERM after %d examples; the model is made of these.", progress.rows)
+        model = _fit(job, source, chosen, communicator, threads, progress, checkpoints, stop)
         metrics = job.hyperparameters.eval_metrics
         _log_train_quality(host, model, metrics)
         progress.finalized()
@@ -94,13 +102,16 @@ def run(job: JobConfiguration, communicator: Communicator, stopping: threading.E
         tested = None
         if "test" in job.channels:
             progress.stage = "scoring the test channel"
-            tested = _test_score(job, model, communicator, threads, chosen.batch_size, stopping)
+            tested = _test_score(job, model, communicator, threads, chosen.batch_size, stop)
             for metric in metrics if tested else ():
                 log_quality(host, "test", metric, getattr(tested, metric))
         else:
             LOGGER.info("Test data is not provided.")
-        _write_assignments(job, model, progress, rows, threads, stopping)
-        _write_report(job, model, tested, progress, began, warnings)
+        _write_assignments(job, model, progress, rows, threads, stop)
+        if stop.overdue():
+            LOGGER.warning("Stopped early by %s: there was no time for a report.", stop.cause)
+        else:
+            _write_report(job, model, tested, progress, began, warnings)
     threads.close()
     log_metrics(
         host,
@@ -118,22 +129,41 @@ def _fit(
     threads: Threads,
     progress: Progress,
     checkpoints: Checkpoints,
-    stopping: threading.Event,
+    stop: Stop,
 ) -> Model:
     """Train, from where an interrupted job was if there is such a place."""
     earlier = earlier_model(job.channels["model"], chosen.n_features) if "model" in job.channels else None
     snapshot = resumed(checkpoints, communicator)
     # The leader's clock decides for all hosts.
     control = Control(
-        stopping.is_set,
+        stop.requested,
+        stop.overdue,
         lambda: communicator.rank == 0 and checkpoints.due(),
         saving(checkpoints, communicator, progress),
     )
     try:
-        model = fit(source, chosen, communicator, threads, progress, control, earlier=earlier, snapshot=snapshot)
+        model = fit(
+            source,
+            chosen,
+            communicator,
+            threads,
+            progress,
+            control,
+            earlier=earlier,
+            snapshot=snapshot,
+            memory_bytes=memory_limit_bytes(),
+        )
     except TooFewDistinctRowsError as error:
+        if progress.cut_short:
+            raise CustomerError(f"The job was stopped after {progress.rows} rows; there is no model: {error}") from None
         raise CustomerError(str(error)) from None
+    except NotEnoughMemoryError as error:
+        raise CustomerError(
+            f"{error}. Lower k, extra_center_factor or refine_sample_size, or take a larger machine."
+        ) from None
     except NoRowsError:
+        if stop.requested():
+            raise CustomerError("The job was stopped before a row came; there is no model") from None
         raise source.source.no_records() from None
     if checkpoints.enabled:
         LOGGER.info("wrote %d checkpoints, in %.3f seconds", checkpoints.written, checkpoints.seconds)
@@ -166,7 +196,11 @@ def _log_train_quality(host: str, model: Model, metrics: tuple[str, ...]) -> Non
     log_quality(host, "train", "msd", model.score.msd)
     if "ssd" in metrics:
         log_quality(host, "train", "ssd", model.score.msd * model.rows)
-    LOGGER.info("cluster sizes in these rows: %s", [int(size) for size in model.score.cluster_sizes])
+    sizes = [int(size) for size in model.score.cluster_sizes]
+    if len(sizes) <= MOST_SIZES:
+        LOGGER.info("cluster sizes in these rows: %s", sizes)
+    else:
+        LOGGER.info("cluster sizes in these rows: %d to %d, see %s", min(sizes), max(sizes), artifacts.DESCRIPTION)
 
 
 def _write(job: JobConfiguration, model: Model, progress: Progress) -> None:
@@ -188,7 +222,7 @@ def _write(job: JobConfiguration, model: Model, progress: Progress) -> None:
     )
     files = artifacts.save(
         job.paths.model,
-        job.leader,
+        _file_host(job.leader),
         artifacts.Model(model.centers, description),
         model.state,
     )
@@ -204,8 +238,22 @@ def _write(job: JobConfiguration, model: Model, progress: Progress) -> None:
     progress.times["model.serialize.time"] = spread((time.time() - began) * 1000)
 
 
+def _file_host(leader: str) -> str:
+    """Return the name that ends that of the centers' file; a notice is logged where it is not what notebooks expect."""
+    match = _SERVICE_HOST.fullmatch(leader)
+    if match:
+        return match[1]
+    LOGGER.info(
+        "The centers are in %s%s, after the name of this host; programs written for SageMaker load %salgo-1.",
+        artifacts.MODEL_PREFIX,
+        leader,
+        artifacts.MODEL_PREFIX,
+    )
+    return leader
+
+
 def _write_assignments(
-    job: JobConfiguration, model: Model, progress: Progress, source: Source, threads: Threads, stopping: threading.Event
+    job: JobConfiguration, model: Model, progress: Progress, source: Source, threads: Threads, stop: Stop
 ) -> None:
     """Write the cluster of every training row, unless told not to."""
     if not job.hyperparameters.write_assignments:
@@ -221,10 +269,10 @@ def _write_assignments(
     folder = job.paths.output_data / assignments.FOLDER / job.current_host
     with beside_the_model(progress, "assignments_failed", "The assignments were not all written"):
         files, rows = assignments.write(
-            folder, source, model.centers, model.state.shift, threads, share, stopping.is_set
+            folder, source, model.centers, model.state.shift, threads, share, stop.requested
         )
-        if stopping.is_set():
-            LOGGER.warning("Stopped early by SIGTERM: not all assignments were written.")
+        if stop.requested():
+            LOGGER.warning("Stopped early by %s: not all assignments were written.", stop.cause)
         LOGGER.info("wrote the assignments of %d rows of %d files, in %.3f seconds", rows, files, time.time() - began)
 
 
@@ -270,7 +318,7 @@ def _test_score(
     communicator: Communicator,
     threads: Threads,
     batch_size: int,
-    stopping: threading.Event,
+    stop: Stop,
 ) -> Score | None:
     """Score the model on all rows of the test channel, of which each host takes its part; None when it was stopped."""
     place = Place(communicator.rank, communicator.size)
@@ -279,15 +327,15 @@ def _test_score(
         job.hyperparameters.feature_dim,
         batch_size,
         place,
-        stopping.is_set,
+        stop,
         threaded=threads.count > 1,
     )
     centers = Centers(model.centers.astype(np.float64), model.state.shift)
     # Whoever stops still takes part in the sum, for the others wait for it.
-    blocks = takewhile(lambda _: not stopping.is_set(), source.blocks())
+    blocks = takewhile(lambda _: not stop.requested(), source.blocks())
     found = score(blocks, centers, communicator, threads)
-    if stopping.is_set():
-        LOGGER.warning("Stopped by SIGTERM: the test channel was not scored.")
+    if any_host(stop.requested(), communicator):
+        LOGGER.warning("Stopped by %s: the test channel was not scored.", stop.cause or "SIGTERM")
         return None
     if not found.rows:
         raise source.no_records()

@@ -77,6 +77,12 @@ def _lay_out(
         norms[j] = np.float32(np.sqrt(squared_norm))
 
 
+def prepared_bytes(n_centers: int, n_features: int) -> int:
+    """Return the bytes that `Centers` takes."""
+    n_padded, k_padded = _padded(n_features, LANES), _padded(n_centers, CENTERS)
+    return 8 * n_centers * n_padded + 4 * k_padded * n_features + 4 * (k_padded + n_centers + n_padded)
+
+
 def _padded(size: int, multiple: int) -> int:
     return multiple * math.ceil(size / multiple)
 

@@ -55,6 +55,13 @@ class Communicator(Protocol):
         ...
 
 
+def any_host(flag: bool, communicator: Communicator) -> bool:
+    """Return whether `flag` is set on any of the hosts, which call this together."""
+    votes = np.array([float(flag)])
+    communicator.sum(votes)
+    return bool(votes[0])
+
+
 class SingleHost:
     """A job of one host: nothing to exchange."""
 

@@ -5,6 +5,7 @@ import numpy as np
 from kmeans.assignment import Centers
 from kmeans.communicator import Communicator, SingleHost
 from kmeans.coreset import coreset
+from kmeans.deadline import NEVER, Deadline
 from kmeans.lloyd import lloyd
 from kmeans.scoring import score
 from kmeans.shrinking import LloydSettings, shrink
@@ -35,7 +36,12 @@ def curve_ks(k: int, n_centers: int, n_features: int) -> list[int]:
 
 
 def msd_by_k(
-    state: State, ks: list[int], seeds: np.random.SeedSequence, threads: Threads, communicator: Communicator
+    state: State,
+    ks: list[int],
+    seeds: np.random.SeedSequence,
+    threads: Threads,
+    communicator: Communicator,
+    deadline: Deadline = NEVER,
 ) -> dict[int, float]:
     """Estimate the mean squared distance of the rows to the centers of a model, for several k.
 
@@ -51,6 +57,8 @@ def msd_by_k(
         The threads to use.
     communicator
         The hosts, which divide the numbers of clusters.
+    deadline
+        Once it has passed, the numbers that are not done yet are left out.
 
     Returns
     -------
@@ -65,7 +73,12 @@ def msd_by_k(
     chosen = [(k, seed) for k, seed in zip(ks, for_trials, strict=True) if k <= len(live.centers)]
     losses: list[tuple[int, float]] = []
     for k, seed in chosen[communicator.rank :: communicator.size]:
-        trials = shrink(live, k, settings, seed, threads, lambda _, __: None, ALONE)
+        if deadline.passed():
+            break
+        trials = shrink(live, k, settings, seed, threads, lambda _, __: None, ALONE, deadline)
+        # Trials cut short say nothing about k.
+        if deadline.passed():
+            break
         found = lloyd(points.points, points.shift, points.weights, trials[0].centers, ITERATIONS, 0.0, threads)
         losses.append((k, score([live.sample.rows], Centers(found.centers, live.shift), ALONE, threads).msd))
     table = communicator.gather_rows(np.array(losses, np.float64).reshape(-1, 2))

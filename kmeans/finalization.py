@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kmeans.communicator import Communicator
+from kmeans.deadline import NEVER, Deadline
 from kmeans.observer import Observer
 from kmeans.refinement import refine
 from kmeans.seeding import distinct, kmeans_plus_plus
@@ -15,7 +16,21 @@ from kmeans.types import DoubleArray
 
 
 class TooFewDistinctRowsError(ValueError):
-    """The rows seen hold fewer than k distinct ones."""
+    """The rows seen hold fewer than k distinct ones.
+
+    Parameters
+    ----------
+    k
+        Clusters wanted.
+    n_rows, n_distinct
+        The rows looked at, and the different ones among them.
+    """
+
+    def __init__(self, k: int, n_rows: int, n_distinct: int) -> None:
+        super().__init__(
+            f"k = {k} clusters need at least as many distinct rows; the {n_rows} training rows looked at "
+            f"hold {n_distinct}."
+        )
 
 
 @dataclass(frozen=True)
@@ -42,6 +57,7 @@ def finalize(
     threads: Threads,
     observer: Observer,
     communicator: Communicator,
+    deadline: Deadline = NEVER,
 ) -> DoubleArray:
     """Make a model.
 
@@ -60,7 +76,10 @@ def finalize(
     observer
         Told of every stage.
     communicator
-        The hosts, which divide the trials; all have the same state and get the same model.
+        The hosts, which divide the trials; all have the same state. They get the same model, unless the deadline has
+        passed: then the leader's counts.
+    deadline
+        Once it has passed, the model is the best one found so far.
 
     Returns
     -------
@@ -85,19 +104,19 @@ def finalize(
     starts = [live.centers]
     if len(live.centers) > k:
         observer.shrinking(len(live.centers), k)
-        trials = shrink(live, k, settings.lloyd, for_trials, threads, observer.attempted, communicator)
+        trials = shrink(live, k, settings.lloyd, for_trials, threads, observer.attempted, communicator, deadline)
         observer.shrunk(trials[0].msd)
         _count_relocations(observer, trials[0].relocated)
-        if refining:
-            trials = search(live, trials, settings.lloyd, for_shrinking, threads, communicator)
+        if refining and not deadline.agreed(communicator):
+            trials = search(live, trials, settings.lloyd, for_shrinking, threads, communicator, deadline)
         starts = [trial.centers for trial in trials]
     elif len(state.centers) == k:
         observer.shrinking_unneeded()
     if len(live.centers) < k:
-        starts = [_filled(live, k, np.random.default_rng(for_filling), observer)]
-    if not refining:
+        starts = [_filled(live, k, np.random.default_rng(for_filling), observer, deadline)]
+    if not refining or deadline.agreed(communicator):
         return starts[0]
-    refined = refine(live, starts, settings.lloyd, for_search, threads, communicator)
+    refined = refine(live, starts, settings.lloyd, for_search, threads, communicator, deadline)
     observer.refined(len(state.sample.rows), None if refined is None else refined.msd)
     if refined is None:
         return starts[0]
@@ -110,16 +129,13 @@ def _count_relocations(observer: Observer, relocated: int) -> None:
         observer.happened("relocated_clusters", relocated, f"Moved {relocated} empty clusters to the farthest points.")
 
 
-def _filled(state: State, k: int, rng: np.random.Generator, observer: Observer) -> DoubleArray:
+def _filled(state: State, k: int, rng: np.random.Generator, observer: Observer, deadline: Deadline) -> DoubleArray:
     """Add centers from the sample where there are fewer than k different ones."""
     rows = state.sample.rows
     points = rows.astype(np.float64)
-    filled = kmeans_plus_plus(points, np.ones(len(points)), k, rng, initial=state.centers)
+    filled = kmeans_plus_plus(points, np.ones(len(points)), k, rng, state.centers, deadline.passed)
     if len(filled) < k:
-        raise TooFewDistinctRowsError(
-            f"k = {k} clusters need at least as many distinct rows; the {len(rows)} training rows looked at "
-            f"hold {len(distinct(points))}."
-        )
+        raise TooFewDistinctRowsError(k, len(rows), len(distinct(points)))
     observer.happened(
         "centers_added_from_sample",
         len(filled) - len(state.centers),

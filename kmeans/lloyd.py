@@ -1,10 +1,12 @@
 """Lloyd's iteration over weighted points."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from kmeans.assignment import Centers, nearest
+from kmeans.communicator import nothing
 from kmeans.sums import add_rows
 from kmeans.threads import Threads
 from kmeans.types import DoubleArray, FloatArray, LabelArray
@@ -51,6 +53,7 @@ def lloyd(
     max_iterations: int,
     tolerance: float,
     threads: Threads,
+    stopping: Callable[[], bool] = nothing,
 ) -> Clustering:
     """Move centers to the weighted means of their points until the loss settles.
 
@@ -73,6 +76,8 @@ def lloyd(
         The loss has settled when it falls by no more than this part of itself.
     threads
         The threads to use.
+    stopping
+        Whether to return what there is; asked before each iteration.
 
     Returns
     -------
@@ -90,11 +95,13 @@ def lloyd(
     not_used: DoubleArray = np.zeros(len(centers))
     add_rows(points, labels, weights, sums, not_used)
     for _ in range(max_iterations):
+        if stopping():
+            break
         counts = _sums_by(labels, weights, len(centers))
         filled = counts > 0.0
         moved = centers.copy()
         moved[filled] = sums[filled] / counts[filled][:, None]
-        placed = _fill_empty(points, weights * squared_distances, moved, np.flatnonzero(~filled))
+        placed = _fill_empty(points, weights * squared_distances, moved, np.flatnonzero(~filled), stopping)
         new_labels, new_squared_distances = nearest(points, Centers(moved, shift), threads)
         if _matters(lost, _sums_by(new_labels, weights * new_squared_distances, len(centers)), counts, moved):
             sums[:], lost[:] = 0.0, 0.0
@@ -147,13 +154,15 @@ def _matters(lost: DoubleArray, losses: DoubleArray, counts: DoubleArray, center
     return bool((lost > visible).any())
 
 
-def _fill_empty(points: FloatArray, losses: DoubleArray, centers: DoubleArray, empty: LabelArray) -> int:
+def _fill_empty(
+    points: FloatArray, losses: DoubleArray, centers: DoubleArray, empty: LabelArray, stopping: Callable[[], bool]
+) -> int:
     """Put each empty center on the point of largest loss; equal points serve one center only."""
     placed = 0
     losses = losses.copy()
     for center in empty:
         farthest = int(losses.argmax())
-        if not losses[farthest] > 0.0:
+        if stopping() or not losses[farthest] > 0.0:
             break
         centers[center] = points[farthest]
         losses[(points == points[farthest]).all(axis=1)] = 0.0

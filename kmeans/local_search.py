@@ -5,10 +5,12 @@ merger with its neighbor costs least (Ward 1963), the place where it goes is a p
 (Lattanzi & Sohler 2019).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
+from kmeans.communicator import nothing
 from kmeans.jit import kernel
 from kmeans.lloyd import Clustering, lloyd
 from kmeans.threads import Threads
@@ -20,6 +22,8 @@ CANDIDATES = 3
 TRIAL_ITERATIONS = 4
 # As many times the patience is the end of a search that keeps finding.
 MAX_PATIENCES = 4
+# What is done with the centers alone takes as long as what is done with this many points.
+LEAST_POINTS = 64
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,7 @@ def swap_centers(
     limits: SearchLimits,
     rng: np.random.Generator,
     threads: Threads,
+    stopping: Callable[[], bool] = nothing,
 ) -> Clustering:
     """Search for a clustering of less loss.
 
@@ -66,6 +71,8 @@ def swap_centers(
         The source of chance.
     threads
         The threads to use.
+    stopping
+        Whether to return the best one found so far; asked before each iteration.
 
     Returns
     -------
@@ -73,12 +80,12 @@ def swap_centers(
         The best one found, `start` itself if there was none better; Lloyd's iteration on it may be unfinished.
     """
     best = start
-    work_of_a_swap = (TRIAL_ITERATIONS + 1) * points.size * len(start.centers)
+    work_of_a_swap = (TRIAL_ITERATIONS + 1) * max(len(points), LEAST_POINTS) * start.centers.size
     failures = 0
     costs: DoubleArray = np.empty(len(start.centers))
     for _ in range(min(MAX_PATIENCES * limits.patience, int(limits.work / work_of_a_swap))):
         losses = np.cumsum(weights * best.squared_distances)
-        if failures == limits.patience or not losses[-1] > 0.0:
+        if stopping() or failures == limits.patience or not losses[-1] > 0.0:
             break
         target = min(int(np.searchsorted(losses, rng.random() * losses[-1], side="right")), len(points) - 1)
         sizes = np.bincount(best.labels, weights, minlength=len(best.centers)).astype(np.float64, copy=False)
@@ -86,7 +93,7 @@ def swap_centers(
         cheapest = np.argsort(costs, kind="stable")[:CANDIDATES]
         centers = best.centers.copy()
         centers[rng.choice(cheapest)] = points[target]
-        found = lloyd(points, shift, weights, centers, TRIAL_ITERATIONS, 0.0, threads)
+        found = lloyd(points, shift, weights, centers, TRIAL_ITERATIONS, 0.0, threads, stopping)
         if found.msd < best.msd:
             best, failures = found, 0
         else:

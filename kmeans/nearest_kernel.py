@@ -16,6 +16,11 @@ from kmeans.row_kernel import squared_distance
 from kmeans.types import LARGEST, DoubleArray, FloatArray, LabelArray
 from kmeans.vector_kernel import CENTERS, CHAIN, LANES, LINE, LINES, ROWS
 
+# A block takes the same time and memory however few rows it holds. Up to this many rows, and this many pairs of further
+# rows and centers, are compared directly.
+FEW_ROWS = ROWS // 12
+FEW_PAIRS = 3 * ROWS
+
 QUARTER_OF_LARGEST = np.float32(LARGEST / 4)
 # Relative rounding of one float32 operation (half a unit in the last place), and what a number too small for float32
 # may lose.
@@ -53,7 +58,7 @@ def compare_directly(
     n_features = rows.shape[1]
     n_centers, n_padded = centers.shape
     flat_centers = centers.reshape(-1)
-    group = np.zeros(ROWS * n_features + LANES, np.float32)
+    group = np.zeros(min(ROWS, len(numbers)) * n_features + LANES, np.float32)
     best, nearest = np.empty(ROWS), np.empty(ROWS, np.int64)
     for start in range(0, len(numbers), ROWS):
         chosen = numbers[start : start + ROWS]
@@ -121,6 +126,9 @@ def assign_rows(
 ) -> None:
     """Find the nearest center of each row, and its squared distance, block by block."""
     n_rows, n_features = rows.shape
+    if (n_rows - FEW_ROWS) * centers.shape[0] <= FEW_PAIRS:
+        compare_directly(rows, np.arange(n_rows), centers, labels, squared_distances)
+        return
     n_padded = centers.shape[1]
     n_panels = offsets.shape[0] // CENTERS
     flat_rows, flat_centers = rows.reshape(-1), centers.reshape(-1)

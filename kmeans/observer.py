@@ -35,6 +35,9 @@ class Observer:
     def epoch_ended(self, epoch: int) -> None:
         """Hear that epoch number `epoch`, from 0, is over."""
 
+    def stopped(self) -> None:
+        """Hear that the stream has ended early."""
+
     def reassigned(self, count: int) -> None:
         """Hear that the stream has given up centers for far rows, `count` times in all; an override must call this."""
         self.events["reassigned_centers"] += count

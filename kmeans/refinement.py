@@ -4,9 +4,10 @@ import numpy as np
 
 from kmeans.communicator import Communicator
 from kmeans.coreset import Coreset, coreset
+from kmeans.deadline import NEVER, Deadline
 from kmeans.lloyd import Clustering, lloyd
 from kmeans.local_search import SearchLimits, swap_centers
-from kmeans.shrinking import LloydSettings
+from kmeans.shrinking import ONE_THREAD, LloydSettings
 from kmeans.spreading import clusterings
 from kmeans.state import State
 from kmeans.threads import Threads
@@ -29,6 +30,7 @@ def refine(
     seeds: np.random.SeedSequence,
     threads: Threads,
     communicator: Communicator,
+    deadline: Deadline = NEVER,
 ) -> Clustering | None:
     """Refine a model.
 
@@ -49,6 +51,8 @@ def refine(
         The threads to use.
     communicator
         The hosts: they divide the starts, and search each on their own for swaps.
+    deadline
+        Once it has passed, the best one found so far goes on to the end, without further iterations.
 
     Returns
     -------
@@ -63,26 +67,29 @@ def refine(
     shape = starts[0].shape
 
     def run(points: Coreset, start: DoubleArray, iterations: int, tolerance: float) -> Clustering:
-        return lloyd(points.points, points.shift, points.weights, start, iterations, tolerance, threads)
+        return lloyd(
+            points.points, points.shift, points.weights, start, iterations, tolerance, threads, deadline.passed
+        )
 
     def judge(centers: DoubleArray) -> Clustering:
         return run(few, centers, 0, 0.0)
 
-    def run_round(own: list[DoubleArray]) -> list[Clustering]:
-        return [run(few, start, ROUND_ITERATIONS, 0.0) for start in own]
+    def run_round(start: DoubleArray) -> Clustering:
+        return run(few, start, ROUND_ITERATIONS, 0.0)
 
-    def search(own: list[np.random.SeedSequence]) -> list[Clustering]:
-        return [
-            swap_centers(few.points, few.shift, few.weights, best, SEARCH, np.random.default_rng(seed), threads)
-            for seed in own
-        ]
+    def search(seed: np.random.SeedSequence) -> Clustering:
+        rng = np.random.default_rng(seed)
+        return swap_centers(few.points, few.shift, few.weights, best, SEARCH, rng, threads, deadline.passed)
 
     first = starts[0]
+    # One after the other: all threads work on each.
+    one_by_one = (judge, shape, ONE_THREAD, communicator, deadline)
     while len(starts) > 1:
-        found = sorted(clusterings(starts, run_round, judge, shape, communicator), key=lambda one: one.msd)
-        starts = [one.centers for one in found[: len(found) // 2]]
+        found = sorted(clusterings(starts, run_round, *one_by_one), key=lambda one: one.msd)
+        left = 1 if deadline.agreed(communicator) else len(found) // 2
+        starts = [one.centers for one in found[:left]]
     best = run(few, starts[0], settings.max_iterations, settings.tolerance)
-    best = min(clusterings(for_search, search, judge, shape, communicator), key=lambda one: one.msd)
+    best = min(clusterings(for_search, search, *one_by_one), key=lambda one: one.msd)
     after = run(everything, best.centers, settings.max_iterations, settings.tolerance)
     before = run(everything, first, 0, 0.0)
     return after if after.msd < before.msd else None

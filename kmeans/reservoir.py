@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kmeans.communicator import Communicator
+from kmeans.memory import NotEnoughMemoryError, sample_bytes
 from kmeans.reassignment import Reassignment
 from kmeans.reservoir_kernel import rearrange, take_rows
 from kmeans.sample import Sample
@@ -43,6 +44,8 @@ class Reservoir:
         Number of the first row among those of this host.
     n_hosts
         How many hosts sample rows, this one included.
+    most_rows
+        For how many rows there is memory; `NotEnoughMemoryError` is raised when more are to be kept.
 
     Attributes
     ----------
@@ -61,8 +64,10 @@ class Reservoir:
         rng: np.random.Generator,
         first_number: int = 0,
         n_hosts: int = 1,
+        most_rows: float = math.inf,
     ) -> None:
         self.size = size
+        self._most_rows = most_rows
         self.rows_seen = 0
         self.bound = -math.inf
         self._share = size // n_hosts + 1
@@ -146,8 +151,12 @@ class Reservoir:
 
     def _make_room(self, wanted: int) -> None:
         if len(self._heap) < wanted:
-            grown = min(self.size, max(1024, 2 * len(self._heap), wanted))
-            self._rows.resize((grown, self._rows.shape[1]), refcheck=False)
+            n_features = self._rows.shape[1]
+            if wanted > self._most_rows:
+                needed, available = sample_bytes(wanted, n_features), sample_bytes(self._most_rows, n_features)
+                raise NotEnoughMemoryError(f"{wanted} rows of a sample with {n_features} features", needed, available)
+            grown = int(min(self.size, self._most_rows, max(1024, 2 * len(self._heap), wanted)))
+            self._rows.resize((grown, n_features), refcheck=False)
             for column in (self._labels, self._numbers, self._positions, self._heap, self._places):
                 column.resize(grown, refcheck=False)
 

@@ -1,5 +1,6 @@
 """The streaming part of a job on one host: it can be kept, and continued, at any border of a mini-batch."""
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -7,6 +8,7 @@ from functools import partial
 import numpy as np
 
 from kmeans.communicator import Communicator, nothing
+from kmeans.memory import most_sample_rows
 from kmeans.observer import Observer
 from kmeans.reservoir import Reservoir
 from kmeans.settings import Settings
@@ -20,20 +22,23 @@ from kmeans.types import DoubleArray, FloatArray
 
 @dataclass(frozen=True)
 class Control:
-    """What the surroundings ask of a run; looked at at every border of a mini-batch.
+    """What the surroundings ask of a run; looked at at every border of a mini-batch, and `hurrying` all the time.
 
     Attributes
     ----------
     stopping
-        Whether to end the stream early; the model is then made of the rows seen.
+        Whether to end the stream early, once it has k rows; the model is then made of the rows seen.
+    hurrying
+        Whether to end it at once, and to make do with the best model found so far. Any thread may ask.
     saving
         Whether it is time to keep a snapshot.
     save
         Keeps one; also called at the end of every epoch. Its arrays are valid until it returns.
     """
 
-    stopping: Callable[[], bool] = lambda: False
-    saving: Callable[[], bool] = lambda: False
+    stopping: Callable[[], bool] = nothing
+    hurrying: Callable[[], bool] = nothing
+    saving: Callable[[], bool] = nothing
     save: Callable[[Snapshot], None] = lambda _: None
 
 
@@ -50,6 +55,8 @@ class Run:
         The hosts of the job and the threads of this one.
     seeds
         The source of chance of the sample.
+    memory_bytes
+        What this host has of memory.
 
     Attributes
     ----------
@@ -81,7 +88,9 @@ class Run:
         communicator: Communicator,
         threads: Threads,
         seeds: np.random.SeedSequence,
+        memory_bytes: float = math.inf,
     ) -> None:
+        self._most_sample_rows = most_sample_rows(settings, memory_bytes)
         self.stream = Stream(
             centers,
             weights,
@@ -144,6 +153,8 @@ class Run:
             self.stopped = step.votes.stopping
         if self.stopped and self.amid_epoch:
             observer.epoch_ended(self.epoch)
+        if self.stopped:
+            observer.stopped()
 
     def rest_of_epoch(self, source: Source) -> Iterator[FloatArray] | None:
         """Give the blocks of this epoch that were not yet taken in; None between two epochs."""
@@ -159,7 +170,9 @@ class Run:
         """Take in a mini-batch, or what there is of one."""
         ended = False
         offer: Callable[[], object] = nothing
-        while not ended and self.stream.pending < self._step_rows:
+        stream = self.stream
+        # A mini-batch is cut short only where there is no time for it; without a row there is no model.
+        while not (ended or stream.pending >= self._step_rows or (stream.rows_added and control.hurrying())):
             # The next block may lie where this one did.
             offer()
             offer = nothing
@@ -167,11 +180,12 @@ class Run:
             if block is None:
                 ended = True
             else:
-                offer = partial(reservoir.add, block, *self.stream.add(block))
-        stopping = control.stopping()
+                offer = partial(reservoir.add, block, *stream.add(block))
+        enough = ended or stream.rows_seen + stream.pending >= self._settings.k
+        stopping = control.hurrying() or (control.stopping() and enough)
         # A source that is to stop may have given up on its rows: there may be more of them.
         votes = Votes(ended and not stopping, stopping, control.saving(), reservoir.bound)
-        return self.stream.step(votes, _in_turns(offer, read_ahead).__next__)
+        return stream.step(votes, _in_turns(offer, read_ahead).__next__)
 
     def _new_reservoir(self) -> Reservoir:
         return Reservoir(
@@ -181,6 +195,7 @@ class Run:
             own_generator(self._seeds, self._communicator),
             self.stream.rows_added,
             self._communicator.size,
+            self._most_sample_rows,
         )
 
     def snapshot(self, observer: Observer) -> Snapshot:
@@ -217,11 +232,12 @@ class Run:
         threads: Threads,
         seeds: np.random.SeedSequence,
         observer: Observer,
+        memory_bytes: float = math.inf,
     ) -> "Run":
         """Make the run of which `snapshot` was taken, out of its arrays; the observer goes on counting too."""
         arrays, facts = snapshot.arrays, snapshot.facts
         start = arrays["centers"], arrays["weights"], arrays["shift"], facts["outlier_distance"]
-        run = cls(*start, settings, communicator, threads, seeds)
+        run = cls(*start, settings, communicator, threads, seeds, memory_bytes)
         run.epoch, run.steps, run.reassigned = facts["epoch"], snapshot.step, facts["reassigned"]
         run.amid_epoch = facts["amid_epoch"]
         run.stream.rows_added, run.stream.rows_seen = facts["rows_added"], facts["rows_seen"]

@@ -1,9 +1,11 @@
 """Where centers start: distinct rows at random, or greedy k-means++ (Arthur & Vassilvitskii 2007)."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
+from kmeans.communicator import nothing
 from kmeans.jit import kernel
 from kmeans.types import DoubleArray
 
@@ -66,6 +68,7 @@ def kmeans_plus_plus(
     n_centers: int,
     rng: np.random.Generator,
     initial: DoubleArray | None = None,
+    stopping: Callable[[], bool] = nothing,
 ) -> DoubleArray:
     """Choose centers among weighted points, far ones with greater probability.
 
@@ -84,6 +87,8 @@ def kmeans_plus_plus(
         The source of chance.
     initial
         float64 (m, d): centers that are there already.
+    stopping
+        Whether to draw the centers that are still missing all at once; asked before each step.
 
     Returns
     -------
@@ -96,12 +101,19 @@ def kmeans_plus_plus(
     lowered: DoubleArray = np.empty((n_candidates, len(points)))
     losses: DoubleArray = np.empty(n_candidates)
     for center in centers:
+        if stopping():
+            break
         lowered_distances(points, weights, closest, center[None], lowered, losses)
         closest[:] = lowered[0]
     while len(centers) < n_centers:
         potential = weights * closest if centers else weights
         cumulated = np.cumsum(potential)
         if not cumulated[-1] > 0.0:
+            break
+        if stopping():
+            # Infinite before the first distances are known.
+            known = potential if np.isfinite(cumulated[-1]) else weights
+            centers += list(_drawn_at_once(points, known, np.array(centers), n_centers - len(centers), rng))
             break
         # The last point of positive potential is the bound: rounding must not lead past it.
         last = len(points) - 1 - int((potential[::-1] > 0.0).argmax())
@@ -112,3 +124,23 @@ def kmeans_plus_plus(
         centers.append(candidates[best])
         closest[:] = lowered[best]
     return np.array(centers).reshape(-1, points.shape[1])
+
+
+def _drawn_at_once(
+    points: DoubleArray, potential: DoubleArray, centers: DoubleArray, n_wanted: int, rng: np.random.Generator
+) -> DoubleArray:
+    """Draw further centers in one step, with probability proportional to their potential.
+
+    So does k-means|| (Bahmani et al. 2012, "Scalable k-means++"), of which this is a single round.
+
+    Returns
+    -------
+    DoubleArray
+        float64 (n_wanted, d), distinct points apart from `centers`, or all of them when there are fewer.
+    """
+    # Without replacement: the smallest of exponential variables with these rates (Efraimidis & Spirakis 2006).
+    with np.errstate(divide="ignore"):
+        order = np.argsort(rng.standard_exponential(len(points)) / potential)
+    drawn = points[order[: int((potential > 0.0).sum())]]
+    present = centers.reshape(-1, points.shape[1])
+    return distinct(np.concatenate([present, drawn]))[len(distinct(present)) :][:n_wanted]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kmeans.communicator import Communicator
+from kmeans.deadline import NEVER, Deadline
 from kmeans.lloyd import Clustering, lloyd
 from kmeans.local_search import SearchLimits, swap_centers
 from kmeans.seeding import kmeans_plus_plus, random_rows
@@ -18,6 +19,8 @@ from kmeans.types import as_points
 ONE_THREAD = Threads(1)
 # K points take so little time that several trials can be searched, with more patience than on the rows.
 SEARCHED_TRIALS = 4
+# So many of the best trials go on at most; memory does not grow with further ones.
+KEPT_TRIALS = 100
 SEARCH = SearchLimits(patience=100, work=2e9)
 
 
@@ -49,6 +52,7 @@ def shrink(
     threads: Threads,
     attempted: Callable[[int, float], None],
     communicator: Communicator,
+    deadline: Deadline = NEVER,
 ) -> list[Clustering]:
     """Cluster K weighted centers into k.
 
@@ -68,11 +72,13 @@ def shrink(
         Told the number and the weighted mean squared distance of each trial.
     communicator
         The hosts, among which the trials are divided.
+    deadline
+        Once it has passed, trials end at once, and only the first one of a host is begun.
 
     Returns
     -------
     list of Clustering
-        The trials, that of the least loss first; `labels` say which of the k each of the K centers went to.
+        The best trials, that of the least loss first; `labels` say which of the k each of the K centers went to.
     """
     centers, weights = state.centers, state.weights
     points, shift = as_points(centers), state.shift
@@ -82,19 +88,27 @@ def shrink(
         if settings.init_method == "random":
             start = random_rows(centers, k, rng)
         else:
-            start = kmeans_plus_plus(centers, weights, k, rng)
-        return lloyd(points, shift, weights, start, settings.max_iterations, settings.tolerance, ONE_THREAD)
+            start = kmeans_plus_plus(centers, weights, k, rng, stopping=deadline.passed)
+        iterations, tolerance = settings.max_iterations, settings.tolerance
+        return lloyd(points, shift, weights, start, iterations, tolerance, ONE_THREAD, deadline.passed)
 
-    trials = clusterings(
-        seeds.spawn(settings.n_trials),
-        lambda own: threads.map(attempt, own),
-        lambda found: lloyd(points, shift, weights, found, 0, 0.0, threads),
-        (k, centers.shape[1]),
-        communicator,
-    )
-    for trial, found in enumerate(trials):
-        attempted(trial, found.msd)
-    return sorted(trials, key=lambda trial: trial.msd)
+    best: list[Clustering] = []
+    for begun in range(0, settings.n_trials, KEPT_TRIALS):
+        if begun and deadline.agreed(communicator):
+            break
+        trials = clusterings(
+            seeds.spawn(min(KEPT_TRIALS, settings.n_trials - begun)),
+            attempt,
+            lambda found: lloyd(points, shift, weights, found, 0, 0.0, threads),
+            (k, centers.shape[1]),
+            threads,
+            communicator,
+            deadline,
+        )
+        for trial, found in enumerate(trials, begun):
+            attempted(trial, found.msd)
+        best = sorted(best + trials, key=lambda trial: trial.msd)[:KEPT_TRIALS]
+    return best
 
 
 def search(
@@ -104,6 +118,7 @@ def search(
     seeds: np.random.SeedSequence,
     threads: Threads,
     communicator: Communicator,
+    deadline: Deadline = NEVER,
 ) -> list[Clustering]:
     """Take the best trials out of their local optima, which the recipe leaves as they are.
 
@@ -121,6 +136,8 @@ def search(
         The threads to use.
     communicator
         The hosts, among which the trials are divided.
+    deadline
+        Once it has passed, the search ends.
 
     Returns
     -------
@@ -131,20 +148,23 @@ def search(
 
     def improve(trial_and_seed: tuple[Clustering, np.random.SeedSequence]) -> Clustering:
         trial, seed = trial_and_seed
-        found = swap_centers(points, shift, state.weights, trial, SEARCH, np.random.default_rng(seed), ONE_THREAD)
+        rng = np.random.default_rng(seed)
+        found = swap_centers(points, shift, state.weights, trial, SEARCH, rng, ONE_THREAD, deadline.passed)
         if found is trial:
             return trial
         iterations, tolerance = settings.max_iterations, settings.tolerance
-        return lloyd(points, shift, state.weights, found.centers, iterations, tolerance, ONE_THREAD)
+        return lloyd(points, shift, state.weights, found.centers, iterations, tolerance, ONE_THREAD, deadline.passed)
 
     different = _different(trials)
     chosen = different[:SEARCHED_TRIALS]
     improved = clusterings(
         list(zip(chosen, seeds.spawn(len(chosen)), strict=True)),
-        lambda own: threads.map(improve, own),
+        improve,
         lambda found: lloyd(points, shift, state.weights, found, 0, 0.0, threads),
-        chosen[0].centers.shape,
+        (len(chosen[0].centers), points.shape[1]),
+        threads,
         communicator,
+        deadline,
     )
     return _different(sorted(improved + different[SEARCHED_TRIALS:], key=lambda trial: trial.msd))
 

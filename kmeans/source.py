@@ -8,6 +8,10 @@ import numpy as np
 from kmeans.types import FloatArray
 
 
+class GivenUpError(Exception):
+    """The job is to stop, and the rows are not waited for."""
+
+
 class Source(Protocol):
     """Where the rows of this host come from."""
 
@@ -33,5 +37,8 @@ class Source(Protocol):
         ...
 
     def sample(self, size: int, rng: np.random.Generator) -> tuple[FloatArray, int]:
-        """Draw `size` rows uniformly without replacement, or all when there are fewer; tell how many there are."""
+        """Draw `size` rows uniformly without replacement, or all when there are fewer; tell how many there are.
+
+        Raises `GivenUpError` when the job is to stop, and that would take too long.
+        """
         ...

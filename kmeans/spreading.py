@@ -6,18 +6,24 @@ from typing import TypeVar
 import numpy as np
 
 from kmeans.communicator import Communicator
+from kmeans.deadline import Deadline
 from kmeans.lloyd import Clustering
-from kmeans.types import DoubleArray
+from kmeans.threads import Threads
+from kmeans.types import DoubleArray, LabelArray
 
 Item = TypeVar("Item")
+_NO_LABELS: LabelArray = np.empty(0, np.int64)
+_NO_DISTANCES: DoubleArray = np.empty(0)
 
 
 def clusterings(
     items: Sequence[Item],
-    run: Callable[[list[Item]], list[Clustering]],
+    make: Callable[[Item], Clustering],
     judge: Callable[[DoubleArray], Clustering],
     shape: tuple[int, int],
+    threads: Threads,
     communicator: Communicator,
+    deadline: Deadline,
 ) -> list[Clustering]:
     """Make a clustering of every item, each on one of the hosts.
 
@@ -25,31 +31,48 @@ def clusterings(
     ----------
     items
         The same on every host; not empty.
-    run
-        Makes the clusterings of some items.
+    make
+        Makes the clustering of an item; it is to return soon once the deadline has passed.
     judge
         Gives the labels and the loss of points for centers, float64 (k, d), which came from another host.
     shape
         That of the centers of each, (k, d).
+    threads
+        Over which a host spreads its items.
     communicator
         The hosts.
+    deadline
+        Once it has passed, a host that has one clustering begins no other.
 
     Returns
     -------
     list of Clustering
-        In the order of the items, the same on every host.
+        In the order of the items, the same on every host. When the deadline has passed there is at least one; those of
+        several hosts then have no labels and no distances.
     """
-    own = run(list(items[communicator.rank :: communicator.size]))
+
+    def make_in_time(place: int) -> Clustering | None:
+        if place != communicator.rank and deadline.passed():
+            return None
+        return make(items[place])
+
+    places = range(communicator.rank, len(items), communicator.size)
+    own = {place: found for place, found in zip(places, threads.map(make_in_time, places), strict=True) if found}
     if communicator.size == 1:
-        return own
-    # Places of the items, by the rank that made them; then in a row their centers, loss and relocations.
-    places = np.concatenate([np.arange(len(items))[rank :: communicator.size] for rank in range(communicator.size)])
-    table = np.empty((len(own), shape[0] * shape[1] + 2))
-    for row, found in zip(table, own, strict=True):
-        row[:-2] = found.centers.ravel()
+        return list(own.values())
+    # In a row the place of the item, its centers, loss and relocations.
+    table = np.empty((len(own), shape[0] * shape[1] + 3))
+    for row, (place, found) in zip(table, own.items(), strict=True):
+        row[0] = place
+        row[1:-2] = found.centers.ravel()
         row[-2:] = found.msd, found.relocated
-    results: list[Clustering | None] = [None] * len(items)
-    for place, row in zip(places.tolist(), communicator.gather_rows(table), strict=True):
-        found = judge(row[:-2].reshape(shape))
-        results[place] = Clustering(found.centers, found.labels, found.squared_distances, row[-2].item(), int(row[-1]))
-    return [found for found in results if found is not None]
+    table = communicator.gather_rows(table)
+    late = deadline.agreed(communicator)
+    results: list[Clustering] = []
+    for row in table[np.argsort(table[:, 0])]:
+        found = Clustering(row[1:-2].reshape(shape), _NO_LABELS, _NO_DISTANCES, row[-2].item(), int(row[-1]))
+        if not late:
+            judged = judge(found.centers)
+            found.labels, found.squared_distances = judged.labels, judged.squared_distances
+        results.append(found)
+    return results

@@ -1,18 +1,19 @@
 """Where the stream starts: rows drawn over all hosts, and centers chosen among them."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kmeans.communicator import Communicator
+from kmeans.communicator import Communicator, any_host
 from kmeans.observer import Observer
 from kmeans.reservoir import largest
-from kmeans.seeding import distinct, kmeans_plus_plus, random_rows
+from kmeans.seeding import kmeans_plus_plus, random_rows
 from kmeans.settings import Settings
-from kmeans.source import Source
+from kmeans.source import GivenUpError, Source
 from kmeans.types import DoubleArray, FloatArray
 
 # The rows that centers are drawn from take no more than this, unless K rows do.
@@ -39,6 +40,33 @@ class EarlierModel:
     weights: DoubleArray
 
 
+@dataclass(frozen=True)
+class FirstRows:
+    """Rows that centers are chosen from, and what was learned in drawing them.
+
+    Attributes
+    ----------
+    rows
+        float32 (n, d), the same on every host.
+    n_rows
+        How many rows all hosts have; None where that is not known.
+    with_rows
+        bool (hosts,): which hosts have rows.
+    first_pass
+        The blocks of this host's first pass, which hold its rows too.
+    """
+
+    rows: FloatArray
+    n_rows: int | None
+    with_rows: NDArray[np.bool_]
+    first_pass: Iterable[FloatArray]
+
+    @property
+    def complete(self) -> bool:
+        """Whether these are all rows of all hosts."""
+        return self.n_rows == len(self.rows)
+
+
 def own_generator(seeds: np.random.SeedSequence, communicator: Communicator) -> np.random.Generator:
     """Give a generator of this host's own, the same at each call; the leader has that of a single host."""
     if communicator.rank:
@@ -47,8 +75,14 @@ def own_generator(seeds: np.random.SeedSequence, communicator: Communicator) -> 
 
 
 def first_rows(
-    source: Source, settings: Settings, communicator: Communicator, seeds: np.random.SeedSequence
-) -> tuple[FloatArray, NDArray[np.bool_], Iterable[FloatArray]]:
+    source: Source,
+    settings: Settings,
+    communicator: Communicator,
+    seeds: np.random.SeedSequence,
+    stopping: Callable[[], bool],
+    *,
+    centers_fit: bool = True,
+) -> FirstRows:
     """Draw the rows that centers are chosen from.
 
     Parameters
@@ -61,15 +95,16 @@ def first_rows(
         The hosts.
     seeds
         The source of chance.
+    stopping
+        Whether to make do with k rows.
+    centers_fit
+        Whether there is memory for K rows. Without it so few are drawn that it may be none: enough to tell where there
+        are too few for k clusters.
 
     Returns
     -------
-    rows : ndarray of float32, shape (n, d)
-        The same on every host.
-    with_rows : ndarray of bool, shape (hosts,)
-        Which hosts have rows.
-    first_pass : iterable of ndarray
-        The blocks of this host's first pass, which hold its rows too.
+    FirstRows
+        The rows.
 
     Raises
     ------
@@ -77,28 +112,45 @@ def first_rows(
         When no host has a row.
     """
     n_hosts = communicator.size
-    wanted = max(settings.n_centers, min(settings.batch_size, START_BYTES // (4 * settings.n_features)))
+    wanted = min(settings.batch_size, START_BYTES // (4 * settings.n_features))
+    if centers_fit:
+        wanted = max(wanted, settings.n_centers)
+    rng = own_generator(seeds, communicator)
+    # Of rows that all hosts share the leader draws alone.
+    drawing = wanted if not source.shared or communicator.rank == 0 else 0
+    drawn: tuple[FloatArray, int] | None = None
     if source.rereadable:
-        rng = own_generator(seeds, communicator)
-        # Of rows that all hosts share the leader draws alone.
-        drawing = wanted if not source.shared or communicator.rank == 0 else 0
-        rows, n_rows = source.sample(drawing, rng)
-        has_rows = n_rows > 0
+        with suppress(GivenUpError):
+            drawn = source.sample(drawing, rng)
+    # Where a host has given up, all make do with the first rows, as with those that can be read only once.
+    if not any_host(drawn is None, communicator) and drawn is not None:
+        rows, n_own = drawn
+        known = True
         if n_hosts > 1 and not source.shared:
-            rows = rows[largest(_keys(len(rows), n_rows, rng), wanted, communicator)[0]]
+            rows = rows[largest(_keys(len(rows), n_own, rng), wanted, communicator)[0]]
         first_pass: Iterable[FloatArray] = source.blocks()
     else:
         blocks = source.blocks()
         held: list[FloatArray] = []
-        while sum(map(len, held)) < -(-wanted // n_hosts) and (block := next(blocks, None)) is not None:
+        n_own, known = 0, False
+        while n_own < -(-(settings.k if stopping() else wanted) // n_hosts):
+            block = next(blocks, None)
+            if block is None:
+                # One that is to stop may have given up on its rows.
+                known = not stopping()
+                break
             held.append(block.copy())
-        has_rows = bool(held)
+            n_own += len(block)
         rows = np.concatenate([np.empty((0, settings.n_features), np.float32), *held])
         first_pass = chain(held, blocks)
     rows = communicator.gather_rows(rows)
-    if not len(rows):
+    n_everyones, known_everywhere = communicator.gather_rows(np.array([[n_own, known]], np.int64)).T
+    n_rows = None
+    if known_everywhere.all():
+        n_rows = int(n_everyones.max() if source.shared and source.rereadable else n_everyones.sum())
+    if not n_everyones.any() and (wanted or n_rows == 0):
         raise NoRowsError
-    return rows, communicator.gather_rows(np.array([has_rows])), first_pass
+    return FirstRows(rows, n_rows, n_everyones > 0, first_pass)
 
 
 def _keys(n_drawn: int, n_rows: int, rng: np.random.Generator) -> DoubleArray:
@@ -113,17 +165,21 @@ def _keys(n_drawn: int, n_rows: int, rng: np.random.Generator) -> DoubleArray:
 
 def start_centers(
     points: DoubleArray,
+    candidates: DoubleArray,
     settings: Settings,
     earlier: DoubleArray | None,
     rng: np.random.Generator,
     observer: Observer,
+    stopping: Callable[[], bool],
 ) -> DoubleArray:
     """Choose the stream's first centers.
 
     Parameters
     ----------
     points
-        float64 (n, d): the rows to choose from; they may hold fewer than K distinct ones.
+        float64 (n, d): the rows to choose from.
+    candidates
+        float64 (m, d): the distinct ones among them; there may be fewer than K.
     settings
         What to train.
     earlier
@@ -132,13 +188,14 @@ def start_centers(
         The source of chance.
     observer
         Told when there are too few.
+    stopping
+        Whether to choose what is left at once.
 
     Returns
     -------
     ndarray of float64, shape (K, d) or longer
         The earlier ones first.
     """
-    candidates = distinct(points)
     there = np.empty((0, points.shape[1])) if earlier is None else earlier
     wanted = settings.n_centers - len(there)
     if wanted <= 0:
@@ -146,7 +203,7 @@ def start_centers(
     if settings.init_method == "random":
         centers = np.concatenate([there, random_rows(candidates, wanted, rng)])
     else:
-        centers = kmeans_plus_plus(points, np.ones(len(points)), settings.n_centers, rng, initial=there)
+        centers = kmeans_plus_plus(points, np.ones(len(points)), settings.n_centers, rng, there, stopping)
     missing = settings.n_centers - len(centers)
     if missing:
         observer.happened(

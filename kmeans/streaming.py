@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from kmeans.assignment import Centers, assign, pieces
+from kmeans.assignment import Centers, assign, pieces, prepared_bytes
 from kmeans.communicator import Communicator, nothing
 from kmeans.far_row_kernel import DISTANCE, EXTRA, leave_out_outliers
 from kmeans.jit import kernel
@@ -25,6 +25,14 @@ from kmeans.types import DoubleArray, FloatArray, LabelArray
 
 # New weight below this is lost to underflow on the way to a mean; it would have had no part in any sum.
 LEAST_WEIGHT = 1e-280
+
+
+def stream_bytes(n_centers: int, n_features: int) -> int:
+    """Return the bytes that a stream of one host takes at the end of a step, beside those of its rows.
+
+    They are those of centers and sums with their weights, and of the prepared centers, new ones beside the old.
+    """
+    return 2 * 8 * n_centers * (n_features + 1) + 2 * prepared_bytes(n_centers, n_features)
 
 
 @kernel("void(float64[:, ::1], float64[::1], float64[:, ::1], float64[::1], float64)")

@@ -44,6 +44,9 @@ class Threads:
         try:
             run()
         finally:
+            # After an error nobody takes another item.
+            for _ in numbers:
+                pass
             # A thread that has not begun by now would find nothing left.
             others = [other for other in others if not other.cancel()]
             wait(others)

@@ -1,18 +1,22 @@
 """The training loop: start from a sample; for each epoch, for each batch, step; finalize; score."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from kmeans.assignment import Centers
-from kmeans.communicator import Communicator, SingleHost
+from kmeans.communicator import Communicator, SingleHost, any_host
 from kmeans.curve import curve_ks, msd_by_k
-from kmeans.finalization import finalize
+from kmeans.deadline import Deadline
+from kmeans.finalization import TooFewDistinctRowsError, finalize
+from kmeans.memory import centers_fit, check_memory
 from kmeans.observer import Observer
 from kmeans.reassignment import outlier_distance
 from kmeans.run import Control, Run
 from kmeans.scoring import Score, score
+from kmeans.seeding import distinct
 from kmeans.settings import Settings
 from kmeans.shift import usual_values
 from kmeans.snapshot import Snapshot
@@ -81,6 +85,7 @@ def fit(
     *,
     earlier: EarlierModel | None = None,
     snapshot: Snapshot | None = None,
+    memory_bytes: float = math.inf,
 ) -> Model:
     """Train a model.
 
@@ -100,6 +105,8 @@ def fit(
         A model whose centers the stream starts from.
     snapshot
         Where an interrupted run goes on; it ends as if it had not been interrupted.
+    memory_bytes
+        What this host has of memory.
 
     Returns
     -------
@@ -111,16 +118,22 @@ def fit(
     NoRowsError
         When no host has a row.
     TooFewDistinctRowsError
-        When no k distinct rows were seen.
+        When no k distinct rows were seen: before the stream begins, where all rows can be looked at by then.
+    NotEnoughMemoryError
+        When it is certain that the arrays do not fit.
     AbortedError
         When another host has failed.
     """
     seeds = Seeds(settings.seed)
     control = control or Control()
+    deadline = Deadline(control.hurrying)
     if snapshot is None:
-        run, blocks = _begun(source, settings, communicator, threads, observer, earlier, seeds)
+        run, blocks = _begun(source, settings, communicator, threads, observer, control, earlier, seeds, memory_bytes)
+        if any_host(control.stopping(), communicator):
+            # Centers chosen in haste, or among few rows, are nothing to resume from.
+            control = replace(control, save=lambda _: None)
     else:
-        run = Run.restored(snapshot, settings, communicator, threads, seeds.reservoir, observer)
+        run = Run.restored(snapshot, settings, communicator, threads, seeds.reservoir, observer, memory_bytes)
         blocks = run.rest_of_epoch(source)
     run.take_rows(source, blocks, observer, control)
     if run.reassigned:
@@ -133,11 +146,19 @@ def fit(
     # Rows of an earlier job, or of an earlier epoch beside a part of a later one, are in the weights alone.
     complete = sample.complete and not _has_weight(earlier) and not (run.amid_epoch and run.epoch > 0)
     state = State(stream.centers, stream.weights, stream.shift, replace(sample, complete=complete))
-    centers = finalize(state, settings.k, settings.finalization, seeds.finalization, threads, observer, communicator)
+    centers = finalize(
+        state, settings.k, settings.finalization, seeds.finalization, threads, observer, communicator, deadline
+    )
     communicator.broadcast(centers)
+    if deadline.agreed(communicator):
+        observer.happened(
+            "finalization_cut_short",
+            1,
+            "There was no time to look for a better model than the best one found so far.",
+        )
     final = as_points(centers)
     ks = curve_ks(settings.k, settings.n_centers, settings.n_features)
-    msds = msd_by_k(state, ks, seeds.curve, threads, communicator)
+    msds = msd_by_k(state, ks, seeds.curve, threads, communicator, deadline)
     fit_of_sample = score([sample.rows], Centers(final.astype(np.float64), state.shift), SingleHost(), threads)
     return Model(
         centers=final,
@@ -157,26 +178,42 @@ def _begun(
     communicator: Communicator,
     threads: Threads,
     observer: Observer,
+    control: Control,
     earlier: EarlierModel | None,
     seeds: Seeds,
+    memory_bytes: float,
 ) -> tuple[Run, Iterator[FloatArray] | None]:
     """Start a run, and give the blocks of its first epoch."""
-    rows, with_rows, first_pass = first_rows(source, settings, communicator, seeds.sample)
+    first = first_rows(
+        source, settings, communicator, seeds.sample, control.stopping, centers_fit=centers_fit(settings, memory_bytes)
+    )
+    rows = first.rows
+    if not first.complete:
+        check_memory(settings, first.n_rows, memory_bytes)
+    points = rows.astype(np.float64)
+    candidates = distinct(points)
+    there = None if earlier is None else earlier.centers
+    # That there are too few rows is the better reason where there is too little memory as well.
+    if first.complete and len(candidates) + (0 if there is None else len(there)) < settings.k:
+        raise TooFewDistinctRowsError(settings.k, len(rows), len(candidates))
+    check_memory(settings, first.n_rows, memory_bytes)
     shift = usual_values(rows)
     outlier_distances = np.array([outlier_distance(rows, shift)])
     rng = np.random.default_rng(seeds.start)
-    there = None if earlier is None else earlier.centers
-    centers = start_centers(rows.astype(np.float64), settings, there, rng, observer)
-    for array in (shift, outlier_distances, centers):
-        communicator.broadcast(array)
+    centers = start_centers(points, candidates, settings, there, rng, observer, control.hurrying)
+    communicator.broadcast(shift)
+    communicator.broadcast(outlier_distances)
+    # Of the leader, for hosts that hurry may choose others, or fewer.
+    centers = communicator.gather_rows(centers[: 0 if communicator.rank else None])
     observer.initialized(len(rows), len(centers))
     weights = np.zeros(len(centers))
     if earlier is not None:
         weights[: len(earlier.weights)] = earlier.weights
-    run = Run(centers, weights, shift, float(outlier_distances[0]), settings, communicator, threads, seeds.reservoir)
-    run.stream.with_rows[:] = with_rows
+    start = centers, weights, shift, float(outlier_distances[0])
+    run = Run(*start, settings, communicator, threads, seeds.reservoir, memory_bytes)
+    run.stream.with_rows[:] = first.with_rows
     run.stream.begin_epoch()
-    return run, iter(first_pass)
+    return run, iter(first.first_pass)
 
 
 def _has_weight(earlier: EarlierModel | None) -> bool:

@@ -2,19 +2,25 @@
 
 import fcntl
 import io
+import os
 import re
+import select
 import stat
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from container.errors import CustomerError, PlatformError
 from container.formats.errors import excerpt
+from container.stopping import Stop
+from kmeans.source import GivenUpError
 
 # What a pipe holds where the system allows it; 64 KB is the default of Linux. Each read costs a switch of processes.
 PIPE_BYTES = 1 << 20
+# How long a pipe that a job reads when it is to stop may be silent.
+SILENT_SECONDS = 1.0
 # What services write beside data, or into folders of their own.
 _NO_DATA: Final = re.compile(
     r".*manifest"  # lists of files: of S3 and the SDK (x.manifest), of UNLOAD in Redshift (manifest, x_manifest)
@@ -96,7 +102,7 @@ def shown(paths: Sequence[Path], folder: Path) -> str:
     return ", ".join(names) + (f" and {len(paths) - len(names)} more" if len(paths) > len(names) else "")
 
 
-def wait_for_fifo(path: Path, timeout_seconds: float) -> None:
+def wait_for_fifo(path: Path, timeout_seconds: float, stop: Stop) -> None:
     """Return when a FIFO is there: SageMaker makes that of a pass only when the one before is done.
 
     Raises
@@ -105,6 +111,8 @@ def wait_for_fifo(path: Path, timeout_seconds: float) -> None:
         If it is an ordinary file or a folder.
     PlatformError
         If it does not come in time.
+    GivenUpError
+        If the job is to stop before it comes.
     """
     deadline = time.monotonic() + timeout_seconds
     while True:
@@ -113,11 +121,56 @@ def wait_for_fifo(path: Path, timeout_seconds: float) -> None:
         except FileNotFoundError:
             if time.monotonic() > deadline:
                 raise PlatformError(f"{path}: expected a FIFO within {timeout_seconds:g} seconds, none came") from None
+            if stop.requested():
+                raise GivenUpError from None
             time.sleep(0.05)
         else:
             if not stat.S_ISFIFO(mode):
                 raise CustomerError(f"{path}: expected a FIFO, got something else")
             return
+
+
+class Stream(io.FileIO):
+    """The bytes of a file or a FIFO, read until somebody gives up on them.
+
+    Parameters
+    ----------
+    path
+        The file. A FIFO is not waited for here, be there a writer or not.
+    giving_up
+        Whether to read no further; asked before each read.
+    giving_up_silence
+        Whether not to wait for more; asked when a pipe has been silent for `SILENT_SECONDS`.
+    """
+
+    def __init__(self, path: Path, giving_up: Callable[[], bool], giving_up_silence: Callable[[], bool]) -> None:
+        super().__init__(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))
+        self._giving_up = giving_up
+        self._giving_up_silence = giving_up_silence
+        self._poll = select.poll()
+        self._poll.register(self.fileno(), select.POLLIN)
+        # Before its first writer has come a pipe reads as if it had ended; a poll knows better.
+        self._begun = not stat.S_ISFIFO(os.fstat(self.fileno()).st_mode)
+        widen_pipe(self)
+
+    def readinto(self, buffer: Any) -> int:
+        """Read what is there, and wait while that is nothing; return 0 at the end only.
+
+        Raises
+        ------
+        GivenUpError
+            If it was given up.
+        """
+        while True:
+            if self._giving_up():
+                raise GivenUpError
+            count = super().readinto(buffer) if self._begun else None
+            if count is not None:
+                return count
+            if self._poll.poll(SILENT_SECONDS * 1000):
+                self._begun = True
+            elif self._giving_up_silence():
+                raise GivenUpError
 
 
 def widen_pipe(stream: io.FileIO) -> None:

@@ -4,7 +4,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 
 from kmeans.types import FloatArray
 
@@ -24,17 +24,11 @@ Filled = tuple[FloatArray, int]
 Fill = Callable[[Callable[[], FloatArray]], Iterator[Filled | None]]
 
 
-# How often someone who waits for blocks asks whether to go on waiting.
-PATIENCE_SECONDS = 1.0
-
-
 class _AbandonedError(Exception):
     """Nobody wants further blocks."""
 
 
-def prefetched(
-    fill: Fill, new_buffer: Callable[[], FloatArray], *, waits: bool, stopping: Callable[[], bool] = lambda: False
-) -> Iterator[FloatArray]:
+def prefetched(fill: Fill, new_buffer: Callable[[], FloatArray], *, waits: bool) -> Iterator[FloatArray]:
     """Give blocks in their order; a thread reads ahead.
 
     Parameters
@@ -46,8 +40,6 @@ def prefetched(
     waits : bool
         Whether reading may wait without end for what another process sends. Buffers then change hands one by one, and
         an abandoned thread is not waited for; it ends with the process.
-    stopping : callable
-        Asked while no block comes whether to wait no longer; there are no more blocks then.
 
     Yields
     ------
@@ -104,7 +96,7 @@ def prefetched(
     reader = threading.Thread(target=run, name="reader", daemon=True)
     reader.start()
     try:
-        while (item := _next(ready, stopping)) is not None:
+        while (item := ready.get()) is not None:
             if isinstance(item, BaseException):
                 raise item
             for buffer, n_rows in item:
@@ -114,15 +106,3 @@ def prefetched(
         free.put(None)
         if not waits:
             reader.join()
-
-
-def _next(
-    ready: "SimpleQueue[list[Filled] | BaseException | None]", stopping: Callable[[], bool]
-) -> "list[Filled] | BaseException | None":
-    """Wait for the next blocks; give None when it is not waited for any longer."""
-    while True:
-        try:
-            return ready.get(timeout=PATIENCE_SECONDS)
-        except Empty:
-            if stopping():
-                return None

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from container.channels.csv import CSVReader
-from container.channels.files import channel_files, shown, wait_for_fifo, widen_pipe
+from container.channels.files import Stream, channel_files, shown, wait_for_fifo
 from container.channels.interleaved import Interleaved
 from container.channels.prefetch import Fill, Filled, prefetched
 from container.channels.reader import Reader
@@ -19,6 +19,8 @@ from container.configuration import CSV, RECORDIO, ChannelConfiguration
 from container.errors import AlgorithmError, CustomerError, PlatformError
 from container.formats.errors import FormatError, InfiniteValueError, MissingValueError
 from container.logs import LOGGER
+from container.stopping import Stop
+from kmeans.source import GivenUpError
 from kmeans.types import FloatArray
 
 READERS: Final[Mapping[str, type[Reader]]] = {RECORDIO: RecordIOReader, CSV: CSVReader}
@@ -72,8 +74,11 @@ class Source:
     hosts : Place
         This host's place among those of the job. Where all have the same data they divide the mini-batches: one of
         each in turn. With more than one host, it may be that this one has no record.
-    stopping : callable
-        Asked while a pipe is silent whether to give up on it.
+    stop : Stop
+        When the job is to stop, a silent pipe is given up, and when that is overdue, everything: there are no more
+        blocks then. What is there of the very first block is given.
+    needed_rows : int
+        So many rows of files are read in any case, since there is no model without them.
     fifo_timeout_seconds : float
         How long to wait for a FIFO to appear in Pipe mode.
     threaded : bool
@@ -105,7 +110,8 @@ class Source:
         feature_dim: int,
         mini_batch_size: int,
         hosts: Place = Place(),
-        stopping: Callable[[], bool] = lambda: False,
+        stop: Stop | None = None,
+        needed_rows: int = 0,
         fifo_timeout_seconds: float = 900.0,
         *,
         threaded: bool = True,
@@ -115,6 +121,8 @@ class Source:
         self.passes = 0
         self.records_read = 0
         self.bytes_read = 0
+        # Whether this pass is to give the rows that are needed.
+        self._in_need = False
         self._channel = channel
         self._feature_dim = feature_dim
         self._mini_batch_size = mini_batch_size
@@ -122,7 +130,8 @@ class Source:
         self.shared = hosts.count > 1 and channel.distribution == "FullyReplicated"
         # Only rows that all hosts have are divided.
         self._hosts = hosts if self.shared else Place()
-        self._stopping = stopping
+        self._stop = stop or Stop()
+        self._needed_rows = needed_rows
         self._fifo_timeout_seconds = fifo_timeout_seconds
         # Who waits for what comes over the network can't compute meanwhile.
         self._threaded = threaded or channel.mode != "File"
@@ -158,6 +167,7 @@ class Source:
         """
         self.passes += 1
         self.records_read = self.bytes_read = 0
+        self._in_need = not skip
         yield from self._filled(lambda take: self._fill(take, skip))
 
     def read_ahead(self) -> bool:
@@ -187,13 +197,7 @@ class Source:
     def _filled(self, fill: Fill) -> Iterator[FloatArray]:
         """Give the blocks that `fill` fills, read by a thread or, without one, in turns with what is done with them."""
         if self._threaded:
-            yield from prefetched(
-                fill,
-                self._new_buffer,
-                waits=not self.rereadable,
-                # Files come when they are read; a pipe may be silent for ever.
-                stopping=(lambda: False) if self.rereadable else self._stopping,
-            )
+            yield from prefetched(fill, self._new_buffer, waits=not self.rereadable)
         else:
             self._interleaved = Interleaved(fill, self._new_buffer)
             try:
@@ -221,26 +225,35 @@ class Source:
         buffer = take()
         # Rows of this mini-batch in earlier buffers, and rows in this one.
         filled = 0
-        paths = self._paths()
-        for path in paths:
-            bytes_before = self.bytes_read
-            with self._reading(path) as reader:
-                while True:
-                    if ahead:
-                        ahead -= reader.skip(ahead)
-                    count = 0 if ahead else reader.read(buffer[filled : min(filled + piece_rows, size - given)])
-                    self.bytes_read = bytes_before + reader.window.bytes_read
-                    if not count:
-                        break
-                    filled += count
-                    self.records_read += count
-                    if filled == min(len(buffer), size - given):
-                        yield buffer, filled
-                        given = (given + filled) % size
-                        ahead = 0 if given else (hosts.count - 1) * size
-                        buffer, filled = take(), 0
-                    else:
-                        yield None
+        try:
+            for path in self._paths():
+                bytes_before = self.bytes_read
+                with self._reading(path) as reader:
+                    while True:
+                        if ahead:
+                            ahead -= reader.skip(ahead)
+                        before = reader.records
+                        try:
+                            out = buffer[filled : min(filled + piece_rows, size - given)]
+                            count = 0 if ahead else reader.read(out)
+                        finally:
+                            # Rows that had come before the file was given up count too.
+                            filled += reader.records - before
+                            self.records_read += reader.records - before
+                            self.bytes_read = bytes_before + reader.window.bytes_read
+                        if not count:
+                            break
+                        if filled == min(len(buffer), size - given):
+                            yield buffer, filled
+                            given = (given + filled) % size
+                            ahead = 0 if given else (hosts.count - 1) * size
+                            buffer, filled = take(), 0
+                        else:
+                            yield None
+        except GivenUpError:
+            # A job that resumes needs whole mini-batches, but without any row there is no model.
+            if not filled or filled < self.records_read or skip or self.passes > 1:
+                return
         if filled:
             yield buffer, filled
         if not (self.records_read or skip or self._may_be_empty):
@@ -269,6 +282,8 @@ class Source:
             As `blocks`.
         PlatformError
             If the data can't be read.
+        GivenUpError
+            When the job is to stop, and that is overdue.
         AlgorithmError
             In Pipe mode, where all that is read is gone.
         """
@@ -296,15 +311,14 @@ class Source:
             self._others = files.others
             return files.data
         fifo = self.path.with_name(f"{self.path.name}_{self.passes - 1}")
-        wait_for_fifo(fifo, self._fifo_timeout_seconds)
+        wait_for_fifo(fifo, self._fifo_timeout_seconds, self._stop)
         return [fifo]
 
     @contextmanager
     def _reading(self, path: Path) -> Iterator[Reader]:
         """Open a file, and tell what is wrong with it in the built-in's words."""
         try:
-            with path.open("rb", buffering=0) as stream:
-                widen_pipe(stream)
+            with Stream(path, self._giving_up, self._stop.requested) as stream:
                 window_bytes = None if self._threaded else INTERLEAVED_READ_BYTES
                 reader = READERS[self._content_type]
                 yield reader(stream, self._feature_dim, self._channel.label_size, window_bytes)
@@ -313,6 +327,11 @@ class Source:
             raise self._error(sentence, f"{self._shown(path)}, {error}") from error
         except OSError as error:
             raise self._unreadable(path, error) from error
+
+    def _giving_up(self) -> bool:
+        """Return whether to read no further."""
+        needed = self._needed_rows if self.rereadable and self._in_need else 0
+        return self._stop.overdue() and self.records_read >= needed
 
     def _error(self, sentence: str, detail: str) -> CustomerError:
         words = sentence.format(self._content_type)

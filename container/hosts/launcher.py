@@ -7,14 +7,13 @@ import socket
 import struct
 import sys
 import tempfile
-import threading
 from collections.abc import Coroutine
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from container.configuration import JobConfiguration
-from container.errors import JobError, PlatformError, error_of
+from container.errors import CustomerError, JobError, PlatformError, error_of
 from container.failure import job_error
 from container.hosts import mpiexec
 from container.hosts.agreement import disagreement, facts_of
@@ -24,6 +23,7 @@ from container.hosts.peers import Peers
 from container.hosts.worker import SOCKET_VARIABLE, end_with_parent
 from container.logs import LOGGER
 from container.resources import oom_kills
+from container.stopping import INTERRUPTED, Stop
 
 # SageMaker's hosts may come up to a quarter of an hour apart.
 CONNECT_SECONDS = 900.0
@@ -38,15 +38,15 @@ END_SECONDS = 20.0
 MESSAGE_SECONDS = 1.0
 
 
-def run(job: JobConfiguration, stopping: threading.Event) -> None:
+def run(job: JobConfiguration, stop: Stop) -> None:
     """Run a job of several hosts to its end, on this host.
 
     Parameters
     ----------
     job : JobConfiguration
         Of this host.
-    stopping : threading.Event
-        Set when SIGTERM came before.
+    stop : Stop
+        The wish to end early.
 
     Raises
     ------
@@ -55,7 +55,7 @@ def run(job: JobConfiguration, stopping: threading.Event) -> None:
     """
 
     async def launch() -> None:
-        await Launcher(job, stopping).run()
+        await Launcher(job, stop).run()
 
     asyncio.run(launch())
 
@@ -67,11 +67,11 @@ class Launcher:
     ----------
     job : JobConfiguration
         Of this host.
-    stopping : threading.Event
-        Set when SIGTERM has come.
+    stop : Stop
+        The wish to end early.
     """
 
-    def __init__(self, job: JobConfiguration, stopping: threading.Event) -> None:
+    def __init__(self, job: JobConfiguration, stop: Stop) -> None:
         self._host = job.current_host
         self._hosts = job.hosts
         self._rank = job.hosts.index(job.current_host)
@@ -91,7 +91,7 @@ class Launcher:
         self._launched = asyncio.Event()
         self._changed = asyncio.Event()
         self._done: set[str] = set()
-        self._stopping = stopping
+        self._stop = stop
         self._together = False
         self._worker: asyncio.StreamWriter | None = None
         self._worker_pid = 0
@@ -102,9 +102,10 @@ class Launcher:
 
     async def run(self) -> None:
         """Do all of it; see `run`."""
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._stop_all)
-        if self._stopping.is_set():
-            self._stop_all()
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(signum, self._signalled, signum)
+        if self._stop.requested():
+            self._stop_all(self._stop.cause)
         try:
             await self._first_of(self._work())
         except Exception as exception:
@@ -151,8 +152,8 @@ class Launcher:
             await self._start(proxy, environment, asyncio.subprocess.DEVNULL)
             accepting = self._accept_worker_or_fail(listener)
             reader = await self._within(WORKER_START_SECONDS, accepting, f"the worker of {self._host} to start")
-        if self._stopping.is_set():
-            self._stop_worker()
+        if self._stop.requested():
+            self._stop_worker(self._stop.cause)
         self._tasks.append(asyncio.create_task(self._watch_worker()))
         await self._listen_to_worker(reader)
         self._done.add(self._host)
@@ -287,7 +288,7 @@ class Launcher:
         if "failed" in message:
             self._fail(error_of(message["failed"], message.get("message")))
         elif "stop" in message:
-            self._stop_worker()
+            self._stop_worker(str(message["stop"]))
         elif "launch" in message:
             self._launched.set()
         elif "done" in message:
@@ -298,18 +299,24 @@ class Launcher:
         if not self._failure.done():
             self._failure.set_result(error)
 
-    def _stop_all(self) -> None:
-        """Ask all hosts to end the stream: their workers agree on where."""
-        LOGGER.warning("SIGTERM on %s: the stream ends at the next mini-batch", self._host)
-        self._peers.send(stop=True)
-        self._stop_worker()
+    def _signalled(self, signum: int) -> None:
+        """Stop the job at SIGTERM and at the first Ctrl-C; leave it at the second one."""
+        if signum == signal.SIGINT and self._stop.requested():
+            raise SystemExit(INTERRUPTED)
+        self._stop_all(signal.Signals(signum).name)
 
-    def _stop_worker(self) -> None:
-        self._stopping.set()
+    def _stop_all(self, cause: str) -> None:
+        """Ask all hosts to end the stream: their workers agree on where."""
+        LOGGER.warning("%s on %s: the stream ends at the next mini-batch", cause, self._host)
+        self._peers.send(stop=cause)
+        self._stop_worker(cause)
+
+    def _stop_worker(self, cause: str) -> None:
+        self._stop.request(cause)
         if not self._together:
-            self._fail(PlatformError("The job was stopped before its hosts had come together; there is no model"))
+            self._fail(CustomerError("The job was stopped before its hosts had come together; there is no model"))
         elif self._worker is not None:
-            self._worker.write(encode(stop=True))
+            self._worker.write(encode(stop=cause))
 
     def _kill(self) -> None:
         """End what is left of the processes; those that have ended by themselves are not touched."""

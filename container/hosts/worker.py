@@ -9,6 +9,7 @@ import threading
 from typing import Any
 
 from container.hosts.messages import BEAT_SECONDS, decode, encode
+from container.stopping import Stop
 
 # Names the socket of the launcher; set for workers only.
 SOCKET_VARIABLE = "SAGEMAKER_KMEANS_LAUNCHER"
@@ -32,13 +33,13 @@ class LauncherLink:
     ----------
     path : str
         The launcher's socket.
-    stopping : threading.Event
-        Set when the job is to end early.
+    stop : Stop
+        Requested when the launcher says so.
     """
 
-    def __init__(self, path: str, stopping: threading.Event) -> None:
+    def __init__(self, path: str, stop: Stop) -> None:
         end_with_parent()
-        self._stopping = stopping
+        self._stop = stop
         self._lock = threading.Lock()
         self._outcome_sent = False
         self._socket = socket.socket(socket.AF_UNIX)
@@ -82,7 +83,8 @@ class LauncherLink:
     def _listen(self) -> None:
         with self._socket.makefile("rb") as lines:
             for line in lines:
-                if "stop" in decode(line):
-                    self._stopping.set()
+                message = decode(line)
+                if "stop" in message:
+                    self._stop.request(str(message["stop"]))
         if not self._outcome_sent:
             os._exit(ORPHAN_EXIT_CODE)

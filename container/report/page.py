@@ -35,6 +35,7 @@ EVENTS = {
     "checkpoints_failed": "A checkpoint was not written.",
     "tarball_failed": "model.tar.gz, for local use, was not written.",
     "curve_failed": "msd_by_k.json was not written.",
+    "finalization_cut_short": "The job was stopped while it looked for a better model: this is the best one found.",
     "assignments_failed": "The files of assignments were not all written.",
 }
 

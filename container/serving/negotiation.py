@@ -1,12 +1,14 @@
 """The choice of codecs: by Content-Type for the request, by Accept for the answer (RFC 9110, section 12.5.1)."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
 from werkzeug.exceptions import NotAcceptable, UnsupportedMediaType
 from werkzeug.http import parse_options_header
 
+from container.formats import charset
 from container.formats.errors import excerpt
 from container.serving.codecs import CODECS, recordio
 from container.serving.codecs.codec import Codec
@@ -15,7 +17,8 @@ from container.serving.codecs.codec import Codec
 DEFAULT_CONTENT_TYPE = recordio.MEDIA_TYPE
 
 _ANYTHING = "*/*"
-_CHARSETS = frozenset({"utf-8", "utf8", "us-ascii"})
+# Space around an equals sign, which some clients write and the grammar of headers does not know.
+_EQUALS = re.compile(r"[ \t]*=[ \t]*")
 
 
 class _Range(NamedTuple):
@@ -47,19 +50,21 @@ def request_codec(content_type: str) -> Codec:
     Returns
     -------
     Codec
-        That of the media type. Of its parameters `charset` must be UTF-8 and `label_size` 0; others have no meaning.
+        That of the media type. Of its parameters `charset`, also called `encoding`, must be UTF-8 and `label_size` 0;
+        others have no meaning.
 
     Raises
     ------
     UnsupportedMediaType
         With status 415, if there is none.
     """
-    name, parameters = parse_options_header(content_type.strip() or DEFAULT_CONTENT_TYPE)
-    codec = CODECS.get(name.lower())
+    name, parameters = _parsed(content_type.strip() or DEFAULT_CONTENT_TYPE)
+    codec = CODECS.get(name)
     if codec is None:
         raise UnsupportedMediaType(f"expected Content-Type {' or '.join(CODECS)}, got {excerpt(content_type)}")
-    if parameters.get("charset", "utf-8").lower() not in _CHARSETS:
-        raise UnsupportedMediaType(f"expected charset utf-8, got {excerpt(parameters['charset'])}")
+    for parameter in charset.PARAMETERS:
+        if not charset.is_utf_8(stated := parameters.get(parameter, "utf-8")):
+            raise UnsupportedMediaType(f"expected {parameter} utf-8, got {excerpt(stated)}")
     if parameters.get("label_size", "0") != "0":
         raise UnsupportedMediaType(
             f"expected label_size=0, for a row to predict has no label, got {excerpt(parameters['label_size'])}"
@@ -103,13 +108,21 @@ def response_codec(accept: str, default: str = next(iter(CODECS))) -> Codec:
 
 
 def _ranges(accept: str) -> Iterator[_Range]:
-    """Parse Accept; an entry whose weight is none is passed over."""
+    """Yield the entries of Accept, without those of a weight or a charset that no answer has: answers are in ASCII."""
     for position, entry in enumerate(accept.split(",")):
-        name, parameters = parse_options_header(entry.strip())
+        name, parameters = _parsed(entry.strip())
+        if not charset.holds_ascii(parameters.get("charset", "us-ascii")):
+            continue
         try:
             weight = float(parameters.get("q", "1"))
         except ValueError:
             continue
         if 0.0 <= weight <= 1.0:
             # Java's URLConnection writes a lone asterisk.
-            yield _Range(_ANYTHING if name == "*" else name.lower(), weight, position)
+            yield _Range(_ANYTHING if name == "*" else name, weight, position)
+
+
+def _parsed(value: str) -> tuple[str, Mapping[str, str]]:
+    """Return a media type, in lower case, and its parameters."""
+    name, parameters = parse_options_header(_EQUALS.sub("=", value))
+    return name.lower(), parameters

@@ -4,7 +4,6 @@ import importlib
 import logging
 import os
 import shutil
-import signal
 import socket
 import struct
 import sys
@@ -18,6 +17,7 @@ from typing import Any
 from flask import Flask
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
+from gunicorn.errors import HaltServer
 from gunicorn.workers.gthread import ThreadWorker
 
 from container import logs
@@ -30,6 +30,7 @@ from container.serving.model import ServedModel
 from container.serving.newcomers import turn_away
 from container.serving.registry import Registry
 from container.serving.settings import Settings
+from container.stopping import INTERRUPTED
 
 # Clients of one worker that can be served, or waited for, at once. Threads are made when they are needed; those that
 # compute take turns.
@@ -80,6 +81,10 @@ class _Arbiter(Arbiter):  # type: ignore[misc]
         # The workers still take whom they find.
         time.sleep(_CONNECT_SECONDS)
         super().stop(graceful)
+
+    def handle_int(self) -> None:
+        self.stop(False)
+        raise HaltServer("Ctrl-C", INTERRUPTED)
 
 
 class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn comes without types
@@ -141,12 +146,11 @@ def _import_what_long_text_needs(_worker: object) -> None:
 
 
 def main() -> None:
-    """Serve until SIGTERM, in this very process, so that signals reach it.
+    """Serve until SIGTERM or Ctrl-C, in this very process, so that signals reach it.
 
-    BLAS must have been told to use one thread a worker before this module is imported.
+    Until the model is loaded the caller's handlers of signals count. BLAS must have been told to use one thread a
+    worker before this module is imported.
     """
-    # The kernel gives a signal to process 1 only if there is a handler; gunicorn sets its own once the model is loaded.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     heaps.settle()
     logs.set_up()
     logging.getLogger("gunicorn.error").handlers = list(logs.LOGGER.handlers)

@@ -82,12 +82,28 @@ class Scene:
         for _ in source.blocks():
             pass
 
-    def log(self, hyperparameters: Mapping[str, str], *rows: list[float], mode: str = "File") -> str:
+    def log(
+        self, hyperparameters: Mapping[str, str], *rows: list[float], mode: str = "File", host: str = "algo-1"
+    ) -> str:
         """Run a whole job."""
-        job = Job(self.base, dict(hyperparameters), {"train": {"TrainingInputMode": mode}})
+        job = Job(self.base, dict(hyperparameters), {"train": {"TrainingInputMode": mode}}, (host,))
         if rows:
             (job.folder("train") / "rows.pbr").write_bytes(records(*rows))
         return job.run().log
+
+    def stopped(self) -> str:
+        """Stop a job that waits for its pipe."""
+        job = Job(self.base, MINIMAL, {"train": {"TrainingInputMode": "Pipe"}})
+        process = job.start()
+        assert process.stdout is not None
+        # Its handlers are there before its first line.
+        first = process.stdout.readline()
+        process.terminate()
+        return first + job.ended(process).log
+
+    def grace(self) -> str:
+        job = Job(self.base, MINIMAL)
+        return job.ended(job.start(SAGEMAKER_KMEANS_GRACE_SECONDS="soon")).log
 
     def request(
         self,
@@ -218,6 +234,9 @@ MAKERS: dict[str, Callable[[Scene], str]] = {
     "Channel train: expected content": lambda scene: scene.job(
         channels={"train": {"ContentType": "application/x-parquet"}}
     ),
+    "Channel train: expected charset": lambda scene: scene.job(
+        channels={"train": {"ContentType": "text/csv;charset=utf-16"}}
+    ),
     "Channel train: expected RecordWrapperType": lambda scene: scene.job(
         channels={"train": {"RecordWrapperType": "RecordIO"}}
     ),
@@ -234,6 +253,13 @@ MAKERS: dict[str, Callable[[Scene], str]] = {
     "Found infinite": lambda scene: scene.job(content=records([1, np.inf, 3])),
     "record 1: expected 28": lambda scene: scene.job(content=records([1, 2, 3])[:-2]),
     "k = 5 clusters": lambda scene: scene.log(MINIMAL, *ROWS),
+    "Lower k, extra_center_factor": lambda scene: scene.log(
+        {"k": "2", "feature_dim": "3", "extra_center_factor": "2147483647"}, *ROWS
+    ),
+    "The job was stopped before a row": lambda scene: scene.stopped(),
+    "The job was stopped before its hosts": lambda _: text(ROOT / "container/hosts/launcher.py"),
+    "There was no time": lambda _: text(ROOT / "kmeans/training.py"),
+    "SAGEMAKER_KMEANS_GRACE_SECONDS": lambda scene: scene.grace(),
     "/opt/ml/input/data/train_0": lambda scene: scene.job(channels={"train": {"TrainingInputMode": "Pipe"}}).replace(
         f"{FIFO_SECONDS:g} seconds", "900 seconds"
     ),
@@ -252,6 +278,7 @@ MAKERS: dict[str, Callable[[Scene], str]] = {
     "Channel model": lambda scene: scene.other_features(),
     "Batch size 5000": lambda scene: scene.log({"k": "2", "feature_dim": "3"}, *(ROWS * 599)),
     "Hyperparameter _num_gpus": lambda scene: scene.log({"k": "2", "feature_dim": "3", "_num_gpus": "1"}, *ROWS),
+    "The centers are in": lambda scene: scene.log({"k": "2", "feature_dim": "3"}, *ROWS, host="laptop"),
     "No assignments": lambda scene: scene.log({"k": "2", "feature_dim": "3"}, *ROWS, mode="FastFile"),
     "msd_by_k.json": lambda scene: scene.read_only("output"),
     "Lines of the log": lambda scene: scene.log_on_a_full_disk(),
@@ -270,6 +297,7 @@ MAKERS: dict[str, Callable[[Scene], str]] = {
         b'{"instances": [{"features": [1, 2]}]}', "application/json"
     ),
     "expected Content-Type": lambda scene: scene.request(content_type="application/x-npy"),
+    "expected charset": lambda scene: scene.request(content_type="text/csv;charset=latin-1"),
     "expected Accept": lambda scene: scene.request(accept="text/html"),
     "expected label_size=0": lambda scene: scene.request(content_type="text/csv;label_size=1"),
     "expected a body": lambda scene: scene.request(bytes((MAX_PAYLOAD_MB << 20) + 1)),

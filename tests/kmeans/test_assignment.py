@@ -29,6 +29,18 @@ SHAPES = [
 ]
 
 
+@pytest.mark.parametrize("n_centers", [1, 5, 60])
+def test_rows_get_the_same_answer_alone_and_among_many(n_centers: int) -> None:
+    rng = np.random.default_rng(0)
+    rows = rng.standard_normal((200, 70), dtype=np.float32)
+    centers = Centers(rng.standard_normal((n_centers, 70)), np.full(70, 0.1, np.float32))
+    together = nearest(rows, centers, Threads())
+    for n_rows in (1, 3, 4, 5, 20, 47):
+        parts = [nearest(rows[start : start + n_rows], centers, Threads()) for start in range(0, 200, n_rows)]
+        for all_at_once, in_parts in zip(together, zip(*parts, strict=True), strict=True):
+            assert all_at_once.tobytes() == np.concatenate(in_parts).tobytes()
+
+
 @pytest.mark.parametrize(("n", "d", "k"), SHAPES)
 def test_labels_and_distances_are_those_of_float64_brute_force(n: int, d: int, k: int, threads: Threads) -> None:
     rng = np.random.default_rng(n)
@@ -54,9 +66,9 @@ def test_rows_far_from_the_origin_get_the_right_labels(threads: Threads) -> None
 def test_near_ties_are_decided_in_float64() -> None:
     # The two centers differ by far less than float32 can resolve in a product of this size.
     centers = np.array([[1000.0, 1.0 + 1e-9], [1000.0, 1.0], [-1000.0, 0.0]])
-    rows = np.array([[1000.0, 0.0], [1000.0, 2.0]], np.float32)
+    rows = np.array([[1000.0, 0.0], [1000.0, 2.0]] * 100, np.float32)
     labels, _ = nearest(rows, Centers(centers, np.zeros(2, np.float32)), Threads())
-    assert labels.tolist() == [1, 0]
+    assert labels.tolist() == [1, 0] * 100
 
 
 @pytest.mark.parametrize("d", [5, 200])

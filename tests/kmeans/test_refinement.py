@@ -127,6 +127,24 @@ def test_a_search_without_room_for_one_swap_changes_nothing() -> None:
         assert swap_centers(rows, zero, np.ones(500), start, limits, np.random.default_rng(0), Threads()) is start
 
 
+def test_swaps_of_few_points_are_limited_by_what_is_done_with_centers() -> None:
+    class Counting(np.random.Generator):
+        swaps = 0
+
+        def random(self) -> float:  # type: ignore[override]  # the one form that is called
+            self.swaps += 1
+            return super().random()
+
+    rows = blobs(10, 50, 3, 1)
+    zero = np.zeros(50, np.float32)
+    start = lloyd(rows, zero, np.ones(10), rows[:4].astype(np.float64), 300, 0.0, Threads())
+    # Of one swap: four iterations and the labels that these begin with, of at least 64 points.
+    limits = SearchLimits(patience=100, work=7 * 5 * 64 * 4 * 50)
+    rng = Counting(np.random.PCG64(0))
+    swap_centers(rows, zero, np.ones(10), start, limits, rng, Threads())
+    assert rng.swaps == 7
+
+
 def test_swaps_of_points_that_are_all_centers_end_at_once() -> None:
     rows = np.array([[0.0], [1.0]], np.float32)
     zero = np.zeros(1, np.float32)

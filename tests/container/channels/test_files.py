@@ -6,6 +6,7 @@ import pytest
 
 from container.channels.files import PIPE_BYTES, channel_files, wait_for_fifo, widen_pipe
 from container.errors import CustomerError, PlatformError
+from container.stopping import Stop
 
 
 def names(folder: Path) -> list[str]:
@@ -62,7 +63,7 @@ def test_what_is_no_file(folder: Path) -> None:
 
 def test_a_fifo_is_waited_for(tmp_path: Path) -> None:
     path = tmp_path / "train_0"
-    waiter = threading.Thread(target=wait_for_fifo, args=(path, 60))
+    waiter = threading.Thread(target=wait_for_fifo, args=(path, 60, Stop()))
     waiter.start()
     os.mkfifo(path)
     waiter.join(60)
@@ -71,9 +72,9 @@ def test_a_fifo_is_waited_for(tmp_path: Path) -> None:
 
 def test_a_fifo_that_does_not_come(tmp_path: Path) -> None:
     with pytest.raises(PlatformError, match=r"train_0: expected a FIFO within 0 seconds, none came"):
-        wait_for_fifo(tmp_path / "train_0", 0)
+        wait_for_fifo(tmp_path / "train_0", 0, Stop())
     with pytest.raises(CustomerError, match=r"expected a FIFO, got something else"):
-        wait_for_fifo(tmp_path, 0)
+        wait_for_fifo(tmp_path, 0, Stop())
 
 
 def test_a_pipe_holds_more_and_a_file_stays_as_it_is(tmp_path: Path) -> None:

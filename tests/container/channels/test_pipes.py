@@ -11,19 +11,20 @@ import pytest
 
 from container.configuration import CSV
 from container.errors import AlgorithmError, CustomerError, PlatformError
+from container.stopping import Stop
 from tests.container.channels.conftest import CSV_LINES, ROWS, MakeSource, dense, feeding, rows_of
 
 
 def test_a_silent_pipe_is_given_up_when_the_job_is_stopping(folder: Path, make_source: MakeSource) -> None:
-    stopping = threading.Event()
+    stop = Stop()
     os.mkfifo(folder.with_name("train_0"))
-    source = make_source(mode="Pipe", stopping=stopping.is_set)
+    source = make_source(mode="Pipe", stop=stop)
     with feeding(folder.with_name("train_0")) as fifo:
         fifo.write(dense(ROWS[:4]))
         fifo.flush()
         blocks = source.blocks()
         assert next(blocks).tolist() == ROWS[:4].tolist()
-        stopping.set()
+        stop.request("SIGTERM")
         assert list(blocks) == []
 
 

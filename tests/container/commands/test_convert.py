@@ -3,8 +3,10 @@
 import gzip
 import os
 import pickle
+import signal
 import subprocess
 import sys
+import time
 import tracemalloc
 import zipfile
 from collections.abc import Callable
@@ -347,6 +349,30 @@ def test_numbers_of_any_type_are_rounded_once(
     assert convert.main([str(tmp_path / "rows.npy"), str(tmp_path / "out")]) == 0
     back, _ = decode((tmp_path / "out/part-00000.pbr").read_bytes(), 3)
     assert back.tolist() == [[0, rounded, 1], [rounded, 0, 0]]
+
+
+@pytest.mark.parametrize("target", ["rows.csv", "rows.npy", "folder"])
+def test_an_interrupt_leaves_nothing_half_written(tmp_path: Path, target: str) -> None:
+    source = tmp_path / "source.npy"
+    # A file of holes takes no room.
+    np.lib.format.open_memmap(source, mode="w+", dtype=np.float32, shape=(50_000_000, 40))
+    out = tmp_path / "out"
+    out.mkdir()
+    process = subprocess.Popen(
+        [sys.executable, "-m", convert.__name__, source, out / target],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    while not any(out.iterdir()):
+        assert process.poll() is None
+        time.sleep(0.001)
+    process.send_signal(signal.SIGINT)
+    log, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, log
+    assert log == ""
+    assert list(out.iterdir()) == []
 
 
 def test_a_folder_with_files_is_not_added_to(tmp_path: Path, rows: NDArray[np.float32]) -> None:

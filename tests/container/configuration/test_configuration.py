@@ -136,6 +136,9 @@ def test_input_modes(paths: Paths, mode: str) -> None:
         ("text/csv;label_size=0", CSV, 0),
         ("TEXT/CSV ; Label_Size = 2 ; charset=UTF-8", CSV, 2),
         ('text/csv; charset="utf-8";', CSV, None),
+        ("text/csv;label_size=0;encoding=utf-8", CSV, 0),
+        ('text/csv; Encoding = "UTF8"; charset=US-ASCII', CSV, None),
+        ("application/x-recordio-protobuf; encoding=utf_8", RECORDIO, None),
     ],
 )
 def test_content_types(paths: Paths, given: str | None, content_type: str, label_size: int | None) -> None:
@@ -155,12 +158,12 @@ KNOWN = "Channel train: expected content type application/x-recordio-protobuf or
         ({"ContentType": 5}, KNOWN + "5"),
         (
             {"ContentType": "text/csv; label_sise=0"},
-            'Channel train: expected charset or label_size after content type text/csv, got "label_sise=0"',
+            'Channel train: expected charset or encoding or label_size after content type text/csv, got "label_sise=0"',
         ),
         (
             {"ContentType": "application/x-recordio-protobuf; label_size=0"},
-            "Channel train: expected charset or version after content type application/x-recordio-protobuf, "
-            'got "label_size=0"',
+            "Channel train: expected charset or encoding or version after content type "
+            'application/x-recordio-protobuf, got "label_size=0"',
         ),
         (
             {"ContentType": "text/csv; label_size=-1"},
@@ -171,6 +174,11 @@ KNOWN = "Channel train: expected content type application/x-recordio-protobuf or
             'Channel train: expected label_size to be the number of label columns, got ""',
         ),
         ({"ContentType": "text/csv; charset=utf-16"}, 'Channel train: expected charset utf-8, got "utf-16"'),
+        ({"ContentType": "text/csv; encoding=Latin-1"}, 'Channel train: expected encoding utf-8, got "latin-1"'),
+        (
+            {"ContentType": "text/csv; charset=utf-8; encoding=cp1252"},
+            'Channel train: expected encoding utf-8, got "cp1252"',
+        ),
         (
             {"TrainingInputMode": "Stream"},
             'Channel train: expected TrainingInputMode File or FastFile or Pipe, got "Stream"',

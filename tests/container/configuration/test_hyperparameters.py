@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from container.domains import Categorical, Continuous, Domain, Flag, Integer, Subset
 from container.errors import CustomerError
 from container.hyperparameters import TABLE, Hyperparameter, Hyperparameters, defaults, markdown_table, parse
+from container.synonyms import _MEANT, _SYNONYMS
 
 REQUIRED = {"k": "3", "feature_dim": "2"}
 LONG = "x" * 2501
@@ -153,6 +154,11 @@ def test_words_are_those_of_the_table(row: Hyperparameter) -> None:
         ("msd,ssd", ("msd", "ssd")),
         (" ssd ", ("ssd",)),
         ('"ssd"', ("ssd",)),
+        (r'"[\"msd\", \"ssd\"]"', ("msd", "ssd")),
+        (r'"[\"ssd\"]" ', ("ssd",)),
+        ("\"['msd', 'ssd']\"", ("msd", "ssd")),
+        ('"[msd,ssd]"', ("msd", "ssd")),
+        ('"msd,ssd"', ("msd", "ssd")),
         ("[msd, msd]", ("msd",)),
     ],
 )
@@ -242,6 +248,60 @@ def test_names_of_the_sdk_are_passed_over() -> None:
 )
 def test_all_faults_are_told_at_once(raw: dict[str, str], expected: str) -> None:
     assert message(raw) == f"Customer Error: {expected}"
+
+
+@pytest.mark.parametrize("row", TABLE, ids=named)
+def test_every_value_may_come_as_a_json_string(row: Hyperparameter) -> None:
+    others = {"force_dense": "false", "write_report": "false", "local_lloyd_tol": "0.5", "_log_level": "debug"}
+    text = others.get(row.name, row.default) or "7"
+    assert parse(REQUIRED | {row.name: json.dumps(text)}) == parse(REQUIRED | {row.name: text})
+
+
+@pytest.mark.parametrize("text", [r'"[\"msd\""', '"[["msd"]]"', '"', '"\\"', r'"\x"', '"[]"'])
+def test_other_strings_are_refused_as_they_came(text: str) -> None:
+    assert message(REQUIRED | {"eval_metrics": text}).endswith(f", got {text!r}")
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        # The arguments of the SDK's class.
+        ("center_factor", "extra_center_factor"),
+        ("max_iterations", "local_lloyd_max_iter"),
+        ("tol", "local_lloyd_tol"),
+        ("num_trials", "local_lloyd_num_trials"),
+        ("local_init_method", "local_lloyd_init_method"),
+        # scikit-learn's.
+        ("n_clusters", "k"),
+        ("init", "init_method"),
+        ("n_init", "local_lloyd_num_trials"),
+        ("max_iter", "local_lloyd_max_iter"),
+        ("batch_size", "mini_batch_size"),
+        ("random_state", "seed"),
+        ("n_features", "feature_dim"),
+        # Others, in other spellings.
+        ("num_clusters", "k"),
+        ("K", "k"),
+        ("maxIter", "local_lloyd_max_iter"),
+        ("initMode", "init_method"),
+        ("half-life", "half_life_time_size"),
+        ("epoch", "epochs"),
+        ("EvalMetrics", "eval_metrics"),
+        ("localLloydTol", "local_lloyd_tol"),
+        ("log_level", "_log_level"),
+        ("extra_centre_factor", "extra_center_factor"),
+    ],
+)
+def test_a_name_of_another_library_is_told_what_it_is_called_here(name: str, meant: str) -> None:
+    found = message(REQUIRED | {name: "1"})
+    assert found == f"Customer Error: Extraneous hyperparameter found: {name!r}, did you mean {meant}?"
+
+
+def test_what_is_meant_by_synonyms_is_in_the_table_and_they_are_not() -> None:
+    names = {row.name for row in TABLE}
+    assert _SYNONYMS.keys() <= names
+    assert {synonym for synonyms in _SYNONYMS.values() for synonym in synonyms} & names == set()
+    assert sum(map(len, _SYNONYMS.values())) == len(_MEANT)
 
 
 def test_the_error_is_one_sentence_without_a_cause() -> None:

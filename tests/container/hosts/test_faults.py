@@ -146,14 +146,54 @@ def test_sigterm_on_one_host_ends_the_stream_of_all_and_leaves_a_model(
         assert cluster.hosts[0].centers.shape == (10, 64)
 
 
-def test_sigterm_before_all_hosts_have_come(tmp_path: Path, digits: Rows) -> None:
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_before_all_hosts_have_come(tmp_path: Path, signum: int) -> None:
     with cluster_of(tmp_path, 2, MINIMAL) as cluster:
         first, second = cluster.hosts
         cluster.start(first)
         first.wait_for_line(f"waiting for the hosts {second.name}")
-        first.running.send_signal(signal.SIGTERM)
-        assert first.running.wait(MOST_SECONDS) == 3
-        assert "stopped before its hosts had come together" in first.failure
+        first.running.send_signal(signum)
+        assert first.running.wait(MOST_SECONDS) == 2
+        assert first.failure.startswith("Customer Error: The job was stopped before its hosts had come together")
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_sigterm_while_the_model_is_made_leaves_one(tmp_path: Path, digits: Rows, place: int) -> None:
+    chosen = {"k": "150", "feature_dim": "64", "local_lloyd_num_trials": "3000"}
+    with cluster_of(tmp_path, 2, chosen) as cluster:
+        cluster.put(digits[:900], digits[900:])
+        cluster.start(SAGEMAKER_KMEANS_GRACE_SECONDS="0")
+        cluster.hosts[place].wait_for_line(r"shrinking \d+ centers into 150")
+        cluster.hosts[place].running.send_signal(signal.SIGTERM)
+        assert cluster.wait(MOST_SECONDS) == [0, 0], cluster.logs
+        for host in cluster.hosts:
+            assert "There was no time to look for a better model" in host.log
+        assert cluster.hosts[0].centers.shape == (150, 64)
+
+
+def test_sigterm_as_soon_as_the_hosts_have_come_together(tmp_path: Path, digits: Rows) -> None:
+    with cluster_of(tmp_path, 2, MINIMAL) as cluster:
+        cluster.put(digits[:900], digits[900:])
+        cluster.start()
+        cluster.hosts[1].wait_for_line("host 2 of 2")
+        cluster.hosts[1].running.send_signal(signal.SIGTERM)
+        assert cluster.wait(MOST_SECONDS) == [0, 0], cluster.logs
+        for host in cluster.hosts:
+            assert "Stopped early by SIGTERM" in host.log
+
+
+def test_a_second_interrupt_ends_a_host_at_once_and_all_others_with_it(tmp_path: Path, digits: Rows) -> None:
+    with cluster_of(tmp_path, 2, {**MINIMAL, "k": "150", "local_lloyd_num_trials": "3000"}) as cluster:
+        cluster.put(digits[:900], digits[900:])
+        cluster.start()
+        first, second = cluster.hosts
+        first.wait_for_line(r"shrinking \d+ centers into 150")
+        first.running.send_signal(signal.SIGINT)
+        first.wait_for_line("SIGINT on")
+        first.running.send_signal(signal.SIGINT)
+        assert cluster.wait(MOST_SECONDS) == [130, 3], cluster.logs
+        assert "Traceback" not in cluster.logs
+        assert f"{first.name} was lost" in second.failure
 
 
 def test_an_error_of_one_host_is_the_message_of_all(tmp_path: Path, digits: Rows) -> None:

@@ -279,6 +279,8 @@ def test_a_bad_body_is_refused_with_a_sentence(server: ServerProcess, case: str)
         ("application/x-www-form-urlencoded", JSON, 415, "expected Content-Type application/json or "),
         ("text/csv; label_size=1", JSON, 415, "expected label_size=0, for a row to predict has no label, got '1'"),
         ("text/csv; charset=latin-1", JSON, 415, "expected charset utf-8, got 'latin-1'"),
+        ("application/jsonlines; encoding=UTF-16", JSON, 415, "expected encoding utf-8, got 'UTF-16'"),
+        (CSV, "text/csv; charset=utf-16", 406, "expected Accept application/json or "),
         (CSV, "text/html", 406, "expected Accept application/json or "),
         (CSV, "*/*;q=0", 406, "expected Accept application/json or "),
     ],

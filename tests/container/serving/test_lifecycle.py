@@ -1,8 +1,11 @@
 """How the server starts, bears load and ends."""
 
+import os
+import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -81,6 +84,17 @@ def test_a_request_in_work_is_answered_after_sigterm(base: Path) -> None:
         assert (response.status, response.read()) == (200, b"1.0,3.0\n")
         connection.close()
         assert server.process.wait(timeout=30) == 0, server.log()
+
+
+def test_an_interrupt_from_a_terminal(base: Path) -> None:
+    with serving(base) as server:
+        master = server.process.pid
+        workers = Path(f"/proc/{master}/task/{master}/children").read_text().split()
+        for pid in (master, *map(int, workers)):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGINT)
+        assert server.process.wait(timeout=30) == 130, server.log()
+        assert "Traceback" not in server.log()
 
 
 def test_a_model_that_cannot_be_loaded(tmp_path: Path) -> None:

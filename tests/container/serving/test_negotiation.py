@@ -38,6 +38,8 @@ from tests.container.serving.wire import CSV, JSON, JSON_LINES, RECORDIO
         ("text/csv;q=high, application/jsonlines;q=0.1", JSON_LINES),
         ("text/csv;q=nan, application/jsonlines;q=0.1", JSON_LINES),
         ("text/csv;q=2, application/jsonlines;q=0.1", JSON_LINES),
+        ("text/csv; charset=iso-8859-1", CSV),
+        ("text/csv; charset=utf-16, application/jsonlines;q=0.1", JSON_LINES),
     ],
 )
 def test_accept(accept: str, expected: str) -> None:
@@ -63,7 +65,8 @@ def test_accept_where_another_type_is_the_default(accept: str, expected: str) ->
 
 
 @pytest.mark.parametrize(
-    "accept", ["text/html", "*/*;q=0", "text/csv;q=0.0", "csv", "/", ",", "text/csv;q=high", "*/csv"]
+    "accept",
+    ["text/html", "*/*;q=0", "text/csv;q=0.0", "csv", "/", ",", "text/csv;q=high", "*/csv", "text/csv;charset=utf-16"],
 )
 def test_nothing_acceptable(accept: str) -> None:
     with pytest.raises(NotAcceptable, match=r"expected Accept application/json or .*, got "):
@@ -79,6 +82,7 @@ def test_nothing_acceptable(accept: str) -> None:
         ("TEXT/CSV;LABEL_SIZE=0", CSV),
         ("text/csv; label_size=0; charset=UTF-8", CSV),
         ("application/json;charset=us-ascii", JSON),
+        ('text/csv; charset = "UTF8"; encoding=Utf-8', CSV),
         ("application/jsonlines; something=else", JSON_LINES),
         ("application/x-recordio-protobuf;version=1.0", RECORDIO),
     ],
@@ -97,6 +101,11 @@ def test_content_type(content_type: str, expected: str) -> None:
         "text/csv, text/csv",
         "text/csv;label_size=-1",
         "text/csv;charset=x",
+        "text/csv;charset = utf-16",
+        "text/csv;encoding=utf-16",
+        "application/json;encoding=latin-1;charset=utf-8",
+        "application/x-recordio-protobuf;encoding=utf-16",
+        "text/csv;label_size = 1",
     ],
 )
 def test_unsupported_content_type(content_type: str) -> None:

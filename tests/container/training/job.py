@@ -92,7 +92,7 @@ class Job:
         return path
 
     def configure(self) -> None:
-        """Lay down the files that SageMaker lays down."""
+        """Write the files that say what the job is."""
         config = self.base / "input/config"
         config.mkdir(parents=True, exist_ok=True)
         (config / "hyperparameters.json").write_text(json.dumps(self.hyperparameters))

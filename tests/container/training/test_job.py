@@ -152,6 +152,19 @@ def test_files_of_the_model(trained: Ended) -> None:
         assert sorted(archive.getnames()) == ["kmeans.json", "model_algo-1", "state.npz"]
 
 
+@pytest.mark.parametrize(
+    ("host", "name"), [("algo-1-x7f2q", "model_algo-1"), ("algo-2", "model_algo-2"), ("laptop", "model_laptop")]
+)
+def test_the_file_of_the_centers_has_the_name_that_notebooks_load(tmp_path: Path, host: str, name: str) -> None:
+    job = Job(tmp_path, {"k": "2", "feature_dim": "1"}, hosts=(host,))
+    (job.folder("train") / "rows.pbr").write_bytes(recordio(np.arange(4, dtype=np.float32)[:, None]))
+    ended = job.run()
+    assert ended.exit_code == 0, ended.log
+    assert [path.name for path in (tmp_path / "model").glob("model_*")] == [name]
+    notice = "The centers are in model_laptop, after the name of this host; programs written for SageMaker load model_"
+    assert (notice in ended.log) == (host == "laptop")
+
+
 @pytest.mark.parametrize("cores", ["all", "one"])
 def test_a_job_run_again_gives_the_same_bytes(
     trained: Ended, tmp_path: Path, digits: NDArray[np.float32], cores: str

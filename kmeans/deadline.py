@@ -1,0 +1,35 @@
+"""When a job must make do with the best model found so far."""
+
+from collections.abc import Callable
+
+from kmeans.communicator import Communicator, any_host, nothing
+
+
+class Deadline:
+    """The end of the time in which a better model is looked for.
+
+    Each host sees it pass on its own. Work of one host looks at `passed`; what decides on exchanges between the hosts
+    looks at `agreed`.
+
+    Parameters
+    ----------
+    passed
+        Whether it has passed, as far as this host knows; once true, it stays so. Called often, by any thread.
+    """
+
+    def __init__(self, passed: Callable[[], bool] = nothing) -> None:
+        self._passed = passed
+        self._agreed = False
+
+    def passed(self) -> bool:
+        """Return whether the time is over, as this host sees it."""
+        return self._agreed or self._passed()
+
+    def agreed(self, communicator: Communicator) -> bool:
+        """Return whether the time is over for any host: the same on all of them, which call this together."""
+        self._agreed = self._agreed or any_host(self._passed(), communicator)
+        return self._agreed
+
+
+# Of whoever waits for the best model there is.
+NEVER = Deadline()

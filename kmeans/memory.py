@@ -1,0 +1,66 @@
+"""What a job takes of memory at least: one that can't fit is refused before its arrays are made."""
+
+from kmeans.settings import Settings
+from kmeans.streaming import stream_bytes
+
+# What the sample knows of a row beside its features: label, number, position, key and place.
+_ROW_FACTS_BYTES = 5 * 8
+
+
+def sample_bytes(n_rows: float, n_features: int) -> float:
+    """Return the bytes that a sample of so many rows takes."""
+    return n_rows * (4 * n_features + _ROW_FACTS_BYTES)
+
+
+class NotEnoughMemoryError(ValueError):
+    """The arrays of a job take more memory than there is.
+
+    Parameters
+    ----------
+    what
+        What takes it.
+    needed, available
+        Bytes.
+    """
+
+    def __init__(self, what: str, needed: float, available: float) -> None:
+        super().__init__(f"{what} take at least {needed / 1e9:.1f} GB of memory, and there are {available / 1e9:.1f}")
+
+
+def centers_fit(settings: Settings, available: float) -> bool:
+    """Return whether the stream's centers may fit into so many bytes."""
+    return stream_bytes(settings.n_centers, settings.n_features) <= available
+
+
+def most_sample_rows(settings: Settings, available: float) -> float:
+    """Return how many rows of a sample fit into so many bytes, beside the stream's centers."""
+    left = available - stream_bytes(settings.n_centers, settings.n_features)
+    return left // sample_bytes(1, settings.n_features)
+
+
+def check_memory(settings: Settings, n_rows: int | None, available: float) -> None:
+    """Refuse a job that is certain not to fit.
+
+    Parameters
+    ----------
+    settings
+        What to train.
+    n_rows
+        Rows of all hosts; None where they are not known before they have come.
+    available
+        Bytes of memory of this host.
+
+    Raises
+    ------
+    NotEnoughMemoryError
+        Naming the numbers.
+    """
+    n_centers, n_features = settings.n_centers, settings.n_features
+    needed: float = stream_bytes(n_centers, n_features)
+    what = f"{n_centers} intermediate centers of {n_features} features"
+    if needed <= available and n_rows is not None:
+        kept = min(settings.sample_size, n_rows)
+        needed += sample_bytes(kept, n_features)
+        what += f" and a sample of {kept} rows"
+    if needed > available:
+        raise NotEnoughMemoryError(what, needed, available)
