@@ -141,6 +141,14 @@ def _drawn_at_once(
     # Without replacement: the smallest of exponential variables with these rates (Efraimidis & Spirakis 2006).
     with np.errstate(divide="ignore"):
         order = np.argsort(rng.standard_exponential(len(points)) / potential)
-    drawn = points[order[: int((potential > 0.0).sum())]]
-    present = centers.reshape(-1, points.shape[1])
-    return distinct(np.concatenate([present, drawn]))[len(distinct(present)) :][:n_wanted]
+    # Sorting rows, as `distinct` does, takes seconds where there are many of them.
+    met = {center.tobytes() for center in centers + 0.0}
+    chosen: list[int] = []
+    for place in order[: int((potential > 0.0).sum())].tolist():
+        content = (points[place] + 0.0).tobytes()
+        if content not in met:
+            met.add(content)
+            chosen.append(place)
+            if len(chosen) == n_wanted:
+                break
+    return points[chosen]

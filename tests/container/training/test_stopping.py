@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 from tests.container.training.job import TOP, Job, csv, recordio
 
 MINIMAL = {"k": "10", "feature_dim": "64"}
-AT_ONCE = {"SAGEMAKER_KMEANS_GRACE_SECONDS": "0"}
 # Each of many trials takes a while.
 LONG = {"k": "500", "feature_dim": "20", "mini_batch_size": "1000", "local_lloyd_num_trials": "2000"}
 
@@ -81,7 +80,7 @@ def test_a_long_stage_ends_with_the_best_model_so_far(
     job = Job(tmp_path, {**LONG, **changes})
     rows = np.random.default_rng(0).standard_normal((15_000, 20)).astype(np.float32)
     (job.folder("train") / "rows.pbr").write_bytes(recordio(rows))
-    process = job.start(**AT_ONCE)
+    process = job.start(SAGEMAKER_KMEANS_GRACE_SECONDS="0")
     read_until(process, stage)
     process.send_signal(signum)
     ended = job.ended(process)
@@ -167,7 +166,7 @@ def test_counting_the_rows_of_a_large_channel_ends(tmp_path: Path) -> None:
     for number in range(10_000):
         os.link(folder / "rows.csv", folder / f"{number}.csv")
     (folder / "z.csv").write_text("1,2,3,4\n")
-    process = job.start(**AT_ONCE)
+    process = job.start(SAGEMAKER_KMEANS_GRACE_SECONDS="0")
     read_until(process, "seed 0")
     process.send_signal(signal.SIGTERM)
     ended = job.ended(process)
