@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from container.errors import JobError
+from container.regular_files import NotRegularFileError, open_regular
 
 # The largest file the service can write has 100 hyperparameters of 2,500 characters, each at most 6 bytes in JSON.
 _MAX_FILE_BYTES = 4 << 20
@@ -31,10 +32,12 @@ def read(path: Path, error: type[JobError]) -> dict[str, Any] | None:
         Of type `error`, if the file cannot be read, is too large, or holds something else.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             data = file.read(_MAX_FILE_BYTES + 1)
     except FileNotFoundError:
         return None
+    except NotRegularFileError as cause:
+        raise error(str(cause)) from None
     except OSError as cause:
         raise error(f"{path} cannot be read") from cause
     if len(data) > _MAX_FILE_BYTES:

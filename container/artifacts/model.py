@@ -1,6 +1,7 @@
 """The model of a job: the files written, and every form in which a model is read back."""
 
 import json
+import os
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from container.artifacts import mxnet_ndarray, state, tarball
 from container.artifacts.atomic import replacing
+from container.regular_files import NotRegularFileError, open_regular
 from container.resources import memory_limit_bytes
 from kmeans.state import State
 
@@ -212,12 +214,14 @@ def _files(
         max_bytes = memory_limit_bytes() // 2
     try:
         if path.is_dir():
-            files = [file for file in path.iterdir() if file.is_file() and wanted(file.name)]
-            if files or not (path / TARBALL).is_file():
+            named = [file for file in path.iterdir() if wanted(file.name) and not file.is_dir()]
+            # What is no regular file is looked at only where it is all there is, and is then told.
+            files = [file for file in named if file.is_file()] or named
+            if files or not (path / TARBALL).exists():
                 return {file.name: _content(file, max_bytes) for file in files}
             path = path / TARBALL
-        with path.open("rb") as file:
-            is_gzip = file.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
+        with open_regular(path) as opened:
+            is_gzip = opened.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
         if is_gzip:
             return tarball.read(path, wanted, max_bytes)
         return {f"{MODEL_PREFIX}{path.name.removeprefix(MODEL_PREFIX)}": _content(path, max_bytes)}
@@ -225,15 +229,21 @@ def _files(
         raise ModelTooLargeError(f"{path}: {cause}") from cause
     except tarball.TarballError as cause:
         raise ModelError(f"{path}: {cause}") from cause
+    except NotRegularFileError as cause:
+        raise ModelError(str(cause)) from cause
     except OSError as cause:
         raise ModelError(f"{path}: expected a model, got {cause.strerror or cause}") from cause
 
 
 def _content(file: Path, max_bytes: int) -> bytes:
-    size = file.stat().st_size
-    if size > max_bytes:
-        raise ModelTooLargeError(f"{file}: expected at most {max_bytes} bytes, for which there is memory, got {size}")
-    return file.read_bytes()
+    with open_regular(file) as opened:
+        size = os.fstat(opened.fileno()).st_size
+        if size > max_bytes:
+            raise ModelTooLargeError(
+                f"{file}: expected at most {max_bytes} bytes, for which there is memory, got {size}"
+            )
+        # Not what is added to it meanwhile.
+        return opened.read(size)
 
 
 def _centers(where: str, data: bytes | bytearray) -> NDArray[np.float32]:

@@ -18,6 +18,7 @@ from container.channels.sampling import sample
 from container.configuration import CSV, RECORDIO, ChannelConfiguration
 from container.errors import AlgorithmError, CustomerError, PlatformError
 from container.formats.errors import FormatError, InfiniteValueError, MissingValueError
+from container.regular_files import open_regular
 from kmeans.types import FloatArray
 
 READERS: Final[Mapping[str, type[Reader]]] = {RECORDIO: RecordIOReader, CSV: CSVReader}
@@ -291,7 +292,7 @@ class Source:
     def _reading(self, path: Path) -> Iterator[Reader]:
         """Open a file, and tell what is wrong with it in the built-in's words."""
         try:
-            with path.open("rb", buffering=0) as stream:
+            with open_regular(path, 0) if self.rereadable else path.open("rb", buffering=0) as stream:
                 widen_pipe(stream)
                 window_bytes = None if self._threaded else INTERLEAVED_READ_BYTES
                 reader = READERS[self._content_type]

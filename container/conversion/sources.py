@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from container.conversion.rows import Rows
+from container.regular_files import check_regular
 
 
 def open_rows(path: Path, labels: int = 0) -> Rows:
@@ -20,8 +21,10 @@ def open_rows(path: Path, labels: int = 0) -> Rows:
     FormatError
         If it does not begin as its format does, or does not hold a table of numbers.
     OSError
-        If it cannot be read.
+        If it cannot be read, or is neither a regular file nor a folder: rows are read more than once.
     """
+    if not path.is_dir():
+        check_regular(path)
     # Imported here: what the formats need takes up to a second to load, as long as 300 MB take to convert.
     match path.suffix.lower():
         case ".csv":

@@ -142,6 +142,17 @@ def test_a_model_that_cannot_be_loaded_is_refused_with_a_sentence(server: Server
     assert invoke(server, "a").status == 404
 
 
+def test_a_fifo_is_refused_and_in_nobodys_way(server: ServerProcess, tree: Path) -> None:
+    folder = tree / "models" / "fifo"
+    folder.mkdir()
+    os.mkfifo(folder / "model_algo-1")
+    for place in folder, folder / "model_algo-1":
+        answer = post(server, model_name="fifo", url=str(place))
+        assert (answer.status, b"expected a regular file, got a FIFO" in answer.body) == (400, True)
+    assert post(server, model_name="m1", url=url(tree, 1)).status == 200
+    assert server.request("DELETE", "/models/m1").status == 200
+
+
 def test_a_tarball_is_a_model_too(server: ServerProcess, tree: Path) -> None:
     folder = tree / "models" / "packed"
     folder.mkdir()
