@@ -1,6 +1,7 @@
 """JSON objects of configuration files: bounded, with distinct names, and told by their path when they are broken."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,36 @@ def read(path: Path, error: type[JobError]) -> dict[str, Any] | None:
         raise error(f"{path} must be valid JSON") from cause
     if not isinstance(value, dict):
         raise error(f"{path}: expected an object, got {shown(value)}")
+    return value
+
+
+def loads(text: bytes | bytearray) -> Any:
+    """Parse JSON as its standard has it, without the extensions of Python's parser.
+
+    Parameters
+    ----------
+    text : bytes or bytearray
+        In UTF-8; its caller bounds its length.
+
+    Returns
+    -------
+    object
+        All numbers in it are finite.
+
+    Raises
+    ------
+    ValueError
+        If it is no JSON, holds NaN, Infinity or a number beyond float64, or holds one name twice in an object.
+    RecursionError
+        If it is nested too deeply.
+    """
+    return json.loads(text, object_pairs_hook=_distinct, parse_float=_finite, parse_constant=_finite)
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"expected finite numbers, got {text[:40]}")
     return value
 
 

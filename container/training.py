@@ -188,7 +188,7 @@ def _write(job: JobConfiguration, model: Model, progress: Progress) -> None:
     tarball.write(job.paths.output / artifacts.TARBALL, files)
     job.paths.output_data.mkdir(parents=True, exist_ok=True)
     curve = [{"k": k, "msd": msd} for k, msd in sorted(model.msd_by_k.items())]
-    (job.paths.output_data / CURVE).write_text(json.dumps({"msd_by_k": curve}, indent=2) + "\n")
+    (job.paths.output_data / CURVE).write_text(json.dumps({"msd_by_k": curve}, indent=2, allow_nan=False) + "\n")
     LOGGER.info("wrote %s", ", ".join(str(file) for file in files))
     progress.times["model.serialize.time"] = spread((time.time() - began) * 1000)
 

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from container.artifacts import mxnet_ndarray, state, tarball
+from container import json_object
+from container.artifacts import archive, mxnet_ndarray, state, tarball
 from container.artifacts.atomic import replacing
 from container.regular_files import NotRegularFileError, open_regular
 from container.resources import memory_limit_bytes
@@ -100,6 +101,8 @@ def describe(
 def save(directory: Path, host: str, model: Model, stream: State | None = None) -> tuple[Path, ...]:
     """Write a model; each file appears whole or not at all, that of the centers last.
 
+    What is not finite is not written: then there is no file at all.
+
     Parameters
     ----------
     directory : Path
@@ -119,21 +122,21 @@ def save(directory: Path, host: str, model: Model, stream: State | None = None) 
     Raises
     ------
     ValueError
-        If the description holds NaN or infinity.
+        If a number in it is NaN or infinity.
     """
-    directory.mkdir(parents=True, exist_ok=True)
-    files = []
+    contents: dict[Path, bytes] = {}
     if stream is not None:
-        files.append(directory / STATE)
-        with replacing(files[-1]) as file:
-            file.write(state.dumps(stream))
+        contents[directory / STATE] = state.dumps(stream)
     if model.description is not None:
-        files.append(directory / DESCRIPTION)
-        with replacing(files[-1]) as file:
-            file.write((json.dumps(model.description, indent=2, allow_nan=False) + "\n").encode())
-    files.append(directory / f"{MODEL_PREFIX}{host}")
-    mxnet_ndarray.write(files[-1], model.centers)
-    return tuple(files)
+        contents[directory / DESCRIPTION] = f"{json.dumps(model.description, indent=2, allow_nan=False)}\n".encode()
+    if not archive.is_finite(model.centers):
+        raise ValueError("expected finite centers, got NaN or infinity")
+    contents[directory / f"{MODEL_PREFIX}{host}"] = mxnet_ndarray.dumps(model.centers)
+    directory.mkdir(parents=True, exist_ok=True)
+    for path, content in contents.items():
+        with replacing(path) as file:
+            file.write(content)
+    return tuple(contents)
 
 
 def load(path: Path, max_bytes: int | None = None) -> Model:
@@ -265,7 +268,7 @@ def _centers(where: str, data: bytes | bytearray) -> NDArray[np.float32]:
 def _description(where: str, data: bytes | bytearray, centers: NDArray[np.float32]) -> dict[str, Any]:
     """Decode the description and check that it belongs to the centers."""
     try:
-        description = json.loads(data)
+        description = json_object.loads(data)
     except (ValueError, RecursionError) as cause:
         raise ModelError(f"{where}: expected valid JSON: {cause}") from cause
     if not isinstance(description, dict):

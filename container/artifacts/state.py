@@ -22,6 +22,10 @@ _ARRAYS: Final = {
 }
 
 
+# Far above any number of rows, and above what sample weights come to; a square of float32 numbers times it is finite.
+MAX_TOTAL_WEIGHT: Final = 1e100
+
+
 class StateError(ValueError):
     """The bytes are no state; the text says what was expected and what came."""
 
@@ -30,6 +34,11 @@ def dumps(state: State) -> bytes:
     """Encode a state as an uncompressed ``.npz``; equal states give equal bytes.
 
     Its `centers`, unlike those in memory, are in the units of the rows: `shift` is added.
+
+    Raises
+    ------
+    ValueError
+        If a number is not finite.
     """
     file = io.BytesIO()
     archive.dump(
@@ -98,13 +107,19 @@ def _check(arrays: dict[str, NDArray[Any]]) -> None:
     for name, shape in expected.items():
         if arrays[name].shape != shape:
             raise StateError(f"expected {name} of shape {shape} beside these centers, got {arrays[name].shape}")
-    for name, array in arrays.items():
-        if not np.isfinite(array).all():
-            raise StateError(f"expected finite {name}, got NaN or infinity")
+    centers = arrays["centers"]
+    with np.errstate(over="ignore"):
+        outside = ~np.isfinite(centers.astype(np.float32))
+    if outside.any():
+        raise StateError(f"expected centers in the range of float32, as rows are, got {centers[outside][0]}")
     for name in ("weights", "sample_weights"):
         if (arrays[name] < 0).any():
             raise StateError(f"expected {name} of 0 or more, got {arrays[name].min()}")
+        with np.errstate(over="ignore"):
+            total = arrays[name].sum()
+        if total > MAX_TOTAL_WEIGHT:
+            raise StateError(f"expected {name} of {MAX_TOTAL_WEIGHT:g} at most in all, got {total}")
     labels = arrays["sample_labels"]
-    outside = (labels < 0) | (labels >= n_centers)
-    if outside.any():
-        raise StateError(f"expected sample_labels from 0 to {n_centers - 1}, got {labels[outside][0]}")
+    wrong = (labels < 0) | (labels >= n_centers)
+    if wrong.any():
+        raise StateError(f"expected sample_labels from 0 to {n_centers - 1}, got {labels[wrong][0]}")
