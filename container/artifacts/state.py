@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from container.artifacts import archive
 from kmeans.sample import Sample
 from kmeans.state import State
+from kmeans.types import DoubleArray
 
 # What the archive holds, and how many dimensions each array has.
 _ARRAYS: Final = {
@@ -90,6 +91,13 @@ def loads(data: bytes | bytearray) -> State:
     )
 
 
+def beyond_float32(centers: DoubleArray) -> float | None:
+    """Return a number that has no place among those of rows, or None; a rounding of the largest one has."""
+    with np.errstate(over="ignore"):
+        outside = ~np.isfinite(centers.astype(np.float32))
+    return float(centers[outside][0]) if outside.any() else None
+
+
 def _check(arrays: dict[str, NDArray[Any]]) -> None:
     """See that the arrays fit together."""
     n_centers, n_features = arrays["centers"].shape
@@ -107,11 +115,9 @@ def _check(arrays: dict[str, NDArray[Any]]) -> None:
     for name, shape in expected.items():
         if arrays[name].shape != shape:
             raise StateError(f"expected {name} of shape {shape} beside these centers, got {arrays[name].shape}")
-    centers = arrays["centers"]
-    with np.errstate(over="ignore"):
-        outside = ~np.isfinite(centers.astype(np.float32))
-    if outside.any():
-        raise StateError(f"expected centers in the range of float32, as rows are, got {centers[outside][0]}")
+    number = beyond_float32(arrays["centers"])
+    if number is not None:
+        raise StateError(f"expected centers in the range of float32, as rows are, got {number}")
     for name in ("weights", "sample_weights"):
         if (arrays[name] < 0).any():
             raise StateError(f"expected {name} of 0 or more, got {arrays[name].min()}")
@@ -120,6 +126,6 @@ def _check(arrays: dict[str, NDArray[Any]]) -> None:
         if total > MAX_TOTAL_WEIGHT:
             raise StateError(f"expected {name} of {MAX_TOTAL_WEIGHT:g} at most in all, got {total}")
     labels = arrays["sample_labels"]
-    wrong = (labels < 0) | (labels >= n_centers)
-    if wrong.any():
-        raise StateError(f"expected sample_labels from 0 to {n_centers - 1}, got {labels[wrong][0]}")
+    outside = (labels < 0) | (labels >= n_centers)
+    if outside.any():
+        raise StateError(f"expected sample_labels from 0 to {n_centers - 1}, got {labels[outside][0]}")
