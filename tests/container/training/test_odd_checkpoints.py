@@ -1,8 +1,6 @@
 """Checkpoints with a right checksum that no job has written: passed over, or gone on from, but never in the way."""
 
 import copy
-import hashlib
-import io
 import json
 import logging
 import os
@@ -19,15 +17,15 @@ from numpy.typing import NDArray
 
 from container import configuration, training
 from container.artifacts import mxnet_ndarray
-from container.artifacts.checkpoint import MAGIC, Checkpoints
+from container.artifacts.checkpoint import Checkpoints
 from container.configuration import Paths
 from container.continuing import resumed
 from container.settings import settings_of
 from kmeans.communicator import Communicator, SingleHost
 from kmeans.thread_hosts import run_hosts
+from tests.container.training.checkpoint_files import Arrays, packed, unpacked
 from tests.container.training.job import recordio
 
-Arrays = dict[str, NDArray[Any]]
 ROWS = np.random.default_rng(0).standard_normal((130, 2)).astype(np.float32)
 CHOSEN = {
     "k": "2",
@@ -74,19 +72,6 @@ def heard(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture
     with caplog.at_level("INFO", "kmeans"):
         yield caplog
     logging.getLogger("kmeans").propagate = False
-
-
-def unpacked(path: Path) -> tuple[Arrays, dict[str, Any]]:
-    content = path.read_bytes()[len(MAGIC) + hashlib.sha256().digest_size :]
-    with np.load(io.BytesIO(content)) as archive:
-        arrays = dict(archive)
-    return arrays, json.loads(arrays.pop("facts").tobytes())
-
-
-def packed(arrays: Arrays, facts: Any) -> bytes:
-    file = io.BytesIO()
-    np.savez(file, **arrays, facts=np.frombuffer(json.dumps(facts).encode(), np.uint8))
-    return MAGIC + hashlib.sha256(file.getvalue()).digest() + file.getvalue()
 
 
 def paths_in(facts: dict[str, Any]) -> list[tuple[Any, ...]]:
