@@ -26,6 +26,7 @@ from container.resources import cpu_count
 from kmeans.assignment import Centers
 from kmeans.communicator import SingleHost
 from kmeans.scoring import score
+from kmeans.shift import usual_values
 from kmeans.threads import Threads
 from kmeans.types import FloatArray
 
@@ -140,10 +141,10 @@ def _compare(d: int, k: int, methods: dict[str, tuple[Callable[[int, int], int],
 
 def _msd(rows: FloatArray, fit: Fit) -> float:
     """Give the mean squared distance of all rows; `benchmarks.methods.msd` takes minutes for so many."""
-    shift = rows[0]
+    shift = usual_values(rows)
     threads = Threads(cpu_count())
     try:
-        return score([rows], Centers(fit.centers.astype(np.float64) - shift, shift), SingleHost(), threads).msd
+        return score([rows], Centers(fit.centers.astype(np.float64), shift), SingleHost(), threads).msd
     finally:
         threads.close()
 

@@ -59,6 +59,7 @@ def write(
     folder: Path,
     source: Source,
     centers: FloatArray,
+    shift: FloatArray,
     threads: Threads,
     share: tuple[int, int] = (0, 1),
     stopping: Callable[[], bool] = lambda: False,
@@ -73,6 +74,8 @@ def write(
         The training rows, not through a pipe.
     centers
         float32 (k, d): the model.
+    shift
+        float32 (d,): usual values of the rows; see `kmeans.shift.usual_values`.
     threads
         Where rows are assigned.
     share
@@ -92,8 +95,7 @@ def write(
     OSError
         If a file can't be written.
     """
-    shift = centers.mean(axis=0, dtype=np.float64).astype(np.float32)
-    prepared = Centers(centers.astype(np.float64) - shift, shift)
+    prepared = Centers(centers.astype(np.float64), shift)
     files = rows = 0
     for path in source.files()[share[0] :: share[1]]:
         target = folder / output_name(path.relative_to(source.path))
@@ -121,14 +123,18 @@ def _until(stopping: Callable[[], bool], blocks: Iterator[FloatArray]) -> Iterat
 
 
 def _lines(centers: Centers, rows: FloatArray) -> pa.Buffer:
-    """Give the lines of some rows."""
+    """Return the lines of some rows."""
     labels, squared_distances = nearest(rows, centers, _ONE_THREAD)
+    exact = np.sqrt(squared_distances)
     with np.errstate(over="ignore"):
-        distances = np.sqrt(squared_distances).astype(np.float32)
+        rounded = exact.astype(np.float32)
+    # Two rows in float32 may be farther apart than the largest float32.
+    finite = np.isfinite(rounded)
+    kind, distances = (pa.float32(), rounded) if finite.all() else (pa.float64(), np.where(finite, rounded, exact))
     # From buffers: pyarrow would import pandas, where there is one, to look whether the arrays are its own.
     columns = [
-        pa.Array.from_buffers(kind, len(rows), [None, pa.py_buffer(values)])
-        for kind, values in ((pa.int32(), labels.astype(np.int32)), (pa.float32(), distances))
+        pa.Array.from_buffers(of, len(rows), [None, pa.py_buffer(values)])
+        for of, values in ((pa.int32(), labels.astype(np.int32)), (kind, distances))
     ]
     buffer = pa.BufferOutputStream()
     options = arrow_csv.WriteOptions(include_header=False, quoting_style="none")

@@ -43,7 +43,7 @@ def earlier_model(channel: ChannelConfiguration, n_features: int) -> EarlierMode
         found = EarlierModel(model.centers.astype(np.float64), np.zeros(len(model.centers)))
     else:
         live = weighted.live()
-        found = EarlierModel(live.centers + live.shift, live.weights)
+        found = EarlierModel(live.centers, live.weights)
     if found.centers.shape[1] != n_features:
         raise CustomerError(
             f"Channel {channel.name}: expected a model of feature_dim {n_features}, got one of {found.centers.shape[1]}"

@@ -24,6 +24,7 @@ from kmeans.finalization import TooFewDistinctRowsError, finalize
 from kmeans.observer import Observer
 from kmeans.scoring import score
 from kmeans.threads import Threads
+from kmeans.types import as_points
 
 # What the file of the centers is named after: the leader of a job of one host.
 HOST = "algo-1"
@@ -67,7 +68,7 @@ def _resolve(k: int, source: Path, destination: Path) -> None:
         raise CustomerError(str(error)) from None
     fit = score([state.sample.rows], Centers(centers, state.shift), SingleHost(), threads)
     threads.close()
-    final = (centers + state.shift).astype(np.float32)
+    final = as_points(centers)
     stated = dict(description["hyperparameters"]) if description else {}
     new = artifacts.describe(
         final,

@@ -209,7 +209,9 @@ def _write_assignments(
     share = (job.hosts.index(job.current_host), len(job.hosts)) if shared else (0, 1)
     folder = job.paths.output_data / assignments.FOLDER / job.current_host
     try:
-        files, rows = assignments.write(folder, source, model.centers, threads, share, stopping.is_set)
+        files, rows = assignments.write(
+            folder, source, model.centers, model.state.shift, threads, share, stopping.is_set
+        )
     except Exception as error:
         progress.happened("assignments_failed", 1, f"The assignments were not all written: {error}")
         return
@@ -275,8 +277,7 @@ def _test_score(
         stopping.is_set,
         threaded=threads.count > 1,
     )
-    shift = model.centers.mean(axis=0, dtype=np.float64).astype(np.float32)
-    centers = Centers(model.centers.astype(np.float64) - shift, shift)
+    centers = Centers(model.centers.astype(np.float64), model.state.shift)
     # Whoever stops still takes part in the sum, for the others wait for it.
     blocks = takewhile(lambda _: not stopping.is_set(), source.blocks())
     found = score(blocks, centers, communicator, threads)

@@ -24,9 +24,10 @@ class Centers:
     Parameters
     ----------
     centers
-        float64 (K, d), relative to `shift`.
+        float64 (K, d).
     shift
-        float32 (d,): subtracted from every row first. A point amid the data keeps ||c||^2 - 2xc from cancelling.
+        float32 (d,): subtracted from rows and centers where scores are summed in float32. Whatever it is, labels and
+        distances are the same; see `kmeans.shift` for one with which few rows need a second look.
     """
 
     def __init__(self, centers: DoubleArray, shift: FloatArray) -> None:
@@ -34,7 +35,6 @@ class Centers:
         n_padded, k_padded = _padded(n_features, LANES), _padded(n_centers, CENTERS)
         self.shift: FloatArray = np.zeros(n_padded, np.float32)
         self.shift[:n_features] = shift
-        # The rows' own coordinates, so that a distance takes one subtraction.
         self.exact: DoubleArray = np.empty((n_centers, n_padded))
         self.panels: FloatArray = np.empty(k_padded * n_features, np.float32)
         self.offsets: FloatArray = np.empty(k_padded, np.float32)
@@ -51,7 +51,7 @@ class Centers:
 
 @kernel("void(float64[:, ::1], float32[::1], float64[:, ::1], float32[::1], float32[::1], float32[::1])")
 def _lay_out(
-    centers: DoubleArray,  # IN (K, d), relative to the shift
+    centers: DoubleArray,  # IN (K, d)
     shift: FloatArray,  # IN (d,), padded with zeros
     exact: DoubleArray,  # OUT (K, d), padded
     panels: FloatArray,  # OUT (P * d * CENTERS,)
@@ -67,10 +67,10 @@ def _lay_out(
         first = j // CENTERS * CENTERS * n_features + j % CENTERS
         squared_norm = 0.0
         for f in range(n_features):
-            value = centers[j, f]
+            value = centers[j, f] - shift[f]
             squared_norm += value * value
             panels[first + f * CENTERS] = -np.float32(value)
-            exact[j, f] = value + shift[f]
+            exact[j, f] = centers[j, f]
         for f in range(n_features, exact.shape[1]):
             exact[j, f] = 0.0
         offsets[j] = np.float32(0.5 * squared_norm)

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kmeans.nearest_kernel import LARGEST
 from kmeans.state import State
 from kmeans.sums import add_rows
-from kmeans.types import DoubleArray, FloatArray
+from kmeans.types import DoubleArray, FloatArray, as_points
 
 
 @dataclass
@@ -27,13 +26,13 @@ class Coreset:
         float32 (n, d), C-contiguous.
     weights
         float64 (n,).
-    offset
-        float32 (d,): what is to be subtracted from `points` to make them relative to the stream's shift.
+    shift
+        float32 (d,): usual values of the points.
     """
 
     points: FloatArray
     weights: DoubleArray
-    offset: FloatArray
+    shift: FloatArray
 
 
 def coreset(state: State) -> Coreset:
@@ -46,7 +45,7 @@ def coreset(state: State) -> Coreset:
         return Coreset(sample.rows, sample.weights, shift)
     sums: DoubleArray = np.zeros_like(centers)
     sampled: DoubleArray = np.zeros(len(centers))
-    add_rows(sample.rows, shift.astype(np.float64), sample.labels, sample.weights, sums, sampled)
+    add_rows(sample.rows, sample.labels, sample.weights, sums, sampled)
     found = sampled > 0.0
     scale = np.divide(weights, sampled, out=np.zeros_like(weights), where=found)
     moves: DoubleArray = np.zeros_like(centers)
@@ -54,25 +53,12 @@ def coreset(state: State) -> Coreset:
     alone = ~found & (weights > 0.0)
     n_rows = len(sample.rows)
     points: FloatArray = np.empty((n_rows + int(alone.sum()), centers.shape[1]), np.float32)
-    offset = point_offset(centers, shift)
     step = max(1, _PIECE_VALUES // centers.shape[1])
     for start in range(0, n_rows, step):
         piece = slice(start, min(start + step, n_rows))
-        moved = sample.rows[piece].astype(np.float64) - shift + moves[sample.labels[piece]]
-        points[piece] = np.clip(moved + offset, -LARGEST, LARGEST)
-    points[n_rows:] = centers[alone] + offset
-    return Coreset(points, np.concatenate([sample.weights * scale[sample.labels], weights[alone]]), offset)
-
-
-def point_offset(centers: DoubleArray, shift: FloatArray) -> FloatArray:
-    """Give what is added to float64 values relative to `shift` when they become float32 points.
-
-    Nothing, since numbers near 0 have the most digits; unless the data fill float32's range, where differences do not
-    fit in.
-    """
-    if np.abs(centers).max() > LARGEST / 4:
-        return shift
-    return np.zeros_like(shift)
+        points[piece] = as_points(sample.rows[piece] + moves[sample.labels[piece]])
+    points[n_rows:] = as_points(centers[alone])
+    return Coreset(points, np.concatenate([sample.weights * scale[sample.labels], weights[alone]]), shift)
 
 
 # Numbers of rows that are moved at once: what they take as float64 stays in the cache.

@@ -66,7 +66,7 @@ def msd_by_k(
     losses: list[tuple[int, float]] = []
     for k, seed in chosen[communicator.rank :: communicator.size]:
         trials = shrink(live, k, settings, seed, threads, lambda _, __: None, ALONE)
-        found = lloyd(points.points, points.offset, points.weights, trials[0].centers, ITERATIONS, 0.0, threads)
+        found = lloyd(points.points, points.shift, points.weights, trials[0].centers, ITERATIONS, 0.0, threads)
         losses.append((k, score([live.sample.rows], Centers(found.centers, live.shift), ALONE, threads).msd))
     table = communicator.gather_rows(np.array(losses, np.float64).reshape(-1, 2))
     return {int(k): msd for k, msd in sorted(table.tolist())}

@@ -17,10 +17,21 @@ MAX_CENTERS = 16
 TILE = 64
 
 
-@kernel("void(float32[:, ::1], float32[::1], int64[::1], float64[::1], float64[::1], int64, int64, float64[:, ::1])")
+@kernel("void(float64[::1], float64, float64[::1])")
+def leave_out_outliers(
+    squared_distances: DoubleArray,  # IN (n,)
+    outlier_distance: float,  # IN
+    weights: DoubleArray,  # INOUT (n,)
+) -> None:
+    """Set the weights of outliers to 0."""
+    for i in range(len(weights)):
+        if squared_distances[i] > outlier_distance:
+            weights[i] = 0.0
+
+
+@kernel("void(float32[:, ::1], int64[::1], float64[::1], float64[::1], int64, int64, float64[:, ::1])")
 def offer_rows(
     block: FloatArray,  # IN (n, d)
-    shift: FloatArray,  # IN (d,)
     labels: LabelArray,  # IN (n,)
     squared_distances: DoubleArray,  # IN (n,)
     weights: DoubleArray,  # IN (n,)
@@ -50,7 +61,7 @@ def offer_rows(
             table[place] = table[olds[place]]
         else:
             for f in range(n_features):
-                table[place, f] = np.float64(block[i, f]) - shift[f]
+                table[place, f] = np.float64(block[i, f])
             table[place, DISTANCE] = squared_distances[i]
             table[place, LABEL] = labels[i]
             table[place, HOST] = host
@@ -134,14 +145,15 @@ def cheapest_merger(
     return (candidates[best] if best >= 0 else best), best_target, best_cost
 
 
-@kernel("int64(float64[:, ::1], float64[:, ::1], float64[::1], int64[:, ::1])")
+@kernel("int64(float64[:, ::1], float64, float64[:, ::1], float64[::1], int64[:, ::1])")
 def reassign_rows(
     table: DoubleArray,  # IN
+    outlier_distance: float,  # IN: rows beyond it are in no center yet
     centers: DoubleArray,  # INOUT (K, d)
     weights: DoubleArray,  # INOUT (K,)
     done: LabelArray,  # OUT (rows, 3): the row, its center now, and the one that took the center's rows over
 ) -> int:
-    """Make centers of far rows where that pays, and give of how many."""
+    """Make centers of far rows where that pays, and return of how many; add the other outliers to their centers."""
     n_centers, n_features = centers.shape
     new_label = np.arange(n_centers)
     rows_of_now = np.zeros(n_centers, np.bool_)
@@ -151,21 +163,29 @@ def reassign_rows(
     for i in range(len(table)):
         row, weight = table[i, :n_features], table[i, WEIGHT]
         own = new_label[np.int64(table[i, LABEL])]
-        rest = weights[own] - weight
+        outside = table[i, DISTANCE] > outlier_distance
+        rest = weights[own] if outside else weights[own] - weight
+        whole = rest + weight
+        center = np.int64(-1)
         # A row that is nearly all of its center gains nothing.
-        if not rest > LEAST_SHARE * weight > 0.0:
-            continue
-        gain = weight * weights[own] / rest * squared_difference(row, centers[own])
-        if not gain > least_cost:
-            continue
-        candidates = _lightest(weights, rows_of_now)
-        center, target, least_cost = cheapest_merger(centers, weights, rows_of_now, candidates, gain)
+        if rest > LEAST_SHARE * weight > 0.0:
+            share = rest / whole if outside else whole / rest
+            gain = weight * share * squared_difference(row, centers[own])
+            if gain > least_cost:
+                candidates = _lightest(weights, rows_of_now)
+                center, target, least_cost = cheapest_merger(centers, weights, rows_of_now, candidates, gain)
         if center < 0:
+            if outside and weight > 0.0:
+                for f in range(n_features):
+                    centers[own, f] += weight / whole * (row[f] - centers[own, f])
+                weights[own] = whole
+                least_cost = -1.0
             continue
         least_cost = -1.0
-        for f in range(n_features):
-            centers[own, f] += weight / rest * (centers[own, f] - row[f])
-        weights[own] = rest
+        if not outside:
+            for f in range(n_features):
+                centers[own, f] += weight / rest * (centers[own, f] - row[f])
+            weights[own] = rest
         both = weights[center] + weights[target]
         if both > 0.0:
             share = weights[center] / both

@@ -65,7 +65,7 @@ def finalize(
     Returns
     -------
     DoubleArray
-        float64 (k, d), relative to the state's shift.
+        float64 (k, d).
 
     Raises
     ------
@@ -113,7 +113,7 @@ def _count_relocations(observer: Observer, relocated: int) -> None:
 def _filled(state: State, k: int, rng: np.random.Generator, observer: Observer) -> DoubleArray:
     """Add centers from the sample where there are fewer than k different ones."""
     rows = state.sample.rows
-    points = rows.astype(np.float64) - state.shift
+    points = rows.astype(np.float64)
     filled = kmeans_plus_plus(points, np.ones(len(points)), k, rng, initial=state.centers)
     if len(filled) < k:
         raise TooFewDistinctRowsError(

@@ -11,6 +11,11 @@ from kmeans.types import DoubleArray, FloatArray, LabelArray
 
 # Up to this part of the points, sums follow those that change their cluster; beyond it they are formed anew.
 MOST_CHANGED = 0.25
+# Relative rounding of a float64 operation.
+ROUNDING = 2.0**-53
+# Shares of a cluster's spread, and of its center's largest value, below which an error is of no account.
+VISIBLE_SPREAD = 2.0**-20
+VISIBLE_VALUE = 2.0**-26
 
 
 @dataclass
@@ -20,7 +25,7 @@ class Clustering:
     Attributes
     ----------
     centers
-        float64 (k, d), relative to the shift.
+        float64 (k, d).
     labels
         int64 (n,): the center of each point.
     squared_distances
@@ -57,7 +62,7 @@ def lloyd(
     points
         float32 (n, d), C-contiguous.
     shift
-        float32 (d,): subtracted from every point; centers are relative to it.
+        float32 (d,): usual values of the points; see `kmeans.shift.usual_values`.
     weights
         float64 (n,), with a positive sum.
     centers
@@ -78,18 +83,24 @@ def lloyd(
     relocated = 0
     labels, squared_distances = nearest(points, Centers(centers, shift), threads)
     loss = float(weights @ squared_distances)
-    exact_shift = shift.astype(np.float64)
     sums: DoubleArray = np.zeros_like(centers)
-    # Sums may follow changes, with a rounding each; what is empty must be exactly 0 in the counts, which are made anew.
+    # Sums are updated incrementally, and lose digits when a far point comes or goes. Counts are recomputed: those of
+    # empty clusters must be exactly 0.
+    lost: DoubleArray = np.zeros(len(centers))
     not_used: DoubleArray = np.zeros(len(centers))
-    add_rows(points, exact_shift, labels, weights, sums, not_used)
+    add_rows(points, labels, weights, sums, not_used)
     for _ in range(max_iterations):
-        counts = np.bincount(labels, weights, minlength=len(centers))
+        counts = _sums_by(labels, weights, len(centers))
         filled = counts > 0.0
         moved = centers.copy()
         moved[filled] = sums[filled] / counts[filled][:, None]
-        relocated += _fill_empty(points, shift, weights * squared_distances, moved, np.flatnonzero(~filled))
+        placed = _fill_empty(points, weights * squared_distances, moved, np.flatnonzero(~filled))
         new_labels, new_squared_distances = nearest(points, Centers(moved, shift), threads)
+        if _matters(lost, _sums_by(new_labels, weights * new_squared_distances, len(centers)), counts, moved):
+            sums[:], lost[:] = 0.0, 0.0
+            add_rows(points, labels, weights, sums, not_used)
+            continue
+        relocated += placed
         new_loss = float(weights @ new_squared_distances)
         # Rounding alone can raise the loss; then the centers are as good as they get.
         if new_loss > loss:
@@ -97,21 +108,46 @@ def lloyd(
         changed = np.flatnonzero(new_labels != labels)
         settled = bool(filled.all()) and loss - new_loss <= tolerance * loss
         if len(changed) > MOST_CHANGED * len(points):
-            sums[:] = 0.0
-            add_rows(points, exact_shift, new_labels, weights, sums, not_used)
+            sums[:], lost[:] = 0.0, 0.0
+            add_rows(points, new_labels, weights, sums, not_used)
         else:
             some = points[changed]
-            add_rows(some, exact_shift, labels[changed], -weights[changed], sums, not_used)
-            add_rows(some, exact_shift, new_labels[changed], weights[changed], sums, not_used)
+            for some_labels, distances, sign in (
+                (labels[changed], squared_distances[changed], -1.0),
+                (new_labels[changed], new_squared_distances[changed], 1.0),
+            ):
+                add_rows(some, some_labels, sign * weights[changed], sums, not_used)
+                lost += _sums_by(some_labels, ROUNDING * weights[changed] * np.sqrt(distances), len(centers))
         centers, labels, squared_distances, loss = moved, new_labels, new_squared_distances, new_loss
         if not len(changed) or settled:
             break
     return Clustering(centers, labels, squared_distances, loss / total, relocated)
 
 
-def _fill_empty(
-    points: FloatArray, shift: FloatArray, losses: DoubleArray, centers: DoubleArray, empty: LabelArray
-) -> int:
+def _sums_by(labels: LabelArray, values: DoubleArray, n_centers: int) -> DoubleArray:
+    """Return the sum of the values of each label, float64 (n_centers,)."""
+    return np.bincount(labels, values, minlength=n_centers).astype(np.float64, copy=False)
+
+
+def _matters(lost: DoubleArray, losses: DoubleArray, counts: DoubleArray, centers: DoubleArray) -> bool:
+    """Return whether what sums have lost can be seen beside the spread of a cluster, or in the float32 of its center.
+
+    Parameters
+    ----------
+    lost
+        float64 (k,): by how much each sum may be off.
+    losses
+        float64 (k,): the sum of the squared distances of each cluster.
+    counts
+        float64 (k,): its weight.
+    centers
+        float64 (k, d).
+    """
+    visible = VISIBLE_SPREAD * np.sqrt(losses * counts) + VISIBLE_VALUE * counts * np.abs(centers).max(axis=1)
+    return bool((lost > visible).any())
+
+
+def _fill_empty(points: FloatArray, losses: DoubleArray, centers: DoubleArray, empty: LabelArray) -> int:
     """Put each empty center on the point of largest loss; equal points serve one center only."""
     placed = 0
     losses = losses.copy()
@@ -119,7 +155,7 @@ def _fill_empty(
         farthest = int(losses.argmax())
         if not losses[farthest] > 0.0:
             break
-        centers[center] = points[farthest].astype(np.float64) - shift
+        centers[center] = points[farthest]
         losses[(points == points[farthest]).all(axis=1)] = 0.0
         placed += 1
     return placed

@@ -55,7 +55,7 @@ def swap_centers(
     points
         float32 (n, d), C-contiguous.
     shift
-        float32 (d,): subtracted from every point; centers are relative to it.
+        float32 (d,): usual values of the points; see `kmeans.shift.usual_values`.
     weights
         float64 (n,), with a positive sum.
     start
@@ -85,7 +85,7 @@ def swap_centers(
         merger_costs(best.centers, sizes, costs)
         cheapest = np.argsort(costs, kind="stable")[:CANDIDATES]
         centers = best.centers.copy()
-        centers[rng.choice(cheapest)] = points[target].astype(np.float64) - shift
+        centers[rng.choice(cheapest)] = points[target]
         found = lloyd(points, shift, weights, centers, TRIAL_ITERATIONS, 0.0, threads)
         if found.msd < best.msd:
             best, failures = found, 0

@@ -13,10 +13,9 @@ import numpy as np
 from kmeans.jit import kernel
 from kmeans.panel_kernel import lower_by_panel, transpose
 from kmeans.row_kernel import squared_distance
-from kmeans.types import DoubleArray, FloatArray, LabelArray
+from kmeans.types import LARGEST, DoubleArray, FloatArray, LabelArray
 from kmeans.vector_kernel import CENTERS, CHAIN, LANES, LINE, LINES, ROWS
 
-LARGEST = np.finfo(np.float32).max
 QUARTER_OF_LARGEST = np.float32(LARGEST / 4)
 # Relative rounding of one float32 operation (half a unit in the last place), and what a number too small for float32
 # may lose.

@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from kmeans.shift import usual_values
 from kmeans.types import DoubleArray, FloatArray, LabelArray
 
 # Float64 numbers in one block's largest array: 1 MB, so that a block stays in a core's cache (the fastest measured).
@@ -31,7 +32,7 @@ class Predictor:
     Notes
     -----
     Squared distances are compared as ``||c||^2 - 2 x.c``, one matrix product for a block of rows, in float64 and
-    shifted by the mean of the centers, so that data far from the origin keep their digits. Where another center
+    shifted by usual values of the centers, so that data far from the origin keep their digits. Where another center
     comes within the rounding error of that form (Higham 2002, section 3.1), the distances of all such centers are
     computed directly, as the sum of squared differences: labels are those of a comparison of direct distances.
     """
@@ -42,11 +43,12 @@ class Predictor:
         if not np.isfinite(centers).all():
             raise ValueError("expected centers that are finite numbers, got NaN or infinity")
         self._centers = centers.astype(np.float64)
-        self._offset = self._centers.mean(axis=0)
+        self._offset = usual_values(centers).astype(np.float64)
         shifted = self._centers - self._offset
         self._minus_twice_shifted = np.ascontiguousarray(-2.0 * shifted.T)
         self._squared_norms = np.einsum("ij,ij->i", shifted, shifted)
         self._largest_norm = float(np.sqrt(self._squared_norms.max()))
+        self._smallest_norm = float(np.sqrt(self._squared_norms.min()))
         # Flags of centers times this are their number and the sum of their indices.
         exact = np.float32 if self.k <= 1 << 24 else np.float64
         self._ones_and_indices = np.stack([np.ones(self.k, exact), np.arange(self.k, dtype=exact)], axis=1)
@@ -134,9 +136,12 @@ class Predictor:
         scores = np.matmul(shifted, self._minus_twice_shifted, order="F" if self.k <= _FEW_CENTERS else "C")
         scores += self._squared_norms
         norms = np.sqrt(np.einsum("ij,ij->i", shifted, shifted))
-        # The terms of a score add up to at most (||x|| + max ||c||)^2, and each of the two scores compared is off by
-        # at most (d + a few) roundings of that; twice this covers the rounding of the bound itself.
-        tolerances = 4 * (self.feature_dim + 8) * _UNIT_ROUNDOFF * (norms + self._largest_norm) ** 2
+        # No center beyond this is the closest or has the least score, since that of least norm is nearer by more than
+        # roundings. So a far center does not widen the tolerance of rows that are far from it.
+        reach = np.minimum(self._largest_norm, 4 * (norms + self._smallest_norm))
+        # The terms of a score add up to at most (||x|| + ||c||)^2, and each of the two scores compared is off by at
+        # most (d + a few) roundings of that; twice this covers the rounding of the bound itself.
+        tolerances = 4 * (self.feature_dim + 8) * _UNIT_ROUNDOFF * (norms + reach) ** 2
         near = scores <= (scores.min(axis=1) + tolerances)[:, np.newaxis]
         counts, sums = (near.astype(self._ones_and_indices.dtype) @ self._ones_and_indices).T
         # Where one center is near, this is its index.

@@ -4,17 +4,26 @@ A mini-batch may bring a row that lies far from every center: an outlier, or the
 at the start missed. It becomes a center of its own when that lowers the loss by more than the cheapest merger of two
 centers raises it (Ward 1963); the merged center has the weight and the mean of both. So a center without weight, from
 the start or after decay, is the first to go, and no weight is made or lost.
+
+Outliers (see `outlier_distance`) are added to no sum until it is known whether they become centers: a sum from which a
+row of 1e18 is subtracted again has lost its digits.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from kmeans.far_row_kernel import DISTANCE, EXTRA, HOST, POSITION, WEIGHT, offer_rows, reassign_rows
+from kmeans.far_row_kernel import DISTANCE, EXTRA, HOST, LABEL, POSITION, WEIGHT, offer_rows, reassign_rows
+from kmeans.shift import QUARTILE_ROWS
+from kmeans.sums import add_rows
 from kmeans.types import DoubleArray, FloatArray, LabelArray
 
 # Rows of a mini-batch that may become centers.
 MAX_ROWS = 8
+# An outlier is farther away, as a multiple of the usual squared distance: a nearer row leaves a sum all digits that
+# matter, at least 33 of 53 bits below the usual distance.
+OUTLIER_FACTOR = 2.0**40
 
 
 @dataclass
@@ -48,6 +57,8 @@ class FarRows:
         Rank of this host, and how many there are; each has its share of `MAX_ROWS`, or one row.
     n_features
         Features of a row.
+    outlier_distance
+        Squared; see the function of that name.
 
     Attributes
     ----------
@@ -55,21 +66,49 @@ class FarRows:
         float64 (rows, n_features + EXTRA), the farthest row first; places without a row are 0.
     """
 
-    def __init__(self, host: int, n_hosts: int, n_features: int) -> None:
+    def __init__(self, host: int, n_hosts: int, n_features: int, outlier_distance: float) -> None:
         self._host = host
+        self.outlier_distance = outlier_distance
         self.table: DoubleArray = np.zeros((max(1, MAX_ROWS // n_hosts), n_features + EXTRA))
 
     def offer(
         self,
         block: FloatArray,
-        shift: FloatArray,
         labels: LabelArray,
         squared_distances: DoubleArray,
         weights: DoubleArray,
         first_position: int,
+        sums: DoubleArray,
+        counts: DoubleArray,
     ) -> None:
-        """Look at the rows of a block; `weights` are as of its last row."""
-        offer_rows(block, shift, labels, squared_distances, weights, first_position, self._host, self.table)
+        """Look at the rows of a block.
+
+        Parameters
+        ----------
+        block
+            float32 (n, d).
+        labels, squared_distances
+            int64 (n,) and float64 (n,): of its rows.
+        weights
+            float64 (n,): of its rows, as of the last one.
+        first_position
+            The place of its first row among the rows of this host.
+        sums, counts
+            INOUT float64 (K, d) and (K,): outliers for which there is no place in the table are added to them.
+        """
+        outliers = np.flatnonzero(squared_distances > self.outlier_distance)
+        held = self._outliers() if len(outliers) else self.table[:0]
+        offer_rows(block, labels, squared_distances, weights, first_position, self._host, self.table)
+        if not len(outliers):
+            return
+        now_held = self._outliers()[:, POSITION]
+        add_entries(held[~np.isin(held[:, POSITION], now_held)], sums, counts)
+        left = outliers[~np.isin(first_position + outliers, now_held)]
+        add_rows(block[left], labels[left], weights[left], sums, counts)
+
+    def _outliers(self) -> DoubleArray:
+        """Return a copy of the entries that are outliers."""
+        return self.table[self.table[:, DISTANCE] > self.outlier_distance]
 
     def decay(self, factor: float) -> None:
         """Lower the weights of the rows that are held."""
@@ -80,19 +119,48 @@ class FarRows:
         self.table[:] = 0.0
 
 
-def farthest(table: DoubleArray) -> DoubleArray:
-    """Give the `MAX_ROWS` farthest rows of a table, the farthest first; of equally far ones the earlier."""
+def outlier_distance(rows: FloatArray, shift: FloatArray) -> float:
+    """Return the squared distance beyond which a row is an outlier: `OUTLIER_FACTOR` times the usual one.
+
+    Parameters
+    ----------
+    rows
+        float32 (n, d): a sample of the rows.
+    shift
+        float32 (d,): usual values. The usual squared distance is the median of those from here, zeros aside.
+    """
+    differences = rows[:: math.ceil(len(rows) / QUARTILE_ROWS)].astype(np.float64) - shift
+    squared = np.einsum("nd,nd->n", differences, differences)
+    apart = squared[squared > 0.0]
+    return OUTLIER_FACTOR * float(np.median(apart)) if len(apart) else float(np.finfo(np.float64).max)
+
+
+def farthest(table: DoubleArray) -> tuple[DoubleArray, DoubleArray]:
+    """Return the `MAX_ROWS` farthest rows of a table, of equally far ones the earlier first, and the rest."""
     order = np.lexsort((table[:, POSITION], table[:, HOST], -table[:, DISTANCE]))
-    return table[order[:MAX_ROWS]]
+    return table[order[:MAX_ROWS]], table[order[MAX_ROWS:]]
 
 
-def reassign(table: DoubleArray, centers: DoubleArray, weights: DoubleArray) -> list[Reassignment]:
+def add_entries(table: DoubleArray, sums: DoubleArray, counts: DoubleArray) -> None:
+    """Add the rows of a table to the sums, float64 (K, d), and counts, float64 (K,), of their labels."""
+    for entry in table:
+        label = int(entry[LABEL])
+        sums[label] += entry[WEIGHT] * entry[:-EXTRA]
+        counts[label] += entry[WEIGHT]
+
+
+def reassign(
+    table: DoubleArray, outlier_distance: float, centers: DoubleArray, weights: DoubleArray
+) -> list[Reassignment]:
     """Make centers of far rows where that pays.
 
     Parameters
     ----------
     table
-        Far rows of all hosts, the farthest first; see `FarRows`. They are in the centers already.
+        Far rows of all hosts, the farthest first; see `FarRows`. They are in the centers already, outliers excepted:
+        these are afterwards.
+    outlier_distance
+        Squared: rows beyond it are outliers.
     centers, weights
         INOUT float64 (K, d) and (K,).
 
@@ -102,7 +170,7 @@ def reassign(table: DoubleArray, centers: DoubleArray, weights: DoubleArray) -> 
         In the order in which they were made.
     """
     done = np.empty((len(table), 3), np.int64)
-    count = reassign_rows(table, centers, weights, done)
+    count = reassign_rows(table, outlier_distance, centers, weights, done)
     return [
         Reassignment(center, target, int(table[row, HOST]), int(table[row, POSITION]))
         for row, center, target in done[:count].tolist()

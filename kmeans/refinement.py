@@ -40,7 +40,7 @@ def refine(
     state
         What the stream has left; its centers have weights.
     starts
-        float64 (k, d) each, relative to the state's shift; the first one is the model so far.
+        float64 (k, d) each; the first one is the model so far.
     settings
         The end of Lloyd's iteration.
     seeds
@@ -63,7 +63,7 @@ def refine(
     shape = starts[0].shape
 
     def run(points: Coreset, start: DoubleArray, iterations: int, tolerance: float) -> Clustering:
-        return lloyd(points.points, points.offset, points.weights, start, iterations, tolerance, threads)
+        return lloyd(points.points, points.shift, points.weights, start, iterations, tolerance, threads)
 
     def judge(centers: DoubleArray) -> Clustering:
         return run(few, centers, 0, 0.0)
@@ -73,7 +73,7 @@ def refine(
 
     def search(own: list[np.random.SeedSequence]) -> list[Clustering]:
         return [
-            swap_centers(few.points, few.offset, few.weights, best, SEARCH, np.random.default_rng(seed), threads)
+            swap_centers(few.points, few.shift, few.weights, best, SEARCH, np.random.default_rng(seed), threads)
             for seed in own
         ]
 

@@ -81,20 +81,18 @@ def squared_distance(
     return builder.extract_element(squares, ir.Constant(INT32, 0))
 
 
-@emitted("void(float32[::1], int64, float64[::1], int64, int64, float64, float64[::1], int64)")
+@emitted("void(float32[::1], int64, int64, float64, float64[::1], int64)")
 def add_row(
     builder: Builder,
     rows: Value,  # IN
     start: Value,  # IN
-    shift: Value,  # IN
-    shift_start: Value,  # IN
     n_features: Value,  # IN, a multiple of HALF
     weight: Value,  # IN
     sums: Value,  # INOUT
     sum_start: Value,  # IN
 ) -> None:
-    """Add weight (x - shift) to sums, in float64."""
-    row, moved, total = at(builder, rows, start), at(builder, shift, shift_start), at(builder, sums, sum_start)
+    """Add weight x to sums, in float64."""
+    row, total = at(builder, rows, start), at(builder, sums, sum_start)
     weights = spread(builder, weight, HALF)
     start_block = builder.block
     features, done = map(builder.append_basic_block, ("features", "done"))
@@ -103,9 +101,8 @@ def add_row(
     builder.position_at_end(features)
     f = builder.phi(INT64)
     value = builder.fpext(load(builder, at(builder, row, f), HALF_FLOATS, 4), DOUBLES)
-    difference = builder.fsub(value, load(builder, at(builder, moved, f), DOUBLES, 8))
     target = at(builder, total, f)
-    store(builder, add_product(builder, difference, weights, load(builder, target, DOUBLES, 8)), target, 8)
+    store(builder, add_product(builder, value, weights, load(builder, target, DOUBLES, 8)), target, 8)
     following = builder.add(f, int64(HALF))
     f.add_incoming(int64(0), start_block)
     f.add_incoming(following, features)

@@ -42,7 +42,7 @@ class Run:
 
     Parameters
     ----------
-    centers, weights, shift
+    centers, weights, shift, outlier_distance
         Where the stream starts; see `Stream`.
     settings
         What to train.
@@ -65,6 +65,8 @@ class Run:
         Whether the stream has ended early, on all hosts.
     steps
         Steps so far.
+    outlier_distance
+        As given.
     reassigned
         Centers that were given up for far rows.
     """
@@ -74,6 +76,7 @@ class Run:
         centers: DoubleArray,
         weights: DoubleArray,
         shift: FloatArray,
+        outlier_distance: float,
         settings: Settings,
         communicator: Communicator,
         threads: Threads,
@@ -86,8 +89,9 @@ class Run:
             settings.half_life,
             communicator,
             threads,
-            reassigns=settings.finalization.refine,
+            outlier_distance=outlier_distance if settings.finalization.refine else None,
         )
+        self.outlier_distance = outlier_distance
         self.epoch = 0
         self.steps = 0
         self.reassigned = 0
@@ -196,6 +200,7 @@ class Run:
                 "epoch": self.epoch,
                 "amid_epoch": self.amid_epoch,
                 "reassigned": self.reassigned,
+                "outlier_distance": self.outlier_distance,
                 "rows_added": stream.rows_added,
                 "rows_seen": stream.rows_seen,
                 "reservoir": reservoir.facts(),
@@ -215,7 +220,8 @@ class Run:
     ) -> "Run":
         """Make the run of which `snapshot` was taken, out of its arrays; the observer goes on counting too."""
         arrays, facts = snapshot.arrays, snapshot.facts
-        run = cls(arrays["centers"], arrays["weights"], arrays["shift"], settings, communicator, threads, seeds)
+        start = arrays["centers"], arrays["weights"], arrays["shift"], facts["outlier_distance"]
+        run = cls(*start, settings, communicator, threads, seeds)
         run.epoch, run.steps, run.reassigned = facts["epoch"], snapshot.step, facts["reassigned"]
         run.amid_epoch = facts["amid_epoch"]
         run.stream.rows_added, run.stream.rows_seen = facts["rows_added"], facts["rows_seen"]

@@ -6,14 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from kmeans.communicator import Communicator
-from kmeans.coreset import point_offset
 from kmeans.lloyd import Clustering, lloyd
 from kmeans.local_search import SearchLimits, swap_centers
 from kmeans.seeding import kmeans_plus_plus, random_rows
 from kmeans.spreading import clusterings
 from kmeans.state import State
 from kmeans.threads import Threads
-from kmeans.types import FloatArray
+from kmeans.types import as_points
 
 # Trials run side by side, each in a thread of its own.
 ONE_THREAD = Threads(1)
@@ -76,7 +75,7 @@ def shrink(
         The trials, that of the least loss first; `labels` say which of the k each of the K centers went to.
     """
     centers, weights = state.centers, state.weights
-    points, offset = _points(state)
+    points, shift = as_points(centers), state.shift
 
     def attempt(seed: np.random.SeedSequence) -> Clustering:
         rng = np.random.default_rng(seed)
@@ -84,12 +83,12 @@ def shrink(
             start = random_rows(centers, k, rng)
         else:
             start = kmeans_plus_plus(centers, weights, k, rng)
-        return lloyd(points, offset, weights, start, settings.max_iterations, settings.tolerance, ONE_THREAD)
+        return lloyd(points, shift, weights, start, settings.max_iterations, settings.tolerance, ONE_THREAD)
 
     trials = clusterings(
         seeds.spawn(settings.n_trials),
         lambda own: threads.map(attempt, own),
-        lambda found: lloyd(points, offset, weights, found, 0, 0.0, threads),
+        lambda found: lloyd(points, shift, weights, found, 0, 0.0, threads),
         (k, centers.shape[1]),
         communicator,
     )
@@ -128,32 +127,26 @@ def search(
     list of Clustering
         Those that differ in their loss, that of the least loss first.
     """
-    points, offset = _points(state)
+    points, shift = as_points(state.centers), state.shift
 
     def improve(trial_and_seed: tuple[Clustering, np.random.SeedSequence]) -> Clustering:
         trial, seed = trial_and_seed
-        found = swap_centers(points, offset, state.weights, trial, SEARCH, np.random.default_rng(seed), ONE_THREAD)
+        found = swap_centers(points, shift, state.weights, trial, SEARCH, np.random.default_rng(seed), ONE_THREAD)
         if found is trial:
             return trial
         iterations, tolerance = settings.max_iterations, settings.tolerance
-        return lloyd(points, offset, state.weights, found.centers, iterations, tolerance, ONE_THREAD)
+        return lloyd(points, shift, state.weights, found.centers, iterations, tolerance, ONE_THREAD)
 
     different = _different(trials)
     chosen = different[:SEARCHED_TRIALS]
     improved = clusterings(
         list(zip(chosen, seeds.spawn(len(chosen)), strict=True)),
         lambda own: threads.map(improve, own),
-        lambda found: lloyd(points, offset, state.weights, found, 0, 0.0, threads),
+        lambda found: lloyd(points, shift, state.weights, found, 0, 0.0, threads),
         chosen[0].centers.shape,
         communicator,
     )
     return _different(sorted(improved + different[SEARCHED_TRIALS:], key=lambda trial: trial.msd))
-
-
-def _points(state: State) -> tuple[FloatArray, FloatArray]:
-    """Give the centers as points, float32 (K, d), and what they are shifted by, float32 (d,)."""
-    offset = point_offset(state.centers, state.shift)
-    return (state.centers + offset).astype(np.float32), offset
 
 
 def _different(trials: list[Clustering]) -> list[Clustering]:

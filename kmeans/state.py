@@ -15,11 +15,11 @@ class State:
     Attributes
     ----------
     centers
-        float64 (K, d), relative to `shift`.
+        float64 (K, d).
     weights
         float64 (K,): how many rows went to each; decayed.
     shift
-        float32 (d,), a point amid the data.
+        float32 (d,): usual values of the rows; see `kmeans.shift.usual_values`.
     sample
         Some of the rows, or all.
     """

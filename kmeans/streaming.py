@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from kmeans.assignment import Centers, assign, pieces
 from kmeans.communicator import Communicator, nothing
-from kmeans.far_row_kernel import EXTRA
+from kmeans.far_row_kernel import DISTANCE, EXTRA, leave_out_outliers
 from kmeans.jit import kernel
-from kmeans.reassignment import FarRows, Reassignment, farthest, reassign
+from kmeans.reassignment import FarRows, Reassignment, add_entries, farthest, reassign
 from kmeans.sums import add_rows
 from kmeans.threads import Threads
 from kmeans.types import DoubleArray, FloatArray, LabelArray
@@ -103,22 +103,22 @@ class Stream:
     Parameters
     ----------
     centers
-        float64 (K, d), relative to `shift`.
+        float64 (K, d).
     weights
         float64 (K,): their weights at the start.
     shift
-        float32 (d,), a point amid the data.
+        float32 (d,): usual values of the rows; see `kmeans.shift.usual_values`.
     half_life
         After how many further points a point weighs 1/2; 0 for no decay.
     communicator, threads
         The hosts of the job and the threads of this one.
-    reassigns
-        Whether far rows may become centers; see `kmeans.reassignment`.
+    outlier_distance
+        That of `kmeans.reassignment`, whereby far rows may become centers; None if they may not.
 
     Attributes
     ----------
     centers
-        float64 (K, d), relative to `shift`.
+        float64 (K, d).
     weights
         float64 (K,): the decayed number of points of each center.
     pending
@@ -142,7 +142,7 @@ class Stream:
         communicator: Communicator,
         threads: Threads,
         *,
-        reassigns: bool = False,
+        outlier_distance: float | None = None,
     ) -> None:
         self.centers = centers.astype(np.float64)
         self.weights = weights.astype(np.float64)
@@ -156,8 +156,11 @@ class Stream:
         self._communicator = communicator
         self._threads = threads
         self._prepared = Centers(self.centers, shift)
-        self._exact_shift = shift.astype(np.float64)
-        self._far_rows = FarRows(communicator.rank, communicator.size, centers.shape[1]) if reassigns else None
+        self._far_rows = (
+            None
+            if outlier_distance is None
+            else FarRows(communicator.rank, communicator.size, centers.shape[1], outlier_distance)
+        )
         # One buffer, one reduction over the hosts.
         n_centers, n_features = centers.shape
         n_far = self._far_rows.table.size * communicator.size if self._far_rows else 0
@@ -197,22 +200,31 @@ class Stream:
                 self._far_rows.decay(decay)
         labels, squared_distances = self._assign_and_add(block, weights)
         if self._far_rows:
-            self._far_rows.offer(block, self.shift, labels, squared_distances, weights, self.rows_added)
+            self._far_rows.offer(block, labels, squared_distances, weights, self.rows_added, self._sums, self._counts)
         self.rows_added += len(block)
         self._facts[:2] += len(block), squared_distances.sum()
         self.pending += len(block)
         return labels, positions
 
     def _assign_and_add(self, block: FloatArray, weights: DoubleArray) -> tuple[LabelArray, DoubleArray]:
-        """Find the nearest center of each row and add the row to its sum; give labels and squared distances."""
+        """Find the nearest center of each row and add the row to its sum, unless it is an outlier.
+
+        Returns
+        -------
+        labels : ndarray of int64, shape (n,)
+        squared_distances : ndarray of float64, shape (n,)
+        """
         labels: LabelArray = np.empty(len(block), np.int64)
         squared_distances: DoubleArray = np.empty(len(block), np.float64)
+        outlier_distance = self._far_rows.outlier_distance if self._far_rows else math.inf
+        weights = weights.copy()
 
         def find(piece: slice) -> None:
             assign(block[piece], self._prepared, labels[piece], squared_distances[piece])
+            leave_out_outliers(squared_distances[piece], outlier_distance, weights[piece])
 
         def add(piece: slice) -> None:
-            add_rows(block[piece], self._exact_shift, labels[piece], weights[piece], self._sums, self._counts)
+            add_rows(block[piece], labels[piece], weights[piece], self._sums, self._counts)
 
         # A piece is added by the thread that has it in its cache.
         self._threads.map_in_order(find, add, pieces(block, len(self._prepared), self._threads.count))
@@ -232,11 +244,16 @@ class Stream:
         self._communicator.sum(self._totals, meanwhile)
         rows, inertia = int(self._facts[0]), float(self._facts[1])
         decay = float(np.exp2(-rows / self.half_life)) if self.half_life else 1.0
-        _move(self.centers, self.weights, self._sums, self._counts, decay)
         reassignments: list[Reassignment] = []
         if self._far_rows:
-            reassignments = reassign(farthest(self._far_tables), self.centers, self.weights)
+            outlier_distance = self._far_rows.outlier_distance
+            candidates, rest = farthest(self._far_tables)
+            add_entries(rest[rest[:, DISTANCE] > outlier_distance], self._sums, self._counts)
+            _move(self.centers, self.weights, self._sums, self._counts, decay)
+            reassignments = reassign(candidates, outlier_distance, self.centers, self.weights)
             self._far_rows.clear()
+        else:
+            _move(self.centers, self.weights, self._sums, self._counts, decay)
         self._prepared = Centers(self.centers, self.shift)
         self.active = self._ended == 0.0
         agreed = Votes(not self.active.any(), bool(self._facts[2]), bool(self._facts[3]), float(self._bounds.min()))

@@ -9,12 +9,7 @@ from kmeans.vector_kernel import HALF
 
 
 def add_rows(
-    rows: FloatArray,
-    shift: DoubleArray,
-    labels: LabelArray,
-    weights: DoubleArray,
-    sums: DoubleArray,
-    counts: DoubleArray,
+    rows: FloatArray, labels: LabelArray, weights: DoubleArray, sums: DoubleArray, counts: DoubleArray
 ) -> None:
     """Add every row to the sum of its label.
 
@@ -22,8 +17,6 @@ def add_rows(
     ----------
     rows
         float32 (n, d), C-contiguous.
-    shift
-        float64 (d,), subtracted from every row.
     labels
         int64 (n,) in 0 .. K - 1.
     weights
@@ -34,16 +27,15 @@ def add_rows(
         INOUT float64 (K,): sums of the weights.
     """
     if INTERPRETED:
-        np.add.at(sums, labels, weights[:, None] * (rows - shift))
+        np.add.at(sums, labels, weights[:, None] * rows)
         np.add.at(counts, labels, weights)
     else:
-        _add_rows(rows, shift, labels, weights, sums, counts)
+        _add_rows(rows, labels, weights, sums, counts)
 
 
-@kernel("void(float32[:, ::1], float64[::1], int64[::1], float64[::1], float64[:, ::1], float64[::1])")
+@kernel("void(float32[:, ::1], int64[::1], float64[::1], float64[:, ::1], float64[::1])")
 def _add_rows(
     rows: FloatArray,  # IN (n, d)
-    shift: DoubleArray,  # IN (d,)
     labels: LabelArray,  # IN (n,)
     weights: DoubleArray,  # IN (n,)
     sums: DoubleArray,  # INOUT (K, d)
@@ -55,6 +47,6 @@ def _add_rows(
     for i in range(rows.shape[0]):
         label, weight = labels[i], weights[i]
         counts[label] += weight
-        add_row(flat_rows, i * n_features, shift, 0, whole, weight, flat_sums, label * n_features)
+        add_row(flat_rows, i * n_features, whole, weight, flat_sums, label * n_features)
         for f in range(whole, n_features):
-            sums[label, f] += weight * (np.float64(rows[i, f]) - shift[f])
+            sums[label, f] += weight * np.float64(rows[i, f])

@@ -10,15 +10,17 @@ from kmeans.communicator import Communicator, SingleHost
 from kmeans.curve import curve_ks, msd_by_k
 from kmeans.finalization import finalize
 from kmeans.observer import Observer
+from kmeans.reassignment import outlier_distance
 from kmeans.run import Control, Run
 from kmeans.scoring import Score, score
 from kmeans.settings import Settings
+from kmeans.shift import usual_values
 from kmeans.snapshot import Snapshot
 from kmeans.source import Source
 from kmeans.starting import EarlierModel, first_rows, start_centers
 from kmeans.state import State
 from kmeans.threads import Threads
-from kmeans.types import FloatArray
+from kmeans.types import FloatArray, as_points
 
 
 @dataclass
@@ -133,11 +135,10 @@ def fit(
     state = State(stream.centers, stream.weights, stream.shift, replace(sample, complete=complete))
     centers = finalize(state, settings.k, settings.finalization, seeds.finalization, threads, observer, communicator)
     communicator.broadcast(centers)
-    final = (centers + state.shift).astype(np.float32)
+    final = as_points(centers)
     ks = curve_ks(settings.k, settings.n_centers, settings.n_features)
     msds = msd_by_k(state, ks, seeds.curve, threads, communicator)
-    judged = Centers(final.astype(np.float64) - state.shift, state.shift)
-    fit_of_sample = score([sample.rows], judged, SingleHost(), threads)
+    fit_of_sample = score([sample.rows], Centers(final.astype(np.float64), state.shift), SingleHost(), threads)
     return Model(
         centers=final,
         rows=int(n_rows[0]),
@@ -161,17 +162,18 @@ def _begun(
 ) -> tuple[Run, Iterator[FloatArray] | None]:
     """Start a run, and give the blocks of its first epoch."""
     rows, with_rows, first_pass = first_rows(source, settings, communicator, seeds.sample)
-    shift: FloatArray = rows.mean(axis=0, dtype=np.float64).astype(np.float32)
-    there = None if earlier is None else earlier.centers - shift
+    shift = usual_values(rows)
+    outlier_distances = np.array([outlier_distance(rows, shift)])
     rng = np.random.default_rng(seeds.start)
-    centers = start_centers(rows.astype(np.float64) - shift, settings, there, rng, observer)
-    communicator.broadcast(shift)
-    communicator.broadcast(centers)
+    there = None if earlier is None else earlier.centers
+    centers = start_centers(rows.astype(np.float64), settings, there, rng, observer)
+    for array in (shift, outlier_distances, centers):
+        communicator.broadcast(array)
     observer.initialized(len(rows), len(centers))
     weights = np.zeros(len(centers))
     if earlier is not None:
         weights[: len(earlier.weights)] = earlier.weights
-    run = Run(centers, weights, shift, settings, communicator, threads, seeds.reservoir)
+    run = Run(centers, weights, shift, float(outlier_distances[0]), settings, communicator, threads, seeds.reservoir)
     run.stream.with_rows[:] = with_rows
     run.stream.begin_epoch()
     return run, iter(first_pass)

@@ -1,4 +1,4 @@
-"""Array types used throughout."""
+"""Array types used throughout, and the way from float64 to float32."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,3 +7,10 @@ FloatArray = NDArray[np.float32]
 DoubleArray = NDArray[np.float64]
 LabelArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
+
+LARGEST = np.finfo(np.float32).max
+
+
+def as_points(values: DoubleArray) -> FloatArray:
+    """Return values as float32, which they may exceed by a rounding."""
+    return np.clip(values, -LARGEST, LARGEST).astype(np.float32)

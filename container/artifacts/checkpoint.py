@@ -27,7 +27,7 @@ from container.resources import memory_limit_bytes
 from kmeans.settings import Settings
 from kmeans.snapshot import Snapshot
 
-MAGIC: Final = b"kmeans checkpoint 1\n"
+MAGIC: Final = b"kmeans checkpoint 2\n"
 # SageMaker does not upload files of such names.
 TEMPORARY_NAME: Final = "{}.sagemaker-ignore"
 KEPT: Final = 2
@@ -233,8 +233,8 @@ def _verify(file: IO[bytes]) -> None:
 
 def _common(snapshot: Snapshot) -> int:
     """Return a checksum of what all hosts of a job hold alike after a step."""
-    shared = {name: snapshot.facts[name] for name in ("epoch", "amid_epoch", "reassigned", "rows_seen")}
-    digest = hashlib.sha256(json.dumps(shared).encode())
+    names = ("epoch", "amid_epoch", "reassigned", "rows_seen", "outlier_distance")
+    digest = hashlib.sha256(json.dumps([snapshot.facts[name] for name in names]).encode())
     for name in ("centers", "weights", "shift", "active", "with_rows"):
         digest.update(snapshot.arrays[name])
     return int.from_bytes(digest.digest()[:8], signed=True)

@@ -75,6 +75,7 @@ FACTS: Final[Schema] = {
     "reassigned": _COUNT,
     "rows_added": _COUNT,
     "rows_seen": _COUNT,
+    "outlier_distance": _number(0, MAX_AMOUNT),
     "reservoir": {
         "rows_seen": _COUNT,
         "first_number": _COUNT,
@@ -175,7 +176,7 @@ def _check_stream(snapshot: Snapshot, settings: Settings) -> None:
     arrays, facts = snapshot.arrays, snapshot.facts
     begun = facts["epoch"] + facts["amid_epoch"]
     _expect(begun <= settings.epochs, f"expected {settings.epochs} epochs at most, got {begun} that have begun")
-    number = beyond_float32(arrays["centers"] + arrays["shift"])
+    number = beyond_float32(arrays["centers"])
     _expect(number is None, f"expected centers in the range of float32, as rows are, got {number}")
     weights = arrays["weights"]
     _expect(weights.min() >= 0, f"expected weights of 0 or more, got {weights.min()}")

@@ -34,8 +34,6 @@ class StateError(ValueError):
 def dumps(state: State) -> bytes:
     """Encode a state as an uncompressed ``.npz``; equal states give equal bytes.
 
-    Its `centers`, unlike those in memory, are in the units of the rows: `shift` is added.
-
     Raises
     ------
     ValueError
@@ -45,7 +43,7 @@ def dumps(state: State) -> bytes:
     archive.dump(
         file,
         {
-            "centers": state.centers + state.shift,
+            "centers": state.centers,
             "weights": state.weights,
             "shift": state.shift,
             "sample": np.ascontiguousarray(state.sample.rows),
@@ -82,7 +80,7 @@ def loads(data: bytes | bytearray) -> State:
         raise StateError(str(cause)) from cause
     _check(arrays)
     return State(
-        arrays["centers"] - arrays["shift"],
+        arrays["centers"],
         arrays["weights"],
         arrays["shift"],
         Sample(

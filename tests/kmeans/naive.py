@@ -2,16 +2,12 @@
 
 import numpy as np
 
-from kmeans.far_row_kernel import EXTRA, LABEL, LEAST_SHARE, MAX_CENTERS, WEIGHT
+from kmeans.far_row_kernel import DISTANCE, EXTRA, LABEL, LEAST_SHARE, MAX_CENTERS, WEIGHT
 from kmeans.types import BoolArray, DoubleArray, FloatArray, LabelArray
 
 
-def nearest(rows: FloatArray, centers: DoubleArray) -> tuple[LabelArray, DoubleArray]:
-    return nearest_of(rows.astype(np.float64), centers)
-
-
-def nearest_of(rows: DoubleArray, centers: DoubleArray) -> tuple[LabelArray, DoubleArray]:
-    differences = rows[:, None, :] - centers[None, :, :]
+def nearest(rows: FloatArray | DoubleArray, centers: DoubleArray) -> tuple[LabelArray, DoubleArray]:
+    differences = rows[:, None, :].astype(np.float64) - centers[None, :, :]
     squared = (differences**2).sum(axis=2)
     labels = squared.argmin(axis=1)
     return labels, squared[np.arange(len(rows)), labels]
@@ -81,7 +77,9 @@ def farthest_rows(squared_distances: DoubleArray, count: int) -> list[int]:
     return [i for i in order[:count] if squared_distances[i] > 0.0]
 
 
-def reassign(table: DoubleArray, centers: DoubleArray, weights: DoubleArray) -> list[tuple[int, int, int]]:
+def reassign(
+    table: DoubleArray, outlier_distance: float, centers: DoubleArray, weights: DoubleArray
+) -> list[tuple[int, int, int]]:
     """Give centers up for rows of a table where that pays; tell which for which row, and who took their rows over."""
     done: list[tuple[int, int, int]] = []
     new_label = np.arange(len(centers))
@@ -89,16 +87,21 @@ def reassign(table: DoubleArray, centers: DoubleArray, weights: DoubleArray) -> 
     for number, entry in enumerate(table):
         row, label, weight = entry[:-EXTRA], int(entry[LABEL]), entry[WEIGHT]
         own = new_label[label]
-        rest = weights[own] - weight
-        if not rest > LEAST_SHARE * weight > 0.0:
-            continue
-        gain = weight * weights[own] / rest * ((row - centers[own]) ** 2).sum()
+        outside = entry[DISTANCE] > outlier_distance
+        rest, whole = (weights[own], weights[own] + weight) if outside else (weights[own] - weight, weights[own])
+        gain = 0.0
+        if rest > LEAST_SHARE * weight > 0.0:
+            gain = weight * (rest / whole if outside else whole / rest) * ((row - centers[own]) ** 2).sum()
         lightest = [j for j in np.argsort(weights, kind="stable") if not barred[j]][:MAX_CENTERS]
         center, target, cost = cheapest_merger(centers, weights, barred, np.array(lightest, np.int64))
         if not gain > cost:
+            if outside and weight > 0.0:
+                centers[own] += weight / whole * (row - centers[own])
+                weights[own] = whole
             continue
-        centers[own] += weight / rest * (centers[own] - row)
-        weights[own] = rest
+        if not outside:
+            centers[own] += weight / rest * (centers[own] - row)
+            weights[own] = rest
         both = weights[center] + weights[target]
         if both > 0.0:
             centers[target] += weights[center] / both * (centers[center] - centers[target])

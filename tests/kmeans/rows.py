@@ -1,4 +1,4 @@
-"""Rows in memory as a source, and settings for them."""
+"""Rows in memory as a source, settings for them, and rows of mixed scales."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -8,7 +8,9 @@ import numpy as np
 from kmeans.finalization import FinalizationSettings
 from kmeans.settings import Settings
 from kmeans.shrinking import LloydSettings
-from kmeans.types import FloatArray
+from kmeans.types import FloatArray, as_points
+
+SCALES_OF = ("rows", "features", "numbers")
 
 
 class Rows:
@@ -61,3 +63,10 @@ def settings_for(rows: FloatArray, k: int, **changes: object) -> Settings:
         seed=0,
     )
     return replace(defaults, **changes)  # type: ignore[arg-type]  # names and types are those of the fields
+
+
+def mixed_scales(rng: np.random.Generator, n: int, d: int, of: str) -> FloatArray:
+    """Make rows of numbers from 1e-30 to the largest float32; half of what is named by `of` is near 1."""
+    shape = {"rows": (n, 1), "features": (1, d), "numbers": (n, d)}[of]
+    exponents = np.where(rng.random(shape) < 0.5, 0.0, rng.uniform(-30, 38.5, shape))
+    return as_points(rng.standard_normal((n, d)) * 10.0**exponents)

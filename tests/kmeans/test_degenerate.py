@@ -70,7 +70,7 @@ def test_degenerate_data(name: str, sample_size: int) -> None:
     # Squares of the largest and the smallest numbers would overflow and vanish in scikit-learn's float32.
     scale = 1.0 / np.abs(rows).max()
     scaled = rows.astype(np.float64) * scale
-    labels, squared = naive.nearest_of(scaled, model.centers.astype(np.float64) * scale)
+    labels, squared = naive.nearest(scaled, model.centers.astype(np.float64) * scale)
     assert len(np.unique(labels)) == K
     best = KMeans(K, n_init=10, random_state=0).fit(scaled - scaled.mean(axis=0)).inertia_ / len(rows)
     # float32 has steps of 1/16 at 1e6: their square is noise that no centers take away.

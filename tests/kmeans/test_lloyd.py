@@ -11,6 +11,7 @@ from kmeans.lloyd import lloyd
 from kmeans.local_search import merger_costs
 from kmeans.sample import Sample
 from kmeans.seeding import distinct, kmeans_plus_plus, lowered_distances, random_rows
+from kmeans.shift import usual_values
 from kmeans.shrinking import LloydSettings, shrink
 from kmeans.state import State
 from kmeans.threads import Threads
@@ -99,10 +100,10 @@ def test_lloyd_reaches_the_loss_of_scikit_learn_from_the_same_start(seed: int, t
 
 def test_the_loss_is_that_of_the_centers_given_back(threads: Threads) -> None:
     points = blobs(500, 3, 4, 0).astype(np.float32)
-    shift = points.mean(axis=0)
+    shift = usual_values(points)
     for iterations in (0, 1, 2, 50):
-        found = lloyd(points, shift, np.ones(500), points[:4].astype(np.float64) - shift, iterations, 0.0, threads)
-        labels, squared = naive.nearest(points, found.centers + shift)
+        found = lloyd(points, shift, np.ones(500), points[:4].astype(np.float64), iterations, 0.0, threads)
+        labels, squared = naive.nearest(points, found.centers)
         assert found.msd == pytest.approx(squared.mean(), rel=1e-6)
         np.testing.assert_array_equal(found.labels, labels)
 
@@ -112,6 +113,31 @@ def test_an_empty_cluster_moves_to_the_farthest_point() -> None:
     found = lloyd(points, np.zeros(1, np.float32), np.ones(3), np.array([[0.0], [100.0]]), 10, 0.0, Threads())
     assert sorted(found.centers[:, 0].round(3).tolist()) == [0.05, 10.0]
     assert found.relocated == 1
+
+
+@pytest.mark.parametrize("far", [1e13, 1e18, 3.4e38])
+def test_a_point_that_leaves_takes_no_digits_along(far: float) -> None:
+    """The far point begins in a cluster of others, and ends in one of its own."""
+    rng = np.random.default_rng(0)
+    points = rng.standard_normal((1000, 2)).astype(np.float32)
+    points[-1] = far
+    start = np.array([[-1.0, 0.0], [1.0, 1.0], [2.0, 2.0]])
+    found = lloyd(points, usual_values(points), np.ones(1000), start, 300, 0.0, Threads())
+    assert np.bincount(found.labels)[found.labels[-1]] == 1
+    for center in range(3):
+        mean = points[found.labels == center].mean(axis=0, dtype=np.float64)
+        np.testing.assert_allclose(found.centers[center], mean, rtol=1e-9)
+
+
+def test_a_point_that_leaves_one_cluster_for_another_takes_no_digits_along() -> None:
+    """Where it goes, the loss stays huge."""
+    rng = np.random.default_rng(0)
+    usual = rng.standard_normal((1000, 1)).astype(np.float32)
+    points = np.concatenate([usual, np.array([[1e18], [1.3e18], [3e18]], np.float32)])
+    weights = np.concatenate([np.ones(1001), [10.0, 1.0]])
+    found = lloyd(points, np.zeros(1, np.float32), weights, np.array([[0.0], [2.5e18]]), 300, 0.0, Threads())
+    assert found.labels.tolist() == [0] * 1000 + [1] * 3
+    assert found.centers[0, 0] == pytest.approx(usual.mean(dtype=np.float64), rel=1e-9)
 
 
 def test_a_large_tolerance_stops_early() -> None:

@@ -5,9 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from numpy.typing import NDArray
 
 from kmeans.prediction import Predictor
 from kmeans.types import DoubleArray, FloatArray, LabelArray
+from tests.kmeans.rows import SCALES_OF, mixed_scales
 
 SMALL_INTEGERS = st.integers(-3, 3).map(float)
 FLOAT32 = st.floats(width=32, allow_nan=False, allow_infinity=False)
@@ -106,6 +108,39 @@ def test_the_ends_of_float32() -> None:
     labels, distances = Predictor(centers).predict(rows)
     np.testing.assert_array_equal(labels, [0, 1, 2])
     np.testing.assert_allclose(distances, naive_predict(rows, centers)[1], rtol=1e-6)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 40), st.integers(1, 30), st.sampled_from(SCALES_OF), st.integers(0, 2**32))
+def test_centers_and_rows_of_mixed_scales(k: int, d: int, of: str, seed: int) -> None:
+    """So many rows that scores are compared first, with numbers from 1e-30 to the largest float32."""
+    rng = np.random.default_rng(seed)
+    centers = mixed_scales(rng, k, d, of)
+    rows = np.concatenate([mixed_scales(rng, 20_000 // (k * d) + 1, d, of), centers])
+    labels, _ = Predictor(centers).predict(rows)
+    squared = ((rows[:, None].astype(np.float64) - centers) ** 2).sum(axis=2)
+    # Sums in another order differ by roundings, which may decide between distances that are equal but for these.
+    chosen = squared[np.arange(len(rows)), labels]
+    assert (chosen <= squared.min(axis=1) * (1 + 1e-13)).all()
+
+
+@pytest.mark.parametrize("far", [1e6, 1e18, 3e38])
+def test_a_far_center_leaves_few_rows_to_direct_comparisons(far: float) -> None:
+    compared = 0
+
+    class CountingPredictor(Predictor):
+        def _decide(self, rows: DoubleArray, candidates: NDArray[np.bool_]) -> LabelArray:
+            nonlocal compared
+            compared += len(rows)
+            return super()._decide(rows, candidates)
+
+    rng = np.random.default_rng(0)
+    centers = rng.standard_normal((30, 20)).astype(np.float32)
+    centers[7] = far
+    rows = rng.standard_normal((2000, 20)).astype(np.float32)
+    labels, _ = CountingPredictor(centers).predict(rows)
+    np.testing.assert_array_equal(labels, naive_predict(rows, centers)[0])
+    assert compared == 0
 
 
 def test_a_distance_beyond_float32_is_infinite() -> None:

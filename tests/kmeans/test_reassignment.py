@@ -1,5 +1,7 @@
 """Centers that are given up for far rows."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -15,9 +17,12 @@ from kmeans.types import FloatArray
 from tests.kmeans import naive
 
 
-def stream_of(centers: list[list[float]], half_life: int = 0) -> Stream:
+def stream_of(centers: list[list[float]], half_life: int = 0, outlier_distance: float = math.inf) -> Stream:
     shift = np.zeros(len(centers[0]), np.float32)
-    return Stream(np.array(centers), np.zeros(len(centers)), shift, half_life, SingleHost(), Threads(), reassigns=True)
+    weights = np.zeros(len(centers))
+    return Stream(
+        np.array(centers), weights, shift, half_life, SingleHost(), Threads(), outlier_distance=outlier_distance
+    )
 
 
 def take(stream: Stream, rows: list[list[float]] | FloatArray) -> Step:
@@ -63,13 +68,47 @@ def test_without_reassignment_the_stream_keeps_to_the_recipe() -> None:
     assert stream.weights[2] == 0.0
 
 
+@pytest.mark.parametrize("far", [1e13, -1e18, 3.4e38])
+@pytest.mark.parametrize("half_life", [0, 50])
+def test_outliers_take_no_digits_from_the_centers_that_were_nearest(far: float, half_life: int) -> None:
+    usual = np.array([[0.0], [1.0], [10.0], [11.0], [30.0], [32.0]] * 10, np.float32)
+    outliers = np.array([[far], [far * 0.9]], np.float32)
+    centers = [[0.0], [1.0], [10.0], [11.0], [31.0]]
+    stream = stream_of(centers, half_life, outlier_distance=1e12)
+    step = take(stream, np.concatenate([usual, outliers]))
+    assert {(change.center, change.merged_into) for change in step.reassignments} <= {(0, 1), (1, 0), (2, 3), (3, 2)}
+    assert len(step.reassignments) == 2
+    # The outliers came last, so that all other rows have decayed alike.
+    alone = stream_of(centers, half_life)
+    take(alone, usual)
+    pairs = [np.average(alone.centers[i : i + 2, 0], weights=alone.weights[i : i + 2]) for i in (0, 2)]
+    expected = sorted([*pairs, alone.centers[4, 0], *outliers[:, 0].tolist()])
+    np.testing.assert_allclose(np.sort(stream.centers[:, 0]), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("far", [1e13, -1e18, 3.4e38])
+def test_an_outlier_that_no_center_is_given_up_for_joins_its_own(far: float) -> None:
+    stream = stream_of([[0.0]], outlier_distance=1e12)
+    step = take(stream, np.array([[1.0], [3.0], [far], [2.0]], np.float32))
+    assert step.reassignments == []
+    assert stream.weights.tolist() == [4.0]
+    assert stream.centers[0, 0] == pytest.approx(float(np.float32(far)) / 4 + 1.5, rel=1e-12)
+
+
 @settings(max_examples=60, deadline=None)
-@given(st.integers(2, 8), st.lists(st.integers(1, 40), min_size=1, max_size=5), st.integers(0, 2**32 - 1))
-def test_weight_and_mean_are_those_of_all_rows(n_centers: int, sizes: list[int], seed: int) -> None:
+@given(
+    st.integers(2, 8),
+    st.lists(st.integers(1, 40), min_size=1, max_size=5),
+    st.sampled_from([0.0, 1.0, 100.0, math.inf]),
+    st.integers(0, 2**32 - 1),
+)
+def test_weight_and_mean_are_those_of_all_rows(
+    n_centers: int, sizes: list[int], outlier_distance: float, seed: int
+) -> None:
     """Each center is the mean of the rows that carry its label, whatever was given up on the way."""
     rng = np.random.default_rng(seed)
     rows = (rng.standard_normal((sum(sizes), 2)) * rng.pareto(1.0, (sum(sizes), 1))).astype(np.float32)
-    stream = stream_of(rng.standard_normal((n_centers, 2)).tolist())
+    stream = stream_of(rng.standard_normal((n_centers, 2)).tolist(), outlier_distance=outlier_distance)
     reservoir = Reservoir(len(rows), 2, 0, rng)
     for block in np.split(rows, np.cumsum(sizes)[:-1]):
         reservoir.add(block, *stream.add(block))
@@ -99,19 +138,27 @@ def test_the_cheapest_merger_is_that_of_its_twin(seed: int) -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.integers(1, 30), min_size=1, max_size=4), st.integers(1, 10), st.integers(0, 2**32 - 1))
-def test_the_farthest_rows_are_those_of_their_twin(sizes: list[int], n_hosts: int, seed: int) -> None:
+@given(
+    st.lists(st.integers(1, 30), min_size=1, max_size=4),
+    st.integers(1, 10),
+    st.sampled_from([0.0, 3.0, 6.0, 100.0]),
+    st.integers(0, 2**32 - 1),
+)
+def test_the_farthest_rows_are_those_of_their_twin(
+    sizes: list[int], n_hosts: int, outlier_distance: float, seed: int
+) -> None:
     rng = np.random.default_rng(seed)
     n = sum(sizes)
-    rows, shift = rng.standard_normal((n, 3), np.float32), rng.standard_normal(3).astype(np.float32)
+    rows = rng.standard_normal((n, 3), np.float32)
     # Many are equal.
     distances = rng.integers(0, 8, n).astype(np.float64)
     labels, weights = rng.integers(0, 5, n), rng.uniform(0, 1, n)
-    far = FarRows(2, n_hosts, 3)
+    far = FarRows(2, n_hosts, 3, outlier_distance)
+    sums, counts = np.zeros((5, 3)), np.zeros(5)
     begin = 0
     for size in sizes:
         some = slice(begin, begin + size)
-        far.offer(rows[some], shift, labels[some], distances[some], weights[some], 100 + begin)
+        far.offer(rows[some], labels[some], distances[some], weights[some], 100 + begin, sums, counts)
         begin += size
     expected = naive.farthest_rows(distances, len(far.table))
     found = far.table[: len(expected)]
@@ -120,8 +167,13 @@ def test_the_farthest_rows_are_those_of_their_twin(sizes: list[int], n_hosts: in
     assert found[:, LABEL].tolist() == labels[expected].tolist()
     assert found[:, WEIGHT].tolist() == weights[expected].tolist()
     assert (found[:, HOST] == 2.0).all()
-    assert found[:, :3].tolist() == (rows[expected].astype(np.float64) - shift).tolist()
+    assert found[:, :3].tolist() == rows[expected].tolist()
     assert not far.table[len(expected) :].any()
+    # Outliers without a place there are in the sums.
+    added = np.setdiff1d(np.flatnonzero(distances > outlier_distance), expected)
+    expected_sums, expected_counts = naive.add_rows(rows[added].astype(np.float64), labels[added], weights[added], 5)
+    np.testing.assert_allclose(sums, expected_sums, atol=1e-12)
+    np.testing.assert_allclose(counts, expected_counts, atol=1e-12)
 
 
 @settings(max_examples=100, deadline=None)
@@ -134,9 +186,11 @@ def test_centers_are_given_up_as_by_their_twin(n_centers: int, n_rows: int, n_fe
     table[:, LABEL] = rng.integers(0, n_centers, n_rows)
     table[:, WEIGHT] = rng.pareto(1.0, n_rows) * (rng.random(n_rows) > 0.2)
     table[:, [HOST, POSITION]] = 0.0, 7.0
+    table[:, DISTANCE] = rng.uniform(0, 10, n_rows)
+    outlier_distance = rng.choice([0.0, 5.0, 10.0])
     expected_centers, expected_weights = centers.copy(), weights.copy()
-    expected = naive.reassign(table, expected_centers, expected_weights)
-    done = reassign(table, centers, weights)
+    expected = naive.reassign(table, outlier_distance, expected_centers, expected_weights)
+    done = reassign(table, outlier_distance, centers, weights)
     assert [(one.center, one.merged_into) for one in done] == [two[1:] for two in expected]
     assert all((one.host, one.position) == (0, 7) for one in done)
     np.testing.assert_allclose(centers, expected_centers, rtol=1e-9, atol=1e-9)

@@ -12,6 +12,7 @@ from kmeans.local_search import SearchLimits, swap_centers
 from kmeans.refinement import refine
 from kmeans.reservoir import Reservoir
 from kmeans.sample import Sample
+from kmeans.shift import usual_values
 from kmeans.shrinking import LloydSettings, search, shrink
 from kmeans.state import State
 from kmeans.streaming import Stream
@@ -33,8 +34,8 @@ def blobs(n: int, d: int, k: int, seed: int) -> FloatArray:
 def state_of(rows: FloatArray, n_centers: int, size: int, half_life: int = 0, seed: int = 0) -> State:
     """Stream rows in small mini-batches."""
     rng = np.random.default_rng(seed)
-    shift: FloatArray = rows.mean(axis=0).astype(np.float32)
-    start = rows[rng.choice(len(rows), n_centers, replace=False)].astype(np.float64) - shift
+    shift = usual_values(rows)
+    start = rows[rng.choice(len(rows), n_centers, replace=False)].astype(np.float64)
     stream = Stream(start, np.zeros(len(start)), shift, half_life, SingleHost(), Threads())
     reservoir = Reservoir(size, rows.shape[1], half_life, rng)
     for batch in np.array_split(rows, 10):
@@ -60,9 +61,7 @@ def test_a_coreset_has_the_weight_and_the_mean_of_every_center(
     labels = np.concatenate(
         [state.sample.labels, np.setdiff1d(np.arange(len(state.centers)), np.unique(state.sample.labels))]
     )
-    sums, counts = naive.add_rows(
-        points.points.astype(np.float64) - points.offset, labels, points.weights, len(state.centers)
-    )
+    sums, counts = naive.add_rows(points.points.astype(np.float64), labels, points.weights, len(state.centers))
     np.testing.assert_allclose(counts, state.weights, rtol=1e-9)
     np.testing.assert_allclose(sums / counts[:, None], state.centers, rtol=1e-5, atol=1e-5)
 
@@ -73,22 +72,23 @@ def test_a_complete_sample_is_the_coreset() -> None:
     points = coreset(state)
     assert points.points is state.sample.rows
     assert points.weights.tolist() == [1.0] * 200
-    assert points.offset is state.shift
+    assert points.shift is state.shift
 
 
 def test_clusters_of_whole_strata_have_the_means_of_all_rows() -> None:
     """However few rows the sample has: here 60 of 20,000, and an error without noise."""
     rows = blobs(20_000, 4, 6, 3)
     state = state_of(rows, 60, 60).live()
-    truth = lloyd(rows, state.shift, np.ones(len(rows)), _spread(rows, state, 6), 300, 0.0, Threads())
+    truth = lloyd(rows, state.shift, np.ones(len(rows)), _spread(rows, 6), 300, 0.0, Threads())
     found = refine(state, [truth.centers], SETTINGS, np.random.SeedSequence(0), Threads(), SingleHost())
     centers = truth.centers if found is None else found.centers
-    np.testing.assert_allclose(centers, truth.centers, atol=2e-2)
+    # Centers may come in another order.
+    np.testing.assert_allclose(centers[naive.nearest(truth.centers, centers)[0]], truth.centers, atol=2e-2)
 
 
-def _spread(rows: FloatArray, state: State, k: int) -> DoubleArray:
+def _spread(rows: FloatArray, k: int) -> DoubleArray:
     """Give one row of each blob: the farthest from those before."""
-    points = rows.astype(np.float64) - state.shift
+    points = rows.astype(np.float64)
     chosen = [points[0]]
     while len(chosen) < k:
         distances = np.min([((points - center) ** 2).sum(axis=1) for center in chosen], axis=0)

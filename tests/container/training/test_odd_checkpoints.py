@@ -114,6 +114,7 @@ FACTS = (
     ("reassigned",),
     ("rows_added",),
     ("rows_seen",),
+    ("outlier_distance",),
     ("reservoir",),
     ("reservoir", "rows_seen"),
     ("reservoir", "first_number"),
