@@ -5,10 +5,11 @@ file, or a link to one, is opened where a file is expected.
 """
 
 import errno
+import io
 import os
 import stat
 from pathlib import Path
-from typing import IO
+from typing import Literal, overload
 
 _KINDS = {
     stat.S_IFDIR: "a directory",
@@ -27,7 +28,15 @@ class NotRegularFileError(OSError):
         return f"{self.filename}: {self.strerror}"
 
 
-def open_regular(path: Path, buffering: int = -1) -> IO[bytes]:
+@overload
+def open_regular(path: Path) -> io.BufferedReader: ...
+
+
+@overload
+def open_regular(path: Path, buffering: Literal[0]) -> io.FileIO: ...
+
+
+def open_regular(path: Path, buffering: Literal[-1, 0] = -1) -> io.BufferedReader | io.FileIO:
     """Open a regular file for reading; never wait for one.
 
     Parameters
@@ -35,7 +44,7 @@ def open_regular(path: Path, buffering: int = -1) -> IO[bytes]:
     path : Path
         The file; links are followed.
     buffering : int
-        As for `open`.
+        0 for none, as for `open`.
 
     Returns
     -------
@@ -51,7 +60,9 @@ def open_regular(path: Path, buffering: int = -1) -> IO[bytes]:
     """
     # Before it is opened, since that alone has an effect on some devices.
     check_regular(path)
-    return open(path, "rb", buffering, opener=_opened)
+    if buffering == 0:
+        return open(path, "rb", 0, opener=_opened)
+    return open(path, "rb", opener=_opened)
 
 
 def check_regular(path: Path) -> None:

@@ -46,7 +46,7 @@ _LAYOUT: Final = {
     "reservoir_keys": ("<f8", 1),
     _FACTS: ("|u1", 1),
 }
-_HEAD: Final = {"job": {}, "step": resumable.STEP}
+_HEAD: Final[resumable.Schema] = {"job": {}, "step": resumable.STEP}
 _DIGEST_BYTES: Final = hashlib.sha256().digest_size
 _PIECE: Final = 1 << 20
 
@@ -236,5 +236,5 @@ def _common(snapshot: Snapshot) -> int:
     names = ("epoch", "amid_epoch", "reassigned", "rows_seen", "outlier_distance")
     digest = hashlib.sha256(json.dumps([snapshot.facts[name] for name in names]).encode())
     for name in ("centers", "weights", "shift", "active", "with_rows"):
-        digest.update(snapshot.arrays[name])
+        digest.update(snapshot.arrays[name].data)
     return int.from_bytes(digest.digest()[:8], signed=True)

@@ -5,6 +5,7 @@ looked at here first: names, types and ranges of the facts, and how the arrays f
 job.
 """
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
@@ -75,7 +76,8 @@ FACTS: Final[Schema] = {
     "reassigned": _COUNT,
     "rows_added": _COUNT,
     "rows_seen": _COUNT,
-    "outlier_distance": _number(0, MAX_AMOUNT),
+    # The largest number where no row is one.
+    "outlier_distance": _number(0, sys.float_info.max),
     "reservoir": {
         "rows_seen": _COUNT,
         "first_number": _COUNT,

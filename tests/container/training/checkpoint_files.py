@@ -23,5 +23,6 @@ def unpacked(path: Path) -> tuple[Arrays, dict[str, Any]]:
 
 def packed(arrays: Arrays, facts: Any) -> bytes:
     file = io.BytesIO()
-    np.savez(file, **arrays, facts=np.frombuffer(json.dumps(facts).encode(), np.uint8))
+    contents: dict[str, Any] = {**arrays, "facts": np.frombuffer(json.dumps(facts).encode(), np.uint8)}
+    np.savez(file, **contents)
     return MAGIC + hashlib.sha256(file.getvalue()).digest() + file.getvalue()

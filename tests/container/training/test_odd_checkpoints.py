@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import shutil
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -74,7 +75,7 @@ def heard(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture
     logging.getLogger("kmeans").propagate = False
 
 
-def paths_in(facts: dict[str, Any]) -> list[tuple[Any, ...]]:
+def paths_in(facts: dict[Any, Any]) -> list[tuple[Any, ...]]:
     """Return the way to every fact, and to what holds them."""
     found: list[tuple[Any, ...]] = []
     for name, value in facts.items():
@@ -106,7 +107,7 @@ def checkpoints_in(base: Path, host: str = "algo-1", hosts: tuple[str, ...] = ("
     return Checkpoints(base / "checkpoints", host, hosts, chosen, 0)
 
 
-ODD = [None, "x", True, -1, 0, 1.5, 1 << 53, 1 << 70, 10**400, 1e308, np.nan, -np.inf, [], {}, [1, 2, 3]]
+ODD: list[Any] = [None, "x", True, -1, 0, 1.5, 1 << 53, 1 << 70, 10**400, 1e308, np.nan, -np.inf, [], {}, [1, 2, 3]]
 FACTS = (
     ("step",),
     ("epoch",),
@@ -154,6 +155,14 @@ def test_all_facts_are_tried(good: tuple[Arrays, dict[str, Any]]) -> None:
     assert {way for way in paths_in(good[1]) if way[:2] != events or way == events} == set(FACTS)
 
 
+def test_a_job_without_outliers_has_checkpoints_too(tmp_path: Path, good: tuple[Arrays, dict[str, Any]]) -> None:
+    base = laid_down(tmp_path / "job")
+    arrays, facts = good
+    content = packed(arrays, {**facts, "outlier_distance": sys.float_info.max})
+    (base / "checkpoints" / NAME.format(AMID_EPOCH)).write_bytes(content)
+    assert list(checkpoints_in(base).steps()) == [AMID_EPOCH]
+
+
 def is_odd(base: Path, ended: Path, heard: pytest.LogCaptureFixture, content: bytes) -> None:
     """Put a checkpoint in the job's way; one that is passed over needs no job to show it, for there is no other."""
     for path in (base / "checkpoints").iterdir():
@@ -165,11 +174,15 @@ def is_odd(base: Path, ended: Path, heard: pytest.LogCaptureFixture, content: by
 
 @pytest.mark.parametrize("way", FACTS, ids=lambda way: ".".join(map(str, way)))
 def test_a_fact_that_is_odd_or_missing(
-    tmp_path: Path, ended: Path, good: tuple[Arrays, dict[str, Any]], heard: pytest.LogCaptureFixture, way: tuple[Any]
+    tmp_path: Path,
+    ended: Path,
+    good: tuple[Arrays, dict[str, Any]],
+    heard: pytest.LogCaptureFixture,
+    way: tuple[Any, ...],
 ) -> None:
     base = laid_down(tmp_path / "job")
     arrays, facts = good
-    *outer, last = way
+    outer, last = way[:-1], way[-1]
     for value in ODD:
         edited = copy.deepcopy(facts)
         place = edited
@@ -309,7 +322,7 @@ def test_hosts_go_on_together_or_not_at_all(
 
     def step_of(communicator: Communicator) -> int | None:
         snapshot = resumed(checkpoints_in(base, hosts[communicator.rank], hosts), communicator)
-        return snapshot and snapshot.step
+        return None if snapshot is None else snapshot.step
 
     # Facts of one host alone may differ.
     assert run_hosts(2, step_of) == [2, 2]
