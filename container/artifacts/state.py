@@ -123,6 +123,8 @@ def _check(arrays: dict[str, NDArray[Any]]) -> None:
             total = arrays[name].sum()
         if total > MAX_TOTAL_WEIGHT:
             raise StateError(f"expected {name} of {MAX_TOTAL_WEIGHT:g} at most in all, got {total}")
+    if n_rows and not arrays["sample_weights"].any():
+        raise StateError("expected sample_weights of more than 0 in all, got 0")
     labels = arrays["sample_labels"]
     outside = (labels < 0) | (labels >= n_centers)
     if outside.any():

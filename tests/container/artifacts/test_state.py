@@ -86,6 +86,7 @@ def header(dtype: str, shape: str) -> str:
         ({"weights": np.full(3, 1e308)}, "expected weights of 1e+100 at most in all, got inf"),
         ({"sample_weights": np.full(4, 1e100)}, "expected sample_weights of 1e+100 at most in all, got 4e+100"),
         ({"sample": np.full((4, 2), np.inf, np.float32)}, "expected finite sample, got NaN or infinity"),
+        ({"sample_weights": np.zeros(4)}, "expected sample_weights of more than 0 in all, got 0"),
         ({"sample_weights": np.full(4, -1.0)}, "expected sample_weights of 0 or more, got -1.0"),
         ({"sample_labels": np.array([0, 3, 0, 0])}, "expected sample_labels from 0 to 2, got 3"),
         ({"sample_labels": np.array([0, -1, 0, 0])}, "expected sample_labels from 0 to 2, got -1"),
