@@ -12,11 +12,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-from sklearn.datasets import load_digits
+from container.packages import needed
 
-from container.formats.recordio import dense_record, encode
+with needed():
+    import numpy as np
+    from numpy.typing import NDArray
+    from sklearn.datasets import load_digits
+
+    from container.formats.recordio import dense_record, encode
 
 HERE = Path(__file__).parent
 RECORDIO = "application/x-recordio-protobuf"

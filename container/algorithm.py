@@ -9,14 +9,17 @@ import re
 import sys
 from typing import Any, Final
 
-import numpy as np
+from container.packages import needed
 
-from container.configuration import CHANNELS, CONTENT_TYPES, RECORDIO, REQUIRED_CHANNELS
-from container.domains import Categorical, Continuous, Flag, Integer
-from container.formats.recordio import dense_record, encode
-from container.hyperparameters import TABLE, Hyperparameter
-from container.metrics import OBJECTIVES, REGEXES
-from container.serving.codecs import CODECS
+with needed():
+    import numpy as np
+
+    from container.configuration import CHANNELS, CONTENT_TYPES, RECORDIO, REQUIRED_CHANNELS
+    from container.domains import Categorical, Continuous, Flag, Integer
+    from container.formats.recordio import dense_record, encode
+    from container.hyperparameters import TABLE, Hyperparameter
+    from container.metrics import OBJECTIVES, REGEXES
+    from container.serving.codecs import CODECS
 
 DESCRIPTION: Final = "An open, drop-in replacement for the built-in K-means algorithm."
 CHANNEL_DESCRIPTIONS: Final = {

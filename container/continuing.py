@@ -1,13 +1,17 @@
 """Where a job goes on from: an interrupted run of its own, or the model of an earlier job."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from container.artifacts import model as artifacts
 from container.artifacts.checkpoint import Checkpoints
+from container.beside import beside_the_model
 from container.configuration import ChannelConfiguration
 from container.errors import CustomerError
 from container.logs import LOGGER
 from kmeans.communicator import Communicator
+from kmeans.observer import Observer
 from kmeans.snapshot import Snapshot
 from kmeans.starting import EarlierModel
 
@@ -24,6 +28,32 @@ def resumed(checkpoints: Checkpoints, communicator: Communicator) -> Snapshot | 
     step = max(common)
     LOGGER.info("going on from the checkpoint of step %d", step)
     return checkpoints.load(step)
+
+
+def saving(checkpoints: Checkpoints, communicator: Communicator, observer: Observer) -> Callable[[Snapshot], None]:
+    """Return what keeps snapshots: on every host or on none, for a job goes on from one that all have.
+
+    All hosts call this, and what it returns, at the same steps.
+    """
+
+    def on_all_hosts(ready: bool) -> bool:
+        count = np.array([float(ready)])
+        communicator.sum(count)
+        return bool(count[0] == communicator.size)
+
+    if not on_all_hosts(checkpoints.enabled):
+        return lambda _: None
+
+    def save(snapshot: Snapshot) -> None:
+        written = False
+        with beside_the_model(observer, "checkpoints_failed", "A checkpoint was not written"):
+            checkpoints.save(snapshot)
+            written = True
+        if not on_all_hosts(written):
+            with beside_the_model(observer, "checkpoints_failed", "A checkpoint was not removed"):
+                checkpoints.forget(snapshot.step)
+
+    return save
 
 
 def earlier_model(channel: ChannelConfiguration, n_features: int) -> EarlierModel:

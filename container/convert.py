@@ -4,22 +4,31 @@ Run `python -m container.convert data.csv out/`, or `python -m container.convert
 """
 
 import argparse
+import errno
 import sys
-from pathlib import Path
 
-from container.conversion.sources import open_rows
-from container.conversion.targets import SUFFIXES, Encoder, write_file, write_shards
-from container.errors import CustomerError
+from container.command_line import check_new_file, local_path
+from container.errors import CustomerError, PlatformError
 from container.formats.errors import FormatError
+from container.logs import escaping
+from container.packages import needed
+
+with needed("pyarrow"):
+    from container.conversion.sources import open_rows
+    from container.conversion.targets import SUFFIXES, Encoder, write_file, write_shards
 
 MAX_SHARDS = 100_000
+# Not of a wrong path, but of the disk.
+_DISK_ERRORS = (errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Read the command line, do the work; give the exit code."""
     parser = argparse.ArgumentParser(prog="python -m container.convert", description=__doc__)
-    parser.add_argument("source", type=Path, help=f"a file ({', '.join(SUFFIXES)}), or RecordIO: a file or a folder")
-    parser.add_argument("target", type=Path, help=f"a folder for RecordIO, or a file ({', '.join(SUFFIXES)})")
+    parser.add_argument(
+        "source", type=local_path, help=f"a file ({', '.join(SUFFIXES)}), or RecordIO: a file or a folder"
+    )
+    parser.add_argument("target", type=local_path, help=f"a folder for RecordIO, or a file ({', '.join(SUFFIXES)})")
     parser.add_argument("--shards", type=int, default=1, help="number of RecordIO files (default: 1)")
     parser.add_argument("--sparse", action="store_true", help="write only the numbers that are not zero")
     parser.add_argument("--labels", type=int, default=0, help="leading columns to drop (default: 0)")
@@ -34,7 +43,11 @@ def main(arguments: list[str] | None = None) -> int:
     if given.labels and given.source.suffix.lower() not in SUFFIXES:
         parser.error(f"--labels is for {', '.join(SUFFIXES)}: in RecordIO labels stand apart, and are not read")
     try:
+        if to_file:
+            check_new_file(given.target)
         rows = open_rows(given.source, given.labels)
+        if rows.left_out:
+            sys.stderr.write(f"{given.source}: left out {rows.left_out}\n")
         if to_file:
             n, size = write_file(rows, given.target)
         else:
@@ -42,10 +55,18 @@ def main(arguments: list[str] | None = None) -> int:
     except FormatError as error:
         sys.stderr.write(f"{given.source}, {error}\n" if error.place else f"{given.source}: {error}\n")
         return CustomerError.exit_code
-    except (OSError, CustomerError) as error:
+    except CustomerError as error:
         sys.stderr.write(f"{error}\n")
         return CustomerError.exit_code
-    sys.stdout.write(f"{given.target}: {n:,} rows of {rows.n_features} features, {size:,} bytes\n")
+    except MemoryError:
+        sys.stderr.write(f"{given.source}: expected more memory than there is\n")
+        return PlatformError.exit_code
+    except OSError as error:
+        # Whoever writes names the file; who reads may not.
+        unnamed = error.errno is not None and error.filename is None
+        sys.stderr.write(f"{given.source}: {error}\n" if unnamed else f"{error}\n")
+        return PlatformError.exit_code if error.errno in _DISK_ERRORS else CustomerError.exit_code
+    escaping(sys.stdout).write(f"{given.target}: {n:,} rows of {rows.n_features} features, {size:,} bytes\n")
     return 0
 
 

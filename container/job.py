@@ -12,7 +12,6 @@ from container.configuration import JobConfiguration, Paths
 from container.errors import AlgorithmError
 from container.hosts.worker import SOCKET_VARIABLE, LauncherLink
 from container.logs import LOGGER
-from kmeans.communicator import AbortedError, SingleHost
 
 
 def main() -> int:
@@ -34,25 +33,30 @@ def main() -> int:
         LOGGER.info("Reading default configuration from %s: %s", hyperparameters.__file__, hyperparameters.defaults())
         job = _load(paths)
         if len(job.hosts) == 1:
-            # Only here: importing it takes a second, and a launcher does not need it.
+            # Only here: importing it takes a second, and a launcher does not need it. Packages that are missing are
+            # told as any other failure.
             from container import training
+            from kmeans.communicator import SingleHost
 
             training.run(job, SingleHost(), stopping, began)
         else:
             from container.hosts import launcher as launchers
 
             launchers.run(job, stopping)
+    logs.flush()
     return outcome.exit_code
 
 
 def _load(paths: Paths) -> JobConfiguration:
     job = configuration.load(paths)
-    logs.set_up(job.hyperparameters.log_level)
+    logs.set_level(job.hyperparameters.log_level)
     return job
 
 
 def _work(paths: Paths, launcher: str, stopping: threading.Event, began: float) -> int:
     """Run this host's part of a job of several hosts, and tell the launcher how it ends."""
+    from kmeans.communicator import AbortedError
+
     link = LauncherLink(launcher, stopping)
     try:
         finalize = _train_among_hosts(_load(paths), stopping, began)
@@ -64,6 +68,7 @@ def _work(paths: Paths, launcher: str, stopping: threading.Event, began: float) 
     else:
         link.ended()
         finalize()
+        logs.flush()
         return 0
     # Whoever waits for this host is ended by its launcher; leaving MPI would wait for them.
     logs.flush()

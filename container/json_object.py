@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -87,10 +88,13 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Make an object of its members, none of which may replace another in silence."""
     members = dict(pairs)
     if len(members) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"expected each name once, got '{twice}' twice")
+        raise ValueError(f"expected each name once, got '{named_twice(pairs)}' twice")
     return members
+
+
+def named_twice(pairs: list[tuple[str, Any]]) -> str:
+    """Return the first name that comes more than once among members, of which there must be one."""
+    return next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
 
 
 def shown(value: object) -> str:

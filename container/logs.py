@@ -1,10 +1,13 @@
 """The log: lines as the built-in writes them, on standard output, where SageMaker's metric regexes find them."""
 
+import io
 import logging
+import os
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import TextIO, cast
 
@@ -23,20 +26,79 @@ def set_up(level: str = "info") -> None:
     level
         A name of a level of `logging`, in lower case.
     """
+    # One that was closed before this process began is None.
+    sys.stderr = sys.stderr or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
+    sys.stdout = sys.stdout or sys.stderr
+    output = cast(TextIO, Output(escaping(sys.stdout)))
     for logger, form in ((LOGGER, FORMAT), (VERBATIM, "%(message)s")):
-        handler = logging.StreamHandler(sys.stdout)
+        handler = logging.StreamHandler(output)
         handler.setFormatter(logging.Formatter(form, TIME_FORMAT))
         logger.handlers = [handler]
         logger.propagate = False
         logger.setLevel(logging.INFO)
+    set_level(level)
+
+
+def set_level(level: str) -> None:
+    """Let lines of `level` and above through; see `set_up`."""
     LOGGER.setLevel(level.upper())
 
 
 def flush() -> None:
-    """Write out all lines."""
+    """Write out all lines, and give up what can't be written: the interpreter would stumble over it at its end."""
     for logger in (LOGGER, VERBATIM):
         for handler in logger.handlers:
             handler.flush()
+    try:
+        sys.stdout.flush()
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
+def escaping(stream: TextIO) -> TextIO:
+    """Let a stream take any text; what its encoding has no form for is written with backslashes, and return it.
+
+    Names of files need not be text, and a locale may know ASCII alone.
+    """
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")
+    return stream
+
+
+class Output:
+    """A stream whose failure ends no job: a log that nobody takes, or a full disk beneath it, costs lines alone.
+
+    Parameters
+    ----------
+    stream
+        Where the lines go. The first failure is told on standard error.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._failed = False
+
+    def write(self, text: str) -> None:
+        """Write some text."""
+        with self._tolerating():
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        """Write what is waiting."""
+        with self._tolerating():
+            self._stream.flush()
+
+    @contextmanager
+    def _tolerating(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if not self._failed:
+                self._failed = True
+                with suppress(OSError):
+                    sys.stderr.write(f"Lines of the log are lost: {error}\n")
 
 
 class Gathered:

@@ -9,7 +9,10 @@ import os
 import subprocess
 import sys
 
-from kmeans.jit import levels
+from container.packages import needed
+
+with needed():
+    from kmeans.jit import levels
 
 # Importing a kernel's module compiles it; the job imports all but that of `container.convert`.
 IMPORTS = "import container.training, container.conversion.sparse"

@@ -8,23 +8,27 @@ import sys
 import tempfile
 from pathlib import Path
 
-import numpy as np
+from container.packages import needed
 
-from container import hyperparameters, logs
-from container.artifacts import model as artifacts
-from container.artifacts import tarball
-from container.errors import CustomerError, JobError
-from container.hyperparameters import Hyperparameters
-from container.logs import LOGGER
-from container.resources import cpu_count
-from container.settings import finalization_settings
-from kmeans.assignment import Centers
-from kmeans.communicator import SingleHost
-from kmeans.finalization import TooFewDistinctRowsError, finalize
-from kmeans.observer import Observer
-from kmeans.scoring import score
-from kmeans.threads import Threads
-from kmeans.types import as_points
+with needed():
+    import numpy as np
+
+    from container import hyperparameters, logs
+    from container.artifacts import model as artifacts
+    from container.artifacts import tarball
+    from container.command_line import check_new_file, local_path
+    from container.errors import CustomerError, JobError
+    from container.hyperparameters import Hyperparameters
+    from container.logs import LOGGER
+    from container.resources import cpu_count
+    from container.settings import finalization_settings
+    from kmeans.assignment import Centers
+    from kmeans.communicator import SingleHost
+    from kmeans.finalization import TooFewDistinctRowsError, finalize
+    from kmeans.observer import Observer
+    from kmeans.scoring import score
+    from kmeans.threads import Threads
+    from kmeans.types import as_points
 
 # What the file of the centers is named after: the leader of a job of one host.
 HOST = "algo-1"
@@ -34,8 +38,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Read the command line, do the work; give the exit code."""
     parser = argparse.ArgumentParser(prog="python -m container.resolve", description=__doc__)
     parser.add_argument("--k", type=int, required=True, help="clusters of the new model")
-    parser.add_argument("model", type=Path, help="a model of ours: its folder or model.tar.gz")
-    parser.add_argument("out", type=Path, help="the model.tar.gz to write")
+    parser.add_argument("model", type=local_path, help="a model of ours: its folder or model.tar.gz")
+    parser.add_argument("out", type=local_path, help="the model.tar.gz to write")
     given = parser.parse_args(arguments)
     logs.set_up()
     try:
@@ -46,10 +50,14 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:
         LOGGER.error("%s", error)
         return 3
+    except MemoryError:
+        LOGGER.error("expected more memory than there is")
+        return 3
     return 0
 
 
 def _resolve(k: int, source: Path, destination: Path) -> None:
+    check_new_file(destination)
     try:
         description = artifacts.load(source).description
         state = artifacts.load_state(source)

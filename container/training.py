@@ -9,11 +9,13 @@ import numpy as np
 
 from container import assignments, hyperparameters, logs, report
 from container.artifacts import model as artifacts
-from container.artifacts import tarball
+from container.artifacts import room, tarball
+from container.artifacts.atomic import replacing
 from container.artifacts.checkpoint import Checkpoints
+from container.beside import beside_the_model
 from container.channels.source import Place, Source
 from container.configuration import JobConfiguration
-from container.continuing import earlier_model, resumed
+from container.continuing import earlier_model, resumed, saving
 from container.errors import CustomerError
 from container.logs import LOGGER
 from container.metrics import log_metrics, log_quality, spread
@@ -57,6 +59,8 @@ def run(job: JobConfiguration, communicator: Communicator, stopping: threading.E
     LOGGER.addHandler(warnings)
     _log_configuration(job)
     chosen = settings_of(job.hyperparameters)
+    if job.current_host == job.leader:
+        room.require(job.paths.model, room.model_bytes(chosen))
     checkpoints = Checkpoints(
         job.paths.checkpoints,
         job.current_host,
@@ -120,7 +124,11 @@ def _fit(
     earlier = earlier_model(job.channels["model"], chosen.n_features) if "model" in job.channels else None
     snapshot = resumed(checkpoints, communicator)
     # The leader's clock decides for all hosts.
-    control = Control(stopping.is_set, lambda: communicator.rank == 0 and checkpoints.due(), checkpoints.save)
+    control = Control(
+        stopping.is_set,
+        lambda: communicator.rank == 0 and checkpoints.due(),
+        saving(checkpoints, communicator, progress),
+    )
     try:
         model = fit(source, chosen, communicator, threads, progress, control, earlier=earlier, snapshot=snapshot)
     except TooFewDistinctRowsError as error:
@@ -184,11 +192,14 @@ def _write(job: JobConfiguration, model: Model, progress: Progress) -> None:
         artifacts.Model(model.centers, description),
         model.state,
     )
-    job.paths.output.mkdir(parents=True, exist_ok=True)
-    tarball.write(job.paths.output / artifacts.TARBALL, files)
-    job.paths.output_data.mkdir(parents=True, exist_ok=True)
-    curve = [{"k": k, "msd": msd} for k, msd in sorted(model.msd_by_k.items())]
-    (job.paths.output_data / CURVE).write_text(json.dumps({"msd_by_k": curve}, indent=2, allow_nan=False) + "\n")
+    with beside_the_model(progress, "tarball_failed", f"{artifacts.TARBALL}, for local use, was not written"):
+        job.paths.output.mkdir(parents=True, exist_ok=True)
+        tarball.write(job.paths.output / artifacts.TARBALL, files)
+    with beside_the_model(progress, "curve_failed", f"{CURVE} was not written"):
+        job.paths.output_data.mkdir(parents=True, exist_ok=True)
+        curve = [{"k": k, "msd": msd} for k, msd in sorted(model.msd_by_k.items())]
+        with replacing(job.paths.output_data / CURVE) as file:
+            file.write((json.dumps({"msd_by_k": curve}, indent=2, allow_nan=False) + "\n").encode())
     LOGGER.info("wrote %s", ", ".join(str(file) for file in files))
     progress.times["model.serialize.time"] = spread((time.time() - began) * 1000)
 
@@ -196,7 +207,7 @@ def _write(job: JobConfiguration, model: Model, progress: Progress) -> None:
 def _write_assignments(
     job: JobConfiguration, model: Model, progress: Progress, source: Source, threads: Threads, stopping: threading.Event
 ) -> None:
-    """Write the cluster of every training row, unless told not to; the model stands whatever happens here."""
+    """Write the cluster of every training row, unless told not to."""
     if not job.hyperparameters.write_assignments:
         return
     mode = job.channels["train"].mode
@@ -208,16 +219,13 @@ def _write_assignments(
     shared = job.channels["train"].distribution == "FullyReplicated"
     share = (job.hosts.index(job.current_host), len(job.hosts)) if shared else (0, 1)
     folder = job.paths.output_data / assignments.FOLDER / job.current_host
-    try:
+    with beside_the_model(progress, "assignments_failed", "The assignments were not all written"):
         files, rows = assignments.write(
             folder, source, model.centers, model.state.shift, threads, share, stopping.is_set
         )
-    except Exception as error:
-        progress.happened("assignments_failed", 1, f"The assignments were not all written: {error}")
-        return
-    if stopping.is_set():
-        LOGGER.warning("Stopped early by SIGTERM: not all assignments were written.")
-    LOGGER.info("wrote the assignments of %d rows of %d files, in %.3f seconds", rows, files, time.time() - began)
+        if stopping.is_set():
+            LOGGER.warning("Stopped early by SIGTERM: not all assignments were written.")
+        LOGGER.info("wrote the assignments of %d rows of %d files, in %.3f seconds", rows, files, time.time() - began)
 
 
 def _write_report(
@@ -228,13 +236,13 @@ def _write_report(
     job_began: float,
     warnings: logs.KeptWarnings,
 ) -> None:
-    """Write what people look at, unless told not to; only the leader does, and the model stands whatever happens."""
+    """Write what people look at, unless told not to; only the leader does."""
     if not job.hyperparameters.write_report or job.current_host != job.leader:
         return
     progress.stage = "writing the report"
     began = time.time()
     path = job.paths.output_data / report.NAME
-    try:
+    with beside_the_model(progress, "report_failed", "The report was not written"):
         facts = report.Facts(
             model=model,
             tested=tested,
@@ -253,10 +261,7 @@ def _write_report(
             events=progress.events,
         )
         report.write(path, facts)
-    except Exception as error:
-        progress.happened("report_failed", 1, f"The report was not written: {error}")
-        return
-    LOGGER.info("wrote %s, in %.3f seconds", path, time.time() - began)
+        LOGGER.info("wrote %s, in %.3f seconds", path, time.time() - began)
 
 
 def _test_score(

@@ -24,7 +24,7 @@ _HEADER = re.compile(
     re.DOTALL,
 )
 # What zipfile raises for damaged archives: its own error, and whatever a wrong number in one leads to.
-_ERRORS = (
+ERRORS = (
     zipfile.BadZipFile,
     zlib.error,
     struct.error,
@@ -95,7 +95,7 @@ def load(file: IO[bytes], size: int, layout: Layout) -> dict[str, NDArray[Any]]:
             return {name: _member(archive, name, *kind, size) for name, kind in layout.items()}
     except ArchiveError:
         raise
-    except _ERRORS as cause:
+    except ERRORS as cause:
         names = ", ".join(layout)
         raise ArchiveError(f"expected an archive of {names}, got one that cannot be read: {cause}") from cause
 

@@ -106,6 +106,8 @@ class Checkpoints:
         if not self.enabled:
             return
         began = time.monotonic()
+        # One that can't be written is not tried again at once.
+        self._latest = began
         facts = json.dumps({"job": self._job, "step": snapshot.step, **snapshot.facts}, allow_nan=False).encode()
         with replacing(self._path(snapshot.step), TEMPORARY_NAME) as file:
             file.write(MAGIC + bytes(_DIGEST_BYTES))
@@ -120,6 +122,19 @@ class Checkpoints:
         self._latest = time.monotonic()
         self.seconds += self._latest - began
         self.written += 1
+
+    def forget(self, step: int) -> None:
+        """Drop the checkpoint of a step, which another host could not write; the one before it stays.
+
+        Raises
+        ------
+        OSError
+            If it can't be removed.
+        """
+        if step in self._steps:
+            self._steps.remove(step)
+            self.written -= 1
+            self._path(step).unlink(missing_ok=True)
 
     def steps(self) -> dict[int, int]:
         """Return the steps of those that this job can go on from; others are passed over with a warning.

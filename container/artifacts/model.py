@@ -99,7 +99,7 @@ def describe(
 
 
 def save(directory: Path, host: str, model: Model, stream: State | None = None) -> tuple[Path, ...]:
-    """Write a model; each file appears whole or not at all, that of the centers last.
+    """Write a model, whole or not at all; the file of the centers appears last.
 
     What is not finite is not written: then there is no file at all.
 
@@ -123,6 +123,8 @@ def save(directory: Path, host: str, model: Model, stream: State | None = None) 
     ------
     ValueError
         If a number in it is NaN or infinity.
+    OSError
+        If a file can't be written; it is named, and those before it are removed.
     """
     contents: dict[Path, bytes] = {}
     if stream is not None:
@@ -133,9 +135,15 @@ def save(directory: Path, host: str, model: Model, stream: State | None = None) 
         raise ValueError("expected finite centers, got NaN or infinity")
     contents[directory / f"{MODEL_PREFIX}{host}"] = mxnet_ndarray.dumps(model.centers)
     directory.mkdir(parents=True, exist_ok=True)
-    for path, content in contents.items():
-        with replacing(path) as file:
-            file.write(content)
+    try:
+        for path, content in contents.items():
+            with replacing(path) as file:
+                file.write(content)
+    except BaseException:
+        for path in contents:
+            with suppress(OSError):
+                path.unlink(missing_ok=True)
+        raise
     return tuple(contents)
 
 

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from container.channels import csv_kernel
 from container.channels.reader import Reader
 from container.channels.recordio_kernel import MORE
-from container.formats import csv
+from container.formats import csv, magic
 from container.formats.errors import FormatError
 from kmeans.types import FloatArray
 
@@ -77,6 +77,8 @@ class CSVReader(Reader):
         line = self.window.buffer[self.window.begin : self._ends[0]].tobytes()
         columns = csv.column_count(line, self.records + 1)
         if columns not in (self.feature_dim, self.feature_dim + 1):
+            text = line.rstrip(b"\r\n").decode("utf-8", "surrogateescape")
+            csv.refuse_lone_returns(text, labels=0, record=self.records + 1)
             raise FormatError(
                 f"expected {self.feature_dim} columns, or {self.feature_dim + 1} with a label first,"
                 f" got {columns or 'an empty line'}",
@@ -110,8 +112,11 @@ class CSVReader(Reader):
 
     def _fill(self) -> bool:
         """Read more of the stream; tell whether anything came, and note its end."""
+        begins = not self.records and not self.window.bytes_read
         try:
             came = not self._ended and self.window.fill()
+            if begins:
+                magic.refuse_others(self.window.content, magic.CSV)
         except FormatError as error:
             error.record = self.records + 1
             raise

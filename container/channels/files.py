@@ -2,22 +2,51 @@
 
 import fcntl
 import io
+import re
 import stat
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Final, NamedTuple
 
 from container.errors import CustomerError, PlatformError
+from container.formats.errors import excerpt
 
 # What a pipe holds where the system allows it; 64 KB is the default of Linux. Each read costs a switch of processes.
 PIPE_BYTES = 1 << 20
+# What services write beside data, or into folders of their own.
+_NO_DATA: Final = re.compile(
+    r".*manifest"  # lists of files: of S3 and the SDK (x.manifest), of UNLOAD in Redshift (manifest, x_manifest)
+    r"|.*\.(csv|txt)\.metadata"  # the types of a result's columns: Athena
+    r"|_SUCCESS|_temporary|_spark_metadata"  # Hadoop and Spark
+    r"|_committed_.*|_started_.*|_delta_log"  # Databricks
+    r"|_metadata|_common_metadata",  # the footers of a folder of Parquet files
+    re.DOTALL,
+)
+_MAX_SHOWN: Final = 5
 
 
-def data_files(folder: Path) -> list[Path]:
-    """Give the files of a channel, whatever folders they are in.
+class ChannelFiles(NamedTuple):
+    """The files of a channel, each list in sorted order.
 
-    Hidden files and folders and S3 manifests are no data and are passed over. Links are followed; a folder that was
-    met before, as in a loop, is not entered again.
+    Attributes
+    ----------
+    data : list of Path
+        What is read.
+    others : list of Path
+        Files and folders that are no data though they are not hidden.
+    """
+
+    data: list[Path]
+    others: list[Path]
+
+
+def channel_files(folder: Path) -> ChannelFiles:
+    """Return the files of a channel, whatever folders they are in.
+
+    Hidden files and folders are skipped. Links are followed; a folder that was met before, as in a loop, is not entered
+    again.
 
     Parameters
     ----------
@@ -26,15 +55,15 @@ def data_files(folder: Path) -> list[Path]:
 
     Returns
     -------
-    list of Path
-        In sorted order; empty if there is no such folder.
+    ChannelFiles
+        Empty if there is no such folder.
 
     Raises
     ------
     CustomerError
         If something is neither a file nor a folder, such as a link to nothing.
     """
-    files: list[Path] = []
+    files = ChannelFiles([], [])
     folders = [folder] if folder.is_dir() else []
     met: set[tuple[int, int]] = set()
     while folders:
@@ -44,19 +73,27 @@ def data_files(folder: Path) -> list[Path]:
             continue
         met.add((status.st_dev, status.st_ino))
         for path in sorted(here.iterdir(), reverse=True):
-            if path.name.startswith(".") or path.name.endswith(".manifest"):
+            if path.name.startswith("."):
                 continue
-            if path.is_dir():
+            if _NO_DATA.fullmatch(path.name):
+                files.others.append(path)
+            elif path.is_dir():
                 folders.append(path)
             elif path.is_file():
-                files.append(path)
+                files.data.append(path)
             else:
                 raise CustomerError(
                     f"Unable to read data channel '{folder.name}'. Please verify the correct data channel"
                     f" configuration is provided. ({path.relative_to(folder.parent)}: expected a file or a folder,"
                     f" got {'a link to nothing' if path.is_symlink() else 'something else'})"
                 )
-    return sorted(files)
+    return ChannelFiles(sorted(files.data), sorted(files.others))
+
+
+def shown(paths: Sequence[Path], folder: Path) -> str:
+    """Return the first few of the paths in a folder, for a message."""
+    names = [excerpt(str(path.relative_to(folder)), 80) for path in paths[:_MAX_SHOWN]]
+    return ", ".join(names) + (f" and {len(paths) - len(names)} more" if len(paths) > len(names) else "")
 
 
 def wait_for_fifo(path: Path, timeout_seconds: float) -> None:

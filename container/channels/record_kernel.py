@@ -1,9 +1,9 @@
 """Reads plain Record messages straight into the rows of a float32 array, with no Python object a record.
 
 Plain is what any ordinary writer writes: tensors of float32, float64 and int32, dense or sparse, packed or not, with
-labels and text fields in any order. Of anything else (a name that comes twice, a number that is not finite, broken
-bytes) these kernels say only that it is not plain; `container.formats.recordio` is the one judge of whether it is
-valid. Each length is checked against the end of what it lies in.
+labels and text fields in any order. Of anything else (a name or a key that comes twice, a number that is not finite,
+broken bytes) these kernels say only that it is not plain; `container.formats.recordio` is the one judge of whether it
+is valid, and adds up values of the same key. Each length is checked against the end of what it lies in.
 """
 
 import numpy as np
@@ -119,6 +119,8 @@ def _tensor(
                 if begin < 0:
                     return False
                 if field == _SHAPE:
+                    if row >= 0 and found[_N_SHAPE] > 0 and found[_EXTENT] != 1:
+                        return False
                     found[_EXTENT] = number
                     found[_N_SHAPE] += 1
                 elif row >= 0:
@@ -141,11 +143,11 @@ def _arrange(
     """Check a row's dimension and move the values of a sparse one to their columns."""
     columns = out.shape[1]
     n, n_keys, n_shape = found[_N_VALUES], found[N_KEYS], found[_N_SHAPE]
-    if n_shape > 1 or (n_shape == 1 and found[_EXTENT] != columns):
+    if n_shape > 2 or (n_shape > 0 and found[_EXTENT] != columns):
         return False
     if n_keys == 0 and n > 0:
         return bool(n == columns)
-    if n_shape == 0 or n_keys != n:
+    if n_keys != n or (n == 0 and n_shape == 0):
         return False
     for i in range(n):
         if keys[i] >= columns or keys[i] <= (keys[i - 1] if i else np.int64(-1)):

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from container.channels.csv import CSVReader
-from container.channels.files import data_files, wait_for_fifo, widen_pipe
+from container.channels.files import channel_files, shown, wait_for_fifo, widen_pipe
 from container.channels.interleaved import Interleaved
 from container.channels.prefetch import Fill, Filled, prefetched
 from container.channels.reader import Reader
@@ -18,6 +18,7 @@ from container.channels.sampling import sample
 from container.configuration import CSV, RECORDIO, ChannelConfiguration
 from container.errors import AlgorithmError, CustomerError, PlatformError
 from container.formats.errors import FormatError, InfiniteValueError, MissingValueError
+from container.logs import LOGGER
 from container.regular_files import open_regular
 from kmeans.types import FloatArray
 
@@ -127,6 +128,8 @@ class Source:
         # Who waits for what comes over the network can't compute meanwhile.
         self._threaded = threaded or channel.mode != "File"
         self._interleaved: Interleaved | None = None
+        # Paths in the channel that are no data, as far as was said.
+        self._others: list[Path] = []
         self._content_type = channel.content_type or RECORDIO
         if self._content_type not in READERS:
             raise self._error(_WRONG_CONTENT, f"supported are {' and '.join(READERS)}")
@@ -281,9 +284,18 @@ class Source:
     def _paths(self) -> list[Path]:
         if self.rereadable:
             try:
-                return data_files(self.path)
+                files = channel_files(self.path)
             except OSError as error:
                 raise self._unreadable(self.path, error) from error
+            if files.others and files.others != self._others:
+                LOGGER.info(
+                    "channel %s: skipped %d files or folders that are no data: %s",
+                    self._channel.name,
+                    len(files.others),
+                    shown(files.others, self.path),
+                )
+            self._others = files.others
+            return files.data
         fifo = self.path.with_name(f"{self.path.name}_{self.passes - 1}")
         wait_for_fifo(fifo, self._fifo_timeout_seconds)
         return [fifo]
@@ -310,7 +322,9 @@ class Source:
     def no_records(self) -> CustomerError:
         """Give the error for a channel without a record."""
         n_files = len(self._paths()) if self.rereadable else 1
-        return self._error(_NO_CONTENT, f"{self.path}: expected data, got {n_files} files and no record in them")
+        others = f"; skipped as no data: {shown(self._others, self.path)}" if self._others else ""
+        detail = f"{self.path}: expected data, got {n_files} files and no record in them{others}"
+        return self._error(_NO_CONTENT, detail)
 
     def _unreadable(self, path: Path, error: OSError) -> PlatformError:
         reason = error.strerror or type(error).__name__

@@ -1,25 +1,32 @@
 """Rows out of numpy's files: .npy, and .npz with one array."""
 
 import zipfile
-import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final
 
 import numpy as np
 
-from container.conversion.rows import float32, rows_in_a_block, width
+from container.artifacts.archive import ERRORS
+from container.conversion.rows import Rows, float32, rows_in_a_block, width
 from container.formats.errors import FormatError
+from container.formats.npy import read_header
+from container.regular_files import open_regular
 from kmeans.types import FloatArray
 
+# What numpy writes. Others cost memory, or time, as their bytes say.
+_COMPRESSIONS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_OTHER_METHODS: Final = {zipfile.ZIP_BZIP2: "bzip2", zipfile.ZIP_LZMA: "LZMA", 93: "Zstandard"}
 
-class NumpyRows:
+
+class NumpyRows(Rows):
     """An array in numpy's own format; one in Fortran order, as pandas gives them, is mapped into memory."""
 
     def __init__(self, path: Path, labels: int) -> None:
         self._path, self._labels = path, labels
-        with path.open("rb") as stream:
-            self._shape, self._fortran, self._dtype = _numpy_header(stream)
+        with open_regular(path) as stream:
+            self._shape, self._fortran, self._dtype = _table(stream)
             self._begin = stream.tell()
         self.n_features = width(self._shape[1], labels)
         expected = self._begin + self._dtype.itemsize * self._shape[0] * self._shape[1]
@@ -40,18 +47,18 @@ class NumpyRows:
             parts: Iterator[Any] = (mapped[begin : begin + step] for begin in range(0, self._shape[0], step))
             yield from float32(parts, self._labels)
             return
-        with self._path.open("rb") as stream:
+        with open_regular(self._path) as stream:
             stream.seek(self._begin)
             yield from float32(_parts(stream, self._shape, self._dtype), self._labels)
 
 
-class ZippedRows:
+class ZippedRows(Rows):
     """An archive of `numpy.savez` that holds one array."""
 
     def __init__(self, path: Path, labels: int) -> None:
         self._path, self._labels = path, labels
         with self._member() as stream:
-            self._shape, fortran, self._dtype = _numpy_header(stream)
+            self._shape, fortran, self._dtype = _table(stream)
         if fortran:
             raise FormatError("expected an array in C order, got one in Fortran order: save it as .npy, or a C copy")
         self.n_features = width(self._shape[1], labels)
@@ -63,43 +70,41 @@ class ZippedRows:
     def blocks(self) -> Iterator[FloatArray]:
         """Give the rows, block by block."""
         with self._member() as stream:
-            _numpy_header(stream)
+            _table(stream)
+            yield from float32(_parts(stream, self._shape, self._dtype), self._labels)
+            # Only at the end is the checksum looked at.
+            if stream.read(1):
+                raise FormatError(f"expected the end after an array of the shape {self._shape}, got more")
+
+    @contextmanager
+    def _member(self) -> Iterator[Any]:
+        """Open the array; what is broken in the archive is a FormatError wherever it is met."""
+        with open_regular(self._path) as file:
             try:
-                yield from float32(_parts(stream, self._shape, self._dtype), self._labels)
-                # Only at the end is the checksum looked at.
-                if stream.read(1):
-                    raise FormatError(f"expected the end after an array of the shape {self._shape}, got more")
-            except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-                raise FormatError(f"expected an intact archive, got one that is broken: {error}") from error
-
-    def _member(self) -> Any:
-        try:
-            archive = zipfile.ZipFile(self._path)
-            names = archive.namelist()
-            if len(names) != 1:
-                raise FormatError(f"expected one array in the archive, got {len(names)}")
-            # The archive is closed with its last open member.
-            with archive:
-                return archive.open(names[0])
-        except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
-            raise FormatError(f"expected an archive of numpy.savez, got something else: {error}") from error
+                with zipfile.ZipFile(file) as archive, archive.open(_only_member(archive)) as stream:
+                    yield stream
+            except FormatError:
+                raise
+            except ERRORS as error:
+                raise FormatError(f"expected an archive of numpy.savez, got a broken one: {error}") from error
 
 
-def _numpy_header(stream: BinaryIO) -> tuple[tuple[int, int], bool, np.dtype[Any]]:
-    """Read the head of an array: its shape, whether it is in Fortran order, its type; none of Python objects."""
-    try:
-        version = np.lib.format.read_magic(stream)
-        read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
-        shape, fortran, dtype = read(stream)
-    except zipfile.BadZipFile as error:
-        raise FormatError(f"expected an intact archive: {str(error)[:200]}") from error
-    except (ValueError, KeyError, EOFError, zlib.error) as error:
-        raise FormatError(f"expected an array of numpy.save, got something else: {str(error)[:200]}") from error
-    if dtype.kind not in "fiub" or dtype.hasobject:
-        raise FormatError(f"expected numbers, got elements of the type {str(dtype)[:60]}")
-    if len(shape) != 2 or min(shape) < 0:
+def _only_member(archive: zipfile.ZipFile) -> zipfile.ZipInfo:
+    members = archive.infolist()
+    if len(members) != 1:
+        raise FormatError(f"expected one array in the archive, got {len(members)}")
+    if members[0].compress_type not in _COMPRESSIONS:
+        method = _OTHER_METHODS.get(members[0].compress_type, f"method {members[0].compress_type}")
+        raise FormatError(f"expected an array stored or deflated, as by numpy.savez, got one compressed by {method}")
+    return members[0]
+
+
+def _table(stream: BinaryIO) -> tuple[tuple[int, int], bool, np.dtype[Any]]:
+    """Read the head of a table of numbers: its shape, whether it is in Fortran order, its type."""
+    dtype, fortran, shape = read_header(stream)
+    if len(shape) != 2:
         raise FormatError(f"expected an array of two dimensions, got the shape {str(shape)[:60]}")
-    return (int(shape[0]), int(shape[1])), bool(fortran), dtype
+    return (shape[0], shape[1]), fortran, dtype
 
 
 def _parts(stream: Any, shape: tuple[int, int], dtype: np.dtype[Any]) -> Iterator[Any]:

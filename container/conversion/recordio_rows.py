@@ -7,23 +7,28 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from container.channels.files import data_files
+from container.channels.files import channel_files, shown
 from container.conversion.dense import plain_rows
-from container.conversion.rows import MAX_ROW_BYTES, all_rows, width
+from container.conversion.rows import MAX_ROW_BYTES, Rows, all_rows, width
 from container.formats import recordio
 from container.formats.errors import FormatError, IncompleteError
+from container.regular_files import open_regular
 from kmeans.types import FloatArray
 
 if TYPE_CHECKING:
     from container.channels.recordio import RecordIOReader
 
 
-class RecordIORows:
+class RecordIORows(Rows):
     """The files of a folder, in sorted order, or one file."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._files = data_files(path) if path.is_dir() else [path]
+        self._files = [path]
+        if path.is_dir():
+            self._files, others = channel_files(path)
+            if others:
+                self.left_out = f"{len(others)} files or folders that are no data, {shown(others, path)}"
         self.n_features = next(filter(None, map(_record_features, self._files)), 0)
         if not self.n_features:
             raise FormatError("expected records, got none")
@@ -52,7 +57,7 @@ class RecordIORows:
     @contextmanager
     def _opened(self, file: Path) -> Iterator[io.FileIO]:
         """Open a file; what is said of a fault in it names it, unless it is the only one."""
-        with file.open("rb", buffering=0) as stream:
+        with open_regular(file, 0) as stream:
             try:
                 yield stream
             except FormatError as error:
@@ -76,7 +81,7 @@ def _reader_of_rest(stream: io.FileIO, n_features: int, records: int) -> "Record
 def _record_features(file: Path) -> int:
     """Give the numbers of the first record's row; 0 if the file is empty."""
     data = b""
-    with file.open("rb") as stream:
+    with open_regular(file) as stream:
         while len(data) < MAX_ROW_BYTES and (more := stream.read(max(1 << 16, len(data)))):
             data += more
             try:

@@ -23,9 +23,18 @@ MAX_ROW_BYTES: Final = 1 << 30
 
 
 class Rows(Protocol):
-    """Rows of one file or folder."""
+    """Rows of one file or folder.
+
+    Attributes
+    ----------
+    n_features : int
+        The numbers of a row.
+    left_out : str
+        What of the source is not read, in words; empty if that is nothing.
+    """
 
     n_features: int
+    left_out: str = ""
 
     def count(self) -> int:
         """Count the rows, by a header or by a pass over the data."""
@@ -53,14 +62,22 @@ def float32(parts: Iterator[Any], labels: int) -> Iterator[FloatArray]:
         rows = part[:, labels:]
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
             block = np.ascontiguousarray(rows, np.float32)
-        finite = np.isfinite(block)
-        if not finite.all():
-            row, column = (int(place) for place in np.argwhere(~finite)[0])
+        if place := first_not_finite(block):
+            row, column = place
             error = not_finite(float(rows[row, column]), column + labels + 1)
             error.record = record + row
             raise error
         yield block
         record += len(block)
+
+
+def first_not_finite(block: FloatArray) -> tuple[int, int] | None:
+    """Return the row and the column of the first number that is not finite, from 0; None if all are."""
+    finite = np.isfinite(block)
+    if finite.all():
+        return None
+    row, column = np.argwhere(~finite)[0]
+    return int(row), int(column)
 
 
 def all_rows(reader: Reader) -> Iterator[FloatArray]:

@@ -1,9 +1,13 @@
 """Rows out of the files that people have: each format in a module of its own, which is loaded when it is asked for."""
 
 from pathlib import Path
+from typing import Final
 
 from container.conversion.rows import Rows
-from container.regular_files import check_regular
+from container.formats.magic import CSV, HEAD_BYTES, NPY, PARQUET, RECORDIO, ZIP, refuse_others
+from container.regular_files import open_regular
+
+_NAMES: Final = {".csv": CSV, ".npy": NPY, ".npz": ZIP, ".parquet": PARQUET}
 
 
 def open_rows(path: Path, labels: int = 0) -> Rows:
@@ -23,10 +27,12 @@ def open_rows(path: Path, labels: int = 0) -> Rows:
     OSError
         If it cannot be read, or is neither a regular file nor a folder: rows are read more than once.
     """
+    suffix = path.suffix.lower()
     if not path.is_dir():
-        check_regular(path)
+        with open_regular(path) as file:
+            refuse_others(file.read(HEAD_BYTES), _NAMES.get(suffix, RECORDIO))
     # Imported here: what the formats need takes up to a second to load, as long as 300 MB take to convert.
-    match path.suffix.lower():
+    match suffix:
         case ".csv":
             from container.conversion.csv_rows import CSVRows
 

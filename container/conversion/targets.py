@@ -1,6 +1,5 @@
 """What rows are written to: RecordIO in shards, CSV, .npy, .npz, Parquet. Each appears whole or not at all."""
 
-import shutil
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
@@ -11,7 +10,7 @@ from typing import IO, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from container.artifacts.atomic import replacing
+from container.artifacts.atomic import replacing, writing
 from container.conversion.rows import Rows, ahead, side_by_side
 from container.formats.errors import FormatError
 from kmeans.types import FloatArray
@@ -62,7 +61,8 @@ def write_shards(rows: Rows, folder: Path, shards: int, encode: Encoder) -> tupl
         n = size = 0
         for shard in range(shards):
             limit = None if total is None else total // shards + (shard < total % shards)
-            with (written / f"part-{shard:05}.pbr").open("wb", buffering=0) as file:
+            name = f"part-{shard:05}.pbr"
+            with writing(written / name, folder / name) as file:
                 for block in blocks.take(limit):
                     frames = encode(block)
                     file.write(frames.data)
@@ -70,9 +70,8 @@ def write_shards(rows: Rows, folder: Path, shards: int, encode: Encoder) -> tupl
                     size += frames.nbytes
         if not n or n != (total or n) or next(blocks.take(1), None) is not None:
             raise FormatError(f"expected {total or 'some'} rows, got {n}")
-        if folder.exists():
-            folder.rmdir()
-        shutil.move(written, folder)
+        # An empty folder of that name is replaced.
+        written.rename(folder)
     return n, size
 
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from container.formats import magic
 from container.formats.errors import FormatError, MissingValueError, excerpt, not_finite
 
 # pyarrow costs 0.3 to 3 ms a call, whatever the text's length: as much as this many lines cost the other parser.
@@ -25,6 +26,7 @@ _BEYOND_FLOAT32: Final = 2.0**128 * (1 - 2.0**-25)
 _NUMBER = re.compile(r"[ \t]*[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?[ \t]*")
 # In a line of these characters alone, float() accepts just what `_NUMBER` does.
 _PLAIN_LINE = re.compile(r"[0-9+\-.eE, \t]*")
+_LONE_RETURNS: Final = "expected lines that end in LF or CR LF, got CR alone: `tr '\\r' '\\n'` makes LF of it"
 _NOT_FINITE = re.compile(r"[ \t]*[+-]?(?:nan|inf|infinity)[ \t]*", re.IGNORECASE)
 # A quotation mark amid a cell, which pyarrow would drop without a word.
 _STRAY_QUOTE = re.compile(rb'"(?<=[^,\n]")(?=[^,\r\n])')
@@ -58,6 +60,7 @@ def parse(data: bytes, columns: int | None, *, labels: int = 0, first_record: in
     """
     text = data.rstrip(b"\r\n")
     if first_record == 1:
+        magic.refuse_others(data, magic.CSV)
         text = text.removeprefix(_BYTE_ORDER_MARK)
     lines = text.count(b"\n") + 1 if text else 0
     if columns is None:
@@ -84,11 +87,35 @@ def column_count(line: bytes, record: int) -> int:
     FormatError
         If quotation marks don't match.
     """
+    text = line.rstrip(b"\r\n")
+    if b'"' not in text:
+        return text.count(b",") + 1 if text else 0
     try:
-        return len(_cells(line.rstrip(b"\r\n").decode("utf-8", "surrogateescape")))
+        return len(_cells(text.decode("utf-8", "surrogateescape")))
     except FormatError as error:
         error.record = record
         raise
+
+
+def refuse_lone_returns(line: str, labels: int, record: int | None = None) -> None:
+    """Raise an error if CR stands between the numbers of a line, as where all lines end in CR alone and look like one.
+
+    Parameters
+    ----------
+    line : str
+        Without its end.
+    labels : int
+        Leading columns that are not looked at.
+    record : int, optional
+        The line's number, for the error.
+
+    Raises
+    ------
+    FormatError
+        If there is one; a line with quotation marks is not looked at.
+    """
+    if "\r" in line and '"' not in line and "\r" in line.split(",", labels)[-1]:
+        raise FormatError(_LONE_RETURNS, record=record)
 
 
 def _parse_lines(data: bytes, columns: int, labels: int, first_record: int) -> NDArray[np.float32]:
@@ -107,6 +134,7 @@ def _parse_lines(data: bytes, columns: int, labels: int, first_record: int) -> N
 
 
 def _row(line: str, columns: int, labels: int) -> list[float]:
+    refuse_lone_returns(line, labels)
     cells = _cells(line)
     if len(cells) != columns + labels:
         raise FormatError(f"expected {columns + labels} columns, got {len(cells) or 'an empty line'}")
@@ -126,6 +154,8 @@ def _cells(line: str) -> list[str]:
     try:
         return next(csv.reader([line], strict=True))
     except csv.Error as error:
+        if "\r" in line:
+            raise FormatError(_LONE_RETURNS) from error
         raise FormatError(f"expected cells with matching quotation marks, got {excerpt(line)} ({error})") from error
 
 

@@ -14,7 +14,14 @@ class FormatError(ValueError):
         The record or line, counted from 1; whoever knows it may set it later.
     column : int, optional
         The column, counted from 1.
+
+    Attributes
+    ----------
+    noun : str
+        What the format calls a record: "record", "line" or "instance".
     """
+
+    noun = "record"
 
     def __init__(self, text: str, *, record: int | None = None, column: int | None = None) -> None:
         super().__init__(text)
@@ -25,7 +32,7 @@ class FormatError(ValueError):
     @property
     def place(self) -> str:
         """Where it is, as "record 17, column 4"; empty when it is not known."""
-        known = (("record", self.record), ("column", self.column))
+        known = ((self.noun, self.record), ("column", self.column))
         return ", ".join(f"{name} {number}" for name, number in known if number is not None)
 
     def __str__(self) -> str:

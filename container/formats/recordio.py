@@ -18,7 +18,9 @@ from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
 from container.formats.errors import FormatError, IncompleteError, excerpt, not_finite
+from container.formats.magic import HEAD_BYTES, RECORDIO, refuse_others
 from container.formats.record_pb2 import Float32Tensor, Float64Tensor, Int32Tensor, Record
+from container.formats.tensor import added_up, is_sparse, product
 
 Length = TypeVar("Length", int, NDArray[np.int64])
 
@@ -64,6 +66,8 @@ def next_record(data: bytes | memoryview, position: int) -> tuple[bytes, int]:
             )
         magic, word = _HEADER.unpack_from(data, position)
         if magic != MAGIC:
+            if not parts:
+                refuse_others(data[position : position + HEAD_BYTES], RECORDIO)
             raise FormatError(f"expected the RecordIO magic 0x{MAGIC:08X}, got 0x{magic:08X}")
         flag, length = word >> 29, word & MAX_PAYLOAD_BYTES
         if flag not in ((_MIDDLE, _LAST) if parts else (_WHOLE, _FIRST)):
@@ -158,7 +162,7 @@ def parse(payload: bytes) -> Record:
 
 
 def features(record: Record, feature_dim: int) -> NDArray[np.float32]:
-    """Give the row that a record holds under the feature name ``values``; other features are not looked at.
+    """Return the row that a record holds under the feature name ``values``; other features are not looked at.
 
     Parameters
     ----------
@@ -170,7 +174,7 @@ def features(record: Record, feature_dim: int) -> NDArray[np.float32]:
     Returns
     -------
     ndarray of shape (feature_dim,), float32
-        Finite numbers only.
+        Finite numbers only. Values of a sparse tensor that have the same key are added up.
 
     Raises
     ------
@@ -180,25 +184,34 @@ def features(record: Record, feature_dim: int) -> NDArray[np.float32]:
         If the feature is missing, holds no tensor, or has another dimension.
     """
     tensor = _tensor(record)
-    if tensor.keys or (tensor.shape and not tensor.values):
-        return _sparse(tensor, feature_dim)
-    if len(tensor.values) != feature_dim:
-        raise FormatError(f"expected {feature_dim} values, got {len(tensor.values)}")
-    if tensor.shape and _product(tensor.shape) != feature_dim:
-        raise FormatError(f"expected a shape of {feature_dim} values, got the shape {_shown(tensor.shape)}")
-    return _finite(tensor, None)
+    sparse = is_sparse(len(tensor.values), len(tensor.keys), tensor.shape, feature_dim)
+    values = np.fromiter(tensor.values, _DTYPES[type(tensor)], len(tensor.values))
+    if not sparse:
+        return _finite(values, None)
+    keys = np.fromiter(tensor.keys, np.uint64, len(tensor.keys))
+    outside = keys >= feature_dim
+    if outside.any():
+        raise FormatError(f"expected keys from 0 to {feature_dim - 1}, got {keys[outside][0]}")
+    columns, sums = added_up(keys.astype(np.int64), values)
+    row = np.zeros(feature_dim, np.float32)
+    row[columns] = _finite(sums, columns)
+    return row
 
 
 def feature_count(record: Record) -> int:
-    """Give the numbers of the row that a record holds, dense or sparse.
+    """Return the number of columns of the row that a record holds, dense or sparse.
 
     Raises
     ------
     FormatError
-        If the feature is missing or holds no tensor.
+        If the feature is missing, holds no tensor, or is sparse without a shape.
     """
     tensor = _tensor(record)
-    return _product(tensor.shape[:1]) if tensor.keys or (tensor.shape and not tensor.values) else len(tensor.values)
+    if not tensor.keys and (tensor.values or not tensor.shape):
+        return len(tensor.values)
+    if not tensor.shape:
+        raise FormatError("expected a shape beside the keys of the first record, got none: it says how long rows are")
+    return product(tensor.shape)
 
 
 def decode(
@@ -275,46 +288,12 @@ def _tensor(record: Record) -> _Tensor:
     return tensor
 
 
-def _sparse(tensor: _Tensor, feature_dim: int) -> NDArray[np.float32]:
-    if list(tensor.shape[:2]) != [feature_dim]:
-        raise FormatError(f"expected a sparse tensor of the shape [{feature_dim}], got {_shown(tensor.shape)}")
-    if len(tensor.keys) != len(tensor.values):
-        raise FormatError(f"expected as many values as keys ({len(tensor.keys)}), got {len(tensor.values)}")
-    if len(tensor.keys) > feature_dim:
-        raise FormatError(f"expected at most {feature_dim} keys, got {len(tensor.keys)}")
-    keys = np.fromiter(tensor.keys, np.uint64, len(tensor.keys))
-    outside = keys >= feature_dim
-    if outside.any():
-        raise FormatError(f"expected keys from 0 to {feature_dim - 1}, got {keys[outside][0]}")
-    distinct, counts = np.unique(keys, return_counts=True)
-    if len(distinct) != len(keys):
-        raise FormatError(f"expected each key once, got {distinct[counts > 1][0]} more than once")
-    row = np.zeros(feature_dim, np.float32)
-    row[keys.astype(np.int64)] = _finite(tensor, keys)
-    return row
-
-
-def _finite(tensor: _Tensor, keys: NDArray[np.uint64] | None) -> NDArray[np.float32]:
-    """Give the tensor's values in float32, or say which column holds one that is not finite."""
-    values = np.fromiter(tensor.values, _DTYPES[type(tensor)], len(tensor.values))
+def _finite(values: NDArray[np.number], columns: NDArray[np.int64] | None) -> NDArray[np.float32]:
+    """Return values in float32, or say which column (None: each has its own) holds one that is not finite."""
     # What is too large, and the kind of NaN that signals, is found below.
     with np.errstate(over="ignore", invalid="ignore"):
         row = values.astype(np.float32)
     if not np.isfinite(row).all():
         first = int(np.argmin(np.isfinite(row)))
-        column = (first if keys is None else int(keys[first])) + 1
-        raise not_finite(float(values[first]), column)
+        raise not_finite(float(values[first]), (first if columns is None else int(columns[first])) + 1)
     return row
-
-
-def _product(shape: Iterable[int]) -> int:
-    product = 1
-    for extent in shape:
-        # Extents are 64 bits long and may be many: once the product is beyond any row, its value no longer matters.
-        product = min(product * extent, 1 << 64)
-    return product
-
-
-def _shown(shape: Iterable[int]) -> str:
-    extents = [str(extent) for _, extent in zip(range(5), shape, strict=False)]
-    return f"[{', '.join(extents)}{', ...' if len(extents) == 5 else ''}]"

@@ -4,10 +4,11 @@ import hashlib
 import json
 import platform
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 
 from container import hyperparameters
+from container.artifacts.atomic import naming
 from container.configuration import JobConfiguration
 from container.errors import CustomerError, JobError, PlatformError
 from container.regular_files import open_regular
@@ -17,7 +18,13 @@ PACKAGES = ("numpy", "numba", "mpi4py", "mpich")
 
 
 def facts_of(job: JobConfiguration) -> dict[str, str]:
-    """Give what this host is told and what it has, by name."""
+    """Return what this host is told and what it has, by name.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If a package is missing.
+    """
     channels = {
         name: [channel.content_type, channel.label_size, channel.mode, channel.distribution]
         for name, channel in job.channels.items()
@@ -31,12 +38,7 @@ def facts_of(job: JobConfiguration) -> dict[str, str]:
     if "model" in job.channels:
         facts["the earlier model"] = _digest(job.channels["model"].path)
     facts |= {f"hyperparameter {name}": value for name, value in given.items()}
-    for package in PACKAGES:
-        try:
-            facts[f"version of {package}"] = version(package)
-        except PackageNotFoundError:
-            facts[f"version of {package}"] = "none"
-    return facts
+    return facts | {f"version of {package}": version(package) for package in PACKAGES}
 
 
 def _digest(folder: Path) -> str:
@@ -44,7 +46,7 @@ def _digest(folder: Path) -> str:
     digest = hashlib.sha256()
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         digest.update(str(path.relative_to(folder)).encode(errors="surrogateescape"))
-        with open_regular(path) as file:
+        with open_regular(path) as file, naming(path):
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()
 

@@ -108,7 +108,7 @@ class Launcher:
         try:
             await self._first_of(self._work())
         except Exception as exception:
-            error = job_error(exception)
+            error = exception if isinstance(exception, JobError) else self._of_this_host(job_error(exception))
             self._peers.send(failed=error.exit_code, message=error.message)
             raise error from None
         finally:
@@ -180,7 +180,7 @@ class Launcher:
         printed = mpiexec.printed_proxies(output)
         if printed != expected:
             raise PlatformError(
-                f"mpiexec: expected it to ask for {len(expected)} proxies such as {' '.join(expected[0])!r}, "
+                f"{self._host}: expected mpiexec to ask for {len(expected)} proxies such as {' '.join(expected[0])!r}, "
                 f"got {' | '.join(output)[-500:]!r}"
             )
         self._tasks.append(asyncio.create_task(_read_rest(process)))
@@ -243,7 +243,7 @@ class Launcher:
                 await asyncio.sleep(MESSAGE_SECONDS)
                 raise await self._reason_of_end("ran out of memory" if oom_kills() > kills else "was killed")
             if "failed" in message:
-                raise error_of(message["failed"], message["message"])
+                raise self._of_this_host(error_of(message["failed"], message["message"]))
             if "lost" in message:
                 raise await self._cause_elsewhere(str(message["lost"]))
             if "ended" in message:
@@ -272,6 +272,10 @@ class Launcher:
             if self._worker_silent_beats > MOST_SILENT_BEATS:
                 seconds = MOST_SILENT_BEATS * BEAT_SECONDS
                 self._fail(PlatformError(f"{self._host} was lost: its worker was silent for {seconds:g} seconds"))
+
+    def _of_this_host(self, error: JobError) -> JobError:
+        """Name this host in what all hosts are to say: a fault of its disk, its memory or its network."""
+        return PlatformError(f"{self._host}: {error.message}") if isinstance(error, PlatformError) else error
 
     def _lose(self, host: str, how: str) -> None:
         """Fail when a host is gone before it was done."""

@@ -32,6 +32,9 @@ EVENTS = {
     "centers_without_weight": "An intermediate center took no part in the model: no row was closest to it.",
     "relocated_clusters": "A cluster that had lost its rows was moved to the farthest ones.",
     "centers_added_from_sample": "A center was made of a single row, because there were fewer than k different ones.",
+    "checkpoints_failed": "A checkpoint was not written.",
+    "tarball_failed": "model.tar.gz, for local use, was not written.",
+    "curve_failed": "msd_by_k.json was not written.",
     "assignments_failed": "The files of assignments were not all written.",
 }
 

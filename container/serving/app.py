@@ -107,7 +107,7 @@ def _create(settings: Settings) -> _Application:
         return Response(_OPENAPI.read_bytes(), content_type="application/json")
 
     for kind, respond in _RESPONSES.items():
-        app.register_error_handler(kind, _noting(respond, settings.max_payload_bytes))
+        app.register_error_handler(kind, _noting(respond, settings.max_payload_bytes or MAX_PAYLOAD_MB << 20))
     if settings.metrics:
         from container.serving import measures
 
@@ -167,4 +167,6 @@ _RESPONSES: dict[type[Exception], Callable[[Any], Response]] = {
 
 def _sentence(status: int, text: str) -> Response:
     LOGGER.warning("%s %s: %d %s", request.method, request.path, status, text)
-    return Response(f"{text}\n", status=status, content_type="text/plain; charset=utf-8")
+    # Names of files need not be text.
+    body = f"{text}\n".encode(errors="backslashreplace")
+    return Response(body, status=status, content_type="text/plain; charset=utf-8")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 
-def blocks(environ: "WSGIEnvironment", max_bytes: int) -> Iterator[bytes]:
+def blocks(environ: "WSGIEnvironment", max_bytes: int | None) -> Iterator[bytes]:
     """Read a body in blocks of `BLOCK_BYTES`, chunked or not; the last one is shorter, and ends a whole body.
 
     Flask's own bound cuts a chunked body off without a word, and neither it nor gunicorn misses the bytes of a client
@@ -25,8 +25,8 @@ def blocks(environ: "WSGIEnvironment", max_bytes: int) -> Iterator[bytes]:
     ----------
     environ : dict
         The request's; its stream not yet read.
-    max_bytes : int
-        Bound of the body's length.
+    max_bytes : int or None
+        Bound of the body's length, if there is one.
 
     Yields
     ------
@@ -43,7 +43,7 @@ def blocks(environ: "WSGIEnvironment", max_bytes: int) -> Iterator[bytes]:
         With status 408, if the client stops to send.
     """
     stated = int(environ["CONTENT_LENGTH"]) if environ.get("CONTENT_LENGTH") else None
-    if stated is not None and stated > max_bytes:
+    if stated is not None and max_bytes is not None and stated > max_bytes:
         raise RequestEntityTooLarge(f"expected a body of at most {max_bytes} bytes, got {stated}")
     read = _reading(environ)
     total = 0
@@ -55,7 +55,7 @@ def blocks(environ: "WSGIEnvironment", max_bytes: int) -> Iterator[bytes]:
         except (OSError, ParseException) as error:
             raise BadRequest(f"expected a whole body, got an end or a chunk that is malformed: {error}") from error
         total += len(block)
-        if total > max_bytes:
+        if max_bytes is not None and total > max_bytes:
             raise RequestEntityTooLarge(f"expected a body of at most {max_bytes} bytes, got more")
         if len(block) < BLOCK_BYTES:
             if stated is not None and total != stated:

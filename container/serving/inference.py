@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from flask import Response
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from container.formats.errors import FormatError
 from container.serving import negotiation
@@ -55,7 +56,7 @@ class Inference:
             If the client asks for what there is not.
         """
         reader = negotiation.request_codec(environ.get("CONTENT_TYPE", ""))
-        writer = negotiation.response_codec(environ.get("HTTP_ACCEPT", ""))
+        writer = negotiation.response_codec(environ.get("HTTP_ACCEPT", ""), self._settings.default_accept)
         body = blocks(environ, self._settings.max_payload_bytes)
         first = next(body, b"")
         if len(first) <= _SHORT_BYTES:
@@ -69,19 +70,38 @@ class Inference:
     def _answer(
         self, body: Iterable[bytes], reader: Codec, writer: Codec, predictor: Predictor
     ) -> tuple[list[bytes], int]:
-        rows = 0
+        rows = waiting = answered = 0
+
+        def noted() -> Iterator[bytes]:
+            nonlocal waiting
+            for part in body:
+                waiting += len(part)
+                self._check_held(waiting + answered)
+                yield part
 
         def predictions() -> Iterator[Predictions]:
-            nonlocal rows
-            for block in reader.decode(body, predictor.feature_dim):
+            nonlocal rows, waiting
+            for block in reader.decode(noted(), predictor.feature_dim):
+                waiting = 0
                 yield from self._predictions(block, rows, predictor)
                 rows += len(block.rows)
 
         # The answer begins only when the last row is known to be a good one.
-        parts = list(writer.encode(predictions()))
+        parts = []
+        for part in writer.encode(predictions()):
+            parts.append(part)
+            answered += len(part)
+            self._check_held(waiting + answered)
         if not rows:
             raise FormatError("expected at least one record, got none")
         return parts, rows
+
+    def _check_held(self, size: int) -> None:
+        most = self._settings.max_held_bytes
+        if most is not None and size > most:
+            raise RequestEntityTooLarge(
+                f"expected an answer, and a record or JSON document, of at most {most} bytes, got more"
+            )
 
     def _predictions(self, block: Instances, before: int, predictor: Predictor) -> Iterator[Predictions]:
         outputs = self._settings.outputs

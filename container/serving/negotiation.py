@@ -68,19 +68,21 @@ def request_codec(content_type: str) -> Codec:
 
 
 @lru_cache(maxsize=64)
-def response_codec(accept: str) -> Codec:
+def response_codec(accept: str, default: str = next(iter(CODECS))) -> Codec:
     """Choose the codec that writes an answer.
 
     Parameters
     ----------
     accept : str
         The header's value; empty when there is none.
+    default : str
+        The media type to prefer where the header has no preference, a key of `CODECS`.
 
     Returns
     -------
     Codec
         That of the highest weight; among equals, of the type that is named most precisely, then of the one named
-        first, then of the one registered first: JSON.
+        first, then of the default, then of the one registered first.
 
     Raises
     ------
@@ -90,10 +92,11 @@ def response_codec(accept: str) -> Codec:
     ranges = list(_ranges(accept)) if accept.strip() else [_Range(_ANYTHING, 1.0, 0)]
     choices = []
     for rank, (media_type, codec) in enumerate(CODECS.items()):
+        preferred = media_type == default
         covering = [entry for entry in ranges if entry.covers(media_type)]
         entry = max(covering, key=lambda entry: (entry.specificity, -entry.position), default=None)
         if entry is not None and entry.weight > 0:
-            choices.append(((entry.weight, entry.specificity, -entry.position, -rank), codec))
+            choices.append(((entry.weight, entry.specificity, -entry.position, preferred, -rank), codec))
     if not choices:
         raise NotAcceptable(f"expected Accept {' or '.join(CODECS)}, got {excerpt(accept)}")
     return max(choices, key=lambda choice: choice[0])[1]

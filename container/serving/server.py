@@ -104,6 +104,9 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn comes without 
             "when_ready": _bound_waiting,
             "post_worker_init": _import_what_long_text_needs,
             "control_socket_disable": True,
+            # There is no proxy whose headers may say under which path, or by which protocol, a client asked.
+            "forwarded_allow_ips": "",
+            "forwarder_headers": "",
             # Its lines go where the other ones go.
             "errorlog": None,
         }

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from container.errors import CustomerError
-from container.resources import cpu_count
+from container.resources import cpu_count, memory_limit_bytes
+from container.serving.codecs import CODECS
 from container.serving.selection import DEFAULT_OUTPUTS, OUTPUTS
 
 _DEFAULT_PORT = 8080
@@ -16,6 +17,8 @@ _MAX_TOP_N = 1000
 _BATCH_PAYLOAD_MB = 6
 _TRUTHS = {"true": True, "1": True, "false": False, "0": False, "": False}
 STRATEGIES = ("MULTI_RECORD", "SINGLE_RECORD")
+# Where requests have no bound, one may take this share of the memory.
+_HELD_SHARE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +29,16 @@ class Settings:
     ----------
     port : int
         Port to listen on.
-    max_payload_bytes : int
-        Longer requests are refused.
+    max_payload_bytes : int or None
+        Longer requests are refused; None if they may have any length.
+    max_held_bytes : int or None
+        Bound of what is held of a request: of the part of its body that has given no row yet, and of its answer.
     batch_payload_mb : int
         What a batch transform job is told to send at most.
     batch_strategy : str
         How it is told to fill a request: one of `STRATEGIES`.
+    default_accept : str
+        The media type of an answer where the client has no preference; one of `container.serving.codecs.CODECS`.
     outputs : tuple of str
         What an answer holds, in this order; names of `container.serving.selection.OUTPUTS`.
     top_n : int
@@ -45,9 +52,11 @@ class Settings:
     """
 
     port: int = _DEFAULT_PORT
-    max_payload_bytes: int = MAX_PAYLOAD_MB << 20
+    max_payload_bytes: int | None = MAX_PAYLOAD_MB << 20
+    max_held_bytes: int | None = None
     batch_payload_mb: int = _BATCH_PAYLOAD_MB
     batch_strategy: str = STRATEGIES[0]
+    default_accept: str = next(iter(CODECS))
     outputs: tuple[str, ...] = DEFAULT_OUTPUTS
     top_n: int = _DEFAULT_TOP_N
     multi_model: bool = False
@@ -63,13 +72,18 @@ class Settings:
         CustomerError
             If a variable holds what it cannot.
         """
-        megabytes = _whole_number(environment, "SAGEMAKER_MAX_PAYLOAD_IN_MB", 0, 0, 2048)
+        megabytes, advised = (
+            _whole_number(environment, "SAGEMAKER_MAX_PAYLOAD_IN_MB", default, 0, 2048)
+            for default in (MAX_PAYLOAD_MB, _BATCH_PAYLOAD_MB)
+        )
         return cls(
             port=_whole_number(environment, "SAGEMAKER_BIND_TO_PORT", _DEFAULT_PORT, 1, 65535),
-            # 0 asks for a stream without bounds, which the built-in refuses too.
-            max_payload_bytes=(megabytes or MAX_PAYLOAD_MB) << 20,
-            batch_payload_mb=min(megabytes or _BATCH_PAYLOAD_MB, MAX_PAYLOAD_MB),
+            # Batch transform says 0 when it streams whole files, chunk by chunk.
+            max_payload_bytes=megabytes << 20 or None,
+            max_held_bytes=None if megabytes else memory_limit_bytes() // _HELD_SHARE,
+            batch_payload_mb=min(advised or _BATCH_PAYLOAD_MB, MAX_PAYLOAD_MB),
             batch_strategy=_one_of(environment, "SAGEMAKER_BATCH_STRATEGY", STRATEGIES),
+            default_accept=_one_of(environment, "SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT", tuple(CODECS)),
             outputs=_outputs(environment),
             top_n=_whole_number(environment, "SAGEMAKER_INFERENCE_TOP_N", _DEFAULT_TOP_N, 1, _MAX_TOP_N),
             multi_model=_truth(environment, "SAGEMAKER_MULTI_MODEL"),
@@ -96,8 +110,8 @@ def _truth(environment: Mapping[str, str], name: str) -> bool:
 
 def _one_of(environment: Mapping[str, str], name: str, choices: tuple[str, ...]) -> str:
     text = environment.get(name, "").strip()
-    # The SDK writes the names in the case of its own API.
-    found = {choice.replace("_", ""): choice for choice in choices}.get(text.upper().replace("_", ""))
+    # The SDK writes the names of strategies in the case of its own API.
+    found = {choice.replace("_", "").lower(): choice for choice in choices}.get(text.lower().replace("_", ""))
     if text and found is None:
         raise CustomerError(f"{name}: expected {' or '.join(choices)}, got {text[:40]!r}")
     return found or choices[0]

@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
 
 import pytest
 
@@ -49,6 +50,34 @@ def test_a_line_waits_no_longer_than_that() -> None:
         while text.count(b"\n") < 3:
             text += os.read(output, 1000)
         assert time.monotonic() - began >= 0.05
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_any_text_is_written_with_backslashes_where_the_encoding_has_no_form_for_it(encoding: str) -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "w", encoding=encoding) as stream, redirect_stdout(stream):
+        logs.set_up()
+        LOGGER.info("%s", "train/\udcff \ud800 \u2028")
+        with logs.Gathered():
+            VERBATIM.info("%s", "\udcff")
+    logs.set_up()
+    text = os.read(reading, 1000).decode(encoding)
+    os.close(reading)
+    assert "train/\\udcff \\ud800 " in text
+    assert text.endswith("\\udcff\n")
+
+
+def test_a_log_that_nobody_takes_is_told_once_and_raises_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    with Path("/dev/full").open("w") as stream, redirect_stdout(stream):
+        logs.set_up()
+        LOGGER.info("one")
+        with logs.Gathered():
+            LOGGER.info("two")
+        logs.flush()
+        # What is left is given up.
+        stream.flush()
+    logs.set_up()
+    assert capsys.readouterr().err == "Lines of the log are lost: [Errno 28] No space left on device\n"
 
 
 def test_lines_are_written_before_an_error_goes_on() -> None:

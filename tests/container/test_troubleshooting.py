@@ -1,17 +1,23 @@
 """Every message of ours that `docs/troubleshooting.md` quotes is what the program really says."""
 
+import gzip
+import io
 import json
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import redirect_stderr
 from pathlib import Path
 
 import numpy as np
+import pyarrow
+import pyarrow.parquet
 import pytest
 
 from container import algorithm, configuration, convert
+from container.artifacts.atomic import naming
 from container.artifacts.model import Model, save
 from container.channels.source import Source
 from container.configuration import MODEL, ChannelConfiguration, Paths
@@ -20,12 +26,15 @@ from container.errors import CustomerError, JobError
 from container.failure import reported
 from container.formats.recordio import dense_record, encode
 from container.hosts.agreement import disagreement
+from container.logs import Output
 from container.serving.app import create_app, create_multi_model_app
 from container.serving.model import ServedModel
 from container.serving.registry import Registry
-from container.serving.settings import Settings
+from container.serving.settings import MAX_PAYLOAD_MB, Settings
 from kmeans.sample import Sample
 from kmeans.state import State
+from tests.container.disk import READ_ONLY
+from tests.container.serving.wire import JSON_LINES, RECORDIO
 from tests.container.training.checkpoint_files import packed, unpacked
 from tests.container.training.job import Job
 from tests.documents import ROOT, section, snippets, text
@@ -83,10 +92,16 @@ class Scene:
             (job.folder("train") / "rows.pbr").write_bytes(records(*rows))
         return job.run().log
 
-    def request(self, body: bytes = b"1,2,3\n", content_type: str = "text/csv", accept: str = "*/*") -> str:
+    def request(
+        self,
+        body: bytes = b"1,2,3\n",
+        content_type: str = "text/csv",
+        accept: str = "*/*",
+        settings: Settings = Settings(),  # noqa: B008
+    ) -> str:
         """Ask a model of three features."""
         save(self.base / "model", "algo-1", Model(np.array(ROWS, np.float32), None))
-        client = create_app(ServedModel(self.base / "model"), Settings()).test_client()
+        client = create_app(ServedModel(self.base / "model"), settings).test_client()
         return client.post(
             "/invocations", data=body, headers={"Content-Type": content_type, "Accept": accept}
         ).get_data(as_text=True)
@@ -160,15 +175,58 @@ class Scene:
     def _fail(self, kind: type[Exception]) -> None:
         raise kind
 
+    def full_disk(self) -> str:
+        path = self.base / "model/state.npz"
+        with reported(self.base / "failure"), Path("/dev/full").open("wb", buffering=0) as full, naming(path):
+            full.write(b"x")
+        return (self.base / "failure").read_text()
+
+    def read_only(self, folder: str) -> str:
+        (self.base / folder).symlink_to(READ_ONLY)
+        return self.log({"k": "2", "feature_dim": "3"}, *ROWS)
+
+    def log_on_a_full_disk(self) -> str:
+        told = io.StringIO()
+        with Path("/dev/full").open("w") as full, redirect_stderr(told):
+            output = Output(full)
+            output.write("a line")
+            output.flush()
+            # What is left in the buffer would be tried again when the stream is closed.
+            with Path(os.devnull).open("w") as nowhere:
+                os.dup2(nowhere.fileno(), full.fileno())
+        return told.getvalue()
+
+    def lasting_failure(self) -> str:
+        (self.base / "output/failure").mkdir(parents=True)
+        # It ends soon.
+        return self.log({"k": "1"})
+
     def setting(self) -> str:
         with pytest.raises(CustomerError) as error:
             Settings.from_environment({"SAGEMAKER_INFERENCE_TOP_N": "ten"})
         return str(error.value)
 
-    def command(self, *arguments: str) -> str:
-        done = subprocess.run([sys.executable, "-m", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+    def command(self, *arguments: str, flags: Sequence[str] = ()) -> str:
+        done = subprocess.run(
+            [sys.executable, *flags, "-m", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+        )
         assert done.returncode != 0
         return done.stderr
+
+    def parquet(self, index: str, **columns: list[object]) -> str:
+        """Convert a table that pandas may have written."""
+        metadata = {"pandas": json.dumps({"index_columns": [index]})}
+        pyarrow.parquet.write_table(pyarrow.table(columns, metadata=metadata), self.base / "rows.parquet")
+        arguments = [sys.executable, "-m", convert.__name__, "rows.parquet", "rows.npy"]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        return subprocess.run(
+            arguments, cwd=self.base, env=environment, capture_output=True, text=True, check=False
+        ).stderr
+
+    def only_a_manifest(self) -> str:
+        (self.base / "input/data/train").mkdir(parents=True)
+        (self.base / "input/data/train/manifest").touch()
+        return self.log(MINIMAL)
 
     def converted_onto_files(self) -> str:
         np.save(self.base / "rows.npy", np.ones((2, 2), np.float32))
@@ -202,6 +260,9 @@ MAKERS: dict[str, Callable[[Scene], str]] = {
         channels={"train": {"RecordWrapperType": "RecordIO"}}
     ),
     "/opt/ml/input/data/train: expected data": lambda scene: scene.log(MINIMAL),
+    "expected data": lambda scene: scene.only_a_manifest(),
+    "train/rows.csv.gz": lambda scene: scene.job(channels=CSV, content=gzip.compress(b"1,2,3\n"), name="rows.csv.gz"),
+    "expected lines": lambda scene: scene.job(channels=CSV, content=b"1,2,3\r4,5,6\r"),
     "train/rows.csv, record 1: expected the RecordIO": lambda scene: scene.job(content=b"1,2,3\n" * 9),
     "train/rows.pbr, record 1": lambda scene: scene.job(content=records([1, 2]), name="rows.pbr"),
     "train/rows.csv, record 1: expected 3": lambda scene: scene.job(channels=CSV, content=b"1,2,3,4,5\n"),
@@ -232,21 +293,37 @@ MAKERS: dict[str, Callable[[Scene], str]] = {
     "Batch size 5000": lambda scene: scene.log({"k": "2", "feature_dim": "3"}, *(ROWS * 599)),
     "Hyperparameter _num_gpus": lambda scene: scene.log({"k": "2", "feature_dim": "3", "_num_gpus": "1"}, *ROWS),
     "No assignments": lambda scene: scene.log({"k": "2", "feature_dim": "3"}, *ROWS, mode="FastFile"),
+    "msd_by_k.json": lambda scene: scene.read_only("output"),
+    "Lines of the log": lambda scene: scene.log_on_a_full_disk(),
+    "of an earlier job": lambda scene: scene.lasting_failure(),
+    "OSError": lambda scene: scene.full_disk(),
+    "/opt/ml/model: expected a folder": lambda scene: scene.read_only("model"),
+    "expected the package": lambda scene: scene.command(convert.__name__, flags=["-S"]),
     "MemoryError": lambda scene: scene.failure(MemoryError),
     "This is a bug": lambda scene: scene.failure(KeyError),
     "unable to evaluate payload provided: record": lambda scene: scene.request(b"1,2\n"),
+    "unable to evaluate payload provided: line": lambda scene: scene.request(b"[1,2,3]\n\n[1,2,3]\n", JSON_LINES),
+    "unable to evaluate payload provided: record 1: expected frames": lambda scene: scene.request(
+        dense_record(np.array(ROWS[0], np.float32)).SerializeToString() * 2, RECORDIO
+    ),
     "unable to evaluate payload provided: instance": lambda scene: scene.request(
         b'{"instances": [{"features": [1, 2]}]}', "application/json"
     ),
     "expected Content-Type": lambda scene: scene.request(content_type="application/x-npy"),
     "expected Accept": lambda scene: scene.request(accept="text/html"),
     "expected label_size=0": lambda scene: scene.request(content_type="text/csv;label_size=1"),
-    "expected a body": lambda scene: scene.request(bytes(Settings().max_payload_bytes + 1)),
+    "expected a body": lambda scene: scene.request(bytes((MAX_PAYLOAD_MB << 20) + 1)),
+    "expected an answer": lambda scene: scene.request(
+        b"1,2,3\n" * 50_000, settings=Settings(max_payload_bytes=None, max_held_bytes=1 << 20)
+    ),
     "the model cannot": lambda scene: scene.ping_without_model(),
     "SAGEMAKER_INFERENCE_TOP_N": lambda scene: scene.setting(),
     "model 'shops.tar.gz'": lambda scene: scene.unknown_model(),
     "expected no such folder": lambda scene: scene.converted_onto_files(),
     "rows.csv: expected a regular": lambda scene: scene.converted_from_a_fifo(),
+    "expected a path": lambda scene: scene.command(convert.__name__, "rows.npy", "s3://bucket/train/"),
+    "rows.parquet: left out": lambda scene: scene.parquet("__index_level_0__", a=[1.5], __index_level_0__=[7]),
+    "expected columns of numbers": lambda scene: scene.parquet("", a=[1.5], shop=["Rome"]),
     "expected docker with buildx": lambda _: text(ROOT / "container/build_and_push.sh"),
     "expected ACCOUNT": lambda scene: scene.command(algorithm.__name__, "--image", "kmeans", "--role", "x"),
     "Python 3.11.4": lambda _: text(ROOT / "Makefile"),

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Iterator
 
-from container.serving.codecs import instances
+from container.formats.errors import FormatError
+from container.serving.codecs import instances, strict_json
 from container.serving.codecs.codec import Instances, Predictions, rows_in_block
 from container.serving.codecs.lines import whole_lines
 from container.serving.codecs.text import json_objects
@@ -25,8 +26,8 @@ def decode(body: Iterable[bytes], feature_dim: int) -> Iterator[Instances]:
 
 def _parse(line: bytes, number: int) -> object:
     try:
-        return instances.parse(instances.text_of(line, byte_order_mark=number == 1))
-    except instances.InstanceError as error:
+        return strict_json.parse(strict_json.text_of(line, byte_order_mark=number == 1), line=True)
+    except FormatError as error:
         error.noun, error.record = _NOUN, number
         raise
 

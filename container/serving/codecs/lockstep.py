@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from container.formats.record_pb2 import Float32Tensor
+from container.formats.tensor import added_up
 from container.serving.codecs.spans import Offsets, Spans
 
 # Tags of protobuf fields that are so many bytes: field number << 3 | 2.
@@ -65,9 +66,11 @@ def read(messages: Spans, feature_dim: int) -> Alike:
             raise OtherFormError
         walk.alike &= label[_VALUES].length % label_dtype.itemsize == 0
     if _SHAPE in tensor:
-        walk.follow(tensor[_SHAPE], _shape(feature_dim))
+        # All may have the shape [d], or all [1, d], which is longer.
+        shapes = (_shape(feature_dim), _shape(1, feature_dim))
+        walk.follow(tensor[_SHAPE], shapes[int(tensor[_SHAPE].length[0] > len(shapes[0]))])
     if _KEYS in tensor:
-        if tensor.keys() != set(_TENSOR):
+        if _VALUES not in tensor:
             raise OtherFormError
         # Without a key it would be dense.
         walk.alike &= tensor[_KEYS].length > 0
@@ -170,7 +173,7 @@ class _Walk:
         return numbers, offsets
 
 
-def _finite(numbers: NDArray[np.floating]) -> NDArray[np.float32]:
+def _finite(numbers: NDArray[np.number]) -> NDArray[np.float32]:
     with np.errstate(over="ignore", invalid="ignore"):
         rounded = numbers.astype(np.float32, copy=False)
     if not np.isfinite(rounded).all():
@@ -179,7 +182,7 @@ def _finite(numbers: NDArray[np.floating]) -> NDArray[np.float32]:
 
 
 def _sparse_rows(keys: Spans, values: Spans, dtype: np.dtype[np.floating], feature_dim: int) -> NDArray[np.float32]:
-    """Put values into rows, at columns that are their keys, if all of these are columns and none is there twice."""
+    """Put values into rows, at columns that are their keys, if all of these are columns."""
     octets = keys.joined()
     last = octets < 128
     lengths = keys.ends - keys.begins
@@ -191,10 +194,11 @@ def _sparse_rows(keys: Spans, values: Spans, dtype: np.dtype[np.floating], featu
     if (columns >= feature_dim).any():
         raise OtherFormError
     places = np.repeat(np.arange(len(keys)) * feature_dim, counts) + columns
-    if (places[1:] <= places[:-1]).any() and len(np.unique(places)) < len(places):
-        raise OtherFormError
+    numbers: NDArray[np.number] = values.joined().view(dtype)
+    if (places[1:] <= places[:-1]).any():
+        places, numbers = added_up(places, numbers)
     rows = np.zeros((len(keys), feature_dim), np.float32)
-    rows.reshape(-1)[places] = _finite(values.joined().view(dtype))
+    rows.reshape(-1)[places] = _finite(numbers)
     return rows
 
 
@@ -235,8 +239,8 @@ def _check_utf8(strings: NDArray[np.uint8]) -> None:
         raise OtherFormError from error
 
 
-def _shape(feature_dim: int) -> bytes:
-    """Give the content of a tensor's field of its shape."""
-    field: bytes = Float32Tensor(shape=[feature_dim]).SerializeToString()
+def _shape(*extents: int) -> bytes:
+    """Return the content of a tensor's field of its shape."""
+    field: bytes = Float32Tensor(shape=extents).SerializeToString()
     # Before it stand the tag and the length, of one octet each.
     return field[2:]

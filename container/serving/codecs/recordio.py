@@ -2,6 +2,9 @@
 
 Records of one request mostly differ in nothing but the bytes of their numbers, in requests and answers alike. Those
 are read and written as a table of bytes. Others are read in lockstep, or go through the protobuf library one by one.
+
+Batch transform takes the frames off when it splits a file into single records. A body that does not begin with the
+magic is therefore read as one record without a frame; a record of an ordinary writer cannot begin with these bytes.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -9,6 +12,8 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from google.protobuf.empty_pb2 import Empty
+from google.protobuf.unknown_fields import UnknownFieldSet
 from numpy.typing import NDArray
 
 from container.formats import recordio
@@ -25,18 +30,23 @@ _SPLIT_RECORDS = 1024
 # To learn the layout of a record costs as much as to read a few with the protobuf library.
 _FEW_BYTES = 1 << 14
 
+_MAGIC = recordio.MAGIC.to_bytes(4, "little")
+
 _Bytes = NDArray[np.uint8]
 
 
 def decode(body: Iterable[bytes], feature_dim: int) -> Iterator[Instances]:
-    """Read framed records; their uid and metadata are kept."""
+    """Read framed records, or one without a frame; uid and metadata are kept."""
     layout = table.plain_layout(feature_dim)
     most = rows_in_block(feature_dim)
+    parts = iter(body)
     data, read = b"", 0
     learning = True
-    for part in body:
-        data += part
-        position = 0
+    while len(more := _at_least_twice(data, parts)) > len(data):
+        data, position = more, 0
+        if not read and not data.startswith(_MAGIC[: len(data)]):
+            yield _bare_record(b"".join([data, *parts]), feature_dim)
+            return
         while True:
             if learning and len(data) - position > _FEW_BYTES and not table.like(data, position, 1, layout):
                 layout = table.layout_of(data, position, feature_dim) or layout
@@ -73,6 +83,40 @@ def encode(blocks: Iterable[Predictions]) -> Iterator[bytes]:
             yield answers.tobytes()
         else:
             yield _with_identities(answers.view(np.uint8).reshape(len(answers), -1), block.identities)
+
+
+def _at_least_twice(data: bytes, parts: Iterator[bytes]) -> bytes:
+    """Return data and what follows: more than as many bytes again, unless there are no more.
+
+    A record that has not ended is looked at from its beginning each time, so that this must be seldom.
+    """
+    pieces, size = [data], 0
+    while size <= len(data) and (part := next(parts, None)) is not None:
+        pieces.append(part)
+        size += len(part)
+    return b"".join(pieces)
+
+
+def _bare_record(body: bytes, feature_dim: int) -> Instances:
+    """Read one record without a frame.
+
+    Raises
+    ------
+    FormatError
+        If the body is anything else. Several records, one after the other, would count as one that has the row of the
+        last; they show by a feature that comes more than once.
+    """
+    try:
+        features = recordio.parse(body).features
+    except FormatError:
+        features = {}
+    if not features:
+        # Not even that: it is told what a frame begins with.
+        list(recordio.split_frames(body))
+    fields = UnknownFieldSet(Empty.FromString(body))
+    if sum(field.field_number == Record.FEATURES_FIELD_NUMBER for field in fields) > len(features):
+        raise FormatError("expected frames, or one record without a frame, got several without", record=1)
+    return records.read(spans_of([body]), feature_dim, 0)
 
 
 def _with_identities(frames: _Bytes, identities: Spans) -> bytes:
@@ -115,17 +159,34 @@ def _messages(data: bytes, position: int, most: int, read: int) -> tuple[Spans, 
 
 
 def _in_whole_frames(data: bytes, position: int, most: int) -> tuple[Spans, int]:
-    """Give the first message, which is whole, and others up to one that is not or that has the magic in it."""
+    """Return the first message, which is whole, and others up to one that is not, and the bytes of all."""
     words = np.frombuffer(data, "<u4", (len(data) - position) // 4, position)
-    magics = np.flatnonzero(words[:-1] == recordio.MAGIC)[:most]
+    magics = np.flatnonzero(words[:-1] == recordio.MAGIC)
+    ends = magics + _frame_words(words[magics + 1])
+    if not np.array_equal(magics[1:], ends[:-1]):
+        magics = magics[_chain(magics, ends)]
+    magics = magics[:most]
     lengths = words[magics + 1].astype(np.int64)
-    ends = magics + recordio.padded(recordio.HEADER_BYTES + lengths) // 4
-    good = (lengths <= recordio.MAX_PAYLOAD_BYTES) & (ends <= len(words))
-    # One begins where the one before it ends.
-    good &= magics == np.concatenate([[0], ends[:-1]])
-    count = len(good) if good.all() else int(good.argmin())
+    ends = magics + _frame_words(lengths)
+    whole = (lengths <= recordio.MAX_PAYLOAD_BYTES) & (ends <= len(words))
+    count = len(whole) if whole.all() else int(whole.argmin())
     begins = position + 4 * magics[:count] + recordio.HEADER_BYTES
     return Spans(data, begins, begins + lengths[:count]), 4 * int(ends[count - 1])
+
+
+def _frame_words(lengths: NDArray[np.integer]) -> NDArray[np.int64]:
+    return recordio.padded(recordio.HEADER_BYTES + lengths.astype(np.int64)) // 4
+
+
+def _chain(magics: NDArray[np.int64], ends: NDArray[np.int64]) -> list[int]:
+    """Return which magics begin frames: the first, and each one where a frame ends; others are within a record."""
+    following = np.searchsorted(magics[:-1], ends)
+    following[magics[following] != ends] = -1
+    nexts = following.tolist()
+    chain = [0]
+    while (one := nexts[chain[-1]]) >= 0:
+        chain.append(one)
+    return chain
 
 
 @lru_cache(maxsize=16)

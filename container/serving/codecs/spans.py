@@ -37,10 +37,11 @@ class Spans:
         return Spans(self.data, self.begins[which], self.ends[which])
 
     def groups(self) -> Iterator[tuple[Offsets, NDArray[np.uint8]]]:
-        """Give those of each length: which ones, and their bytes as an array of shape (number, length)."""
+        """Yield those of each length: which ones, and their bytes as an array of shape (number, length)."""
         lengths = self.ends - self.begins
-        for length in np.unique(lengths).tolist():
-            which = np.flatnonzero(lengths == length)
+        order = np.argsort(lengths, kind="stable")
+        distinct, firsts = np.unique(lengths[order], return_index=True)
+        for length, which in zip(distinct.tolist(), np.split(order, firsts[1:]), strict=False):
             if length:
                 strings = windows(self.data, length)[self.begins[which]]
                 yield which, strings.view(np.uint8).reshape(-1, length)

@@ -12,11 +12,14 @@ import pytest
 from numpy.typing import NDArray
 
 from container.artifacts.checkpoint import MAGIC, CheckpointError, Checkpoints
+from container.continuing import saving
 from container.progress import Progress, TimedSource
-from kmeans.communicator import SingleHost
+from kmeans.communicator import Communicator, SingleHost
+from kmeans.observer import Observer
 from kmeans.run import Control
 from kmeans.settings import Settings
 from kmeans.snapshot import Snapshot
+from kmeans.thread_hosts import run_hosts
 from kmeans.threads import Threads
 from kmeans.training import fit
 from tests.kmeans.rows import Rows, settings_for
@@ -188,3 +191,32 @@ def test_a_job_that_goes_on_keeps_two_of_all_its_checkpoints(tmp_path: Path, sna
     assert steps(again) == [2, 1]
     again.save(snapshots[2])
     assert steps(again) == [3, 2]
+
+
+def test_hosts_go_on_from_the_step_that_all_have_written_when_one_has_no_room_for_more(
+    tmp_path: Path, snapshots: list[Snapshot]
+) -> None:
+    def write(host: Communicator) -> list[int]:
+        mine = checkpoints(tmp_path, host=f"algo-{host.rank}")
+        save = saving(mine, host, Observer())
+        for number, snapshot in enumerate(snapshots[:5]):
+            if number == 2 and host.rank == 1:
+                # What comes from here on finds a folder where its file should go.
+                for step in range(3, 6):
+                    (tmp_path / f"checkpoint-algo-1-{step:012d}.sagemaker-ignore").mkdir()
+            save(snapshot)
+        return steps(checkpoints(tmp_path, host=f"algo-{host.rank}"))
+
+    first, second = run_hosts(2, write)
+    assert first == [2]
+    assert second == [2, 1]
+
+
+def test_checkpoints_are_off_when_a_host_has_no_folder_for_them(tmp_path: Path, snapshots: list[Snapshot]) -> None:
+    (tmp_path / "0").mkdir()
+
+    def write(host: Communicator) -> None:
+        saving(checkpoints(tmp_path / f"{host.rank}"), host, Observer())(snapshots[0])
+
+    run_hosts(2, write)
+    assert list((tmp_path / "0").iterdir()) == []

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from container.channels.files import PIPE_BYTES, data_files, wait_for_fifo, widen_pipe
+from container.channels.files import PIPE_BYTES, channel_files, wait_for_fifo, widen_pipe
 from container.errors import CustomerError, PlatformError
 
 
 def names(folder: Path) -> list[str]:
-    return [path.relative_to(folder).as_posix() for path in data_files(folder)]
+    return [path.relative_to(folder).as_posix() for path in channel_files(folder).data]
 
 
 def test_all_files_of_nested_folders_in_order(folder: Path) -> None:
@@ -19,15 +19,22 @@ def test_all_files_of_nested_folders_in_order(folder: Path) -> None:
     assert names(folder) == ["B", "a", "b/1/x", "b/2", "c/1", "part-10", "part-9"]
 
 
-def test_manifests_and_hidden_files_are_passed_over(folder: Path) -> None:
-    (folder / ".hidden").mkdir()
-    for name in (".amazon.manifest", "x.amazon.manifest", "train.manifest", ".x", ".hidden/x", "manifest", "x"):
+def test_hidden_files_and_what_services_write_beside_data_are_skipped(folder: Path) -> None:
+    hidden = [".amazon.manifest", ".x", ".part-0.crc", ".hidden/x"]
+    others = ["x.amazon.manifest", "train.manifest", "manifest", "sales_manifest", "3f2a.csv.metadata"]
+    others += ["_SUCCESS", "_committed_1", "_started_1", "_metadata", "_common_metadata", "a/_metadata"]
+    written_there = ["_delta_log/0.json", "_temporary/0/part-0", "_spark_metadata/0"]
+    data = ["_rows", "_started", "manifest.csv", "metadata", "rows.metadata", "x"]
+    for name in [*hidden, *others, *written_there, *data]:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).touch()
-    assert names(folder) == ["manifest", "x"]
+    assert names(folder) == data
+    skipped = [path.relative_to(folder).as_posix() for path in channel_files(folder).others]
+    assert skipped == sorted([*others, "_delta_log", "_temporary", "_spark_metadata"])
 
 
 def test_no_folder_has_no_files(tmp_path: Path) -> None:
-    assert data_files(tmp_path / "train") == []
+    assert channel_files(tmp_path / "train") == ([], [])
 
 
 def test_links_are_followed_but_not_for_ever(tmp_path: Path) -> None:
@@ -46,11 +53,11 @@ def test_what_is_no_file(folder: Path) -> None:
     with pytest.raises(
         CustomerError, match=r"'train'.*\(train/x: expected a file or a folder, got a link to nothing\)"
     ):
-        data_files(folder)
+        channel_files(folder)
     (folder / "x").unlink()
     os.mkfifo(folder / "x")
     with pytest.raises(CustomerError, match=r"\(train/x: expected a file or a folder, got something else\)"):
-        data_files(folder)
+        channel_files(folder)
 
 
 def test_a_fifo_is_waited_for(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from container.channels.reader import Reader
 from container.channels.recordio import RecordIOReader
 from container.formats import recordio
 from container.formats.errors import FormatError, IncompleteError
+from container.formats.record_pb2 import Record
 from tests.container.channels.conftest import dense, part
 
 ROWS = np.arange(30, dtype=np.float32).reshape(10, 3)
@@ -92,6 +93,20 @@ def test_counts() -> None:
     assert csv_reader(b"1,2,3\r\n4,5,6").count(guess=True) == 2
     assert csv_reader(b"1,2,3\n" + b"\r\n" * 50).count(guess=True) == 1
     assert csv_reader(b"\n" * 50).count(guess=True) == 0
+
+
+def test_records_of_sparse_matrices() -> None:
+    """Some are read by the kernel and some, which have a key twice, by the reference."""
+    made = []
+    for number in range(12):
+        record = Record()
+        tensor = record.features["values"].float32_tensor
+        tensor.keys.extend([2, 0, 2] if number % 3 else [0, 2])
+        tensor.values.extend([number, 1, 2**24] if number % 3 else [1, number + 2**24])
+        tensor.shape.extend(([3], [1, 3], [])[number % 4 % 3])
+        made.append(record)
+    expected = [[1, 0, np.float32(2**24 + number)] for number in range(12)]
+    np.testing.assert_array_equal(everything(recordio_reader(recordio.encode(made))), expected)
 
 
 def test_split_records() -> None:

@@ -58,7 +58,7 @@ def tensors(draw: st.DrawFn) -> bytes:
         varint(x) if layout is None else struct.pack(layout, x)
         for x in draw(st.lists(numbers, min_size=count, max_size=count))
     ]
-    shape = [D] if sparse or draw(st.booleans()) else []
+    shape = draw(st.sampled_from([[D], [1, D], []]))
     if draw(st.integers(0, 9)) == 0:
         shape = draw(st.lists(st.integers(0, D + 1), max_size=2))
     packed = draw(st.booleans())
@@ -233,6 +233,20 @@ def test_every_truncation_stops_before_the_record_that_is_torn() -> None:
         assert kernel.decode(data, 0, end, out, 0) == (MORE, end // size * size, end // size)
         np.testing.assert_array_equal(out[: end // size], rows[: end // size])
         assert kernel.skip(data, 0, end, 9) == (MORE, end // size * size, end // size)
+
+
+def test_rows_of_sparse_matrices_are_plain() -> None:
+    """As scipy's CSR has them; what has a key twice is added up by the twin."""
+
+    def sparse(keys: list[int], shape: list[int]) -> bytes:
+        tensor = repeated(1, 5, [struct.pack("<f", 2.0)] * len(keys), True)
+        tensor += repeated(2, 0, list(map(varint, keys)), True) + repeated(3, 0, list(map(varint, shape)), True)
+        return recordio.frame(field(1, field(1, b"values") + field(2, field(2, tensor))))
+
+    plain = [sparse([0, 2], shape) for shape in ([D], [1, D], [])]
+    assert check(b"".join(plain), [[2, 0, 2]] * 3) == 3
+    assert check(sparse([1, 1, 0], [1, D]) + plain[0], [[2, 4, 0], [2, 0, 2]]) == 1
+    assert check(sparse([0], [2, D]) + sparse([0], [1, 1, D]), [None, None]) == 0
 
 
 def test_it_stops_when_the_batch_is_full() -> None:

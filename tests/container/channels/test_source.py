@@ -1,3 +1,4 @@
+import gzip
 import os
 import tracemalloc
 from collections import Counter
@@ -14,6 +15,7 @@ from container.channels.source import Place
 from container.configuration import CSV
 from container.errors import CustomerError, PlatformError
 from container.formats import recordio
+from container.logs import LOGGER
 from tests.container.channels.conftest import CSV_LINES, ROWS, MakeSource, dense, feeding, rows_of
 
 
@@ -138,6 +140,27 @@ def test_no_data(tmp_path: Path, make_source: MakeSource) -> None:
                 call()
 
 
+def test_what_is_no_data_is_named_once_and_where_nothing_else_came(
+    folder: Path, make_source: MakeSource, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As a program's loggers are before `logs.set_up`.
+    monkeypatch.setattr(LOGGER, "propagate", True)
+    caplog.set_level("INFO", LOGGER.name)
+    (folder / "manifest").write_text('{"entries": []}')
+    (folder / "sub").mkdir()
+    (folder / "sub/x.csv.metadata").touch()
+    said = "'manifest', 'sub/x.csv.metadata'"
+    with pytest.raises(CustomerError, match=rf"got 0 files and no record in them; skipped as no data: {said}\)"):
+        rows_of(make_source())
+    (folder / "x").write_bytes(dense(ROWS))
+    caplog.clear()
+    source = make_source(mini_batch_size=11)
+    for _ in range(2):
+        assert source.sample(11, np.random.default_rng(0))[1] == 11
+        assert rows_of(source) == [ROWS.tolist()]
+    assert caplog.messages == [f"channel train: skipped 2 files or folders that are no data: {said}"]
+
+
 def test_an_unknown_content_type(make_source: MakeSource) -> None:
     with pytest.raises(CustomerError) as caught:
         make_source(content_type="text/plain")
@@ -179,6 +202,32 @@ def test_an_unknown_content_type(make_source: MakeSource) -> None:
             None,
             "Requested content-type is 'application/x-recordio-protobuf'. Please verify the data matches the requested"
             " content-type. (train/sub/bad, record 11: expected 28 bytes after the frame header, got 27 and the end)",
+        ),
+        (
+            gzip.compress(b"1,2,3\n", mtime=0x0A),
+            CSV,
+            "Requested content-type is 'text/csv'. Please verify the data matches the requested content-type."
+            " (train/sub/bad, record 1: expected CSV, got gzip: unpack it with gunzip)",
+        ),
+        (
+            gzip.compress(dense(ROWS)),
+            None,
+            "Requested content-type is 'application/x-recordio-protobuf'. Please verify the data matches the requested"
+            " content-type. (train/sub/bad, record 1: expected RecordIO, got gzip: unpack it with gunzip)",
+        ),
+        (
+            dense(ROWS),
+            CSV,
+            "Requested content-type is 'text/csv'. Please verify the data matches the requested content-type."
+            " (train/sub/bad, record 1: expected CSV, got RecordIO: its content type is"
+            " application/x-recordio-protobuf)",
+        ),
+        (
+            b"1,2,3\r" * 100,
+            CSV,
+            "Requested content-type is 'text/csv'. Please verify the data matches the requested content-type."
+            " (train/sub/bad, record 1: expected lines that end in LF or CR LF, got CR alone: `tr '\\r' '\\n'` makes LF"
+            " of it)",
         ),
     ],
 )

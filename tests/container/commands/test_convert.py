@@ -1,5 +1,7 @@
 """`python -m container.convert`: files of every format, there and back."""
 
+import gzip
+import os
 import pickle
 import subprocess
 import sys
@@ -7,6 +9,7 @@ import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow
@@ -18,6 +21,7 @@ from container import convert
 from container.conversion import dense, sparse
 from container.formats.record_pb2 import Record
 from container.formats.recordio import decode, dense_record, encode
+from tests.container.disk import files_in, room_for
 from tests.documents import ROOT
 
 
@@ -176,6 +180,8 @@ def hostile(path: Path, kind: str) -> Path:
             with npy.open("wb") as stream:
                 header = {"descr": "<f4", "fortran_order": False, "shape": (1 << 50, 3)}
                 np.lib.format.write_array_header_1_0(stream, header)
+        case "no header":
+            npy.write_bytes(b"\x93NUMPY\x01\0\x04\0((((")
         case "vector":
             np.save(npy, rows[0])
         case "nan":
@@ -190,9 +196,37 @@ def hostile(path: Path, kind: str) -> Path:
             data = bytearray(npz.read_bytes())
             data[data.index(b"NUMPY") + 200] ^= 1
             npz.write_bytes(data)
+        case "bad lzma" | "bad bzip2":
+            np.save(npy, rows)
+            with zipfile.ZipFile(npz, "w", zipfile.ZIP_LZMA if kind == "bad lzma" else zipfile.ZIP_BZIP2) as archive:
+                archive.write(npy, "x.npy")
+            npy.unlink()
+            data = bytearray(npz.read_bytes())
+            data[50:60] = bytes(10)
+            npz.write_bytes(data)
+        case "bad deflate":
+            np.savez_compressed(npz, rows)
+            data = bytearray(npz.read_bytes())
+            data[50:60] = bytes(10)
+            npz.write_bytes(data)
+        case "offset beyond":
+            np.savez(npz, rows)
+            data = bytearray(npz.read_bytes())
+            entry = data.index(b"PK\x01\x02")
+            data[entry + 42 : entry + 46] = b"\xff\xff\xff\xee"
+            npz.write_bytes(data)
         case "pickle in archive":
             with zipfile.ZipFile(npz, "w") as archive:
                 archive.writestr("x.npy", pickle.dumps(Evil()))
+        case "gzip":
+            csv.with_suffix(".csv.gz").write_bytes(gzip.compress(b"1,2\n"))
+        case "parquet named csv":
+            pyarrow.parquet.write_table(pyarrow.table({"a": [1.0]}), csv)
+        case "zip named npy":
+            with npy.open("wb") as stream:
+                np.savez(stream, rows)
+        case "returns":
+            csv.write_bytes(b"1,2\r3,4\r")
         case "words":
             csv.write_text("1,2\n3,four\n")
         case "ragged":
@@ -214,16 +248,25 @@ def hostile(path: Path, kind: str) -> Path:
 @pytest.mark.parametrize(
     ("kind", "said"),
     [
-        ("pickle", "expected an array of numpy.save"),
-        ("objects", "expected numbers, got elements of the type object"),
+        ("pickle", "expected .npy, got a Python pickle"),
+        ("objects", "expected numbers, got elements of the type '|O'"),
         ("torn", "bytes for an array of the shape (10, 3)"),
         ("claims", "bytes for an array of the shape"),
+        ("no header", "expected a header of descr, fortran_order and shape"),
         ("vector", "two dimensions, got the shape (3,)"),
         ("nan", "record 5, column 2: expected a number, got nan"),
         ("two arrays", "expected one array in the archive, got 2"),
         ("no archive", "expected an archive of numpy.savez"),
-        ("bad checksum", "expected an intact archive"),
+        ("bad checksum", "expected an archive of numpy.savez, got a broken one: Bad CRC-32"),
+        ("bad lzma", "expected an array stored or deflated, as by numpy.savez, got one compressed by LZMA"),
+        ("bad bzip2", "got one compressed by bzip2"),
+        ("bad deflate", "expected an archive of numpy.savez, got a broken one"),
+        ("offset beyond", "expected an archive of numpy.savez, got a broken one"),
         ("pickle in archive", "expected an array of numpy.save"),
+        ("gzip", "record 1: expected RecordIO, got gzip: unpack it with gunzip"),
+        ("parquet named csv", "record 1: expected CSV, got Parquet"),
+        ("zip named npy", "record 1: expected .npy, got a ZIP archive"),
+        ("returns", "record 1: expected lines that end in LF or CR LF, got CR alone"),
         ("words", "record 2, column 2: expected a number, got 'four'"),
         ("ragged", "record 2: expected 2 columns, got 1"),
         ("empty", "columns, got 0"),
@@ -245,6 +288,65 @@ def test_what_is_not_a_table_of_numbers_is_refused_and_leaves_nothing(
     assert said in told
     assert str(source) in told
     assert [path.name for path in tmp_path.iterdir()] == ["given"]
+
+
+@pytest.mark.parametrize("target", ["out", "out.csv"])
+def test_what_cannot_be_written_is_said_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], target: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(Path("rows.npy"), np.ones((2, 2), np.float32))
+    Path("folder.csv").mkdir()
+    assert convert.main(["rows.npy", "folder.csv"]) == 2
+    assert "folder.csv: expected a file to write, got a folder" in capsys.readouterr().err
+    assert convert.main(["rows.npy", "nowhere/rows.csv"]) == 2
+    assert "nowhere/rows.csv: expected a file in a folder that exists, got nowhere" in capsys.readouterr().err
+    for arguments in (["rows.npy", f"s3://bucket/{target}"], ["S3a://bucket/rows.npy", target]):
+        with pytest.raises(SystemExit, match="2"):
+            convert.main(arguments)
+        assert "expected a path on this machine, got '" in capsys.readouterr().err
+    for arguments in (["", target], ["rows.npy", ""]):
+        with pytest.raises(SystemExit, match="2"):
+            convert.main(arguments)
+        assert "expected a path, got nothing" in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder.csv", "rows.npy"]
+
+
+def test_what_is_no_data_in_a_folder_is_left_out_and_named(
+    tmp_path: Path, rows: NDArray[np.float32], capsys: pytest.CaptureFixture[str]
+) -> None:
+    shards = tmp_path / "shards"
+    shards.mkdir()
+    (shards / "part-0.pbr").write_bytes(dense.frames(rows).tobytes())
+    (shards / "manifest").write_text('{"entries": []}')
+    (shards / "_SUCCESS").touch()
+    assert convert.main([str(shards), str(tmp_path / "back.npy")]) == 0
+    np.testing.assert_array_equal(np.load(tmp_path / "back.npy"), rows)
+    said = "left out 2 files or folders that are no data, '_SUCCESS', 'manifest'"
+    assert capsys.readouterr().err == f"{shards}: {said}\n"
+
+
+@pytest.mark.parametrize(
+    ("dtype", "number", "rounded"),
+    [
+        ("?", 1, 1.0),
+        ("u1", 255, 255.0),
+        (">u2", 65535, 65535.0),
+        ("<u8", 2**63 + 2**39 + 1, 2.0**63 + 2.0**40),
+        (">i8", 2**60 + 2**36 + 1, 2.0**60 + 2.0**37),
+        ("<f2", 0.1, float(np.float16(0.1))),
+        (">f8", 1 + 2.0**-24 + 2.0**-50, 1 + 2.0**-23),
+        ("g", np.longdouble(1 + 2.0**-24) + np.longdouble(2.0**-60), 1 + 2.0**-23),
+    ],
+)
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_numbers_of_any_type_are_rounded_once(
+    tmp_path: Path, dtype: str, number: Any, rounded: float, order: Literal["C", "F"]
+) -> None:
+    np.save(tmp_path / "rows.npy", np.array([[0, number, 1], [number, 0, 0]], dtype, order=order))
+    assert convert.main([str(tmp_path / "rows.npy"), str(tmp_path / "out")]) == 0
+    back, _ = decode((tmp_path / "out/part-00000.pbr").read_bytes(), 3)
+    assert back.tolist() == [[0, rounded, 1], [rounded, 0, 0]]
 
 
 def test_a_folder_with_files_is_not_added_to(tmp_path: Path, rows: NDArray[np.float32]) -> None:
@@ -292,6 +394,26 @@ def test_a_fault_amid_parts_of_csv_is_found_in_its_line(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="only Linux tells what a process has")
+def test_a_want_of_memory_is_said(tmp_path: Path) -> None:
+    with (tmp_path / "rows.npy").open("wb") as file:
+        header = {"descr": "<f8", "fortran_order": False, "shape": (1, 1 << 27)}
+        np.lib.format.write_array_header_1_0(file, header)
+        file.truncate(file.tell() + (1 << 30))
+    program = """
+import resource, sys
+from pathlib import Path
+from container import convert
+limit = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize() + (64 << 20)
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+sys.exit(convert.main(sys.argv[1:]))
+"""
+    arguments = [sys.executable, "-c", program, "rows.npy", "out"]
+    environment = {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(arguments, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (3, "rows.npy: expected more memory than there is\n")
+
+
 def test_a_line_without_an_end_is_not_read_on_and_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -300,3 +422,35 @@ def test_a_line_without_an_end_is_not_read_on_and_on(
     (tmp_path / "rows.csv").write_text("1\n" * 40 + "1" * 200 + "\n")
     assert convert.main([str(tmp_path / "rows.csv"), str(tmp_path / "out")]) == 2
     assert "expected a line of fewer than 100 bytes, got a longer one" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("target", ["out", "empty", "out.csv", "out.npy", "out.npz", "out.parquet"])
+def test_a_full_disk_ends_with_an_error_that_names_the_file_and_leaves_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], rows: NDArray[np.float32], target: str
+) -> None:
+    write(tmp_path / "rows.npy", rows)
+    (tmp_path / "empty").mkdir()
+    with room_for(100_000):
+        assert convert.main([str(tmp_path / "rows.npy"), str(tmp_path / target)]) == 3
+    assert f"File too large: '{tmp_path / target}" in capsys.readouterr().err
+    assert files_in(tmp_path) == ["empty", "rows.npy"]
+
+
+def test_a_source_that_cannot_be_read_to_its_end_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    # The kernel reads nothing at the address 0.
+    (tmp_path / "rows.csv").symlink_to("/proc/self/mem")
+    assert convert.main([str(tmp_path / "rows.csv"), str(tmp_path / "out")]) == 3
+    assert f"{tmp_path / 'rows.csv'}: [Errno 5]" in capsys.readouterr().err
+
+
+def test_a_name_that_is_no_text_is_written_with_backslashes(tmp_path: Path, rows: NDArray[np.float32]) -> None:
+    write(tmp_path / "rows.npy", rows)
+    done = subprocess.run(
+        [sys.executable, "-m", "container.convert", tmp_path / "rows.npy", tmp_path / "out\udcff"],
+        env={**os.environ, "PYTHONIOENCODING": "utf-8:strict"},
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert "out\\udcff: 1,000 rows" in done.stdout

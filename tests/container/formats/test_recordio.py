@@ -140,11 +140,36 @@ def test_kinds_of_tensors(kind: str) -> None:
         record(kind, values=[3, 0, -2], shape=[1, 3]),
         record(kind, values=[3, -2], keys=[0, 2], shape=[3]),
         record(kind, values=[-2, 3], keys=[2, 0], shape=[3]),
+        record(kind, values=[3, -2], keys=[0, 2], shape=[1, 3]),
+        record(kind, values=[3, -2], keys=[0, 2]),
+        record(kind, values=[5, -2, -1, -1], keys=[0, 2, 0, 0], shape=[3]),
     ):
         row = recordio.features(message, 3)
         np.testing.assert_array_equal(row, expected)
         assert row.dtype == np.float32
-    np.testing.assert_array_equal(recordio.features(record(kind, shape=[3]), 3), np.zeros(3))
+    for zeros in (record(kind, shape=[3]), record(kind, shape=[1, 3])):
+        np.testing.assert_array_equal(recordio.features(zeros, 3), np.zeros(3))
+
+
+def test_values_of_one_key_are_added_in_float64() -> None:
+    (number,) = recordio.features(record(values=[2**24, 1, -(2**24), 1], keys=[0] * 4, shape=[1]), 1)
+    assert number == 2
+    (number,) = recordio.features(record("float64_tensor", values=[1e39, 1, -1e39], keys=[0] * 3, shape=[1]), 1)
+    assert number == 0
+
+
+def test_the_width_of_a_record() -> None:
+    for message, count in (
+        (record(values=[1, 2]), 2),
+        (record(values=[1, 2], shape=[1, 2]), 2),
+        (record(values=[1], keys=[1], shape=[5]), 5),
+        (record(values=[1], keys=[1], shape=[1, 5]), 5),
+        (record(shape=[1, 5]), 5),
+        (record(), 0),
+    ):
+        assert recordio.feature_count(message) == count
+    with pytest.raises(FormatError, match=r"^expected a shape beside the keys of the first record, got none"):
+        recordio.feature_count(record(values=[1], keys=[1]))
 
 
 @pytest.mark.parametrize(
@@ -162,15 +187,15 @@ def test_kinds_of_tensors(kind: str) -> None:
         (record(), "expected 3 values, got 0"),
         (record(values=[1, 2, 3], shape=[4]), "expected a shape of 3 values, got the shape [4]"),
         (record(values=[1, 2, 3], shape=[1 << 63, 1 << 63, 0, 3, 3, 9]), "[9223372036854775808, 9223372036854775808, "),
-        (record(values=[1], keys=[1]), "expected a sparse tensor of the shape [3], got []"),
         (record(values=[1], keys=[1], shape=[2]), "expected a sparse tensor of the shape [3], got [2]"),
         (record(values=[1], keys=[1], shape=[3, 1]), "expected a sparse tensor of the shape [3], got [3, 1]"),
         (record(shape=[2]), "expected a sparse tensor of the shape [3], got [2]"),
         (record(values=[1], keys=[1, 2], shape=[3]), "expected as many values as keys (2), got 1"),
         (record(values=[1], keys=[3], shape=[3]), "expected keys from 0 to 2, got 3"),
         (record(values=[1], keys=[1 << 63], shape=[3]), "expected keys from 0 to 2, got 9223372036854775808"),
-        (record(values=[1, 2], keys=[1, 1], shape=[3]), "expected each key once, got 1 more than once"),
-        (record(values=[1] * 4, keys=[0, 1, 2, 0], shape=[3]), "expected at most 3 keys, got 4"),
+        (record(values=[1], keys=[1], shape=[1, 1, 3]), "expected a sparse tensor of the shape [3], got [1, 1, 3]"),
+        (record(shape=[2, 3]), "expected a sparse tensor of the shape [3], got [2, 3]"),
+        (record(values=[3e38, 3e38], keys=[1, 1]), "column 2: expected a number in the range of float32, got 6e+38"),
     ],
 )
 def test_feature_errors(message: Record, text: str) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from tests.container.disk import READ_ONLY, files_in
 from tests.container.hosts.cluster import Cluster, Host, cluster_of, descendants, kill, wait_until
 from tests.container.training.job import recordio
 
@@ -164,6 +165,47 @@ def test_an_error_of_one_host_is_the_message_of_all(tmp_path: Path, digits: Rows
         messages = {host.failure for host in cluster.hosts}
         assert len(messages) == 1
         assert "Found missing (NaN) values" in messages.pop()
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_fault_of_one_hosts_disk_names_host_and_file_on_all(tmp_path: Path, digits: Rows, place: int) -> None:
+    with cluster_of(tmp_path, 2, MINIMAL) as cluster:
+        cluster.put(digits[:900], digits[900:])
+        broken = cluster.hosts[place]
+        # The kernel reads nothing at the address 0.
+        (broken.base / "input/data/train/rows.pbr").unlink()
+        (broken.base / "input/data/train/\udcff.pbr").symlink_to("/proc/self/mem")
+        assert cluster.run(MOST_SECONDS) == [3, 3], cluster.logs
+        (reason,) = {host.failure for host in cluster.hosts}
+        assert reason.startswith(
+            f"Platform Error: {broken.name}: Unable to read data channel 'train'. "
+            r"(train/\udcff.pbr: Input/output error)"
+        )
+
+
+def test_a_leader_that_cannot_write_a_model_says_so_on_all_hosts_before_training(tmp_path: Path, digits: Rows) -> None:
+    with cluster_of(tmp_path, 2, MINIMAL) as cluster:
+        cluster.put(digits[:900], digits[900:])
+        leader = cluster.hosts[0]
+        (leader.base / "model").symlink_to(READ_ONLY)
+        assert cluster.run(MOST_SECONDS) == [3, 3], cluster.logs
+        for host in cluster.hosts:
+            assert host.failure.startswith(f"Platform Error: {leader.name}: {leader.base}/model: expected a folder")
+            assert "#metrics" not in host.log
+
+
+def test_a_host_without_room_for_checkpoints_keeps_step_with_the_others(tmp_path: Path, digits: Rows) -> None:
+    given = {**MINIMAL, "checkpoint_interval_seconds": "0"}
+    with cluster_of(tmp_path, 2, given, checkpoints=True) as cluster:
+        cluster.put(digits[:900], digits[900:])
+        first, second = cluster.hosts
+        (second.base / "checkpoints").rmdir()
+        (second.base / "checkpoints").symlink_to(READ_ONLY)
+        assert cluster.run(MOST_SECONDS) == [0, 0], cluster.logs
+        assert re.search(rf"WARNING \d+\] A checkpoint was not written: .*{second.base}/checkpoints", second.log)
+        assert "not written" not in first.log
+        # One that not all have is none.
+        assert files_in(first.base / "checkpoints") == []
 
 
 def test_bad_hyperparameters_fail_before_hosts_are_waited_for(tmp_path: Path) -> None:

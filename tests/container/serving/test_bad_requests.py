@@ -1,5 +1,7 @@
 """Every kind of bad request, with the sentence that refuses it, against a running server."""
 
+import gzip
+
 import pytest
 
 from tests.container.serving.server_process import ServerProcess
@@ -20,22 +22,38 @@ BAD_BODIES = {
     "csv, infinity": (CSV, b"0,inf,0\n", "record 1, column 2: expected a finite number, got inf"),
     "csv, beyond float32": (CSV, b"0,1e39,0\n", "record 1, column 2: expected a number in the range of float32"),
     "csv, not UTF-8": (CSV, b"0,\xff,0\n", "record 1, column 2: expected text in UTF-8, got the byte 0xff"),
+    "csv, compressed": (CSV, gzip.compress(b"0,0,0\n"), "record 1: expected CSV, got gzip: unpack it with gunzip"),
+    "csv, ends of old Macs": (CSV, b"0,0,0\r1,2,3\r", "record 1: expected lines that end in LF or CR LF, got CR alone"),
     "csv, a long one": (CSV, b"0,0,0\n" * 5000 + b"0,x,0\n", "record 5001, column 2: expected a number, got 'x'"),
     "csv, too far away": (
         CSV,
         b"0,0,0\n3.4e38,3.4e38,3.4e38\n",
         "record 2: expected a row whose distance to the closest cluster is in the range of float32",
     ),
-    "json, empty": (JSON, b"", "expected JSON, got the end at line 1, column 1"),
+    "json, empty": (JSON, b"", "expected JSON, got an empty body"),
+    "json, only blanks": (JSON, b" \r\n\t", "expected JSON, got an empty body"),
+    "json, cut off": (JSON, b'{"instances": [', "expected JSON, got the end at line 1, column 16"),
     "json, broken": (JSON, b'{"instances": [}', "expected JSON, got '}' at line 1, column 16"),
     "json, more after it": (JSON, b'{"instances": []} x', "expected JSON, got 'x' at line 1, column 19"),
     "json, not UTF-8": (JSON, b'{"instances": "\xff"}', "expected UTF-8, got the byte 0xff at 16"),
     "json, UTF-16": (JSON, '{"instances": []}'.encode("utf-16"), "expected UTF-8, got the byte 0xff at 1"),
     "json, deep": (JSON, b"[" * 100_000, "expected JSON that is nested less deeply"),
     "json, no instances": (JSON, b'{"instances": []}', "expected at least one record, got none"),
-    "json, a list": (JSON, b"[[0, 0, 0]]", 'expected {"instances": [...]}, got [[0, 0, 0]]'),
+    "json, an empty list": (JSON, b"[]", "expected at least one record, got none"),
+    "json, a row of words": (JSON, b'["a", "b", "c"]', 'instance 1: expected {"features": [...]}, '),
+    "json, a row and a list": (JSON, b"[0, 0, [0]]", "instance 1, column 3: expected a number, got [0]"),
+    "json, a short list among lists": (JSON, b"[[0, 0, 0], [1, 2]]", "instance 2: expected 3 values, got 2"),
+    "json, lists of lists": (JSON, b"[[[0, 0, 0], [0, 0, 0]]]", "instance 1: expected 3 values, got 2"),
+    "json, a number": (JSON, b"5", 'expected {"instances": [...]} or a list, got 5'),
+    "json, another object": (JSON, b'{"rows": []}', 'instance 1: expected {"features": [...]}, '),
     "json, instances no list": (JSON, b'{"instances": {}}', "expected {\"instances\": [...]}, got {'instances': {}}"),
-    "json, more beside instances": (JSON, b'{"instances": [], "a": 1}', 'expected {"instances": [...]}'),
+    "json, features beside instances": (
+        JSON,
+        b'{"features": [0, 0, 0], "instances": [[0, 0, 0]]}',
+        "expected no features beside instances, got 'features'",
+    ),
+    "json, no comma between names": (JSON, b'{"instances": [] "a": 1}', "expected JSON, got '"),
+    "json, NaN beside instances": (JSON, b'{"a": NaN, "instances": []}', "expected a finite number, got NaN"),
     "json, a name twice": (
         JSON,
         b'{"instances": [], "instances": []}',
@@ -83,11 +101,16 @@ BAD_BODIES = {
     "json, both shapes": (
         JSON,
         instance('{"features": [1, 2, 3], "data": {"features": {"values": [1, 2, 3]}}}'),
-        "instance 2: expected no name but configuration beside features or data, got 'data'",
+        "instance 2: expected features or data, got both",
     ),
-    "json, another shape": (JSON, instance('{"values": [1, 2, 3]}'), 'instance 2: expected {"features": [...]} or '),
-    "json, a bare list": (JSON, instance("[1, 2, 3]"), 'instance 2: expected {"features": [...]} or '),
-    "json, features no list": (JSON, instance('{"features": "1,2,3"}'), 'instance 2: expected {"features": [...]} or '),
+    "json, another shape": (JSON, instance('{"values": [1, 2, 3]}'), 'instance 2: expected {"features": [...]}, '),
+    "json, a short bare list": (JSON, instance("[1, 2]"), "instance 2: expected 3 values, got 2"),
+    "json, features no list": (JSON, instance('{"features": "1,2,3"}'), 'instance 2: expected {"features": [...]}, '),
+    "json, a name beside features twice": (
+        JSON,
+        instance('{"id": 1, "id": 2, "features": [1, 2, 3]}'),
+        "expected each name once in an object, got 'id' twice",
+    ),
     "json, values no list": (
         JSON,
         instance('{"data": {"features": {"values": 1}}}'),
@@ -101,17 +124,27 @@ BAD_BODIES = {
     "json, another dense shape": (
         JSON,
         instance('{"data": {"features": {"values": [1, 2, 3], "shape": [4]}}}'),
-        "instance 2: expected the shape [3], got [4]",
+        "instance 2: expected a shape of 3 values, got the shape [4]",
     ),
-    "json, sparse without a shape": (
+    "json, a shape of negative numbers": (
         JSON,
-        instance('{"data": {"features": {"keys": [0], "values": [1]}}}'),
-        "instance 2: expected the shape [3] beside keys, got none",
+        instance('{"features": {"values": [1, 2, 3], "shape": [-1, -3]}}'),
+        "instance 2: expected a shape of 3 values, got the shape [-1, -3]",
+    ),
+    "json, a shape of words": (
+        JSON,
+        instance('{"features": {"values": [1, 2, 3], "shape": ["3"]}}'),
+        "instance 2: expected a list of whole numbers as shape, got ['3']",
+    ),
+    "json, no keys, no values and no shape": (
+        JSON,
+        instance('{"features": {"keys": [], "values": [], "shape": []}}'),
+        "instance 2: expected 3 values, got 0",
     ),
     "json, sparse of another shape": (
         JSON,
         instance('{"data": {"features": {"keys": [0], "shape": [2000], "values": [1]}}}'),
-        "instance 2: expected the shape [3], got [2000]",
+        "instance 2: expected a sparse tensor of the shape [3], got [2000]",
     ),
     "json, a key out of range": (
         JSON,
@@ -123,10 +156,15 @@ BAD_BODIES = {
         instance('{"data": {"features": {"keys": [-1], "shape": [3], "values": [1]}}}'),
         "instance 2: expected keys from 0 to 2, got -1",
     ),
-    "json, a key twice": (
+    "json, values of a key whose sum is too large": (
         JSON,
-        instance('{"data": {"features": {"keys": [1, 1], "shape": [3], "values": [1, 1]}}}'),
-        "instance 2: expected each key once, got 1 more than once",
+        instance('{"data": {"features": {"keys": [0, 1, 1], "shape": [3], "values": [1, 3e38, 3e38]}}}'),
+        "instance 2, column 2: expected a number in the range of float32, got 6e+38",
+    ),
+    "json, values of a key beyond float64": (
+        JSON,
+        instance('{"features": {"keys": [1, 1], "values": [1, 1%s]}}' % ("0" * 400)),
+        "instance 2, column 2: expected a number in the range of float32, got 10000",
     ),
     "json, a fractional key": (
         JSON,
@@ -157,12 +195,24 @@ BAD_BODIES = {
     "jsonlines, broken": (
         JSON_LINES,
         b'{"features": [0, 0, 0]}\n{"features": [0, 0\n',
-        "line 2: expected JSON, got the end at line 1, column 19",
+        "line 2: expected JSON, got the end at column 19",
     ),
     "jsonlines, an empty line": (
         JSON_LINES,
         b'{"features": [0, 0, 0]}\n\n{"features": [0, 0, 0]}\n',
-        "line 2: expected JSON, got the end",
+        "line 2: expected JSON, got an empty line",
+    ),
+    "jsonlines, a line of blanks": (
+        JSON_LINES,
+        b'{"features": [0, 0, 0]}\n \t\r\n{"features": [0, 0, 0]}\n',
+        "line 2: expected JSON, got an empty line",
+    ),
+    "jsonlines, an empty line first": (JSON_LINES, b"\n[0, 0, 0]\n", "line 1: expected JSON, got an empty line"),
+    "jsonlines, two rows in a line": (JSON_LINES, b"[[0, 0, 0], [0, 0, 0]]\n", "line 1: expected 3 values, got 2"),
+    "jsonlines, bare lists without brackets": (
+        JSON_LINES,
+        b"[0, 0, 0]\n0, 0, 0\n",
+        "line 2: expected JSON, got ', 0, 0' at column 2",
     ),
     "jsonlines, a string": (
         JSON_LINES,
@@ -172,10 +222,26 @@ BAD_BODIES = {
     "jsonlines, instances": (
         JSON_LINES,
         b'{"instances": [{"features": [0, 0, 0]}]}\n',
-        'line 1: expected {"features": [...]} or ',
+        'line 1: expected {"features": [...]}, ',
     ),
     "recordio, empty": (RECORDIO, b"", "expected at least one record, got none"),
     "recordio, another magic": (RECORDIO, b"\0" * 36, "record 1: expected the RecordIO magic 0xCED7230A"),
+    "recordio, text": (RECORDIO, b"0.25,0.5,0.75\n", "record 1: expected the RecordIO magic 0xCED7230A"),
+    "recordio, two without frames": (
+        RECORDIO,
+        dense(0, 0, 0) * 2,
+        "record 1: expected frames, or one record without a frame, got several without",
+    ),
+    "recordio, a short one without a frame": (
+        RECORDIO,
+        b"\x0a\x12\x0a\x06values\x12\x08\x12\x06\x0a\x04\x00\x00\x80\x3f",
+        "record 1: expected 3 values, got 1",
+    ),
+    "recordio, one without a frame but with a frame after it": (
+        RECORDIO,
+        dense(0, 0, 0) + frame(dense(0, 0, 0)),
+        "record 1: expected the RecordIO magic 0xCED7230A",
+    ),
     "recordio, torn": (RECORDIO, frame(dense(0, 0, 0)) * 2 + frame(dense(0, 0, 0))[:-4], "record 3: expected 28 bytes"),
     "recordio, no protobuf": (RECORDIO, frame(b"\xff" * 8), "record 1: expected a protobuf Record message"),
     "recordio, no values": (RECORDIO, frame(b"\x1a\x01a"), "record 1: expected a feature named 'values', got none"),

@@ -13,6 +13,8 @@ from tests.container.serving.wire import CSV, JSON, JSON_LINES
 SHAPES = (
     '{{"features": [{0}, {1}, {2}]}}',
     '{{"data": {{"features": {{"values": [{0}, {1}, {2}]}}}}}}',
+    "[{0}, {1}, {2}]",
+    '{{"id": "a{1}", "features": {{"values": [{0}, {1}, {2}], "shape": [1, 3]}}}}',
     '{{"configuration": {{}}, "data": {{"features": {{"keys": [2, 0, 1], "shape": [3], "values": [{2}, {0}, {1}]}}}}}}',
 )
 
@@ -41,7 +43,7 @@ def test_a_line_is_answered_by_a_line_in_order(server: ServerProcess) -> None:
     """More than one block of them, in all shapes: SINGLE_RECORD sends each alone, MULTI_RECORD many."""
     rng = random.Random(0)
     points = [(rng.choice((0, 1, -10)), rng.randrange(100), rng.randrange(100)) for _ in range(150_000)]
-    lines = [SHAPES[number % 3].format(*point) for number, point in enumerate(points)]
+    lines = [SHAPES[number % len(SHAPES)].format(*point) for number, point in enumerate(points)]
     body = "\n".join(lines).encode()
     assert len(body) > 5 << 20
     answer = server.invoke(body, JSON_LINES, JSON_LINES)

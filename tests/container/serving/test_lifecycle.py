@@ -94,6 +94,32 @@ def test_a_model_that_cannot_be_loaded(tmp_path: Path) -> None:
         assert "No model is served: the model cannot be loaded: " in server.log()
 
 
+def test_variables_of_other_servers_have_no_effect(base: Path) -> None:
+    others = {
+        "FORWARDED_ALLOW_IPS": "*",
+        "GUNICORN_PID": "1",
+        "PORT": "80",
+        "SCRIPT_NAME": "/app",
+        "SENDFILE": "perhaps",
+        "WEB_CONCURRENCY": "auto",
+    }
+    with serving(base, **others) as server:
+        assert server.invoke(b"1,2,5\n", CSV, CSV).body == b"1.0,3.0\n"
+        for path in "/ping", "/app/ping":
+            assert server.request("GET", path).status == (200 if path == "/ping" else 404)
+
+
+def test_a_fault_in_a_file_whose_name_is_no_text(tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "model_\udcff").write_bytes(b"no model at all")
+    with serving(tmp_path, PYTHONIOENCODING="utf-8:strict") as server:
+        for answer in (server.request("GET", "/ping"), server.invoke(b"0,0,0\n", CSV)):
+            assert (answer.status, answer.content_type) == (503, TEXT)
+            assert rb"model_\udcff: " in answer.body
+        assert r"cannot be loaded: " f"{tmp_path}/model: model_\\udcff: " in server.log()
+        assert "--- Logging error ---" not in server.log()
+
+
 def test_no_model(tmp_path: Path) -> None:
     with serving(tmp_path) as server:
         assert server.request("GET", "/ping").status == 503
@@ -105,6 +131,7 @@ def test_no_model(tmp_path: Path) -> None:
         ("SAGEMAKER_BIND_TO_PORT", "http", "expected a whole number from 1 to 65535, got 'http'"),
         ("SAGEMAKER_BIND_TO_PORT", "65536", "expected a whole number from 1 to 65535, got '65536'"),
         ("SAGEMAKER_MAX_PAYLOAD_IN_MB", "-6", "expected a whole number from 0 to 2048, got '-6'"),
+        ("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT", "text/html", "expected application/json or application/jsonlines or "),
     ],
 )
 def test_a_setting_that_cannot_be(base: Path, tmp_path: Path, name: str, value: str, expected: str) -> None:

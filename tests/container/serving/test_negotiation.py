@@ -45,6 +45,24 @@ def test_accept(accept: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("accept", "expected"),
+    [
+        ("", CSV),
+        ("*/*", CSV),
+        ("*/*;q=0.1", CSV),
+        ("text/*", CSV),
+        ("application/*", JSON),
+        ("application/json", JSON),
+        ("text/html, */*;q=0.8", CSV),
+        ("*/*, application/jsonlines", JSON_LINES),
+        ("*/*, text/csv;q=0", JSON),
+    ],
+)
+def test_accept_where_another_type_is_the_default(accept: str, expected: str) -> None:
+    assert expected == response_codec(accept, CSV).MEDIA_TYPE
+
+
+@pytest.mark.parametrize(
     "accept", ["text/html", "*/*;q=0", "text/csv;q=0.0", "csv", "/", ",", "text/csv;q=high", "*/csv"]
 )
 def test_nothing_acceptable(accept: str) -> None:

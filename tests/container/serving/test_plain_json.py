@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from container.formats.errors import FormatError
-from container.serving.codecs import instances, json
+from container.serving.codecs import instances, json, strict_json
 
 VALUES = ["0", "-1.5", "2e3", "16777217", "1.00000005960464477539062500001", "1e-50", "123456789012345678"]
 ODD_VALUES = [
@@ -35,6 +35,17 @@ DOCUMENTS = [
     '{"instances": [%s]}',
     '{"instances": %s}',
     '[{"features": [%s, 2]}]',
+    "[%s, 2]",
+    " [2, %s] ",
+    "[[1, 2], [2, %s]]",
+    '[[1, 2], %s, {"features": [3, %s]}]',
+    '{"instances": [[%s, 2], [2, %s]]}',
+    '{"instances": [[1, 2], [%s]]}',
+    '{"instances": [[1, 2]], "more": %s}',
+    '{"more": %s, "instances": [[1, 2]]}',
+    '{"features": [1, %s]}',
+    '{"features": [1, 2], "id": %s}',
+    '{"instances": [{"id": %s, "features": [1, 2]}]}',
     '{"instances": [{"features": [%s, 2]}]}]',
     '{"instances": [{"features": [1, %s, 2]]}}',
     '{"instances": [{"data": {"features": {"values": [%s, 2]}}}]}',
@@ -52,7 +63,7 @@ def outcome(document: bytes) -> object:
 
 def expected(document: bytes) -> object:
     try:
-        return instances.rows(list(instances.elements(instances.text_of(document))), 2, "instance").tolist()
+        return instances.rows(list(strict_json.elements(strict_json.text_of(document))), 2, "instance").tolist()
     except FormatError as error:
         return str(error)
 
@@ -60,7 +71,7 @@ def expected(document: bytes) -> object:
 @pytest.mark.parametrize("value", VALUES + ODD_VALUES)
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_any_value_anywhere(document: str, value: str) -> None:
-    body = (document % value).encode()
+    body = document.replace("%s", value).encode()
     assert outcome(body) == expected(body)
 
 
@@ -70,6 +81,14 @@ def test_bytes_that_are_no_json(body: bytes) -> None:
 
 
 def test_plain_instances_do_not_need_the_other_parser() -> None:
-    rows = json._plain_rows(b'{"instances": [{"features": [1, 2]}, {"features": [-3e-2, 4.5]}]}', 2)
-    assert rows is not None
-    assert rows.dtype == np.float32
+    for document in (
+        b'{"instances": [{"features": [1, 2]}, {"features": [-3e-2, 4.5]}]}',
+        b'{"instances": [[1, 2], [-3e-2, 4.5]]}',
+        b"[[1, 2], [-3e-2, 4.5]]",
+        b'[[1, 2], {"features": [-3e-2, 4.5]}]',
+        b"[-3e-2, 4.5]",
+    ):
+        rows = json._plain_rows(document, 2)
+        assert rows is not None
+        assert rows.dtype == np.float32
+        np.testing.assert_array_equal(rows[-1], np.array([-3e-2, 4.5], np.float32))

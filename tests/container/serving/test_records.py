@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from container.formats import recordio as reference
 from container.formats.errors import FormatError
 from container.formats.record_pb2 import Record
-from container.serving.codecs import CODECS, lockstep, records
+from container.serving.codecs import CODECS, lockstep, recordio, records
 from container.serving.codecs.spans import spans_of
 from tests.container.serving.wire import RECORDIO, delimited, values
 
@@ -36,6 +36,7 @@ def record(
 GOOD = [
     *(record(kind, [1, -2.5, 3], shape=shape) for kind in KINDS for shape in (None, [3], [1, 3], [3, 1])),
     *(record(kind, [1, 2], [2, 0], [3], "a uid") for kind in KINDS),
+    *(record(kind, [1, 2, 4], [2, 0, 2], shape) for kind in KINDS for shape in (None, [3], [1, 3])),
     record("float32_tensor", [], shape=[3]),
     record("float64_tensor", [0.1, 1e-50, 16777217.0], uid="ü"),
 ]
@@ -50,11 +51,12 @@ BAD = [
     record("float32_tensor", [1, 2, 3], shape=[4]),
     record("float32_tensor", [1, 2], [0, 3], [3]),
     record("float32_tensor", [1, 2], [0, 1 << 63], [3]),
-    record("float64_tensor", [1, 2], [1, 1], [3]),
+    record("float64_tensor", [3e38, 2e38], [1, 1], [3]),
+    record("float32_tensor", [1], [1], [3, 1]),
+    record("float32_tensor", [1], [3]),
     record("float32_tensor", [1], [0, 1], [3]),
     record("float32_tensor", [float("inf")], [1], [3]),
     record("float32_tensor", [1], [1], [4]),
-    record("float32_tensor", [1], [1]),
 ]
 
 
@@ -73,6 +75,10 @@ ORDINARY: dict[str, Callable[[int], Record]] = {
     "label": lambda number: labelled(record("float32_tensor", [1, 2, number], uid=f"{number:03}"), number),
     "sparse": lambda number: record("float32_tensor", [number, 0.5][: 1 + number % 2], [2, 0][: 1 + number % 2], [3]),
     "sparse float64": lambda number: record("float64_tensor", [0.1] * (1 + number % 3), [*range(1 + number % 3)], [3]),
+    "sparse rows of a matrix": lambda number: record("float32_tensor", [number], [number % 3], [1, 3]),
+    "sparse without a shape": lambda number: record("float64_tensor", [number, 0.5], [number % 3, 1], uid="a"),
+    "sparse, to be added up": lambda number: record("float32_tensor", [1e8, number, -1e8], [1, number % 3, 1], [1, 3]),
+    "dense rows of a matrix": lambda number: record("float32_tensor", [1, number, 3], shape=[1, 3], uid=str(number)),
     "all zeros": lambda number: record("float32_tensor", [], shape=[3], uid=str(number)),
 }
 
@@ -231,6 +237,18 @@ def test_the_first_bad_record_is_named(bad: int) -> None:
         records.read(spans_of([one.SerializeToString() for one in made]), FEATURES, 100)
     assert str(found.value) == str(wanted.value)
     assert type(found.value) is type(wanted.value)
+
+
+def test_the_magic_within_records() -> None:
+    (magic,) = struct.unpack("<f", struct.pack("<I", reference.MAGIC))
+    made = [record("float32_tensor", [magic, number, magic], uid=str(number)) for number in range(200)]
+    body = reference.encode(made)
+    assert body.index(b"\x0a\x23\xd7\xce", 4) % 4 == 0
+    split = b"".join(b"\x0a\x23\xd7\xce" + struct.pack("<I", flag << 29 | 4) + b"abcd" for flag in (1, 3))
+    for one in (body, body[:-4], body + b"other", body + split + body):
+        assert outcome(one) == expected(one)
+    messages, used = recordio._messages(body, 0, 1000, 0)
+    assert (len(messages), used) == (200, len(body))
 
 
 def test_records_in_parts_cut_anywhere() -> None:

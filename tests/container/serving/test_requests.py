@@ -1,6 +1,7 @@
 """Every form of request and answer, as bytes, against a running server."""
 
 import json
+import socket
 import struct
 
 import pytest
@@ -30,6 +31,26 @@ REQUESTS = {
         b' {"configuration": {}, "data": {"features": {"values": [1, 2, 5], "shape": [3]}}},'
         b' {"features": [-9.5, 0, 0], "configuration": {}}]}\n',
     ),
+    "json of the page on common formats": (
+        JSON,
+        b'{"instances": [{"data": {"features": [0.1, 0, 0]}}, {"features": {"values": [1, 2, 5]}},'
+        b' {"data": {"features": {"keys": [], "values": [-9.5, 0, 0], "shape": []}}}]}',
+    ),
+    "json, shapes of matrices": (
+        JSON,
+        b'{"instances": [{"data": {"features": {"keys": [0], "shape": [1, 3], "values": [0.1]}}},'
+        b' {"data": {"features": {"values": [1, 2, 5], "shape": [1, 3]}}},'
+        b' {"features": {"keys": [1, 0, 1, 0], "values": [1, -9, -1, -0.5]}}]}',
+    ),
+    "json, bare lists": (JSON, b"[[0.1, 0, 0], [1, 2, 5], [-9.5, 0, 0]]"),
+    "json, bare lists as instances": (JSON, b' {"instances": [[0.1, 0, 0], [1, 2, 5.0], [-9.5, 0, 0]]}'),
+    "json, a list of instances": (JSON, b'[{"features": [0.1, 0, 0]}, [1, 2, 5], {"features": [-9.5, 0, 0]}]'),
+    "json, names beside the data": (
+        JSON,
+        b'{"signature": {"a": [1]}, "instances": [{"id": "a1", "features": [0.1, 0, 0]},'
+        b' {"data": {"features": {"values": [1, 2, 5]}, "of": 1}, "id": [2]}, {"features": [-9.5, 0, 0], "data": "x"}],'
+        b' "more": null}',
+    ),
     "jsonlines features": (
         JSON_LINES,
         b'{"features": [0.1, 0, 0]}\n{"features": [1, 2, 5]}\n{"features": [-9.5, 0, 0]}\n',
@@ -38,6 +59,12 @@ REQUESTS = {
         JSON_LINES,
         b'{"features": [0.1, 0, 0]}\r\n{"data": {"features": {"values": [1, 2, 5]}}}\r\n'
         b'{"data": {"features": {"keys": [0], "shape": [3], "values": [-9.5]}}}',
+    ),
+    "jsonlines, bare lists": (JSON_LINES, b"[0.1, 0, 0]\n[1, 2, 5]\n[-9.5, 0, 0]\n"),
+    "jsonlines, ids to join by": (
+        JSON_LINES,
+        b'{"id": "a1", "features": [0.1, 0, 0]}\n{"features": {"values": [1, 2, 5], "shape": [1, 3]}, "id": 2}\n'
+        b'{"data": {"features": {"keys": [], "values": [-9.5, 0, 0], "shape": []}}, "id": {"of": [3]}}\n',
     ),
     "recordio": (RECORDIO, frame(dense(0.1, 0, 0)) + frame(dense(1, 2, 5)) + frame(dense(-9.5, 0, 0))),
     "recordio, sparse ones too": (
@@ -75,6 +102,14 @@ def test_each_form_of_request_is_answered_in_each_form(server: ServerProcess, re
 
 
 @pytest.mark.parametrize(
+    "body", [b"[1, 2, 5]", b"[[1, 2, 5]]", b'{"features": [1, 2, 5], "id": 7}', b'{"data": {"features": [1, 2, 5]}}']
+)
+@pytest.mark.parametrize("content_type", [JSON, JSON_LINES])
+def test_one_row_alone(server: ServerProcess, content_type: str, body: bytes) -> None:
+    assert server.invoke(body, content_type, CSV) == Answer(200, CSV, b"1.0,3.0\n")
+
+
+@pytest.mark.parametrize(
     ("accept", "expected"),
     [(None, JSON), ("", JSON), ("*/*", JSON), ("text/*, application/json;q=0.5", CSV), ("text/html, */*;q=0.1", JSON)],
 )
@@ -97,6 +132,22 @@ def test_uid_and_metadata_are_echoed_in_recordio(server: ServerProcess) -> None:
     assert server.invoke(body, RECORDIO, CSV) == Answer(200, CSV, b"1.0,3.0\n0.0,0.0\n0.0,0.0\n")
 
 
+def test_a_record_without_its_frame(server: ServerProcess) -> None:
+    """As batch transform sends it when it splits RecordIO into single records."""
+    said = delimited(3, b"abc123")
+    rows = {
+        dense(1, 2, 5) + said: b"1.0,3.0\n",
+        said + dense(1, 2, 5): b"1.0,3.0\n",
+        delimited(1, values(7, b"\x08\x01\x08\x02\x08\x05")) + delimited(2, values(2, b"")): b"1.0,3.0\n",
+        delimited(1, values(2, b"\x0a\x04\xcd\xcc\xcc\x3d\x12\x01\x00")): b"0.0,0.10000000149011612\n",
+    }
+    for body, expected in rows.items():
+        assert server.invoke(body, RECORDIO, CSV) == Answer(200, CSV, expected)
+    # What is put together again is frames.
+    body = dense(1, 2, 5) + said
+    assert server.invoke(body, RECORDIO, RECORDIO) == Answer(200, RECORDIO, frame(answered(1, 3) + said))
+
+
 def test_a_chunked_request(server: ServerProcess) -> None:
     body = iter([b"0.1,0,0\n1,", b"2,5\n-9.5,", b"0,0\n"])
     answer = server.request("POST", "/invocations", body, Content_Type=CSV)
@@ -111,6 +162,29 @@ def test_headers_of_the_platform_have_no_effect(server: ServerProcess) -> None:
     }
     answer = server.request("POST", "/invocations", REQUESTS["csv"][1], **headers)
     assert answer == Answer(200, JSON, ANSWERS[JSON])
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "SCRIPT_NAME: /app",
+        "Script_Name: /ping",
+        "PATH_INFO: /app",
+        "SCRIPT-NAME: /app",
+        "X_FORWARDED_PREFIX: /app",
+        "X-Forwarded-Prefix: /app",
+        "X-Forwarded-Proto: https\r\nX-Forwarded-Ssl: off",
+        "CONTENT_LENGTH: 0",
+        "CONTENT_TYPE: text/html",
+        "Forwarded: for=x;proto=https",
+        "REMOTE_USER: x",
+    ],
+)
+def test_headers_of_proxies_have_no_effect(server: ServerProcess, head: str) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as client:
+        start = f"POST /invocations HTTP/1.1\r\nHost: a\r\nContent-Type: {CSV}\r\nContent-Length: 6\r\n{head}\r\n\r\n"
+        client.sendall(start.encode() + b"1,2,5\n")
+        assert client.makefile("rb").readline() == b"HTTP/1.1 200 OK\r\n"
 
 
 def test_a_long_request_is_answered_row_by_row(server: ServerProcess) -> None:

@@ -3,7 +3,9 @@
 import pytest
 
 from container.errors import CustomerError
+from container.resources import memory_limit_bytes
 from container.serving.settings import Settings
+from tests.container.serving.wire import CSV, JSON, JSON_LINES
 
 
 def test_an_empty_environment_gives_the_built_ins_behaviour() -> None:
@@ -14,11 +16,27 @@ def test_an_empty_environment_gives_the_built_ins_behaviour() -> None:
 
 
 @pytest.mark.parametrize(
-    ("megabytes", "bound", "batch"), [("", 100, 6), ("0", 100, 6), ("1", 1, 1), ("100", 100, 100), ("1024", 1024, 100)]
+    ("megabytes", "bound", "batch"), [("", 100, 6), (" ", 100, 6), ("1", 1, 1), ("100", 100, 100), ("1024", 1024, 100)]
 )
 def test_the_payload(megabytes: str, bound: int, batch: int) -> None:
     settings = Settings.from_environment({"SAGEMAKER_MAX_PAYLOAD_IN_MB": megabytes})
     assert (settings.max_payload_bytes, settings.batch_payload_mb) == (bound << 20, batch)
+    assert settings.max_held_bytes is None
+
+
+def test_a_payload_of_any_length() -> None:
+    settings = Settings.from_environment({"SAGEMAKER_MAX_PAYLOAD_IN_MB": "0"})
+    assert (settings.max_payload_bytes, settings.batch_payload_mb) == (None, 6)
+    assert settings.max_held_bytes is not None
+    assert 0 < settings.max_held_bytes < memory_limit_bytes()
+
+
+@pytest.mark.parametrize(
+    ("text", "media_type"), [("", JSON), ("text/csv", CSV), (" Application/JSONLines ", JSON_LINES)]
+)
+def test_the_default_answer(text: str, media_type: str) -> None:
+    settings = Settings.from_environment({"SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT": text})
+    assert settings.default_accept == media_type
 
 
 @pytest.mark.parametrize(
@@ -38,6 +56,7 @@ def test_the_strategy(text: str, strategy: str) -> None:
         ("SAGEMAKER_INFERENCE_TOP_N", "1001", "expected a whole number from 1 to 1000, got '1001'"),
         ("SAGEMAKER_BATCH_STRATEGY", "ALL", "expected MULTI_RECORD or SINGLE_RECORD, got 'ALL'"),
         ("SAGEMAKER_KMEANS_METRICS", "perhaps", "expected true or false, got 'perhaps'"),
+        ("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT", "*/*", "expected application/json or .*, got '\\*/\\*'"),
         ("SAGEMAKER_MULTI_MODEL", "2", "expected true or false, got '2'"),
     ],
 )

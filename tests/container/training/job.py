@@ -91,17 +91,24 @@ class Job:
         path.mkdir(parents=True, exist_ok=True)
         return path
 
-    def start(self, stderr: int = subprocess.STDOUT) -> "subprocess.Popen[str]":
+    def configure(self) -> None:
+        """Lay down the files that SageMaker lays down."""
         config = self.base / "input/config"
         config.mkdir(parents=True, exist_ok=True)
         (config / "hyperparameters.json").write_text(json.dumps(self.hyperparameters))
         (config / "inputdataconfig.json").write_text(json.dumps(self.channels))
         resources = {"current_host": self.hosts[0], "hosts": list(self.hosts), "network_interface_name": "lo"}
         (config / "resourceconfig.json").write_text(json.dumps(resources))
+
+    def environment(self) -> dict[str, str]:
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+        return {**os.environ, "PATH": path, "SAGEMAKER_BASE_DIR": str(self.base)}
+
+    def start(self, stderr: int = subprocess.STDOUT, **environment: str) -> "subprocess.Popen[str]":
+        self.configure()
         return subprocess.Popen(
             [TOP / "train"],
-            env={**os.environ, "PATH": path, "SAGEMAKER_BASE_DIR": str(self.base)},
+            env={**self.environment(), **environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=stderr,

@@ -72,6 +72,21 @@ def test_a_model_without_a_state(tmp_path: Path) -> None:
     assert "expected one file named model_<host>, got no file" in done.stdout + done.stderr
 
 
+@pytest.mark.parametrize(
+    ("out", "message"),
+    [
+        (".", "expected a file to write, got a folder"),
+        ("nowhere/out.tar.gz", "expected a file in a folder that exists, got nowhere"),
+        ("s3://bucket/out.tar.gz", "expected a path on this machine, got 's3://bucket/out.tar.gz'"),
+    ],
+)
+def test_what_cannot_be_written(tmp_path: Path, out: str, message: str) -> None:
+    done = resolve("--k", "3", tmp_path, out)
+    assert done.returncode == 2
+    assert message in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
 def test_the_curve_has_the_loss_of_each_k(solved: Ended, digits: NDArray[np.float32]) -> None:
     curve = json.loads((solved.base / "output/data/msd_by_k.json").read_text())["msd_by_k"]
     assert [point["k"] for point in curve] == list(range(2, 21))

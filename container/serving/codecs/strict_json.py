@@ -1,0 +1,199 @@
+"""Strict JSON, without the extensions of Python's parser: no NaN, no Infinity, no name twice.
+
+A document of instances is ``{"instances": [...]}``, a list of instances, or one instance; names beside ``instances``
+have no meaning. Its instances are parsed one by one.
+"""
+
+import json
+import re
+import reprlib
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+from container.formats.errors import FormatError, excerpt
+from container.json_object import named_twice
+
+
+class NotJSONError(FormatError):
+    """Text that is not JSON."""
+
+
+def text_of(body: bytes, *, byte_order_mark: bool = True) -> str:
+    """Decode bytes; where `byte_order_mark`, they may begin with one.
+
+    Raises
+    ------
+    NotJSONError
+        If it is not UTF-8.
+    """
+    try:
+        return body.decode("utf-8-sig" if byte_order_mark else "utf-8")
+    except UnicodeDecodeError as error:
+        raise NotJSONError(f"expected UTF-8, got the byte 0x{body[error.start]:02x} at {error.start + 1}") from error
+
+
+def parse(text: str, *, line: bool = False) -> object:
+    """Parse one JSON value.
+
+    Parameters
+    ----------
+    text : str
+        A document, or a line of JSON Lines.
+    line : bool
+        Whether it is a line, in which a fault has a column alone.
+
+    Raises
+    ------
+    NotJSONError
+        If it is not such JSON.
+    """
+    try:
+        return _DECODER.decode(text)
+    except FormatError:
+        raise
+    except json.JSONDecodeError as error:
+        raise NotJSONError(_syntax(text, error, line)) from error
+    except RecursionError as error:
+        raise NotJSONError("expected JSON that is nested less deeply") from error
+    except ValueError as error:
+        # Python bounds the digits of an integer, because their conversion takes the square of the time.
+        raise NotJSONError("expected numbers of fewer digits") from error
+
+
+def elements(text: str) -> Iterator[object]:
+    """Parse the instances of a document one by one, so that the others' objects need no memory.
+
+    Raises
+    ------
+    FormatError
+        If it is not JSON, or another document.
+    """
+    scanner = _Scanner(text)
+    try:
+        if scanner.sees("{"):
+            yield from _of_object(scanner)
+        elif _ROW.match(text):
+            yield scanner.value()
+        elif scanner.sees("["):
+            yield from scanner.items()
+        else:
+            raise FormatError(f"expected {_DOCUMENTS}, got {reprlib.repr(scanner.value())}")
+        scanner.end()
+    except _BrokenError:
+        # The parser of whole documents says what is wrong.
+        parse(text)
+        raise
+
+
+def _of_object(scanner: "_Scanner") -> Iterator[object]:
+    """Yield the instances of an object, or the object itself, if it is one instance."""
+    members: dict[str, object] = {}
+    listed = False
+    for name in scanner.names():
+        if name in members:
+            raise FormatError(f"expected each name once in an object, got {excerpt(name)} twice")
+        if name == "instances" and scanner.sees("["):
+            members[name], listed = None, True
+            yield from scanner.items()
+        else:
+            members[name] = scanner.value()
+    if not listed:
+        if "instances" in members:
+            raise FormatError(f'expected {{"instances": [...]}}, got {reprlib.repr(members)}')
+        yield members
+    elif beside := members.keys() & {"features", "data"}:
+        raise FormatError(f"expected no features beside instances, got {excerpt(min(beside))}")
+
+
+class _BrokenError(Exception):
+    """A scanner met something that is not JSON."""
+
+
+class _Scanner:
+    """A place in a JSON text, which each method moves forward, past the blanks that follow.
+
+    Where the text is not JSON they raise `_BrokenError`, and FormatError where it is more than strict JSON.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._at = 0
+        self._take(_BLANKS)
+
+    def sees(self, sign: str) -> bool:
+        """Return whether `sign` comes next."""
+        return self._text.startswith(sign, self._at)
+
+    def value(self) -> object:
+        """Read a value."""
+        try:
+            value, self._at = _DECODER.raw_decode(self._text, self._at)
+        except FormatError:
+            raise
+        except (ValueError, RecursionError) as error:
+            raise _BrokenError from error
+        return value
+
+    def items(self) -> Iterator[object]:
+        """Yield the items of a list."""
+        end = self._take(_LIST)
+        while end != "]":
+            yield self.value()
+            end = self._take(_BEHIND_ITEM)
+
+    def names(self) -> Iterator[str]:
+        """Yield the names of an object; the value of each is to be read before the next one is asked for."""
+        end = self._take(_OBJECT)
+        while end != "}":
+            name = self.value()
+            if not isinstance(name, str):
+                raise _BrokenError
+            self._take(_BEHIND_NAME)
+            yield name
+            end = self._take(_BEHIND_MEMBER)
+
+    def end(self) -> None:
+        """Expect the end."""
+        self._take(_END)
+
+    def _take(self, pattern: "re.Pattern[str]") -> str | None:
+        """Move past what a pattern matches, and return its group."""
+        match = pattern.match(self._text, self._at)
+        if match is None:
+            raise _BrokenError
+        self._at = match.end()
+        return match[pattern.groups]
+
+
+def _syntax(text: str, error: json.JSONDecodeError, line: bool) -> str:
+    """Return what is wrong with a text, and where."""
+    if not text.strip(" \t\r\n"):
+        return f"expected JSON, got an empty {'line' if line else 'body'}"
+    got = excerpt(text[error.pos :], 20) if error.pos < len(text) else "the end"
+    place = f"column {error.colno}" if line else f"line {error.lineno}, column {error.colno}"
+    return f"expected JSON, got {got} at {place} ({error.msg})"
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise FormatError(f"expected each name once in an object, got {excerpt(named_twice(pairs))} twice")
+    return members
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise FormatError(f"expected a finite number, got {name}")
+
+
+_DOCUMENTS = '{"instances": [...]} or a list'
+_DECODER = json.JSONDecoder(object_pairs_hook=_distinct, parse_constant=_refuse_constant)
+_BLANK = r"[ \t\n\r]*"
+_BLANKS = re.compile(_BLANK)
+_LIST = re.compile(rf"\[{_BLANK}(?:(\]){_BLANK})?")
+_OBJECT = re.compile(rf"\{{{_BLANK}(?:(\}}){_BLANK})?")
+_BEHIND_ITEM = re.compile(rf"{_BLANK}([,\]]){_BLANK}")
+_BEHIND_NAME = re.compile(rf"{_BLANK}:{_BLANK}")
+_BEHIND_MEMBER = re.compile(rf"{_BLANK}([,}}]){_BLANK}")
+_END = re.compile(rf"{_BLANK}\Z")
+# A list that begins with a number is one row.
+_ROW = re.compile(rf"{_BLANK}\[{_BLANK}[-0-9]")
