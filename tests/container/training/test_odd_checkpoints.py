@@ -276,6 +276,8 @@ def test_all_that_may_lie_in_the_folder_at_once(
     (folder / "checkpoint-algo-1-13").write_bytes(packed(arrays, facts))
     (folder / f"checkpoint-algo-1-{'9' * 200}").write_bytes(packed(arrays, facts))
     (folder / NAME.format(25)).mkdir()
+    # In the way of one that the job will write.
+    (folder / NAME.format(3)).mkdir()
     os.mkfifo(folder / NAME.format(26))
     (folder / NAME.format(27)).symlink_to("nowhere")
     odd = {path.name for path in folder.iterdir()}
