@@ -18,9 +18,9 @@ from kmeans.starting import EarlierModel
 
 def resumed(checkpoints: Checkpoints, communicator: Communicator) -> Snapshot | None:
     """Give the newest checkpoint that every host has, or None when there is none."""
-    own = checkpoints.steps()
-    everyones = communicator.gather_rows(np.array(own, np.int64)).tolist()
-    common = [step for step in own if everyones.count(step) == communicator.size]
+    own = [list(found) for found in checkpoints.steps().items()]
+    everyones = communicator.gather_rows(np.array(own, np.int64).reshape(-1, 2)).tolist()
+    common = [step for step, checksum in own if everyones.count([step, checksum]) == communicator.size]
     if not common:
         if everyones:
             LOGGER.warning("The hosts have no checkpoint in common: the job begins anew")

@@ -3,7 +3,6 @@
 import json
 import re
 import time
-from dataclasses import asdict
 from itertools import takewhile
 
 import numpy as np
@@ -73,7 +72,8 @@ def run(job: JobConfiguration, communicator: Communicator, stop: Stop, began: fl
     checkpoints = Checkpoints(
         job.paths.checkpoints,
         job.current_host,
-        {"hosts": job.hosts, **asdict(chosen)},
+        job.hosts,
+        chosen,
         job.hyperparameters.checkpoint_interval_seconds,
     )
     host = job.current_host

@@ -11,6 +11,8 @@ EXTRA = 5
 
 # The rest of its center's weight, as a share of a row's own, below which the row is the center.
 LEAST_SHARE = 1e-6
+# Weight below this is lost to underflow on the way to a mean, and its reciprocal may be infinite: it counts as none.
+LEAST_WEIGHT = 1e-280
 # Centers that may be given up: those of least weight, for which a merger costs least.
 MAX_CENTERS = 16
 # Centers that a candidate is compared with at a time.
@@ -168,14 +170,14 @@ def reassign_rows(
         whole = rest + weight
         center = np.int64(-1)
         # A row that is nearly all of its center gains nothing.
-        if rest > LEAST_SHARE * weight > 0.0:
+        if weight > LEAST_WEIGHT and rest > LEAST_SHARE * weight:
             share = rest / whole if outside else whole / rest
             gain = weight * share * squared_difference(row, centers[own])
             if gain > least_cost:
                 candidates = _lightest(weights, rows_of_now)
                 center, target, least_cost = cheapest_merger(centers, weights, rows_of_now, candidates, gain)
         if center < 0:
-            if outside and weight > 0.0:
+            if outside and weight > LEAST_WEIGHT:
                 for f in range(n_features):
                     centers[own, f] += weight / whole * (row[f] - centers[own, f])
                 weights[own] = whole

@@ -25,6 +25,10 @@ BOUND_SHARE = 0.25
 ROUNDING = 1e-9
 # Its exponential is still a number.
 MAX_EXPONENT = 700.0
+# The weights of a sample count up to a common factor. The heaviest is e^100 at most, and e^-100 at least, so that no
+# sum of weighted squares is lost; the chance of a row that was drawn is far above e^-100.
+MAX_LOG_WEIGHT = 100.0
+MIN_PROBABILITY = math.exp(-100.0)
 
 
 class Reservoir:
@@ -195,10 +199,13 @@ class Reservoir:
         log_weights = self._growth * (positions - latest)
         # A row is kept when its key beats the threshold: with probability 1 - exp(-weight / e^threshold).
         probabilities = -np.expm1(-np.exp(np.minimum(log_weights - (threshold - self._growth * latest), MAX_EXPONENT)))
+        heaviest = log_weights.max(initial=-math.inf)
+        if abs(heaviest) > MAX_LOG_WEIGHT:
+            log_weights -= heaviest
         return Sample(
             rows=rows,
             labels=labels,
-            weights=np.exp(log_weights) / probabilities,
+            weights=np.exp(log_weights) / np.maximum(probabilities, MIN_PROBABILITY),
             complete=rows_seen <= self.size,
         )
 

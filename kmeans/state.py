@@ -34,7 +34,8 @@ class State:
         live = self.weights > 0.0
         if live.all():
             return self
-        labels = (np.cumsum(live) - 1)[self.sample.labels]
+        # A row may have gone to a center that has lost all weight since: to the live one before it, or the first.
+        labels = np.maximum(np.cumsum(live) - 1, 0)[self.sample.labels]
         return State(self.centers[live], self.weights[live], self.shift, replace(self.sample, labels=labels))
 
     def reduced(self, size: int, rng: np.random.Generator) -> "State":

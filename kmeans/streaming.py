@@ -16,15 +16,12 @@ from numpy.typing import NDArray
 
 from kmeans.assignment import Centers, assign, pieces, prepared_bytes
 from kmeans.communicator import Communicator, nothing
-from kmeans.far_row_kernel import DISTANCE, EXTRA, leave_out_outliers
+from kmeans.far_row_kernel import DISTANCE, EXTRA, LEAST_WEIGHT, leave_out_outliers
 from kmeans.jit import kernel
 from kmeans.reassignment import FarRows, Reassignment, add_entries, farthest, reassign
 from kmeans.sums import add_rows
 from kmeans.threads import Threads
 from kmeans.types import DoubleArray, FloatArray, LabelArray
-
-# New weight below this is lost to underflow on the way to a mean; it would have had no part in any sum.
-LEAST_WEIGHT = 1e-280
 
 
 def stream_bytes(n_centers: int, n_features: int) -> int:
@@ -46,6 +43,8 @@ def _move(
     """Decay the weights of centers, and move these towards the means of their new rows."""
     for j in range(len(centers)):
         weights[j] *= decay
+        if weights[j] < LEAST_WEIGHT:
+            weights[j] = 0.0
         if counts[j] > LEAST_WEIGHT:
             weights[j] += counts[j]
             share = counts[j] / weights[j]

@@ -50,8 +50,22 @@ def dump(file: Any, arrays: Mapping[str, NDArray[Any]]) -> None:
         Binary; it need not be seekable.
     arrays : Mapping of str to ndarray
         By name.
+
+    Raises
+    ------
+    ValueError
+        If a number is not finite; nothing is written then.
     """
+    for name, array in arrays.items():
+        if not is_finite(array):
+            raise ValueError(f"expected finite {name}, got NaN or infinity")
     np.savez(file, allow_pickle=False, **arrays)
+
+
+def is_finite(array: NDArray[Any]) -> bool:
+    """Return whether there is neither NaN nor infinity in an array; without a copy of it."""
+    # The least and the largest of numbers are NaN if one of them is.
+    return not array.size or bool(np.isfinite(array.min()) and np.isfinite(array.max()))
 
 
 def load(file: IO[bytes], size: int, layout: Layout) -> dict[str, NDArray[Any]]:
@@ -69,7 +83,7 @@ def load(file: IO[bytes], size: int, layout: Layout) -> dict[str, NDArray[Any]]:
     Returns
     -------
     dict of str to ndarray
-        By name.
+        By name; all numbers are finite.
 
     Raises
     ------
@@ -102,8 +116,14 @@ def _member(archive: zipfile.ZipFile, name: str, dtype: str, n_dimensions: int, 
     values = memoryview(content)[header.end() :]
     if math.prod(shape) * np.dtype(dtype).itemsize != len(values):
         raise ArchiveError(f"expected the numbers of shape {shape} in {name}, got {len(values)} bytes")
+    # NumPy's booleans must be 0 or 1.
+    if dtype == "|b1" and np.frombuffer(values, np.uint8).max(initial=0) > 1:
+        raise ArchiveError(f"expected booleans in {name}, got other bytes")
     # A copy can be written to, as kernels expect of what they are given.
-    return np.frombuffer(values, dtype=dtype).reshape(shape).copy()
+    array = np.frombuffer(values, dtype=dtype).reshape(shape).copy()
+    if not is_finite(array):
+        raise ArchiveError(f"expected finite {name}, got NaN or infinity")
+    return array
 
 
 def _header_line(content: bytes) -> str:

@@ -8,18 +8,23 @@ arrays. It appears whole or not at all.
 import hashlib
 import io
 import json
+import os
 import time
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import IO, Any, BinaryIO, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from container.artifacts import archive
+from container import json_object
+from container.artifacts import archive, resumable
 from container.artifacts.atomic import replacing
+from container.json_object import shown
 from container.logs import LOGGER
+from container.regular_files import open_regular
 from container.resources import memory_limit_bytes
+from kmeans.settings import Settings
 from kmeans.snapshot import Snapshot
 
 MAGIC: Final = b"kmeans checkpoint 2\n"
@@ -41,6 +46,7 @@ _LAYOUT: Final = {
     "reservoir_keys": ("<f8", 1),
     _FACTS: ("|u1", 1),
 }
+_HEAD: Final[resumable.Schema] = {"job": {}, "step": resumable.STEP}
 _DIGEST_BYTES: Final = hashlib.sha256().digest_size
 _PIECE: Final = 1 << 20
 
@@ -58,17 +64,24 @@ class Checkpoints:
         Where they are; without it nothing is written.
     host : str
         This host's name, which is in their names.
-    job : Mapping of str to JSON values
-        What must be the same in a job that goes on from them.
+    hosts : sequence of str
+        The names of all hosts.
+    settings : Settings
+        What the job trains; they and the hosts must be the same in a job that goes on from them.
     interval_seconds : float
         Least time from one to the next.
     """
 
-    def __init__(self, folder: Path, host: str, job: Mapping[str, Any], interval_seconds: float) -> None:
+    def __init__(
+        self, folder: Path, host: str, hosts: Sequence[str], settings: Settings, interval_seconds: float
+    ) -> None:
         self.enabled = folder.is_dir()
         self._folder = folder
         self._prefix = f"checkpoint-{host}-"
-        self._job = json.loads(json.dumps(job))
+        self._settings = settings
+        self._n_hosts = len(hosts)
+        # As it comes back out of a file.
+        self._job = json.loads(json.dumps({"hosts": hosts, **asdict(settings)}))
         self._interval = interval_seconds
         self._latest = time.monotonic()
         # The steps of this job that are on disk, in the order in which they were written or found.
@@ -87,13 +100,15 @@ class Checkpoints:
         ------
         OSError
             If it can't be written.
+        ValueError
+            If a number is not finite.
         """
         if not self.enabled:
             return
         began = time.monotonic()
         # One that can't be written is not tried again at once.
         self._latest = began
-        facts = json.dumps({"job": self._job, "step": snapshot.step, **snapshot.facts}).encode()
+        facts = json.dumps({"job": self._job, "step": snapshot.step, **snapshot.facts}, allow_nan=False).encode()
         with replacing(self._path(snapshot.step), TEMPORARY_NAME) as file:
             file.write(MAGIC + bytes(_DIGEST_BYTES))
             hashing = _HashingWriter(file)
@@ -121,15 +136,24 @@ class Checkpoints:
             self.written -= 1
             self._path(step).unlink(missing_ok=True)
 
-    def steps(self) -> list[int]:
-        """Give the steps of those that can be gone on from, the newest first; others are passed over with a warning."""
-        found = []
+    def steps(self) -> dict[int, int]:
+        """Return the steps of those that this job can go on from; others are passed over with a warning.
+
+        Returns
+        -------
+        dict of int to int
+            The newest first. The numbers tell whether hosts can go on together: they are checksums, of 64 bits, of what
+            all hosts hold alike.
+        """
+        found = {}
         for path in self._paths():
             try:
-                found.append(self._read(path).step)
+                snapshot = self._read(path)
             except (CheckpointError, OSError) as error:
                 LOGGER.warning("Checkpoint %s is passed over: %s", path.name, error)
-        self._steps = found[::-1]
+            else:
+                found[snapshot.step] = _common(snapshot)
+        self._steps = sorted(found)
         return found
 
     def load(self, step: int) -> Snapshot:
@@ -154,24 +178,36 @@ class Checkpoints:
         return [self._folder / f"{self._prefix}{step}" for step in sorted(filter(_is_step, steps), reverse=True)]
 
     def _read(self, path: Path) -> Snapshot:
-        size = path.stat().st_size
         limit = memory_limit_bytes() // 2
-        if size > limit:
-            raise CheckpointError(f"expected at most {limit} bytes, for which there is memory, got {size}")
-        with path.open("rb") as file:
+        with open_regular(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > limit:
+                raise CheckpointError(f"expected at most {limit} bytes, for which there is memory, got {size}")
             _verify(file)
             try:
-                arrays = archive.load(file, size, _LAYOUT)
-                facts = json.loads(arrays.pop(_FACTS).tobytes())
-            except (archive.ArchiveError, ValueError, RecursionError) as error:
+                snapshot = self._snapshot(file, size)
+            except CheckpointError:
+                raise
+            except (ValueError, RecursionError) as error:
                 raise CheckpointError(str(error)) from error
+        if path != self._path(snapshot.step):
+            raise CheckpointError(f"expected the name of step {snapshot.step}, got that of another one")
+        return snapshot
+
+    def _snapshot(self, file: IO[bytes], size: int) -> Snapshot:
+        """Read what follows the checksum, and look at all of it."""
+        arrays = archive.load(file, size, _LAYOUT)
+        facts = json_object.loads(arrays.pop(_FACTS).tobytes())
+        resumable.check_facts(facts, _HEAD)
         job = facts.pop("job")
         different = [name for name in sorted(job.keys() | self._job.keys()) if job.get(name) != self._job.get(name)]
         if different:
             name = different[0]
-            raise CheckpointError(f"it is of another job: {name} was {job.get(name)}, is {self._job.get(name)}")
-        _check(arrays)
-        return Snapshot(facts.pop("step"), arrays, facts)
+            was, now = shown(job.get(name)), shown(self._job.get(name))
+            raise CheckpointError(f"it is of another job: {name} was {was}, is {now}")
+        snapshot = Snapshot(facts.pop("step"), arrays, facts)
+        resumable.check(snapshot, self._settings, self._n_hosts)
+        return snapshot
 
 
 class _HashingWriter(io.RawIOBase):
@@ -196,7 +232,7 @@ def _is_step(text: str) -> bool:
     return text.isascii() and text.isdigit()
 
 
-def _verify(file: BinaryIO) -> None:
+def _verify(file: IO[bytes]) -> None:
     """Compare the checksum; the file is left at the beginning of the archive."""
     magic, expected = file.read(len(MAGIC)), file.read(_DIGEST_BYTES)
     if magic != MAGIC:
@@ -210,15 +246,10 @@ def _verify(file: BinaryIO) -> None:
     file.seek(begin)
 
 
-def _check(arrays: Mapping[str, NDArray[Any]]) -> None:
-    """See that the arrays fit together."""
-    n_centers, n_features = arrays["centers"].shape
-    n_rows = len(arrays["reservoir_rows"])
-    expected = {"weights": (n_centers,), "shift": (n_features,), "reservoir_rows": (n_rows, n_features)}
-    expected |= {f"reservoir_{name}": (n_rows,) for name in ("labels", "numbers", "positions", "keys")}
-    for name, shape in expected.items():
-        if arrays[name].shape != shape:
-            raise CheckpointError(f"expected {name} of shape {shape}, got {arrays[name].shape}")
-    labels = arrays["reservoir_labels"]
-    if ((labels < 0) | (labels >= n_centers)).any():
-        raise CheckpointError(f"expected labels from 0 to {n_centers - 1}, got others")
+def _common(snapshot: Snapshot) -> int:
+    """Return a checksum of what all hosts of a job hold alike after a step."""
+    names = ("epoch", "amid_epoch", "reassigned", "rows_seen", "outlier_distance")
+    digest = hashlib.sha256(json.dumps([snapshot.facts[name] for name in names]).encode())
+    for name in ("centers", "weights", "shift", "active", "with_rows"):
+        digest.update(snapshot.arrays[name].data)
+    return int.from_bytes(digest.digest()[:8], signed=True)

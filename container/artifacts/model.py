@@ -1,6 +1,7 @@
 """The model of a job: the files written, and every form in which a model is read back."""
 
 import json
+import os
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -12,8 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from container.artifacts import mxnet_ndarray, state, tarball
+from container import json_object
+from container.artifacts import archive, mxnet_ndarray, state, tarball
 from container.artifacts.atomic import replacing
+from container.regular_files import NotRegularFileError, open_regular
 from container.resources import memory_limit_bytes
 from kmeans.state import State
 
@@ -98,6 +101,8 @@ def describe(
 def save(directory: Path, host: str, model: Model, stream: State | None = None) -> tuple[Path, ...]:
     """Write a model, whole or not at all; the file of the centers appears last.
 
+    What is not finite is not written: then there is no file at all.
+
     Parameters
     ----------
     directory : Path
@@ -117,29 +122,29 @@ def save(directory: Path, host: str, model: Model, stream: State | None = None) 
     Raises
     ------
     ValueError
-        If the description holds NaN or infinity.
+        If a number in it is NaN or infinity.
     OSError
         If a file can't be written; it is named, and those before it are removed.
     """
+    contents: dict[Path, bytes] = {}
+    if stream is not None:
+        contents[directory / STATE] = state.dumps(stream)
+    if model.description is not None:
+        contents[directory / DESCRIPTION] = f"{json.dumps(model.description, indent=2, allow_nan=False)}\n".encode()
+    if not archive.is_finite(model.centers):
+        raise ValueError("expected finite centers, got NaN or infinity")
+    contents[directory / f"{MODEL_PREFIX}{host}"] = mxnet_ndarray.dumps(model.centers)
     directory.mkdir(parents=True, exist_ok=True)
-    files = []
     try:
-        if stream is not None:
-            files.append(directory / STATE)
-            with replacing(files[-1]) as file:
-                file.write(state.dumps(stream))
-        if model.description is not None:
-            files.append(directory / DESCRIPTION)
-            with replacing(files[-1]) as file:
-                file.write((json.dumps(model.description, indent=2, allow_nan=False) + "\n").encode())
-        files.append(directory / f"{MODEL_PREFIX}{host}")
-        mxnet_ndarray.write(files[-1], model.centers)
+        for path, content in contents.items():
+            with replacing(path) as file:
+                file.write(content)
     except BaseException:
-        for path in files:
+        for path in contents:
             with suppress(OSError):
                 path.unlink(missing_ok=True)
         raise
-    return tuple(files)
+    return tuple(contents)
 
 
 def load(path: Path, max_bytes: int | None = None) -> Model:
@@ -220,12 +225,14 @@ def _files(
         max_bytes = memory_limit_bytes() // 2
     try:
         if path.is_dir():
-            files = [file for file in path.iterdir() if file.is_file() and wanted(file.name)]
-            if files or not (path / TARBALL).is_file():
+            named = [file for file in path.iterdir() if wanted(file.name) and not file.is_dir()]
+            # What is no regular file is looked at only where it is all there is, and is then told.
+            files = [file for file in named if file.is_file()] or named
+            if files or not (path / TARBALL).exists():
                 return {file.name: _content(file, max_bytes) for file in files}
             path = path / TARBALL
-        with path.open("rb") as file:
-            is_gzip = file.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
+        with open_regular(path) as opened:
+            is_gzip = opened.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
         if is_gzip:
             return tarball.read(path, wanted, max_bytes)
         return {f"{MODEL_PREFIX}{path.name.removeprefix(MODEL_PREFIX)}": _content(path, max_bytes)}
@@ -233,15 +240,21 @@ def _files(
         raise ModelTooLargeError(f"{path}: {cause}") from cause
     except tarball.TarballError as cause:
         raise ModelError(f"{path}: {cause}") from cause
+    except NotRegularFileError as cause:
+        raise ModelError(str(cause)) from cause
     except OSError as cause:
         raise ModelError(f"{path}: expected a model, got {cause.strerror or cause}") from cause
 
 
 def _content(file: Path, max_bytes: int) -> bytes:
-    size = file.stat().st_size
-    if size > max_bytes:
-        raise ModelTooLargeError(f"{file}: expected at most {max_bytes} bytes, for which there is memory, got {size}")
-    return file.read_bytes()
+    with open_regular(file) as opened:
+        size = os.fstat(opened.fileno()).st_size
+        if size > max_bytes:
+            raise ModelTooLargeError(
+                f"{file}: expected at most {max_bytes} bytes, for which there is memory, got {size}"
+            )
+        # Not what is added to it meanwhile.
+        return opened.read(size)
 
 
 def _centers(where: str, data: bytes | bytearray) -> NDArray[np.float32]:
@@ -263,7 +276,7 @@ def _centers(where: str, data: bytes | bytearray) -> NDArray[np.float32]:
 def _description(where: str, data: bytes | bytearray, centers: NDArray[np.float32]) -> dict[str, Any]:
     """Decode the description and check that it belongs to the centers."""
     try:
-        description = json.loads(data)
+        description = json_object.loads(data)
     except (ValueError, RecursionError) as cause:
         raise ModelError(f"{where}: expected valid JSON: {cause}") from cause
     if not isinstance(description, dict):

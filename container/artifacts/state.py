@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from container.artifacts import archive
 from kmeans.sample import Sample
 from kmeans.state import State
+from kmeans.types import DoubleArray
 
 # What the archive holds, and how many dimensions each array has.
 _ARRAYS: Final = {
@@ -22,12 +23,22 @@ _ARRAYS: Final = {
 }
 
 
+# Far above any number of rows, and above what sample weights come to; a square of float32 numbers times it is finite.
+MAX_TOTAL_WEIGHT: Final = 1e100
+
+
 class StateError(ValueError):
     """The bytes are no state; the text says what was expected and what came."""
 
 
 def dumps(state: State) -> bytes:
-    """Encode a state as an uncompressed ``.npz``; equal states give equal bytes."""
+    """Encode a state as an uncompressed ``.npz``; equal states give equal bytes.
+
+    Raises
+    ------
+    ValueError
+        If a number is not finite.
+    """
     file = io.BytesIO()
     archive.dump(
         file,
@@ -78,6 +89,13 @@ def loads(data: bytes | bytearray) -> State:
     )
 
 
+def beyond_float32(centers: DoubleArray) -> float | None:
+    """Return a number that has no place among those of rows, or None; a rounding of the largest one has."""
+    with np.errstate(over="ignore"):
+        outside = ~np.isfinite(centers.astype(np.float32))
+    return float(centers[outside][0]) if outside.any() else None
+
+
 def _check(arrays: dict[str, NDArray[Any]]) -> None:
     """See that the arrays fit together."""
     n_centers, n_features = arrays["centers"].shape
@@ -95,12 +113,18 @@ def _check(arrays: dict[str, NDArray[Any]]) -> None:
     for name, shape in expected.items():
         if arrays[name].shape != shape:
             raise StateError(f"expected {name} of shape {shape} beside these centers, got {arrays[name].shape}")
-    for name, array in arrays.items():
-        if not np.isfinite(array).all():
-            raise StateError(f"expected finite {name}, got NaN or infinity")
+    number = beyond_float32(arrays["centers"])
+    if number is not None:
+        raise StateError(f"expected centers in the range of float32, as rows are, got {number}")
     for name in ("weights", "sample_weights"):
         if (arrays[name] < 0).any():
             raise StateError(f"expected {name} of 0 or more, got {arrays[name].min()}")
+        with np.errstate(over="ignore"):
+            total = arrays[name].sum()
+        if total > MAX_TOTAL_WEIGHT:
+            raise StateError(f"expected {name} of {MAX_TOTAL_WEIGHT:g} at most in all, got {total}")
+    if n_rows and not arrays["sample_weights"].any():
+        raise StateError("expected sample_weights of more than 0 in all, got 0")
     labels = arrays["sample_labels"]
     outside = (labels < 0) | (labels >= n_centers)
     if outside.any():

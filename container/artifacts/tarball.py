@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from container.artifacts.atomic import replacing
+from container.regular_files import NotRegularFileError, open_regular
 
 MAX_MEMBERS = 1000
 _BLOCK = 1 << 20
@@ -72,9 +73,13 @@ def read(path: Path, wanted: Callable[[str], bool], max_bytes: int) -> dict[str,
         leave the folder or one name twice.
     """
     try:
-        with gzip.open(path, "rb") as plain, tarfile.open(fileobj=_Bounded(plain, max_bytes), mode="r|") as tar:
+        with (
+            open_regular(path) as file,
+            gzip.GzipFile(fileobj=file) as plain,
+            tarfile.open(fileobj=_Bounded(plain, max_bytes), mode="r|") as tar,
+        ):
             return _contents(tar, wanted)
-    except TarballError:
+    except (TarballError, NotRegularFileError):
         raise
     except _ARCHIVE_ERRORS as cause:
         raise TarballError(f"expected a gzip-compressed tarball, got one that cannot be read: {cause}") from cause

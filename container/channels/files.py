@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from container.errors import CustomerError, PlatformError
 from container.formats.errors import excerpt
+from container.regular_files import regular_descriptor
 from container.stopping import Stop
 from kmeans.source import GivenUpError
 
@@ -136,21 +137,30 @@ class Stream(io.FileIO):
     Parameters
     ----------
     path
-        The file. A FIFO is not waited for here, be there a writer or not.
+        The file or the FIFO.
     giving_up
         Whether to read no further; asked before each read.
     giving_up_silence
         Whether not to wait for more; asked when a pipe has been silent for `SILENT_SECONDS`.
+    piped
+        Whether it is a FIFO, which is opened without waiting for a writer.
+
+    Raises
+    ------
+    OSError
+        If it can't be opened, or is no regular file where it should be one.
     """
 
-    def __init__(self, path: Path, giving_up: Callable[[], bool], giving_up_silence: Callable[[], bool]) -> None:
-        super().__init__(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))
+    def __init__(
+        self, path: Path, giving_up: Callable[[], bool], giving_up_silence: Callable[[], bool], *, piped: bool
+    ) -> None:
+        super().__init__(path, "rb", opener=_pipe_descriptor if piped else regular_descriptor)
         self._giving_up = giving_up
         self._giving_up_silence = giving_up_silence
         self._poll = select.poll()
         self._poll.register(self.fileno(), select.POLLIN)
         # Before its first writer has come a pipe reads as if it had ended; a poll knows better.
-        self._begun = not stat.S_ISFIFO(os.fstat(self.fileno()).st_mode)
+        self._begun = not piped
         widen_pipe(self)
 
     def readinto(self, buffer: Any) -> int:
@@ -171,6 +181,10 @@ class Stream(io.FileIO):
                 self._begun = True
             elif self._giving_up_silence():
                 raise GivenUpError
+
+
+def _pipe_descriptor(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def widen_pipe(stream: io.FileIO) -> None:

@@ -318,7 +318,7 @@ class Source:
     def _reading(self, path: Path) -> Iterator[Reader]:
         """Open a file, and tell what is wrong with it in the built-in's words."""
         try:
-            with Stream(path, self._giving_up, self._stop.requested) as stream:
+            with Stream(path, self._giving_up, self._stop.requested, piped=not self.rereadable) as stream:
                 window_bytes = None if self._threaded else INTERLEAVED_READ_BYTES
                 reader = READERS[self._content_type]
                 yield reader(stream, self._feature_dim, self._channel.label_size, window_bytes)

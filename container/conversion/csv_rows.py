@@ -9,6 +9,7 @@ from container.channels.csv import CSVReader
 from container.conversion.rows import MAX_ROW_BYTES, Rows, all_rows, side_by_side, width
 from container.formats import csv
 from container.formats.errors import FormatError
+from container.regular_files import open_regular
 from kmeans.types import FloatArray
 
 # Of a part, but for the rest of its last line; each takes a reader of its own.
@@ -20,7 +21,7 @@ class CSVRows(Rows):
 
     def __init__(self, path: Path, labels: int) -> None:
         self._path, self._labels = path, labels
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             line = stream.readline(MAX_ROW_BYTES)
         self.n_features = width(csv.column_count(line.removeprefix(b"\xef\xbb\xbf"), 1), labels)
 
@@ -59,7 +60,7 @@ class CSVRows(Rows):
     def _borders(self) -> Iterator[tuple[int, int]]:
         """Cut the file behind lines that are not empty: empty ones are read with what follows, if anything does."""
         begin, size = 0, self._path.stat().st_size
-        with self._path.open("rb") as stream:
+        with open_regular(self._path) as stream:
             while begin < size:
                 stream.seek(begin + PART_BYTES)
                 while (line := stream.readline(MAX_ROW_BYTES)) and not line.strip(b"\r\n"):
@@ -75,7 +76,7 @@ class _Part(io.RawIOBase):
     """What lies in a file between two borders."""
 
     def __init__(self, path: Path, begin: int, end: int) -> None:
-        self._file = path.open("rb", buffering=0)
+        self._file = open_regular(path, 0)
         self._file.seek(begin)
         self._left = end - begin
 

@@ -12,6 +12,7 @@ from container.artifacts.archive import ERRORS
 from container.conversion.rows import Rows, float32, rows_in_a_block, width
 from container.formats.errors import FormatError
 from container.formats.npy import read_header
+from container.regular_files import open_regular
 from kmeans.types import FloatArray
 
 # What numpy writes. Others cost memory, or time, as their bytes say.
@@ -24,7 +25,7 @@ class NumpyRows(Rows):
 
     def __init__(self, path: Path, labels: int) -> None:
         self._path, self._labels = path, labels
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             self._shape, self._fortran, self._dtype = _table(stream)
             self._begin = stream.tell()
         self.n_features = width(self._shape[1], labels)
@@ -46,7 +47,7 @@ class NumpyRows(Rows):
             parts: Iterator[Any] = (mapped[begin : begin + step] for begin in range(0, self._shape[0], step))
             yield from float32(parts, self._labels)
             return
-        with self._path.open("rb") as stream:
+        with open_regular(self._path) as stream:
             stream.seek(self._begin)
             yield from float32(_parts(stream, self._shape, self._dtype), self._labels)
 
@@ -78,7 +79,7 @@ class ZippedRows(Rows):
     @contextmanager
     def _member(self) -> Iterator[Any]:
         """Open the array; what is broken in the archive is a FormatError wherever it is met."""
-        with self._path.open("rb") as file:
+        with open_regular(self._path) as file:
             try:
                 with zipfile.ZipFile(file) as archive, archive.open(_only_member(archive)) as stream:
                     yield stream

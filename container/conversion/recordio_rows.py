@@ -12,6 +12,7 @@ from container.conversion.dense import plain_rows
 from container.conversion.rows import MAX_ROW_BYTES, Rows, all_rows, width
 from container.formats import recordio
 from container.formats.errors import FormatError, IncompleteError
+from container.regular_files import open_regular
 from kmeans.types import FloatArray
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class RecordIORows(Rows):
     @contextmanager
     def _opened(self, file: Path) -> Iterator[io.FileIO]:
         """Open a file; what is said of a fault in it names it, unless it is the only one."""
-        with file.open("rb", buffering=0) as stream:
+        with open_regular(file, 0) as stream:
             try:
                 yield stream
             except FormatError as error:
@@ -80,7 +81,7 @@ def _reader_of_rest(stream: io.FileIO, n_features: int, records: int) -> "Record
 def _record_features(file: Path) -> int:
     """Give the numbers of the first record's row; 0 if the file is empty."""
     data = b""
-    with file.open("rb") as stream:
+    with open_regular(file) as stream:
         while len(data) < MAX_ROW_BYTES and (more := stream.read(max(1 << 16, len(data)))):
             data += more
             try:

@@ -5,6 +5,7 @@ from typing import Final
 
 from container.conversion.rows import Rows
 from container.formats.magic import CSV, HEAD_BYTES, NPY, PARQUET, RECORDIO, ZIP, refuse_others
+from container.regular_files import open_regular
 
 _NAMES: Final = {".csv": CSV, ".npy": NPY, ".npz": ZIP, ".parquet": PARQUET}
 
@@ -24,11 +25,11 @@ def open_rows(path: Path, labels: int = 0) -> Rows:
     FormatError
         If it does not begin as its format does, or does not hold a table of numbers.
     OSError
-        If it cannot be read.
+        If it cannot be read, or is neither a regular file nor a folder: rows are read more than once.
     """
     suffix = path.suffix.lower()
-    if path.is_file():
-        with path.open("rb") as file:
+    if not path.is_dir():
+        with open_regular(path) as file:
             refuse_others(file.read(HEAD_BYTES), _NAMES.get(suffix, RECORDIO))
     # Imported here: what the formats need takes up to a second to load, as long as 300 MB take to convert.
     match suffix:

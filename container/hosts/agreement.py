@@ -11,6 +11,7 @@ from container import hyperparameters
 from container.artifacts.atomic import naming
 from container.configuration import JobConfiguration
 from container.errors import CustomerError, JobError, PlatformError
+from container.regular_files import open_regular
 
 # What computes the model, or carries it from host to host.
 PACKAGES = ("numpy", "numba", "mpi4py", "mpich")
@@ -45,7 +46,7 @@ def _digest(folder: Path) -> str:
     digest = hashlib.sha256()
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         digest.update(str(path.relative_to(folder)).encode(errors="surrogateescape"))
-        with path.open("rb") as file, naming(path):
+        with open_regular(path) as file, naming(path):
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()
 

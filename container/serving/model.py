@@ -7,6 +7,7 @@ from container.artifacts.model import load
 from container.logs import LOGGER
 from container.resources import memory_limit_bytes
 from kmeans.prediction import Predictor
+from kmeans.types import FloatArray
 
 # What reading a model can end with, however hostile its bytes are.
 LOAD_ERRORS: Final = (ValueError, OSError, MemoryError)
@@ -55,7 +56,12 @@ class ServedModel:
 
 
 def predictor_of(path: Path, memory_bytes: int) -> Predictor:
-    """Load a model into so much memory, and log it.
+    """Load a model into so much memory; see `centers_of` for the errors."""
+    return Predictor(centers_of(path, memory_bytes))
+
+
+def centers_of(path: Path, memory_bytes: int) -> FloatArray:
+    """Read the centers of a model for which there is so much memory, all that is made of them included.
 
     Raises
     ------
@@ -64,9 +70,9 @@ def predictor_of(path: Path, memory_bytes: int) -> Predictor:
     Exception
         Another one of `LOAD_ERRORS`.
     """
-    predictor = Predictor(load(path, memory_bytes // _BYTES_PER_FILE_BYTE).centers)
-    LOGGER.info("Serving a model of %d clusters and %d features from %s", predictor.k, predictor.feature_dim, path)
-    return predictor
+    centers = load(path, memory_bytes // _BYTES_PER_FILE_BYTE).centers
+    LOGGER.info("Serving a model of %d clusters and %d features from %s", *centers.shape, path)
+    return centers
 
 
 def sentence(error: Exception) -> str:

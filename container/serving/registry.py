@@ -1,28 +1,37 @@
-"""The models of a multi-model endpoint: named on disk for all workers, held in memory by each.
+"""The models of a multi-model endpoint: on disk for all workers, held in memory by each.
 
-A model is a small file in a folder that the workers share. A worker loads the model when it is first asked for, and
-lets go of it once the file is gone; no worker needs to tell another.
+A model that is loaded is copied into a folder that the workers share: a file with a line of JSON, and the centers. So
+it is what was there when it was loaded, for all of them, until it is unloaded, whatever happens to where it came from.
+A worker takes a model into memory when it is first asked for, and lets go of it once the file is gone; no worker needs
+to tell another. What a load or a request costs does not grow with the number of models.
 """
 
 import fcntl
 import hashlib
 import json
+import os
 import threading
-import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
+import numpy as np
+
+from container.artifacts import mxnet_ndarray
 from container.artifacts.atomic import replacing
 from container.artifacts.model import ModelTooLargeError
 from container.logs import LOGGER
-from container.serving.model import LOAD_ERRORS, predictor_of, sentence
+from container.serving.model import LOAD_ERRORS, centers_of, sentence
 from kmeans.prediction import Predictor
 
 MAX_NAME_LENGTH = 256
-_CLOCK_TICK_NS = 100_000_000
+_SUFFIX = ".model"
+# Digits of the bytes that are taken, in the lock file; anything else stands there amid a change.
+_DIGITS = 20
+_AMID_CHANGE = b"-"
 
 
 class RegistryError(Exception):
@@ -47,6 +56,14 @@ class OutOfMemoryError(RegistryError):
     """There is no memory for one more model."""
 
     status = 507
+
+
+@dataclass
+class _Books:
+    """What is known of all models together."""
+
+    # Bytes that they take in the memory of each worker.
+    taken: int
 
 
 class Entry(NamedTuple):
@@ -77,8 +94,13 @@ class Registry:
         self._folder = folder
         self._root = root
         self._memory_bytes = memory_bytes
-        self._held: dict[str, tuple[str, Predictor]] = {}
+        # Its length is the number of models unloaded so far.
+        self._unloaded = folder / "unloaded"
+        self._lock = folder / "lock"
+        for file in self._unloaded, self._lock:
+            file.touch()
         self._swept = 0
+        self._held: dict[str, tuple[str, Predictor]] = {}
         # A change of what is loaded, of this process; a file lock keeps the others out.
         self._changing = threading.Lock()
         self._holding = threading.Lock()
@@ -90,25 +112,31 @@ class Registry:
         ------
         RegistryError
             If the name or the place cannot be, if the name is taken, if there is no model there, or if there is no
-            memory for it.
+            room for it in memory or on disk.
         """
         file = self._file(name)
         path = self._path(url)
-        with self._alone():
+        with self._alone() as books:
             if file.exists():
                 raise DuplicateModelError(f"model {name!r} is loaded already")
-            taken = sum(entry.size for entry in self.entries())
-            predictor = _predictor(name, path, self._memory_bytes - taken)
-            if taken + predictor.nbytes > self._memory_bytes:
+            with _loading(name):
+                centers = centers_of(path, self._memory_bytes - books.taken)
+                predictor = Predictor(centers)
+            if books.taken + predictor.nbytes > self._memory_bytes:
                 raise OutOfMemoryError(
                     f"expected at most {self._memory_bytes} bytes of models in each worker, "
-                    f"got {taken} and {predictor.nbytes} more of model {name!r}"
+                    f"got {books.taken} and {predictor.nbytes} more of model {name!r}"
                 )
             entry = Entry(name, url, predictor.nbytes, uuid.uuid4().hex)
+            try:
+                with replacing(file) as out:
+                    out.write(json.dumps(entry).encode() + b"\n")
+                    out.write(mxnet_ndarray.dumps(centers))
+            except OSError as error:
+                raise OutOfMemoryError(f"expected room for a copy of model {name!r}: {error}") from error
+            books.taken += entry.size
             with self._holding:
                 self._held[name] = (entry.token, predictor)
-            with replacing(file) as out:
-                out.write(json.dumps(entry).encode())
 
     def unload(self, name: str) -> None:
         """Let go of a model; requests in work still get their answers.
@@ -118,11 +146,11 @@ class Registry:
         UnknownModelError
             If there is none of that name.
         """
-        with self._alone():
-            try:
-                self._file(name).unlink()
-            except FileNotFoundError:
-                raise _unknown(name) from None
+        with self._alone() as books:
+            entry = self.entry(name)
+            self._file(name).unlink()
+            books.taken -= entry.size
+            os.truncate(self._unloaded, self._unloaded.stat().st_size + 1)
         LOGGER.info("Unloaded model %r", name)
         self.sweep()
 
@@ -134,74 +162,94 @@ class Registry:
         UnknownModelError
             If there is none of that name.
         """
-        try:
-            return Entry(*json.loads(self._file(name).read_bytes()))
-        except FileNotFoundError:
-            raise _unknown(name) from None
+        with self._opened(name) as file:
+            return _entry(file)
 
     def entries(self) -> list[Entry]:
         """Give all models, in the order of their names."""
         found = []
-        for file in self._folder.glob("*.json"):
+        for path in self._folder.glob(f"*{_SUFFIX}"):
             try:
-                found.append(Entry(*json.loads(file.read_bytes())))
+                with path.open("rb") as file:
+                    found.append(_entry(file))
             except FileNotFoundError:
                 # Unloaded meanwhile.
                 continue
         return sorted(found)
 
     def predictor(self, name: str) -> Predictor:
-        """Give a model, loaded by this worker if it has not been.
+        """Give a model, taken into the memory of this worker if it has not been.
 
         Raises
         ------
         UnknownModelError
             If there is none of that name.
-        RegistryError
-            If its files are no model any more.
+        OutOfMemoryError
+            If there is no memory for it.
         """
         self.sweep()
-        entry = self.entry(name)
-        token, predictor = self._held.get(name, ("", None))
-        if predictor is not None and token == entry.token:
-            return predictor
-        with self._holding:
+        with self._opened(name) as file:
+            entry = _entry(file)
             token, predictor = self._held.get(name, ("", None))
-            if predictor is None or token != entry.token:
-                predictor = _predictor(name, self._path(entry.url), self._memory_bytes)
-                self._held[name] = (entry.token, predictor)
-            return predictor
+            if predictor is not None and token == entry.token:
+                return predictor
+            with self._holding:
+                token, predictor = self._held.get(name, ("", None))
+                if predictor is None or token != entry.token:
+                    with _loading(name):
+                        (centers,) = mxnet_ndarray.loads(file.read())
+                        predictor = Predictor(centers.astype(np.float32, copy=False))
+                    self._held[name] = (entry.token, predictor)
+                return predictor
 
     def held(self) -> list[str]:
         """Give the names of the models that this worker has in memory."""
         return sorted(self._held)
 
     def sweep(self) -> None:
-        """Let go of what other workers have unloaded; any change shows in the folder's time."""
-        changed = self._folder.stat().st_mtime_ns
-        if changed == self._swept or not self._holding.acquire(blocking=False):
+        """Let go of what has been unloaded, by any worker, since the latest look."""
+        unloaded = self._unloaded.stat().st_size
+        if unloaded == self._swept or not self._holding.acquire(blocking=False):
             return
         try:
-            # What is being loaded here has no entry yet.
-            if not self._changing.locked():
-                tokens = {entry.name: entry.token for entry in self.entries()}
-                self._held = {name: held for name, held in self._held.items() if tokens.get(name) == held[0]}
-                # A change within the same tick of the clock would not show.
-                settled = time.time_ns() - changed > _CLOCK_TICK_NS
-                self._swept = changed if settled else 0
+            self._held = {name: held for name, held in self._held.items() if self._is_current(name, held[0])}
+            self._swept = unloaded
         finally:
             self._holding.release()
 
+    def _is_current(self, name: str, token: str) -> bool:
+        try:
+            return self.entry(name).token == token
+        except UnknownModelError:
+            return False
+
     @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Keep other threads and workers from changing what is loaded."""
-        with self._changing, (self._folder / "lock").open("w") as file:
+    def _alone(self) -> Iterator[_Books]:
+        """Keep other threads and workers from changing what is loaded, and keep the books of it."""
+        with self._changing, self._lock.open("r+b", buffering=0) as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            yield
+            written = file.read(_DIGITS)
+            # There is none at first, and a worker may have been killed amid a change: then they are made again.
+            books = _Books(int(written) if written.isdigit() else sum(entry.size for entry in self.entries()))
+            os.pwrite(file.fileno(), _AMID_CHANGE, 0)
+            try:
+                yield books
+            finally:
+                os.pwrite(file.fileno(), b"%0*d" % (_DIGITS, books.taken), 0)
+
+    @contextmanager
+    def _opened(self, name: str) -> Iterator[IO[bytes]]:
+        """Open the file of a model, which stays whole even if it is unloaded meanwhile."""
+        try:
+            file = self._file(name).open("rb")
+        except FileNotFoundError:
+            raise _unknown(name) from None
+        with file:
+            yield file
 
     def _file(self, name: str) -> Path:
         # A name may hold what a file's name may not.
-        return self._folder / f"{hashlib.sha256(name.encode('utf-8', 'surrogateescape')).hexdigest()}.json"
+        return self._folder / f"{hashlib.sha256(name.encode('utf-8', 'surrogateescape')).hexdigest()}{_SUFFIX}"
 
     def _path(self, url: str) -> Path:
         """Give the place of a model, if it and all that lies there are within the root."""
@@ -217,9 +265,16 @@ class Registry:
         return path
 
 
-def _predictor(name: str, path: Path, memory_bytes: int) -> Predictor:
+def _entry(file: IO[bytes]) -> Entry:
+    """Read the entry that a model's file begins with; the centers are what follows."""
+    return Entry(*json.loads(file.readline()))
+
+
+@contextmanager
+def _loading(name: str) -> Iterator[None]:
+    """Tell of a fault in a model by its name."""
     try:
-        return predictor_of(path, memory_bytes)
+        yield
     except (MemoryError, ModelTooLargeError) as error:
         raise OutOfMemoryError(f"expected memory for model {name!r}: {sentence(error)}") from error
     except LOAD_ERRORS as error:

@@ -31,8 +31,11 @@ from container.serving.app import create_app, create_multi_model_app
 from container.serving.model import ServedModel
 from container.serving.registry import Registry
 from container.serving.settings import MAX_PAYLOAD_MB, Settings
+from kmeans.sample import Sample
+from kmeans.state import State
 from tests.container.disk import READ_ONLY
 from tests.container.serving.wire import JSON_LINES, RECORDIO
+from tests.container.training.checkpoint_files import packed, unpacked
 from tests.container.training.job import Job
 from tests.documents import ROOT, section, snippets, text
 
@@ -119,6 +122,16 @@ class Scene:
             "/invocations", data=body, headers={"Content-Type": content_type, "Accept": accept}
         ).get_data(as_text=True)
 
+    def folder_in_place_of_a_file(self) -> str:
+        (self.base / "input/config/hyperparameters.json").mkdir(parents=True)
+        with pytest.raises(CustomerError) as error:
+            self._read()
+        return str(error.value)
+
+    def converted_from_a_fifo(self) -> str:
+        os.mkfifo(self.base / "rows.csv")
+        return self.command(convert.__name__, str(self.base / "rows.csv"), str(self.base / "out"))
+
     def ping_without_model(self) -> str:
         (self.base / "model").mkdir()
         return (
@@ -139,9 +152,33 @@ class Scene:
         self.log({"k": "2", "feature_dim": "3", "checkpoint_interval_seconds": "0"}, *ROWS)
         return self.log({"k": "3", "feature_dim": "3"}, *ROWS)
 
+    def odd_checkpoint(self) -> str:
+        folder = self.base / "checkpoints"
+        folder.mkdir(parents=True)
+        hyperparameters = {"k": "2", "feature_dim": "3", "checkpoint_interval_seconds": "0"}
+        self.log(hyperparameters, *ROWS)
+        newest = max(folder.iterdir())
+        arrays, facts = unpacked(newest)
+        newest.write_bytes(packed(arrays, {**facts, "epoch": -1}))
+        return self.log(hyperparameters, *ROWS)
+
+    def odd_state(self) -> str:
+        folder = self.base / "input/data/model"
+        centers = np.array(ROWS)
+        sample = Sample(np.array(ROWS, np.float32), np.arange(3), np.ones(3), complete=True)
+        state = State(centers, np.ones(3), np.zeros(3, np.float32), sample)
+        save(folder, "algo-1", Model(np.array(ROWS, np.float32), None), state)
+        with np.load(folder / "state.npz") as arrays:
+            np.savez(folder / "state.npz", **{**arrays, "centers": centers * np.inf})
+        return self._earlier_model(folder)
+
     def other_features(self) -> str:
-        save(self.base / "input/data/model", "algo-1", Model(np.array(ROWS, np.float32)[:, :2], None))
-        channel = ChannelConfiguration("model", MODEL, None, "File", "FullyReplicated", self.base / "input/data/model")
+        folder = self.base / "input/data/model"
+        save(folder, "algo-1", Model(np.array(ROWS, np.float32)[:, :2], None))
+        return self._earlier_model(folder)
+
+    def _earlier_model(self, folder: Path) -> str:
+        channel = ChannelConfiguration("model", MODEL, None, "File", "FullyReplicated", folder)
         with pytest.raises(CustomerError) as error:
             earlier_model(channel, 3)
         return str(error.value)
@@ -229,6 +266,7 @@ MAKERS: dict[str, Callable[[Scene], str]] = {
     "The tuning objective": lambda scene: scene.job({**MINIMAL, "_tuning_objective_metric": "test:msd"}),
     "Expected the job's": lambda scene: scene.job(""),
     "/opt/ml/input/config/hyperparameters.json must": lambda scene: scene.job("{k: 5}"),
+    "/opt/ml/input/config/hyperparameters.json: expected a": lambda scene: scene.folder_in_place_of_a_file(),
     "Missing required channel": lambda scene: scene.job(channels={}),
     "Extraneous channel": lambda scene: scene.job(channels={"train": {}, "validation": {}}),
     "Channel train: expected content": lambda scene: scene.job(
@@ -274,8 +312,10 @@ MAKERS: dict[str, Callable[[Scene], str]] = {
     "algo-2 was lost: its worker": lambda _: in_source(
         "launcher.py", **{"self._host": "algo-2", "cause": "ran out of memory"}
     ),
-    "is passed over": lambda scene: scene.other_job(),
-    "Channel model": lambda scene: scene.other_features(),
+    "is passed over: it is of": lambda scene: scene.other_job(),
+    "is passed over: epoch": lambda scene: scene.odd_checkpoint(),
+    "Channel model: expected a": lambda scene: scene.other_features(),
+    "Channel model: /opt/ml": lambda scene: scene.odd_state(),
     "Batch size 5000": lambda scene: scene.log({"k": "2", "feature_dim": "3"}, *(ROWS * 599)),
     "Hyperparameter _num_gpus": lambda scene: scene.log({"k": "2", "feature_dim": "3", "_num_gpus": "1"}, *ROWS),
     "The centers are in": lambda scene: scene.log({"k": "2", "feature_dim": "3"}, *ROWS, host="laptop"),
@@ -308,6 +348,7 @@ MAKERS: dict[str, Callable[[Scene], str]] = {
     "SAGEMAKER_INFERENCE_TOP_N": lambda scene: scene.setting(),
     "model 'shops.tar.gz'": lambda scene: scene.unknown_model(),
     "expected no such folder": lambda scene: scene.converted_onto_files(),
+    "rows.csv: expected a regular": lambda scene: scene.converted_from_a_fifo(),
     "expected a path": lambda scene: scene.command(convert.__name__, "rows.npy", "s3://bucket/train/"),
     "rows.parquet: left out": lambda scene: scene.parquet("__index_level_0__", a=[1.5], __index_level_0__=[7]),
     "expected columns of numbers": lambda scene: scene.parquet("", a=[1.5], shop=["Rome"]),

@@ -195,3 +195,15 @@ def test_centers_are_given_up_as_by_their_twin(n_centers: int, n_rows: int, n_fe
     assert all((one.host, one.position) == (0, 7) for one in done)
     np.testing.assert_allclose(centers, expected_centers, rtol=1e-9, atol=1e-9)
     np.testing.assert_allclose(weights, expected_weights, rtol=1e-12)
+
+
+@pytest.mark.parametrize("n_rows", [900, 1030, 1045, 1060, 1100])
+def test_centers_that_have_nearly_lost_their_weight_merge_to_a_finite_one(n_rows: int) -> None:
+    """The reciprocal of their weight is infinite."""
+    stream = stream_of([[0.0], [50.0], [100.0]], half_life=1)
+    take(stream, [[0.0], [50.0], [100.0]])
+    take(stream, [[100.0]] * n_rows)
+    step = take(stream, [[100.0]] * 5 + [[1000.0]])
+    assert step.reassignments
+    assert np.isfinite(stream.centers).all()
+    assert 1000.0 in stream.centers

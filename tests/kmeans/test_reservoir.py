@@ -68,6 +68,17 @@ def test_nothing_overflows_however_long_the_stream() -> None:
     assert (weights > 0).all()
 
 
+@pytest.mark.parametrize("latest", [0.0, 1e9])
+def test_no_weight_is_lost_where_the_latest_row_is_far_from_the_others(latest: float) -> None:
+    """As where one host has more rows in a step than others: places of the next step may be before those of this."""
+    reservoir = Reservoir(20, 1, 1, np.random.default_rng(0))
+    reservoir.add(np.ones((10, 1), np.float32), np.zeros(10, np.int64), 5000 + np.arange(10.0))
+    reservoir.add(np.ones((1, 1), np.float32), np.zeros(1, np.int64), np.array([latest]))
+    weights = reservoir.sample(SingleHost()).weights
+    assert np.isfinite(weights).all()
+    assert weights.max() == pytest.approx(1.0)
+
+
 def test_the_kept_rows_depend_on_the_seed_alone_not_on_batches() -> None:
     assert positions_kept(50, 3000, 0, 7, batch=11).tolist() == positions_kept(50, 3000, 0, 7, batch=1000).tolist()
 

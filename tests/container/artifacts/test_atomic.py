@@ -15,6 +15,7 @@ from container.artifacts.checkpoint import Checkpoints
 from container.artifacts.model import Model, save
 from kmeans.snapshot import Snapshot
 from tests.container.disk import files_in, room_for
+from tests.kmeans.rows import settings_for
 
 CENTERS = np.ones((100, 100), np.float32)
 
@@ -119,7 +120,9 @@ WRITERS: dict[str, Callable[[Path], object]] = {
     # When the centers have no room, the description is there.
     "model": lambda folder: save(folder, "algo-1", Model(CENTERS, {})),
     "tarball": lambda folder: tarball.write(folder / "model.tar.gz", [Path(__file__)]),
-    "checkpoint": lambda folder: Checkpoints(folder, "algo-1", {}, 0).save(Snapshot(1, {"centers": CENTERS}, {})),
+    "checkpoint": lambda folder: Checkpoints(folder, "algo-1", ("algo-1",), settings_for(CENTERS, 2), 0).save(
+        Snapshot(1, {"centers": CENTERS}, {})
+    ),
 }
 
 

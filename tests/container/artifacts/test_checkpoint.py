@@ -1,7 +1,9 @@
 """Checkpoints: whole, newest, of this very job, or passed over."""
 
+import json
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,44 +13,67 @@ from numpy.typing import NDArray
 
 from container.artifacts.checkpoint import MAGIC, CheckpointError, Checkpoints
 from container.continuing import saving
+from container.progress import Progress, TimedSource
+from container.stopping import Stop
 from kmeans.communicator import Communicator, SingleHost
 from kmeans.observer import Observer
 from kmeans.run import Control
+from kmeans.settings import Settings
 from kmeans.snapshot import Snapshot
 from kmeans.thread_hosts import run_hosts
 from kmeans.threads import Threads
 from kmeans.training import fit
 from tests.kmeans.rows import Rows, settings_for
 
-JOB = {"hosts": ["algo-1"], "k": 3}
+ROWS = np.random.default_rng(0).standard_normal((120, 4)).astype(np.float32)
+HOSTS = ("algo-1",)
+SETTINGS = settings_for(ROWS, 3, batch_size=20, sample_size=50)
+OTHER = replace(SETTINGS, k=4)
+
+
+class Channel(Rows):
+    """Rows in memory, as a channel has them."""
+
+    path = Path("train")
+    bytes_read = 0
 
 
 @pytest.fixture(scope="module")
 def snapshots() -> list[Snapshot]:
     """Give those of a real run."""
-    rows = np.random.default_rng(0).standard_normal((120, 4)).astype(np.float32)
     taken: list[Snapshot] = []
 
     def save(snapshot: Snapshot) -> None:
         arrays = {name: array.copy() for name, array in snapshot.arrays.items()}
         taken.append(Snapshot(snapshot.step, arrays, snapshot.facts))
 
-    chosen = settings_for(rows, 3, batch_size=20, sample_size=50)
-    fit(Rows(rows, 20), chosen, SingleHost(), Threads(), Observer(), Control(saving=lambda: True, save=save))
+    source = TimedSource(Channel(ROWS, 20))  # type: ignore[arg-type]
+    progress = Progress("algo-1", 1, 20, source, Stop())
+    fit(source, SETTINGS, SingleHost(), Threads(), progress, Control(saving=lambda: True, save=save))
     return taken
 
 
-def checkpoints(folder: Path, job: dict[str, Any] = JOB, host: str = "algo-1", interval: float = 0) -> Checkpoints:
-    return Checkpoints(folder, host, job, interval)
+def checkpoints(
+    folder: Path,
+    settings: Settings = SETTINGS,
+    host: str = "algo-1",
+    hosts: tuple[str, ...] = HOSTS,
+    interval: float = 0,
+) -> Checkpoints:
+    return Checkpoints(folder, host, hosts, settings, interval)
+
+
+def steps(found: Checkpoints) -> list[int]:
+    return list(found.steps())
 
 
 def test_what_is_read_is_what_was_written(tmp_path: Path, snapshots: list[Snapshot]) -> None:
     checkpoints(tmp_path).save(snapshots[2])
     again = checkpoints(tmp_path)
-    assert again.steps() == [3]
+    assert steps(again) == [3]
     found = again.load(3)
     assert found.step == snapshots[2].step
-    assert found.facts == snapshots[2].facts
+    assert found.facts == json.loads(json.dumps(snapshots[2].facts))
     assert found.arrays.keys() == snapshots[2].arrays.keys()
     for name, array in snapshots[2].arrays.items():
         np.testing.assert_array_equal(found.arrays[name], array)
@@ -61,7 +86,7 @@ def test_the_last_two_of_each_host_are_kept(tmp_path: Path, snapshots: list[Snap
         for snapshot in snapshots[:4]:
             mine.save(snapshot)
         assert mine.written == 4
-    assert checkpoints(tmp_path).steps() == checkpoints(tmp_path, host="algo-10").steps() == [4, 3]
+    assert steps(checkpoints(tmp_path)) == steps(checkpoints(tmp_path, host="algo-10")) == [4, 3]
     assert len(list(tmp_path.iterdir())) == 4
 
 
@@ -80,7 +105,7 @@ def test_without_the_folder_nothing_is_written(tmp_path: Path, snapshots: list[S
     assert not nowhere.enabled
     assert not nowhere.due()
     nowhere.save(snapshots[0])
-    assert nowhere.steps() == []
+    assert steps(nowhere) == []
     assert not (tmp_path / "none").exists()
 
 
@@ -107,17 +132,17 @@ def test_a_damaged_one_is_passed_over_with_a_warning(
     newest.write_bytes(content)
     logging.getLogger("kmeans").propagate = True
     with caplog.at_level("WARNING", "kmeans"):
-        assert mine.steps() == [1]
+        assert steps(mine) == [1]
     logging.getLogger("kmeans").propagate = False
     assert f"Checkpoint {newest.name} is passed over" in caplog.text
 
 
 def test_one_of_another_job_is_passed_over(tmp_path: Path, snapshots: list[Snapshot]) -> None:
     checkpoints(tmp_path).save(snapshots[0])
-    assert checkpoints(tmp_path, {**JOB, "k": 4}).steps() == []
-    assert checkpoints(tmp_path, {**JOB, "hosts": ["algo-1", "algo-2"]}).steps() == []
+    assert steps(checkpoints(tmp_path, OTHER)) == []
+    assert steps(checkpoints(tmp_path, hosts=("algo-1", "algo-2"))) == []
     with pytest.raises(CheckpointError, match="it is of another job: k was 3, is 4"):
-        checkpoints(tmp_path, {**JOB, "k": 4}).load(1)
+        checkpoints(tmp_path, OTHER).load(1)
 
 
 def test_arrays_that_do_not_fit_together_are_refused(tmp_path: Path, snapshots: list[Snapshot]) -> None:
@@ -142,21 +167,21 @@ def test_other_files_are_left_alone(tmp_path: Path, snapshots: list[Snapshot]) -
     mine = checkpoints(tmp_path)
     for snapshot in snapshots[:3]:
         mine.save(snapshot)
-    assert mine.steps() == [3, 2]
+    assert steps(mine) == [3, 2]
     assert len(list(tmp_path.iterdir())) == 5
 
 
 def test_what_another_job_has_left_neither_goes_nor_is_in_the_way(tmp_path: Path, snapshots: list[Snapshot]) -> None:
     """Its steps may be higher than ours will ever be."""
-    other = checkpoints(tmp_path, {**JOB, "k": 4})
+    other = checkpoints(tmp_path, OTHER)
     for snapshot in snapshots[4:6]:
         other.save(snapshot)
     mine = checkpoints(tmp_path)
-    assert mine.steps() == []
+    assert steps(mine) == []
     for snapshot in snapshots[:3]:
         mine.save(snapshot)
-    assert checkpoints(tmp_path).steps() == [3, 2]
-    assert checkpoints(tmp_path, {**JOB, "k": 4}).steps() == [6, 5]
+    assert steps(checkpoints(tmp_path)) == [3, 2]
+    assert steps(checkpoints(tmp_path, OTHER)) == [6, 5]
 
 
 def test_a_job_that_goes_on_keeps_two_of_all_its_checkpoints(tmp_path: Path, snapshots: list[Snapshot]) -> None:
@@ -164,9 +189,9 @@ def test_a_job_that_goes_on_keeps_two_of_all_its_checkpoints(tmp_path: Path, sna
     for snapshot in snapshots[:2]:
         mine.save(snapshot)
     again = checkpoints(tmp_path)
-    assert again.steps() == [2, 1]
+    assert steps(again) == [2, 1]
     again.save(snapshots[2])
-    assert again.steps() == [3, 2]
+    assert steps(again) == [3, 2]
 
 
 def test_hosts_go_on_from_the_step_that_all_have_written_when_one_has_no_room_for_more(
@@ -181,7 +206,7 @@ def test_hosts_go_on_from_the_step_that_all_have_written_when_one_has_no_room_fo
                 for step in range(3, 6):
                     (tmp_path / f"checkpoint-algo-1-{step:012d}.sagemaker-ignore").mkdir()
             save(snapshot)
-        return checkpoints(tmp_path, host=f"algo-{host.rank}").steps()
+        return steps(checkpoints(tmp_path, host=f"algo-{host.rank}"))
 
     first, second = run_hosts(2, write)
     assert first == [2]

@@ -1,6 +1,7 @@
 import json
 import os
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,22 @@ def test_equal_models_are_equal_files(folder: Path, tmp_path: Path) -> None:
 def test_no_json_that_others_cannot_read_is_written(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON compliant"):
         save(tmp_path, "algo-1", Model(CENTERS, DESCRIPTION | {"msd": float("nan")}))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("centers", "state", "named"),
+    [
+        (np.full_like(CENTERS, np.inf), STATE, "centers"),
+        (CENTERS, replace(STATE, centers=np.full((4, 3), np.nan)), "centers"),
+        (CENTERS, replace(STATE, weights=np.full(4, -np.inf)), "weights"),
+    ],
+)
+def test_no_number_that_is_not_finite_is_written(
+    tmp_path: Path, centers: NDArray[np.float32], state: State, named: str
+) -> None:
+    with pytest.raises(ValueError, match=f"expected finite {named}"):
+        save(tmp_path / "model", "algo-1", Model(centers, DESCRIPTION), state)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -214,6 +231,10 @@ def test_a_torn_tarball(folder: Path, tmp_path: Path) -> None:
     ("content", "expected"),
     [
         ("{", "expected valid JSON: Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"),
+        ('{"msd": NaN}', "expected valid JSON: expected finite numbers, got NaN"),
+        ('{"msd": -Infinity}', "expected valid JSON: expected finite numbers, got -Infinity"),
+        ('{"msd": 1e999}', "expected valid JSON: expected finite numbers, got 1e999"),
+        ('{"k": 2, "k": 3}', "expected valid JSON: expected each name once, got 'k' twice"),
         ("[]", "expected an object, got list"),
         ("{}", "expected format version 1, got None"),
         ('{"format_version": 2}', "expected format version 1, got 2"),

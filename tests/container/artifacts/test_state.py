@@ -2,6 +2,7 @@ import io
 import struct
 import zipfile
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -77,6 +78,15 @@ def header(dtype: str, shape: str) -> str:
         ({"centers": np.full((3, 2), np.nan)}, "expected finite centers, got NaN or infinity"),
         ({"weights": np.full(3, np.inf)}, "expected finite weights, got NaN or infinity"),
         ({"weights": np.array([1.0, -2.0, 1.0])}, "expected weights of 0 or more, got -2.0"),
+        ({"centers": np.full((3, 2), 1e308)}, "expected centers in the range of float32, as rows are, got 1e+308"),
+        (
+            {"centers": np.full((3, 2), -1.7e308)},
+            "expected centers in the range of float32, as rows are, got -1.7e+308",
+        ),
+        ({"weights": np.full(3, 1e308)}, "expected weights of 1e+100 at most in all, got inf"),
+        ({"sample_weights": np.full(4, 1e100)}, "expected sample_weights of 1e+100 at most in all, got 4e+100"),
+        ({"sample": np.full((4, 2), np.inf, np.float32)}, "expected finite sample, got NaN or infinity"),
+        ({"sample_weights": np.zeros(4)}, "expected sample_weights of more than 0 in all, got 0"),
         ({"sample_weights": np.full(4, -1.0)}, "expected sample_weights of 0 or more, got -1.0"),
         ({"sample_labels": np.array([0, 3, 0, 0])}, "expected sample_labels from 0 to 2, got 3"),
         ({"sample_labels": np.array([0, -1, 0, 0])}, "expected sample_labels from 0 to 2, got -1"),
@@ -88,6 +98,18 @@ def header(dtype: str, shape: str) -> str:
 )
 def test_arrays_that_are_no_state(changes: dict[str, Any], expected: str) -> None:
     assert message(archive(**changes)).startswith(expected)
+
+
+def test_centers_at_the_end_of_the_range_of_rows_are_read() -> None:
+    largest = np.float64(np.finfo(np.float32).max)
+    # Means of such rows may be off by a rounding.
+    centers = np.full((3, 2), np.nextafter(largest, np.inf))
+    assert np.isfinite(loads(archive(centers=centers)).centers).all()
+
+
+def test_what_is_not_finite_is_not_written() -> None:
+    with pytest.raises(ValueError, match="expected finite weights, got NaN or infinity"):
+        dumps(replace(STATE, weights=np.array([1.0, np.nan, 1.0])))
 
 
 def test_compressed_archives_are_refused_before_they_are_unpacked() -> None:
@@ -121,15 +143,16 @@ HUGE = (2**60, 2**60)
     ("content", "expected"),
     [
         (npy(header("<f8", str(HUGE)) + "\n"), f"expected the numbers of shape {HUGE} in centers, got 0 bytes"),
+        (npy(header("<f8", f"(0, {2**63})") + "\n"), "expected an archive of"),
         (npy("{}\n", b"\x02\x00"), no_array("centers", 2, "<f8", "{}")),
         (npy("import os\n"), no_array("centers", 2, "<f8", "import os")),
         (npy("(" * 9000), no_array("centers", 2, "<f8", "(" * 80)),
         (b"", no_array("centers", 2, "<f8", "")),
     ],
-    ids=["a shape that lies", "version 2", "code", "deep", "empty"],
+    ids=["a shape that lies", "a shape beyond integers", "version 2", "code", "deep", "empty"],
 )
 def test_faults_of_an_array(content: bytes, expected: str) -> None:
-    assert message(stored(content)) == expected
+    assert message(stored(content)).startswith(expected)
 
 
 @pytest.mark.parametrize("size", range(0, len(DATA), 17))

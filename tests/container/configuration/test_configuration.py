@@ -266,7 +266,7 @@ def test_bytes_that_are_no_utf8(paths: Paths, name: str) -> None:
 
 def test_a_folder_in_place_of_a_file(paths: Paths) -> None:
     (paths.config / "hyperparameters.json").mkdir()
-    with pytest.raises(CustomerError, match=r"hyperparameters\.json cannot be read \(caused by IsADirectoryError\)"):
+    with pytest.raises(CustomerError, match=r"hyperparameters\.json: expected a regular file, got a directory"):
         load(paths)
 
 

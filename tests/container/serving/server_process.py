@@ -53,6 +53,11 @@ class ServerProcess:
     def terminate(self) -> None:
         self.process.send_signal(signal.SIGTERM)
 
+    def workers(self) -> list[int]:
+        """Return the process ids of the workers that there are now."""
+        pid = self.process.pid
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
     def wait_until_it_answers(self) -> None:
         def answers() -> bool:
             assert self.process.poll() is None, self.log()

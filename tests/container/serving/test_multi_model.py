@@ -2,7 +2,12 @@
 
 import json
 import os
-from collections.abc import Iterator
+import resource
+import shutil
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +24,7 @@ from container.serving.registry import (
     check_name,
 )
 from tests.container.serving.model_churn import churn, lay_down_models
-from tests.container.serving.server_process import Answer, ServerProcess, serving
+from tests.container.serving.server_process import Answer, ServerProcess, serving, wait_until
 from tests.container.serving.wire import CSV, JSON
 
 MULTI_MODEL = {"SAGEMAKER_MULTI_MODEL": "true"}
@@ -142,6 +147,17 @@ def test_a_model_that_cannot_be_loaded_is_refused_with_a_sentence(server: Server
     assert invoke(server, "a").status == 404
 
 
+def test_a_fifo_is_refused_and_in_nobodys_way(server: ServerProcess, tree: Path) -> None:
+    folder = tree / "models" / "fifo"
+    folder.mkdir()
+    os.mkfifo(folder / "model_algo-1")
+    for place in folder, folder / "model_algo-1":
+        answer = post(server, model_name="fifo", url=str(place))
+        assert (answer.status, b"expected a regular file, got a FIFO" in answer.body) == (400, True)
+    assert post(server, model_name="m1", url=url(tree, 1)).status == 200
+    assert server.request("DELETE", "/models/m1").status == 200
+
+
 def test_a_tarball_is_a_model_too(server: ServerProcess, tree: Path) -> None:
     folder = tree / "models" / "packed"
     folder.mkdir()
@@ -158,6 +174,27 @@ def test_models_come_and_go_and_every_answer_is_of_the_right_one(server: ServerP
     assert outcome.wrong == []
     assert outcome.answered > 100
     assert outcome.unknown > 0
+
+
+def test_a_model_is_what_was_there_when_it_was_loaded_for_all_workers(server: ServerProcess, tree: Path) -> None:
+    folder = tree / "models" / "changing"
+    save(folder, "algo-1", Model(np.array([[1]], np.float32)))
+    assert post(server, model_name="changing", url=str(folder)).status == 200
+    save(folder, "algo-1", Model(np.array([[2]], np.float32)))
+    assert {invoke(server, "changing").body for _ in range(20)} == {b"0.0,1.0\n"}
+    shutil.rmtree(folder)
+    # So do workers that come later.
+    workers = set(server.workers())
+    for worker in workers:
+        os.kill(worker, signal.SIGKILL)
+    wait_until(lambda: len(set(server.workers()) - workers) == len(workers))
+    server.wait_until_it_answers()
+    assert {invoke(server, "changing").body for _ in range(20)} == {b"0.0,1.0\n"}
+    assert server.request("DELETE", "/models/changing").status == 200
+    save(folder, "algo-1", Model(np.array([[3]], np.float32)))
+    assert post(server, model_name="changing", url=str(folder)).status == 200
+    assert {invoke(server, "changing").body for _ in range(20)} == {b"0.0,3.0\n"}
+    assert server.request("DELETE", "/models/changing").status == 200
 
 
 def registry(tmp_path: Path, memory_bytes: int = 1 << 20) -> Registry:
@@ -192,6 +229,85 @@ def test_what_one_worker_unloads_the_others_let_go(tmp_path: Path) -> None:
     for worker in first, second:
         worker.sweep()
         assert worker.held() == []
+
+
+def test_nothing_is_left_of_a_model_that_is_unloaded(tmp_path: Path) -> None:
+    lay_down_models(tmp_path, 2)
+    worker = registry(tmp_path)
+    before = set((tmp_path / "shared").iterdir())
+    worker.load("m0", url(tmp_path, 0))
+    assert len(set((tmp_path / "shared").iterdir()) - before) == 1
+    worker.unload("m0")
+    assert set((tmp_path / "shared").iterdir()) == before
+    assert worker.held() == []
+
+
+def test_the_books_are_made_again_after_a_worker_was_killed_amid_a_change(tmp_path: Path) -> None:
+    lay_down_models(tmp_path, 2, features=100)
+    first = registry(tmp_path, 5000)
+    first.load("m0", url(tmp_path, 0))
+    lock = tmp_path / "shared" / "lock"
+    lock.write_bytes(b"-" + lock.read_bytes()[1:])
+    second = registry(tmp_path, 5000)
+    with pytest.raises(OutOfMemoryError, match="model 'm1'"):
+        second.load("m1", url(tmp_path, 1))
+    second.unload("m0")
+    first.load("m1", url(tmp_path, 1))
+
+
+def test_a_disk_without_room_is_told_as_want_of_memory(tmp_path: Path) -> None:
+    lay_down_models(tmp_path, 1, features=10_000)
+    worker = registry(tmp_path)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
+    try:
+        with pytest.raises(OutOfMemoryError, match="expected room for a copy of model 'm0'"):
+            worker.load("m0", url(tmp_path, 0))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert worker.entries() == []
+    worker.load("m0", url(tmp_path, 0))
+
+
+# Hooks stay for as long as the process: this one counts while it is asked to.
+TOUCHED: list[str] = []
+COUNTING = threading.Event()
+
+
+def count(event: str, _: object) -> None:
+    if COUNTING.is_set() and event.startswith(("open", "os.", "glob.", "pathlib.")):
+        TOUCHED.append(event)
+
+
+sys.addaudithook(count)
+
+
+def touched(work: Callable[[], object]) -> list[str]:
+    """Return what some work asks of the file system."""
+    TOUCHED.clear()
+    COUNTING.set()
+    work()
+    COUNTING.clear()
+    return TOUCHED.copy()
+
+
+def test_what_a_load_and_a_request_touch_does_not_grow_with_the_models(tmp_path: Path) -> None:
+    lay_down_models(tmp_path, 40)
+    first, second = registry(tmp_path), registry(tmp_path)
+
+    def load(number: int) -> list[str]:
+        return touched(lambda: first.load(f"m{number}", url(tmp_path, number)))
+
+    def ask(number: int) -> list[str]:
+        return touched(lambda: second.predictor(f"m{number}"))
+
+    # The first one finds no books.
+    load(0)
+    few = load(1), ask(1)
+    for number in range(2, 39):
+        load(number)
+        ask(number)
+    assert (load(39), ask(39)) == few
 
 
 def test_a_long_list_comes_in_pages(tmp_path: Path) -> None:

@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 
 from container.artifacts import mxnet_ndarray
 from container.artifacts.model import load_state
+from container.configuration import MODEL, ChannelConfiguration
+from container.continuing import earlier_model
+from container.errors import CustomerError
 from tests.container.training.job import Ended, Job, msd, recordio
 
 Rows = NDArray[np.float32]
@@ -152,6 +155,50 @@ def test_a_bare_model_of_the_built_in_is_continued(tmp_path: Path, digits: Rows)
     assert ended.exit_code == 0, ended.log
     assert "continuing from 10 centers, of 0 rows" in ended.log
     assert msd(digits, ended.centers) < msd(digits, centers)
+
+
+@pytest.mark.parametrize(
+    ("array", "value", "expected"),
+    [
+        ("centers", 1e308, "expected centers in the range of float32, as rows are, got 1e+308"),
+        ("centers", -1.7e308, "expected centers in the range of float32, as rows are, got -1.7e+308"),
+        ("centers", np.nan, "expected finite centers, got NaN or infinity"),
+        ("weights", 1e308, "expected weights of 1e+100 at most in all, got inf"),
+        ("weights", -1.0, "expected weights of 0 or more, got -1.0"),
+        ("sample_weights", 1e308, "expected sample_weights of 1e+100 at most in all, got inf"),
+    ],
+)
+def test_numbers_in_the_model_channel_that_cannot_be(
+    tmp_path: Path, uninterrupted: Ended, array: str, value: float, expected: str
+) -> None:
+    channel = earlier(tmp_path / "model", uninterrupted.base / "model", array, value)
+    with pytest.raises(CustomerError) as error:
+        earlier_model(channel, 64)
+    assert error.value.message == f"Channel model: {channel.path}: state.npz: {expected}"
+
+
+@pytest.mark.parametrize(("array", "value"), [("centers", 3.4e38), ("weights", 9e97), ("weights", 0.0)])
+def test_a_job_goes_on_from_the_largest_numbers_to_a_finite_model(
+    tmp_path: Path, digits: Rows, uninterrupted: Ended, array: str, value: float
+) -> None:
+    job = Job(tmp_path, {**ONE_EPOCH, "write_report": "false", "write_assignments": "false"}, CHANNELS)
+    (job.folder("train") / "rows.pbr").write_bytes(recordio(digits))
+    earlier(job.folder("model"), uninterrupted.base / "model", array, value)
+    ended = job.run()
+    assert ended.exit_code == 0, ended.log
+    assert np.isfinite(ended.centers).all()
+    assert np.isfinite(load_state(ended.base / "model").weights).all()
+    assert "RuntimeWarning" not in ended.log
+
+
+def earlier(folder: Path, model: Path, array: str, value: float) -> ChannelConfiguration:
+    """Lay down a model in a channel; the numbers of one array of its state are all `value`."""
+    shutil.copytree(model, folder, dirs_exist_ok=True)
+    with np.load(folder / "state.npz") as state:
+        arrays = dict(state)
+    arrays[array] = np.full_like(arrays[array], value)
+    np.savez(folder / "state.npz", **arrays)
+    return ChannelConfiguration("model", MODEL, None, "File", "FullyReplicated", folder)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,209 @@
+"""What a snapshot out of a file must hold, so that a run of a job can go on from it.
+
+A right checksum says that a file is as it was written, not that this job wrote it. All that a run looks at later is
+looked at here first: names, types and ranges of the facts, and how the arrays fit to them, to each other and to the
+job.
+"""
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+
+from container.artifacts.state import MAX_TOTAL_WEIGHT, beyond_float32
+from container.json_object import shown
+from kmeans.settings import Settings
+from kmeans.snapshot import Snapshot
+
+# Counts of rows are exact in float64 too, and leave room to go on counting in int64.
+MAX_COUNT: Final = 1 << 53
+# A sum of squared distances of so many rows of float32 numbers is far below.
+MAX_AMOUNT: Final = 1e200
+
+
+class SnapshotError(ValueError):
+    """No run of the job can go on from it; the text says what was expected, what came and where."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of JSON values.
+
+    Attributes
+    ----------
+    words
+        What is expected.
+    holds
+        Returns whether a value is of this kind.
+    """
+
+    words: str
+    holds: Callable[[Any], bool]
+
+
+Schema: TypeAlias = "Kind | Mapping[str, Schema] | tuple[Schema, ...]"
+
+
+def _whole(least: int, most: int) -> Kind:
+    # True and False are integers to Python.
+    return Kind(f"a whole number from {least} to {most}", lambda value: type(value) is int and least <= value <= most)
+
+
+def _number(least: float, most: float) -> Kind:
+    return Kind(
+        f"a number from {least:g} to {most:g}", lambda value: type(value) in (int, float) and least <= value <= most
+    )
+
+
+_COUNT = _whole(0, MAX_COUNT)
+_FLAG = Kind("true or false", lambda value: type(value) is bool)
+_COUNTS = Kind(
+    f"an object of whole numbers from 0 to {MAX_COUNT}",
+    lambda value: isinstance(value, dict) and all(map(_COUNT.holds, value.values())),
+)
+_THRESHOLD = Kind(
+    "a finite number or null", lambda value: value is None or _number(-MAX_AMOUNT, MAX_AMOUNT).holds(value)
+)
+_UINT128 = _whole(0, (1 << 128) - 1)
+# The increment of PCG64 is odd, or its numbers would soon come again (O'Neill 2014).
+_INCREMENT = Kind("an odd number of 128 bits", lambda value: _UINT128.holds(value) and value % 2 == 1)
+
+FACTS: Final[Schema] = {
+    "epoch": _COUNT,
+    "amid_epoch": _FLAG,
+    "reassigned": _COUNT,
+    "rows_added": _COUNT,
+    "rows_seen": _COUNT,
+    # The largest number where no row is one.
+    "outlier_distance": _number(0, sys.float_info.max),
+    "reservoir": {
+        "rows_seen": _COUNT,
+        "first_number": _COUNT,
+        "latest_position": _number(0, MAX_COUNT),
+        "threshold": _THRESHOLD,
+        "generator": {
+            "bit_generator": Kind('"PCG64"', lambda value: value == "PCG64"),
+            "state": {"state": _UINT128, "inc": _INCREMENT},
+            "has_uint32": _whole(0, 1),
+            "uinteger": _whole(0, (1 << 32) - 1),
+        },
+    },
+    "observer": {
+        "events": _COUNTS,
+        "counters": {
+            "rows": _COUNT,
+            "_steps": _COUNT,
+            "_own_rows": _COUNT,
+            "_epoch_rows": _COUNT,
+            "_epoch_steps": _COUNT,
+            "_initial_rows": _COUNT,
+            "_largest_pass": (_COUNT, _COUNT),
+        },
+        "losses": {
+            "short": (_COUNT, _number(0, MAX_AMOUNT)),
+            "long": (_COUNT, _number(0, MAX_AMOUNT)),
+        },
+    },
+}
+STEP: Final = _whole(1, MAX_COUNT)
+
+
+def check(snapshot: Snapshot, settings: Settings, n_hosts: int) -> None:
+    """Check a snapshot of one host.
+
+    Parameters
+    ----------
+    snapshot : Snapshot
+        Its arrays have the types and the numbers of dimensions of a checkpoint, and are finite; its facts are anything
+        that JSON knows.
+    settings : Settings
+        Of the job.
+    n_hosts : int
+        Hosts of the job.
+
+    Raises
+    ------
+    SnapshotError
+        If no run of the job can go on from it.
+    """
+    check_facts(snapshot.step, STEP, "step")
+    check_facts(snapshot.facts, FACTS)
+    _check_shapes(snapshot, settings, n_hosts)
+    _check_stream(snapshot, settings)
+    _check_reservoir(snapshot, settings, n_hosts)
+
+
+def check_facts(value: Any, schema: Schema, where: str = "") -> None:
+    """Check facts against a schema; names that it does not have are let through.
+
+    Raises
+    ------
+    SnapshotError
+        If a fact is missing or of another kind.
+    """
+    place = f"{where}: " if where else ""
+    if isinstance(schema, Kind):
+        _expect(schema.holds(value), f"{place}expected {schema.words}, got {shown(value)}")
+    elif isinstance(schema, tuple):
+        fits = isinstance(value, list) and len(value) == len(schema)
+        _expect(fits, f"{place}expected a list of {len(schema)}, got {shown(value)}")
+        for number, (item, kind) in enumerate(zip(value, schema, strict=True)):
+            check_facts(item, kind, f"{where}[{number}]")
+    else:
+        _expect(isinstance(value, dict), f"{place}expected an object, got {shown(value)}")
+        for name, kind in schema.items():
+            _expect(name in value, f"{place}expected {name}, got none")
+            check_facts(value[name], kind, f"{where}.{name}" if where else name)
+
+
+def _check_shapes(snapshot: Snapshot, settings: Settings, n_hosts: int) -> None:
+    arrays = snapshot.arrays
+    n_centers, n_rows, n_features = len(arrays["centers"]), len(arrays["reservoir_rows"]), settings.n_features
+    expected: dict[str, tuple[int, ...]] = {
+        "centers": (max(1, n_centers), n_features),
+        "weights": (n_centers,),
+        "shift": (n_features,),
+        "active": (n_hosts,),
+        "with_rows": (n_hosts,),
+        "reservoir_rows": (n_rows, n_features),
+    }
+    expected |= {f"reservoir_{name}": (n_rows,) for name in ("labels", "numbers", "positions", "keys")}
+    for name, shape in expected.items():
+        _expect(arrays[name].shape == shape, f"expected {name} of shape {shape}, got {arrays[name].shape}")
+
+
+def _check_stream(snapshot: Snapshot, settings: Settings) -> None:
+    arrays, facts = snapshot.arrays, snapshot.facts
+    begun = facts["epoch"] + facts["amid_epoch"]
+    _expect(begun <= settings.epochs, f"expected {settings.epochs} epochs at most, got {begun} that have begun")
+    number = beyond_float32(arrays["centers"])
+    _expect(number is None, f"expected centers in the range of float32, as rows are, got {number}")
+    weights = arrays["weights"]
+    _expect(weights.min() >= 0, f"expected weights of 0 or more, got {weights.min()}")
+    with np.errstate(over="ignore"):
+        total = weights.sum()
+    # The latest rows have some.
+    _expect(0 < total <= MAX_TOTAL_WEIGHT, f"expected weights of {MAX_TOTAL_WEIGHT:g} at most in all, got {total}")
+
+
+def _check_reservoir(snapshot: Snapshot, settings: Settings, n_hosts: int) -> None:
+    arrays, facts = snapshot.arrays, snapshot.facts["reservoir"]
+    n_rows, rows_seen = len(arrays["reservoir_rows"]), facts["rows_seen"]
+    most = min(rows_seen, settings.sample_size)
+    # A host may be without rows only beside others; nothing has left the sample while there is no threshold.
+    least = rows_seen if facts["threshold"] is None else 1
+    if n_hosts == 1:
+        least = max(1, least)
+    _expect(least <= n_rows <= most, f"expected {least} to {most} rows in the reservoir, got {n_rows}")
+    ranges = {"labels": len(arrays["centers"]) - 1, "numbers": rows_seen - 1, "positions": MAX_COUNT}
+    for name, last in ranges.items():
+        values = arrays[f"reservoir_{name}"]
+        wrong = values[(values < 0) | (values > last)]
+        _expect(not len(wrong), f"expected reservoir_{name} from 0 to {last}, got {wrong[:1]}")
+
+
+def _expect(holds: bool | np.bool_, otherwise: str) -> None:
+    if not holds:
+        raise SnapshotError(otherwise)
