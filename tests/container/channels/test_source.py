@@ -141,10 +141,8 @@ def test_no_data(tmp_path: Path, make_source: MakeSource) -> None:
 
 
 def test_what_is_no_data_is_named_once_and_where_nothing_else_came(
-    folder: Path, make_source: MakeSource, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    folder: Path, make_source: MakeSource, caplog: pytest.LogCaptureFixture
 ) -> None:
-    # As a program's loggers are before `logs.set_up`.
-    monkeypatch.setattr(LOGGER, "propagate", True)
     caplog.set_level("INFO", LOGGER.name)
     (folder / "manifest").write_text('{"entries": []}')
     (folder / "sub").mkdir()
