@@ -1,0 +1,176 @@
+"""Runs commands in forks of a process that has imported them: some milliseconds each instead of a second.
+
+A fork differs from a program that was just started in nothing that it does: it reads real files, writes its log to a
+file, gets real signals, leaves its interpreter by the usual way and has an exit code. Standard input has a request a
+line, standard output an answer a line, both JSON.
+"""
+
+import ctypes
+import importlib
+import json
+import os
+import resource
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+ROOT = Path(__file__).parents[3]
+# What `train` does on small data takes two.
+ADDRESS_SPACE = 8 << 30
+FILE_BYTES = 256 << 20
+# A command that is told to end has so long: what SageMaker gives is twice that.
+GRACE_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command has ended.
+
+    Parameters
+    ----------
+    exit_code
+        Of the process; less than 0 for the signal that has killed it.
+    log
+        Standard output and standard error.
+    seconds
+        That it took.
+    stopped
+        Whether it was sent SIGTERM.
+    hung
+        Whether it was sent SIGKILL, since SIGTERM did not end it.
+    """
+
+    exit_code: int
+    log: str
+    seconds: float
+    stopped: bool
+    hung: bool
+
+
+class ForkServer:
+    """A process that has imported some modules, and runs the `main` of any of them in forks of itself.
+
+    Parameters
+    ----------
+    modules
+        What it imports.
+    """
+
+    def __init__(self, *modules: str) -> None:
+        threads = {f"{library}_NUM_THREADS": "1" for library in ("OPENBLAS", "OMP", "MKL")}
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", __name__, *modules],
+            cwd=ROOT,
+            env={**os.environ, **threads},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(
+        self, module: str, arguments: Sequence[str] | None, environment: Mapping[str, str], log: Path, stop_after: float
+    ) -> Ended:
+        """Run a command to its end.
+
+        Parameters
+        ----------
+        module
+            Whose `main` is called.
+        arguments
+            For it; None if it takes none.
+        environment
+            Variables that are set for it.
+        log
+            Where its standard output and standard error go.
+        stop_after
+            Seconds after which it is sent SIGTERM.
+        """
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        request = [module, arguments, dict(environment), str(log), stop_after]
+        self._process.stdin.write(json.dumps(request) + "\n")
+        self._process.stdin.flush()
+        answer = json.loads(self._process.stdout.readline())
+        return Ended(log=log.read_text(errors="backslashreplace"), **answer)
+
+    def __enter__(self) -> "ForkServer":
+        """Give itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """End the process."""
+        self._process.communicate(timeout=GRACE_SECONDS)
+
+
+def _become_command(environment: Mapping[str, str], log: str) -> None:
+    """Make this fork look as a program that was started on its own."""
+    os.setsid()
+    os.environ.update(environment)
+    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    for source, target in ((nothing, 0), (output, 1), (output, 2)):
+        os.dup2(source, target)
+    resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_BYTES, FILE_BYTES))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _drop_capabilities()
+
+
+def _drop_capabilities() -> None:
+    """Let permissions hold for root too."""
+    version_3 = (ctypes.c_uint32 * 2)(0x20080522, 0)
+    none = (ctypes.c_uint32 * 6)()
+    if ctypes.CDLL(None, use_errno=True).capset(version_3, none) != 0:
+        raise OSError(ctypes.get_errno(), "capset")
+
+
+def _wait(pid: int, stop_after: float) -> dict[str, Any]:
+    """Wait for a fork; stop it when its time is over."""
+    began = time.monotonic()
+    stopped = hung = False
+    ended = os.pidfd_open(pid)
+    try:
+        if not select.select([ended], [], [], stop_after)[0]:
+            stopped = True
+            os.kill(pid, signal.SIGTERM)
+            if not select.select([ended], [], [], GRACE_SECONDS)[0]:
+                hung = True
+                os.kill(pid, signal.SIGKILL)
+    finally:
+        os.close(ended)
+    # Whatever it has left in its session ends with it.
+    with suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)
+    _, status = os.waitpid(pid, 0)
+    code = os.waitstatus_to_exitcode(status)
+    return {"exit_code": code, "seconds": time.monotonic() - began, "stopped": stopped, "hung": hung}
+
+
+def _serve(modules: list[str]) -> int | None:
+    """Answer requests; in a fork, give the exit code of its command."""
+    imported = {name: importlib.import_module(name) for name in modules}
+    for line in iter(sys.stdin.readline, ""):
+        module, arguments, environment, log, stop_after = json.loads(line)
+        pid = os.fork()
+        if not pid:
+            _become_command(environment, log)
+            main = imported[module].main
+            code: int | None = main() if arguments is None else main(arguments)
+            return code
+        sys.stdout.write(json.dumps(_wait(pid, stop_after)) + "\n")
+        sys.stdout.flush()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(_serve(sys.argv[1:]))
