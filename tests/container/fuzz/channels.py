@@ -38,14 +38,16 @@ def odd_names(tree: Tree, rng: Random) -> None:
 def odd_kinds(tree: Tree, rng: Random) -> None:
     """Put things that are no files with data beside the data."""
     if tree.train.is_dir():
-        put_odd_kind(tree, rng, tree.train / rng.choice(("a.csv", "z.pbr", ".hidden", "x.manifest", "part-0")))
+        tree.oddities.append(
+            put_odd_kind(rng, tree.train / rng.choice(("a.csv", "z.pbr", ".hidden", "x.manifest", "part-0")))
+        )
         tree.rows = None
 
 
 def odd_channel_folder(tree: Tree, rng: Random) -> None:
     """Make the channel's folder itself something else."""
     if tree.train.is_dir():
-        put_odd_kind(tree, rng, tree.train)
+        tree.oddities.append(put_odd_kind(rng, tree.train))
         tree.rows = None
 
 
@@ -232,7 +234,7 @@ def piped(tree: Tree, rng: Random) -> None:
         fifo = tree.train.with_name(f"train_{epoch}")
         match rng.random():
             case chance if chance < 0.15:
-                put_odd_kind(tree, rng, fifo)
+                tree.oddities.append(put_odd_kind(rng, fifo))
                 tree.stop_after, tree.rows = 1.0, None
             case chance if chance < 0.3:
                 # Nobody writes into it.

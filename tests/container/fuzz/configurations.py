@@ -77,7 +77,7 @@ def odd_configuration_files(tree: Tree, rng: Random) -> None:
         return
     folder = tree.base / "input/config"
     folder.mkdir(parents=True, exist_ok=True)
-    put_odd_kind(tree, rng, folder / f"{name}.json")
+    tree.oddities.append(put_odd_kind(rng, folder / f"{name}.json"))
     tree.rows = None
     tree.stop_after = min(tree.stop_after, 2.0)
 
@@ -92,7 +92,7 @@ def odd_places(tree: Tree, rng: Random) -> None:
     path = tree.base / place
     if path.parent.is_dir() or not os.path.lexists(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
-        put_odd_kind(tree, rng, path)
+        tree.oddities.append(put_odd_kind(rng, path))
     if rng.random() < 0.3:
         tree.hyperparameters["write_report"] = "true"
 

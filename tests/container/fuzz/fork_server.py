@@ -2,7 +2,7 @@
 
 A fork differs from a program that was just started in nothing that it does: it reads real files, writes its log to a
 file, gets real signals, leaves its interpreter by the usual way and has an exit code. Standard input has a request a
-line, standard output an answer a line, both JSON.
+line, standard output two answers to each: the process, and how it has ended. All are JSON.
 """
 
 import ctypes
@@ -75,10 +75,10 @@ class ForkServer:
             text=True,
         )
 
-    def run(
+    def start(
         self, module: str, arguments: Sequence[str] | None, environment: Mapping[str, str], log: Path, stop_after: float
-    ) -> Ended:
-        """Run a command to its end.
+    ) -> int:
+        """Start a command; `ended` waits for its end, which must be called before another one is started.
 
         Parameters
         ----------
@@ -92,14 +92,35 @@ class ForkServer:
             Where its standard output and standard error go.
         stop_after
             Seconds after which it is sent SIGTERM.
+
+        Returns
+        -------
+        int
+            The process.
         """
+        self._log = log
         assert self._process.stdin is not None
-        assert self._process.stdout is not None
         request = [module, arguments, dict(environment), str(log), stop_after]
         self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
-        answer = json.loads(self._process.stdout.readline())
-        return Ended(log=log.read_text(errors="backslashreplace"), **answer)
+        pid: int = self._answer()
+        return pid
+
+    def ended(self) -> Ended:
+        """Wait for the end of the command."""
+        answer = self._answer()
+        return Ended(log=self._log.read_text(errors="backslashreplace"), **answer)
+
+    def run(
+        self, module: str, arguments: Sequence[str] | None, environment: Mapping[str, str], log: Path, stop_after: float
+    ) -> Ended:
+        """Run a command to its end; see `start`."""
+        self.start(module, arguments, environment, log, stop_after)
+        return self.ended()
+
+    def _answer(self) -> Any:
+        assert self._process.stdout is not None
+        return json.loads(self._process.stdout.readline())
 
     def __enter__(self) -> "ForkServer":
         """Give itself."""
@@ -156,7 +177,12 @@ def _wait(pid: int, stop_after: float) -> dict[str, Any]:
     return {"exit_code": code, "seconds": time.monotonic() - began, "stopped": stopped, "hung": hung}
 
 
-def _serve(modules: list[str]) -> int | None:
+def _tell(answer: object) -> None:
+    sys.stdout.write(json.dumps(answer) + "\n")
+    sys.stdout.flush()
+
+
+def _serve(modules: list[str]) -> int:
     """Answer requests; in a fork, give the exit code of its command."""
     imported = {name: importlib.import_module(name) for name in modules}
     for line in iter(sys.stdin.readline, ""):
@@ -166,9 +192,9 @@ def _serve(modules: list[str]) -> int | None:
             _become_command(environment, log)
             main = imported[module].main
             code: int | None = main() if arguments is None else main(arguments)
-            return code
-        sys.stdout.write(json.dumps(_wait(pid, stop_after)) + "\n")
-        sys.stdout.flush()
+            return code or 0
+        _tell(pid)
+        _tell(_wait(pid, stop_after))
     return 0
 
 

@@ -7,8 +7,6 @@ from contextlib import suppress
 from pathlib import Path
 from random import Random
 
-from tests.container.fuzz.trees import Tree
-
 
 def _link_to_nothing(path: Path) -> None:
     path.symlink_to("nothing")
@@ -85,12 +83,12 @@ KINDS = (
 )  # fmt: skip
 
 
-def put_odd_kind(tree: Tree, rng: Random, path: Path) -> None:
-    """Put something there that is no ordinary file with content, in the place of whatever is there."""
+def put_odd_kind(rng: Random, path: Path) -> str:
+    """Put something there that is no ordinary file with content, in the place of whatever is there; say what."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
     kind = rng.choice(KINDS)
-    tree.oddities.append(f"{path.relative_to(tree.base)} is {kind.__name__.strip('_')}")
     kind(path)
+    return f"{path.name} is {kind.__name__.strip('_')}"

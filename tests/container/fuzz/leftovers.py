@@ -126,7 +126,7 @@ def odd_kinds_of_checkpoints(tree: Tree, rng: Random) -> None:
     paths = _earlier_checkpoints(tree)
     if paths:
         path = rng.choice((*paths, paths[0].with_name("checkpoint-algo-1-000000000099")))
-        put_odd_kind(tree, rng, path)
+        tree.oddities.append(put_odd_kind(rng, path))
 
 
 def _tarball(folder: Path, rng: Random) -> bytes:
@@ -152,17 +152,14 @@ def _tarball(folder: Path, rng: Random) -> bytes:
 
 def _change_model(folder: Path, rng: Random) -> None:
     """Change one of the files of a model."""
-    match rng.randrange(6):
+    match rng.randrange(5):
         case 0:
-            path = rng.choice(sorted(folder.iterdir()))
-            path.write_bytes(values.damaged(rng, path.read_bytes()))
-        case 1:
             path = folder / "kmeans.json"
             path.write_bytes(values.encoded(rng, values.mutated(rng, json.loads(path.read_bytes()))))
-        case 2:
+        case 1:
             path = folder / "state.npz"
             path.write_bytes(_archived(_changed_arrays(rng, _arrays(path.read_bytes()))))
-        case 3:
+        case 2:
             shape = rng.choice(((3, 2), (3, 2), (1, 2), (40, 2), (3, 3), (6,), (1, 3, 2)))
             centers = np.array([values.number(rng) for _ in range(int(np.prod(shape)))]).reshape(shape)
             with np.errstate(over="ignore", invalid="ignore"):
@@ -171,7 +168,7 @@ def _change_model(folder: Path, rng: Random) -> None:
             if rng.random() < 0.7:
                 (folder / "kmeans.json").unlink()
                 (folder / "state.npz").unlink()
-        case 4:
+        case 3:
             arrays = _arrays((folder / "state.npz").read_bytes())
             name = rng.choice(("centers", "weights", "shift", "sample", "sample_weights"))
             with np.errstate(over="ignore", invalid="ignore"):
@@ -190,6 +187,9 @@ def change_model(folder: Path, rng: Random) -> None:
     for _ in range(rng.choice((0, 1, 1, 2))):
         if {"kmeans.json", "state.npz", "model_algo-1"} <= {path.name for path in folder.iterdir()}:
             _change_model(folder, rng)
+    if rng.random() < 0.2:
+        path = rng.choice(sorted(folder.iterdir()))
+        path.write_bytes(values.damaged(rng, path.read_bytes()))
     if rng.random() < 0.3:
         data = _tarball(folder, rng)
         shutil.rmtree(folder)
@@ -208,7 +208,7 @@ def odd_models(tree: Tree, rng: Random) -> None:
     change_model(folder, rng)
     if rng.random() < 0.15:
         name = rng.choice(("model_algo-1", "state.npz", "kmeans.json", "model.tar.gz", ""))
-        put_odd_kind(tree, rng, folder / name)
+        tree.oddities.append(put_odd_kind(rng, folder / name))
 
 
 ODDITIES: tuple[Oddity, ...] = (

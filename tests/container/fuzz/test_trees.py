@@ -3,27 +3,13 @@
 Seconds in the suite; `make fuzz` goes on for minutes. `python -m tests.container.fuzz SEED` makes one tree again.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from tests.container.fuzz import tallies
 from tests.container.fuzz.fork_server import ForkServer
 from tests.container.fuzz.oddities import ODDITIES
-from tests.container.fuzz.trees import earlier_job, grown, removed, run
+from tests.container.fuzz.trees import grown, removed, run
 from tests.container.fuzz.verdict import fault
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[ForkServer]:
-    with ForkServer("container.job", "container.training") as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def earlier(tmp_path_factory: pytest.TempPathFactory, server: ForkServer) -> Path:
-    return earlier_job(tmp_path_factory.mktemp("earlier") / "tree", server)
 
 
 def trained(base: Path, earlier: Path, server: ForkServer, seed: int, without: frozenset[int]) -> tuple[str, list[str]]:
