@@ -43,7 +43,7 @@ def main() -> int:
     """Give 0 if the job ends as it should."""
     seed, folder = int(sys.argv[1]), Path(sys.argv[2])
     folder.mkdir()
-    with ForkServer("container.job", "container.training") as server:
+    with ForkServer() as server:
         earlier = earlier_job(folder / "earlier", server)
     tree = grown(folder / "tree", earlier, seed, ODDITIES, frozenset())
     ended = started(tree)

@@ -8,12 +8,10 @@ import pytest
 from tests.container.fuzz.fork_server import ForkServer
 from tests.container.fuzz.trees import earlier_job
 
-MODULES = ("container.job", "container.training", "container.convert", "container.resolve", "container.serving.server")
-
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[ForkServer]:
-    with ForkServer(*MODULES) as found:
+    with ForkServer() as found:
         yield found
 
 

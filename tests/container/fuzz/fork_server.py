@@ -1,15 +1,17 @@
-"""Runs commands in forks of a process that has imported them: some milliseconds each instead of a second.
+"""Runs programs in forks of a process that has imported what they import: some milliseconds each instead of a second.
 
-A fork differs from a program that was just started in nothing that it does: it reads real files, writes its log to a
-file, gets real signals, leaves its interpreter by the usual way and has an exit code. Standard input has a request a
-line, standard output two answers to each: the process, and how it has ended. All are JSON.
+A fork differs from a program that was just started in nothing that it does: it runs the script, reads real files,
+writes its log to a file, gets real signals, leaves its interpreter by the usual way and has an exit code. Standard
+input has a request a line, standard output two answers to each: the process, and how it has ended. All are JSON.
 """
 
 import ctypes
+import gc
 import importlib
 import json
 import os
 import resource
+import runpy
 import select
 import signal
 import subprocess
@@ -23,16 +25,29 @@ from types import TracebackType
 from typing import Any
 
 ROOT = Path(__file__).parents[3]
+# Not the modules that are run themselves: they are imported anew.
+PRELOADED = (
+    "container.training",
+    "container.job",
+    "container.serving.server",
+    "container.conversion.csv_rows",
+    "container.conversion.dense",
+    "container.conversion.numpy_rows",
+    "container.conversion.parquet_rows",
+    "container.conversion.recordio_rows",
+    "container.conversion.sparse",
+    "container.conversion.targets",
+)
 # What `train` does on small data takes two.
 ADDRESS_SPACE = 8 << 30
 FILE_BYTES = 256 << 20
-# A command that is told to end has so long: what SageMaker gives is twice that.
+# A program that is told to end has so long: what SageMaker gives is twice that.
 GRACE_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command has ended.
+    """How a program has ended.
 
     Parameters
     ----------
@@ -56,18 +71,12 @@ class Ended:
 
 
 class ForkServer:
-    """A process that has imported some modules, and runs the `main` of any of them in forks of itself.
+    """A process that has imported what the programs here need, and runs them in forks of itself."""
 
-    Parameters
-    ----------
-    modules
-        What it imports.
-    """
-
-    def __init__(self, *modules: str) -> None:
+    def __init__(self) -> None:
         threads = {f"{library}_NUM_THREADS": "1" for library in ("OPENBLAS", "OMP", "MKL")}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", __name__, *modules],
+            [sys.executable, "-m", __name__],
             cwd=ROOT,
             env={**os.environ, **threads},
             stdin=subprocess.PIPE,
@@ -76,16 +85,16 @@ class ForkServer:
         )
 
     def start(
-        self, module: str, arguments: Sequence[str] | None, environment: Mapping[str, str], log: Path, stop_after: float
+        self, program: str, arguments: Sequence[str], environment: Mapping[str, str], log: Path, stop_after: float
     ) -> int:
-        """Start a command; `ended` waits for its end, which must be called before another one is started.
+        """Start a program; `ended` waits for its end, which must be called before another one is started.
 
         Parameters
         ----------
-        module
-            Whose `main` is called.
+        program
+            A script at the top of the repository, or a module.
         arguments
-            For it; None if it takes none.
+            Of its command line.
         environment
             Variables that are set for it.
         log
@@ -100,22 +109,22 @@ class ForkServer:
         """
         self._log = log
         assert self._process.stdin is not None
-        request = [module, arguments, dict(environment), str(log), stop_after]
+        request = [program, list(arguments), dict(environment), str(log), stop_after]
         self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
         pid: int = self._answer()
         return pid
 
     def ended(self) -> Ended:
-        """Wait for the end of the command."""
+        """Wait for the end of the program."""
         answer = self._answer()
         return Ended(log=self._log.read_text(errors="backslashreplace"), **answer)
 
     def run(
-        self, module: str, arguments: Sequence[str] | None, environment: Mapping[str, str], log: Path, stop_after: float
+        self, program: str, arguments: Sequence[str], environment: Mapping[str, str], log: Path, stop_after: float
     ) -> Ended:
-        """Run a command to its end; see `start`."""
-        self.start(module, arguments, environment, log, stop_after)
+        """Run a program to its end; see `start`."""
+        self.start(program, arguments, environment, log, stop_after)
         return self.ended()
 
     def _answer(self) -> Any:
@@ -133,7 +142,7 @@ class ForkServer:
         self._process.communicate(timeout=GRACE_SECONDS)
 
 
-def _become_command(environment: Mapping[str, str], log: str) -> None:
+def _become_program(environment: Mapping[str, str], log: str) -> None:
     """Make this fork look as a program that was started on its own."""
     os.setsid()
     os.environ.update(environment)
@@ -182,21 +191,27 @@ def _tell(answer: object) -> None:
     sys.stdout.flush()
 
 
-def _serve(modules: list[str]) -> int:
-    """Answer requests; in a fork, give the exit code of its command."""
-    imported = {name: importlib.import_module(name) for name in modules}
+def _serve() -> None:
+    """Answer requests; in a fork, run a program."""
+    for name in PRELOADED:
+        importlib.import_module(name)
+    # A fork that looks through all objects when it ends would copy the pages of all of them.
+    gc.freeze()
     for line in iter(sys.stdin.readline, ""):
-        module, arguments, environment, log, stop_after = json.loads(line)
+        program, arguments, environment, log, stop_after = json.loads(line)
         pid = os.fork()
         if not pid:
-            _become_command(environment, log)
-            main = imported[module].main
-            code: int | None = main() if arguments is None else main(arguments)
-            return code or 0
+            _become_program(environment, log)
+            sys.argv = [program, *arguments]
+            if (ROOT / program).is_file():
+                sys.argv[0] = str(ROOT / program)
+                runpy.run_path(sys.argv[0], run_name="__main__")
+            else:
+                runpy.run_module(program, run_name="__main__", alter_sys=True)
+            return
         _tell(pid)
         _tell(_wait(pid, stop_after))
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(_serve(sys.argv[1:]))
+    _serve()

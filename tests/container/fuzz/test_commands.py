@@ -83,7 +83,7 @@ def source(path: Path, rng: Random) -> None:
             names = rng.choice((("a",), ("a", "b"), (), ("../a",)))
             save = rng.choice((np.savez, np.savez_compressed))
             with path.open("wb") as file:
-                save(file, **dict.fromkeys(names, rows))
+                save(file, allow_pickle=False, **dict.fromkeys(names, rows))
         case ".parquet":
             parquet.write_table(odd_table(rng), path)
         case _:

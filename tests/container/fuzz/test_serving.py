@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import time
@@ -54,14 +55,16 @@ def served(base: Path, server: ForkServer) -> str:
         "SAGEMAKER_BIND_TO_PORT": str(port),
         "SAGEMAKER_MODEL_SERVER_WORKERS": "1",
     }
-    pid = server.start("container.serving.server", None, environment, base / "log", 4 * ANSWER_SECONDS)
+    pid = server.start("serve", [], environment, base / "log", 4 * ANSWER_SECONDS)
     wrong = _fault_of_answers(pid, port)
     told = _told_to_end(pid)
     ended = server.ended()
     if wrong:
         return wrong
-    if "Traceback" in ended.log:
-        return f"a traceback: {ended.log.splitlines()[-1]}"
+    # What is wrong with a model is told with the place in the code, after a sentence.
+    raised = re.findall(r"^([\w.]+(?:Error|Exception))(?::|$)", ended.log, re.MULTILINE)
+    if raised and not (raised[-1].endswith(".ModelError") and "No model is served: " in ended.log):
+        return f"a traceback of {raised[-1]}"
     if told:
         return "" if ended.exit_code == 0 else f"exit code {ended.exit_code} after SIGTERM"
     return "" if ended.exit_code in (2, 3) and "Error: " in ended.log else f"exit code {ended.exit_code}"

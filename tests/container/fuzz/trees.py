@@ -176,6 +176,7 @@ def earlier_job(base: Path, server: ForkServer) -> Path:
     tree = laid_down(base, base, "pbr")
     (base / "checkpoints").mkdir()
     configured(tree)
+    tree.stop_after = 240.0
     ended = run(tree, server)
     assert ended.exit_code == 0, ended.log
     return base
@@ -185,7 +186,7 @@ def run(tree: Tree, server: ForkServer) -> Ended:
     """Train on a tree."""
     with feeding(tree):
         environment = {"SAGEMAKER_BASE_DIR": str(tree.base)}
-        return server.run("container.job", None, environment, tree.base / "log", tree.stop_after)
+        return server.run("train", [], environment, tree.base / "log", tree.stop_after)
 
 
 @contextmanager
