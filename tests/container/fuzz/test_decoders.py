@@ -24,8 +24,8 @@ from tests.container.serving.wire import CSV, JSON, JSON_LINES, RECORDIO
 
 FEATURES = 3
 ROWS = np.arange(30, dtype=np.float32).reshape(10, FEATURES)
-# Of the time, for all decoders together.
-SHARE = 0.25
+# All decoders together.
+SECONDS = tallies.seconds(few=5, share=0.25)
 
 
 def decoding(content_type: str) -> Callable[[bytes], None]:
@@ -129,7 +129,7 @@ def test_any_bytes_give_what_was_meant_or_the_decoders_own_error(target: str) ->
     decode, seeds = TARGETS[target]
     for seed in seeds:
         decode(seed)
-    ends = time.monotonic() + tallies.SECONDS * SHARE / len(TARGETS)
+    ends = time.monotonic() + SECONDS / len(TARGETS)
 
     @settings(max_examples=200, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(body=damaged(seeds))

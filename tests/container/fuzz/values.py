@@ -59,7 +59,7 @@ def mutated(rng: Random, value: Any) -> Any:
                 return value[:at] + value[at : at + 1] + value[at:]
         return [*value[:at], mutated(rng, value[at]), *value[at + 1 :]]
     if isinstance(value, (int, float)) and not isinstance(value, bool) and rng.random() < 0.4:
-        return rng.choice((value + 1, value - 1, -value, value * 1000, float(value), str(value)))
+        return rng.choice((value + 1, value - 1, -value, value * 1000, value * 0 + 0.5, str(value)))
     if isinstance(value, str) and rng.random() < 0.3:
         return rng.choice((value.upper(), value + " ", f'"{value}"', value[:-1], value * 2, [value], {value: value}))
     return rng.choice(ODD_VALUES)
