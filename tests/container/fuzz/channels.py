@@ -166,13 +166,13 @@ def odd_rows(tree: Tree, rng: Random) -> None:
     width = rng.choice((1, 2, 2, 2, 3, 7))
     rows = chance.normal(size=(count, width))
     with np.errstate(over="ignore", invalid="ignore"):
-        match rng.randrange(9):
+        match rng.choice((0, 1, 2, 2, 2, 3, 4, 5, 6, 7, 8)):
             case 0:
                 rows[:] = values.number(rng)
             case 1:
                 rows = rows[chance.integers(min(count, rng.randrange(1, 5)), size=count)]
             case 2:
-                rows[chance.integers(count, size=rng.randrange(1, 4))] = values.number(rng)
+                rows[chance.integers(count, size=rng.randrange(1, 4))] = rng.choice(values.FAR_NUMBERS)
             case 3:
                 rows[:, 0] = values.number(rng)
             case 4:

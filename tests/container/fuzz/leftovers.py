@@ -20,6 +20,7 @@ from tests.container.fuzz.kinds import put_odd_kind
 from tests.container.fuzz.trees import Oddity, Tree
 
 Arrays = dict[str, NDArray[Any]]
+_ABSENT = "absent"
 _HEAD = len(MAGIC) + hashlib.sha256().digest_size
 
 
@@ -75,11 +76,22 @@ def _earlier_checkpoints(tree: Tree) -> list[Path]:
     return sorted(folder.iterdir(), reverse=True)
 
 
+def _changes(before: Any, after: Any, place: str) -> list[str]:
+    """Say where a JSON value is another one now, and which."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        names = sorted(before.keys() | after.keys())
+        parts = ((before.get(name, _ABSENT), after.get(name, _ABSENT), f"{place}.{name!r}") for name in names)
+        return [change for part in parts for change in _changes(*part)]
+    if type(before) is type(after) and before == after:
+        return []
+    return [f"{place} is {json.dumps(after)[:100]}"]
+
+
 def checkpoints_of_other_facts(tree: Tree, rng: Random) -> None:
     """Change what a checkpoint says, and sign it anew."""
     for path in _earlier_checkpoints(tree)[: rng.randrange(1, 3)]:
         arrays = _arrays(path.read_bytes()[_HEAD:])
-        facts = json.loads(arrays["facts"].tobytes())
+        facts = before = json.loads(arrays["facts"].tobytes())
         for _ in range(rng.choice((1, 1, 2))):
             # That of another job is set aside at once.
             kept = facts.get("job") if isinstance(facts, dict) and rng.random() < 0.8 else None
@@ -89,7 +101,7 @@ def checkpoints_of_other_facts(tree: Tree, rng: Random) -> None:
         content = json.dumps(facts).encode()
         arrays["facts"] = np.frombuffer(content if rng.random() < 0.9 else values.damaged(rng, content), np.uint8)
         path.write_bytes(_signed(_archived(arrays)))
-        tree.oddities.append(f"{path.name}: facts {json.dumps(facts)[:2000]}")
+        tree.oddities += (f"{path.name}: {change}" for change in _changes(before, facts, "facts"))
 
 
 def checkpoints_of_other_arrays(tree: Tree, rng: Random) -> None:

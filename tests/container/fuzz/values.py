@@ -19,6 +19,8 @@ ODD_NUMBERS = (
     0.0, -0.0, 1.0, -1.0, 1e-45, 1e-38, 1e5, 16777217.0, 1e13, 1e18, -1e18, 1e20, 9.969209968386869e36, 1e38, -1e38,
     3.4028234e38, -3.4028234e38, 3.5e38, 1e308, -1e308, 1.7e308, 5e-324, math.nan, math.inf, -math.inf,
 )  # fmt: skip
+# Far from all ordinary ones, and finite as float32.
+FAR_NUMBERS = (1e5, 1e13, 1e18, -1e18, 1e20, 9.969209968386869e36, 1e38, -1e38, 3.4028234e38)
 # As Python names files whose names are no UTF-8.
 ODD_NAMES = tuple(map(os.fsdecode, (
     b"\xff", b"\xff\xfe.pbr", b"part-\xc3\x28", "\u00e9.pbr".encode(), "\u202etxt.csv".encode(), "\U0001f600".encode(),
