@@ -54,8 +54,8 @@ soak-serve: setup ## load `serve` for 150 s a payload and watch its memory (need
 	$(bin)/python -m benchmarks.serve soak $(ARGS)
 
 .PHONY: fuzz
-fuzz: setup ## feed every decoder any bytes for 10 minutes; meant for every night
-	FUZZ_SECONDS=$(or $(FUZZ_SECONDS),600) $(bin)/python -m pytest tests/container/test_fuzz.py --timeout 0 $(ARGS)
+fuzz: setup ## feed decoders any bytes, and train and serve on any trees, for 10 minutes; meant for every night
+	FUZZ_SECONDS=$(or $(FUZZ_SECONDS),600) $(bin)/python -m pytest tests/container/fuzz --timeout 0 $(ARGS)
 
 .PHONY: test-resumes
 test-resumes: setup ## kill jobs of two hosts at random 50 times, and compare what they end with when started anew

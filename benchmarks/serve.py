@@ -32,7 +32,8 @@ from container.artifacts.model import Model, save
 from container.formats.recordio import dense_record, encode
 from container.resources import cpu_count
 from tests.container.serving.model_churn import churn, lay_down_models
-from tests.container.serving.server_process import ROOT, free_port, wait_until
+from tests.container.serving.server_process import ROOT, wait_until
+from tests.ports import free_port
 
 RESULTS = Path(__file__).parent / "results"
 CONNECTIONS, LARGE_CONNECTIONS = 32, 4

@@ -82,6 +82,10 @@ def _resolve(k: int, source: Path, destination: Path, deadline: Deadline) -> Non
         centers = finalize(state, k, finalization_settings(chosen), seeds, threads, observer, SingleHost(), deadline)
     except TooFewDistinctRowsError as error:
         raise CustomerError(str(error)) from None
+    if len(centers) < k:
+        raise CustomerError(
+            f"Expected k up to {len(centers)}, as many different centers as the state of {source} has, got {k}"
+        )
     fit = score([state.sample.rows], Centers(centers, state.shift), SingleHost(), threads)
     threads.close()
     final = as_points(centers)

@@ -99,5 +99,5 @@ def test_an_abandoned_reader_ends() -> None:
     blocks = prefetched(numbered(1000, filled), new_buffer, waits=False)
     next(blocks)
     blocks.close()  # type: ignore[attr-defined] # blocks are a generator
-    assert set(threading.enumerate()) == before
+    assert set(threading.enumerate()) <= before
     assert len(filled) <= MOST_BUFFERS + 1

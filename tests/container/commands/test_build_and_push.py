@@ -44,7 +44,7 @@ def call(tools: Path, *arguments: str, **environment: str) -> tuple[subprocess.C
         env={**kept, "PATH": f"{tools}:/usr/bin:/bin", "CALLS": str(calls), **environment},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=240,
         check=False,
     )
     return done, calls.read_text().splitlines()

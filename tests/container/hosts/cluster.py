@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,22 +18,11 @@ from numpy.typing import NDArray
 
 from container.artifacts import mxnet_ndarray
 from tests.container.training.job import TOP, recordio
+from tests.ports import free_port
 
+# Nothing takes so long, unless the machine has a lot else to do.
+PATIENCE_SECONDS = 200.0
 RECORDIO_CHANNEL = {"TrainingInputMode": "File", "S3DistributionType": "ShardedByS3Key"}
-
-
-def free_port() -> int:
-    """Give a port that is free, and so is the next one."""
-    while True:
-        with socket.socket() as first, socket.socket() as second:
-            first.bind(("", 0))
-            port = int(first.getsockname()[1])
-            if port < 65535:
-                try:
-                    second.bind(("", port + 1))
-                except OSError:
-                    continue
-                return port
 
 
 @dataclass
@@ -76,7 +64,7 @@ class Host:
         (centers,) = mxnet_ndarray.loads(path.read_bytes())
         return np.asarray(centers, np.float32)
 
-    def wait_for_line(self, pattern: str, seconds: float = 60) -> "re.Match[str]":
+    def wait_for_line(self, pattern: str, seconds: float = PATIENCE_SECONDS) -> "re.Match[str]":
         """Wait until the log has a line."""
         deadline = time.monotonic() + seconds
         while (found := re.search(pattern, self.log)) is None:
@@ -85,15 +73,15 @@ class Host:
             time.sleep(0.02)
         return found
 
-    def worker(self, seconds: float = 60) -> int:
+    def worker(self) -> int:
         """Give the process that trains, when it does."""
-        self.wait_for_line("seed \\d+, \\d+ threads", seconds)
+        self.wait_for_line("seed \\d+, \\d+ threads")
         (worker,) = children(self.program("hydra_pmi_proxy"))
         return worker
 
     def program(self, name: str) -> int:
         """Give the process of a program that the launcher has started."""
-        return next(pid for pid in children(self.running.pid) if Path(command(pid).split()[0]).name == name)
+        return next(pid for pid in children(self.running.pid) if Path(command(pid).partition(" ")[0]).name == name)
 
 
 @dataclass
@@ -119,7 +107,8 @@ class Cluster:
     checkpoints: bool = False
 
     def __post_init__(self) -> None:
-        self.port = free_port()
+        # One for the processes of MPI, and one for the launchers.
+        self.port = free_port(following=1)
         names = [f"127.0.0.{i + 1}" for i in range(self.n_hosts)]
         # The order of the ranks is that of the names as text.
         self.hosts = [Host(name, self.folder / name) for name in sorted(names)]
@@ -166,7 +155,7 @@ class Cluster:
                     text=True,
                 )
 
-    def wait(self, seconds: float = 120) -> list[int]:
+    def wait(self, seconds: float = PATIENCE_SECONDS) -> list[int]:
         """Wait for the end of all; give their exit codes."""
         deadline = time.monotonic() + seconds
         codes = []
@@ -177,7 +166,7 @@ class Cluster:
                 pytest.fail(f"{host.name} has not ended within {seconds} seconds\n{host.log}")
         return codes
 
-    def run(self, seconds: float = 120) -> list[int]:
+    def run(self, seconds: float = PATIENCE_SECONDS) -> list[int]:
         self.start()
         return self.wait(seconds)
 
@@ -228,7 +217,7 @@ def kill(pid: int, signum: int = signal.SIGKILL) -> None:
         os.kill(pid, signum)
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline

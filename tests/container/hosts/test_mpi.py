@@ -36,7 +36,7 @@ def test_all_hosts_get_the_same_sums_however_long_they_are(n_hosts: int, tmp_pat
         [launcher, "-n", str(n_hosts), sys.executable, "-c", PROGRAM, tmp_path, *map(str, lengths)],
         env=mpiexec.proxy_environment(None) | {"PYTHONPATH": str(TOP)},
         check=True,
-        timeout=60,
+        timeout=240,
     )
     for length in lengths:
         given = [np.random.default_rng((rank, length)).standard_normal((length, 2)) for rank in range(n_hosts)]

@@ -41,7 +41,8 @@ class Load:
                     connection.connect()
             except OSError:
                 # Nobody listens any more.
-                self.refused += 1
+                with self._lock:
+                    self.refused += 1
                 return
             try:
                 connection.request("POST", "/invocations", b"1,2,5\n" * 50, self._headers)

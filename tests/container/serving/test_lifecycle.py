@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.container.serving.server_process import ROOT, ServerProcess, free_port, serving, start, wait_until
+from tests.container.serving.server_process import ROOT, ServerProcess, serving, start, wait_until
 from tests.container.serving.wire import CSV, TEXT
+from tests.ports import free_port
 
 SERVE_ALL_FORMS = """
 import sys

@@ -218,7 +218,7 @@ def test_pipe_mode_reads_a_fifo_each_epoch(tmp_path: Path, digits: NDArray[np.fl
     process = job.start()
     writer.start()
     ended = job.ended(process)
-    writer.join(timeout=10)
+    writer.join(timeout=60)
     assert ended.exit_code == 0, ended.log
     assert not writer.is_alive()
     assert ended.log.count("processed a total of 1797 examples") == 2

@@ -10,7 +10,9 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 
-from container.artifacts.model import load, load_state
+from container.artifacts.model import Model, describe, load, load_state, save
+from kmeans.sample import Sample
+from kmeans.state import State
 from tests.container.training.job import TOP, Ended, Job, msd, recordio
 
 
@@ -30,7 +32,7 @@ def resolve(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=240,
     )
 
 
@@ -63,6 +65,19 @@ def test_a_k_that_the_state_does_not_hold(solved: Ended, tmp_path: Path, k: int,
     done = resolve("--k", str(k), solved.base / "model", tmp_path / "out.tar.gz")
     assert done.returncode == 2
     assert message in done.stdout + done.stderr
+    assert not (tmp_path / "out.tar.gz").exists()
+
+
+def test_a_state_whose_centers_are_the_same(tmp_path: Path) -> None:
+    """None that a job has left, but one that can be made."""
+    rows = np.ones((5, 2), np.float32)
+    sample = Sample(rows, np.zeros(5, np.int64), np.ones(5), complete=True)
+    state = State(np.zeros((9, 2)), np.ones(9), rows[0], sample)
+    description = describe(rows[:2], hyperparameters={"feature_dim": "2"}, seed=0, cluster_sizes=[5, 0], msd=0.0)
+    save(tmp_path / "model", "algo-1", Model(rows[:2], description), state)
+    done = resolve("--k", "3", tmp_path / "model", tmp_path / "out.tar.gz")
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "Expected k up to 1, as many different centers as the state of" in done.stdout + done.stderr
     assert not (tmp_path / "out.tar.gz").exists()
 
 

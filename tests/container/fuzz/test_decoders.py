@@ -3,7 +3,6 @@
 Seconds in the suite; `make fuzz` goes on for minutes.
 """
 
-import os
 import tempfile
 import time
 from collections.abc import Callable
@@ -20,12 +19,13 @@ from container.formats import recordio as frames
 from container.formats.errors import FormatError
 from container.formats.record_pb2 import Record
 from container.serving.codecs import CODECS
+from tests.container.fuzz import tallies
 from tests.container.serving.wire import CSV, JSON, JSON_LINES, RECORDIO
 
 FEATURES = 3
 ROWS = np.arange(30, dtype=np.float32).reshape(10, FEATURES)
 # All decoders together.
-SECONDS = float(os.environ.get("FUZZ_SECONDS") or (30 if os.environ.get("CI") == "true" else 5))
+SECONDS = tallies.seconds(few=5, share=0.25)
 
 
 def decoding(content_type: str) -> Callable[[bytes], None]:

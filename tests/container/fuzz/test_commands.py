@@ -1,0 +1,162 @@
+"""Any file into `convert` and `resolve`: what is written can be read back, or a sentence says why nothing is."""
+
+import os
+import re
+import shutil
+from pathlib import Path
+from random import Random
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import parquet
+
+from container.artifacts import model
+from container.conversion.sources import open_rows
+from tests.container.fuzz import leftovers, tallies, values
+from tests.container.fuzz.fork_server import Ended, ForkServer
+from tests.container.fuzz.kinds import put_odd_kind
+from tests.container.fuzz.trees import content, good_rows, removed
+
+STOP_SECONDS = 5.0
+SUFFIXES = (".csv", ".npy", ".npz", ".parquet", ".pbr", "")
+
+
+def fault(ended: Ended, written: Path, *, own_words: bool) -> str:
+    """Say what is wrong with how a command has ended; `own_words` are those of an error that it has told itself."""
+    if ended.stopped:
+        return "hang"
+    if ended.exit_code not in (0, 2, 3):
+        return f"exit code {ended.exit_code}: {(ended.log.splitlines() or [''])[-1]}"
+    if "Traceback" in ended.log:
+        return f"exit code {ended.exit_code} and a traceback"
+    if ended.exit_code and not own_words:
+        return f"exit code {ended.exit_code} without a sentence"
+    if ended.exit_code and written.is_file() and not written.is_symlink():
+        return f"exit code {ended.exit_code} and a file"
+    return ""
+
+
+def odd_table(rng: Random) -> pa.Table:
+    """Give a table with columns of unusual types, names or numbers."""
+    columns = []
+    for _ in range(rng.randrange(1, 4)):
+        kind = rng.choice((
+            pa.float64(), pa.float32(), pa.float16(), pa.int8(), pa.int64(), pa.uint64(), pa.bool_(), pa.string(),
+            pa.null(), pa.date32(), pa.timestamp("ns"), pa.list_(pa.float32()), pa.decimal128(20, 2),
+        ))  # fmt: skip
+        given = [rng.choice((0, 1, 2, 3, None) if rng.random() < 0.3 else (0, 1, 2)) for _ in range(10)]
+        column = pa.array(given, pa.int64())
+        try:
+            columns.append(column.cast(kind))
+        except pa.ArrowException:
+            columns.append(pa.nulls(10, kind))
+    if rng.random() < 0.3:
+        columns[0] = pa.array([values.number(rng) for _ in range(10)])
+    if rng.random() < 0.2:
+        columns[0] = pa.array(["a", "b"] * 5).dictionary_encode()
+    names = [rng.choice(("a", "b", "c", "", "\n", "x" * 300, "__index_level_0__")) for _ in columns]
+    table = pa.table(columns, names=names)
+    if rng.random() < 0.3:
+        metadata = rng.choice((b"{}", b"", b"[]", b'{"index_columns": [0]}', b'{"index_columns": ["a"]}', b"\xff"))
+        table = table.replace_schema_metadata({b"pandas": metadata})
+    return table
+
+
+def source(path: Path, rng: Random) -> None:
+    """Write a file of the format that its suffix names, mostly good."""
+    rows = good_rows()
+    if rng.random() < 0.3:
+        rows = np.full((rng.randrange(3), rng.randrange(3)), rng.choice((0, 1e38, np.nan, np.inf)), np.float32)
+    match path.suffix:
+        case ".csv":
+            path.write_bytes(content(rows, "csv"))
+        case ".npy":
+            kind = rng.choice(("<f4", ">f4", "<f8", "<f2", "<i8", "|b1", "<U3", "<c8", "<M8[s]"))
+            with np.errstate(all="ignore"):
+                array = rows.astype(kind) if kind != "<M8[s]" else rows.astype("<i8", casting="unsafe").view(kind)
+            with path.open("wb") as file:
+                np.save(file, rng.choice((array, array.T, array[None], np.asfortranarray(array), array[:, :0])))
+            if rng.random() < 0.5:
+                header = rng.choice((b"((((", b"{[]: 1}", b"{'descr': '<f4'}", b"\xff", b"1" * 99, b"{" * 99, b"'\\x'"))
+                path.write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(99))
+        case ".npz":
+            names = rng.choice((("a",), ("a", "b"), (), ("../a",)))
+            save = rng.choice((np.savez, np.savez_compressed))
+            with path.open("wb") as file:
+                save(file, allow_pickle=False, **dict.fromkeys(names, rows))
+        case ".parquet":
+            parquet.write_table(odd_table(rng), path)
+        case _:
+            path.write_bytes(content(rows, "pbr"))
+    if rng.random() < 0.4:
+        path.write_bytes(values.damaged(rng, path.read_bytes()))
+
+
+def converted(base: Path, server: ForkServer, seed: int) -> tuple[str, str]:
+    """Convert something; give what is wrong then, and what it was."""
+    rng = Random(f"convert {seed}")
+    name = rng.choice(values.ODD_NAMES) if rng.random() < 0.2 else "in"
+    given = base / f"{name}{rng.choice(SUFFIXES)}"[:255]
+    said = ""
+    if len(os.fsencode(given.name)) > 255 or rng.random() < 0.15:
+        given = base / "in.csv"
+        said = put_odd_kind(rng, given)
+    else:
+        source(given, rng)
+    target = base / f"out{rng.choice(SUFFIXES)}"
+    if rng.random() < 0.15:
+        said += put_odd_kind(rng, target)
+    options = rng.choice(([], [], [], ["--shards", "3"], ["--sparse"], ["--labels", "1"], ["--shards", "0"]))
+    ended = server.run("container.convert", [str(given), str(target), *options], {}, base / "log", STOP_SECONDS)
+    places = (str(given), str(target), "usage:", "Platform Error", "Customer Error")
+    own_words = any(place.encode(errors="backslashreplace").decode() in ended.log for place in places)
+    wrong = "" if said and ended.exit_code else fault(ended, target, own_words=own_words)
+    if not ended.exit_code:
+        try:
+            rows = open_rows(target)
+            shapes = [block.shape for block in rows.blocks()]
+            assert sum(length for length, _ in shapes) == int(
+                re.findall(r": ([\d,]+) rows", ended.log)[0].replace(",", "")
+            )
+        except Exception as error:
+            wrong = f"exit code 0, and what was written cannot be read: {type(error).__name__}: {error}"
+    return wrong, f"{given.name!r} {target.name} {' '.join(options)} {said}"
+
+
+def resolved(base: Path, earlier: Path, server: ForkServer, seed: int) -> tuple[str, str]:
+    """Resolve something; give what is wrong then, and what it was."""
+    rng = Random(f"resolve {seed}")
+    given = base / "model"
+    shutil.copytree(earlier / "model", given)
+    leftovers.change_model(given, rng)
+    if (given / "model.tar.gz").is_file() and rng.random() < 0.5:
+        given /= "model.tar.gz"
+    said = put_odd_kind(rng, given) if rng.random() < 0.1 else ""
+    out = rng.choice((base / "out.tar.gz", base / "out.tar.gz", base, base / "none" / "out.tar.gz"))
+    if rng.random() < 0.1 and out.name == "out.tar.gz" and out.parent.is_dir():
+        said += put_odd_kind(rng, out)
+    k = rng.choice(("2", "2", "1", "3", "30", "31", "100", "0", "-1", "x", "16777216", "99999999999999999999"))
+    ended = server.run("container.resolve", ["--k", k, str(given), str(out)], {}, base / "log", STOP_SECONDS)
+    own_words = bool(re.search(r"Customer Error|Platform Error|usage:|\[Errno", ended.log))
+    wrong = "" if said and ended.exit_code else fault(ended, out, own_words=own_words)
+    if not ended.exit_code and not wrong:
+        try:
+            centers = model.load(out).centers
+            assert len(centers) == int(k)
+            model.load_state(out)
+        except Exception as error:
+            wrong = f"exit code 0, and what was written is no model: {type(error).__name__}: {error}"
+    return wrong, f"--k {k} {sorted(path.name for path in base.rglob('*'))} {said}"
+
+
+def test_any_file_is_converted_or_refused_with_a_sentence(tmp_path: Path, earlier: Path, server: ForkServer) -> None:
+    found: dict[str, str] = {}
+    for seed in tallies.seeds(few=24, share=0.1):
+        base = tmp_path / "files"
+        base.mkdir()
+        command = "convert" if seed % 3 else "resolve"
+        wrong, what = converted(base, server, seed) if seed % 3 else resolved(base, earlier, server, seed)
+        removed(base)
+        if wrong:
+            found.setdefault(tallies.kind(wrong), f"seed {seed}, {command} {what}: {wrong}")
+    assert not found, f"{len(found)} kinds of faults:\n" + "\n".join(found.values())
