@@ -76,6 +76,12 @@ def on_signals() -> Stop:
     return stop
 
 
+def ignore_signals() -> None:
+    """Let no signal change how a job ends that has ended: Python takes its handlers back while it shuts down."""
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signum, signal.SIG_IGN)
+
+
 def end_on_signals() -> None:
     """Let SIGTERM end this process with 0, and Ctrl-C as `end_on_interrupt` has it."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
