@@ -94,7 +94,8 @@ class Output:
     def _tolerating(self) -> Iterator[None]:
         try:
             yield
-        except OSError as error:
+        # Of a stream that was closed it is a ValueError.
+        except (OSError, ValueError) as error:
             if not self._failed:
                 self._failed = True
                 with suppress(OSError):
@@ -147,9 +148,13 @@ class Gathered:
                 self._lines.clear()
 
     def __enter__(self) -> "Gathered":
-        """Stand in for the stream of the log's handlers, which have one stream."""
+        """Stand in for the stream that `set_up` has given both loggers; handlers of others keep theirs."""
         handlers = [handler for logger in (LOGGER, VERBATIM) for handler in logger.handlers]
-        self._handlers = [handler for handler in handlers if isinstance(handler, logging.StreamHandler)]
+        self._handlers = [
+            handler
+            for handler in handlers
+            if isinstance(handler, logging.StreamHandler) and isinstance(handler.stream, Output)
+        ]
         for handler in self._handlers:
             self._stream = handler.setStream(cast(TextIO, self)) or self._stream
         return self

@@ -1,18 +1,14 @@
 """A training job on one of its hosts: rows in; model, reports and log lines out."""
 
-import json
-import re
 import time
 from itertools import takewhile
 
 import numpy as np
 
-from container import assignments, hyperparameters, logs, report
+from container import hyperparameters, logs, outputs
 from container.artifacts import model as artifacts
-from container.artifacts import room, tarball
-from container.artifacts.atomic import replacing
+from container.artifacts import room
 from container.artifacts.checkpoint import Checkpoints
-from container.beside import beside_the_model
 from container.channels.source import Place, Source
 from container.configuration import JobConfiguration
 from container.continuing import earlier_model, resumed, saving
@@ -26,7 +22,7 @@ from container.stopping import Stop
 from kmeans.assignment import Centers
 from kmeans.communicator import Communicator, any_host
 from kmeans.finalization import TooFewDistinctRowsError
-from kmeans.memory import NotEnoughMemoryError
+from kmeans.memory import NotEnoughMemoryError, centers_fit
 from kmeans.run import Control
 from kmeans.scoring import Score, score
 from kmeans.settings import Settings
@@ -34,14 +30,8 @@ from kmeans.starting import NoRowsError
 from kmeans.threads import Threads
 from kmeans.training import Model, fit
 
-# The loss over k, under output/data.
-CURVE = "msd_by_k.json"
-
 # Sizes of clusters that one line of the log has at most: the service cuts long ones.
 MOST_SIZES = 1000
-
-# On SageMaker the leader is algo-1, and notebooks load model_algo-1; the SDK's local mode puts a random word behind.
-_SERVICE_HOST = re.compile(r"(algo-[0-9]+)(-[a-z0-9]+)?")
 
 
 def run(job: JobConfiguration, communicator: Communicator, stop: Stop, began: float) -> None:
@@ -67,7 +57,8 @@ def run(job: JobConfiguration, communicator: Communicator, stop: Stop, began: fl
     LOGGER.addHandler(warnings)
     _log_configuration(job)
     chosen = settings_of(job.hyperparameters)
-    if job.current_host == job.leader:
+    # A job that does not fit into memory is refused for that.
+    if job.current_host == job.leader and centers_fit(chosen, memory_limit_bytes()):
         room.require(job.paths.model, room.model_bytes(chosen))
     checkpoints = Checkpoints(
         job.paths.checkpoints,
@@ -97,7 +88,7 @@ def run(job: JobConfiguration, communicator: Communicator, stop: Stop, began: fl
         metrics = job.hyperparameters.eval_metrics
         _log_train_quality(host, model, metrics)
         progress.finalized()
-        _write(job, model, progress)
+        outputs.write_model(job, model, progress)
         log_metrics(host, began, time.time(), {**progress.times, "epochs": spread(chosen.epochs)})
         tested = None
         if "test" in job.channels:
@@ -107,11 +98,11 @@ def run(job: JobConfiguration, communicator: Communicator, stop: Stop, began: fl
                 log_quality(host, "test", metric, getattr(tested, metric))
         else:
             LOGGER.info("Test data is not provided.")
-        _write_assignments(job, model, progress, rows, threads, stop)
+        outputs.write_assignments(job, model, progress, rows, threads, stop)
         if stop.overdue():
             LOGGER.warning("Stopped early by %s: there was no time for a report.", stop.cause)
         else:
-            _write_report(job, model, tested, progress, began, warnings)
+            outputs.write_report(job, model, tested, progress, began, warnings)
     threads.close()
     log_metrics(
         host,
@@ -201,115 +192,6 @@ def _log_train_quality(host: str, model: Model, metrics: tuple[str, ...]) -> Non
         LOGGER.info("cluster sizes in these rows: %s", sizes)
     else:
         LOGGER.info("cluster sizes in these rows: %d to %d, see %s", min(sizes), max(sizes), artifacts.DESCRIPTION)
-
-
-def _write(job: JobConfiguration, model: Model, progress: Progress) -> None:
-    """Write the model's files, and their tarball for local use; only the leader does."""
-    if job.current_host != job.leader:
-        LOGGER.info("No model is serialized on a non-master node")
-        return
-    began = time.time()
-    description = artifacts.describe(
-        model.centers,
-        hyperparameters={**hyperparameters.defaults(), **job.raw_hyperparameters},
-        seed=job.hyperparameters.seed,
-        cluster_sizes=[float(size) for size in model.score.cluster_sizes],
-        msd=model.score.msd,
-        msd_is_exact=model.score_is_exact,
-        rows_scored=model.score.rows,
-        rows_seen=progress.rows,
-        events=model.events,
-    )
-    files = artifacts.save(
-        job.paths.model,
-        _file_host(job.leader),
-        artifacts.Model(model.centers, description),
-        model.state,
-    )
-    with beside_the_model(progress, "tarball_failed", f"{artifacts.TARBALL}, for local use, was not written"):
-        job.paths.output.mkdir(parents=True, exist_ok=True)
-        tarball.write(job.paths.output / artifacts.TARBALL, files)
-    with beside_the_model(progress, "curve_failed", f"{CURVE} was not written"):
-        job.paths.output_data.mkdir(parents=True, exist_ok=True)
-        curve = [{"k": k, "msd": msd} for k, msd in sorted(model.msd_by_k.items())]
-        with replacing(job.paths.output_data / CURVE) as file:
-            file.write((json.dumps({"msd_by_k": curve}, indent=2, allow_nan=False) + "\n").encode())
-    LOGGER.info("wrote %s", ", ".join(str(file) for file in files))
-    progress.times["model.serialize.time"] = spread((time.time() - began) * 1000)
-
-
-def _file_host(leader: str) -> str:
-    """Return the name that ends that of the centers' file; a notice is logged where it is not what notebooks expect."""
-    match = _SERVICE_HOST.fullmatch(leader)
-    if match:
-        return match[1]
-    LOGGER.info(
-        "The centers are in %s%s, after the name of this host; programs written for SageMaker load %salgo-1.",
-        artifacts.MODEL_PREFIX,
-        leader,
-        artifacts.MODEL_PREFIX,
-    )
-    return leader
-
-
-def _write_assignments(
-    job: JobConfiguration, model: Model, progress: Progress, source: Source, threads: Threads, stop: Stop
-) -> None:
-    """Write the cluster of every training row, unless told not to."""
-    if not job.hyperparameters.write_assignments:
-        return
-    mode = job.channels["train"].mode
-    if mode != "File":
-        LOGGER.info("No assignments are written in %s mode: the rows would have to be fetched again.", mode)
-        return
-    progress.stage = "assigning the training rows"
-    began = time.time()
-    shared = job.channels["train"].distribution == "FullyReplicated"
-    share = (job.hosts.index(job.current_host), len(job.hosts)) if shared else (0, 1)
-    folder = job.paths.output_data / assignments.FOLDER / job.current_host
-    with beside_the_model(progress, "assignments_failed", "The assignments were not all written"):
-        files, rows = assignments.write(
-            folder, source, model.centers, model.state.shift, threads, share, stop.requested
-        )
-        if stop.requested():
-            LOGGER.warning("Stopped early by %s: not all assignments were written.", stop.cause)
-        LOGGER.info("wrote the assignments of %d rows of %d files, in %.3f seconds", rows, files, time.time() - began)
-
-
-def _write_report(
-    job: JobConfiguration,
-    model: Model,
-    tested: Score | None,
-    progress: Progress,
-    job_began: float,
-    warnings: logs.KeptWarnings,
-) -> None:
-    """Write what people look at, unless told not to; only the leader does."""
-    if not job.hyperparameters.write_report or job.current_host != job.leader:
-        return
-    progress.stage = "writing the report"
-    began = time.time()
-    path = job.paths.output_data / report.NAME
-    with beside_the_model(progress, "report_failed", "The report was not written"):
-        facts = report.Facts(
-            model=model,
-            tested=tested,
-            losses=progress.losses,
-            hosts=job.hosts,
-            hyperparameters={**hyperparameters.defaults(), **job.raw_hyperparameters},
-            seed=job.hyperparameters.seed,
-            epochs=job.hyperparameters.epochs,
-            rows_seen=progress.rows,
-            rows_per_second=progress.rows_per_second,
-            began=job_began,
-            seconds=began - job_began,
-            versions=artifacts.versions(),
-            warnings=warnings.messages,
-            warnings_left_out=warnings.left_out,
-            events=progress.events,
-        )
-        report.write(path, facts)
-        LOGGER.info("wrote %s, in %.3f seconds", path, time.time() - began)
 
 
 def _test_score(

@@ -72,7 +72,13 @@ def test_a_job_leaves_the_reason(tmp_path: Path, hosts: list[str]) -> None:
 
 def test_an_import_that_fails_within_our_own_packages_is_a_bug(tmp_path: Path) -> None:
     job_in(tmp_path, "algo-1")
-    code = "import sys; sys.modules['container.training'] = None; from container.job import main; sys.exit(main())"
+    code = """
+import sys
+sys.modules["container.training"] = None
+from container.job import main
+from container.stopping import Stop
+sys.exit(main(Stop()))
+"""
     done = run(tmp_path, "-c", code, PYTHONPATH=os.pathsep.join(sys.path))
     assert done.returncode == 1
     assert "This is a bug; the log has the traceback." in (tmp_path / "output/failure").read_text()

@@ -75,10 +75,10 @@ def test_any_request_for_many_models_is_answered_as_documented(many_models: Any,
         check(many_models, path, method, name="a")
 
 
-def test_every_route_is_documented() -> None:
+def test_every_route_is_documented(tmp_path: Path) -> None:
     apps = [
         create_app(ServedModel(Path("/nowhere")), Settings()),
-        create_multi_model_app(Registry(Path("/nowhere"), Path("/nowhere"), 0), Settings()),
+        create_multi_model_app(Registry(tmp_path, Path("/nowhere"), 0), Settings()),
     ]
     rules = [rule for app in apps for rule in app.url_map.iter_rules()]
     routes = {

@@ -1,0 +1,182 @@
+"""What a job leaves: the model, and beside it its tarball, the loss over k, assignments and the report."""
+
+import json
+import re
+import time
+
+from container import assignments, hyperparameters, logs, report
+from container.artifacts import model as artifacts
+from container.artifacts import tarball
+from container.artifacts.atomic import replacing
+from container.beside import beside_the_model
+from container.channels.source import Source
+from container.configuration import JobConfiguration
+from container.logs import LOGGER
+from container.metrics import spread
+from container.progress import Progress
+from container.stopping import Stop
+from kmeans.scoring import Score
+from kmeans.threads import Threads
+from kmeans.training import Model
+
+# The loss over k, under output/data.
+CURVE = "msd_by_k.json"
+
+# On SageMaker the leader is algo-1, and notebooks load model_algo-1; the SDK's local mode puts a random word behind.
+_SERVICE_HOST = re.compile(r"(algo-[0-9]+)(-[a-z0-9]+)?")
+
+
+def write_model(job: JobConfiguration, model: Model, progress: Progress) -> None:
+    """Write the model's files, their tarball for local use, and the loss over k; only the leader does.
+
+    Parameters
+    ----------
+    job : JobConfiguration
+        Of this host.
+    model : Model
+        What to write.
+    progress : Progress
+        Told what could not be written, and how long it took.
+
+    Raises
+    ------
+    OSError
+        If the model itself can't be written.
+    """
+    if job.current_host != job.leader:
+        LOGGER.info("No model is serialized on a non-master node")
+        return
+    began = time.time()
+    description = artifacts.describe(
+        model.centers,
+        hyperparameters={**hyperparameters.defaults(), **job.raw_hyperparameters},
+        seed=job.hyperparameters.seed,
+        cluster_sizes=[float(size) for size in model.score.cluster_sizes],
+        msd=model.score.msd,
+        msd_is_exact=model.score_is_exact,
+        rows_scored=model.score.rows,
+        rows_seen=progress.rows,
+        events=model.events,
+    )
+    files = artifacts.save(
+        job.paths.model,
+        _file_host(job.leader),
+        artifacts.Model(model.centers, description),
+        model.state,
+    )
+    with beside_the_model(progress, "tarball_failed", f"{artifacts.TARBALL}, for local use, was not written"):
+        job.paths.output.mkdir(parents=True, exist_ok=True)
+        tarball.write(job.paths.output / artifacts.TARBALL, files)
+    with beside_the_model(progress, "curve_failed", f"{CURVE} was not written"):
+        job.paths.output_data.mkdir(parents=True, exist_ok=True)
+        curve = [{"k": k, "msd": msd} for k, msd in sorted(model.msd_by_k.items())]
+        with replacing(job.paths.output_data / CURVE) as file:
+            file.write((json.dumps({"msd_by_k": curve}, indent=2, allow_nan=False) + "\n").encode())
+    LOGGER.info("wrote %s", ", ".join(str(file) for file in files))
+    progress.times["model.serialize.time"] = spread((time.time() - began) * 1000)
+
+
+def _file_host(leader: str) -> str:
+    """Return the name that ends that of the centers' file; a notice is logged where it is not what notebooks expect."""
+    match = _SERVICE_HOST.fullmatch(leader)
+    if match:
+        return match[1]
+    LOGGER.info(
+        "The centers are in %s%s, after the name of this host; programs written for SageMaker load %salgo-1.",
+        artifacts.MODEL_PREFIX,
+        leader,
+        artifacts.MODEL_PREFIX,
+    )
+    return leader
+
+
+def write_assignments(
+    job: JobConfiguration, model: Model, progress: Progress, source: Source, threads: Threads, stop: Stop
+) -> None:
+    """Write the cluster of every training row, unless told not to.
+
+    Parameters
+    ----------
+    job : JobConfiguration
+        Of this host.
+    model : Model
+        Its centers are those of the clusters.
+    progress : Progress
+        Told what could not be written.
+    source : Source
+        The training rows.
+    threads : Threads
+        Where rows are assigned.
+    stop : Stop
+        Asked before each block whether to end early.
+    """
+    if not job.hyperparameters.write_assignments:
+        return
+    mode = job.channels["train"].mode
+    if mode != "File":
+        LOGGER.info("No assignments are written in %s mode: the rows would have to be fetched again.", mode)
+        return
+    progress.stage = "assigning the training rows"
+    began = time.time()
+    shared = job.channels["train"].distribution == "FullyReplicated"
+    share = (job.hosts.index(job.current_host), len(job.hosts)) if shared else (0, 1)
+    folder = job.paths.output_data / assignments.FOLDER / job.current_host
+    with beside_the_model(progress, "assignments_failed", "The assignments were not all written"):
+        files, rows = assignments.write(
+            folder, source, model.centers, model.state.shift, threads, share, stop.requested
+        )
+        if stop.requested():
+            LOGGER.warning("Stopped early by %s: not all assignments were written.", stop.cause)
+        LOGGER.info("wrote the assignments of %d rows of %d files, in %.3f seconds", rows, files, time.time() - began)
+
+
+def write_report(
+    job: JobConfiguration,
+    model: Model,
+    tested: Score | None,
+    progress: Progress,
+    job_began: float,
+    warnings: logs.KeptWarnings,
+) -> None:
+    """Write the page that people look at, unless told not to; only the leader does.
+
+    Parameters
+    ----------
+    job : JobConfiguration
+        Of this host.
+    model : Model
+        What it shows.
+    tested : Score or None
+        Of the test channel, if there is one.
+    progress : Progress
+        What the job has done; told what could not be written.
+    job_began : float
+        When the job began, in seconds since 1970.
+    warnings : KeptWarnings
+        Those of the job.
+    """
+    if not job.hyperparameters.write_report or job.current_host != job.leader:
+        return
+    progress.stage = "writing the report"
+    began = time.time()
+    path = job.paths.output_data / report.NAME
+    with beside_the_model(progress, "report_failed", "The report was not written"):
+        facts = report.Facts(
+            model=model,
+            tested=tested,
+            losses=progress.losses,
+            hosts=job.hosts,
+            hyperparameters={**hyperparameters.defaults(), **job.raw_hyperparameters},
+            seed=job.hyperparameters.seed,
+            epochs=job.hyperparameters.epochs,
+            rows_seen=progress.rows,
+            rows_per_second=progress.rows_per_second,
+            began=job_began,
+            seconds=began - job_began,
+            versions=artifacts.versions(),
+            warnings=warnings.messages,
+            warnings_left_out=warnings.left_out,
+            events=progress.events,
+        )
+        report.write(path, facts)
+        LOGGER.info("wrote %s, in %.3f seconds", path, time.time() - began)
