@@ -19,18 +19,6 @@ MAX_CENTERS = 16
 TILE = 64
 
 
-@kernel("void(float64[::1], float64, float64[::1])")
-def leave_out_outliers(
-    squared_distances: DoubleArray,  # IN (n,)
-    outlier_distance: float,  # IN
-    weights: DoubleArray,  # INOUT (n,)
-) -> None:
-    """Set the weights of outliers to 0."""
-    for i in range(len(weights)):
-        if squared_distances[i] > outlier_distance:
-            weights[i] = 0.0
-
-
 @kernel("void(float32[:, ::1], int64[::1], float64[::1], float64[::1], int64, int64, float64[:, ::1])")
 def offer_rows(
     block: FloatArray,  # IN (n, d)

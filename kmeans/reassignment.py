@@ -96,19 +96,19 @@ class FarRows:
         sums, counts
             INOUT float64 (K, d) and (K,): outliers for which there is no place in the table are added to them.
         """
-        outliers = np.flatnonzero(squared_distances > self.outlier_distance)
-        held = self._outliers() if len(outliers) else self.table[:0]
+        held = self._outliers()
         offer_rows(block, labels, squared_distances, weights, first_position, self._host, self.table)
-        if not len(outliers):
+        if not self.table[0, DISTANCE] > self.outlier_distance:
             return
+        outliers = np.flatnonzero(squared_distances > self.outlier_distance)
         now_held = self._outliers()[:, POSITION]
         add_entries(held[~np.isin(held[:, POSITION], now_held)], sums, counts)
         left = outliers[~np.isin(first_position + outliers, now_held)]
         add_rows(block[left], labels[left], weights[left], sums, counts)
 
     def _outliers(self) -> DoubleArray:
-        """Return a copy of the entries that are outliers."""
-        return self.table[self.table[:, DISTANCE] > self.outlier_distance]
+        """Return a copy of the entries that are outliers; the farthest rows come first."""
+        return self.table[: np.count_nonzero(self.table[:, DISTANCE] > self.outlier_distance)].copy()
 
     def decay(self, factor: float) -> None:
         """Lower the weights of the rows that are held."""

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from kmeans.assignment import Centers, assign, pieces, prepared_bytes
 from kmeans.communicator import Communicator, nothing
-from kmeans.far_row_kernel import DISTANCE, EXTRA, LEAST_WEIGHT, leave_out_outliers
+from kmeans.far_row_kernel import DISTANCE, EXTRA, LEAST_WEIGHT
 from kmeans.jit import kernel
 from kmeans.reassignment import FarRows, Reassignment, add_entries, farthest, reassign
 from kmeans.sums import add_rows
@@ -224,14 +224,13 @@ class Stream:
         labels: LabelArray = np.empty(len(block), np.int64)
         squared_distances: DoubleArray = np.empty(len(block), np.float64)
         outlier_distance = self._far_rows.outlier_distance if self._far_rows else math.inf
-        weights = weights.copy()
 
         def find(piece: slice) -> None:
             assign(block[piece], self._prepared, labels[piece], squared_distances[piece])
-            leave_out_outliers(squared_distances[piece], outlier_distance, weights[piece])
 
         def add(piece: slice) -> None:
-            add_rows(block[piece], labels[piece], weights[piece], self._sums, self._counts)
+            distances = squared_distances[piece]
+            add_rows(block[piece], labels[piece], weights[piece], self._sums, self._counts, distances, outlier_distance)
 
         # A piece is added by the thread that has it in its cache.
         self._threads.map_in_order(find, add, pieces(block, len(self._prepared), self._threads.count))

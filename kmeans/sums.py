@@ -1,5 +1,7 @@
 """Sums of rows by label, in float64 and in the order of the rows: the same bytes however the rows come in pieces."""
 
+import math
+
 import numpy as np
 
 from kmeans.jit import INTERPRETED, kernel
@@ -9,9 +11,15 @@ from kmeans.vector_kernel import HALF
 
 
 def add_rows(
-    rows: FloatArray, labels: LabelArray, weights: DoubleArray, sums: DoubleArray, counts: DoubleArray
+    rows: FloatArray,
+    labels: LabelArray,
+    weights: DoubleArray,
+    sums: DoubleArray,
+    counts: DoubleArray,
+    squared_distances: DoubleArray | None = None,
+    outlier_distance: float = math.inf,
 ) -> None:
-    """Add every row to the sum of its label.
+    """Add every row that is no outlier to the sum of its label.
 
     Parameters
     ----------
@@ -25,19 +33,28 @@ def add_rows(
         INOUT float64 (K, d).
     counts
         INOUT float64 (K,): sums of the weights.
+    squared_distances
+        float64 (n,): of the rows to their centers; without them no row is an outlier.
+    outlier_distance
+        Rows beyond it are left out.
     """
+    # No weight is beyond infinity.
+    distances = weights if squared_distances is None else squared_distances
     if INTERPRETED:
-        np.add.at(sums, labels, weights[:, None] * rows)
-        np.add.at(counts, labels, weights)
+        usual = distances <= outlier_distance
+        np.add.at(sums, labels[usual], weights[usual, None] * rows[usual])
+        np.add.at(counts, labels[usual], weights[usual])
     else:
-        _add_rows(rows, labels, weights, sums, counts)
+        _add_rows(rows, labels, weights, distances, outlier_distance, sums, counts)
 
 
-@kernel("void(float32[:, ::1], int64[::1], float64[::1], float64[:, ::1], float64[::1])")
+@kernel("void(float32[:, ::1], int64[::1], float64[::1], float64[::1], float64, float64[:, ::1], float64[::1])")
 def _add_rows(
     rows: FloatArray,  # IN (n, d)
     labels: LabelArray,  # IN (n,)
     weights: DoubleArray,  # IN (n,)
+    squared_distances: DoubleArray,  # IN (n,)
+    outlier_distance: float,  # IN
     sums: DoubleArray,  # INOUT (K, d)
     counts: DoubleArray,  # INOUT (K,)
 ) -> None:
@@ -45,6 +62,8 @@ def _add_rows(
     flat_rows, flat_sums = rows.reshape(-1), sums.reshape(-1)
     whole = n_features // HALF * HALF
     for i in range(rows.shape[0]):
+        if squared_distances[i] > outlier_distance:
+            continue
         label, weight = labels[i], weights[i]
         counts[label] += weight
         add_row(flat_rows, i * n_features, whole, weight, flat_sums, label * n_features)
