@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kmeans.state import State
-from kmeans.sums import add_rows
+from kmeans.sums import add_rows, move_to_means
 from kmeans.types import DoubleArray, FloatArray, as_points
 
 
@@ -48,8 +48,9 @@ def coreset(state: State) -> Coreset:
     add_rows(sample.rows, sample.labels, sample.weights, sums, sampled)
     found = sampled > 0.0
     scale = np.divide(weights, sampled, out=np.zeros_like(weights), where=found)
-    moves: DoubleArray = np.zeros_like(centers)
-    moves[found] = centers[found] - sums[found] / sampled[found][:, None]
+    means = centers.copy()
+    move_to_means(sums, sampled, means)
+    moves = centers - means
     alone = ~found & (weights > 0.0)
     n_rows = len(sample.rows)
     points: FloatArray = np.empty((n_rows + int(alone.sum()), centers.shape[1]), np.float32)

@@ -7,7 +7,7 @@ import numpy as np
 
 from kmeans.assignment import Centers, nearest
 from kmeans.communicator import nothing
-from kmeans.sums import add_rows
+from kmeans.sums import add_rows, move_to_means
 from kmeans.threads import Threads
 from kmeans.types import DoubleArray, FloatArray, LabelArray
 
@@ -15,9 +15,8 @@ from kmeans.types import DoubleArray, FloatArray, LabelArray
 MOST_CHANGED = 0.25
 # Relative rounding of a float64 operation.
 ROUNDING = 2.0**-53
-# Shares of a cluster's spread, and of its center's largest value, below which an error is of no account.
+# Share of a cluster's spread below which an error of its center is of no account.
 VISIBLE_SPREAD = 2.0**-20
-VISIBLE_VALUE = 2.0**-26
 
 
 @dataclass
@@ -100,10 +99,10 @@ def lloyd(
         counts = _sums_by(labels, weights, len(centers))
         filled = counts > 0.0
         moved = centers.copy()
-        moved[filled] = sums[filled] / counts[filled][:, None]
+        move_to_means(sums, counts, moved)
         placed = _fill_empty(points, weights * squared_distances, moved, np.flatnonzero(~filled), stopping)
         new_labels, new_squared_distances = nearest(points, Centers(moved, shift), threads)
-        if _matters(lost, _sums_by(new_labels, weights * new_squared_distances, len(centers)), counts, moved):
+        if _matters(lost, _sums_by(new_labels, weights * new_squared_distances, len(centers)), counts):
             sums[:], lost[:] = 0.0, 0.0
             add_rows(points, labels, weights, sums, not_used)
             continue
@@ -136,8 +135,11 @@ def _sums_by(labels: LabelArray, values: DoubleArray, n_centers: int) -> DoubleA
     return np.bincount(labels, values, minlength=n_centers).astype(np.float64, copy=False)
 
 
-def _matters(lost: DoubleArray, losses: DoubleArray, counts: DoubleArray, centers: DoubleArray) -> bool:
-    """Return whether what sums have lost can be seen beside the spread of a cluster, or in the float32 of its center.
+def _matters(lost: DoubleArray, losses: DoubleArray, counts: DoubleArray) -> bool:
+    """Return whether what sums have lost can be seen beside the spread of a cluster.
+
+    Where a cluster has none, as one of a single point, it is the least spread of any other that counts: the size of its
+    center says nothing, for it may be that of a fill value in a feature in which nothing was lost.
 
     Parameters
     ----------
@@ -147,11 +149,11 @@ def _matters(lost: DoubleArray, losses: DoubleArray, counts: DoubleArray, center
         float64 (k,): the sum of the squared distances of each cluster.
     counts
         float64 (k,): its weight.
-    centers
-        float64 (k, d).
     """
-    visible = VISIBLE_SPREAD * np.sqrt(losses * counts) + VISIBLE_VALUE * counts * np.abs(centers).max(axis=1)
-    return bool((lost > visible).any())
+    spreads = np.sqrt(np.divide(losses, counts, out=np.zeros_like(losses), where=counts > 0.0))
+    some = spreads[spreads > 0.0]
+    visible = VISIBLE_SPREAD * np.maximum(spreads, some.min() if len(some) else 0.0)
+    return bool((lost > visible * counts).any())
 
 
 def _fill_empty(

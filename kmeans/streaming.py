@@ -19,7 +19,7 @@ from kmeans.communicator import Communicator, nothing
 from kmeans.far_row_kernel import DISTANCE, EXTRA, LEAST_WEIGHT
 from kmeans.jit import kernel
 from kmeans.reassignment import FarRows, Reassignment, add_entries, farthest, reassign
-from kmeans.sums import add_rows
+from kmeans.sums import add_rows, mean_of
 from kmeans.threads import Threads
 from kmeans.types import DoubleArray, FloatArray, LabelArray
 
@@ -49,7 +49,7 @@ def _move(
             weights[j] += counts[j]
             share = counts[j] / weights[j]
             for f in range(centers.shape[1]):
-                centers[j, f] += share * (sums[j, f] / counts[j] - centers[j, f])
+                centers[j, f] += share * (mean_of(sums[j, f], counts[j]) - centers[j, f])
 
 
 @dataclass(frozen=True)

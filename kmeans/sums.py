@@ -9,6 +9,10 @@ from kmeans.row_kernel import add_row
 from kmeans.types import DoubleArray, FloatArray, LabelArray
 from kmeans.vector_kernel import HALF
 
+# The sum of equal numbers and that of their weights are off by a rounding of float64 for each. This part of a mean is
+# what half a million of them come to at worst, and a thousandth of what two float32 numbers differ by at least.
+MAX_ROUNDING = 2.0**-34
+
 
 def add_rows(
     rows: FloatArray,
@@ -69,3 +73,28 @@ def _add_rows(
         add_row(flat_rows, i * n_features, whole, weight, flat_sums, label * n_features)
         for f in range(whole, n_features):
             sums[label, f] += weight * np.float64(rows[i, f])
+
+
+@kernel("float64(float64, float64)")
+def mean_of(total: float, weight: float) -> float:
+    """Return the mean of float32 numbers whose weighted sum is given; exactly the number where they are all equal.
+
+    So a center stays on the fill value that all its rows have in a feature. Next to it by a rounding of 1e36, it would
+    be farther from them than they are from each other in all other features.
+    """
+    mean = total / weight
+    number = np.float64(np.float32(mean))
+    return number if abs(mean - number) <= MAX_ROUNDING * abs(mean) else mean
+
+
+@kernel("void(float64[:, ::1], float64[::1], float64[:, ::1])")
+def move_to_means(
+    sums: DoubleArray,  # IN (K, d)
+    counts: DoubleArray,  # IN (K,)
+    centers: DoubleArray,  # INOUT (K, d): those without weight stay where they are
+) -> None:
+    """Move centers to the means of their rows; see `add_rows`."""
+    for j in range(len(centers)):
+        if counts[j] > 0.0:
+            for f in range(centers.shape[1]):
+                centers[j, f] = mean_of(sums[j, f], counts[j])

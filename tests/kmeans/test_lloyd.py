@@ -129,15 +129,30 @@ def test_a_point_that_leaves_takes_no_digits_along(far: float) -> None:
         np.testing.assert_allclose(found.centers[center], mean, rtol=1e-9)
 
 
-def test_a_point_that_leaves_one_cluster_for_another_takes_no_digits_along() -> None:
-    """Where it goes, the loss stays huge."""
+@pytest.mark.parametrize("other", [0.0, 1e10, 9.96921e36])
+def test_a_point_that_leaves_one_cluster_for_another_takes_no_digits_along(other: float) -> None:
+    """Where it goes, the loss stays huge. In another feature all points have one value."""
     rng = np.random.default_rng(0)
     usual = rng.standard_normal((1000, 1)).astype(np.float32)
-    points = np.concatenate([usual, np.array([[1e18], [1.3e18], [3e18]], np.float32)])
+    points = np.full((1003, 2), other, np.float32)
+    points[:, :1] = np.concatenate([usual, np.array([[1e18], [1.3e18], [3e18]], np.float32)])
     weights = np.concatenate([np.ones(1001), [10.0, 1.0]])
-    found = lloyd(points, np.zeros(1, np.float32), weights, np.array([[0.0], [2.5e18]]), 300, 0.0, Threads())
+    start = np.array([[0.0, other], [2.5e18, other]])
+    found = lloyd(points, np.zeros(2, np.float32), weights, start, 300, 0.0, Threads())
     assert found.labels.tolist() == [0] * 1000 + [1] * 3
     assert found.centers[0, 0] == pytest.approx(usual.mean(dtype=np.float64), rel=1e-9)
+
+
+@pytest.mark.parametrize("fill", [1e15, 9.96921e36, 3.4028235e38])
+def test_points_that_share_a_huge_value_are_told_apart_by_the_rest(fill: float, threads: Threads) -> None:
+    points = blobs(3000, 3, 5, 2).astype(np.float32)
+    weights = np.random.default_rng(0).uniform(0.5, 2, 3000)
+    found = []
+    for value in (0.0, fill):
+        points[:, 1] = value
+        found.append(lloyd(points, usual_values(points), weights, points[:5].astype(np.float64), 300, 0.0, threads))
+    assert found[1].msd == found[0].msd
+    assert (found[1].centers[:, 1] == points[0, 1]).all()
 
 
 def test_a_large_tolerance_stops_early() -> None:

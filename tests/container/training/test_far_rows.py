@@ -70,3 +70,23 @@ def test_distances_beyond_float32_are_written_as_they_are(tmp_path: Path) -> Non
     ended = trained(tmp_path, rows, 4)
     check(ended, rows)
     assert np.isfinite(ended.centers).all()
+
+
+@pytest.mark.parametrize(
+    "hyperparameters", [{"half_life_time_size": "500"}, {"refine_sample_size": "1000"}, {"refine_sample_size": "0"}]
+)
+def test_rows_with_a_fill_value_are_clustered_by_their_other_features(
+    tmp_path: Path, hyperparameters: dict[str, str]
+) -> None:
+    """All that a larger fill value changes is that value: so it is where rows count alike, and where they do not."""
+    models = []
+    for fill in (-9999.0, 9.96921e36):
+        rows = blobs(0)
+        rows[::3, 1] = fill
+        ended = trained(tmp_path / str(fill), rows, 12, mini_batch_size="500", **hyperparameters)
+        check(ended, rows)
+        centers = ended.centers.copy()
+        assert 4 <= (centers[:, 1] == np.float32(fill)).sum() <= 8
+        centers[centers[:, 1] == np.float32(fill), 1] = 0
+        models.append(centers)
+    np.testing.assert_allclose(models[1], models[0], rtol=1e-5, atol=1e-5)
