@@ -92,6 +92,8 @@ class Launcher:
         self._changed = asyncio.Event()
         self._done: set[str] = set()
         self._stop = stop
+        # Whether a signal has come to this very host; all hosts are stopped by that of one.
+        self._signalled_here = stop.requested()
         self._together = False
         self._worker: asyncio.StreamWriter | None = None
         self._worker_pid = 0
@@ -300,9 +302,13 @@ class Launcher:
             self._failure.set_result(error)
 
     def _signalled(self, signum: int) -> None:
-        """Stop the job at SIGTERM and at the first Ctrl-C; leave it at the second one."""
-        if signum == signal.SIGINT and self._stop.requested():
+        """Stop the job at SIGTERM and at the first Ctrl-C; leave it at the second one.
+
+        A Ctrl-C may reach the launchers of several hosts, as those of one terminal: each takes it for the first.
+        """
+        if signum == signal.SIGINT and self._signalled_here:
             raise SystemExit(INTERRUPTED)
+        self._signalled_here = True
         self._stop_all(signal.Signals(signum).name)
 
     def _stop_all(self, cause: str) -> None:

@@ -196,6 +196,21 @@ def test_a_second_interrupt_ends_a_host_at_once_and_all_others_with_it(tmp_path:
         assert f"{first.name} was lost" in second.failure
 
 
+def test_one_interrupt_for_every_host_leaves_a_model(tmp_path: Path, digits: Rows) -> None:
+    """The second host has stopped by then, since the first one was interrupted."""
+    chosen = {**MINIMAL, "epochs": "1000000", "local_lloyd_num_trials": "2147483647"}
+    with cluster_of(tmp_path, 2, chosen) as cluster:
+        cluster.put(digits[:900], digits[900:])
+        cluster.start(SAGEMAKER_KMEANS_GRACE_SECONDS="3")
+        first, second = cluster.hosts
+        second.wait_for_line("Iter 10:")
+        first.running.send_signal(signal.SIGINT)
+        second.wait_for_line("Stopped early by SIGINT")
+        second.running.send_signal(signal.SIGINT)
+        assert cluster.wait(MOST_SECONDS) == [0, 0], cluster.logs
+        assert len(first.centers) == int(MINIMAL["k"])
+
+
 def test_an_error_of_one_host_is_the_message_of_all(tmp_path: Path, digits: Rows) -> None:
     with cluster_of(tmp_path, 3, MINIMAL) as cluster:
         broken = digits[1000:1500].copy()
