@@ -1,7 +1,9 @@
 """The codecs on their own, and any bytes through the application."""
 
 import json
+import tracemalloc
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +23,7 @@ from container.serving.codecs.codec import BLOCK_VALUES, Columns, Instances, Pre
 from container.serving.codecs.spans import spans_of
 from container.serving.model import ServedModel
 from container.serving.settings import Settings
-from tests.container.serving.wire import CSV, JSON, JSON_LINES, RECORDIO, answered, frame
+from tests.container.serving.wire import CSV, JSON, JSON_LINES, RECORDIO, answered, dense, frame
 
 ROWS = hnp.arrays(
     np.float32,
@@ -294,3 +296,29 @@ def test_any_json_gives_an_answer_or_a_sentence(client: FlaskClient, value: obje
     for content_type in (JSON, JSON_LINES):
         response = client.post("/invocations", data=json.dumps(document), content_type=content_type)
         assert response.status_code in (200, 400)
+
+
+def peak_of_reading(content_type: str, body: bytes, fault: str = "") -> int:
+    """Return how many bytes of objects a body of rows of three takes at most while it is read."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(FormatError, match=fault) if fault else nullcontext():
+            for _ in CODECS[content_type].decode(iter([body]), 3):
+                pass
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("end", "fault"), [(b"", "got the end at line 1"), (b", x]", "got 'x]' at line 1"), (b"] x", "got 'x' at line 1")]
+)
+def test_a_document_with_a_fault_at_its_end_takes_no_more_memory_than_a_good_one(end: bytes, fault: str) -> None:
+    document = b'[{"id": 0, "features": [0, 0, 0]}' + b', {"id": 0, "features": [0, 0, 0]}' * 20_000
+    assert peak_of_reading(JSON, document + end, fault) < 1.5 * peak_of_reading(JSON, document + b"]")
+
+
+def test_a_record_without_a_frame_takes_memory_in_proportion_to_its_length() -> None:
+    # Fields that nobody knows, of two bytes each.
+    body = dense(1, 2, 5) + b"\x30\x00" * 100_000
+    assert peak_of_reading(RECORDIO, body) < 8 * len(body)
