@@ -88,7 +88,8 @@ def _at_least_twice(data: bytes, parts: Iterator[bytes]) -> bytes:
 
     A record that has not ended is looked at from its beginning each time, so that this must be seldom.
     """
-    pieces, size = [data], 0
+    # One piece alone is joined without a copy.
+    pieces, size = [data] if data else [], 0
     while size <= len(data) and (part := next(parts, None)) is not None:
         pieces.append(part)
         size += len(part)
