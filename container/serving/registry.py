@@ -2,8 +2,8 @@
 
 A model that is loaded is copied into a folder that the workers share: a file with a line of JSON, and the centers. So
 it is what was there when it was loaded, for all of them, until it is unloaded, whatever happens to where it came from.
-A worker takes a model into memory when it is first asked for, and lets go of it once the file is gone; no worker needs
-to tell another. What a load or a request costs does not grow with the number of models.
+A worker takes a model into memory when it is first asked for, and lets go of it when it hears that it has been
+unloaded. What a load, an unload or a request costs does not grow with the number of models.
 """
 
 import fcntl
@@ -24,6 +24,7 @@ from container.artifacts import mxnet_ndarray
 from container.artifacts.atomic import replacing
 from container.artifacts.model import ModelTooLargeError
 from container.logs import LOGGER
+from container.serving.departures import Departures
 from container.serving.model import LOAD_ERRORS, centers_of, sentence
 from kmeans.prediction import Predictor
 
@@ -94,12 +95,12 @@ class Registry:
         self._folder = folder
         self._root = root
         self._memory_bytes = memory_bytes
-        # Its length is the number of models unloaded so far.
-        self._unloaded = folder / "unloaded"
-        self._lock = folder / "lock"
-        for file in self._unloaded, self._lock:
-            file.touch()
+        self._departures = Departures(folder / "departures")
         self._swept = 0
+        self._lock = folder / "lock"
+        # These bytes are overwritten in place, for which there is room on a disk that has become full.
+        if not self._lock.exists():
+            self._lock.write_bytes(_digits(0))
         self._held: dict[str, tuple[str, Predictor]] = {}
         # A change of what is loaded, of this process; a file lock keeps the others out.
         self._changing = threading.Lock()
@@ -150,7 +151,7 @@ class Registry:
             entry = self.entry(name)
             self._file(name).unlink()
             books.taken -= entry.size
-            os.truncate(self._unloaded, self._unloaded.stat().st_size + 1)
+            self._departures.add(entry.token)
         LOGGER.info("Unloaded model %r", name)
         self.sweep()
 
@@ -199,7 +200,9 @@ class Registry:
                     with _loading(name):
                         (centers,) = mxnet_ndarray.loads(file.read())
                         predictor = Predictor(centers.astype(np.float32, copy=False))
-                    self._held[name] = (entry.token, predictor)
+                    # One that has been unloaded meanwhile may have been swept already.
+                    if os.fstat(file.fileno()).st_nlink:
+                        self._held[name] = (entry.token, predictor)
                 return predictor
 
     def held(self) -> list[str]:
@@ -208,20 +211,17 @@ class Registry:
 
     def sweep(self) -> None:
         """Let go of what has been unloaded, by any worker, since the latest look."""
-        unloaded = self._unloaded.stat().st_size
-        if unloaded == self._swept or not self._holding.acquire(blocking=False):
+        count = self._departures.count()
+        if count == self._swept or not self._holding.acquire(blocking=False):
             return
         try:
-            self._held = {name: held for name, held in self._held.items() if self._is_current(name, held[0])}
-            self._swept = unloaded
+            gone = self._departures.between(self._swept, count)
+            if gone is None:
+                gone = {token for token, _ in self._held.values()} - {entry.token for entry in self.entries()}
+            self._held = {name: held for name, held in self._held.items() if held[0] not in gone}
+            self._swept = count
         finally:
             self._holding.release()
-
-    def _is_current(self, name: str, token: str) -> bool:
-        try:
-            return self.entry(name).token == token
-        except UnknownModelError:
-            return False
 
     @contextmanager
     def _alone(self) -> Iterator[_Books]:
@@ -229,13 +229,19 @@ class Registry:
         with self._changing, self._lock.open("r+b", buffering=0) as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             written = file.read(_DIGITS)
-            # There is none at first, and a worker may have been killed amid a change: then they are made again.
-            books = _Books(int(written) if written.isdigit() else sum(entry.size for entry in self.entries()))
+            # A worker may have been killed amid a change: then they are made again.
+            books = _Books(int(written) if written.isdigit() else self._taken_after_a_loss())
             os.pwrite(file.fileno(), _AMID_CHANGE, 0)
             try:
                 yield books
             finally:
-                os.pwrite(file.fileno(), b"%0*d" % (_DIGITS, books.taken), 0)
+                os.pwrite(file.fileno(), _digits(books.taken), 0)
+
+    def _taken_after_a_loss(self) -> int:
+        """Return the bytes that the models take, and remove the copy that a killed worker has begun."""
+        for unfinished in self._folder.glob(".*"):
+            unfinished.unlink()
+        return sum(entry.size for entry in self.entries())
 
     @contextmanager
     def _opened(self, name: str) -> Iterator[IO[bytes]]:
@@ -261,8 +267,13 @@ class Registry:
         except (OSError, ValueError, RuntimeError) as error:
             raise RegistryError(f"expected a url within {self._root}, got {url[:200]!r}: {error}") from error
         if not path.is_absolute() or outside is not None or path.resolve() == root:
-            raise RegistryError(f"expected a url within {self._root}, got {url[:200]!r}")
+            link = f", where {outside.name[:200]!r} leads out of it" if outside not in (None, path) else ""
+            raise RegistryError(f"expected a url within {self._root}, got {url[:200]!r}{link}")
         return path
+
+
+def _digits(taken: int) -> bytes:
+    return b"%0*d" % (_DIGITS, taken)
 
 
 def _entry(file: IO[bytes]) -> Entry:

@@ -22,7 +22,7 @@ from gunicorn.workers.gthread import ThreadWorker
 
 from container import logs
 from container.configuration import Paths
-from container.errors import CustomerError
+from container.errors import JobError, PlatformError
 from container.resources import memory_limit_bytes
 from container.serving import heaps
 from container.serving.app import create_app, create_multi_model_app
@@ -126,9 +126,11 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn comes without 
         if not self._settings.multi_model:
             return create_app(ServedModel(paths.model), self._settings)
         models = self._shared / "models"
-        models.mkdir()
         # Half of the memory is left to requests.
-        registry = Registry(models, paths.models, memory_limit_bytes() // 2 // self._settings.workers)
+        memory_bytes = memory_limit_bytes() // 2 // self._settings.workers
+        with _needing_room():
+            models.mkdir()
+            registry = Registry(models, paths.models, memory_bytes)
         return create_multi_model_app(registry, self._settings)
 
 
@@ -156,19 +158,29 @@ def main() -> None:
     logging.getLogger("gunicorn.error").handlers = list(logs.LOGGER.handlers)
     try:
         settings = Settings.from_environment(os.environ)
-    except CustomerError as error:
+        with _shared_folder() as shared:
+            if settings.metrics:
+                os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(shared)
+            _Server(settings, shared).run()
+    except JobError as error:
         logs.LOGGER.error("%s", error)
         sys.exit(error.exit_code)
-    with _shared_folder() as shared:
-        if settings.metrics:
-            os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(shared)
-        _Server(settings, shared).run()
+
+
+@contextmanager
+def _needing_room() -> Iterator[None]:
+    """Say what is missing where temporary files can't be written."""
+    try:
+        yield
+    except OSError as error:
+        raise PlatformError("serve needs a folder to write to, /tmp or what TMPDIR names, with room in it") from error
 
 
 @contextmanager
 def _shared_folder() -> Iterator[Path]:
     """Make a folder for what the workers share."""
-    folder = Path(tempfile.mkdtemp(prefix="kmeans-serve-"))
+    with _needing_room():
+        folder = Path(tempfile.mkdtemp(prefix="kmeans-serve-"))
     owner = os.getpid()
     try:
         yield folder

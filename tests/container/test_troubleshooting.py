@@ -33,7 +33,7 @@ from container.serving.registry import Registry
 from container.serving.settings import MAX_PAYLOAD_MB, Settings
 from kmeans.sample import Sample
 from kmeans.state import State
-from tests.container.disk import READ_ONLY
+from tests.container.disk import READ_ONLY, room_for
 from tests.container.serving.wire import JSON_LINES, RECORDIO
 from tests.container.training.checkpoint_files import packed, unpacked
 from tests.container.training.job import Job
@@ -222,6 +222,12 @@ class Scene:
             Settings.from_environment({"SAGEMAKER_INFERENCE_TOP_N": "ten"})
         return str(error.value)
 
+    def serving_without_room(self) -> str:
+        with room_for(0):
+            return subprocess.run(
+                [sys.executable, "serve"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+            ).stdout
+
     def command(self, *arguments: str, flags: Sequence[str] = ()) -> str:
         done = subprocess.run(
             [sys.executable, *flags, "-m", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
@@ -346,6 +352,7 @@ MAKERS: dict[str, Callable[[Scene], str]] = {
     ),
     "the model cannot": lambda scene: scene.ping_without_model(),
     "SAGEMAKER_INFERENCE_TOP_N": lambda scene: scene.setting(),
+    "serve needs": lambda scene: scene.serving_without_room(),
     "model 'shops.tar.gz'": lambda scene: scene.unknown_model(),
     "expected no such folder": lambda scene: scene.converted_onto_files(),
     "rows.csv: expected a regular": lambda scene: scene.converted_from_a_fifo(),

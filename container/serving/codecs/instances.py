@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from container.formats.errors import FormatError, excerpt
 from container.formats.tensor import added_up, is_sparse
 
-# The least magnitude that rounds to infinity in float32.
-_FLOAT32_END = 2**128 - 2**103
+# The least magnitude that rounds to infinity in float32; whole numbers of any length round to float64 first.
+_FLOAT32_END = 2**128 - 2**103 - 2**74
 _SHAPES = '{"features": [...]}, {"data": {"features": {"values": [...]}}} or a list of numbers'
 
 _Columns = slice | list[int]

@@ -12,13 +12,11 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from google.protobuf.empty_pb2 import Empty
-from google.protobuf.unknown_fields import UnknownFieldSet
 from numpy.typing import NDArray
 
 from container.formats import recordio
 from container.formats.errors import FormatError, IncompleteError
-from container.formats.record_pb2 import Record
+from container.formats.record_pb2 import Bytes, Record
 from container.serving.codecs import records, table
 from container.serving.codecs.codec import Instances, Predictions, rows_in_block
 from container.serving.codecs.spans import Spans, spans_of, windows
@@ -90,7 +88,8 @@ def _at_least_twice(data: bytes, parts: Iterator[bytes]) -> bytes:
 
     A record that has not ended is looked at from its beginning each time, so that this must be seldom.
     """
-    pieces, size = [data], 0
+    # One piece alone is joined without a copy.
+    pieces, size = [data] if data else [], 0
     while size <= len(data) and (part := next(parts, None)) is not None:
         pieces.append(part)
         size += len(part)
@@ -113,8 +112,8 @@ def _bare_record(body: bytes, feature_dim: int) -> Instances:
     if not features:
         # Not even that: it is told what a frame begins with.
         list(recordio.split_frames(body))
-    fields = UnknownFieldSet(Empty.FromString(body))
-    if sum(field.field_number == Record.FEATURES_FIELD_NUMBER for field in fields) > len(features):
+    # A message of bytes has them, any number of them, in the field in which a record has its features.
+    if len(Bytes.FromString(body).value) > len(features):
         raise FormatError("expected frames, or one record without a frame, got several without", record=1)
     return records.read(spans_of([body]), feature_dim, 0)
 

@@ -51,13 +51,8 @@ def parse(text: str, *, line: bool = False) -> object:
         return _DECODER.decode(text)
     except FormatError:
         raise
-    except json.JSONDecodeError as error:
-        raise NotJSONError(_syntax(text, error, line)) from error
-    except RecursionError as error:
-        raise NotJSONError("expected JSON that is nested less deeply") from error
-    except ValueError as error:
-        # Python bounds the digits of an integer, because their conversion takes the square of the time.
-        raise NotJSONError("expected numbers of fewer digits") from error
+    except (ValueError, RecursionError) as error:
+        raise _not_json(text, error, line) from error
 
 
 def elements(text: str) -> Iterator[object]:
@@ -69,20 +64,15 @@ def elements(text: str) -> Iterator[object]:
         If it is not JSON, or another document.
     """
     scanner = _Scanner(text)
-    try:
-        if scanner.sees("{"):
-            yield from _of_object(scanner)
-        elif _ROW.match(text):
-            yield scanner.value()
-        elif scanner.sees("["):
-            yield from scanner.items()
-        else:
-            raise FormatError(f"expected {_DOCUMENTS}, got {reprlib.repr(scanner.value())}")
-        scanner.end()
-    except _BrokenError:
-        # The parser of whole documents says what is wrong.
-        parse(text)
-        raise
+    if scanner.sees("{"):
+        yield from _of_object(scanner)
+    elif _ROW.match(text):
+        yield scanner.value()
+    elif scanner.sees("["):
+        yield from scanner.items()
+    else:
+        raise FormatError(f"expected {_DOCUMENTS}, got {reprlib.repr(scanner.value())}")
+    scanner.end()
 
 
 def _of_object(scanner: "_Scanner") -> Iterator[object]:
@@ -105,14 +95,10 @@ def _of_object(scanner: "_Scanner") -> Iterator[object]:
         raise FormatError(f"expected no features beside instances, got {excerpt(min(beside))}")
 
 
-class _BrokenError(Exception):
-    """A scanner met something that is not JSON."""
-
-
 class _Scanner:
     """A place in a JSON text, which each method moves forward, past the blanks that follow.
 
-    Where the text is not JSON they raise `_BrokenError`, and FormatError where it is more than strict JSON.
+    Where the text is not JSON they raise NotJSONError, as the parser of whole documents would.
     """
 
     def __init__(self, text: str) -> None:
@@ -131,7 +117,7 @@ class _Scanner:
         except FormatError:
             raise
         except (ValueError, RecursionError) as error:
-            raise _BrokenError from error
+            raise _not_json(self._text, error) from error
         return value
 
     def items(self) -> Iterator[object]:
@@ -139,39 +125,49 @@ class _Scanner:
         end = self._take(_LIST)
         while end != "]":
             yield self.value()
-            end = self._take(_BEHIND_ITEM)
+            end = self._take(_BEHIND_ITEM, "Expecting ',' delimiter")
 
     def names(self) -> Iterator[str]:
         """Yield the names of an object; the value of each is to be read before the next one is asked for."""
         end = self._take(_OBJECT)
         while end != "}":
-            name = self.value()
-            if not isinstance(name, str):
-                raise _BrokenError
-            self._take(_BEHIND_NAME)
+            if not self.sees('"'):
+                raise self._broken("Expecting property name enclosed in double quotes")
+            name = str(self.value())
+            self._take(_BEHIND_NAME, "Expecting ':' delimiter")
             yield name
-            end = self._take(_BEHIND_MEMBER)
+            end = self._take(_BEHIND_MEMBER, "Expecting ',' delimiter")
 
     def end(self) -> None:
         """Expect the end."""
-        self._take(_END)
+        self._take(_END, "Extra data")
 
-    def _take(self, pattern: "re.Pattern[str]") -> str | None:
-        """Move past what a pattern matches, and return its group."""
+    def _take(self, pattern: "re.Pattern[str]", fault: str = "") -> str | None:
+        """Move past what a pattern matches, and return its group; where it does not match, that is the fault."""
         match = pattern.match(self._text, self._at)
         if match is None:
-            raise _BrokenError
+            self._take(_BLANKS)
+            raise self._broken(fault)
         self._at = match.end()
         return match[pattern.groups]
 
+    def _broken(self, fault: str) -> NotJSONError:
+        return _not_json(self._text, json.JSONDecodeError(fault, self._text, self._at))
 
-def _syntax(text: str, error: json.JSONDecodeError, line: bool) -> str:
-    """Return what is wrong with a text, and where."""
+
+def _not_json(text: str, error: ValueError | RecursionError, line: bool = False) -> NotJSONError:
+    """Return the error that says what is wrong with a text, and where, of one that its parser has raised."""
+    if isinstance(error, RecursionError):
+        return NotJSONError("expected JSON that is nested less deeply")
+    if not isinstance(error, json.JSONDecodeError):
+        # Python bounds the digits of an integer, because their conversion takes the square of the time.
+        return NotJSONError("expected numbers of fewer digits")
     if not text.strip(" \t\r\n"):
-        return f"expected JSON, got an empty {'line' if line else 'body'}"
-    got = excerpt(text[error.pos :], 20) if error.pos < len(text) else "the end"
+        return NotJSONError(f"expected JSON, got an empty {'line' if line else 'body'}")
+    # No more of it than is shown: the rest may be long.
+    got = excerpt(text[error.pos : error.pos + 21], 20) if error.pos < len(text) else "the end"
     place = f"column {error.colno}" if line else f"line {error.lineno}, column {error.colno}"
-    return f"expected JSON, got {got} at {place} ({error.msg})"
+    return NotJSONError(f"expected JSON, got {got} at {place} ({error.msg})")
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

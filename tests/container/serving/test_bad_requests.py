@@ -93,6 +93,17 @@ BAD_BODIES = {
         instance('{"features": [1, 1%s, 3]}' % ("0" * 400)),
         "instance 2, column 2: expected a number in the range of float32, got 10000",
     ),
+    # The largest of the whole numbers that round to the float64 from which on float32 has infinity.
+    "json, a whole number that rounds beyond float32": (
+        JSON,
+        instance(f'{{"features": [1, {2**128 - 2**103 - 2**74}, 3]}}'),
+        "instance 2, column 2: expected a number in the range of float32, got 34028",
+    ),
+    "json lines, a whole number that rounds beyond float32": (
+        JSON_LINES,
+        b"[0, -%d, 0]" % (2**128 - 2**103 - 1),
+        "line 1, column 2: expected a number in the range of float32, got -34028",
+    ),
     "json, very many digits": (
         JSON,
         instance('{"features": [1, %s, 3]}' % ("1" * 5000)),

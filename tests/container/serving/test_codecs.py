@@ -1,7 +1,11 @@
 """The codecs on their own, and any bytes through the application."""
 
 import json
+import subprocess
+import sys
+import tracemalloc
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +25,7 @@ from container.serving.codecs.codec import BLOCK_VALUES, Columns, Instances, Pre
 from container.serving.codecs.spans import spans_of
 from container.serving.model import ServedModel
 from container.serving.settings import Settings
-from tests.container.serving.wire import CSV, JSON, JSON_LINES, RECORDIO, answered, frame
+from tests.container.serving.wire import CSV, JSON, JSON_LINES, RECORDIO, answered, dense, frame
 
 ROWS = hnp.arrays(
     np.float32,
@@ -294,3 +298,48 @@ def test_any_json_gives_an_answer_or_a_sentence(client: FlaskClient, value: obje
     for content_type in (JSON, JSON_LINES):
         response = client.post("/invocations", data=json.dumps(document), content_type=content_type)
         assert response.status_code in (200, 400)
+
+
+def peak_of_reading(content_type: str, body: bytes, fault: str = "") -> int:
+    """Return how many bytes of objects a body of rows of three takes at most while it is read."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(FormatError, match=fault) if fault else nullcontext():
+            for _ in CODECS[content_type].decode(iter([body]), 3):
+                pass
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("end", "fault"), [(b"", "got the end at line 1"), (b", x]", "got 'x]' at line 1"), (b"] x", "got 'x' at line 1")]
+)
+def test_a_document_with_a_fault_at_its_end_takes_no_more_memory_than_a_good_one(end: bytes, fault: str) -> None:
+    document = b'[{"id": 0, "features": [0, 0, 0]}' + b', {"id": 0, "features": [0, 0, 0]}' * 20_000
+    assert peak_of_reading(JSON, document + end, fault) < 1.5 * peak_of_reading(JSON, document + b"]")
+
+
+READING = f"""
+import sys
+from pathlib import Path
+from container.serving.codecs import CODECS
+
+def most_memory():
+    return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) << 10
+
+body = sys.stdin.buffer.read()
+before = most_memory()
+for _ in CODECS["{RECORDIO}"].decode(iter([body]), 3):
+    pass
+print(most_memory() - before)
+"""
+
+
+@pytest.mark.parametrize("framed", [True, False])
+def test_a_record_of_many_unknown_fields_takes_memory_in_proportion_to_its_length(framed: bool) -> None:
+    # The library takes it where nobody but the kernel counts.
+    record = dense(1, 2, 5) + b"\x30\x00" * 1_500_000
+    body = frame(record) if framed else record
+    done = subprocess.run([sys.executable, "-c", READING], input=body, capture_output=True, timeout=60, check=True)
+    assert int(done.stdout) < 16 * len(body)

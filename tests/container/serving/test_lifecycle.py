@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.container.disk import room_for
 from tests.container.serving.server_process import ROOT, ServerProcess, serving, start, wait_until
 from tests.container.serving.wire import CSV, TEXT
 from tests.ports import free_port
@@ -133,6 +134,18 @@ def test_a_fault_in_a_file_whose_name_is_no_text(tmp_path: Path) -> None:
             assert rb"model_\udcff: " in answer.body
         assert r"cannot be loaded: " f"{tmp_path}/model: model_\\udcff: " in server.log()
         assert "--- Logging error ---" not in server.log()
+
+
+@pytest.mark.parametrize(("room", "environment"), [(0, {}), (1000, {"SAGEMAKER_MULTI_MODEL": "true"})])
+def test_no_room_for_temporary_files(base: Path, room: int, environment: dict[str, str]) -> None:
+    given = os.environ | environment | {"SAGEMAKER_BASE_DIR": str(base), "SAGEMAKER_BIND_TO_PORT": str(free_port())}
+    with room_for(room):
+        done = subprocess.run(
+            [sys.executable, ROOT / "serve"], env=given, capture_output=True, text=True, timeout=60, check=False
+        )
+    assert done.returncode == 3
+    assert "Platform Error: serve needs a folder to write to, /tmp or what TMPDIR names, " in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
 
 
 def test_no_model(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
 
 import numpy as np
 import pytest
@@ -117,6 +118,7 @@ def test_a_url_that_leaves_the_folder_of_models(server: ServerProcess, tree: Pat
     ):
         answer = post(server, model_name="a", url=outside)
         assert (answer.status, b"expected a url within" in answer.body) == (400, True), outside
+        assert (b", where 'model_algo-1' leads out of it" in answer.body) == outside.endswith("a-link")
     assert json.loads(server.request("GET", "/models").body) == {"models": []}
 
 
@@ -242,15 +244,53 @@ def test_nothing_is_left_of_a_model_that_is_unloaded(tmp_path: Path) -> None:
     assert worker.held() == []
 
 
+def test_a_model_that_is_unloaded_while_a_worker_reads_it_is_not_kept(tmp_path: Path) -> None:
+    lay_down_models(tmp_path, 1)
+    first, second = registry(tmp_path), registry(tmp_path)
+    first.load("m0", url(tmp_path, 0))
+
+    def unload_meanwhile(frame: FrameType, event: str, _: object) -> None:
+        if event == "call" and frame.f_code.co_name == "_entry":
+            sys.setprofile(None)
+            first.unload("m0")
+            second.sweep()
+
+    # Once its file is open, before it is read.
+    sys.setprofile(unload_meanwhile)
+    second.predictor("m0")
+    assert second.held() == []
+
+
+def test_a_worker_lets_go_of_all_that_the_others_have_unloaded_however_many(tmp_path: Path) -> None:
+    lay_down_models(tmp_path, 3)
+    first, second = registry(tmp_path), registry(tmp_path)
+    for number in range(3):
+        first.load(f"m{number}", url(tmp_path, number))
+        second.predictor(f"m{number}")
+    for _ in range(150):
+        first.unload("m0")
+        first.load("m0", url(tmp_path, 0))
+    first.unload("m1")
+    second.sweep()
+    assert second.held() == ["m2"]
+    second.predictor("m0")
+    first.unload("m0")
+    second.sweep()
+    assert second.held() == ["m2"]
+
+
 def test_the_books_are_made_again_after_a_worker_was_killed_amid_a_change(tmp_path: Path) -> None:
     lay_down_models(tmp_path, 2, features=100)
     first = registry(tmp_path, 5000)
     first.load("m0", url(tmp_path, 0))
     lock = tmp_path / "shared" / "lock"
     lock.write_bytes(b"-" + lock.read_bytes()[1:])
+    begun = next((tmp_path / "shared").glob("*.model"))
+    begun.with_name(f".{begun.name}.partial").write_bytes(b"[")
     second = registry(tmp_path, 5000)
     with pytest.raises(OutOfMemoryError, match="model 'm1'"):
         second.load("m1", url(tmp_path, 1))
+    assert not list((tmp_path / "shared").glob(".*"))
     second.unload("m0")
     first.load("m1", url(tmp_path, 1))
 
@@ -267,6 +307,21 @@ def test_a_disk_without_room_is_told_as_want_of_memory(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert worker.entries() == []
     worker.load("m0", url(tmp_path, 0))
+
+
+def test_on_a_full_disk_models_can_be_unloaded(tmp_path: Path) -> None:
+    """What it takes to keep the books, and to tell others, is written where there was room from the start."""
+    lay_down_models(tmp_path, 1)
+    worker = registry(tmp_path)
+    lock = tmp_path / "shared" / "lock"
+    before = lock.stat()
+    worker.load("m0", url(tmp_path, 0))
+    worker.unload("m0")
+    after = lock.stat()
+    assert (after.st_ino, after.st_size) == (before.st_ino, before.st_size)
+    written = (tmp_path / "shared" / "departures").read_bytes()
+    assert written[-1:] == b"\0"
+    assert len(written) > 4096
 
 
 # Hooks stay for as long as the process: this one counts while it is asked to.
@@ -291,7 +346,7 @@ def touched(work: Callable[[], object]) -> list[str]:
     return TOUCHED.copy()
 
 
-def test_what_a_load_and_a_request_touch_does_not_grow_with_the_models(tmp_path: Path) -> None:
+def test_what_is_touched_for_one_model_does_not_grow_with_the_models(tmp_path: Path) -> None:
     lay_down_models(tmp_path, 40)
     first, second = registry(tmp_path), registry(tmp_path)
 
@@ -308,6 +363,13 @@ def test_what_a_load_and_a_request_touch_does_not_grow_with_the_models(tmp_path:
         load(number)
         ask(number)
     assert (load(39), ask(39)) == few
+    (tmp_path / "alone").mkdir()
+    alone = Registry(tmp_path / "alone", tmp_path / "models", 1 << 20)
+    alone.load("m0", url(tmp_path, 0))
+    assert touched(lambda: first.unload("m5")) == touched(lambda: alone.unload("m0"))
+    second.sweep()
+    assert "m5" not in second.held()
+    assert touched(lambda: second.predictor("m6")) == touched(lambda: second.predictor("m7"))
 
 
 def test_a_long_list_comes_in_pages(tmp_path: Path) -> None:
