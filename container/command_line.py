@@ -7,7 +7,8 @@ from typing import Final
 
 from container.errors import CustomerError
 
-_ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+# A path library makes one slash of two.
+_ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
 
 
 def local_path(text: str) -> Path:

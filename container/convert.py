@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
     to_file = given.target.suffix.lower() in SUFFIXES
     if to_file and (given.shards > 1 or given.sparse):
         parser.error("--shards and --sparse are for RecordIO: expected a folder as target")
-    if given.labels and given.source.suffix.lower() not in SUFFIXES:
+    if given.labels and (given.source.suffix.lower() not in SUFFIXES or given.source.is_dir()):
         parser.error(f"--labels is for {', '.join(SUFFIXES)}: in RecordIO labels stand apart, and are not read")
     try:
         if to_file:

@@ -291,7 +291,7 @@ def _value(row: Hyperparameter, text: str) -> object:
     if len(text) > MAX_VALUE_LENGTH:
         raise ValueError(f"expected at most {MAX_VALUE_LENGTH} characters, got {len(text)}")
     try:
-        return row.domain.parse(unquoted(text.strip()))
+        return row.domain.parse(unquoted(text.strip()).strip())
     except ValueError:
         raise ValueError(f"expected {row.domain.expected}, got {_shown(text)}") from None
 

@@ -47,5 +47,5 @@ def meant(name: str, known: Iterable[str]) -> str | None:
     bare = _bare(name)
     if exact := names.get(bare) or _MEANT.get(bare):
         return exact
-    closest = difflib.get_close_matches(name.lower(), names.values(), 1, 0.6)
+    closest = difflib.get_close_matches(name.lower(), names.values(), 1, 0.7)
     return closest[0] if closest else None

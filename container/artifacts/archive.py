@@ -97,7 +97,9 @@ def load(file: IO[bytes], size: int, layout: Layout) -> dict[str, NDArray[Any]]:
         raise
     except ERRORS as cause:
         names = ", ".join(layout)
-        raise ArchiveError(f"expected an archive of {names}, got one that cannot be read: {cause}") from cause
+        raise ArchiveError(
+            f"expected an archive of {names}, got one that cannot be read: {str(cause)[:200]}"
+        ) from cause
 
 
 def _member(archive: zipfile.ZipFile, name: str, dtype: str, n_dimensions: int, max_bytes: int) -> NDArray[Any]:

@@ -1,5 +1,8 @@
 """Rows out of CSV streams."""
 
+import re
+from typing import Final
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,6 +14,9 @@ from container.formats.errors import FormatError
 from kmeans.types import FloatArray
 
 _LINE_FEED = ord("\n")
+_END_OF_LINE: Final = re.compile(b"\n")
+# Lines are looked for in so many bytes at once, however many the window holds: the place of each takes 8.
+_SEARCHED_BYTES: Final = 1 << 20
 
 
 class CSVReader(Reader):
@@ -21,7 +27,7 @@ class CSVReader(Reader):
     Without a `label_size` the first line tells whether there is a label: it has `feature_dim` columns, or one more.
     """
 
-    # Of the lines in the window, as offsets into its buffer; another array whenever they change.
+    # Of the first lines in the window, as offsets into its buffer; another array whenever they change.
     _ends: NDArray[np.int64] = np.empty(0, np.int64)
     _ended = False
 
@@ -97,14 +103,17 @@ class CSVReader(Reader):
         while not len(self._ends):
             content = self.window.content
             # Empty lines stay in the window until what follows tells whether they are the stream's end.
-            filled = len(bytes(content).rstrip(b"\r\n"))
-            ends = np.flatnonzero(np.frombuffer(content, np.uint8) == _LINE_FEED) + 1
-            ends = ends[: np.searchsorted(ends, filled) + 1] if filled else ends[:0]
-            if self._ended and filled and not len(ends):
-                # All that is left is a last line without an end.
-                ends = np.array([len(content)])
-            self._ends = ends + self.window.begin
-            if not len(ends):
+            if filled := _filled_bytes(content):
+                some = np.frombuffer(content[: min(filled + 1, _SEARCHED_BYTES)], np.uint8)
+                ends = np.flatnonzero(some == _LINE_FEED) + 1
+                if not len(ends):
+                    if end := _END_OF_LINE.search(content, len(some)):
+                        ends = np.array([end.end()])
+                    elif self._ended:
+                        # All that is left is a last line without an end.
+                        ends = np.array([len(content)])
+                self._ends = ends + self.window.begin
+            if not len(self._ends):
                 if self._ended:
                     break
                 self._fill()
@@ -122,3 +131,14 @@ class CSVReader(Reader):
             raise
         self._ended = not came
         return came
+
+
+def _filled_bytes(content: memoryview) -> int:
+    """Return the number of bytes before the line ends at the end; no copy of them all is made."""
+    end = len(content)
+    while end:
+        begin = max(0, end - _SEARCHED_BYTES)
+        if filled := len(bytes(content[begin:end]).rstrip(b"\r\n")):
+            return begin + filled
+        end = begin
+    return 0

@@ -22,15 +22,17 @@ from kmeans.source import GivenUpError
 PIPE_BYTES = 1 << 20
 # How long a pipe that a job reads when it is to stop may be silent.
 SILENT_SECONDS = 1.0
-# What services write beside data, or into folders of their own.
+# What services write beside data.
 _NO_DATA: Final = re.compile(
     r".*manifest"  # lists of files: of S3 and the SDK (x.manifest), of UNLOAD in Redshift (manifest, x_manifest)
     r"|.*\.(csv|txt)\.metadata"  # the types of a result's columns: Athena
-    r"|_SUCCESS|_temporary|_spark_metadata"  # Hadoop and Spark
-    r"|_committed_.*|_started_.*|_delta_log"  # Databricks
+    r"|_SUCCESS"  # Hadoop and Spark
+    r"|_committed_.*|_started_.*"  # Databricks
     r"|_metadata|_common_metadata",  # the footers of a folder of Parquet files
     re.DOTALL,
 )
+# Folders of their own: Hadoop's, Spark's, and two of Delta Lake's. Others may hold data, whatever they are called.
+_NO_DATA_FOLDERS: Final = frozenset({"_temporary", "_spark_metadata", "_delta_log", "_symlink_format_manifest"})
 _MAX_SHOWN: Final = 5
 
 
@@ -82,9 +84,10 @@ def channel_files(folder: Path) -> ChannelFiles:
         for path in sorted(here.iterdir(), reverse=True):
             if path.name.startswith("."):
                 continue
-            if _NO_DATA.fullmatch(path.name):
+            is_folder = path.is_dir()
+            if path.name in _NO_DATA_FOLDERS if is_folder else _NO_DATA.fullmatch(path.name):
                 files.others.append(path)
-            elif path.is_dir():
+            elif is_folder:
                 folders.append(path)
             elif path.is_file():
                 files.data.append(path)

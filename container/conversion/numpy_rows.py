@@ -86,7 +86,9 @@ class ZippedRows(Rows):
             except FormatError:
                 raise
             except ERRORS as error:
-                raise FormatError(f"expected an archive of numpy.savez, got a broken one: {error}") from error
+                raise FormatError(
+                    f"expected an archive of numpy.savez, got a broken one: {str(error)[:200]}"
+                ) from error
 
 
 def _only_member(archive: zipfile.ZipFile) -> zipfile.ZipInfo:

@@ -29,7 +29,7 @@ class RecordIORows(Rows):
             self._files, others = channel_files(path)
             if others:
                 self.left_out = f"{len(others)} files or folders that are no data, {shown(others, path)}"
-        self.n_features = next(filter(None, map(_record_features, self._files)), 0)
+        self.n_features = next(filter(None, map(self._record_features, self._files)), 0)
         if not self.n_features:
             raise FormatError("expected records, got none")
 
@@ -54,6 +54,21 @@ class RecordIORows(Rows):
                 if reader := _reader_of_rest(stream, self.n_features, plain):
                     yield from all_rows(reader)
 
+    def _record_features(self, file: Path) -> int:
+        """Give the numbers of the first record's row; 0 if the file is empty."""
+        data = b""
+        with self._opened(file) as stream:
+            while len(data) < MAX_ROW_BYTES and (more := stream.read(max(1 << 16, len(data)))):
+                data += more
+                try:
+                    payload, _ = recordio.next_record(data, 0)
+                except IncompleteError:
+                    continue
+                return width(recordio.feature_count(recordio.parse(payload)), 0)
+            if data:
+                recordio.next_record(data, 0)
+        return 0
+
     @contextmanager
     def _opened(self, file: Path) -> Iterator[io.FileIO]:
         """Open a file; what is said of a fault in it names it, unless it is the only one."""
@@ -62,7 +77,7 @@ class RecordIORows(Rows):
                 yield stream
             except FormatError as error:
                 if file != self._path:
-                    error.text, error.record, error.column = f"{file.name}, {error}", None, None
+                    error.text, error.record, error.column = f"{file.relative_to(self._path)}, {error}", None, None
                 raise
 
 
@@ -76,19 +91,3 @@ def _reader_of_rest(stream: io.FileIO, n_features: int, records: int) -> "Record
     reader = RecordIOReader(stream, n_features, None)
     reader.records = records
     return reader
-
-
-def _record_features(file: Path) -> int:
-    """Give the numbers of the first record's row; 0 if the file is empty."""
-    data = b""
-    with open_regular(file) as stream:
-        while len(data) < MAX_ROW_BYTES and (more := stream.read(max(1 << 16, len(data)))):
-            data += more
-            try:
-                payload, _ = recordio.next_record(data, 0)
-            except IncompleteError:
-                continue
-            return width(recordio.feature_count(recordio.parse(payload)), 0)
-    if data:
-        recordio.next_record(data, 0)
-    return 0

@@ -50,8 +50,11 @@ def rows_in_a_block(n_features: int) -> int:
 
 def width(columns: int, labels: int) -> int:
     """Give the features in so many columns; raise FormatError if there are none, or too many."""
-    if not labels < columns <= MAX_FEATURES:
-        raise FormatError(f"expected from {labels + 1} to {MAX_FEATURES} columns, got {columns}")
+    if columns <= labels:
+        beside = f" beside {labels} of labels" if labels else ""
+        raise FormatError(f"expected a column of numbers{beside}, got {columns} columns")
+    if columns > MAX_FEATURES:
+        raise FormatError(f"expected at most {MAX_FEATURES} columns, got {columns}")
     return columns - labels
 
 

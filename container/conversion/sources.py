@@ -27,8 +27,9 @@ def open_rows(path: Path, labels: int = 0) -> Rows:
     OSError
         If it cannot be read, or is neither a regular file nor a folder: rows are read more than once.
     """
-    suffix = path.suffix.lower()
-    if not path.is_dir():
+    is_folder = path.is_dir()
+    suffix = "" if is_folder else path.suffix.lower()
+    if not is_folder:
         with open_regular(path) as file:
             refuse_others(file.read(HEAD_BYTES), _NAMES.get(suffix, RECORDIO))
     # Imported here: what the formats need takes up to a second to load, as long as 300 MB take to convert.

@@ -1,5 +1,6 @@
 """What rows are written to: RecordIO in shards, CSV, .npy, .npz, Parquet. Each appears whole or not at all."""
 
+import os
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
@@ -45,9 +46,13 @@ def write_shards(rows: Rows, folder: Path, shards: int, encode: Encoder) -> tupl
     FormatError
         If there are fewer rows than shards, or none.
     FileExistsError
-        If the folder holds something.
+        If the folder holds something, or is none.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.exists() and not folder.is_dir():
+        raise FileExistsError(f"{folder}: expected a folder, got a file")
+    # What a link leads to is replaced, and the link stays.
+    folder = Path(os.path.realpath(folder))
+    if folder.exists() and any(folder.iterdir()):
         raise FileExistsError(f"{folder}: expected no such folder or an empty one, for its files would be trained on")
     # One shard needs no count, and so no second pass over a CSV file.
     total = rows.count() if shards > 1 else None

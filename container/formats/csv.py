@@ -27,6 +27,9 @@ _NUMBER = re.compile(r"[ \t]*[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0
 # In a line of these characters alone, float() accepts just what `_NUMBER` does.
 _PLAIN_LINE = re.compile(r"[0-9+\-.eE, \t]*")
 _LONE_RETURNS: Final = "expected lines that end in LF or CR LF, got CR alone: `tr '\\r' '\\n'` makes LF of it"
+_MORE_RETURNS: Final = "expected lines that end in LF or CR LF, got more CR beside LF: `tr -d '\\r'` leaves LF alone"
+# What no text holds, bytes that are not UTF-8 among it: CR is no end of a line there.
+_BINARY = re.compile("[\x00-\x08\x0e-\x1f\udc80-\udcff]")
 _NOT_FINITE = re.compile(r"[ \t]*[+-]?(?:nan|inf|infinity)[ \t]*", re.IGNORECASE)
 # A quotation mark amid a cell, which pyarrow would drop without a word.
 _STRAY_QUOTE = re.compile(rb'"(?<=[^,\n]")(?=[^,\r\n])')
@@ -98,7 +101,7 @@ def column_count(line: bytes, record: int) -> int:
 
 
 def refuse_lone_returns(line: str, labels: int, record: int | None = None) -> None:
-    """Raise an error if CR stands between the numbers of a line, as where all lines end in CR alone and look like one.
+    """Raise an error if CR stands in a line of text, as where all lines end in CR alone and look like one.
 
     Parameters
     ----------
@@ -114,8 +117,8 @@ def refuse_lone_returns(line: str, labels: int, record: int | None = None) -> No
     FormatError
         If there is one; a line with quotation marks is not looked at.
     """
-    if "\r" in line and '"' not in line and "\r" in line.split(",", labels)[-1]:
-        raise FormatError(_LONE_RETURNS, record=record)
+    if "\r" in line and '"' not in line and "\r" in line.split(",", labels)[-1] and not _BINARY.search(line):
+        raise FormatError(_LONE_RETURNS if "\r" in line.strip("\r") else _MORE_RETURNS, record=record)
 
 
 def _parse_lines(data: bytes, columns: int, labels: int, first_record: int) -> NDArray[np.float32]:

@@ -10,6 +10,7 @@ RECORDIO: Final = "RecordIO"
 NPY: Final = ".npy"
 ZIP: Final = "a ZIP archive"
 PARQUET: Final = "Parquet"
+_TEXT: Final = "text"
 
 # As many bytes tell all of them.
 HEAD_BYTES: Final = 16
@@ -40,6 +41,11 @@ _FORMATS: Final = tuple(
         (rb"\x80[\x02-\x05]", "a Python pickle", f"no pickle is loaded, {_WRITE}"),
         (rb"\xff\xfe\x00\x00|\x00\x00\xfe\xff", "UTF-32", "iconv -f UTF-32 -t UTF-8 makes UTF-8 of it"),
         (rb"\xff\xfe|\xfe\xff", "UTF-16", "iconv -f UTF-16 -t UTF-8 makes UTF-8 of it"),
+        (
+            rb"(?:\xef\xbb\xbf)?[\t\n\r\x20-\x7e]{12}",
+            _TEXT,
+            "CSV has the content type text/csv, and a name that ends in .csv",
+        ),
     )
 )
 
@@ -61,6 +67,6 @@ def refuse_others(head: bytes | memoryview, expected: str) -> None:
     """
     for pattern, name, advice in _FORMATS:
         if pattern.match(head):
-            if name != expected:
+            if name != expected and (name, expected) != (_TEXT, CSV):
                 raise FormatError(f"expected {expected}, got {name}: {advice}", record=1)
             return

@@ -23,9 +23,9 @@ def test_all_files_of_nested_folders_in_order(folder: Path) -> None:
 def test_hidden_files_and_what_services_write_beside_data_are_skipped(folder: Path) -> None:
     hidden = [".amazon.manifest", ".x", ".part-0.crc", ".hidden/x"]
     others = ["x.amazon.manifest", "train.manifest", "manifest", "sales_manifest", "3f2a.csv.metadata"]
-    others += ["_SUCCESS", "_committed_1", "_started_1", "_metadata", "_common_metadata", "a/_metadata"]
+    others += ["_SUCCESS", "_committed_1", "_started_1", "_common_metadata", "a/_metadata"]
     written_there = ["_delta_log/0.json", "_temporary/0/part-0", "_spark_metadata/0"]
-    data = ["_rows", "_started", "manifest.csv", "metadata", "rows.metadata", "x"]
+    data = ["_metadata/x", "_rows", "_started", "cargo-manifest/x", "manifest.csv", "metadata", "rows.metadata", "x"]
     for name in [*hidden, *others, *written_there, *data]:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).touch()

@@ -1,6 +1,7 @@
 """Both readers on streams, whose windows are small here, so that records lie across their borders."""
 
 import io
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -195,6 +196,24 @@ def test_csv_lines_are_counted_over_the_whole_stream(bad: int, blanks: int, is_c
             everything(csv_reader(end.join(lines)), 1)
     else:
         np.testing.assert_array_equal(everything(csv_reader(end.join(lines))), np.delete(ROWS, bad, 0))
+
+
+@pytest.mark.parametrize("after", [b"", b"3,4\n"])
+@pytest.mark.parametrize("empty", [b"\n", b"\r\n"])
+def test_empty_lines_take_little_memory(empty: bytes, after: bytes) -> None:
+    data = b"1,2\n" + empty * (1 << 22) + after
+    out = np.empty((5, 2), np.float32)
+    tracemalloc.start()
+    reader = CSVReader(io.BytesIO(data), 2, None, 1 << 16)
+    if after:
+        with pytest.raises(FormatError, match=r"^record 2: expected 2 columns, got an empty line$"):
+            reader.read(out)
+    else:
+        assert reader.read(out) == 1
+    # The window, the one that it grows out of, and what is looked at in it at once.
+    most = 3 * len(data) + (24 << 20)
+    assert tracemalloc.get_traced_memory()[1] < most
+    tracemalloc.stop()
 
 
 def test_csv_labels() -> None:

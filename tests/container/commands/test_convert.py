@@ -271,11 +271,14 @@ def hostile(path: Path, kind: str) -> Path:
         ("returns", "record 1: expected lines that end in LF or CR LF, got CR alone"),
         ("words", "record 2, column 2: expected a number, got 'four'"),
         ("ragged", "record 2: expected 2 columns, got 1"),
-        ("empty", "columns, got 0"),
+        ("empty", "expected a column of numbers, got 0 columns"),
         ("text column", "expected columns of numbers, got 'a' of the type string"),
         ("null", "expected a number in column 'a', got none"),
         ("no parquet", "expected Parquet"),
-        ("no records", "expected the RecordIO magic"),
+        (
+            "no records",
+            "record 1: expected RecordIO, got text: CSV has the content type text/csv, and a name that ends",
+        ),
     ],
 )
 def test_what_is_not_a_table_of_numbers_is_refused_and_leaves_nothing(
@@ -303,7 +306,14 @@ def test_what_cannot_be_written_is_said_before_the_work(
     assert "folder.csv: expected a file to write, got a folder" in capsys.readouterr().err
     assert convert.main(["rows.npy", "nowhere/rows.csv"]) == 2
     assert "nowhere/rows.csv: expected a file in a folder that exists, got nowhere" in capsys.readouterr().err
-    for arguments in (["rows.npy", f"s3://bucket/{target}"], ["S3a://bucket/rows.npy", target]):
+    Path("file").touch()
+    assert convert.main(["rows.npy", "file"]) == 2
+    assert capsys.readouterr().err == "file: expected a folder, got a file\n"
+    for arguments in (
+        ["rows.npy", f"s3://bucket/{target}"],
+        ["S3a://bucket/rows.npy", target],
+        ["s3:/b/rows.npy", target],
+    ):
         with pytest.raises(SystemExit, match="2"):
             convert.main(arguments)
         assert "expected a path on this machine, got '" in capsys.readouterr().err
@@ -311,7 +321,7 @@ def test_what_cannot_be_written_is_said_before_the_work(
         with pytest.raises(SystemExit, match="2"):
             convert.main(arguments)
         assert "expected a path, got nothing" in capsys.readouterr().err
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["folder.csv", "rows.npy"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder.csv", "rows.npy"]
 
 
 def test_what_is_no_data_in_a_folder_is_left_out_and_named(
@@ -326,6 +336,51 @@ def test_what_is_no_data_in_a_folder_is_left_out_and_named(
     np.testing.assert_array_equal(np.load(tmp_path / "back.npy"), rows)
     said = "left out 2 files or folders that are no data, '_SUCCESS', 'manifest'"
     assert capsys.readouterr().err == f"{shards}: {said}\n"
+
+
+def test_a_folder_is_recordio_whatever_it_is_called(
+    tmp_path: Path, rows: NDArray[np.float32], capsys: pytest.CaptureFixture[str]
+) -> None:
+    shards = tmp_path / "rows.parquet"
+    (shards / "sub").mkdir(parents=True)
+    (shards / "part-0.pbr").write_bytes(dense.frames(rows).tobytes())
+    assert convert.main([str(shards), str(tmp_path / "back.npy")]) == 0
+    np.testing.assert_array_equal(np.load(tmp_path / "back.npy"), rows)
+    with pytest.raises(SystemExit, match="2"):
+        convert.main([str(shards), str(tmp_path / "back.npy"), "--labels", "1"])
+    assert "--labels is for" in capsys.readouterr().err
+    # As Spark writes them.
+    (shards / "part-0.pbr").unlink()
+    pyarrow.parquet.write_table(pyarrow.table({"a": [1.0]}), shards / "sub/part-0.snappy.parquet")
+    assert convert.main([str(shards), str(tmp_path / "back.npy")]) == 2
+    said = "sub/part-0.snappy.parquet, record 1: expected RecordIO, got Parquet: `python -m container.convert`"
+    assert capsys.readouterr().err.startswith(f"{shards}: {said}")
+
+
+def test_a_link_to_an_empty_folder_is_written_through(tmp_path: Path, rows: NDArray[np.float32]) -> None:
+    (tmp_path / "there").mkdir()
+    for name in ("there", "not-there-yet"):
+        link = tmp_path / f"link to {name}"
+        link.symlink_to(name)
+        np.save(tmp_path / "rows.npy", rows)
+        assert convert.main([str(tmp_path / "rows.npy"), str(link)]) == 0
+        assert link.is_symlink()
+        assert [path.name for path in (tmp_path / name).iterdir()] == ["part-00000.pbr"]
+
+
+def test_what_is_said_of_a_broken_archive_does_not_show_it(
+    tmp_path: Path, rows: NDArray[np.float32], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "rows.npz"
+    np.savez(path, rows)
+    content = bytearray(path.read_bytes())
+    # The length of the name, beside that in the directory at the end.
+    content[27] = 0xFF
+    path.write_bytes(content)
+    assert convert.main([str(path), str(tmp_path / "out.npy")]) == 2
+    said = capsys.readouterr().err
+    assert "expected an archive of numpy.savez, got a broken one" in said
+    assert len(said) < 500
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,7 @@ def test_what_is_no_integer_is_refused(row: Hyperparameter, text: str) -> None:
 
 
 @pytest.mark.parametrize("row", rows(Integer), ids=named)
-@pytest.mark.parametrize("text", ["8", "8.0", "8.", "+8", " 8\n", "008", '"8"', "'8'"])
+@pytest.mark.parametrize("text", ["8", "8.0", "8.", "+8", " 8\n", "008", '"8"', "'8'", '" 8 "'])
 def test_integers_are_read_in_the_forms_that_clients_send(row: Hyperparameter, text: str) -> None:
     assert getattr(parse(REQUIRED | {row.name: text}), row.field) == 8
 
@@ -295,6 +295,11 @@ def test_other_strings_are_refused_as_they_came(text: str) -> None:
 def test_a_name_of_another_library_is_told_what_it_is_called_here(name: str, meant: str) -> None:
     found = message(REQUIRED | {name: "1"})
     assert found == f"Customer Error: Extraneous hyperparameter found: {name!r}, did you mean {meant}?"
+
+
+def test_a_name_of_another_library_for_what_is_not_there_stands_for_nothing() -> None:
+    found = message(REQUIRED | {"reassignment_ratio": "0.01"})
+    assert found == "Customer Error: Extraneous hyperparameter found: 'reassignment_ratio'"
 
 
 def test_what_is_meant_by_synonyms_is_in_the_table_and_they_are_not() -> None:

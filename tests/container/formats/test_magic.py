@@ -64,6 +64,13 @@ def test_other_formats_are_named(said: str) -> None:
     assert str(caught.value).startswith(f"record 1: expected RecordIO, got {said}")
 
 
+@pytest.mark.parametrize("text", [TEXT, b"\xef\xbb\xbf" + TEXT, b"height,weight\r\n1,2\r\n", b'{"features": [1, 2]}\n'])
+def test_text_in_place_of_recordio(text: bytes) -> None:
+    with pytest.raises(FormatError) as caught:
+        list(recordio.split_frames(text))
+    assert str(caught.value).startswith("record 1: expected RecordIO, got text: CSV has the content type text/csv")
+
+
 def test_recordio_in_place_of_csv() -> None:
     with pytest.raises(
         FormatError, match=r"^record 1: expected CSV, got RecordIO: its content type is application/x-r"

@@ -37,7 +37,7 @@ def odd_names(tree: Tree, rng: Random) -> None:
 
 def odd_kinds(tree: Tree, rng: Random) -> None:
     """Put things that are no files with data beside the data."""
-    if tree.train.is_dir():
+    if tree.has_folder:
         tree.oddities.append(
             put_odd_kind(rng, tree.train / rng.choice(("a.csv", "z.pbr", ".hidden", "x.manifest", "part-0")))
         )
@@ -46,7 +46,7 @@ def odd_kinds(tree: Tree, rng: Random) -> None:
 
 def odd_channel_folder(tree: Tree, rng: Random) -> None:
     """Make the channel's folder itself something else."""
-    if tree.train.is_dir():
+    if tree.has_folder:
         tree.oddities.append(put_odd_kind(rng, tree.train))
         tree.rows = None
 
@@ -152,7 +152,7 @@ def other_format(tree: Tree, rng: Random) -> None:
             ("a.csv", bytes(1000)), ("a.libsvm", b"1 1:2 2:3\n"), ("a.pbr", b"\x0a\x23\xd7\xce" * 1000),
         )
     )  # fmt: skip
-    if tree.train.is_dir():
+    if tree.has_folder:
         path = tree.train / name
         if not os.path.lexists(path):
             path.write_bytes(data)
@@ -186,7 +186,7 @@ def odd_rows(tree: Tree, rng: Random) -> None:
             case _:
                 rows = np.round(rows * rng.choice((1, 10)))
         found = rows.astype(np.float32)
-    if not tree.train.is_dir():
+    if not tree.has_folder:
         return
     for path in tree.data_files():
         path.unlink()
@@ -203,7 +203,7 @@ def odd_test_channel(tree: Tree, rng: Random) -> None:
     """Add a test channel with one of the oddities of the train channel, or none."""
     aside = Tree(tree.base, tree.earlier, tree.form, configuration={"hyperparameters": {}, "inputdataconfig": {}})
     test, train = tree.base / "input/data/test", tree.train
-    if os.path.lexists(test) or not train.is_dir():
+    if os.path.lexists(test) or not tree.has_folder:
         return
     # The oddities know the train channel: the test channel takes its place for a moment.
     kept = tree.base / "input/data/kept"
@@ -221,11 +221,10 @@ def odd_test_channel(tree: Tree, rng: Random) -> None:
 
 def piped(tree: Tree, rng: Random) -> None:
     """Let the rows come through FIFOs, of which one may be silent, broken, or never come."""
-    files = tree.data_files()
-    if not files:
+    files, together = tree.data_files(), tree.base / "input/data/together"
+    if not files or together.exists():
         return
     tree.setting("train", "TrainingInputMode", "Pipe")
-    together = tree.base / "input/data/together"
     together.write_bytes(b"".join(path.read_bytes() for path in files))
     if rng.random() < 0.3:
         together.write_bytes(values.damaged(rng, together.read_bytes()))

@@ -17,8 +17,8 @@ def settings(tree: Tree, rng: Random) -> None:
     for row in rng.sample(TABLE, rng.randrange(1, 4)):
         words = getattr(row.domain, "values", ())
         choices = [*words, *NUMBERS] if "integer" in row.domain.expected else [*words, "true", "false", "0.5", "1e-300"]
-        tree.hyperparameters[row.name] = rng.choice(choices)
-        tree.oddities.append(f"{row.name}={tree.hyperparameters[row.name]}")
+        value = tree.hyperparameters[row.name] = rng.choice(choices)
+        tree.oddities.append(f"{row.name}={value}")
     # Such may be a lot of work, or leave the rows out.
     if "feature_dim" in tree.hyperparameters and tree.hyperparameters["feature_dim"] != "2":
         tree.rows = None
@@ -63,7 +63,7 @@ def content_type(tree: Tree, rng: Random) -> None:
         ("text/csv", "TEXT/CSV", "application/x-recordio-protobuf", "application/x-parquet", "text/libsvm", "")
     )
     parts = ("label_size=0", "label_size=1", "label_size=2", "label_size=-1", "label_size=9999999999", "charset=utf-8",
-             "charset=utf-16", 'charset="utf8"', "version=1.0", "", "=", "\ud800",
+             "charset=utf-16", "encoding=utf-8", 'charset="utf8"', "version=1.0", "", "=", "\ud800",
              "label_size", "LABEL_SIZE=1")  # fmt: skip
     tree.setting("train", "ContentType", ";".join([name, *rng.sample(parts, rng.randrange(3))]))
     tree.rows = None

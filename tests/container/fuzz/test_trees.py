@@ -4,11 +4,12 @@ Seconds in the suite; `make fuzz` goes on for minutes. `python -m tests.containe
 """
 
 from pathlib import Path
+from random import Random
 
 from tests.container.fuzz import tallies
 from tests.container.fuzz.fork_server import ForkServer
 from tests.container.fuzz.oddities import ODDITIES
-from tests.container.fuzz.trees import grown, removed, run
+from tests.container.fuzz.trees import configured, grown, laid_down, removed, run
 from tests.container.fuzz.verdict import fault
 
 
@@ -49,3 +50,16 @@ def test_any_tree_gives_a_finite_model_or_a_sentence(tmp_path: Path, earlier: Pa
         if wrong and kind not in found:
             found[kind] = smallest(base, earlier, server, seed, wrong)
     assert not found, f"{len(found)} kinds of faults in {n_trees} trees:\n" + "\n".join(found.values())
+
+
+def test_oddities_go_together_in_any_order(tmp_path: Path, earlier: Path) -> None:
+    for seed in range(3):
+        rng = Random(seed)
+        order = rng.sample(ODDITIES, len(ODDITIES))
+        # Each comes before and after each other one, and after itself.
+        for oddities in (order * 2, order[::-1]):
+            tree = laid_down(tmp_path / "tree", earlier, "csv")
+            for oddity in oddities:
+                oddity(tree, rng)
+            configured(tree)
+            removed(tree.base)

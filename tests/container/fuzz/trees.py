@@ -88,6 +88,11 @@ class Tree:
         return self.base / "input/data/train"
 
     @property
+    def has_folder(self) -> bool:
+        """Whether the folder of the training rows is one of the tree's own, and not a link to one of the system's."""
+        return self.train.is_dir() and not self.train.is_symlink()
+
+    @property
     def hyperparameters(self) -> dict[str, Any]:
         """To be changed in place; an empty one if there is none any more."""
         found = self.configuration["hyperparameters"]
@@ -107,7 +112,7 @@ class Tree:
 
     def data_files(self) -> list[Path]:
         """Give the ordinary files of the train channel."""
-        if not self.train.is_dir():
+        if not self.has_folder:
             return []
         status = {path: path.lstat() for path in self.train.iterdir()}
         return sorted(path for path, found in status.items() if S_ISREG(found.st_mode) and found.st_size < LARGE)

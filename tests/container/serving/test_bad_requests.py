@@ -237,7 +237,7 @@ BAD_BODIES = {
     ),
     "recordio, empty": (RECORDIO, b"", "expected at least one record, got none"),
     "recordio, another magic": (RECORDIO, b"\0" * 36, "record 1: expected the RecordIO magic 0xCED7230A"),
-    "recordio, text": (RECORDIO, b"0.25,0.5,0.75\n", "record 1: expected the RecordIO magic 0xCED7230A"),
+    "recordio, text": (RECORDIO, b"0.25,0.5,0.75\n", "record 1: expected RecordIO, got text: CSV has the content type"),
     "recordio, two without frames": (
         RECORDIO,
         dense(0, 0, 0) * 2,
