@@ -35,6 +35,10 @@ class Departures:
             os.pwrite(file.fileno(), bytes.fromhex(token), count % _KEPT * _TOKEN_BYTES)
             file.truncate(_RING_BYTES + count + 1)
 
+    def lose(self) -> None:
+        """Tell that there may have been one of which nobody has told; nobody else may tell of any meanwhile."""
+        os.truncate(self._path, _RING_BYTES + self.count() + _KEPT)
+
     def between(self, first: int, end: int) -> set[str] | None:
         """Return the tokens of those from number `first` on, before number `end`; None if these are not all kept."""
         # Others may come while these are read, and then take the place of the oldest ones.

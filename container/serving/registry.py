@@ -238,9 +238,10 @@ class Registry:
                 os.pwrite(file.fileno(), _digits(books.taken), 0)
 
     def _taken_after_a_loss(self) -> int:
-        """Return the bytes that the models take, and remove the copy that a killed worker has begun."""
+        """Return the bytes that the models take, and set right what a killed worker may have left half done."""
         for unfinished in self._folder.glob(".*"):
             unfinished.unlink()
+        self._departures.lose()
         return sum(entry.size for entry in self.entries())
 
     @contextmanager

@@ -295,6 +295,18 @@ def test_the_books_are_made_again_after_a_worker_was_killed_amid_a_change(tmp_pa
     first.load("m1", url(tmp_path, 1))
 
 
+def test_a_worker_that_was_killed_before_it_told_of_an_unload(tmp_path: Path) -> None:
+    lay_down_models(tmp_path, 2)
+    first, second = registry(tmp_path), registry(tmp_path)
+    first.load("m0", url(tmp_path, 0))
+    second.predictor("m0")
+    next((tmp_path / "shared").glob("*.model")).unlink()
+    (tmp_path / "shared" / "lock").write_bytes(b"-")
+    first.load("m1", url(tmp_path, 1))
+    second.predictor("m1")
+    assert second.held() == ["m1"]
+
+
 def test_a_disk_without_room_is_told_as_want_of_memory(tmp_path: Path) -> None:
     lay_down_models(tmp_path, 1, features=10_000)
     worker = registry(tmp_path)
