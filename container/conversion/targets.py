@@ -1,7 +1,8 @@
 """What rows are written to: RecordIO in shards, CSV, .npy, .npz, Parquet. Each appears whole or not at all."""
 
 import os
-import tempfile
+import secrets
+import shutil
 import zipfile
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -59,8 +60,11 @@ def write_shards(rows: Rows, folder: Path, shards: int, encode: Encoder) -> tupl
     if total is not None and total < shards:
         raise FormatError(f"expected at least one row for each of {shards} shards, got {total}")
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent, ignore_cleanup_errors=True) as work:
-        written = Path(work) / "shards"
+    # Its name is known before there is such a folder: whatever interrupts this, nothing is left of it.
+    work = folder.with_name(f".{secrets.token_hex(16)}.partial")
+    try:
+        work.mkdir(mode=0o700)
+        written = work / "shards"
         written.mkdir()
         blocks = _Cut(ahead(rows.blocks()))
         n = size = 0
@@ -77,6 +81,8 @@ def write_shards(rows: Rows, folder: Path, shards: int, encode: Encoder) -> tupl
             raise FormatError(f"expected {total or 'some'} rows, got {n}")
         # An empty folder of that name is replaced.
         written.rename(folder)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
     return n, size
 
 

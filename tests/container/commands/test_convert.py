@@ -430,6 +430,28 @@ def test_an_interrupt_leaves_nothing_half_written(tmp_path: Path, target: str) -
     assert list(out.iterdir()) == []
 
 
+# In the moment in which a hidden folder has been made, and nothing has been done with it yet.
+INTERRUPTED_AT_THE_FIRST_FOLDER = """
+import os, runpy, signal, sys
+made = os.mkdir
+def mkdir(path, *arguments, **named):
+    made(path, *arguments, **named)
+    if os.path.basename(path).startswith("."):
+        os.kill(os.getpid(), signal.SIGINT)
+os.mkdir = mkdir
+runpy.run_module("container.convert", run_name="__main__", alter_sys=True)
+"""
+
+
+def test_an_interrupt_at_the_first_folder_leaves_nothing(tmp_path: Path, rows: NDArray[np.float32]) -> None:
+    np.save(tmp_path / "rows.npy", rows)
+    paths = [str(tmp_path / "rows.npy"), str(tmp_path / "out")]
+    command = [sys.executable, "-c", INTERRUPTED_AT_THE_FIRST_FOLDER, *paths]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stderr) == (130, "")
+    assert [path.name for path in tmp_path.iterdir()] == ["rows.npy"]
+
+
 def test_a_folder_with_files_is_not_added_to(tmp_path: Path, rows: NDArray[np.float32]) -> None:
     write(tmp_path / "rows.npy", rows)
     out = tmp_path / "out"
