@@ -188,7 +188,9 @@ def _change_model(folder: Path, rng: Random) -> None:
             arrays = _arrays((folder / "state.npz").read_bytes())
             name = rng.choice(("centers", "weights", "shift", "sample", "sample_weights"))
             with np.errstate(over="ignore", invalid="ignore"):
-                arrays[name] = (arrays[name] * values.number(rng)).astype(arrays[name].dtype)
+                # One number for all, or all scaled.
+                good = arrays[name] if rng.random() < 0.5 else np.ones_like(arrays[name])
+                arrays[name] = (good * values.number(rng)).astype(good.dtype)
             (folder / "state.npz").write_bytes(_archived(arrays))
         case _:
             path = rng.choice(sorted(folder.iterdir()))
