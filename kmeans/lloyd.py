@@ -102,7 +102,7 @@ def lloyd(
         move_to_means(sums, counts, moved)
         placed = _fill_empty(points, weights * squared_distances, moved, np.flatnonzero(~filled), stopping)
         new_labels, new_squared_distances = nearest(points, Centers(moved, shift), threads)
-        if _matters(lost, _sums_by(new_labels, weights * new_squared_distances, len(centers)), counts):
+        if lost.any() and _matters(lost, _sums_by(new_labels, weights * new_squared_distances, len(centers)), counts):
             sums[:], lost[:] = 0.0, 0.0
             add_rows(points, labels, weights, sums, not_used)
             continue
