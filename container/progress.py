@@ -116,6 +116,9 @@ class Progress(Observer):
         self._short = self._long = Step(0, 0.0)
         self._largest_pass = (0, 0)
         self._bar: tqdm[None] | None = None
+        # Of the stream; closing passes read too.
+        self._loading_seconds = 0.0
+        self._finalizing = "finalize.time"
 
     def heartbeat(self) -> None:
         """Say what is being done; called at regular intervals by another thread."""
@@ -198,6 +201,7 @@ class Progress(Observer):
         if self._bar is not None and epoch == self._epochs - 1:
             self._bar.close()
         now = time.time()
+        self._loading_seconds = self._source.seconds
         seconds = now - self._epoch_began
         VERBATIM.info(
             "[%s.%03d] [tensorio] [info] epoch_stats="
@@ -283,6 +287,15 @@ class Progress(Observer):
         else:
             LOGGER.info("refined on a sample of %d rows. Mean Square Distance = %f", n_rows, msd)
 
+    def closing(self, number: int) -> None:
+        """Tell of a pass in the stage."""
+        self._enter(f"closing pass {number}", self._finalizing)
+        self._finalizing = "closing.time"
+
+    def closed(self, number: int, msd: float) -> None:
+        """Log the loss before a pass moves the centers, if it does."""
+        LOGGER.info("closing pass %d over all rows. Mean Square Distance = %f", number, msd)
+
     def happened(self, event: str, count: int, message: str) -> None:
         """Warn of a policy that was applied."""
         super().happened(event, count, message)
@@ -290,11 +303,11 @@ class Progress(Observer):
 
     def finalized(self) -> None:
         """Log where the time went, in the built-in's form."""
-        self._enter("writing the model", "finalize.time")
+        self._enter("writing the model", self._finalizing)
         seconds = {name.removesuffix(".time").lstrip("_"): v.sum / 1000 for name, v in self.times.items()}
         seconds["refine"] = seconds.pop("finalize")
-        seconds["batch data loading with context"] = self._source.seconds
-        seconds["update"] = max(0.0, seconds.get("update", 0.0) - self._source.seconds)
+        seconds["batch data loading with context"] = self._loading_seconds
+        seconds["update"] = max(0.0, seconds.get("update", 0.0) - self._loading_seconds)
         total = sum(seconds.values())
         for name, share in sorted(seconds.items(), key=lambda item: -item[1]):
             LOGGER.info("%s took: %.4f%%, (%.6f secs)", name, 100 * share / total, share)

@@ -57,6 +57,12 @@ class Observer:
     def refined(self, n_rows: int, msd: float | None) -> None:
         """Hear of the loss on the sample of `n_rows` rows after refinement; None when it was not lowered."""
 
+    def closing(self, number: int) -> None:
+        """Hear that closing pass `number`, from 1, over all rows is about to begin."""
+
+    def closed(self, number: int, msd: float) -> None:
+        """Hear of the exact loss of the centers that closing pass `number` was given."""
+
     def happened(self, event: str, count: int, message: str) -> None:
         """Count a policy that was applied; an override must call this one."""
         del message

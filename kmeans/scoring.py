@@ -8,7 +8,7 @@ import numpy as np
 from kmeans.assignment import Centers, nearest
 from kmeans.communicator import Communicator
 from kmeans.threads import Threads
-from kmeans.types import DoubleArray, FloatArray
+from kmeans.types import DoubleArray, FloatArray, LabelArray
 
 
 @dataclass
@@ -38,6 +38,46 @@ class Score:
         return self.ssd / self.rows if self.rows else 0.0
 
 
+class Tally:
+    """Sums over rows and their clusters, in float64 and in the order of the rows.
+
+    Parameters
+    ----------
+    k
+        How many centers there are.
+
+    Attributes
+    ----------
+    totals
+        float64 (2 k + 2,): all sums, in one buffer so that hosts add them up in one reduction.
+    """
+
+    def __init__(self, k: int) -> None:
+        self._k = k
+        self.totals: DoubleArray = np.zeros(2 * k + 2)
+
+    def add(self, labels: LabelArray, squared_distances: DoubleArray) -> None:
+        """Take in rows: labels, int64 (n,), and squared distances to these centers, float64 (n,)."""
+        k, totals = self._k, self.totals
+        totals[:k] += np.bincount(labels, minlength=k)
+        totals[k:-2] += np.bincount(labels, squared_distances, minlength=k)
+        totals[-2:] += len(labels), squared_distances.sum()
+
+    @property
+    def rows(self) -> int:
+        """How many rows were taken in."""
+        return int(self.totals[-2])
+
+    @property
+    def sizes(self) -> DoubleArray:
+        """How many of them are nearest to each center, float64 (k,)."""
+        return self.totals[: self._k]
+
+    def score(self) -> Score:
+        """Return the fit of the centers to these rows."""
+        return Score(self.rows, float(self.totals[-1]), self.sizes, self.totals[self._k : -2])
+
+
 def score(blocks: Iterable[FloatArray], centers: Centers, communicator: Communicator, threads: Threads) -> Score:
     """Score `centers` on all rows of all hosts.
 
@@ -50,13 +90,8 @@ def score(blocks: Iterable[FloatArray], centers: Centers, communicator: Communic
     communicator, threads
         The hosts of the job and the threads of this one.
     """
-    k = len(centers)
-    # One buffer, one reduction over the hosts: sizes, sums of squares, rows and ssd.
-    totals: DoubleArray = np.zeros(2 * k + 2)
+    tally = Tally(len(centers))
     for block in blocks:
-        labels, squared_distances = nearest(block, centers, threads)
-        totals[:k] += np.bincount(labels, minlength=k)
-        totals[k:-2] += np.bincount(labels, squared_distances, minlength=k)
-        totals[-2:] += len(block), squared_distances.sum()
-    communicator.sum(totals)
-    return Score(int(totals[-2]), float(totals[-1]), totals[:k], totals[k:-2])
+        tally.add(*nearest(block, centers, threads))
+    communicator.sum(tally.totals)
+    return tally.score()

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from kmeans import closing
 from kmeans.assignment import Centers
 from kmeans.communicator import Communicator, SingleHost, any_host
 from kmeans.curve import curve_ks, msd_by_k
@@ -40,9 +41,9 @@ class Model:
     stopped
         Whether it was.
     score
-        On the sample of these rows.
+        On all of these rows, or on the sample of them.
     score_is_exact
-        Whether the sample holds all of them.
+        Whether on all.
     state
         What the stream has left; a model of another k can be made of it.
     msd_by_k
@@ -59,6 +60,11 @@ class Model:
     state: State
     msd_by_k: dict[int, float]
     events: dict[str, int] = field(default_factory=dict)
+
+    def scored_exactly(self, score: Score) -> "Model":
+        """Return the same model with its score on all rows."""
+        msds = {**self.msd_by_k, len(self.centers): score.msd}
+        return replace(self, score=score, score_is_exact=True, msd_by_k=msds)
 
 
 class Seeds:
@@ -160,7 +166,7 @@ def fit(
     ks = curve_ks(settings.k, settings.n_centers, settings.n_features)
     msds = msd_by_k(state, ks, seeds.curve, threads, communicator, deadline)
     fit_of_sample = score([sample.rows], Centers(final.astype(np.float64), state.shift), SingleHost(), threads)
-    return Model(
+    model = Model(
         centers=final,
         rows=int(n_rows[0]),
         stopped=run.stopped,
@@ -168,8 +174,25 @@ def fit(
         score_is_exact=sample.complete,
         state=state.reduced(settings.kept_sample_size, np.random.default_rng(seeds.keeping)),
         msd_by_k={**msds, settings.k: fit_of_sample.msd},
-        events=dict(observer.events),
     )
+    excess = 0.0 if sample.complete else closing.expected_excess(fit_of_sample, len(sample.rows), model.rows)
+    worthwhile = source.rereadable and settings.finalization.refine and excess > closing.MIN_EXCESS
+    # Neither the weights of an earlier model's rows nor those that decay are in the rows.
+    all_count_once = not (run.stopped or settings.half_life or _has_weight(earlier))
+    if any_host(worthwhile and all_count_once, communicator):
+        closed = closing.close(
+            source,
+            final,
+            state.shift,
+            model.rows,
+            communicator,
+            threads,
+            observer,
+            lambda: control.stopping() or deadline.passed(),
+        )
+        if closed is not None:
+            model = replace(model, centers=closed.centers).scored_exactly(closed.score)
+    return replace(model, events=dict(observer.events))
 
 
 def _begun(

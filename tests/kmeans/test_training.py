@@ -22,12 +22,20 @@ from tests.kmeans.rows import Rows, settings_for
 UNREFINED = FinalizationSettings(LloydSettings("kmeans++", 10, 300, 1e-4), refine=False)
 
 
+class CountingClosingPasses(Observer):
+    closing_passes = 0
+
+    def closing(self, number: int) -> None:
+        self.closing_passes = number
+
+
 def train(rows: FloatArray, chosen: Settings, threads: int = 1, rereadable: bool = True) -> Model:
     pool = Threads(threads)
     source = Rows(rows, chosen.batch_size, rereadable)
-    model = fit(source, chosen, SingleHost(), pool, Observer())
+    observer = CountingClosingPasses()
+    model = fit(source, chosen, SingleHost(), pool, observer)
     pool.close()
-    assert source.passes == chosen.epochs
+    assert source.passes == chosen.epochs + observer.closing_passes
     return model
 
 
@@ -55,7 +63,7 @@ def test_the_score_is_that_of_the_model_on_all_rows(digits: FloatArray) -> None:
 
 
 def test_a_small_sample_makes_the_score_an_estimate(digits: FloatArray) -> None:
-    model = train(digits, settings_for(digits, 10, sample_size=600))
+    model = train(digits, settings_for(digits, 10, sample_size=600), rereadable=False)
     _, squared = naive.nearest(digits, model.centers.astype(np.float64))
     assert not model.score_is_exact
     assert model.score.rows == 600
