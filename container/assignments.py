@@ -4,6 +4,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from urllib.parse import quote_from_bytes
@@ -15,9 +16,10 @@ from pyarrow import csv as arrow_csv
 from container.artifacts.atomic import replacing
 from container.channels.source import Source
 from kmeans.assignment import Centers, nearest
+from kmeans.scoring import Tally
 from kmeans.source import GivenUpError
 from kmeans.threads import Threads
-from kmeans.types import FloatArray
+from kmeans.types import DoubleArray, FloatArray, LabelArray
 
 FOLDER = "assignments"
 SUFFIX = ".csv"
@@ -56,6 +58,26 @@ def _shortened(name: str, suffix: str = "") -> str:
     return f"{name[: MAX_NAME - len(suffix) - len(digest) - 1]}-{digest}{suffix}"
 
 
+@dataclass
+class Written:
+    """What was written.
+
+    Attributes
+    ----------
+    tally
+        Of the rows read: those of the whole channel, or of this host's share of it, if `whole`.
+    files, rows
+        Files that were written, and their rows.
+    whole
+        Whether all files were.
+    """
+
+    tally: Tally
+    files: int = 0
+    rows: int = 0
+    whole: bool = False
+
+
 def write(
     folder: Path,
     source: Source,
@@ -64,7 +86,7 @@ def write(
     threads: Threads,
     share: tuple[int, int] = (0, 1),
     stopping: Callable[[], bool] = lambda: False,
-) -> tuple[int, int]:
+) -> Written:
     """Write the closest cluster and the distance of every row, in the order of the rows.
 
     Parameters
@@ -86,8 +108,8 @@ def write(
 
     Returns
     -------
-    files, rows : int
-        What was written.
+    Written
+        The same for any number of threads.
 
     Raises
     ------
@@ -97,7 +119,7 @@ def write(
         If a file can't be written.
     """
     prepared = Centers(centers.astype(np.float64), shift)
-    files = rows = 0
+    found = Written(Tally(len(centers)))
     for path in source.files()[share[0] :: share[1]]:
         target = folder / output_name(path.relative_to(source.path))
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -107,13 +129,19 @@ def write(
                 with replacing(target) as file:
                     file.write(f"{','.join(COLUMNS)}\n".encode())
                     for block in _until(stopping, blocks):
-                        file.writelines(threads.map(partial(_lines, prepared), np.array_split(block, threads.count)))
+                        pieces = np.array_split(block, threads.count)
+                        lines, labels, squared_distances = zip(
+                            *threads.map(partial(_assigned, prepared), pieces), strict=True
+                        )
+                        file.writelines(lines)
+                        found.tally.add(np.concatenate(labels), np.concatenate(squared_distances))
                         written += len(block)
             except (InterruptedError, GivenUpError):
-                return files, rows
-        files += 1
-        rows += written
-    return files, rows
+                return found
+        found.files += 1
+        found.rows += written
+    found.whole = True
+    return found
 
 
 def _until(stopping: Callable[[], bool], blocks: Iterator[FloatArray]) -> Iterator[FloatArray]:
@@ -126,8 +154,8 @@ def _until(stopping: Callable[[], bool], blocks: Iterator[FloatArray]) -> Iterat
         yield block
 
 
-def _lines(centers: Centers, rows: FloatArray) -> pa.Buffer:
-    """Return the lines of some rows."""
+def _assigned(centers: Centers, rows: FloatArray) -> tuple[pa.Buffer, LabelArray, DoubleArray]:
+    """Return the lines of some rows, and the labels and squared distances that are in them."""
     labels, squared_distances = nearest(rows, centers, _ONE_THREAD)
     exact = np.sqrt(squared_distances)
     with np.errstate(over="ignore"):
@@ -143,4 +171,4 @@ def _lines(centers: Centers, rows: FloatArray) -> pa.Buffer:
     buffer = pa.BufferOutputStream()
     options = arrow_csv.WriteOptions(include_header=False, quoting_style="none")
     arrow_csv.write_csv(pa.RecordBatch.from_arrays(columns, names=COLUMNS), buffer, options)
-    return buffer.getvalue()
+    return buffer.getvalue(), labels, squared_distances

@@ -3,6 +3,8 @@
 import json
 import re
 import time
+from pathlib import Path
+from typing import Any
 
 from container import assignments, hyperparameters, logs, report
 from container.artifacts import model as artifacts
@@ -15,7 +17,8 @@ from container.logs import LOGGER
 from container.metrics import spread
 from container.progress import Progress
 from container.stopping import Stop
-from kmeans.scoring import Score
+from kmeans.communicator import Communicator, any_host
+from kmeans.scoring import Score, Tally
 from kmeans.threads import Threads
 from kmeans.training import Model
 
@@ -26,7 +29,7 @@ CURVE = "msd_by_k.json"
 _SERVICE_HOST = re.compile(r"(algo-[0-9]+)(-[a-z0-9]+)?")
 
 
-def write_model(job: JobConfiguration, model: Model, progress: Progress) -> None:
+def write_model(job: JobConfiguration, model: Model, progress: Progress) -> tuple[Path, ...]:
     """Write the model's files, their tarball for local use, and the loss over k; only the leader does.
 
     Parameters
@@ -38,6 +41,11 @@ def write_model(job: JobConfiguration, model: Model, progress: Progress) -> None
     progress : Progress
         Told what could not be written, and how long it took.
 
+    Returns
+    -------
+    tuple of Path
+        The model's files that were written.
+
     Raises
     ------
     OSError
@@ -45,9 +53,43 @@ def write_model(job: JobConfiguration, model: Model, progress: Progress) -> None
     """
     if job.current_host != job.leader:
         LOGGER.info("No model is serialized on a non-master node")
-        return
+        return ()
     began = time.time()
-    description = artifacts.describe(
+    files = artifacts.save(
+        job.paths.model,
+        _file_host(job.leader),
+        artifacts.Model(model.centers, _description(job, model, progress)),
+        model.state,
+    )
+    _write_copies(job, model, progress, files)
+    LOGGER.info("wrote %s", ", ".join(str(file) for file in files))
+    progress.times["model.serialize.time"] = spread((time.time() - began) * 1000)
+    return files
+
+
+def restate_model(job: JobConfiguration, model: Model, progress: Progress, files: tuple[Path, ...]) -> None:
+    """Replace what a written model's files say of its fit; where there is no room for that, they stay as they are.
+
+    Parameters
+    ----------
+    job : JobConfiguration
+        Of this host.
+    model : Model
+        The model with another score.
+    progress : Progress
+        Told what could not be written.
+    files : tuple of Path
+        Its files; none on hosts that did not write it.
+    """
+    if not files:
+        return
+    with beside_the_model(progress, "description_failed", f"{artifacts.DESCRIPTION} was not replaced"):
+        artifacts.save_description(job.paths.model, _description(job, model, progress))
+    _write_copies(job, model, progress, files)
+
+
+def _description(job: JobConfiguration, model: Model, progress: Progress) -> dict[str, Any]:
+    return artifacts.describe(
         model.centers,
         hyperparameters={**hyperparameters.defaults(), **job.raw_hyperparameters},
         seed=job.hyperparameters.seed,
@@ -58,12 +100,10 @@ def write_model(job: JobConfiguration, model: Model, progress: Progress) -> None
         rows_seen=progress.rows,
         events=model.events,
     )
-    files = artifacts.save(
-        job.paths.model,
-        _file_host(job.leader),
-        artifacts.Model(model.centers, description),
-        model.state,
-    )
+
+
+def _write_copies(job: JobConfiguration, model: Model, progress: Progress, files: tuple[Path, ...]) -> None:
+    """Write what repeats the model's files, and the loss over k."""
     with beside_the_model(progress, "tarball_failed", f"{artifacts.TARBALL}, for local use, was not written"):
         job.paths.output.mkdir(parents=True, exist_ok=True)
         tarball.write(job.paths.output / artifacts.TARBALL, files)
@@ -72,8 +112,6 @@ def write_model(job: JobConfiguration, model: Model, progress: Progress) -> None
         curve = [{"k": k, "msd": msd} for k, msd in sorted(model.msd_by_k.items())]
         with replacing(job.paths.output_data / CURVE) as file:
             file.write((json.dumps({"msd_by_k": curve}, indent=2, allow_nan=False) + "\n").encode())
-    LOGGER.info("wrote %s", ", ".join(str(file) for file in files))
-    progress.times["model.serialize.time"] = spread((time.time() - began) * 1000)
 
 
 def _file_host(leader: str) -> str:
@@ -91,9 +129,15 @@ def _file_host(leader: str) -> str:
 
 
 def write_assignments(
-    job: JobConfiguration, model: Model, progress: Progress, source: Source, threads: Threads, stop: Stop
-) -> None:
-    """Write the cluster of every training row, unless told not to.
+    job: JobConfiguration,
+    model: Model,
+    progress: Progress,
+    source: Source,
+    communicator: Communicator,
+    threads: Threads,
+    stop: Stop,
+) -> Score | None:
+    """Write the cluster of every training row, unless told not to; all hosts call this together.
 
     Parameters
     ----------
@@ -105,29 +149,52 @@ def write_assignments(
         Told what could not be written.
     source : Source
         The training rows.
+    communicator : Communicator
+        The hosts of the job.
     threads : Threads
         Where rows are assigned.
     stop : Stop
         Asked before each block whether to end early.
+
+    Returns
+    -------
+    Score or None
+        Of the model on all rows, the same on every host; None where they were not all assigned.
     """
     if not job.hyperparameters.write_assignments:
-        return
+        return None
     mode = job.channels["train"].mode
     if mode != "File":
         LOGGER.info("No assignments are written in %s mode: the rows would have to be fetched again.", mode)
-        return
+        return None
     progress.stage = "assigning the training rows"
     began = time.time()
     shared = job.channels["train"].distribution == "FullyReplicated"
     share = (job.hosts.index(job.current_host), len(job.hosts)) if shared else (0, 1)
     folder = job.paths.output_data / assignments.FOLDER / job.current_host
+    written = assignments.Written(Tally(len(model.centers)))
     with beside_the_model(progress, "assignments_failed", "The assignments were not all written"):
-        files, rows = assignments.write(
-            folder, source, model.centers, model.state.shift, threads, share, stop.requested
-        )
+        written = assignments.write(folder, source, model.centers, model.state.shift, threads, share, stop.requested)
         if stop.requested():
             LOGGER.warning("Stopped early by %s: not all assignments were written.", stop.cause)
-        LOGGER.info("wrote the assignments of %d rows of %d files, in %.3f seconds", rows, files, time.time() - began)
+        LOGGER.info(
+            "wrote the assignments of %d rows of %d files, in %.3f seconds",
+            written.rows,
+            written.files,
+            time.time() - began,
+        )
+    if any_host(not written.whole, communicator):
+        return None
+    communicator.sum(written.tally.totals)
+    if written.tally.rows == model.rows:
+        return written.tally.score()
+    if not model.stopped:
+        progress.happened(
+            "rows_changed",
+            1,
+            f"The channel train has other rows than before: expected {model.rows}, got {written.tally.rows}.",
+        )
+    return None
 
 
 def write_report(

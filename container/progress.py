@@ -302,9 +302,16 @@ class Progress(Observer):
         LOGGER.warning("%s", message)
 
     def finalized(self) -> None:
-        """Log where the time went, in the built-in's form."""
+        """Note that the model is made."""
         self._enter("writing the model", self._finalizing)
-        seconds = {name.removesuffix(".time").lstrip("_"): v.sum / 1000 for name, v in self.times.items()}
+
+    def log_times(self) -> None:
+        """Log where the time of training went, in the built-in's form."""
+        seconds = {
+            name.removesuffix(".time").lstrip("_"): v.sum / 1000
+            for name, v in self.times.items()
+            if not name.startswith("model.")
+        }
         seconds["refine"] = seconds.pop("finalize")
         seconds["batch data loading with context"] = self._loading_seconds
         seconds["update"] = max(0.0, seconds.get("update", 0.0) - self._loading_seconds)

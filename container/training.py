@@ -86,9 +86,15 @@ def run(job: JobConfiguration, communicator: Communicator, stop: Stop, began: fl
     with logs.Gathered(), logs.Heartbeat(progress.heartbeat):
         model = _fit(job, source, chosen, communicator, threads, progress, checkpoints, stop)
         metrics = job.hyperparameters.eval_metrics
-        _log_train_quality(host, model, metrics)
         progress.finalized()
-        outputs.write_model(job, model, progress)
+        # First of all: the machine may go while the rows are assigned.
+        files = outputs.write_model(job, model, progress)
+        exact = outputs.write_assignments(job, model, progress, rows, communicator, threads, stop)
+        if exact is not None and not model.score_is_exact:
+            model = model.scored_exactly(exact)
+            outputs.restate_model(job, model, progress, files)
+        _log_train_quality(host, model, metrics)
+        progress.log_times()
         log_metrics(host, began, time.time(), {**progress.times, "epochs": spread(chosen.epochs)})
         tested = None
         if "test" in job.channels:
@@ -98,7 +104,6 @@ def run(job: JobConfiguration, communicator: Communicator, stop: Stop, began: fl
                 log_quality(host, "test", metric, getattr(tested, metric))
         else:
             LOGGER.info("Test data is not provided.")
-        outputs.write_assignments(job, model, progress, rows, threads, stop)
         if stop.overdue():
             LOGGER.warning("Stopped early by %s: there was no time for a report.", stop.cause)
         else:

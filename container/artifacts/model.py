@@ -130,7 +130,7 @@ def save(directory: Path, host: str, model: Model, stream: State | None = None) 
     if stream is not None:
         contents[directory / STATE] = state.dumps(stream)
     if model.description is not None:
-        contents[directory / DESCRIPTION] = f"{json.dumps(model.description, indent=2, allow_nan=False)}\n".encode()
+        contents[directory / DESCRIPTION] = _json(model.description)
     if not archive.is_finite(model.centers):
         raise ValueError("expected finite centers, got NaN or infinity")
     contents[directory / f"{MODEL_PREFIX}{host}"] = mxnet_ndarray.dumps(model.centers)
@@ -145,6 +145,25 @@ def save(directory: Path, host: str, model: Model, stream: State | None = None) 
                 path.unlink(missing_ok=True)
         raise
     return tuple(contents)
+
+
+def save_description(directory: Path, description: Mapping[str, Any]) -> None:
+    """Replace the description of a model that was saved there.
+
+    Raises
+    ------
+    ValueError
+        If a number in it is NaN or infinity.
+    OSError
+        If it can't be written; then there is the one from before.
+    """
+    content = _json(description)
+    with replacing(directory / DESCRIPTION) as file:
+        file.write(content)
+
+
+def _json(description: Mapping[str, Any]) -> bytes:
+    return f"{json.dumps(description, indent=2, allow_nan=False)}\n".encode()
 
 
 def load(path: Path, max_bytes: int | None = None) -> Model:
