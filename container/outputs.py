@@ -189,11 +189,8 @@ def write_assignments(
     if written.tally.rows == model.rows:
         return written.tally.score()
     if not model.stopped:
-        progress.happened(
-            "rows_changed",
-            1,
-            f"The channel train has other rows than before: expected {model.rows}, got {written.tally.rows}.",
-        )
+        message = f"The training rows have changed: expected {model.rows}, got {written.tally.rows}."
+        progress.happened("rows_changed", 1, message)
     return None
 
 

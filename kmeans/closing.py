@@ -182,12 +182,8 @@ class _Pass:
             reason = self._fault or "another host could not read its rows"
             observer.happened("closing_failed", 1, f"The model could not be made more exact on all rows: {reason}")
         elif self.tally.rows != n_rows:
-            observer.happened(
-                "rows_changed",
-                1,
-                f"The channel has other rows than before: expected {n_rows}, got {self.tally.rows}. "
-                "The model is that of the rows before.",
-            )
+            message = f"The training rows have changed: expected {n_rows}, got {self.tally.rows}."
+            observer.happened("rows_changed", 1, message)
         else:
             return True
         return False

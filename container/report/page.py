@@ -37,6 +37,10 @@ EVENTS = {
     "curve_failed": "msd_by_k.json was not written.",
     "finalization_cut_short": "The job was stopped while it looked for a better model: this is the best one found.",
     "assignments_failed": "The files of assignments were not all written.",
+    "closing_cut_short": "The job was stopped in a pass over all rows, or before one: this is the best model found.",
+    "closing_failed": "The rows could not be read again to make the model more exact.",
+    "rows_changed": "The channel had other rows when it was read again.",
+    "description_failed": "kmeans.json still has the figures of the sample: it was not replaced.",
 }
 
 

@@ -302,7 +302,13 @@ MAKERS: dict[str, Callable[[Scene], str]] = {
     ),
     "The job was stopped before a row": lambda scene: scene.stopped(),
     "The job was stopped before its hosts": lambda _: text(ROOT / "container/hosts/launcher.py"),
-    "There was no time": lambda _: text(ROOT / "kmeans/training.py"),
+    "There was no time to look": lambda _: text(ROOT / "kmeans/training.py"),
+    # These take a hand in a job while it runs.
+    "There was no time for another": lambda _: text(ROOT / "kmeans/closing.py"),
+    "The model could not": lambda _: text(ROOT / "kmeans/closing.py"),
+    "The training rows have changed": lambda _: (
+        text(ROOT / "kmeans/closing.py").replace("{n_rows}", "1000").replace("{self.tally.rows}", "900")
+    ),
     "SAGEMAKER_KMEANS_GRACE_SECONDS": lambda scene: scene.grace(),
     "/opt/ml/input/data/train_0": lambda scene: scene.job(channels={"train": {"TrainingInputMode": "Pipe"}}).replace(
         f"{FIFO_SECONDS:g} seconds", "900 seconds"

@@ -97,6 +97,47 @@ def test_hosts_with_the_same_data_divide_them(tmp_path: Path, digits: Rows) -> N
             assert f"processed a total of {rows} examples" in host.log
 
 
+@pytest.mark.parametrize(
+    ("distribution", "half_life"),
+    [("ShardedByS3Key", "0"), ("FullyReplicated", "1000")],
+    ids=["by closing passes", "by assignments"],
+)
+def test_the_figures_of_a_small_sample_are_exact(
+    tmp_path: Path, digits: Rows, distribution: str, half_life: str
+) -> None:
+    changes = {"refine_sample_size": "300", "half_life_time_size": half_life}
+    with cluster_of(tmp_path, 2, {**MINIMAL, **changes}) as cluster:
+        cluster.channels["train"]["S3DistributionType"] = distribution
+        shared = distribution == "FullyReplicated"
+        for host, rows in zip(cluster.hosts, (digits[:1100], digits[1100:]), strict=True):
+            cluster.configure(host)
+            files = [digits[:1100], digits[1100:]] if shared else [rows]
+            for number, part in enumerate(files):
+                (host.base / f"input/data/train/part-{number}").write_bytes(recordio(part))
+        assert cluster.run() == [0, 0], cluster.logs
+        leader = cluster.hosts[0]
+        description = json.loads((leader.base / "model/kmeans.json").read_text())
+        assert description["msd_is_exact"] is True
+        assert description["msd"] == pytest.approx(msd(digits, leader.centers), rel=1e-9)
+        assert sum(description["cluster_sizes"]) == len(digits)
+        for host in cluster.hosts:
+            assert re.findall(REGEXES["train:msd"], host.log) == [repr(description["msd"])]
+            assert ("closing pass 1 over all rows" in host.log) == (half_life == "0")
+
+
+def test_a_host_that_cannot_write_its_assignments_leaves_an_estimate(tmp_path: Path, digits: Rows) -> None:
+    changes = {"refine_sample_size": "300", "half_life_time_size": "1000"}
+    with cluster_of(tmp_path, 2, {**MINIMAL, **changes}) as cluster:
+        cluster.put(digits[:900], digits[900:])
+        (cluster.hosts[1].base / "output/data").mkdir(parents=True)
+        (cluster.hosts[1].base / "output/data/assignments").write_text("in the way")
+        assert cluster.run() == [0, 0], cluster.logs
+        description = json.loads((cluster.hosts[0].base / "model/kmeans.json").read_text())
+        assert description["msd_is_exact"] is False
+        for host in cluster.hosts:
+            assert "train msd is estimated" in host.log
+
+
 def test_pipes_of_uneven_length(tmp_path: Path, digits: Rows, feed: Callable[[Path, list[bytes]], None]) -> None:
     with cluster_of(tmp_path, 2, {**MINIMAL, "epochs": "2"}) as cluster:
         cluster.channels["train"]["TrainingInputMode"] = "Pipe"
