@@ -171,24 +171,24 @@ def test_a_model_of_a_small_sample_gains_by_them() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "source", "more"),
+    ("changes", "rereadable", "more"),
     [
-        ({"sample_size": 6000}, {}, {}),
-        ({"half_life": 2000}, {}, {}),
-        ({"finalization": UNREFINED}, {}, {}),
-        ({}, {"rereadable": False}, {}),
-        ({}, {}, {"earlier": EarlierModel(rows_of(seed=3)[:5].astype(np.float64), np.full(5, 100.0))}),
-        ({}, {}, {"control": Control(stopping=lambda: True)}),
+        ({"sample_size": 6000}, True, {}),
+        ({"half_life": 2000}, True, {}),
+        ({"finalization": UNREFINED}, True, {}),
+        ({}, False, {}),
+        ({}, True, {"earlier": EarlierModel(rows_of(seed=3)[:5].astype(np.float64), np.full(5, 100.0))}),
+        ({}, True, {"control": Control(stopping=lambda: True)}),
     ],
     ids=["complete sample", "decay", "the built-in's recipe", "pipe", "rows of an earlier model", "stopped"],
 )
 def test_there_are_none_where_they_are_not_asked_for(
-    changes: dict[str, object], source: dict[str, bool], more: dict[str, object]
+    changes: dict[str, object], rereadable: bool, more: dict[str, object]
 ) -> None:
     rows = rows_of(6000)
     recorder = Recorder()
     chosen = replace(settings_for(rows, K, sample_size=300), **changes)  # type: ignore[arg-type]
-    train(Rows(rows, 500, **source), chosen, recorder, **more)
+    train(Rows(rows, 500, rereadable), chosen, recorder, **more)
     assert recorder.msds == []
     assert "closing_cut_short" not in recorder.events
 

@@ -10,9 +10,10 @@ import pytest
 from numpy.typing import NDArray
 
 from container.artifacts import mxnet_ndarray, tarball
-from container.artifacts.model import Model, ModelError, describe, load, load_state, save
+from container.artifacts.model import Model, ModelError, describe, load, load_state, save, save_description
 from kmeans.sample import Sample
 from kmeans.state import State
+from tests.container.disk import files_in, room_for
 
 CENTERS = np.arange(6, dtype=np.float32).reshape(2, 3)
 DESCRIPTION = describe(
@@ -255,3 +256,16 @@ def test_a_file_larger_than_half_of_the_memory_is_not_read(tmp_path: Path) -> No
     os.truncate(path, 1 << 42)
     assert message(path).startswith(f"{path}: expected at most ")
     assert message(path).endswith(" bytes, for which there is memory, got 4398046511104")
+
+
+def test_a_description_is_replaced_whole_or_not_at_all(folder: Path) -> None:
+    changed = {**DESCRIPTION, "msd": 1.25}
+    with room_for(10), pytest.raises(OSError, match=r"kmeans\.json"):
+        save_description(folder, changed)
+    assert load(folder).description == DESCRIPTION
+    with pytest.raises(ValueError, match="JSON"):
+        save_description(folder, {**DESCRIPTION, "msd": float("nan")})
+    assert load(folder).description == DESCRIPTION
+    save_description(folder, changed)
+    assert load(folder).description == changed
+    assert files_in(folder) == ["kmeans.json", "model_algo-1", "state.npz"]

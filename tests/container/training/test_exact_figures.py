@@ -184,10 +184,15 @@ class Meddler(Observer):
         self.messages.append(message)
 
 
+def turn_into_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
 MEDDLING: dict[str, tuple[Callable[[Path], object], str, str]] = {
-    "a file that is gone": (lambda path: path.unlink(), "closing_failed", "got 0 files and no record"),
+    "a file that is gone": (Path.unlink, "closing_failed", "got 0 files and no record"),
     "a torn record": (lambda path: path.write_bytes(path.read_bytes()[:-9]), "closing_failed", "part-0"),
-    "a folder in its place": (lambda path: (path.unlink(), path.mkdir()), "closing_failed", "no record"),
+    "a folder in its place": (turn_into_folder, "closing_failed", "no record"),
     "fewer rows": (lambda path: path.write_bytes(recordio(ROWS[:900])), "rows_changed", "expected 1000, got 900"),
     "more rows": (lambda path: path.write_bytes(recordio(ROWS) * 2), "rows_changed", "expected 1000, got 2000"),
 }
