@@ -1,19 +1,23 @@
-"""Weighted points that stand for all rows of a stream: its sample, corrected by its sums.
+"""Weighted points that stand for all rows of a stream: its sample, corrected by its sums; and fewer points for these.
 
 The stream knows how many rows each of its K centers took, and their mean, exactly; the sample knows how they lie, with
 noise. So the sample is taken apart by the center that each row went to (its strata): the rows of a stratum share its
 weight (post-stratification), and are moved together so that their mean is the center's (a control variate). A cluster
 made of whole strata then has the mean of all its rows, however small the sample; noise is left only where a cluster's
 border runs through a stratum.
+
+Fewer points are drawn by their sensitivity, for a uniform sample misses the few rows that make the loss of data with
+heavy tails.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
+from kmeans.lloyd import Clustering
 from kmeans.state import State
 from kmeans.sums import add_rows, move_to_means
-from kmeans.types import DoubleArray, FloatArray, as_points
+from kmeans.types import DoubleArray, FloatArray, LabelArray, as_points
 
 
 @dataclass
@@ -64,3 +68,80 @@ def coreset(state: State) -> Coreset:
 
 # Numbers of rows that are moved at once: what they take as float64 stays in the cache.
 _PIECE_VALUES = 1 << 15
+
+
+def drawn(
+    weights: DoubleArray,
+    labels: LabelArray,
+    squared_distances: DoubleArray,
+    size: int,
+    rng: np.random.Generator,
+) -> tuple[LabelArray, DoubleArray]:
+    """Draw points by their sensitivity: the largest part that a point may have in the loss of any clustering.
+
+    Its bound is the mean of three shares: that of the point in all weight, in the loss of a clustering at hand, and in
+    the weight of its cluster divided by the number of clusters (Feldman & Langberg 2011; Bachem, Lucic & Krause 2018,
+    "Scalable k-means clustering via lightweight coresets", have the first two).
+
+    Parameters
+    ----------
+    weights
+        float64 (n,), with a positive sum.
+    labels, squared_distances
+        int64 (n,) and float64 (n,): of the points, in a clustering that is not bad.
+    size
+        How many points are wanted, on the average; less than n.
+    rng
+        The source of chance.
+
+    Returns
+    -------
+    chosen : ndarray of int64, shape (m,)
+        Numbers of the points, in their order.
+    drawn_weights : ndarray of float64, shape (m,)
+        Their weights over the probability that they are drawn (Horvitz & Thompson 1952), scaled so that clusters keep
+        theirs.
+    """
+    sizes = np.bincount(labels, weights)
+    losses = weights * squared_distances
+    shares = weights / (np.count_nonzero(sizes) * sizes[labels]) + weights / weights.sum()
+    total = losses.sum()
+    if total > 0.0:
+        shares += losses / total
+    probabilities = np.minimum(1.0, _factor(shares, size) * shares)
+    chosen = np.flatnonzero(rng.random(len(weights)) < probabilities)
+    drawn_weights = weights[chosen] / probabilities[chosen]
+    drawn_sizes = np.bincount(labels[chosen], drawn_weights, minlength=len(sizes))
+    scale = np.divide(sizes, drawn_sizes, out=np.zeros_like(sizes), where=drawn_sizes > 0.0)
+    return chosen, drawn_weights * scale[labels[chosen]]
+
+
+def _factor(shares: DoubleArray, size: int) -> float:
+    """Return the factor with which shares, none of them more than 1 then, add up to `size`, which is less than n."""
+    ascending = np.sort(shares)
+    # With the largest ones at 1, those before them make up the rest.
+    before = np.cumsum(ascending)
+    n_at_one = np.arange(len(shares) - 1, -1, -1)
+    factors = (size - n_at_one) / before
+    fitting = (n_at_one < size) & (factors * ascending <= 1.0)
+    return float(factors[np.flatnonzero(fitting)[-1]])
+
+
+def reduced(points: Coreset, clustering: Clustering, size: int, rng: np.random.Generator) -> Coreset:
+    """Return about `size` of the points, drawn by their sensitivity; all if there are no more.
+
+    Parameters
+    ----------
+    points
+        The points.
+    clustering
+        Of these; see `drawn`.
+    size
+        How many are wanted.
+    rng
+        The source of chance.
+    """
+    if len(points.points) <= size:
+        return points
+    chosen, weights = drawn(points.weights, clustering.labels, clustering.squared_distances, size, rng)
+    return Coreset(points.points[chosen], weights, points.shift)

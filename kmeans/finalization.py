@@ -9,7 +9,7 @@ from kmeans.deadline import NEVER, Deadline
 from kmeans.observer import Observer
 from kmeans.refinement import refine
 from kmeans.seeding import distinct, kmeans_plus_plus
-from kmeans.shrinking import LloydSettings, search, shrink
+from kmeans.shrinking import LloydSettings, shrink
 from kmeans.state import State
 from kmeans.threads import Threads
 from kmeans.types import DoubleArray
@@ -91,7 +91,7 @@ def finalize(
     TooFewDistinctRowsError
         When the state has fewer than k different centers and the sample does not add them.
     """
-    for_trials, for_search, for_filling, for_shrinking = seeds.spawn(4)
+    for_trials, for_refining, for_filling = seeds.spawn(3)
     refining = settings.refine and len(state.sample.rows) > 0
     live = state.live()
     dead = len(state.centers) - len(live.centers)
@@ -107,16 +107,14 @@ def finalize(
         trials = shrink(live, k, settings.lloyd, for_trials, threads, observer.attempted, communicator, deadline)
         observer.shrunk(trials[0].msd)
         _count_relocations(observer, trials[0].relocated)
-        if refining and not deadline.agreed(communicator):
-            trials = search(live, trials, settings.lloyd, for_shrinking, threads, communicator, deadline)
         starts = [trial.centers for trial in trials]
     elif len(state.centers) == k:
         observer.shrinking_unneeded()
     if len(live.centers) < k:
-        starts = [_filled(live, k, np.random.default_rng(for_filling), observer, deadline)]
+        starts = [_filled(live, k, np.random.default_rng(for_filling), threads, observer, deadline)]
     if not refining or deadline.agreed(communicator):
         return starts[0]
-    refined = refine(live, starts, settings.lloyd, for_search, threads, communicator, deadline)
+    refined = refine(live, starts, settings.lloyd, for_refining, threads, communicator, deadline)
     observer.refined(len(state.sample.rows), None if refined is None else refined.msd)
     if refined is None:
         return starts[0]
@@ -129,13 +127,14 @@ def _count_relocations(observer: Observer, relocated: int) -> None:
         observer.happened("relocated_clusters", relocated, f"Moved {relocated} empty clusters to the farthest points.")
 
 
-def _filled(state: State, k: int, rng: np.random.Generator, observer: Observer, deadline: Deadline) -> DoubleArray:
+def _filled(
+    state: State, k: int, rng: np.random.Generator, threads: Threads, observer: Observer, deadline: Deadline
+) -> DoubleArray:
     """Add centers from the sample where there are fewer than k different ones."""
     rows = state.sample.rows
-    points = rows.astype(np.float64)
-    filled = kmeans_plus_plus(points, np.ones(len(points)), k, rng, state.centers, deadline.passed)
+    filled = kmeans_plus_plus(rows, np.ones(len(rows)), k, rng, threads, state.centers, deadline.passed)
     if len(filled) < k:
-        raise TooFewDistinctRowsError(k, len(rows), len(distinct(points)))
+        raise TooFewDistinctRowsError(k, len(rows), len(distinct(rows.astype(np.float64))))
     observer.happened(
         "centers_added_from_sample",
         len(filled) - len(state.centers),

@@ -53,6 +53,7 @@ def lloyd(
     tolerance: float,
     threads: Threads,
     stopping: Callable[[], bool] = nothing,
+    enough: Callable[[float], bool] | None = None,
 ) -> Clustering:
     """Move centers to the weighted means of their points until the loss settles.
 
@@ -77,6 +78,8 @@ def lloyd(
         The threads to use.
     stopping
         Whether to return what there is; asked before each iteration.
+    enough
+        Told the mean loss after each iteration; says whether to return what there is.
 
     Returns
     -------
@@ -125,7 +128,7 @@ def lloyd(
                 add_rows(some, some_labels, sign * weights[changed], sums, not_used)
                 lost += _sums_by(some_labels, ROUNDING * weights[changed] * np.sqrt(distances), len(centers))
         centers, labels, squared_distances, loss = moved, new_labels, new_squared_distances, new_loss
-        if not len(changed) or settled:
+        if not len(changed) or settled or (enough and enough(loss / total)):
             break
     return Clustering(centers, labels, squared_distances, loss / total, relocated)
 

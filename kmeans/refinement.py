@@ -1,31 +1,48 @@
-"""The model on a coreset of the rows: the best trial, out of its local optimum, to the end of Lloyd's iteration."""
+"""The model on a coreset of the rows: several starts, each taken out of its local optimum, the best one to the end."""
+
+from dataclasses import replace
 
 import numpy as np
 
+from kmeans.agglomeration import agglomerate, fits
 from kmeans.communicator import Communicator
-from kmeans.coreset import Coreset, coreset
+from kmeans.coreset import Coreset, coreset, reduced
 from kmeans.deadline import NEVER, Deadline
 from kmeans.lloyd import Clustering, lloyd
-from kmeans.local_search import SearchLimits, swap_centers
+from kmeans.seeding import kmeans_plus_plus
 from kmeans.shrinking import ONE_THREAD, LloydSettings
+from kmeans.split_merge import SearchLimits, improve
 from kmeans.spreading import clusterings
 from kmeans.state import State
 from kmeans.threads import Threads
 from kmeans.types import DoubleArray
 
-# Lloyd's iterations between two halvings of the candidates.
-ROUND_ITERATIONS = 5
-# So many rows show the structure; the rest of the sample makes the centers precise.
-SEARCH_ROWS = 20_000
+# Starts: of those given the best ones, and from rows.
+MOST_GIVEN = 2
+FROM_ROWS = 3
+# What is computed with so many products of points, centers and features takes a core half a second or so.
+SEARCH_WORK = 1e10
+# Where the stream took long, the search may take this share of what it did.
+SHARE_OF_STREAM = 0.05
+# So many points show the structure, if they are drawn well; all of them make the centers precise.
+SEARCH_POINTS = 20_000
 # Fewer where they are wide, so that they stay in the processor's cache; but enough to tell clusters apart.
 SEARCH_VALUES = 4_000_000
-LEAST_SEARCH_ROWS = 2_000
-SEARCH = SearchLimits(patience=50, work=2e10)
+LEAST_SEARCH_POINTS = 2_000
+POINTS_OF_A_CLUSTER = 20
+# More where they cost little.
+FREE_PRODUCTS = 10_000_000
+# Lloyd's iterations before the first search, and before the second.
+ROUND_ITERATIONS = 5
+# A look at every start, and a long search from the best ones.
+LOOK = SearchLimits(patience=3, changes=12, work=SEARCH_WORK / 5)
+SEARCH = SearchLimits(patience=40, changes=300, work=SEARCH_WORK)
+SEARCHED = 2
 
 
 def refine(
     state: State,
-    starts: list[DoubleArray],
+    given: list[DoubleArray],
     settings: LloydSettings,
     seeds: np.random.SeedSequence,
     threads: Threads,
@@ -34,15 +51,16 @@ def refine(
 ) -> Clustering | None:
     """Refine a model.
 
-    The K centers show a trial's loss only as far as they show the rows, so every trial gets a few iterations on the
-    rows themselves; the better half goes on, until one is left. That one is searched for swaps, and runs to its end.
+    The K centers show a trial's loss only as far as they show the rows. So there are other starts beside the trials,
+    and each is judged by where a short search on points leads it. The best ones are searched on, and the best of these
+    runs to its end.
 
     Parameters
     ----------
     state
         What the stream has left; its centers have weights.
-    starts
-        float64 (k, d) each; the first one is the model so far.
+    given
+        Starts, float64 (k, d) each; the first one is the model so far.
     settings
         The end of Lloyd's iteration.
     seeds
@@ -50,7 +68,7 @@ def refine(
     threads
         The threads to use.
     communicator
-        The hosts: they divide the starts, and search each on their own for swaps.
+        The hosts, which divide the starts.
     deadline
         Once it has passed, the best one found so far goes on to the end, without further iterations.
 
@@ -59,37 +77,60 @@ def refine(
     Clustering or None
         None when the loss is not lower than that of the first start.
     """
-    for_rows, *for_search = seeds.spawn(1 + communicator.size)
-    everything = few = coreset(state)
-    n_search = min(SEARCH_ROWS, max(LEAST_SEARCH_ROWS, SEARCH_VALUES // state.centers.shape[1]))
-    if len(state.sample.rows) > n_search:
-        few = coreset(state.reduced(n_search, np.random.default_rng(for_rows)))
-    shape = starts[0].shape
+    for_points, for_starts, *for_search = seeds.spawn(2 + SEARCHED)
+    everything = coreset(state)
+    k, n_features = given[0].shape
+    starts = list(given[:MOST_GIVEN])
+    if len(state.centers) > k and fits(len(state.centers)):
+        starts.append(agglomerate(state.centers, state.weights, k, threads))
 
-    def run(points: Coreset, start: DoubleArray, iterations: int, tolerance: float) -> Clustering:
+    def run(points: Coreset, start: DoubleArray, iterations: int, threads: Threads) -> Clustering:
         return lloyd(
-            points.points, points.shift, points.weights, start, iterations, tolerance, threads, deadline.passed
+            points.points,
+            points.shift,
+            points.weights,
+            start,
+            iterations,
+            settings.tolerance if iterations > ROUND_ITERATIONS else 0.0,
+            threads,
+            deadline.passed,
         )
 
-    def judge(centers: DoubleArray) -> Clustering:
-        return run(few, centers, 0, 0.0)
+    before = run(everything, given[0], 0, threads)
+    few = reduced(everything, before, _search_points(k, n_features), np.random.default_rng(for_points))
+    share = SHARE_OF_STREAM * state.weights.sum() * state.centers.size / SEARCH_WORK
 
-    def run_round(start: DoubleArray) -> Clustering:
-        return run(few, start, ROUND_ITERATIONS, 0.0)
+    def limited(limits: SearchLimits) -> SearchLimits:
+        return replace(limits, work=limits.work * max(1.0, share))
 
-    def search(seed: np.random.SeedSequence) -> Clustering:
+    def look(item: tuple[DoubleArray | None, np.random.SeedSequence]) -> Clustering:
+        start, seed = item
         rng = np.random.default_rng(seed)
-        return swap_centers(few.points, few.shift, few.weights, best, SEARCH, rng, threads, deadline.passed)
+        if start is None:
+            start = kmeans_plus_plus(few.points, few.weights, k, rng, ONE_THREAD, stopping=deadline.passed)
+        found = run(few, start, ROUND_ITERATIONS, ONE_THREAD)
+        return improve(few, found, limited(LOOK), rng, ONE_THREAD, deadline.passed)
 
-    first = starts[0]
-    # One after the other: all threads work on each.
-    one_by_one = (judge, shape, ONE_THREAD, communicator, deadline)
-    while len(starts) > 1:
-        found = sorted(clusterings(starts, run_round, *one_by_one), key=lambda one: one.msd)
-        left = 1 if deadline.agreed(communicator) else len(found) // 2
-        starts = [one.centers for one in found[:left]]
-    best = run(few, starts[0], settings.max_iterations, settings.tolerance)
-    best = min(clusterings(for_search, search, *one_by_one), key=lambda one: one.msd)
-    after = run(everything, best.centers, settings.max_iterations, settings.tolerance)
-    before = run(everything, first, 0, 0.0)
+    def search(item: tuple[Clustering, np.random.SeedSequence]) -> Clustering:
+        start, seed = item
+        found = run(few, start.centers, settings.max_iterations, ONE_THREAD)
+        return improve(few, found, limited(SEARCH), np.random.default_rng(seed), ONE_THREAD, deadline.passed)
+
+    def judge(centers: DoubleArray) -> Clustering:
+        return run(few, centers, 0, threads)
+
+    shared = (judge, (k, n_features), threads, communicator, deadline)
+    candidates = [*starts, *[None] * FROM_ROWS]
+    found = clusterings(list(zip(candidates, for_starts.spawn(len(candidates)), strict=True)), look, *shared)
+    found.sort(key=lambda one: one.msd)
+    if not deadline.agreed(communicator):
+        found = clusterings(list(zip(found[:SEARCHED], for_search, strict=False)), search, *shared)
+    best = min(found, key=lambda one: one.msd)
+    after = run(everything, best.centers, settings.max_iterations, threads)
     return after if after.msd < before.msd else None
+
+
+def _search_points(k: int, n_features: int) -> int:
+    """Return on how many points to search."""
+    few = max(LEAST_SEARCH_POINTS, POINTS_OF_A_CLUSTER * k, SEARCH_VALUES // n_features)
+    return max(min(SEARCH_POINTS, few), POINTS_OF_A_CLUSTER * k, FREE_PRODUCTS // (k * n_features))

@@ -7,7 +7,11 @@ import numpy as np
 
 from kmeans.communicator import nothing
 from kmeans.jit import kernel
-from kmeans.types import DoubleArray
+from kmeans.threads import Threads
+from kmeans.types import DoubleArray, FloatArray, as_points
+
+# Numbers of points whose distances are computed at once: they stay in the cache for all candidates.
+PIECE_VALUES = 1 << 15
 
 
 def distinct(points: DoubleArray) -> DoubleArray:
@@ -40,9 +44,9 @@ def random_rows(points: DoubleArray, n_centers: int, rng: np.random.Generator) -
     return points[chosen]
 
 
-@kernel("void(float64[:, ::1], float64[::1], float64[::1], float64[:, ::1], float64[:, ::1], float64[::1])")
+@kernel("void(float32[:, ::1], float64[::1], float64[::1], float64[:, ::1], float64[:, :], float64[::1])")
 def lowered_distances(
-    points: DoubleArray,  # IN (n, d)
+    points: FloatArray,  # IN (n, d)
     weights: DoubleArray,  # IN (n,)
     squared_distances: DoubleArray,  # IN (n,)
     candidates: DoubleArray,  # IN (m, d)
@@ -50,23 +54,23 @@ def lowered_distances(
     losses: DoubleArray,  # OUT (m,): their weighted sums
 ) -> None:
     """Show what each candidate would be worth."""
-    for c in range(candidates.shape[0]):
-        loss = 0.0
-        for i in range(points.shape[0]):
+    losses[:] = 0.0
+    for i in range(points.shape[0]):
+        for c in range(candidates.shape[0]):
             distance = 0.0
             for f in range(points.shape[1]):
-                difference = points[i, f] - candidates[c, f]
+                difference = np.float64(points[i, f]) - candidates[c, f]
                 distance += difference * difference
             lowered[c, i] = min(squared_distances[i], distance)
-            loss += weights[i] * lowered[c, i]
-        losses[c] = loss
+            losses[c] += weights[i] * lowered[c, i]
 
 
 def kmeans_plus_plus(
-    points: DoubleArray,
+    points: FloatArray,
     weights: DoubleArray,
     n_centers: int,
     rng: np.random.Generator,
+    threads: Threads,
     initial: DoubleArray | None = None,
     stopping: Callable[[], bool] = nothing,
 ) -> DoubleArray:
@@ -78,13 +82,15 @@ def kmeans_plus_plus(
     Parameters
     ----------
     points
-        float64 (n, d), C-contiguous.
+        float32 (n, d), C-contiguous.
     weights
         float64 (n,), not negative.
     n_centers
         How many centers are wanted, `initial` among them.
     rng
         The source of chance.
+    threads
+        The threads to use.
     initial
         float64 (m, d): centers that are there already.
     stopping
@@ -99,11 +105,27 @@ def kmeans_plus_plus(
     closest: DoubleArray = np.full(len(points), np.inf)
     n_candidates = 2 + int(math.log(n_centers))
     lowered: DoubleArray = np.empty((n_candidates, len(points)))
-    losses: DoubleArray = np.empty(n_candidates)
+    step = max(1, PIECE_VALUES // points.shape[1])
+    pieces = [slice(start, start + step) for start in range(0, len(points), step)]
+
+    def lower(candidates: DoubleArray) -> DoubleArray:
+        """Fill the first rows of `lowered`; return the losses of the candidates."""
+        losses: DoubleArray = np.empty((len(pieces), len(candidates)))
+
+        def lower_piece(number: int) -> None:
+            piece = pieces[number]
+            lowered_distances(
+                points[piece], weights[piece], closest[piece], candidates, lowered[:, piece], losses[number]
+            )
+
+        threads.map(lower_piece, range(len(pieces)))
+        total: DoubleArray = losses.sum(axis=0)
+        return total
+
     for center in centers:
         if stopping():
             break
-        lowered_distances(points, weights, closest, center[None], lowered, losses)
+        lower(center[None])
         closest[:] = lowered[0]
     while len(centers) < n_centers:
         potential = weights * closest if centers else weights
@@ -118,16 +140,15 @@ def kmeans_plus_plus(
         # The last point of positive potential is the bound: rounding must not lead past it.
         last = len(points) - 1 - int((potential[::-1] > 0.0).argmax())
         drawn = np.searchsorted(cumulated, rng.random(n_candidates if centers else 1) * cumulated[-1], side="right")
-        candidates = points[np.minimum(drawn, last)]
-        lowered_distances(points, weights, closest, candidates, lowered, losses)
-        best = int(losses[: len(candidates)].argmin())
+        candidates = points[np.minimum(drawn, last)].astype(np.float64)
+        best = int(lower(candidates).argmin())
         centers.append(candidates[best])
         closest[:] = lowered[best]
     return np.array(centers).reshape(-1, points.shape[1])
 
 
 def _drawn_at_once(
-    points: DoubleArray, potential: DoubleArray, centers: DoubleArray, n_wanted: int, rng: np.random.Generator
+    points: FloatArray, potential: DoubleArray, centers: DoubleArray, n_wanted: int, rng: np.random.Generator
 ) -> DoubleArray:
     """Draw further centers in one step, with probability proportional to their potential.
 
@@ -142,13 +163,13 @@ def _drawn_at_once(
     with np.errstate(divide="ignore"):
         order = np.argsort(rng.standard_exponential(len(points)) / potential)
     # Sorting rows, as `distinct` does, takes seconds where there are many of them.
-    met = {center.tobytes() for center in centers + 0.0}
+    met = {center.tobytes() for center in as_points(centers) + np.float32(0.0)}
     chosen: list[int] = []
     for place in order[: int((potential > 0.0).sum())].tolist():
-        content = (points[place] + 0.0).tobytes()
+        content = (points[place] + np.float32(0.0)).tobytes()
         if content not in met:
             met.add(content)
             chosen.append(place)
             if len(chosen) == n_wanted:
                 break
-    return points[chosen]
+    return points[chosen].astype(np.float64)

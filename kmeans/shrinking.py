@@ -1,4 +1,4 @@
-"""From the K weighted centers of the stream to k: the built-in's recipe, and a search that starts from its trials."""
+"""From the K weighted centers of the stream to k: the built-in's recipe."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +8,6 @@ import numpy as np
 from kmeans.communicator import Communicator
 from kmeans.deadline import NEVER, Deadline
 from kmeans.lloyd import Clustering, lloyd
-from kmeans.local_search import SearchLimits, swap_centers
 from kmeans.seeding import kmeans_plus_plus, random_rows
 from kmeans.spreading import clusterings
 from kmeans.state import State
@@ -17,11 +16,8 @@ from kmeans.types import as_points
 
 # Trials run side by side, each in a thread of its own.
 ONE_THREAD = Threads(1)
-# K points take so little time that several trials can be searched, with more patience than on the rows.
-SEARCHED_TRIALS = 4
 # So many of the best trials go on at most; memory does not grow with further ones.
 KEPT_TRIALS = 100
-SEARCH = SearchLimits(patience=100, work=2e9)
 
 
 @dataclass(frozen=True)
@@ -88,7 +84,7 @@ def shrink(
         if settings.init_method == "random":
             start = random_rows(centers, k, rng)
         else:
-            start = kmeans_plus_plus(centers, weights, k, rng, stopping=deadline.passed)
+            start = kmeans_plus_plus(points, weights, k, rng, ONE_THREAD, stopping=deadline.passed)
         iterations, tolerance = settings.max_iterations, settings.tolerance
         return lloyd(points, shift, weights, start, iterations, tolerance, ONE_THREAD, deadline.passed)
 
@@ -109,66 +105,3 @@ def shrink(
             attempted(trial, found.msd)
         best = sorted(best + trials, key=lambda trial: trial.msd)[:KEPT_TRIALS]
     return best
-
-
-def search(
-    state: State,
-    trials: list[Clustering],
-    settings: LloydSettings,
-    seeds: np.random.SeedSequence,
-    threads: Threads,
-    communicator: Communicator,
-    deadline: Deadline = NEVER,
-) -> list[Clustering]:
-    """Take the best trials out of their local optima, which the recipe leaves as they are.
-
-    Parameters
-    ----------
-    state
-        The K weighted centers of the trials.
-    trials
-        Of `shrink`.
-    settings
-        The end of Lloyd's iteration.
-    seeds
-        Each trial has a generator of its own from it.
-    threads
-        The threads to use.
-    communicator
-        The hosts, among which the trials are divided.
-    deadline
-        Once it has passed, the search ends.
-
-    Returns
-    -------
-    list of Clustering
-        Those that differ in their loss, that of the least loss first.
-    """
-    points, shift = as_points(state.centers), state.shift
-
-    def improve(trial_and_seed: tuple[Clustering, np.random.SeedSequence]) -> Clustering:
-        trial, seed = trial_and_seed
-        rng = np.random.default_rng(seed)
-        found = swap_centers(points, shift, state.weights, trial, SEARCH, rng, ONE_THREAD, deadline.passed)
-        if found is trial:
-            return trial
-        iterations, tolerance = settings.max_iterations, settings.tolerance
-        return lloyd(points, shift, state.weights, found.centers, iterations, tolerance, ONE_THREAD, deadline.passed)
-
-    different = _different(trials)
-    chosen = different[:SEARCHED_TRIALS]
-    improved = clusterings(
-        list(zip(chosen, seeds.spawn(len(chosen)), strict=True)),
-        improve,
-        lambda found: lloyd(points, shift, state.weights, found, 0, 0.0, threads),
-        (len(chosen[0].centers), points.shape[1]),
-        threads,
-        communicator,
-        deadline,
-    )
-    return _different(sorted(improved + different[SEARCHED_TRIALS:], key=lambda trial: trial.msd))
-
-
-def _different(trials: list[Clustering]) -> list[Clustering]:
-    """Keep one trial of each loss: trials often end alike."""
-    return list({f"{trial.msd:.9g}": trial for trial in reversed(trials)}.values())[::-1]

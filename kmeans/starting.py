@@ -14,6 +14,7 @@ from kmeans.reservoir import largest
 from kmeans.seeding import kmeans_plus_plus, random_rows
 from kmeans.settings import Settings
 from kmeans.source import GivenUpError, Source
+from kmeans.threads import Threads
 from kmeans.types import DoubleArray, FloatArray
 
 # The rows that centers are drawn from take no more than this, unless K rows do.
@@ -164,11 +165,12 @@ def _keys(n_drawn: int, n_rows: int, rng: np.random.Generator) -> DoubleArray:
 
 
 def start_centers(
-    points: DoubleArray,
+    rows: FloatArray,
     candidates: DoubleArray,
     settings: Settings,
     earlier: DoubleArray | None,
     rng: np.random.Generator,
+    threads: Threads,
     observer: Observer,
     stopping: Callable[[], bool],
 ) -> DoubleArray:
@@ -176,8 +178,8 @@ def start_centers(
 
     Parameters
     ----------
-    points
-        float64 (n, d): the rows to choose from.
+    rows
+        float32 (n, d): the rows to choose from.
     candidates
         float64 (m, d): the distinct ones among them; there may be fewer than K.
     settings
@@ -186,6 +188,8 @@ def start_centers(
         float64 (m, d): centers of an earlier model, which stay; there may be more than K.
     rng
         The source of chance.
+    threads
+        The threads to use.
     observer
         Told when there are too few.
     stopping
@@ -196,20 +200,20 @@ def start_centers(
     ndarray of float64, shape (K, d) or longer
         The earlier ones first.
     """
-    there = np.empty((0, points.shape[1])) if earlier is None else earlier
+    there = np.empty((0, rows.shape[1])) if earlier is None else earlier
     wanted = settings.n_centers - len(there)
     if wanted <= 0:
         return there
     if settings.init_method == "random":
         centers = np.concatenate([there, random_rows(candidates, wanted, rng)])
     else:
-        centers = kmeans_plus_plus(points, np.ones(len(points)), settings.n_centers, rng, there, stopping)
+        centers = kmeans_plus_plus(rows, np.ones(len(rows)), settings.n_centers, rng, threads, there, stopping)
     missing = settings.n_centers - len(centers)
     if missing:
         observer.happened(
             "missing_centers",
             missing,
-            f"The {len(points)} rows drawn to initialize hold {len(candidates)} distinct ones: "
+            f"The {len(rows)} rows drawn to initialize hold {len(candidates)} distinct ones: "
             f"starting with {len(centers)} centers instead of {settings.n_centers}.",
         )
         if settings.finalization.refine:

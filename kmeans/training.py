@@ -213,8 +213,7 @@ def _begun(
     rows = first.rows
     if not first.complete:
         check_memory(settings, first.n_rows, memory_bytes)
-    points = rows.astype(np.float64)
-    candidates = distinct(points)
+    candidates = distinct(rows.astype(np.float64))
     there = None if earlier is None else earlier.centers
     # That there are too few rows is the better reason where there is too little memory as well.
     if first.complete and len(candidates) + (0 if there is None else len(there)) < settings.k:
@@ -223,7 +222,7 @@ def _begun(
     shift = usual_values(rows)
     outlier_distances = np.array([outlier_distance(rows, shift)])
     rng = np.random.default_rng(seeds.start)
-    centers = start_centers(points, candidates, settings, there, rng, observer, control.hurrying)
+    centers = start_centers(rows, candidates, settings, there, rng, threads, observer, control.hurrying)
     communicator.broadcast(shift)
     communicator.broadcast(outlier_distances)
     # Of the leader, for hosts that hurry may choose others, or fewer.

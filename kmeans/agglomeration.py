@@ -1,0 +1,120 @@
+"""Hierarchical clustering of weighted centers: the two whose merger costs least become one (Ward 1963).
+
+No start depends less on chance. Where groups of rows are many and lie in many dimensions, it is also the best one: it
+looks at all pairs of centers, of which Lloyd's iteration from a start drawn at random only ever sees a few.
+"""
+
+import numpy as np
+
+from kmeans.jit import kernel
+from kmeans.threads import Threads
+from kmeans.types import DoubleArray, LabelArray
+
+# What the costs of all pairs may take.
+MAX_BYTES = 256 << 20
+
+
+def fits(n_centers: int) -> bool:
+    """Return whether the costs of all pairs of so many centers find room."""
+    return 8 * n_centers**2 <= MAX_BYTES
+
+
+def agglomerate(centers: DoubleArray, weights: DoubleArray, k: int, threads: Threads) -> DoubleArray:
+    """Merge centers until k are left.
+
+    Parameters
+    ----------
+    centers
+        float64 (K, d), K >= k; see `fits`.
+    weights
+        float64 (K,), all positive.
+    k
+        How many are wanted.
+    threads
+        The threads to use.
+
+    Returns
+    -------
+    ndarray of float64, shape (k, d)
+        The weighted means of the groups.
+    """
+    n_centers = len(centers)
+    costs: DoubleArray = np.empty((n_centers, n_centers))
+    threads.map(lambda i: pair_costs(centers, weights, i, costs[i]), range(n_centers))
+    mergers: LabelArray = np.empty((n_centers - 1, 2), np.int64)
+    heights: DoubleArray = np.empty(n_centers - 1)
+    merge_chains(costs, weights.copy(), mergers, heights)
+    # Chains find the mergers in another order than that of their costs.
+    labels = np.arange(n_centers)
+    for kept, dropped in mergers[np.argsort(heights, kind="stable")[: n_centers - k]]:
+        labels[labels == labels[dropped]] = labels[kept]
+    groups = np.unique(labels, return_inverse=True)[1]
+    totals = np.bincount(groups, weights)
+    shares = weights / totals[groups]
+    merged: DoubleArray = np.zeros((k, centers.shape[1]))
+    np.add.at(merged, groups, shares[:, None] * centers)
+    return merged
+
+
+@kernel("void(float64[:, ::1], float64[::1], int64, float64[::1])")
+def pair_costs(
+    centers: DoubleArray,  # IN (K, d)
+    weights: DoubleArray,  # IN (K,)
+    i: int,  # IN
+    costs: DoubleArray,  # OUT (K,)
+) -> None:
+    """Compute by how much the loss grows when a center is merged with each of the others."""
+    for j in range(len(centers)):
+        distance = 0.0
+        for f in range(centers.shape[1]):
+            difference = centers[i, f] - centers[j, f]
+            distance += difference * difference
+        # Weights may be so small that their product is 0.
+        costs[j] = weights[i] * (weights[j] / (weights[i] + weights[j])) * distance
+    costs[i] = np.inf
+
+
+@kernel("void(float64[:, ::1], float64[::1], int64[:, ::1], float64[::1])")
+def merge_chains(
+    costs: DoubleArray,  # INOUT (K, K), symmetric
+    weights: DoubleArray,  # INOUT (K,)
+    mergers: LabelArray,  # OUT (K - 1, 2): a center that stays, and one that becomes a part of it
+    heights: DoubleArray,  # OUT (K - 1,): what each merger costs
+) -> None:
+    """Find all mergers with chains of nearest neighbors (Benzécri 1982), in a time quadratic in K.
+
+    A chain leads from each center to the one that suits it best, until two suit each other best: no other merger can
+    come between them. Costs follow the formula of Lance and Williams (1967).
+    """
+    n_centers = len(weights)
+    alive = np.ones(n_centers, np.bool_)
+    chain = np.empty(n_centers, np.int64)
+    length, first = 0, 0
+    for number in range(n_centers - 1):
+        if not length:
+            while not alive[first]:
+                first += 1
+            chain[0], length = first, 1
+        while True:
+            end = chain[length - 1]
+            # Of equally cheap ones that before in the chain, or it would never end.
+            best = chain[length - 2] if length > 1 else -1
+            least = costs[end, best] if best >= 0 else np.inf
+            for j in range(n_centers):
+                if alive[j] and j != end and (costs[end, j] < least or best < 0):
+                    least, best = costs[end, j], j
+            if length > 1 and best == chain[length - 2]:
+                break
+            chain[length] = best
+            length += 1
+        length -= 2
+        kept, dropped = min(end, best), max(end, best)
+        mergers[number, 0], mergers[number, 1], heights[number] = kept, dropped, least
+        alive[dropped] = False
+        a, b = weights[kept], weights[dropped]
+        for j in range(n_centers):
+            if alive[j] and j != kept:
+                w = weights[j]
+                grown = (a + w) * costs[kept, j] + (b + w) * costs[dropped, j] - w * least
+                costs[kept, j] = costs[j, kept] = max(grown / (a + b + w), 0.0)
+        weights[kept] = a + b
