@@ -2,10 +2,10 @@
 
 import json
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean, median
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -81,8 +81,8 @@ class Baselines:
         Returns
         -------
         dict
-            `msd` of each run on all rows, their `mean`, `best` and `worst`, and the median `seconds` of a run; which
-            `method`, `data`, `n`, `d`, `k`, `crc32` of the rows' bytes, and the most `iterations` they are of.
+            `msd` of each run on all rows, their `mean`, `best` and `worst`; which `method`, `data`, `n`, `d`, `k`,
+            `crc32` of the rows' bytes, and the most `iterations` they are of. Times would be those of another machine.
         """
         key = (method.name, zlib.crc32(np.ascontiguousarray(rows).data), k)
         if key not in self._known:
@@ -100,7 +100,8 @@ class Baselines:
 
     def _write(self) -> None:
         # A line for each, so that a change shows what it changed.
-        lines = ",\n".join(f"  {json.dumps(entry)}" for entry in self._known.values())
+        entries = sorted(self._known.values(), key=lambda entry: (entry["method"], entry["data"], entry["k"]))
+        lines = ",\n".join(f"  {json.dumps(entry)}" for entry in entries)
         text = f'{{\n "machine": {json.dumps(machine())},\n "results": [\n{lines}\n ]\n}}\n'
         partial = self.path.with_suffix(".part")
         partial.write_text(text)
@@ -118,17 +119,12 @@ def _measured(method: Method, rows: NDArray[Any], k: int) -> dict[str, Any]:
     # In float64, so that no rounding counts against them, unless that takes too long; faiss knows only float32.
     points = rows if costly else rows.astype(np.float64)
 
-    def runs() -> Iterator[tuple[float, float]]:
-        for seed in range(COSTLY_RUNS if costly else RUNS):
-            fit = method.fit(points, k, seed, iterations)
-            yield score(rows, fit.centers).msd, fit.seconds
-
-    values, seconds = zip(*runs(), strict=True)
+    seeds = range(COSTLY_RUNS if costly else RUNS)
+    values = [score(rows, method.fit(points, k, seed, iterations).centers).msd for seed in seeds]
     return {
         "iterations": iterations,
         "mean": fmean(values),
         "best": min(values),
         "worst": max(values),
-        "seconds": round(median(seconds), 3),
         "msd": values,
     }

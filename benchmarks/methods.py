@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from sklearn.cluster import KMeans, MiniBatchKMeans
 
 from benchmarks import files
+from benchmarks.measure import rest
 from container.artifacts import model
 from container.serving.app import create_app
 from container.serving.model import ServedModel
@@ -111,19 +112,20 @@ class Job:
         command = [sys.executable, "-m", "container.resolve", "--k", str(k), self.base / "output/model.tar.gz", solved]
         return _found(solved, _run(command, os.environ, TOP))
 
-    def served_msd(self, rows: NDArray[Any]) -> float:
-        """Return the mean square of the distances that `serve` answers to rows of CSV, with the latest model."""
+    def serve(self, rows: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Return the clusters and distances that `serve` answers to rows of CSV, with the latest model."""
         client = create_app(ServedModel(self.base / "model"), Settings()).test_client()
-        total = 0.0
+        answers: list[Mapping[str, float]] = []
         for begin in range(0, len(rows), BLOCK_ROWS):
             body = files.FORMS[files.CSV].encode(rows[begin : begin + BLOCK_ROWS])
             answer = client.post(
                 "/invocations", data=body, headers={"Content-Type": "text/csv", "Accept": "application/json"}
             )
             if answer.status_code != HTTPStatus.OK:
-                sys.exit(f"expected distances, got {answer.status} {answer.text}")
-            total += sum(row["distance_to_cluster"] ** 2 for row in answer.get_json()["predictions"])
-        return total / len(rows)
+                sys.exit(f"expected predictions, got {answer.status} {answer.text}")
+            answers += answer.get_json()["predictions"]
+        clusters = np.array([row["closest_cluster"] for row in answers]).astype(np.int64)
+        return clusters, np.array([row["distance_to_cluster"] for row in answers])
 
 
 def _found(path: Path, seconds: float) -> Fit:
@@ -202,6 +204,7 @@ def score(rows: NDArray[Any], centers: Centers) -> Score:
 
 
 def _timed(fit: Callable[[], Centers]) -> Fit:
+    rest()
     began = time.perf_counter()
     centers = fit()
     return Fit(centers, time.perf_counter() - began)
@@ -209,6 +212,7 @@ def _timed(fit: Callable[[], Centers]) -> Fit:
 
 def _run(command: Sequence[object], environment: Mapping[str, str], folder: Path) -> float:
     """Run a program in a folder and return its seconds; its failure ends the benchmark."""
+    rest()
     began = time.perf_counter()
     process = subprocess.run(
         list(map(str, command)), cwd=folder, env=environment, capture_output=True, text=True, check=False

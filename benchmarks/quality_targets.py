@@ -7,6 +7,7 @@ from typing import Any
 MEAN, WORST, GEOMETRIC_MEAN = "mean / best", "worst / best", "geometric mean of mean / best"
 SORTED = "sorted / shuffled"
 TIME_STAMPS, SERVED = "time stamps, worst / best", "time stamps, served / best"
+DISTANCES = "time stamps, mean error of served squares"
 EXACT, ELSEWHERE, MISSING = "error of an exact msd", "rows told elsewhere", "rows told of in no cluster"
 ESTIMATE = "error of an estimated msd"
 SOLVED = "solved / trained"
@@ -21,6 +22,7 @@ LIMITS: Mapping[str, float] = {
     SORTED: 1.005,
     TIME_STAMPS: 1.01,
     SERVED: 1.01,
+    DISTANCES: 0.01,
     # A msd is a sum of as many numbers as there are rows, in another order; float32 rows lose nothing in it.
     EXACT: 1e-9,
     ELSEWHERE: 0.0,
@@ -68,18 +70,17 @@ def judge(entry: Mapping[str, Any]) -> list[dict[str, Any]]:
             targets.append(_held(order, TIME_STAMPS, ours["worst"] / best))
         if "served" in methods:
             targets.append(_held(order, SERVED, methods["served"]["msd"] / best))
+            targets.append(_held(order, DISTANCES, methods["served"]["distances"]))
         if order in others["minibatch"]:
             targets.append(_held(order, MINIBATCH, ours["mean"] / others["minibatch"][order]["mean"]))
-        if ours is not first:
+        if ours is not first and entry["float32"]:
             targets.append(_held(order, SORTED, ours["mean"] / first["mean"]))
         targets += _judge_statements(order, ours["stated"], entry["n"])
     if entry["estimated"]:
         targets += _judge_statements("no assignments", entry["estimated"]["stated"], entry["n"])
     if "drift" in entry:
         drift = entry["drift"]
-        targets.append(
-            _held("newest rows", DECAY, drift["with decay"]["mean"] / drift["without decay"]["mean"]),
-        )
+        targets.append(_held("newest rows", DECAY, drift["with decay"]["mean"] / drift["without decay"]["mean"]))
     for other in entry["other k"]:
         targets.append(_held(f"k = {other['k']}", SOLVED, other["solved"]["mean"] / other["trained"]["mean"]))
     seconds = entry["seconds"]
