@@ -1,4 +1,4 @@
-"""Data sets of the benchmark of quality: made from fixed seeds, or read from a folder."""
+"""Data sets of the benchmark of quality: kind ones, made from fixed seeds, and those read from a folder."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,42 +10,64 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits, make_blobs
 
-from kmeans.types import FloatArray
+from benchmarks.files import FLOAT32
 
 IndexArray = NDArray[np.int64]
 
 FILE_K = 10
+# Numbers of clusters beside a data set's own, where it has rows for them: more than so many for each.
+KS = (10, 50, 200)
+ROWS_PER_CLUSTER = 5
 # Norm of an outlier beside blobs in a box of +-10: missing one of the two doubles the msd of 200,000 rows.
 OUTLIER = 2000.0
 
 
 @dataclass(frozen=True)
+class Reading:
+    """How a job gets the rows of a data set.
+
+    Parameters
+    ----------
+    index : ndarray of int64, shape (n,)
+        A permutation: the order of the rows.
+    form : str
+        What the rows are written as; a key of `benchmarks.files.FORMS`.
+    """
+
+    index: IndexArray
+    form: str = FLOAT32
+
+
+@dataclass(frozen=True)
 class Dataset:
-    """Rows to cluster, and the orders to read them in.
+    """Rows to cluster, and the ways to read them.
 
     Parameters
     ----------
     name : str
         Unique.
-    rows : ndarray of float32, shape (n, d)
+    rows : ndarray of float32 or float64, shape (n, d)
         The points.
     k : int
-        Number of clusters.
-    orders : Mapping of str to ndarray of int64, shape (n,)
-        Name to permutation; the others are compared with the first.
+        The data's own number of clusters.
+    ks : tuple of int
+        All numbers of clusters to measure, `k` among them.
+    readings : Mapping of str to Reading
+        By name; the others are compared with the first.
     half_life : int
         Of a stream that drifts, the `half_life_time_size` to train with as well; 0 for data that do not change.
     """
 
     name: str
-    rows: FloatArray
+    rows: NDArray[np.floating[Any]]
     k: int
-    orders: Mapping[str, IndexArray]
+    ks: tuple[int, ...]
+    readings: Mapping[str, Reading]
     half_life: int = 0
 
 
-def made() -> dict[str, Callable[[], Dataset]]:
-    """Give the data sets that need no file, by name; each is made when called."""
+def kind() -> dict[str, Callable[[], Dataset]]:
+    """Return the data sets that need no file, by name; each is made when called."""
     makers = (digits, blobs, imbalanced, anisotropic, outliers, blobs500, drift)
     return {maker.__name__: maker for maker in makers}
 
@@ -59,13 +81,13 @@ def found(folder: Path) -> dict[str, Callable[[], Dataset]]:
 def digits() -> Dataset:
     """Scikit-learn's handwritten digits: fewer rows than a mini-batch has."""
     bunch = load_digits()
-    return _dataset("digits", bunch.data, 10, bunch.target)
+    return dataset("digits", bunch.data, 10, bunch.target)
 
 
 def blobs() -> Dataset:
     """50 round blobs of one size: the optimum is known to within the noise."""
     rows, labels = make_blobs(200_000, 16, centers=50, random_state=1)
-    return _dataset("blobs", rows, 50, labels)
+    return dataset("blobs", rows, 50, labels)
 
 
 def imbalanced() -> Dataset:
@@ -73,7 +95,7 @@ def imbalanced() -> Dataset:
     sizes = np.geomspace(1, 1000, 20)
     counts = np.round(sizes * (200_000 / sizes.sum())).astype(int)
     rows, labels = make_blobs(counts, 16, random_state=2)
-    return _dataset("imbalanced", rows, 20, labels)
+    return dataset("imbalanced", rows, 20, labels)
 
 
 def anisotropic() -> Dataset:
@@ -85,20 +107,20 @@ def anisotropic() -> Dataset:
     labels = rng.integers(n_blobs, size=n_rows)
     noise = rng.standard_normal((n_rows, n_features)) * np.geomspace(0.3, 3, n_features)
     rows = centers[labels] + np.einsum("nd,nde->ne", noise, directions[labels])
-    return _dataset("anisotropic", rows, n_blobs, labels)
+    return dataset("anisotropic", rows, n_blobs, labels)
 
 
 def outliers() -> Dataset:
     """20 blobs and two far rows; the best model spends a center on each of them."""
     rows, _ = make_blobs(200_000, 16, centers=20, random_state=4)
     far = np.full((1, 16), OUTLIER / 4)
-    return _dataset("outliers", np.concatenate([rows, far, -far]), 22)
+    return dataset("outliers", np.concatenate([rows, far, -far]), 22)
 
 
 def blobs500() -> Dataset:
     """500 blobs in 64 dimensions: so far apart that Lloyd's method cannot move a center from one to another."""
     rows, _ = make_blobs(100_000, 64, centers=500, random_state=5)
-    return _dataset("blobs500", rows, 500)
+    return dataset("blobs500", rows, 500)
 
 
 def drift() -> Dataset:
@@ -111,7 +133,8 @@ def drift() -> Dataset:
     travel = rng.standard_normal(centers.shape)
     travel *= 6 / np.linalg.norm(travel, axis=1, keepdims=True)
     rows = centers[labels] + time[:, None] * travel[labels] + rng.standard_normal((n_rows, n_features))
-    return Dataset("drift", rows.astype(np.float32), n_blobs, {"by time": np.arange(n_rows)}, half_life=n_rows // 20)
+    readings = {"by time": Reading(np.arange(n_rows))}
+    return Dataset("drift", rows.astype(np.float32), n_blobs, _ks(n_rows, n_blobs), readings, half_life=n_rows // 20)
 
 
 def read(path: Path) -> Dataset:
@@ -134,7 +157,7 @@ def read(path: Path) -> Dataset:
         If a ``.npz`` does not hold one matrix.
     """
     if path.suffix == ".csv":
-        return _dataset(path.name, np.loadtxt(path, np.float32, delimiter=",", ndmin=2), FILE_K)
+        return dataset(path.name, np.loadtxt(path, np.float32, delimiter=",", ndmin=2), FILE_K)
     with np.load(path) as archive:
         arrays = dict(archive)
     matrices = [array for array in arrays.values() if array.ndim == 2]
@@ -143,15 +166,36 @@ def read(path: Path) -> Dataset:
         raise ValueError(f"{path}: expected one matrix, got {shapes}")
     (rows,) = matrices
     classes = (array for array in arrays.values() if array.shape == rows.shape[:1] and array.dtype.kind in "iu")
-    return _dataset(path.name, rows / 255 if rows.dtype == np.uint8 else rows, FILE_K, next(classes, None))
+    return dataset(path.name, rows / 255 if rows.dtype == np.uint8 else rows, FILE_K, next(classes, None))
 
 
-def _dataset(name: str, rows: NDArray[Any], k: int, labels: NDArray[Any] | None = None) -> Dataset:
-    """Add the orders: shuffled, by the widest feature, and by cluster where `labels` tell it."""
-    shuffled = np.random.default_rng(0).permutation(len(rows))
+def dataset(
+    name: str, rows: NDArray[Any], k: int, labels: NDArray[Any] | None = None, ks: tuple[int, ...] | None = None
+) -> Dataset:
+    """Return a data set of float32 rows, read shuffled, by the widest feature, and by cluster where labels tell it.
+
+    Parameters
+    ----------
+    name, rows, k
+        As of `Dataset`.
+    labels : ndarray of int, shape (n,), optional
+        The rows' clusters.
+    ks : tuple of int, optional
+        Numbers of clusters to measure; the default is `KS` and `k`.
+    """
+    order = shuffled(len(rows))
     widest = rows[:, rows.var(axis=0).argmax()]
     # Sorted from the shuffled order, so that rows of one cluster keep no order of the file's.
-    orders = {"shuffled": shuffled, "by feature": shuffled[widest[shuffled].argsort(kind="stable")]}
+    readings = {"shuffled": Reading(order), "by feature": Reading(order[widest[order].argsort(kind="stable")])}
     if labels is not None:
-        orders["by cluster"] = shuffled[labels[shuffled].argsort(kind="stable")]
-    return Dataset(name, rows.astype(np.float32), k, orders)
+        readings["by cluster"] = Reading(order[labels[order].argsort(kind="stable")])
+    return Dataset(name, rows.astype(np.float32), k, ks or _ks(len(rows), k), readings)
+
+
+def shuffled(n: int) -> IndexArray:
+    """Return a random order of `n` rows, always the same."""
+    return np.random.default_rng(0).permutation(n)
+
+
+def _ks(n: int, k: int) -> tuple[int, ...]:
+    return tuple(sorted({k, *(other for other in KS if other * ROWS_PER_CLUSTER < n)}))

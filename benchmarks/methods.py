@@ -7,7 +7,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +17,26 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans, MiniBatchKMeans
 
+from benchmarks import files
+from benchmarks.measure import rest
 from container.artifacts import model
-from container.formats.recordio import dense_record, encode
-from kmeans.types import FloatArray
+from container.serving.app import create_app
+from container.serving.model import ServedModel
+from container.serving.settings import Settings
 
 Centers = NDArray[np.floating[Any]]
 
 TOP = Path(__file__).parents[1]
-# Several files, as channels have; the sample for the first centers is drawn over all of them.
-PARTS = 4
 # Rows of a step of MiniBatchKMeans: our `mini_batch_size`.
 BATCH_ROWS = 5000
+# What faiss's Kmeans does by default.
+FAISS_ITERATIONS = 25
 # Rows whose distances are computed at once.
 BLOCK_ROWS = 8192
+# Rows, at most, of which the median is taken.
+ORIGIN_ROWS = 10_000
+# A value that leaves others no digits in sums of float64: larger than all measured ones.
+DROWNING = 1e15
 
 
 @dataclass(frozen=True)
@@ -41,10 +49,21 @@ class Fit:
         The model.
     seconds : float
         Wall clock; of ours, that of the whole process.
+    description : Mapping
+        What our model says of itself, `kmeans.json`; empty for others.
     """
 
     centers: Centers
     seconds: float
+    description: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Score:
+    """How a model fits rows: the msd, and how many rows each cluster has."""
+
+    msd: float
+    sizes: NDArray[np.int64]
 
 
 class Job:
@@ -54,21 +73,24 @@ class Job:
     ----------
     base : Path
         An empty folder: the root of the tree.
-    rows : ndarray of float32, shape (n, d)
-        Written here, once, as RecordIO.
+    rows : ndarray, shape (n, d)
+        Written here, once.
+    form : str
+        As what: a key of `benchmarks.files.FORMS`.
     """
 
-    def __init__(self, base: Path, rows: FloatArray) -> None:
+    def __init__(self, base: Path, rows: NDArray[Any], form: str = files.FLOAT32) -> None:
         self.base = base
         self._feature_dim = rows.shape[1]
         channel = base / "input/data/train"
         channel.mkdir(parents=True)
         (base / "input/config").mkdir()
-        for number, part in enumerate(np.array_split(rows, PARTS)):
-            (channel / f"part-{number}.pbr").write_bytes(encode(map(dense_record, part)))
+        content = {"train": {"ContentType": files.FORMS[form].content_type}}
+        (base / "input/config/inputdataconfig.json").write_text(json.dumps(content))
+        files.write(rows, channel, form)
 
-    def train(self, k: int, seed: int, **hyperparameters: object) -> Fit:
-        """Run `train` with these hyperparameters and the defaults of all others."""
+    def train(self, k: int, seed: int, checkout: Path = TOP, **hyperparameters: object) -> Fit:
+        """Run a checkout's `train` with these hyperparameters and the defaults of all others."""
         # What an earlier run left must not be taken for the result of this one.
         for left in ("model", "output"):
             shutil.rmtree(self.base / left, ignore_errors=True)
@@ -77,28 +99,67 @@ class Job:
         (self.base / "input/config/hyperparameters.json").write_text(content)
         # The script names its Python by `env`.
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-        seconds = _run([TOP / "train"], {**os.environ, "PATH": path, "SAGEMAKER_BASE_DIR": str(self.base)})
-        return Fit(model.load(self.base / "model").centers, seconds)
+        environment = {**os.environ, "PATH": path, "SAGEMAKER_BASE_DIR": str(self.base)}
+        return _found(self.base / "model", _run([checkout / "train"], environment, checkout))
+
+    def centers_of_stream(self) -> int:
+        """Return the most clusters that `solve` can make of the latest run."""
+        return int((model.load_state(self.base / "model").weights > 0).sum())
 
     def solve(self, k: int) -> Fit:
         """Make a model of `k` clusters from the state of the latest run."""
         solved = self.base / "solved.tar.gz"
         command = [sys.executable, "-m", "container.resolve", "--k", str(k), self.base / "output/model.tar.gz", solved]
-        seconds = _run(command, os.environ)
-        return Fit(model.load(solved).centers, seconds)
+        return _found(solved, _run(command, os.environ, TOP))
+
+    def serve(self, rows: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Return the clusters and distances that `serve` answers to rows of CSV, with the latest model."""
+        client = create_app(ServedModel(self.base / "model"), Settings()).test_client()
+        answers: list[Mapping[str, float]] = []
+        for begin in range(0, len(rows), BLOCK_ROWS):
+            body = files.FORMS[files.CSV].encode(rows[begin : begin + BLOCK_ROWS])
+            answer = client.post(
+                "/invocations", data=body, headers={"Content-Type": "text/csv", "Accept": "application/json"}
+            )
+            if answer.status_code != HTTPStatus.OK:
+                sys.exit(f"expected predictions, got {answer.status} {answer.text}")
+            answers += answer.get_json()["predictions"]
+        clusters = np.array([row["closest_cluster"] for row in answers]).astype(np.int64)
+        return clusters, np.array([row["distance_to_cluster"] for row in answers])
 
 
-def kmeans(rows: NDArray[Any], k: int, seed: int) -> Fit:
-    """Run scikit-learn's full-data Lloyd once, from greedy k-means++."""
-    return _timed(lambda: KMeans(k, n_init=1, random_state=seed).fit(rows).cluster_centers_)
+def _found(path: Path, seconds: float) -> Fit:
+    loaded = model.load(path)
+    return Fit(loaded.centers, seconds, loaded.description or {})
 
 
-def minibatch_kmeans(rows: NDArray[Any], k: int, seed: int) -> Fit:
-    """Run scikit-learn's MiniBatchKMeans in one pass, in the order of `rows`."""
+def lloyd(rows: NDArray[Any], k: int, seed: int, iterations: int) -> Fit:
+    """Run scikit-learn's full-data Lloyd once, from greedy k-means++, until nothing changes or `iterations` are over.
+
+    Rows with a value so large that it leaves no digits to others are given one of the clusters: scikit-learn subtracts
+    the mean of all rows.
+    """
+    drowning = np.abs(rows).max(axis=1) >= DROWNING
+
+    def fit() -> Centers:
+        if not drowning.any():
+            return _lloyd(rows, k, seed, iterations)
+        return np.concatenate([_lloyd(rows[~drowning], k - 1, seed, iterations), rows[drowning].mean(0, keepdims=True)])
+
+    return _timed(fit)
+
+
+def _lloyd(rows: NDArray[Any], k: int, seed: int, iterations: int) -> Centers:
+    centers: Centers = KMeans(k, n_init=1, max_iter=iterations, tol=0, random_state=seed).fit(rows).cluster_centers_
+    return centers
+
+
+def minibatch_kmeans(rows: NDArray[Any], k: int, seed: int, passes: int = 1) -> Fit:
+    """Run scikit-learn's MiniBatchKMeans in so many passes, in the order of `rows`."""
 
     def fit() -> Centers:
         estimator = MiniBatchKMeans(k, batch_size=BATCH_ROWS, random_state=seed)
-        for begin in range(0, len(rows), BATCH_ROWS):
+        for begin in list(range(0, len(rows), BATCH_ROWS)) * passes:
             estimator.partial_fit(rows[begin : begin + BATCH_ROWS])
         centers: Centers = estimator.cluster_centers_
         return centers
@@ -106,13 +167,18 @@ def minibatch_kmeans(rows: NDArray[Any], k: int, seed: int) -> Fit:
     return _timed(fit)
 
 
-def faiss_kmeans(rows: NDArray[Any], k: int, seed: int) -> Fit:
+def faiss_kmeans(rows: NDArray[Any], k: int, seed: int, iterations: int = FAISS_ITERATIONS) -> Fit:
     """Run faiss's Kmeans with its defaults, but on all rows: it would take 256 for each center."""
+    points = rows.astype(np.float32)
 
     def fit() -> Centers:
-        points = rows.astype(np.float32)
         estimator = faiss.Kmeans(
-            points.shape[1], k, seed=seed, min_points_per_centroid=1, max_points_per_centroid=len(points)
+            points.shape[1],
+            k,
+            niter=iterations,
+            seed=seed,
+            min_points_per_centroid=1,
+            max_points_per_centroid=len(points),
         )
         estimator.train(points)
         return np.asarray(estimator.centroids)
@@ -120,31 +186,36 @@ def faiss_kmeans(rows: NDArray[Any], k: int, seed: int) -> Fit:
     return _timed(fit)
 
 
-def msd(rows: NDArray[Any], centers: Centers) -> float:
-    """Give the mean squared distance of all rows to their nearest centers, in float64."""
-    # Relative to a point amid the data, the products that find the nearest center lose no digits to a far origin.
-    origin = rows.mean(axis=0, dtype=np.float64)
+def score(rows: NDArray[Any], centers: Centers) -> Score:
+    """Assign all rows to their nearest centers, in float64."""
+    # Relative to a point amid the data, the products that find the nearest center lose no digits to a far origin: a
+    # median, which no fill value moves.
+    origin = np.median(rows[:: 1 + len(rows) // ORIGIN_ROWS], axis=0).astype(np.float64)
     shifted = centers.astype(np.float64) - origin
     half_norms = (shifted**2).sum(axis=1) / 2
     total = 0.0
+    sizes = np.zeros(len(centers), np.int64)
     for begin in range(0, len(rows), BLOCK_ROWS):
         block = rows[begin : begin + BLOCK_ROWS] - origin
         labels = (half_norms - block @ shifted.T).argmin(axis=1)
         total += float(((block - shifted[labels]) ** 2).sum())
-    return total / len(rows)
+        sizes += np.bincount(labels, minlength=len(centers))
+    return Score(total / len(rows), sizes)
 
 
 def _timed(fit: Callable[[], Centers]) -> Fit:
+    rest()
     began = time.perf_counter()
     centers = fit()
     return Fit(centers, time.perf_counter() - began)
 
 
-def _run(command: Sequence[object], environment: Mapping[str, str]) -> float:
-    """Run a program and give its seconds; its failure ends the benchmark."""
+def _run(command: Sequence[object], environment: Mapping[str, str], folder: Path) -> float:
+    """Run a program in a folder and return its seconds; its failure ends the benchmark."""
+    rest()
     began = time.perf_counter()
     process = subprocess.run(
-        list(map(str, command)), cwd=TOP, env=environment, capture_output=True, text=True, check=False
+        list(map(str, command)), cwd=folder, env=environment, capture_output=True, text=True, check=False
     )
     seconds = time.perf_counter() - began
     if process.returncode:

@@ -1,18 +1,16 @@
 """The msd of our models beside that of others: `make bench-quality`.
 
-For every data set, our whole `train` runs on RecordIO files with default hyperparameters, for one epoch, with many
-seeds; with `refine_sample_size=0`, which is the built-in's recipe; and on the same rows in sorted orders. In the same
-run, scikit-learn's KMeans, its MiniBatchKMeans in one pass, and faiss's Kmeans take the same rows. The msd is that of
-all rows, in float64.
+For every data set and k, our whole `train` runs on files with default hyperparameters, for one epoch, with many seeds.
+With the data's own k it runs on the same rows in sorted orders too, and with `refine_sample_size=0`, which is the
+built-in's recipe. Time stamps are read from each form of file that holds them. Scikit-learn's KMeans, its
+MiniBatchKMeans in one pass, and faiss's Kmeans take the same rows. The msd is that of all rows, in float64.
 """
 
 import argparse
 import json
 import sys
 import tempfile
-import zlib
-from collections.abc import Callable, Iterable, Mapping
-from functools import partial
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any
@@ -20,150 +18,252 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import datasets
-from benchmarks.datasets import Dataset
+from benchmarks import baselines, datasets, files
+from benchmarks.baselines import Baselines, is_costly
+from benchmarks.datasets import Dataset, Reading
+from benchmarks.hard_datasets import hard
 from benchmarks.measure import machine
-from benchmarks.methods import Fit, Job, faiss_kmeans, kmeans, minibatch_kmeans, msd
-from benchmarks.quality_report import judge, report
+from benchmarks.methods import Fit, Job, faiss_kmeans, score
+from benchmarks.quality_report import report
+from benchmarks.quality_targets import judge
 
 RESULTS = Path(__file__).parent / "results"
-# Full-data Lloyd runs of which the best is what we are measured against.
-RUNS_OF_LLOYD = 10
 # A drifting stream's models are compared on the newest rows: one in so many.
 NEWEST = 10
+# Seeds, and those of what is measured beside the models, of a short run.
+SHORT = (2, 1)
+# The most of both where a job takes minutes.
+COSTLY = (3, 1)
 
 
 def main() -> None:
     """Measure the data sets asked for; write the results after each of them."""
     summary = (__doc__ or "").strip()
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.quality", description=summary)
-    parser.add_argument("--data", type=Path, metavar="FOLDER", help="measure every .npz and .csv in it too")
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="measure these data sets alone")
-    parser.add_argument("--seeds", type=int, default=20, help="seeds of each method (default %(default)s)")
-    parser.add_argument(
-        "--few", type=int, default=5, help="seeds of the built-in's recipe and of other k (default %(default)s)"
-    )
-    parser.add_argument(
-        "--baselines", type=Path, metavar="FILE", help="take the figures of other methods from this quality.json"
-    )
-    parser.add_argument("--output", type=Path, default=RESULTS, metavar="FOLDER", help="default: %(default)s")
-    given = parser.parse_args()
-    available = {**datasets.made(), **(datasets.found(given.data) if given.data else {})}
-    names = given.only or list(available)
-    for unknown in (name for name in names if name not in available):
-        parser.error(f"expected data sets among {', '.join(available)}, got {unknown!r}")
-    if min(given.seeds, given.few) < 1:
-        parser.error(f"expected at least one seed, got {min(given.seeds, given.few)}")
-    earlier = json.loads(given.baselines.read_text())["results"] if given.baselines else []
-
-    known = {entry["data"]: entry for entry in earlier}
+    given = _arguments(summary)
     content: dict[str, Any] = {"machine": machine(), "results": []}
     given.output.mkdir(parents=True, exist_ok=True)
-    for name in names:
-        entry = _measure(available[name](), given.seeds, given.few, known.get(name))
-        content["results"].append({**entry, "targets": judge(entry)})
-        text = report(summary, content)
-        (given.output / "quality.json").write_text(json.dumps(content, indent=1) + "\n")
-        (given.output / "quality.md").write_text(text)
+    text = ""
+    for make in given.makers:
+        measured = _Measured(make(), given)
+        for k in measured.ks:
+            entry = measured.entry(k)
+            content["results"].append({**entry, "targets": judge(entry)})
+            text = report(summary, content)
+            (given.output / "quality.json").write_text(json.dumps(content, indent=1) + "\n")
+            (given.output / "quality.md").write_text(text)
+    if not text:
+        sys.exit(f"expected a k that one of the data sets is measured with, got {given.k}")
     sys.stdout.write(f"\n{text}")
 
 
-def _measure(dataset: Dataset, seeds: int, few: int, known: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Give all figures of one data set; those of other methods from `known`, an earlier entry, if there is one."""
-    n, d = dataset.rows.shape
-    k = dataset.k
-    _say(f"\n{dataset.name}: {n} x {d}, k = {k}")
-    checksum = zlib.crc32(dataset.rows.tobytes())
-    if known is not None and known["crc32"] != checksum:
-        sys.exit(f"{dataset.name}: expected the rows that the given baselines were measured on, got others")
-    entry: dict[str, Any] = {
-        "data": dataset.name,
-        "n": n,
-        "d": d,
-        "k": k,
-        "crc32": checksum,
-        "baselines": known["baselines"] if known else _baselines(dataset, seeds),
-        "orders": {},
-    }
-    for order, index in dataset.orders.items():
-        rows = dataset.rows[index]
-        with tempfile.TemporaryDirectory(prefix="kmeans-quality-") as folder:
-            job = Job(Path(folder), rows)
-            fits = [job.train(k, seed) for seed in range(seeds)]
-            recipe = partial(job.train, k, refine_sample_size=0)
-            entry["orders"][order] = {
-                "ours": _figures(f"ours, {order}", fits, rows),
-                "recipe": _figures(f"built-in's recipe, {order}", map(recipe, range(few)), rows),
-            }
-            if dataset.half_life:
-                newest = _newest(rows)
-                decayed = partial(job.train, k, half_life_time_size=dataset.half_life)
-                entry["drift"] = {
-                    "without decay": _figures("newest rows, without decay", fits, newest),
-                    "with decay": _figures("newest rows, with decay", map(decayed, range(seeds)), newest),
-                }
-            if "other k" not in entry:
-                entry["other k"] = _other_k(job, rows, k, few)
-    return entry
+def _arguments(summary: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.quality", description=summary)
+    parser.add_argument("--data", type=Path, metavar="FOLDER", help="measure every .npz and .csv in it too")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="measure these data sets alone")
+    parser.add_argument("--k", nargs="+", type=int, metavar="K", help="measure these numbers of clusters alone")
+    parser.add_argument("--seeds", type=int, default=10, help="seeds of each method (default %(default)s)")
+    parser.add_argument(
+        "--few",
+        type=int,
+        default=3,
+        help="seeds of the built-in's recipe, of estimates and of other k; 0 leaves these out (default %(default)s)",
+    )
+    parser.add_argument("--short", action="store_true", help="{} seeds, and {} of the others".format(*SHORT))
+    parser.add_argument("--against", type=Path, metavar="CHECKOUT", help="compare times with this checkout's, in turns")
+    parser.add_argument(
+        "--baselines",
+        type=Path,
+        default=baselines.PATH,
+        metavar="FILE",
+        help="where figures of others are kept; what is missing is measured (default: %(default)s)",
+    )
+    parser.add_argument("--output", type=Path, default=RESULTS, metavar="FOLDER", help="default: %(default)s")
+    given = parser.parse_args()
+    if given.short:
+        given.seeds, given.few = SHORT
+    available = {**datasets.kind(), **hard(), **(datasets.found(given.data) if given.data else {})}
+    names = given.only or list(available)
+    for unknown in (name for name in names if name not in available):
+        parser.error(f"expected data sets among {', '.join(available)}, got {unknown!r}")
+    if given.seeds < 1 or given.few < 0:
+        parser.error(f"expected at least one seed, got {given.seeds}, and {given.few} of the others")
+    if given.against and not (given.against / "train").is_file():
+        parser.error(f"expected a checkout with a `train`, got {given.against}")
+    given.against = given.against and given.against.resolve()
+    given.makers = [available[name] for name in names]
+    given.baselines = Baselines(given.baselines)
+    return given
 
 
-def _baselines(dataset: Dataset, seeds: int) -> dict[str, Any]:
-    """Run the methods of others."""
-    # In float64, so that no rounding counts against them; faiss knows only float32.
-    rows = dataset.rows.astype(np.float64)
-    lloyd = _figures("KMeans", _fits(kmeans, rows, dataset.k, max(seeds, RUNS_OF_LLOYD)), rows)
-    baselines = {
-        "kmeans": lloyd,
-        "best": min(lloyd["msd"][:RUNS_OF_LLOYD]),
-        "faiss": _figures("faiss", _fits(faiss_kmeans, rows, dataset.k, seeds), rows),
-        "minibatch": {
-            order: _figures(
-                f"MiniBatchKMeans, {order}", _fits(minibatch_kmeans, rows[index], dataset.k, seeds), dataset.rows
-            )
-            for order, index in dataset.orders.items()
-        },
-    }
-    if dataset.half_life:
-        newest = _newest(rows)
-        only = _figures("newest rows, KMeans on them alone", _fits(kmeans, newest, dataset.k, RUNS_OF_LLOYD), newest)
-        baselines["best on newest"] = only["best"]
-    return baselines
+class _Measured:
+    """Measures one data set as told on the command line."""
 
+    def __init__(self, dataset: Dataset, given: argparse.Namespace) -> None:
+        self._dataset = dataset
+        self._rows = dataset.rows
+        self._baselines: Baselines = given.baselines
+        self._against: Path | None = given.against
+        self._seeds: int = given.seeds
+        self._few: int = min(given.few, given.seeds)
+        self.ks = [k for k in dataset.ks if given.k is None or k in given.k]
 
-def _other_k(job: Job, rows: NDArray[Any], k: int, few: int) -> list[dict[str, Any]]:
-    """Compare the models solved for a smaller k, from the state of a run for `k`, with those of runs made for it."""
-    smaller = sorted({other for other in (k // 2, k - 3) if other >= 2})
-    solved: dict[int, list[Fit]] = {other: [] for other in smaller}
-    for seed in range(few):
-        job.train(k, seed)
-        for other in smaller:
-            solved[other].append(job.solve(other))
-    return [
-        {
-            "k": other,
-            "solved": _figures(f"k = {other}, solved from the state", solved[other], rows),
-            "trained": _figures(f"k = {other}, trained", map(partial(job.train, other), range(few)), rows),
+    def entry(self, k: int) -> dict[str, Any]:
+        """Return all figures of one k."""
+        dataset, (n, d) = self._dataset, self._rows.shape
+        own = k == dataset.k
+        costly = is_costly(self._rows, k)
+        seeds, few = np.minimum((self._seeds, self._few), COSTLY) if costly else (self._seeds, self._few)
+        _say(f"\n{dataset.name}: {n} x {d}, k = {k}")
+        lloyd = self._others(baselines.LLOYD, self._rows, k)
+        entry: dict[str, Any] = {
+            "data": dataset.name,
+            "n": n,
+            "d": d,
+            "k": k,
+            "crc32": lloyd["crc32"],
+            "float32": all(reading.form == files.FLOAT32 for reading in dataset.readings.values()),
+            "baselines": {"kmeans": lloyd, "best": lloyd["best"], "minibatch": {}},
+            "orders": {},
         }
-        for other in smaller
-    ]
+        # Faiss knows only float32.
+        if own and entry["float32"]:
+            entry["baselines"]["faiss"] = self._others(baselines.FAISS, self._rows, k)
+        for name, reading in dataset.readings.items():
+            first = not entry["orders"]
+            if own or first or reading.form != files.FLOAT32:
+                entry["orders"][name] = self._reading(entry, name, reading, int(seeds), int(few), first=first)
+        return entry
+
+    def _reading(
+        self, entry: dict[str, Any], name: str, reading: Reading, seeds: int, few: int, *, first: bool
+    ) -> dict[str, Any]:
+        """Return the figures of jobs on the rows as read in one way; what is told of them once is added to `entry`."""
+        k, own = entry["k"], entry["k"] == self._dataset.k
+        rows = self._rows[reading.index]
+        with tempfile.TemporaryDirectory(prefix="kmeans-quality-") as folder:
+            job = Job(Path(folder), rows, reading.form)
+            fits, solved, rivals = [], _Solved(job, k), _Rivals(rows, entry["k"], self._against)
+            for seed in range(seeds):
+                fits.append(job.train(k, seed))
+                if first and seed < few:
+                    solved.add(seed)
+                if first:
+                    rivals.add(job, seed)
+            figures = {"ours": _figures(f"ours, {name}", fits, rows)}
+            if reading.form != files.FLOAT32:
+                figures["served"] = _served(job, job.train(k, 0), rows)
+            if own and few:
+                recipe = (job.train(k, seed, refine_sample_size=0) for seed in range(few))
+                figures["recipe"] = _figures(f"built-in's recipe, {name}", recipe, rows)
+            if own and reading.form == files.FLOAT32 and not is_costly(rows, k):
+                minibatch = self._others(baselines.MINIBATCH, rows, k, name)
+                entry["baselines"]["minibatch"][name] = minibatch
+            if first:
+                entry["seconds"] = rivals.seconds(figures["ours"]["seconds"])
+                entry["other k"] = solved.beside_trained(rows)
+                estimates = (job.train(k, seed, write_assignments="false") for seed in range(few))
+                entry["estimated"] = _figures("without assignments", estimates, rows) if few else None
+                if own and self._dataset.half_life:
+                    entry["drift"] = self._drift(job, rows, fits, entry["baselines"])
+        return figures
+
+    def _drift(self, job: Job, rows: NDArray[Any], fits: list[Fit], others: dict[str, Any]) -> dict[str, Any]:
+        """Return how the models fit the newest rows, with and without decay."""
+        k, newest = self._dataset.k, rows[-(len(rows) // NEWEST) :]
+        others["best on newest"] = self._others(baselines.LLOYD, newest, k, "newest rows")["best"]
+        decayed = (job.train(k, seed, half_life_time_size=self._dataset.half_life) for seed in range(len(fits)))
+        return {
+            "without decay": _figures("newest rows, without decay", fits, newest),
+            "with decay": _figures("newest rows, with decay", decayed, newest),
+        }
+
+    def _others(self, method: baselines.Method, rows: NDArray[Any], k: int, which: str = "") -> dict[str, Any]:
+        name = self._dataset.name + (f", {which}" if which else "")
+        return self._baselines.figures(method, name, rows, k)
 
 
-def _fits(method: Callable[[Any, int, int], Fit], rows: NDArray[Any], k: int, seeds: int) -> Iterable[Fit]:
-    return (method(rows, k, seed) for seed in range(seeds))
+class _Solved:
+    """Models for other k, from the states of jobs for k, beside those of jobs for that k."""
+
+    def __init__(self, job: Job, k: int) -> None:
+        self._job = job
+        self._k = k
+        self._fits: dict[int, list[tuple[int, Fit]]] = {}
+
+    def add(self, seed: int) -> None:
+        """Solve the state of the latest job."""
+        most = min(2 * self._k, self._job.centers_of_stream())
+        # The state of another seed may hold a few centers less.
+        largest = min(most, max(self._fits, default=most))
+        for other in {self._k // 2, self._k - 3, largest} - {self._k}:
+            if other >= 2:
+                self._fits.setdefault(other, []).append((seed, self._job.solve(other)))
+
+    def beside_trained(self, rows: NDArray[Any]) -> list[dict[str, Any]]:
+        """Run the jobs to compare with; return the figures of both by k."""
+        return [
+            {
+                "k": other,
+                "solved": _figures(f"k = {other}, solved from the state", (fit for _, fit in fits), rows),
+                "trained": _figures(f"k = {other}, trained", (self._job.train(other, seed) for seed, _ in fits), rows),
+            }
+            for other, fits in sorted(self._fits.items())
+        ]
 
 
-def _newest(rows: NDArray[Any]) -> NDArray[Any]:
-    return rows[-(len(rows) // NEWEST) :]
+class _Rivals:
+    """Times of what is run in turns with our jobs: an earlier checkout's, and faiss's where a job takes long."""
+
+    def __init__(self, rows: NDArray[Any], k: int, against: Path | None) -> None:
+        self._runs: dict[str, Callable[[Job, int], Fit]] = {}
+        if against:
+            self._runs["earlier"] = lambda job, seed: job.train(k, seed, against)
+        if is_costly(rows, k):
+            self._runs["faiss"] = lambda _, seed: faiss_kmeans(rows, k, seed)
+        self._seconds: dict[str, list[float]] = {name: [] for name in self._runs}
+
+    def add(self, job: Job, seed: int) -> None:
+        """Run each once."""
+        for name, run in self._runs.items():
+            self._seconds[name].append(run(job, seed).seconds)
+
+    def seconds(self, ours: float) -> dict[str, float]:
+        """Return the medians, ours among them."""
+        return {"ours": ours, **{name: median(values) for name, values in self._seconds.items()}}
+
+
+def _served(job: Job, fit: Fit, rows: NDArray[Any]) -> dict[str, float]:
+    """Return the msd of the clusters that the latest model answers, and how far off the distances are, of 1."""
+    clusters, distances = job.serve(rows)
+    square = ((rows - fit.centers[clusters]) ** 2).sum(axis=1)
+    msd = float(square.mean())
+    return {"msd": msd, "distances": float(np.abs(distances**2 - square).mean()) / msd}
 
 
 def _figures(label: str, fits: Iterable[Fit], rows: NDArray[Any]) -> dict[str, Any]:
-    """Score one method's models, one for each seed, on `rows`."""
-    scored = [(msd(rows, fit.centers), fit.seconds) for fit in fits]
-    values = [value for value, _ in scored]
+    """Score one method's models, one for each seed, on `rows`, and what they say of themselves."""
+    scored = [(score(rows, fit.centers), fit) for fit in fits]
+    values = [scores.msd for scores, _ in scored]
     # The first run may compile kernels, which is left out of a median.
-    seconds = median(seconds for _, seconds in scored)
+    seconds = median(fit.seconds for _, fit in scored)
     _say(f"  {label}: msd {fmean(values):.6g}, worst {max(values):.6g}, {seconds:.2f} s, {len(values)} seeds")
-    return {"mean": fmean(values), "worst": max(values), "best": min(values), "seconds": seconds, "msd": values}
+    return {
+        "mean": fmean(values),
+        "worst": max(values),
+        "best": min(values),
+        "seconds": seconds,
+        "msd": values,
+        "stated": [
+            {
+                "exact": fit.description["msd_is_exact"],
+                "msd": fit.description["msd"] / scores.msd - 1,
+                # Of rows that are told in a wrong cluster, each is missing in one, and too many in another.
+                "rows elsewhere": float(np.abs(scores.sizes - fit.description["cluster_sizes"]).sum() / 2),
+                "rows": float(sum(fit.description["cluster_sizes"])),
+            }
+            for scores, fit in scored
+        ],
+    }
 
 
 def _say(text: str) -> None:

@@ -8,21 +8,21 @@ from typing import Any
 from benchmarks.measure import table
 
 RESULTS = Path(__file__).parent / "results"
-# A data set and an order of its rows, and what people call it.
+# A data set, k and an order of the rows, and what people call it.
 _QUOTED = {
-    ("mnist10k.npz", "shuffled"): "10,000 digits of MNIST",
-    ("mnist10k.npz", "by cluster"): "the same, sorted by class",
-    ("ufo_locations.csv", "shuffled"): "18,000 places of UFO sightings",
-    ("ufo_locations.csv", "by feature"): "the same, sorted",
-    ("outliers", "shuffled"): "200,000 rows with two outliers",
-    ("blobs500", "shuffled"): "100,000 rows, many clusters",
+    ("mnist10k.npz", 10, "shuffled"): "10,000 digits of MNIST",
+    ("mnist10k.npz", 10, "by cluster"): "the same, sorted by class",
+    ("ufo_locations.csv", 10, "shuffled"): "18,000 places of UFO sightings",
+    ("ufo_locations.csv", 10, "by feature"): "the same, sorted",
+    ("outliers", 22, "shuffled"): "200,000 rows with two outliers",
+    ("blobs500", 500, "shuffled"): "100,000 rows, many clusters",
 }
 
 
 def accuracy() -> str:
     """Give the msd of models as a table, as multiples of that of the best of ten runs on all rows."""
-    entries = {entry["data"]: entry for entry in _results("quality")}
-    return table([_compared(entries[data], order, title) for (data, order), title in _QUOTED.items()])
+    entries = {(entry["data"], entry["k"]): entry for entry in _results("quality")}
+    return table([_compared(entries[data, k], order, title) for (data, k, order), title in _QUOTED.items()])
 
 
 def speed() -> str:

@@ -1,0 +1,117 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from benchmarks import files
+from benchmarks.baselines import LLOYD, Baselines, Method
+from benchmarks.methods import Fit, lloyd, score
+from benchmarks.quality_targets import MEAN, WORST, judge
+from container.formats.record_pb2 import Record
+from container.formats.recordio import split_frames
+from tests.documents import ROOT
+
+TENSORS = {files.FLOAT32: "float32_tensor", files.FLOAT64: "float64_tensor", files.INT32: "int32_tensor"}
+
+
+@pytest.mark.parametrize("form", files.FORMS)
+def test_files_hold_the_rows_in_their_order(tmp_path: Path, form: str) -> None:
+    rows = np.array([[1_700_000_000 + row, -row] for row in range(9)], np.float64)
+    files.write(rows, tmp_path, form)
+    found: list[Any] = []
+    for path in sorted(tmp_path.iterdir()):
+        if form == files.CSV:
+            found += np.loadtxt(path, delimiter=",", ndmin=2).tolist()
+        else:
+            records = map(Record.FromString, split_frames(path.read_bytes()))
+            found += [list(getattr(record.features["values"], TENSORS[form]).values) for record in records]
+    np.testing.assert_array_equal(found, rows.astype(np.float32) if form == files.FLOAT32 else rows)
+
+
+def test_int32_records_are_of_whole_numbers_alone(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="expected whole numbers"):
+        files.write(np.array([[0.5]]), tmp_path, files.INT32)
+
+
+def test_what_others_find_is_measured_once_for_the_same_rows(tmp_path: Path) -> None:
+    path, rows = tmp_path / "baselines.json", _rows()
+    seeds = []
+
+    def fit(rows: NDArray[Any], k: int, seed: int, iterations: int) -> Fit:
+        seeds.append(seed)
+        return lloyd(rows, k, seed, iterations)
+
+    method = Method("counted", fit, 10)
+    first = Baselines(path).figures(method, "rows", rows, 3)
+    assert seeds == list(range(len(first["msd"])))
+    assert Baselines(path).figures(method, "rows", rows, 3) == first
+    assert len(seeds) == len(first["msd"])
+    rows[0, 0] += 1
+    assert Baselines(path).figures(method, "rows", rows, 3)["crc32"] != first["crc32"]
+    assert len(seeds) == 2 * len(first["msd"])
+
+
+def test_a_fill_value_takes_a_cluster_and_no_digit_of_the_others() -> None:
+    rows = _rows().astype(np.float64)
+    filled = np.concatenate([rows, [[1e20, 0.5]]])
+    without = score(rows, lloyd(rows, 3, 0, 10).centers)
+    found = score(filled, lloyd(filled, 4, 0, 10).centers)
+    assert found.msd * len(filled) == pytest.approx(without.msd * len(rows), rel=1e-12)
+    assert sorted(found.sizes) == [1, *sorted(without.sizes)]
+
+
+@pytest.mark.parametrize(
+    ("msd", "missed"),
+    [
+        ([9.0, 9.9], set()),
+        # Below in the mean, but one model far above.
+        ([9.0, 10.2], {WORST}),
+        ([10.02, 10.03], {MEAN}),
+        # The optimum that Lloyd found: a mean can't be below it.
+        ([10.0, 10.02], set()),
+        ([10.0, 10.045], {MEAN}),
+    ],
+)
+def test_targets_are_told_that_the_figures_miss(msd: list[float], missed: set[str]) -> None:
+    stated = [{"exact": True, "msd": 0.0, "rows elsewhere": 0.0, "rows": 50.0}] * 2
+    ours = {"mean": np.mean(msd), "worst": max(msd), "best": min(msd), "stated": stated}
+    entry = {
+        "n": 50,
+        "float32": True,
+        "baselines": {"best": 10.0, "minibatch": {}},
+        "orders": {"shuffled": {"ours": ours}},
+        "estimated": None,
+        "other k": [],
+        "seconds": {"ours": 1.0},
+    }
+    assert {target["target"] for target in judge(entry) if not target["holds"]} == missed
+
+
+def test_quality_is_measured_of_a_file_with_kept_baselines(tmp_path: Path) -> None:
+    folder, output, kept = tmp_path / "data", tmp_path / "output", tmp_path / "baselines.json"
+    folder.mkdir()
+    rows = np.random.default_rng(0).normal(size=(300, 2)).astype(np.float32)
+    np.savez(folder / "rows.npz", rows=rows)
+    best = Baselines(kept).figures(LLOYD, "rows.npz", rows, 50)["best"]
+    command = [sys.executable, "-m", "benchmarks.quality", "--data", folder, "--only", "rows.npz", "--k", "50"]
+    command += ["--seeds", "1", "--few", "0", "--baselines", kept, "--output", output]
+    before = kept.read_bytes()
+    subprocess.run(list(map(str, command)), cwd=ROOT, check=True, capture_output=True)
+    assert kept.read_bytes() == before
+    (entry,) = json.loads((output / "quality.json").read_text())["results"]
+    ours = entry["orders"]["shuffled"]["ours"]
+    assert ours["stated"][0]["rows"] == len(rows)
+    assert (
+        f"| rows.npz, shuffled | 50 | 300 x 2 | {best:.6g} | {ours['mean'] / best:.4f} |"
+        in (output / "quality.md").read_text()
+    )
+
+
+def _rows() -> NDArray[np.float32]:
+    rng = np.random.default_rng(1)
+    return (rng.integers(3, size=(60, 1)) * 10 + rng.normal(size=(60, 2))).astype(np.float32)
