@@ -115,7 +115,8 @@ def improve(
             break
         chosen = search.promising(at_once) if at_once > 1 else []
         if len(chosen) < 2:
-            at_once, chosen = 1, search.most_promising()
+            # Every other change is a guess: what promises most is not all there is.
+            at_once, chosen = 1, search.most_promising() if failures % 2 == 0 else []
         race = _Race(search.best.msd)
         found = lloyd(
             points.points,
