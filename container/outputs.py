@@ -11,6 +11,7 @@ from container.artifacts.atomic import replacing
 from container.beside import beside_the_model
 from container.channels.source import Source
 from container.configuration import JobConfiguration
+from container.coordinates import Coordinates
 from container.logs import LOGGER
 from container.metrics import spread
 from container.progress import Progress
@@ -26,7 +27,7 @@ CURVE = "msd_by_k.json"
 _SERVICE_HOST = re.compile(r"(algo-[0-9]+)(-[a-z0-9]+)?")
 
 
-def write_model(job: JobConfiguration, model: Model, progress: Progress) -> None:
+def write_model(job: JobConfiguration, model: Model, coordinates: Coordinates, progress: Progress) -> None:
     """Write the model's files, their tarball for local use, and the loss over k; only the leader does.
 
     Parameters
@@ -35,6 +36,8 @@ def write_model(job: JobConfiguration, model: Model, progress: Progress) -> None
         Of this host.
     model : Model
         What to write.
+    coordinates : Coordinates
+        Those of its centers and rows.
     progress : Progress
         Told what could not be written, and how long it took.
 
@@ -47,8 +50,9 @@ def write_model(job: JobConfiguration, model: Model, progress: Progress) -> None
         LOGGER.info("No model is serialized on a non-master node")
         return
     began = time.time()
+    centers = coordinates.centers(model.centers)
     description = artifacts.describe(
-        model.centers,
+        centers,
         hyperparameters={**hyperparameters.defaults(), **job.raw_hyperparameters},
         seed=job.hyperparameters.seed,
         cluster_sizes=[float(size) for size in model.score.cluster_sizes],
@@ -61,9 +65,16 @@ def write_model(job: JobConfiguration, model: Model, progress: Progress) -> None
     files = artifacts.save(
         job.paths.model,
         _file_host(job.leader),
-        artifacts.Model(model.centers, description),
+        artifacts.Model(centers, description),
         model.state,
+        coordinates,
     )
+    if not coordinates.plain:
+        LOGGER.info(
+            "%s has the centers in float32, which can't hold them apart; %s has them in float64, and they are served.",
+            files[-1].name,
+            artifacts.DESCRIPTION,
+        )
     with beside_the_model(progress, "tarball_failed", f"{artifacts.TARBALL}, for local use, was not written"):
         job.paths.output.mkdir(parents=True, exist_ok=True)
         tarball.write(job.paths.output / artifacts.TARBALL, files)
@@ -133,6 +144,7 @@ def write_assignments(
 def write_report(
     job: JobConfiguration,
     model: Model,
+    coordinates: Coordinates,
     tested: Score | None,
     progress: Progress,
     job_began: float,
@@ -146,6 +158,8 @@ def write_report(
         Of this host.
     model : Model
         What it shows.
+    coordinates : Coordinates
+        Those of its centers and rows.
     tested : Score or None
         Of the test channel, if there is one.
     progress : Progress
@@ -163,6 +177,7 @@ def write_report(
     with beside_the_model(progress, "report_failed", "The report was not written"):
         facts = report.Facts(
             model=model,
+            coordinates=coordinates,
             tested=tested,
             losses=progress.losses,
             hosts=job.hosts,

@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 from container import json_object
 from container.artifacts import archive, mxnet_ndarray, state, tarball
 from container.artifacts.atomic import replacing
+from container.coordinates import PLAIN, Coordinates
 from container.regular_files import NotRegularFileError, open_regular
 from container.resources import memory_limit_bytes
 from kmeans.state import State
+from kmeans.types import as_points
 
 FORMAT_VERSION = 1
 DESCRIPTION = "kmeans.json"
@@ -43,18 +45,19 @@ class Model:
 
     Parameters
     ----------
-    centers : ndarray of float32, shape (k, d)
-        Finite, C-contiguous.
+    centers : ndarray of float32 or float64, shape (k, d)
+        Finite in float32, C-contiguous. In float64 where float32 can't hold them apart: the model's file has them in
+        float32 in any case, and ``kmeans.json`` as they are.
     description : dict or None
         The content of ``kmeans.json``; None for a model of the built-in.
     """
 
-    centers: NDArray[np.float32]
+    centers: NDArray[Any]
     description: dict[str, Any] | None = None
 
 
 def describe(
-    centers: NDArray[np.float32],
+    centers: NDArray[Any],
     *,
     hyperparameters: Mapping[str, str],
     seed: int,
@@ -66,8 +69,8 @@ def describe(
 
     Parameters
     ----------
-    centers : ndarray of float32, shape (k, d)
-        The model.
+    centers : ndarray of float32 or float64, shape (k, d)
+        The model; in float64 its numbers are part of what is said.
     hyperparameters : Mapping of str to str
         All values of the job, defaults included, as sent.
     seed : int
@@ -95,10 +98,17 @@ def describe(
         "hyperparameters": dict(hyperparameters),
         "versions": versions(),
         **facts,
+        **({"centers": centers.tolist()} if centers.dtype == np.float64 else {}),
     }
 
 
-def save(directory: Path, host: str, model: Model, stream: State | None = None) -> tuple[Path, ...]:
+def save(
+    directory: Path,
+    host: str,
+    model: Model,
+    stream: State | None = None,
+    stream_coordinates: Coordinates = PLAIN,
+) -> tuple[Path, ...]:
     """Write a model, whole or not at all; the file of the centers appears last.
 
     What is not finite is not written: then there is no file at all.
@@ -113,6 +123,8 @@ def save(directory: Path, host: str, model: Model, stream: State | None = None) 
         Its description, if any, becomes ``kmeans.json``.
     stream : State or None
         What the stream has left, from which models for other k can be made.
+    stream_coordinates : Coordinates
+        Those of its centers and rows.
 
     Returns
     -------
@@ -128,12 +140,12 @@ def save(directory: Path, host: str, model: Model, stream: State | None = None) 
     """
     contents: dict[Path, bytes] = {}
     if stream is not None:
-        contents[directory / STATE] = state.dumps(stream)
+        contents[directory / STATE] = state.dumps(stream, stream_coordinates)
     if model.description is not None:
         contents[directory / DESCRIPTION] = f"{json.dumps(model.description, indent=2, allow_nan=False)}\n".encode()
     if not archive.is_finite(model.centers):
         raise ValueError("expected finite centers, got NaN or infinity")
-    contents[directory / f"{MODEL_PREFIX}{host}"] = mxnet_ndarray.dumps(model.centers)
+    contents[directory / f"{MODEL_PREFIX}{host}"] = mxnet_ndarray.dumps(_single(model.centers))
     directory.mkdir(parents=True, exist_ok=True)
     try:
         for path, content in contents.items():
@@ -175,6 +187,9 @@ def load(path: Path, max_bytes: int | None = None) -> Model:
         raise ModelError(f"{path}: expected one file named {MODEL_PREFIX}<host>, got {found}")
     centers = _centers(f"{path}: {names[0]}", files[names[0]])
     description = _description(f"{path}: {DESCRIPTION}", files[DESCRIPTION], centers) if DESCRIPTION in files else None
+    exact = None if description is None else description.get("centers")
+    if exact is not None:
+        return Model(_exact_centers(f"{path}: {DESCRIPTION}", exact, centers), description)
     return Model(centers, description)
 
 
@@ -209,6 +224,23 @@ def find_state(path: Path) -> State | None:
         return None
     try:
         return state.loads(files[STATE])
+    except state.StateError as cause:
+        raise ModelError(f"{path}: {STATE}: {cause}") from cause
+
+
+def coordinates(path: Path) -> Coordinates:
+    """Return the coordinates of the state of a model: of its centers and rows; plain ones where there is no state.
+
+    Raises
+    ------
+    ModelError
+        If they cannot be read.
+    """
+    files = _files(path, STATE.__eq__)
+    if STATE not in files:
+        return PLAIN
+    try:
+        return state.coordinates(files[STATE])
     except state.StateError as cause:
         raise ModelError(f"{path}: {STATE}: {cause}") from cause
 
@@ -271,6 +303,30 @@ def _centers(where: str, data: bytes | bytearray) -> NDArray[np.float32]:
     if not np.isfinite(centers).all():
         raise ModelError(f"{where}: expected finite float32 numbers, got NaN or infinity")
     return centers
+
+
+def _single(centers: NDArray[Any]) -> NDArray[np.float32]:
+    return as_points(centers) if centers.dtype == np.float64 else centers.astype(np.float32, copy=False)
+
+
+def _exact_centers(where: str, given: Any, centers: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Check centers of a description, and that those of the model's file are these in float32."""
+    fits = isinstance(given, list) and len(given) == len(centers)
+    for row in given if fits else ():
+        fits = (
+            fits and isinstance(row, list) and len(row) == centers.shape[1] and {int, float}.issuperset(map(type, row))
+        )
+    if not fits:
+        raise ModelError(
+            f"{where}: expected centers as a matrix of numbers of shape {centers.shape}, got something else"
+        )
+    try:
+        exact = np.array(given, np.float64)
+    except OverflowError:
+        exact = np.full(centers.shape, np.inf)
+    if not (np.isfinite(exact).all() and np.array_equal(_single(exact), centers)):
+        raise ModelError(f"{where}: expected centers that are, in float32, those of the model's file, got others")
+    return exact
 
 
 def _description(where: str, data: bytes | bytearray, centers: NDArray[np.float32]) -> dict[str, Any]:
