@@ -6,7 +6,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from kmeans.types import DoubleArray, FloatArray, as_points
+from kmeans.types import LARGEST, DoubleArray, FloatArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,17 +30,17 @@ class Coordinates:
         return self.origin is None
 
     def relative(self, points: DoubleArray) -> DoubleArray:
-        """Return points, float64 (n, d), in these coordinates."""
-        return points if self.origin is None else points - self.origin.astype(np.float64)
+        """Return points, float64 (n, d), in these coordinates: float64, in float32's range."""
+        return points if self.origin is None else np.clip(points - self.origin.astype(np.float64), -LARGEST, LARGEST)
 
     def rows(self, given: DoubleArray) -> FloatArray:
         """Return rows, float64 (n, d) in the range of float32, in these coordinates, rounded to float32."""
-        return given.astype(np.float32) if self.origin is None else as_points(self.relative(given))
+        return self.relative(given).astype(np.float32)
 
     def absolute(self, points: NDArray[np.floating[Any]]) -> DoubleArray:
-        """Return points that are in these coordinates, (n, d), as they are elsewhere, in float64."""
+        """Return points that are in these coordinates, (n, d), as they are elsewhere: float64, in float32's range."""
         exact = points.astype(np.float64)
-        return exact if self.origin is None else exact + self.origin.astype(np.float64)
+        return exact if self.origin is None else np.clip(exact + self.origin.astype(np.float64), -LARGEST, LARGEST)
 
     def centers(self, points: FloatArray) -> FloatArray | DoubleArray:
         """Return centers as a model has them: in float64 only where float32 can't hold them apart."""

@@ -1,15 +1,17 @@
 """Where float32 can't hold the values of a feature apart, and what is done about it."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from container.coordinates import PLAIN, Coordinates
 from container.logs import LOGGER
-from kmeans.communicator import Communicator
-from kmeans.observer import Observer
 from kmeans.types import BoolArray, DoubleArray, FloatArray, LabelArray
+
+if TYPE_CHECKING:
+    from kmeans.communicator import Communicator
+    from kmeans.observer import Observer
 
 # Rows that are looked at, and numbers of a column-wise piece of them.
 MOST_ROWS: Final = 1000
@@ -31,7 +33,7 @@ class Coarse:
     usual
         float32 (m,): a usual value of each.
     steps, spreads
-        float64 (m,): from one float32 to the next there, and how far the middle half of the distinct values spreads.
+        float64 (m,): from one float32 to the next one there; how far the middle half of the distinct values spreads.
     lost
         bool (m,): whether the values are neighbours among the float32 numbers, as if they had been rounded to them.
     """
@@ -106,7 +108,8 @@ def _coarse_among(columns: DoubleArray, first: int) -> DoubleArray:
         return found
 
     usual = value(last // 2).astype(np.float32)
-    steps = np.spacing(np.abs(usual)).astype(np.float64)
+    # Towards 0, since beyond the largest number there is none.
+    steps = np.abs(usual.astype(np.float64) - np.nextafter(usual, np.float32(0.0)))
     with np.errstate(over="ignore"):
         spreads = value(-(-3 * last // 4)) - value(last // 4)
     coarse = np.flatnonzero((spreads > 0.0) & (spreads < ENOUGH_STEPS * steps))
@@ -120,7 +123,7 @@ def _rounded(values: DoubleArray) -> bool:
     return bool((single == distinct).all() and (np.nextafter(single[:-1], np.float32(np.inf)) == single[1:]).any())
 
 
-def settle(rows: DoubleArray, communicator: Communicator, observer: Observer) -> Coordinates:
+def settle(rows: DoubleArray, communicator: "Communicator", observer: "Observer") -> Coordinates:
     """Choose the coordinates of a job by its first rows; say where digits are gone already.
 
     Parameters

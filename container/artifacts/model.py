@@ -20,7 +20,6 @@ from container.coordinates import PLAIN, Coordinates
 from container.regular_files import NotRegularFileError, open_regular
 from container.resources import memory_limit_bytes
 from kmeans.state import State
-from kmeans.types import as_points
 
 FORMAT_VERSION = 1
 DESCRIPTION = "kmeans.json"
@@ -306,7 +305,8 @@ def _centers(where: str, data: bytes | bytearray) -> NDArray[np.float32]:
 
 
 def _single(centers: NDArray[Any]) -> NDArray[np.float32]:
-    return as_points(centers) if centers.dtype == np.float64 else centers.astype(np.float32, copy=False)
+    with np.errstate(over="ignore"):
+        return centers.astype(np.float32, copy=False)
 
 
 def _exact_centers(where: str, given: Any, centers: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -323,8 +323,9 @@ def _exact_centers(where: str, given: Any, centers: NDArray[np.float32]) -> NDAr
     try:
         exact = np.array(given, np.float64)
     except OverflowError:
+        # A whole number of more than 308 digits.
         exact = np.full(centers.shape, np.inf)
-    if not (np.isfinite(exact).all() and np.array_equal(_single(exact), centers)):
+    if not np.array_equal(_single(exact), centers):
         raise ModelError(f"{where}: expected centers that are, in float32, those of the model's file, got others")
     return exact
 

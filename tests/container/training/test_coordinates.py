@@ -40,7 +40,7 @@ HOUR = 3600
 def times(hours: float, n_rows: int = 3000, seed: int = 0) -> Doubles:
     """Draw rows of a whole number of seconds, and two features beside it, of which one is sparse."""
     rng = np.random.default_rng(seed)
-    seconds = BEGIN + rng.integers(hours * HOUR, size=n_rows)
+    seconds = BEGIN + rng.integers(round(hours * HOUR), size=n_rows)
     others = rng.integers(-300, 300, size=(n_rows, 2)) * [1, 0]
     others[::7, 1] = rng.integers(300, size=len(others[::7]))
     return np.column_stack([seconds, others]).astype(np.float64)
