@@ -113,4 +113,5 @@ def first_rows(stream: Stream, reading: Callable[[bytes], Reader]) -> DoubleArra
             ended = True
         if ended or reader.records >= min(_ENOUGH_ROWS, len(rows)) or len(beginning) >= _MOST_BYTES:
             return rows[: reader.records]
-        size = len(beginning) + 1
+        # Each time all are decoded again, which must not be often.
+        size = 2 * len(beginning)
