@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from container import json_object
-from container.artifacts import archive, mxnet_ndarray, state, tarball
+from container.artifacts import archive, centers, state, tarball
 from container.artifacts.atomic import replacing
 from container.coordinates import PLAIN, Coordinates
 from container.regular_files import NotRegularFileError, open_regular
@@ -144,7 +144,7 @@ def save(
         contents[directory / DESCRIPTION] = f"{json.dumps(model.description, indent=2, allow_nan=False)}\n".encode()
     if not archive.is_finite(model.centers):
         raise ValueError("expected finite centers, got NaN or infinity")
-    contents[directory / f"{MODEL_PREFIX}{host}"] = mxnet_ndarray.dumps(_single(model.centers))
+    contents[directory / f"{MODEL_PREFIX}{host}"] = centers.dumps(model.centers)
     directory.mkdir(parents=True, exist_ok=True)
     try:
         for path, content in contents.items():
@@ -184,12 +184,18 @@ def load(path: Path, max_bytes: int | None = None) -> Model:
     if len(names) != 1:
         found = ", ".join(sorted(files)) or "no file"
         raise ModelError(f"{path}: expected one file named {MODEL_PREFIX}<host>, got {found}")
-    centers = _centers(f"{path}: {names[0]}", files[names[0]])
-    description = _description(f"{path}: {DESCRIPTION}", files[DESCRIPTION], centers) if DESCRIPTION in files else None
-    exact = None if description is None else description.get("centers")
-    if exact is not None:
-        return Model(_exact_centers(f"{path}: {DESCRIPTION}", exact, centers), description)
-    return Model(centers, description)
+    place = names[0]
+    try:
+        single = centers.loads(files[place])
+        if DESCRIPTION not in files:
+            return Model(single)
+        place = DESCRIPTION
+        description = _description(f"{path}: {DESCRIPTION}", files[DESCRIPTION], single)
+        if "centers" in description:
+            return Model(centers.exact(description["centers"], single), description)
+    except centers.CentersError as cause:
+        raise ModelError(f"{path}: {place}: {cause}") from cause
+    return Model(single, description)
 
 
 def load_state(path: Path) -> State:
@@ -286,48 +292,6 @@ def _content(file: Path, max_bytes: int) -> bytes:
             )
         # Not what is added to it meanwhile.
         return opened.read(size)
-
-
-def _centers(where: str, data: bytes | bytearray) -> NDArray[np.float32]:
-    """Decode and check the centers."""
-    try:
-        arrays = mxnet_ndarray.loads(data)
-    except mxnet_ndarray.NDArrayFormatError as cause:
-        raise ModelError(f"{where}: {cause}") from cause
-    if len(arrays) != 1 or arrays[0].ndim != 2:
-        raise ModelError(f"{where}: expected one matrix of centers, got shapes {[array.shape for array in arrays]}")
-    # A number too large for float32 becomes infinite here, and is then refused; so is the kind of NaN that signals.
-    with np.errstate(over="ignore", invalid="ignore"):
-        centers = np.ascontiguousarray(arrays[0], dtype=np.float32)
-    if not np.isfinite(centers).all():
-        raise ModelError(f"{where}: expected finite float32 numbers, got NaN or infinity")
-    return centers
-
-
-def _single(centers: NDArray[Any]) -> NDArray[np.float32]:
-    with np.errstate(over="ignore"):
-        return centers.astype(np.float32, copy=False)
-
-
-def _exact_centers(where: str, given: Any, centers: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Check centers of a description, and that those of the model's file are these in float32."""
-    fits = isinstance(given, list) and len(given) == len(centers)
-    for row in given if fits else ():
-        fits = (
-            fits and isinstance(row, list) and len(row) == centers.shape[1] and {int, float}.issuperset(map(type, row))
-        )
-    if not fits:
-        raise ModelError(
-            f"{where}: expected centers as a matrix of numbers of shape {centers.shape}, got something else"
-        )
-    try:
-        exact = np.array(given, np.float64)
-    except OverflowError:
-        # A whole number of more than 308 digits.
-        exact = np.full(centers.shape, np.inf)
-    if not np.array_equal(_single(exact), centers):
-        raise ModelError(f"{where}: expected centers that are, in float32, those of the model's file, got others")
-    return exact
 
 
 def _description(where: str, data: bytes | bytearray, centers: NDArray[np.float32]) -> dict[str, Any]:

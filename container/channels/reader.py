@@ -58,7 +58,7 @@ class Reader(ABC):
 
     @classmethod
     def whole_records(cls, beginning: bytes) -> bytes:
-        """Return the beginning of a stream up to where `read` can tell that a record is not whole."""
+        """Return the beginning of a stream without a last record that is cut off, unless `read` refuses that."""
         return beginning
 
     @abstractmethod
