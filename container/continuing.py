@@ -1,6 +1,7 @@
 """Where a job goes on from: an interrupted run of its own, or the model of an earlier job."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -8,6 +9,7 @@ from container.artifacts import model as artifacts
 from container.artifacts.checkpoint import Checkpoints
 from container.beside import beside_the_model
 from container.configuration import ChannelConfiguration
+from container.coordinates import Coordinates
 from container.errors import CustomerError
 from container.logs import LOGGER
 from kmeans.communicator import Communicator
@@ -30,10 +32,20 @@ def resumed(checkpoints: Checkpoints, communicator: Communicator) -> Snapshot | 
     return checkpoints.load(step)
 
 
-def saving(checkpoints: Checkpoints, communicator: Communicator, observer: Observer) -> Callable[[Snapshot], None]:
+def coordinates_of(snapshot: Snapshot) -> Coordinates:
+    """Return the coordinates of the rows and centers of a snapshot that `saving` has kept."""
+    return Coordinates(snapshot.arrays.get("origin"))
+
+
+def saving(
+    checkpoints: Checkpoints,
+    communicator: Communicator,
+    observer: Observer,
+    coordinates: Callable[[], Coordinates] = Coordinates,
+) -> Callable[[Snapshot], None]:
     """Return what keeps snapshots: on every host or on none, for a job goes on from one that all have.
 
-    All hosts call this, and what it returns, at the same steps.
+    All hosts call this, and what it returns, at the same steps. The coordinates, asked for each time, are kept too.
     """
 
     def on_all_hosts(ready: bool) -> bool:
@@ -46,6 +58,9 @@ def saving(checkpoints: Checkpoints, communicator: Communicator, observer: Obser
 
     def save(snapshot: Snapshot) -> None:
         written = False
+        origin = coordinates().origin
+        if origin is not None:
+            snapshot = replace(snapshot, arrays={**snapshot.arrays, "origin": origin})
         with beside_the_model(observer, "checkpoints_failed", "A checkpoint was not written"):
             checkpoints.save(snapshot)
             written = True
@@ -67,13 +82,14 @@ def earlier_model(channel: ChannelConfiguration, n_features: int) -> EarlierMode
     try:
         model = artifacts.load(channel.path)
         weighted = artifacts.find_state(channel.path)
+        coordinates = artifacts.coordinates(channel.path)
     except artifacts.ModelError as error:
         raise CustomerError(f"Channel {channel.name}: {error}") from None
     if weighted is None:
         found = EarlierModel(model.centers.astype(np.float64), np.zeros(len(model.centers)))
     else:
         live = weighted.live()
-        found = EarlierModel(live.centers, live.weights)
+        found = EarlierModel(coordinates.absolute(live.centers), live.weights)
     if found.centers.shape[1] != n_features:
         raise CustomerError(
             f"Channel {channel.name}: expected a model of feature_dim {n_features}, got one of {found.centers.shape[1]}"

@@ -22,6 +22,7 @@ from container.packages import needed
 with needed("pyarrow"):
     from container.conversion.sources import open_rows
     from container.conversion.targets import SUFFIXES, Encoder, write_file, write_shards
+    from container.conversion.watched import Watched
 
 MAX_SHARDS = 100_000
 # Not of a wrong path, but of the disk.
@@ -51,7 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if to_file:
             check_new_file(given.target)
-        rows = open_rows(given.source, given.labels)
+        rows = Watched(open_rows(given.source, given.labels))
         if rows.left_out:
             sys.stderr.write(f"{given.source}: left out {rows.left_out}\n")
         if to_file:
@@ -72,6 +73,11 @@ def main(arguments: list[str] | None = None) -> int:
         unnamed = error.errno is not None and error.filename is None
         sys.stderr.write(f"{given.source}: {error}\n" if unnamed else f"{error}\n")
         return PlatformError.exit_code if error.errno in _DISK_ERRORS else CustomerError.exit_code
+    if coarse := rows.coarse():
+        sys.stderr.write(
+            f"{given.target}: float32 is too coarse for the values of {coarse}: train on CSV, or on records of float64"
+            " or int32, or subtract a usual value first\n"
+        )
     escaping(sys.stdout).write(f"{given.target}: {n:,} rows of {rows.n_features} features, {size:,} bytes\n")
     return 0
 

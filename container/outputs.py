@@ -13,6 +13,7 @@ from container.artifacts.atomic import replacing
 from container.beside import beside_the_model
 from container.channels.source import Source
 from container.configuration import JobConfiguration
+from container.coordinates import Coordinates
 from container.logs import LOGGER
 from container.metrics import spread
 from container.progress import Progress
@@ -29,7 +30,7 @@ CURVE = "msd_by_k.json"
 _SERVICE_HOST = re.compile(r"(algo-[0-9]+)(-[a-z0-9]+)?")
 
 
-def write_model(job: JobConfiguration, model: Model, progress: Progress) -> tuple[Path, ...]:
+def write_model(job: JobConfiguration, model: Model, coordinates: Coordinates, progress: Progress) -> tuple[Path, ...]:
     """Write the model's files, their tarball for local use, and the loss over k; only the leader does.
 
     Parameters
@@ -38,6 +39,8 @@ def write_model(job: JobConfiguration, model: Model, progress: Progress) -> tupl
         Of this host.
     model : Model
         What to write.
+    coordinates : Coordinates
+        Those of its centers and rows.
     progress : Progress
         Told what could not be written, and how long it took.
 
@@ -58,16 +61,25 @@ def write_model(job: JobConfiguration, model: Model, progress: Progress) -> tupl
     files = artifacts.save(
         job.paths.model,
         _file_host(job.leader),
-        artifacts.Model(model.centers, _description(job, model, progress)),
+        artifacts.Model(coordinates.centers(model.centers), _description(job, model, coordinates, progress)),
         model.state,
+        coordinates,
     )
+    if not coordinates.plain:
+        LOGGER.info(
+            "%s has the centers in float32, which can't hold them apart; %s has them in float64, and they are served.",
+            files[-1].name,
+            artifacts.DESCRIPTION,
+        )
     _write_copies(job, model, progress, files)
     LOGGER.info("wrote %s", ", ".join(str(file) for file in files))
     progress.times["model.serialize.time"] = spread((time.time() - began) * 1000)
     return files
 
 
-def restate_model(job: JobConfiguration, model: Model, progress: Progress, files: tuple[Path, ...]) -> None:
+def restate_model(
+    job: JobConfiguration, model: Model, coordinates: Coordinates, progress: Progress, files: tuple[Path, ...]
+) -> None:
     """Replace what a written model's files say of its fit; where there is no room for that, they stay as they are.
 
     Parameters
@@ -76,6 +88,8 @@ def restate_model(job: JobConfiguration, model: Model, progress: Progress, files
         Of this host.
     model : Model
         The model with another score.
+    coordinates : Coordinates
+        Those of its centers.
     progress : Progress
         Told what could not be written.
     files : tuple of Path
@@ -84,13 +98,13 @@ def restate_model(job: JobConfiguration, model: Model, progress: Progress, files
     if not files:
         return
     with beside_the_model(progress, "description_failed", f"{artifacts.DESCRIPTION} was not replaced"):
-        artifacts.save_description(job.paths.model, _description(job, model, progress))
+        artifacts.save_description(job.paths.model, _description(job, model, coordinates, progress))
     _write_copies(job, model, progress, files)
 
 
-def _description(job: JobConfiguration, model: Model, progress: Progress) -> dict[str, Any]:
+def _description(job: JobConfiguration, model: Model, coordinates: Coordinates, progress: Progress) -> dict[str, Any]:
     return artifacts.describe(
-        model.centers,
+        coordinates.centers(model.centers),
         hyperparameters={**hyperparameters.defaults(), **job.raw_hyperparameters},
         seed=job.hyperparameters.seed,
         cluster_sizes=[float(size) for size in model.score.cluster_sizes],
@@ -197,6 +211,7 @@ def write_assignments(
 def write_report(
     job: JobConfiguration,
     model: Model,
+    coordinates: Coordinates,
     tested: Score | None,
     progress: Progress,
     job_began: float,
@@ -210,6 +225,8 @@ def write_report(
         Of this host.
     model : Model
         What it shows.
+    coordinates : Coordinates
+        Those of its centers and rows.
     tested : Score or None
         Of the test channel, if there is one.
     progress : Progress
@@ -227,6 +244,7 @@ def write_report(
     with beside_the_model(progress, "report_failed", "The report was not written"):
         facts = report.Facts(
             model=model,
+            coordinates=coordinates,
             tested=tested,
             losses=progress.losses,
             hosts=job.hosts,

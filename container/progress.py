@@ -15,7 +15,7 @@ from container.report.losses import Losses
 from container.stopping import Stop
 from kmeans.observer import Observer
 from kmeans.streaming import Step
-from kmeans.types import FloatArray
+from kmeans.types import DoubleArray, FloatArray
 
 # The built-in reports the short and the long term loss after so many mini-batches.
 REPORT_EVERY = 10
@@ -51,6 +51,10 @@ class TimedSource:
             if block is None:
                 return
             yield block
+
+    def relative(self, points: DoubleArray) -> DoubleArray:
+        """See `Source.relative`."""
+        return self.source.relative(points)
 
     def read_ahead(self) -> bool:
         """See `Source.read_ahead`."""

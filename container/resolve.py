@@ -69,6 +69,7 @@ def _resolve(k: int, source: Path, destination: Path, deadline: Deadline) -> Non
     try:
         description = artifacts.load(source).description
         state = artifacts.load_state(source)
+        coordinates = artifacts.coordinates(source)
     except artifacts.ModelError as error:
         raise CustomerError(str(error)) from None
     chosen = _hyperparameters(k, description)
@@ -88,7 +89,7 @@ def _resolve(k: int, source: Path, destination: Path, deadline: Deadline) -> Non
         )
     fit = score([state.sample.rows], Centers(centers, state.shift), SingleHost(), threads)
     threads.close()
-    final = as_points(centers)
+    final = coordinates.centers(as_points(centers))
     stated = dict(description["hyperparameters"]) if description else {}
     new = artifacts.describe(
         final,
@@ -102,7 +103,7 @@ def _resolve(k: int, source: Path, destination: Path, deadline: Deadline) -> Non
         resolved_from_k=description["k"] if description else None,
     )
     with tempfile.TemporaryDirectory() as folder:
-        tarball.write(destination, artifacts.save(Path(folder), HOST, artifacts.Model(final, new), state))
+        tarball.write(destination, artifacts.save(Path(folder), HOST, artifacts.Model(final, new), state, coordinates))
     LOGGER.info("wrote %s: k = %d, msd %s on %d rows", destination, k, fit.msd, fit.rows)
 
 

@@ -11,10 +11,12 @@ from container.artifacts import room
 from container.artifacts.checkpoint import Checkpoints
 from container.channels.source import Place, Source
 from container.configuration import JobConfiguration
-from container.continuing import earlier_model, resumed, saving
+from container.continuing import coordinates_of, earlier_model, resumed, saving
+from container.coordinates import Coordinates
 from container.errors import CustomerError
 from container.logs import LOGGER
 from container.metrics import log_metrics, log_quality, spread
+from container.precision import settle
 from container.progress import Progress, TimedSource
 from container.resources import cpu_count, memory_limit_bytes
 from container.settings import settings_of
@@ -88,18 +90,18 @@ def run(job: JobConfiguration, communicator: Communicator, stop: Stop, began: fl
         metrics = job.hyperparameters.eval_metrics
         progress.finalized()
         # First of all: the machine may go while the rows are assigned.
-        files = outputs.write_model(job, model, progress)
+        files = outputs.write_model(job, model, rows.coordinates, progress)
         exact = outputs.write_assignments(job, model, progress, rows, communicator, threads, stop)
         if exact is not None and not model.score_is_exact:
             model = model.scored_exactly(exact)
-            outputs.restate_model(job, model, progress, files)
+            outputs.restate_model(job, model, rows.coordinates, progress, files)
         _log_train_quality(host, model, metrics)
         progress.log_times()
         log_metrics(host, began, time.time(), {**progress.times, "epochs": spread(chosen.epochs)})
         tested = None
         if "test" in job.channels:
             progress.stage = "scoring the test channel"
-            tested = _test_score(job, model, communicator, threads, chosen.batch_size, stop)
+            tested = _test_score(job, model, rows.coordinates, communicator, threads, chosen.batch_size, stop)
             for metric in metrics if tested else ():
                 log_quality(host, "test", metric, getattr(tested, metric))
         else:
@@ -107,7 +109,7 @@ def run(job: JobConfiguration, communicator: Communicator, stop: Stop, began: fl
         if stop.overdue():
             LOGGER.warning("Stopped early by %s: there was no time for a report.", stop.cause)
         else:
-            outputs.write_report(job, model, tested, progress, began, warnings)
+            outputs.write_report(job, model, rows.coordinates, tested, progress, began, warnings)
     threads.close()
     log_metrics(
         host,
@@ -130,12 +132,17 @@ def _fit(
     """Train, from where an interrupted job was if there is such a place."""
     earlier = earlier_model(job.channels["model"], chosen.n_features) if "model" in job.channels else None
     snapshot = resumed(checkpoints, communicator)
+    rows = source.source
+    if snapshot is None:
+        rows.settle_by(lambda first: settle(first, communicator, progress))
+    else:
+        rows.coordinates = coordinates_of(snapshot)
     # The leader's clock decides for all hosts.
     control = Control(
         stop.requested,
         stop.overdue,
         lambda: communicator.rank == 0 and checkpoints.due(),
-        saving(checkpoints, communicator, progress),
+        saving(checkpoints, communicator, progress, lambda: rows.coordinates),
     )
     try:
         model = fit(
@@ -202,6 +209,7 @@ def _log_train_quality(host: str, model: Model, metrics: tuple[str, ...]) -> Non
 def _test_score(
     job: JobConfiguration,
     model: Model,
+    coordinates: Coordinates,
     communicator: Communicator,
     threads: Threads,
     batch_size: int,
@@ -216,6 +224,7 @@ def _test_score(
         place,
         stop,
         threaded=threads.count > 1,
+        coordinates=coordinates,
     )
     centers = Centers(model.centers.astype(np.float64), model.state.shift)
     # Whoever stops still takes part in the sum, for the others wait for it.

@@ -21,8 +21,13 @@ class Predictor:
 
     Parameters
     ----------
-    centers : ndarray of shape (k, d), float32
+    centers : ndarray of shape (k, d), float32 or float64
         Finite numbers, at least one row and one column.
+
+    Attributes
+    ----------
+    dtype : dtype
+        That of the centers, in which rows are best given: float32 can't hold apart what is near centers that it can't.
 
     Raises
     ------
@@ -37,11 +42,12 @@ class Predictor:
     computed directly, as the sum of squared differences: labels are those of a comparison of direct distances.
     """
 
-    def __init__(self, centers: FloatArray) -> None:
+    def __init__(self, centers: FloatArray | DoubleArray) -> None:
         if centers.ndim != 2 or 0 in centers.shape:
             raise ValueError(f"expected centers of shape (k, feature_dim), got {centers.shape}")
         if not np.isfinite(centers).all():
             raise ValueError("expected centers that are finite numbers, got NaN or infinity")
+        self.dtype = centers.dtype
         self._centers = centers.astype(np.float64)
         self._offset = usual_values(centers).astype(np.float64)
         shifted = self._centers - self._offset
@@ -77,13 +83,13 @@ class Predictor:
             )
         )
 
-    def predict(self, rows: FloatArray) -> tuple[LabelArray, FloatArray]:
+    def predict(self, rows: FloatArray | DoubleArray) -> tuple[LabelArray, FloatArray]:
         """Assign rows to their closest centers.
 
         Parameters
         ----------
-        rows : ndarray of shape (n, d), float32
-            Finite numbers.
+        rows : ndarray of shape (n, d), float32 or float64
+            Numbers that are finite in float32.
 
         Returns
         -------
@@ -111,13 +117,13 @@ class Predictor:
             labels[block], distances[block] = self._predict_block(rows[block].astype(np.float64))
         return labels, distances
 
-    def squared_distances(self, rows: FloatArray) -> DoubleArray:
+    def squared_distances(self, rows: FloatArray | DoubleArray) -> DoubleArray:
         """Compute the squared distances of rows to all centers, directly.
 
         Parameters
         ----------
-        rows : ndarray of shape (n, d), float32
-            Finite numbers.
+        rows : ndarray of shape (n, d), float32 or float64
+            Numbers that are finite in float32.
 
         Returns
         -------

@@ -5,7 +5,7 @@ from typing import Protocol
 
 import numpy as np
 
-from kmeans.types import FloatArray
+from kmeans.types import DoubleArray, FloatArray
 
 
 class GivenUpError(Exception):
@@ -30,6 +30,10 @@ class Source(Protocol):
 
         A mini-batch is a block, or several where it is large; none holds rows of two mini-batches.
         """
+        ...
+
+    def relative(self, points: DoubleArray) -> DoubleArray:
+        """Return points from elsewhere, float64 (n, d), in the coordinates of the rows, once the first have come."""
         ...
 
     def read_ahead(self) -> bool:

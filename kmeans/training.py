@@ -214,7 +214,7 @@ def _begun(
     if not first.complete:
         check_memory(settings, first.n_rows, memory_bytes)
     candidates = distinct(rows.astype(np.float64))
-    there = None if earlier is None else earlier.centers
+    there = None if earlier is None else source.relative(earlier.centers)
     # That there are too few rows is the better reason where there is too little memory as well.
     if first.complete and len(candidates) + (0 if there is None else len(there)) < settings.k:
         raise TooFewDistinctRowsError(settings.k, len(rows), len(candidates))

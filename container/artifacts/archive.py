@@ -68,7 +68,7 @@ def is_finite(array: NDArray[Any]) -> bool:
     return not array.size or bool(np.isfinite(array.min()) and np.isfinite(array.max()))
 
 
-def load(file: IO[bytes], size: int, layout: Layout) -> dict[str, NDArray[Any]]:
+def load(file: IO[bytes], size: int, layout: Layout, optional: Layout | None = None) -> dict[str, NDArray[Any]]:
     """Read arrays.
 
     Parameters
@@ -79,6 +79,8 @@ def load(file: IO[bytes], size: int, layout: Layout) -> dict[str, NDArray[Any]]:
         Bytes of the archive.
     layout : Layout
         What it holds.
+    optional : Layout
+        What it may hold.
 
     Returns
     -------
@@ -92,7 +94,8 @@ def load(file: IO[bytes], size: int, layout: Layout) -> dict[str, NDArray[Any]]:
     """
     try:
         with zipfile.ZipFile(file) as archive:
-            return {name: _member(archive, name, *kind, size) for name, kind in layout.items()}
+            held = {name: kind for name, kind in (optional or {}).items() if f"{name}.npy" in archive.NameToInfo}
+            return {name: _member(archive, name, *kind, size) for name, kind in {**layout, **held}.items()}
     except ArchiveError:
         raise
     except ERRORS as cause:

@@ -46,6 +46,8 @@ _LAYOUT: Final = {
     "reservoir_keys": ("<f8", 1),
     _FACTS: ("|u1", 1),
 }
+# Only where the coordinates of the rows are not plain.
+_OPTIONAL: Final = {"origin": ("<f4", 1)}
 _HEAD: Final[resumable.Schema] = {"job": {}, "step": resumable.STEP}
 _DIGEST_BYTES: Final = hashlib.sha256().digest_size
 _PIECE: Final = 1 << 20
@@ -196,7 +198,7 @@ class Checkpoints:
 
     def _snapshot(self, file: IO[bytes], size: int) -> Snapshot:
         """Read what follows the checksum, and look at all of it."""
-        arrays = archive.load(file, size, _LAYOUT)
+        arrays = archive.load(file, size, _LAYOUT, _OPTIONAL)
         facts = json_object.loads(arrays.pop(_FACTS).tobytes())
         resumable.check_facts(facts, _HEAD)
         job = facts.pop("job")
@@ -250,6 +252,7 @@ def _common(snapshot: Snapshot) -> int:
     """Return a checksum of what all hosts of a job hold alike after a step."""
     names = ("epoch", "amid_epoch", "reassigned", "rows_seen", "outlier_distance")
     digest = hashlib.sha256(json.dumps([snapshot.facts[name] for name in names]).encode())
-    for name in ("centers", "weights", "shift", "active", "with_rows"):
-        digest.update(snapshot.arrays[name].data)
+    for name in ("centers", "weights", "shift", "active", "with_rows", *_OPTIONAL):
+        if name in snapshot.arrays:
+            digest.update(snapshot.arrays[name].data)
     return int.from_bytes(digest.digest()[:8], signed=True)

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from container import json_object
-from container.artifacts import archive, mxnet_ndarray, state, tarball
+from container.artifacts import archive, centers, state, tarball
 from container.artifacts.atomic import replacing
+from container.coordinates import PLAIN, Coordinates
 from container.regular_files import NotRegularFileError, open_regular
 from container.resources import memory_limit_bytes
 from kmeans.state import State
@@ -43,18 +44,19 @@ class Model:
 
     Parameters
     ----------
-    centers : ndarray of float32, shape (k, d)
-        Finite, C-contiguous.
+    centers : ndarray of float32 or float64, shape (k, d)
+        Finite in float32, C-contiguous. In float64 where float32 can't hold them apart: the model's file has them in
+        float32 in any case, and ``kmeans.json`` as they are.
     description : dict or None
         The content of ``kmeans.json``; None for a model of the built-in.
     """
 
-    centers: NDArray[np.float32]
+    centers: NDArray[Any]
     description: dict[str, Any] | None = None
 
 
 def describe(
-    centers: NDArray[np.float32],
+    centers: NDArray[Any],
     *,
     hyperparameters: Mapping[str, str],
     seed: int,
@@ -66,8 +68,8 @@ def describe(
 
     Parameters
     ----------
-    centers : ndarray of float32, shape (k, d)
-        The model.
+    centers : ndarray of float32 or float64, shape (k, d)
+        The model; in float64 its numbers are part of what is said.
     hyperparameters : Mapping of str to str
         All values of the job, defaults included, as sent.
     seed : int
@@ -95,10 +97,17 @@ def describe(
         "hyperparameters": dict(hyperparameters),
         "versions": versions(),
         **facts,
+        **({"centers": centers.tolist()} if centers.dtype == np.float64 else {}),
     }
 
 
-def save(directory: Path, host: str, model: Model, stream: State | None = None) -> tuple[Path, ...]:
+def save(
+    directory: Path,
+    host: str,
+    model: Model,
+    stream: State | None = None,
+    stream_coordinates: Coordinates = PLAIN,
+) -> tuple[Path, ...]:
     """Write a model, whole or not at all; the file of the centers appears last.
 
     What is not finite is not written: then there is no file at all.
@@ -113,6 +122,8 @@ def save(directory: Path, host: str, model: Model, stream: State | None = None) 
         Its description, if any, becomes ``kmeans.json``.
     stream : State or None
         What the stream has left, from which models for other k can be made.
+    stream_coordinates : Coordinates
+        Those of its centers and rows.
 
     Returns
     -------
@@ -128,12 +139,12 @@ def save(directory: Path, host: str, model: Model, stream: State | None = None) 
     """
     contents: dict[Path, bytes] = {}
     if stream is not None:
-        contents[directory / STATE] = state.dumps(stream)
+        contents[directory / STATE] = state.dumps(stream, stream_coordinates)
     if model.description is not None:
         contents[directory / DESCRIPTION] = _json(model.description)
     if not archive.is_finite(model.centers):
         raise ValueError("expected finite centers, got NaN or infinity")
-    contents[directory / f"{MODEL_PREFIX}{host}"] = mxnet_ndarray.dumps(model.centers)
+    contents[directory / f"{MODEL_PREFIX}{host}"] = centers.dumps(model.centers)
     directory.mkdir(parents=True, exist_ok=True)
     try:
         for path, content in contents.items():
@@ -192,9 +203,18 @@ def load(path: Path, max_bytes: int | None = None) -> Model:
     if len(names) != 1:
         found = ", ".join(sorted(files)) or "no file"
         raise ModelError(f"{path}: expected one file named {MODEL_PREFIX}<host>, got {found}")
-    centers = _centers(f"{path}: {names[0]}", files[names[0]])
-    description = _description(f"{path}: {DESCRIPTION}", files[DESCRIPTION], centers) if DESCRIPTION in files else None
-    return Model(centers, description)
+    place = names[0]
+    try:
+        single = centers.loads(files[place])
+        if DESCRIPTION not in files:
+            return Model(single)
+        place = DESCRIPTION
+        description = _description(f"{path}: {DESCRIPTION}", files[DESCRIPTION], single)
+        if "centers" in description:
+            return Model(centers.exact(description["centers"], single), description)
+    except centers.CentersError as cause:
+        raise ModelError(f"{path}: {place}: {cause}") from cause
+    return Model(single, description)
 
 
 def load_state(path: Path) -> State:
@@ -228,6 +248,23 @@ def find_state(path: Path) -> State | None:
         return None
     try:
         return state.loads(files[STATE])
+    except state.StateError as cause:
+        raise ModelError(f"{path}: {STATE}: {cause}") from cause
+
+
+def coordinates(path: Path) -> Coordinates:
+    """Return the coordinates of the state of a model: of its centers and rows; plain ones where there is no state.
+
+    Raises
+    ------
+    ModelError
+        If they cannot be read.
+    """
+    files = _files(path, STATE.__eq__)
+    if STATE not in files:
+        return PLAIN
+    try:
+        return state.coordinates(files[STATE])
     except state.StateError as cause:
         raise ModelError(f"{path}: {STATE}: {cause}") from cause
 
@@ -274,22 +311,6 @@ def _content(file: Path, max_bytes: int) -> bytes:
             )
         # Not what is added to it meanwhile.
         return opened.read(size)
-
-
-def _centers(where: str, data: bytes | bytearray) -> NDArray[np.float32]:
-    """Decode and check the centers."""
-    try:
-        arrays = mxnet_ndarray.loads(data)
-    except mxnet_ndarray.NDArrayFormatError as cause:
-        raise ModelError(f"{where}: {cause}") from cause
-    if len(arrays) != 1 or arrays[0].ndim != 2:
-        raise ModelError(f"{where}: expected one matrix of centers, got shapes {[array.shape for array in arrays]}")
-    # A number too large for float32 becomes infinite here, and is then refused; so is the kind of NaN that signals.
-    with np.errstate(over="ignore", invalid="ignore"):
-        centers = np.ascontiguousarray(arrays[0], dtype=np.float32)
-    if not np.isfinite(centers).all():
-        raise ModelError(f"{where}: expected finite float32 numbers, got NaN or infinity")
-    return centers
 
 
 def _description(where: str, data: bytes | bytearray, centers: NDArray[np.float32]) -> dict[str, Any]:

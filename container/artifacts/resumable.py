@@ -169,6 +169,8 @@ def _check_shapes(snapshot: Snapshot, settings: Settings, n_hosts: int) -> None:
         "with_rows": (n_hosts,),
         "reservoir_rows": (n_rows, n_features),
     }
+    if "origin" in arrays:
+        expected["origin"] = (n_features,)
     expected |= {f"reservoir_{name}": (n_rows,) for name in ("labels", "numbers", "positions", "keys")}
     for name, shape in expected.items():
         _expect(arrays[name].shape == shape, f"expected {name} of shape {shape}, got {arrays[name].shape}")

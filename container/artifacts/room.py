@@ -15,7 +15,10 @@ _SIZE_BYTES = 32
 
 
 def model_bytes(settings: Settings) -> int:
-    """Return how many bytes a model's files take at most: its centers, the state of its stream and its description."""
+    """Return how many bytes a model's files take at most: its centers, the state of its stream and its description.
+
+    Centers in float64, which the description of few models has, are not counted.
+    """
     features = settings.n_features
     state = settings.n_centers * 8 * (features + 1)
     sample = min(settings.sample_size, settings.kept_sample_size) * (4 * features + 16)

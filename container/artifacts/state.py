@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from container.artifacts import archive
+from container.coordinates import PLAIN, Coordinates
 from kmeans.sample import Sample
 from kmeans.state import State
 from kmeans.types import DoubleArray
@@ -21,7 +22,8 @@ _ARRAYS: Final = {
     "sample_weights": ("<f8", 1),
     "sample_is_complete": ("|b1", 1),
 }
-
+# Only where it is not 0.
+_ORIGIN: Final = {"origin": ("<f4", 1)}
 
 # Far above any number of rows, and above what sample weights come to; a square of float32 numbers times it is finite.
 MAX_TOTAL_WEIGHT: Final = 1e100
@@ -31,8 +33,15 @@ class StateError(ValueError):
     """The bytes are no state; the text says what was expected and what came."""
 
 
-def dumps(state: State) -> bytes:
+def dumps(state: State, coordinates: Coordinates = PLAIN) -> bytes:
     """Encode a state as an uncompressed ``.npz``; equal states give equal bytes.
+
+    Parameters
+    ----------
+    state : State
+        What to encode.
+    coordinates : Coordinates
+        Those of its centers and rows, which are kept beside them.
 
     Raises
     ------
@@ -50,6 +59,7 @@ def dumps(state: State) -> bytes:
             "sample_labels": state.sample.labels,
             "sample_weights": state.sample.weights,
             "sample_is_complete": np.array([state.sample.complete]),
+            **({} if coordinates.origin is None else {"origin": coordinates.origin}),
         },
     )
     return file.getvalue()
@@ -87,6 +97,24 @@ def loads(data: bytes | bytearray) -> State:
             arrays["sample"], arrays["sample_labels"], arrays["sample_weights"], bool(arrays["sample_is_complete"][0])
         ),
     )
+
+
+def coordinates(data: bytes | bytearray) -> Coordinates:
+    """Decode the coordinates of a state's centers and rows.
+
+    Raises
+    ------
+    StateError
+        If the bytes are no archive of a state, or its origin does not fit to it.
+    """
+    try:
+        arrays = archive.load(io.BytesIO(data), len(data), {"shift": _ARRAYS["shift"]}, _ORIGIN)
+    except archive.ArchiveError as cause:
+        raise StateError(str(cause)) from cause
+    shift, origin = arrays["shift"], arrays.get("origin")
+    if origin is not None and origin.shape != shift.shape:
+        raise StateError(f"expected an origin of shape {shift.shape}, got {origin.shape}")
+    return Coordinates(origin)
 
 
 def beyond_float32(centers: DoubleArray) -> float | None:

@@ -7,11 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from container.channels import csv_kernel
-from container.channels.reader import Reader
+from container.channels.reader import Reader, RowArray
 from container.channels.recordio_kernel import MORE
 from container.formats import csv, magic
 from container.formats.errors import FormatError
-from kmeans.types import FloatArray
 
 _LINE_FEED = ord("\n")
 _END_OF_LINE: Final = re.compile(b"\n")
@@ -31,7 +30,12 @@ class CSVReader(Reader):
     _ends: NDArray[np.int64] = np.empty(0, np.int64)
     _ended = False
 
-    def read(self, out: FloatArray) -> int:
+    @classmethod
+    def whole_records(cls, beginning: bytes) -> bytes:
+        """See `Reader.whole_records`; the last line may be cut off anywhere."""
+        return beginning[: beginning.rfind(b"\n") + 1]
+
+    def read(self, out: RowArray) -> int:
         """See `Reader.read`."""
         row = 0
         while row < len(out):
@@ -41,7 +45,9 @@ class CSVReader(Reader):
                 break
             lines = min(len(out) - row, len(self._ends))
             labels = self.label_size or 0
-            rows = csv.parse(self._take(lines), self.feature_dim, labels=labels, first_record=self.records + 1)
+            rows = csv.parse(
+                self._take(lines), self.feature_dim, labels=labels, first_record=self.records + 1, dtype=out.dtype
+            )
             out[row : row + len(rows)] = rows
             row += len(rows)
             self.records += len(rows)
@@ -50,7 +56,7 @@ class CSVReader(Reader):
                 raise FormatError(f"expected {expected} columns, got an empty line", record=self.records + 1)
         return row
 
-    def _read_plain(self, out: FloatArray, row: int) -> int:
+    def _read_plain(self, out: RowArray, row: int) -> int:
         """Decode plain lines into the rows from `row` on; give the next row to write."""
         window = self.window
         while True:

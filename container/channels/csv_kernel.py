@@ -1,4 +1,4 @@
-"""Decodes CSV lines straight into a float32 batch, with no Python object a line.
+"""Decodes CSV lines straight into a batch, with no Python object a line.
 
 Plain is what any ordinary writer writes: decimal numbers, blanks around them maybe, no quotation marks. At a line that
 is not plain the kernel stops before it and leaves it to `container.formats.csv`, which either reads it or says what is
@@ -6,8 +6,8 @@ wrong. A number means what it means there, a decimal rounded to float64 and that
 
 - Up to 2**53, and scaled by a power of ten up to 10**22, float64 has all that is multiplied or divided, so that the
   result is rounded once (Clinger 1990, "How to read floating point numbers accurately").
-- Any other number is near to what it should be. That is enough where no border at which float32 rounds up is as near;
-  else the line is not plain.
+- Any other number is near to what it should be. For float32 that is enough where no border at which it rounds up is as
+  near; else, and always for float64, the line is not plain.
 """
 
 from typing import Final
@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from container.channels.recordio_kernel import FULL, MORE, ODD
-from container.channels.wire_kernel import NOT_PLAIN, ByteArray, Integer, long_word
+from container.channels.wire_kernel import NOT_PLAIN, ByteArray, Integer, RowArray, long_word
 from kmeans.jit import kernel
-from kmeans.types import DoubleArray, FloatArray
+from kmeans.types import DoubleArray
 
 # Bytes that are read at once: a line is decoded only where so many follow the beginning of each of its numbers.
 WORD: Final = 8
@@ -74,10 +74,10 @@ def _scaled(value: Integer, exponent: Integer) -> np.float64:
     return np.float64(value * _POWERS[exponent] if exponent >= 0 else value / _POWERS[-exponent])
 
 
-@kernel("Tuple((int64, float32))(uint8[::1], int64)", strict=True)
-def _number(buffer: ByteArray, p: Integer) -> tuple[Integer, np.float32]:
-    """Read a number; give the offset behind it, negative if it is not plain."""
-    nothing = NOT_PLAIN, np.float32(0.0)
+@kernel("Tuple((int64, float64))(uint8[::1], int64, boolean)", strict=True)
+def _number(buffer: ByteArray, p: Integer, exact: bool) -> tuple[Integer, np.float64]:
+    """Read a number, `exact` or as float32 needs it; give the offset behind it, negative if it is not plain."""
+    nothing = NOT_PLAIN, np.float64(0.0)
     sign = buffer[np.uint64(p)]
     p += np.int64(sign == _MINUS) | np.int64(sign == _PLUS)
     begin = p
@@ -122,9 +122,9 @@ def _number(buffer: ByteArray, p: Integer) -> tuple[Integer, np.float32]:
     number = _scaled(value, exponent)
     if value != 0 and (dropped or value > _LARGEST_EXACT or abs(exponent) > _EXACT_POWERS):
         lost = np.float64(number).view(np.int64) & _LOST_BITS
-        if abs(lost - _BORDER) <= _NEAR or not _LEAST < number < _MOST:
+        if exact or abs(lost - _BORDER) <= _NEAR or not _LEAST < number < _MOST:
             return nothing
-    return np.int64(p), np.float32(-number if sign == _MINUS else number)
+    return np.int64(p), np.float64(-number if sign == _MINUS else number)
 
 
 @kernel("int64(uint8[::1], int64, int64)")
@@ -142,13 +142,16 @@ def _has_end(buffer: ByteArray, p: Integer, end: Integer) -> bool:
     return bool(p < end)
 
 
-@kernel("UniTuple(int64, 3)(uint8[::1], int64, int64, int64, float32[:, ::1], int64)")
+@kernel(
+    "UniTuple(int64, 3)(uint8[::1], int64, int64, int64, float32[:, ::1], int64)",
+    "UniTuple(int64, 3)(uint8[::1], int64, int64, int64, float64[:, ::1], int64)",
+)
 def decode(
     buffer: ByteArray,  # IN
     position: Integer,  # IN where the first line begins
     end: Integer,  # IN of the bytes that have come
     labels: Integer,  # IN columns that are not looked at
-    out: FloatArray,  # OUT (n, d)
+    out: RowArray,  # OUT (n, d)
     row: Integer,  # IN the first row to write
 ) -> tuple[Integer, Integer, Integer]:
     """Decode lines into the rows of `out` from `row` on.
@@ -164,6 +167,7 @@ def decode(
         The next row to write.
     """
     n_rows, n_columns = out.shape
+    exact = out.itemsize > 4
     begin = np.int64(position)
     while row < n_rows:
         p: Integer = begin
@@ -179,7 +183,7 @@ def decode(
             if p >= end or p + WORD > len(buffer):
                 return np.int64(MORE), begin, np.int64(row)
             # If the number is cut off, what is read behind the end has been there before; nothing is made of it.
-            p, number = _number(buffer, p)
+            p, number = _number(buffer, p, exact)
             if p < 0:
                 return np.int64(ODD if _has_end(buffer, begin, end) else MORE), begin, np.int64(row)
             out[row, column] = number

@@ -164,6 +164,8 @@ class Stream(io.FileIO):
         self._poll.register(self.fileno(), select.POLLIN)
         # Before its first writer has come a pipe reads as if it had ended; a poll knows better.
         self._begun = not piped
+        # Bytes that were looked at, and are yet to be read.
+        self._peeked = bytearray()
         widen_pipe(self)
 
     def readinto(self, buffer: Any) -> int:
@@ -174,6 +176,11 @@ class Stream(io.FileIO):
         GivenUpError
             If it was given up.
         """
+        if self._peeked:
+            ahead = self._peeked[: len(buffer)]
+            buffer[: len(ahead)] = ahead
+            del self._peeked[: len(ahead)]
+            return len(ahead)
         while True:
             if self._giving_up():
                 raise GivenUpError
@@ -184,6 +191,19 @@ class Stream(io.FileIO):
                 self._begun = True
             elif self._giving_up_silence():
                 raise GivenUpError
+
+    def peek(self, size: int) -> bytes:
+        """Return `size` bytes or more, which are still to be read; fewer at the end, or where it is given up."""
+        ahead, self._peeked = self._peeked, bytearray()
+        piece = bytearray(PIPE_BYTES)
+        try:
+            while len(ahead) < size and (count := self.readinto(piece)):
+                ahead += piece[:count]
+        except GivenUpError:
+            # Whoever reads on is told.
+            pass
+        self._peeked = ahead
+        return bytes(ahead)
 
 
 def _pipe_descriptor(path: str, flags: int) -> int:

@@ -10,7 +10,10 @@ from numpy.typing import NDArray
 
 from container.channels.window import Window
 from container.formats.errors import FormatError
-from kmeans.types import FloatArray
+from kmeans.types import DoubleArray, FloatArray
+
+# In float64 rows keep the digits that float32 has no room for; the same ones are refused, those beyond its range.
+RowArray = FloatArray | DoubleArray
 
 
 class WrongGuessError(Exception):
@@ -53,13 +56,18 @@ class Reader(ABC):
         self.label_size = label_size
         self.records = 0
 
+    @classmethod
+    def whole_records(cls, beginning: bytes) -> bytes:
+        """Return the beginning of a stream without a last record that is cut off, unless `read` refuses that."""
+        return beginning
+
     @abstractmethod
-    def read(self, out: FloatArray) -> int:
+    def read(self, out: RowArray) -> int:
         """Decode records into rows.
 
         Parameters
         ----------
-        out : ndarray of shape (n, feature_dim), float32
+        out : ndarray of shape (n, feature_dim), float32 or float64
             C-contiguous; written from its first row on.
 
         Returns
@@ -99,14 +107,14 @@ class Reader(ABC):
         del guess
         return self.skip(sys.maxsize)
 
-    def pick(self, numbers: NDArray[np.int64], out: FloatArray, *, guess: bool) -> None:
+    def pick(self, numbers: NDArray[np.int64], out: RowArray, *, guess: bool) -> None:
         """Decode some records, from the beginning of the stream.
 
         Parameters
         ----------
         numbers : ndarray of shape (n,), int64
             Ascending, counted from 0.
-        out : ndarray of shape (n, feature_dim), float32
+        out : ndarray of shape (n, feature_dim), float32 or float64
             C-contiguous; written.
         guess : bool
             As it was for `count`.

@@ -1,4 +1,4 @@
-"""Reads plain Record messages straight into the rows of a float32 array, with no Python object a record.
+"""Reads plain Record messages straight into the rows of an array, with no Python object a record.
 
 Plain is what any ordinary writer writes: tensors of float32, float64 and int32, dense or sparse, packed or not, with
 labels and text fields in any order. Of anything else (a name or a key that comes twice, a number that is not finite,
@@ -9,9 +9,19 @@ is valid, and adds up values of the same key. Each length is checked against the
 import numpy as np
 from numpy.typing import NDArray
 
-from container.channels.wire_kernel import NOT_PLAIN, ByteArray, Integer, clear, copy, finite, span, varint, word
+from container.channels.wire_kernel import (
+    NOT_PLAIN,
+    ByteArray,
+    Integer,
+    RowArray,
+    clear,
+    copy,
+    finite,
+    span,
+    varint,
+    word,
+)
 from kmeans.jit import kernel
-from kmeans.types import FloatArray
 
 OffsetArray = NDArray[np.int64]
 
@@ -34,15 +44,18 @@ _N_VALUES, N_KEYS, _N_SHAPE, _EXTENT, BEGIN, END = range(FOUND)
 _ELSEWHERE = np.int64(-1)
 
 
-@kernel("boolean(uint8[::1], int64, int64, int64, int64, float32[:, ::1], uint8[:, ::1], int64[::1])")
+@kernel(
+    "boolean(uint8[::1], int64, int64, int64, int64, float32[:, ::1], uint8[:, ::1], int64[::1])",
+    "boolean(uint8[::1], int64, int64, int64, int64, float64[:, ::1], uint8[:, ::1], int64[::1])",
+)
 def _values(
     buffer: ByteArray,  # IN
     p: Integer,  # IN
     end: Integer,  # IN
     kind: Integer,  # IN tag of the tensor
     row: Integer,  # IN where to write, or _ELSEWHERE
-    out: FloatArray,  # OUT (n, d)
-    out_bytes: ByteArray,  # OUT (n, 4 d), the same memory
+    out: RowArray,  # OUT (n, d)
+    out_bytes: ByteArray,  # OUT (n, bytes of a row), the same memory
     found: OffsetArray,  # INOUT
 ) -> bool:
     """Read a run of values into a row, behind those it has."""
@@ -56,7 +69,7 @@ def _values(
             if row >= 0:
                 # Of a longer varint only the low 32 bits count.
                 number &= 0xFFFFFFFF
-                out[row, have] = np.float32(number - (number >> 31 << 32))
+                out[row, have] = number - (number >> 31 << 32)
             have += 1
         found[_N_VALUES] = have
         return True
@@ -65,28 +78,35 @@ def _values(
     if count * width != end - p or (row >= 0 and have + count > capacity):
         return False
     if row >= 0 and kind == _FLOAT32_TENSOR:
-        copy(buffer, p, end - p, out_bytes, row, 4 * have)
-        found[BEGIN] = p
-        found[END] = end
+        if out_bytes.shape[1] == 4 * capacity:
+            copy(buffer, p, end - p, out_bytes, row, 4 * have)
+            found[BEGIN] = p
+            found[END] = end
+        else:
+            for i in range(count):
+                out[row, have + i] = np.uint32(word(buffer, p + 4 * i)).view(np.float32)
     elif row >= 0:
         for i in range(count):
             value = np.int64(word(buffer, p + 8 * i) | word(buffer, p + 8 * i + 4) << 32).view(np.float64)
             if not abs(value) <= _MAX_FLOAT32:
                 return False
-            out[row, have + i] = np.float32(value)
+            out[row, have + i] = value
     found[_N_VALUES] = have + count
     return True
 
 
-@kernel("boolean(uint8[::1], int64, int64, int64, int64, float32[:, ::1], uint8[:, ::1], int64[::1], int64[::1])")
+@kernel(
+    "boolean(uint8[::1], int64, int64, int64, int64, float32[:, ::1], uint8[:, ::1], int64[::1], int64[::1])",
+    "boolean(uint8[::1], int64, int64, int64, int64, float64[:, ::1], uint8[:, ::1], int64[::1], int64[::1])",
+)
 def _tensor(
     buffer: ByteArray,  # IN
     p: Integer,  # IN
     end: Integer,  # IN
     kind: Integer,  # IN tag of the tensor
     row: Integer,  # IN where to write, or _ELSEWHERE
-    out: FloatArray,  # OUT (n, d)
-    out_bytes: ByteArray,  # OUT (n, 4 d), the same memory
+    out: RowArray,  # OUT (n, d)
+    out_bytes: ByteArray,  # OUT (n, bytes of a row), the same memory
     keys: OffsetArray,  # OUT (d,)
     found: OffsetArray,  # OUT
 ) -> bool:
@@ -133,9 +153,12 @@ def _tensor(
     return True
 
 
-@kernel("boolean(float32[:, ::1], int64, int64[::1], int64[::1])")
+@kernel(
+    "boolean(float32[:, ::1], int64, int64[::1], int64[::1])",
+    "boolean(float64[:, ::1], int64, int64[::1], int64[::1])",
+)
 def _arrange(
-    out: FloatArray,  # INOUT (n, d)
+    out: RowArray,  # INOUT (n, d)
     row: Integer,  # IN
     keys: OffsetArray,  # IN (d,)
     found: OffsetArray,  # IN
@@ -161,15 +184,18 @@ def _arrange(
     return True
 
 
-@kernel("int64(uint8[::1], int64, int64, boolean, int64, float32[:, ::1], uint8[:, ::1], int64[::1], int64[::1])")
+@kernel(
+    "int64(uint8[::1], int64, int64, boolean, int64, float32[:, ::1], uint8[:, ::1], int64[::1], int64[::1])",
+    "int64(uint8[::1], int64, int64, boolean, int64, float64[:, ::1], uint8[:, ::1], int64[::1], int64[::1])",
+)
 def _entry(
     buffer: ByteArray,  # IN
     p: Integer,  # IN
     end: Integer,  # IN
     is_feature: bool,  # IN
     row: Integer,  # IN
-    out: FloatArray,  # OUT (n, d)
-    out_bytes: ByteArray,  # OUT (n, 4 d), the same memory
+    out: RowArray,  # OUT (n, d)
+    out_bytes: ByteArray,  # OUT (n, bytes of a row), the same memory
     keys: OffsetArray,  # OUT (d,)
     found: OffsetArray,  # OUT
 ) -> Integer:
@@ -211,14 +237,17 @@ def _entry(
     return np.int64(is_row)
 
 
-@kernel("boolean(uint8[::1], int64, int64, int64, float32[:, ::1], uint8[:, ::1], int64[::1], int64[::1])")
+@kernel(
+    "boolean(uint8[::1], int64, int64, int64, float32[:, ::1], uint8[:, ::1], int64[::1], int64[::1])",
+    "boolean(uint8[::1], int64, int64, int64, float64[:, ::1], uint8[:, ::1], int64[::1], int64[::1])",
+)
 def read_record(
     buffer: ByteArray,  # IN
     p: Integer,  # IN
     end: Integer,  # IN
     row: Integer,  # IN
-    out: FloatArray,  # OUT (n, d)
-    out_bytes: ByteArray,  # OUT (n, 4 d), the same memory
+    out: RowArray,  # OUT (n, d)
+    out_bytes: ByteArray,  # OUT (n, bytes of a row), the same memory
     keys: OffsetArray,  # OUT (d,)
     found: OffsetArray,  # OUT of the last tensor
 ) -> bool:

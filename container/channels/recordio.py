@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from container.channels import recordio_kernel
-from container.channels.reader import Reader, WrongGuessError
+from container.channels.reader import Reader, RowArray, WrongGuessError
 from container.formats import recordio
 from container.formats.errors import FormatError, IncompleteError
-from kmeans.types import FloatArray
 
 # Records that `pick` gathers before it decodes them.
 _PICKED_TOGETHER = 1024
@@ -20,7 +19,7 @@ _PICKED_TOGETHER = 1024
 class RecordIOReader(Reader):
     """Reads RecordIO-protobuf: plain records by the kernel, all others by the reference decoder."""
 
-    def read(self, out: FloatArray) -> int:
+    def read(self, out: RowArray) -> int:
         """See `Reader.read`."""
         window, row = self.window, 0
         try:
@@ -33,7 +32,7 @@ class RecordIOReader(Reader):
                     if not window.content:
                         break
                 elif status != recordio_kernel.FULL:
-                    out[row] = recordio.features(recordio.parse(self._payload()), self.feature_dim)
+                    out[row] = recordio.features(recordio.parse(self._payload()), self.feature_dim, out.dtype)
                     self.records += 1
                     row += 1
         except FormatError as error:
@@ -71,7 +70,7 @@ class RecordIOReader(Reader):
         size, in_all = self._frame_bytes() if guess else (0, 0)
         return in_all // size if size else super().count(guess=False)
 
-    def pick(self, numbers: NDArray[np.int64], out: FloatArray, *, guess: bool) -> None:
+    def pick(self, numbers: NDArray[np.int64], out: RowArray, *, guess: bool) -> None:
         """See `Reader.pick`."""
         size, _ = self._frame_bytes() if guess else (0, 0)
         if not size:

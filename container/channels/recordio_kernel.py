@@ -1,4 +1,4 @@
-"""Decodes RecordIO frames straight into a float32 batch, with no Python object a record.
+"""Decodes RecordIO frames straight into a batch, with no Python object a record.
 
 At a record that is not plain (see `record_kernel`; a split one too) the kernels stop before it and leave it to
 `container.formats.recordio`, which either reads it or says what is wrong.
@@ -9,10 +9,19 @@ from typing import Final
 import numpy as np
 
 from container.channels.record_kernel import BEGIN, END, FOUND, N_KEYS, read_record
-from container.channels.wire_kernel import NOT_PLAIN, WIDE, ByteArray, Integer, copy_wide, first_infinite, same, word
+from container.channels.wire_kernel import (
+    NOT_PLAIN,
+    WIDE,
+    ByteArray,
+    Integer,
+    RowArray,
+    copy_wide,
+    first_infinite,
+    same,
+    word,
+)
 from container.formats.recordio import HEADER_BYTES, MAGIC
 from kmeans.jit import INTERPRETED, kernel
-from kmeans.types import FloatArray
 
 # Why a kernel stopped.
 FULL: Final = 0
@@ -23,12 +32,15 @@ _MAGIC = np.int64(MAGIC)
 _HEADER = np.int64(HEADER_BYTES)
 
 
-@kernel("UniTuple(int64, 3)(uint8[::1], int64, int64, float32[:, ::1], int64)")
+@kernel(
+    "UniTuple(int64, 3)(uint8[::1], int64, int64, float32[:, ::1], int64)",
+    "UniTuple(int64, 3)(uint8[::1], int64, int64, float64[:, ::1], int64)",
+)
 def decode(
     buffer: ByteArray,  # IN
     position: Integer,  # IN where the first frame begins
     end: Integer,  # IN of the bytes that have come
-    out: FloatArray,  # OUT (n, d)
+    out: RowArray,  # OUT (n, d)
     row: Integer,  # IN the first row to write
 ) -> tuple[Integer, Integer, Integer]:
     """Decode records into the rows of `out` from `row` on.

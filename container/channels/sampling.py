@@ -1,20 +1,32 @@
-"""Rows drawn over all files of a channel."""
+"""Rows drawn over all files of a channel, and the first ones of a pipe."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
+from container.channels.files import Stream
 from container.channels.reader import Reader, WrongGuessError
-from kmeans.types import FloatArray
+from container.formats.errors import FormatError, IncompleteError
+from kmeans.types import DoubleArray
 
 Opener = Callable[[Path], AbstractContextManager[Reader]]
 
+# Of the first rows of a pipe so many are enough, and more are taken if they have come. They take so many bytes at most.
+_ENOUGH_ROWS: Final = 100
+_MOST_ROWS: Final = 1000
+_MOST_BYTES: Final = 64 << 20
+
 
 def sample(
-    files: Sequence[Path], reading: Opener, feature_dim: int, size: int, rng: np.random.Generator
-) -> tuple[FloatArray, int]:
+    files: Sequence[Path],
+    reading: Opener,
+    feature_dim: int,
+    size: int,
+    rng: np.random.Generator,
+) -> tuple[DoubleArray, int]:
     """Draw rows uniformly without replacement.
 
     Two passes, of which neither decodes more than what is drawn: one counts records, the other fetches. Memory is that
@@ -35,7 +47,7 @@ def sample(
 
     Returns
     -------
-    rows : ndarray of shape (min(size, records), feature_dim), float32
+    rows : ndarray of shape (min(size, records), feature_dim), float64
         In the order of the files and of the records in them.
     records : int
         How many there are in all.
@@ -47,18 +59,59 @@ def sample(
 
 
 def _sample(
-    files: Sequence[Path], reading: Opener, feature_dim: int, size: int, rng: np.random.Generator, *, guess: bool
-) -> tuple[FloatArray, int]:
+    files: Sequence[Path],
+    reading: Opener,
+    feature_dim: int,
+    size: int,
+    rng: np.random.Generator,
+    *,
+    guess: bool,
+) -> tuple[DoubleArray, int]:
     ends = [0]
     for path in files:
         with reading(path) as reader:
             ends.append(ends[-1] + reader.count(guess=guess))
     wanted = min(size, ends[-1])
     numbers = np.sort(rng.choice(ends[-1], wanted, replace=False, shuffle=False)) if wanted else np.empty(0, np.int64)
-    rows = np.empty((wanted, feature_dim), np.float32)
+    rows = np.empty((wanted, feature_dim))
     for path, begin, end in zip(files, ends, ends[1:], strict=False):
         first, last = np.searchsorted(numbers, (begin, end))
         if first < last:
             with reading(path) as reader:
                 reader.pick(numbers[first:last] - begin, rows[first:last], guess=guess)
     return rows, ends[-1]
+
+
+def first_rows(stream: Stream, reading: Callable[[bytes], Reader]) -> DoubleArray:
+    """Return some of the first rows of a stream, which are still to be read.
+
+    What is wrong with a row is not told here, but when it is read; it ends the first rows.
+
+    Parameters
+    ----------
+    stream : Stream
+        At its beginning.
+    reading : callable
+        Makes a reader of the beginning of the stream.
+
+    Returns
+    -------
+    ndarray of shape (n, d), float64
+        There may be none.
+    """
+    size = 1
+    while True:
+        beginning = stream.peek(size)
+        ended = len(beginning) < size
+        reader = reading(beginning)
+        rows = np.empty((max(1, min(_MOST_ROWS, _MOST_BYTES // (8 * reader.feature_dim))), reader.feature_dim))
+        try:
+            reader.read(rows)
+        except IncompleteError:
+            pass
+        except FormatError:
+            ended = True
+        if ended or reader.records >= min(_ENOUGH_ROWS, len(rows)) or len(beginning) >= _MOST_BYTES:
+            return rows[: reader.records]
+        # Each time all are decoded again, which must not be often.
+        size = 2 * len(beginning)

@@ -1,7 +1,8 @@
 """A channel as mini-batches of rows."""
 
+import io
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -14,14 +15,15 @@ from container.channels.interleaved import Interleaved
 from container.channels.prefetch import Fill, Filled, prefetched
 from container.channels.reader import Reader
 from container.channels.recordio import RecordIOReader
-from container.channels.sampling import sample
+from container.channels.sampling import first_rows, sample
 from container.configuration import CSV, RECORDIO, ChannelConfiguration
+from container.coordinates import PLAIN, Coordinates
 from container.errors import AlgorithmError, CustomerError, PlatformError
 from container.formats.errors import FormatError, InfiniteValueError, MissingValueError
 from container.logs import LOGGER
 from container.stopping import Stop
 from kmeans.source import GivenUpError
-from kmeans.types import FloatArray
+from kmeans.types import DoubleArray, FloatArray
 
 READERS: Final[Mapping[str, type[Reader]]] = {RECORDIO: RecordIOReader, CSV: CSVReader}
 
@@ -31,6 +33,8 @@ BLOCK_BYTES: Final = 64 << 20
 # whether they have come. Twice as much makes a host alone 3 % faster, and two hosts together slower.
 INTERLEAVED_READ_BYTES: Final = 1 << 18
 INTERLEAVED_ROW_BYTES: Final = 1 << 17
+# Of rows in float64, before they are rounded.
+_EXACT_BYTES: Final = 1 << 20
 
 _WRONG_CONTENT = "Requested content-type is '{}'. Please verify the data matches the requested content-type."
 _NO_CONTENT = "Please verify the correct data channel configuration is provided."
@@ -84,6 +88,8 @@ class Source:
     threaded : bool
         Whether a thread reads ahead. Without it, files that lie here are read when their rows are asked for, and in
         `read_ahead`; pipes and FastFile mode have a thread in any case.
+    coordinates : Coordinates
+        Those of the rows that are given.
 
     Attributes
     ----------
@@ -97,6 +103,8 @@ class Source:
         Passes begun.
     records_read, bytes_read : int
         Of the latest pass, so far.
+    coordinates : Coordinates
+        As given, or as chosen; see `settle_by`.
 
     Raises
     ------
@@ -115,8 +123,13 @@ class Source:
         fifo_timeout_seconds: float = 900.0,
         *,
         threaded: bool = True,
+        coordinates: Coordinates = PLAIN,
     ) -> None:
         self.path = channel.path
+        self.coordinates = coordinates
+        self._choose: Callable[[DoubleArray], Coordinates] | None = None
+        # A pipe whose first rows were looked at.
+        self._opened: Stream | None = None
         self.rereadable = channel.mode != "Pipe"
         self.passes = 0
         self.records_read = 0
@@ -141,6 +154,26 @@ class Source:
         self._content_type = channel.content_type or RECORDIO
         if self._content_type not in READERS:
             raise self._error(_WRONG_CONTENT, f"supported are {' and '.join(READERS)}")
+
+    def settle_by(self, choose: Callable[[DoubleArray], Coordinates]) -> None:
+        """Have the coordinates chosen by the first rows, once these are drawn or, of a pipe, have come.
+
+        Parameters
+        ----------
+        choose : callable
+            Called once, in the thread that asks for rows, with some of them as they are: float64 (n, d). There are none
+            where the job is to stop.
+        """
+        self._choose = choose
+
+    def _settle(self, rows: DoubleArray) -> None:
+        if self._choose is not None:
+            choose, self._choose = self._choose, None
+            self.coordinates = choose(rows)
+
+    def relative(self, points: DoubleArray) -> DoubleArray:
+        """Return points in the coordinates of the rows."""
+        return self.coordinates.relative(points)
 
     def blocks(self, skip: int = 0) -> Iterator[FloatArray]:
         """Give one pass over this host's rows of the channel.
@@ -168,6 +201,8 @@ class Source:
         self.passes += 1
         self.records_read = self.bytes_read = 0
         self._in_need = not skip
+        if self._choose is not None and not self.rereadable:
+            self._settle(self._first_rows())
         yield from self._filled(lambda take: self._fill(take, skip))
 
     def read_ahead(self) -> bool:
@@ -212,7 +247,7 @@ class Source:
     def _fill_from(self, path: Path, take: Callable[[], FloatArray]) -> Iterator[tuple[FloatArray, int]]:
         """Fill buffers with the rows of one file."""
         with self._reading(path) as reader:
-            while count := reader.read(buffer := take()):
+            while count := self._read(reader, buffer := take()):
                 yield buffer, count
 
     def _fill(self, take: Callable[[], FloatArray], skip: int) -> Iterator[Filled | None]:
@@ -235,7 +270,7 @@ class Source:
                         before = reader.records
                         try:
                             out = buffer[filled : min(filled + piece_rows, size - given)]
-                            count = 0 if ahead else reader.read(out)
+                            count = 0 if ahead else self._read(reader, out)
                         finally:
                             # Rows that had come before the file was given up count too.
                             filled += reader.records - before
@@ -289,11 +324,15 @@ class Source:
         """
         if not self.rereadable:
             raise AlgorithmError(f"The channel '{self._channel.name}' comes through a pipe: rows can't be drawn")
-        paths = self._paths()
-        rows, records = sample(paths, self._reading, self._feature_dim, size, rng)
+        try:
+            rows, records = sample(self._paths(), self._reading, self._feature_dim, size, rng)
+        except GivenUpError:
+            self._settle(np.empty((0, self._feature_dim)))
+            raise
         if size and not (records or self._may_be_empty):
             raise self.no_records()
-        return rows, records
+        self._settle(rows)
+        return self.coordinates.rows(rows), records
 
     def _paths(self) -> list[Path]:
         if self.rereadable:
@@ -314,14 +353,51 @@ class Source:
         wait_for_fifo(fifo, self._fifo_timeout_seconds, self._stop)
         return [fifo]
 
+    def _read(self, reader: Reader, out: FloatArray) -> int:
+        """Read rows as `reader` does, in the coordinates of the source."""
+        if self.coordinates.plain:
+            return reader.read(out)
+        step = max(1, _EXACT_BYTES // (8 * self._feature_dim))
+        for begin in range(0, len(out), step):
+            part = out[begin : begin + step]
+            exact = np.empty(part.shape)
+            before = reader.records
+            try:
+                reader.read(exact)
+            finally:
+                # Rows that had come before the file was given up count too.
+                count = reader.records - before
+                part[:count] = self.coordinates.rows(exact[:count])
+            if count < len(part):
+                return begin + count
+        return len(out)
+
+    def _first_rows(self) -> DoubleArray:
+        """Return some of the first rows of a pipe, which are then read as if nobody had looked at them."""
+        with suppress(GivenUpError):
+            (fifo,) = self._paths()
+            try:
+                self._opened = self._stream(fifo)
+                whole_records = READERS[self._content_type].whole_records
+                return first_rows(self._opened, lambda data: self._reader(io.BytesIO(whole_records(data))))
+            except OSError as error:
+                raise self._unreadable(fifo, error) from error
+        return np.empty((0, self._feature_dim))
+
+    def _stream(self, path: Path) -> Stream:
+        return Stream(path, self._giving_up, self._stop.requested, piped=not self.rereadable)
+
+    def _reader(self, stream: io.RawIOBase | io.BytesIO) -> Reader:
+        window_bytes = None if self._threaded else INTERLEAVED_READ_BYTES
+        return READERS[self._content_type](stream, self._feature_dim, self._channel.label_size, window_bytes)
+
     @contextmanager
     def _reading(self, path: Path) -> Iterator[Reader]:
         """Open a file, and tell what is wrong with it in the built-in's words."""
         try:
-            with Stream(path, self._giving_up, self._stop.requested, piped=not self.rereadable) as stream:
-                window_bytes = None if self._threaded else INTERLEAVED_READ_BYTES
-                reader = READERS[self._content_type]
-                yield reader(stream, self._feature_dim, self._channel.label_size, window_bytes)
+            opened, self._opened = self._opened, None
+            with opened or self._stream(path) as stream:
+                yield self._reader(stream)
         except FormatError as error:
             sentence = next(words for kind, words in _SENTENCES.items() if isinstance(error, kind))
             raise self._error(sentence, f"{self._shown(path)}, {error}") from error

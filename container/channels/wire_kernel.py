@@ -10,11 +10,13 @@ from llvmlite import ir
 from numpy.typing import NDArray
 
 from kmeans.jit import emitted, kernel
-from kmeans.types import FloatArray
+from kmeans.types import DoubleArray, FloatArray
 
 # In machine code all integers are int64; without it they are Python's and numpy's, mixed.
 Integer = int | np.int64
 ByteArray = NDArray[np.uint8]
+# Rows are written in float32 or, where something is to be subtracted before they are rounded, in float64.
+RowArray = FloatArray | DoubleArray
 
 NOT_PLAIN = np.int64(-1)
 
@@ -62,7 +64,7 @@ def copy(
     buffer: ByteArray,  # IN
     p: Integer,  # IN
     n: Integer,  # IN bytes
-    out: ByteArray,  # OUT (n, 4 d)
+    out: ByteArray,  # OUT (n, bytes of a row)
     row: Integer,  # IN
     first: Integer,  # IN byte of the row
 ) -> None:
@@ -89,16 +91,16 @@ def _address(builder: Any, base: Any, offset: Any, bits: int) -> Any:
     return builder.bitcast(builder.gep(base, [offset]), ir.IntType(bits).as_pointer())
 
 
-@kernel("void(float32[:, ::1], int64, int64)")
+@kernel("void(float32[:, ::1], int64, int64)", "void(float64[:, ::1], int64, int64)")
 def clear(
-    out: FloatArray,  # OUT (n, d)
+    out: RowArray,  # OUT (n, d)
     row: Integer,  # IN
     first: Integer,  # IN column
 ) -> None:
     """Set a row to zero from a column on."""
     place = np.uint64(row)
     for column in range(np.uint64(first), np.uint64(out.shape[1])):
-        out[place, column] = np.float32(0.0)
+        out[place, column] = 0.0
 
 
 @kernel("uint64(uint8[::1], int64)")
@@ -124,8 +126,8 @@ def same(buffer: ByteArray, p: Integer, q: Integer, n: Integer) -> bool:
     return not others
 
 
-@kernel("boolean(float32[:, ::1], int64, int64)")
-def finite(out: FloatArray, row: Integer, n: Integer) -> bool:
+@kernel("boolean(float32[:, ::1], int64, int64)", "boolean(float64[:, ::1], int64, int64)")
+def finite(out: RowArray, row: Integer, n: Integer) -> bool:
     """Whether the first n numbers of a row are finite."""
     others = False
     for column in range(n):
@@ -133,8 +135,8 @@ def finite(out: FloatArray, row: Integer, n: Integer) -> bool:
     return not others
 
 
-@kernel("int64(float32[:, ::1], int64, int64)")
-def first_infinite(out: FloatArray, first: Integer, last: Integer) -> Integer:
+@kernel("int64(float32[:, ::1], int64, int64)", "int64(float64[:, ::1], int64, int64)")
+def first_infinite(out: RowArray, first: Integer, last: Integer) -> Integer:
     """Give the first of some rows with a number that is not finite, or `last` if there is none."""
     numbers = out.reshape(out.size)[first * out.shape[1] : last * out.shape[1]]
     others = False

@@ -2,8 +2,8 @@
 
 There are two parsers of one grammar. The first goes line by line and is the reference: it reads short texts, where it
 is the quicker one, and finds the record and column of whatever is wrong. The second is pyarrow's, for long texts;
-whenever it stumbles, the first one looks again. Both round a decimal to float64 and that to float32, so that a number
-means the same in a text of any length.
+whenever it stumbles, the first one looks again. Both round a decimal to float64 and that, unless float64 is asked for,
+to float32, so that a number means the same in a text of any length.
 """
 
 import csv
@@ -11,10 +11,11 @@ import re
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from container.formats import magic
 from container.formats.errors import FormatError, MissingValueError, excerpt, not_finite
+from container.formats.numbers import held
 
 # pyarrow costs 0.3 to 3 ms a call, whatever the text's length: as much as this many lines cost the other parser.
 _SHORT_TEXT_LINES: Final = 64
@@ -35,7 +36,9 @@ _NOT_FINITE = re.compile(r"[ \t]*[+-]?(?:nan|inf|infinity)[ \t]*", re.IGNORECASE
 _STRAY_QUOTE = re.compile(rb'"(?<=[^,\n]")(?=[^,\r\n])')
 
 
-def parse(data: bytes, columns: int | None, *, labels: int = 0, first_record: int = 1) -> NDArray[np.float32]:
+def parse(
+    data: bytes, columns: int | None, *, labels: int = 0, first_record: int = 1, dtype: DTypeLike = np.float32
+) -> NDArray[Any]:
     """Read rows of numbers.
 
     Lines may end in CR LF, numbers may be in quotation marks, and empty lines at the end are none.
@@ -50,11 +53,13 @@ def parse(data: bytes, columns: int | None, *, labels: int = 0, first_record: in
         Leading columns that are not looked at; they may hold any text.
     first_record : int
         The number of the first line in errors; a header line is recognised only in line 1.
+    dtype : type
+        That of the rows, float32 or float64.
 
     Returns
     -------
-    ndarray of shape (n, columns), float32
-        C-contiguous; finite numbers only.
+    ndarray of shape (n, columns)
+        C-contiguous; numbers that are finite in float32 only.
 
     Raises
     ------
@@ -69,10 +74,10 @@ def parse(data: bytes, columns: int | None, *, labels: int = 0, first_record: in
     if columns is None:
         columns = max(0, column_count(text[: text.find(b"\n") + 1] or text, first_record) - labels)
     if lines > _SHORT_TEXT_LINES and columns and not (b'"' in text and _STRAY_QUOTE.search(text)):
-        rows = _parse_long(text, lines, columns, labels)
+        rows = _parse_long(text, lines, columns, labels, dtype)
         if rows is not None:
             return rows
-    return _parse_lines(text, columns, labels, first_record)
+    return _parse_lines(text, columns, labels, first_record, dtype)
 
 
 def column_count(line: bytes, record: int) -> int:
@@ -121,7 +126,7 @@ def refuse_lone_returns(line: str, labels: int, record: int | None = None) -> No
         raise FormatError(_LONE_RETURNS if "\r" in line.strip("\r") else _MORE_RETURNS, record=record)
 
 
-def _parse_lines(data: bytes, columns: int, labels: int, first_record: int) -> NDArray[np.float32]:
+def _parse_lines(data: bytes, columns: int, labels: int, first_record: int, dtype: DTypeLike) -> NDArray[Any]:
     lines = data.decode("utf-8", "surrogateescape").split("\n") if data else []
     rows: list[list[float]] = []
     for record, line in enumerate(lines, first_record):
@@ -132,8 +137,7 @@ def _parse_lines(data: bytes, columns: int, labels: int, first_record: int) -> N
             if record == 1 and error.column is not None and _looks_like_header(line, labels):
                 error.text += " (a header line is not expected)"
             raise
-    with np.errstate(under="ignore"):
-        return np.array(rows, np.float64).reshape(len(rows), columns).astype(np.float32)
+    return held(np.array(rows, np.float64).reshape(len(rows), columns), dtype)[0]
 
 
 def _row(line: str, columns: int, labels: int) -> list[float]:
@@ -180,7 +184,7 @@ def _looks_like_header(line: str, labels: int) -> bool:
     return not any(_NUMBER.fullmatch(cell) or _NOT_FINITE.fullmatch(cell) for cell in _cells(line)[labels:])
 
 
-def _parse_long(data: bytes, lines: int, columns: int, labels: int) -> NDArray[np.float32] | None:
+def _parse_long(data: bytes, lines: int, columns: int, labels: int, dtype: DTypeLike) -> NDArray[Any] | None:
     """Parse with pyarrow, or give None if it can't, or if what it gives needs a closer look."""
     # Imported here because it costs more time than a short text takes to read.
     import pyarrow
@@ -203,13 +207,13 @@ def _parse_long(data: bytes, lines: int, columns: int, labels: int) -> NDArray[n
     # pyarrow also ends lines at a lone CR, and would accept CR LF LF as it does LF.
     if table.num_rows != lines:
         return None
-    rows = np.empty((lines, columns), np.float32)
+    rows = np.empty((lines, columns), dtype)
     begin = 0
     with np.errstate(over="ignore", under="ignore"):
         for batch in table.to_batches():
             rows[begin : begin + len(batch)] = batch.to_tensor().to_numpy()
             begin += len(batch)
-    return rows if np.isfinite(rows).all() else None
+    return rows if held(rows, dtype)[1].all() else None
 
 
 def _column_names(count: int) -> list[str]:

@@ -11,14 +11,15 @@ with all others.
 
 import struct
 from collections.abc import Iterable, Iterator
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from google.protobuf.message import DecodeError
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from container.formats.errors import FormatError, IncompleteError, excerpt, not_finite
 from container.formats.magic import HEAD_BYTES, RECORDIO, refuse_others
+from container.formats.numbers import held
 from container.formats.record_pb2 import Float32Tensor, Float64Tensor, Int32Tensor, Record
 from container.formats.tensor import added_up, is_sparse, product
 
@@ -161,7 +162,7 @@ def parse(payload: bytes) -> Record:
     return record
 
 
-def features(record: Record, feature_dim: int) -> NDArray[np.float32]:
+def features(record: Record, feature_dim: int, dtype: DTypeLike = np.float32) -> NDArray[Any]:
     """Return the row that a record holds under the feature name ``values``; other features are not looked at.
 
     Parameters
@@ -170,11 +171,13 @@ def features(record: Record, feature_dim: int) -> NDArray[np.float32]:
         With a dense or sparse tensor of float32, float64 or int32.
     feature_dim : int
         The numbers a row must have.
+    dtype : type
+        That of the row, float32 or float64.
 
     Returns
     -------
-    ndarray of shape (feature_dim,), float32
-        Finite numbers only. Values of a sparse tensor that have the same key are added up.
+    ndarray of shape (feature_dim,)
+        Numbers that are finite in float32 only. Values of a sparse tensor that have the same key are added up.
 
     Raises
     ------
@@ -187,14 +190,14 @@ def features(record: Record, feature_dim: int) -> NDArray[np.float32]:
     sparse = is_sparse(len(tensor.values), len(tensor.keys), tensor.shape, feature_dim)
     values = np.fromiter(tensor.values, _DTYPES[type(tensor)], len(tensor.values))
     if not sparse:
-        return _finite(values, None)
+        return _finite(values, None, dtype)
     keys = np.fromiter(tensor.keys, np.uint64, len(tensor.keys))
     outside = keys >= feature_dim
     if outside.any():
         raise FormatError(f"expected keys from 0 to {feature_dim - 1}, got {keys[outside][0]}")
     columns, sums = added_up(keys.astype(np.int64), values)
-    row = np.zeros(feature_dim, np.float32)
-    row[columns] = _finite(sums, columns)
+    row = np.zeros(feature_dim, dtype)
+    row[columns] = _finite(sums, columns, dtype)
     return row
 
 
@@ -288,12 +291,10 @@ def _tensor(record: Record) -> _Tensor:
     return tensor
 
 
-def _finite(values: NDArray[np.number], columns: NDArray[np.int64] | None) -> NDArray[np.float32]:
-    """Return values in float32, or say which column (None: each has its own) holds one that is not finite."""
-    # What is too large, and the kind of NaN that signals, is found below.
-    with np.errstate(over="ignore", invalid="ignore"):
-        row = values.astype(np.float32)
-    if not np.isfinite(row).all():
-        first = int(np.argmin(np.isfinite(row)))
+def _finite(values: NDArray[np.number], columns: NDArray[np.int64] | None, dtype: DTypeLike) -> NDArray[Any]:
+    """Return values in a type of rows, or say which column (None: each has its own) holds one that is not finite."""
+    row, finite = held(values, dtype)
+    if not finite.all():
+        first = int(np.argmin(finite))
         raise not_finite(float(values[first]), (first if columns is None else int(columns[first])) + 1)
     return row

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from container.coordinates import Coordinates
 from container.report.losses import Losses
 from kmeans.scoring import Score
 from kmeans.training import Model
@@ -16,6 +17,8 @@ class Facts:
     ----------
     model
         What training found.
+    coordinates
+        Those of its centers and rows.
     tested
         How well it fits the test channel; None where there is none, or where it was not scored.
     losses
@@ -47,6 +50,7 @@ class Facts:
     """
 
     model: Model
+    coordinates: Coordinates
     tested: Score | None
     losses: Losses
     hosts: Sequence[str]

@@ -161,8 +161,8 @@ def per_cluster(values: NDArray[np.float64], title: str, even: float, even_name:
     return {"data": data, "layout": layout}
 
 
-def heat_map(shown: HeatMap) -> Figure:
-    """Plot in which features centers differ from the mean, clusters by features."""
+def heat_map(shown: HeatMap, digits: int = 5) -> Figure:
+    """Plot in which features centers differ from the mean, clusters by features; centers are told to so many digits."""
     n_clusters, n_features = shown.standardized.shape
     strength = np.abs(shown.standardized)
     limit = float(max(1.0, np.percentile(strength, 98)))
@@ -171,15 +171,15 @@ def heat_map(shown: HeatMap) -> Figure:
         "z": short(shown.standardized, 4),
         "x": [str(feature) for feature in shown.features],
         "y": [str(cluster) for cluster in shown.clusters],
-        "customdata": short(shown.centers),
+        "customdata": short(shown.centers, digits),
         "zmin": -limit,
         "zmid": 0,
         "zmax": limit,
         "colorscale": DIVERGING,
         "xgap": 1,
         "ygap": 1,
-        "hovertemplate": "cluster %{y}, feature %{x}<br>center: %{customdata:,.5~g}<br>%{z:+.2f} standard deviations"
-        "<extra></extra>",
+        "hovertemplate": f"cluster %{{y}}, feature %{{x}}<br>center: %{{customdata:,.{digits}~g}}<br>"
+        "%{z:+.2f} standard deviations<extra></extra>",
         "colorbar": {
             "orientation": "h",
             "lenmode": "pixels",

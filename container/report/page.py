@@ -3,7 +3,9 @@
 import base64
 import hashlib
 import json
+import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,8 @@ NAME = "report.html"
 LISTED_FIRST = 20
 # Features named for each cluster.
 FEATURES_NAMED = 4
+# To which a center's number is told; more where the numbers of all centers begin with the same digits.
+DIGITS, MOST_DIGITS = 5, 12
 # Names of hosts beside their number; all are in a table.
 HOSTS_NAMED = 2
 
@@ -32,6 +36,7 @@ EVENTS = {
     "centers_without_weight": "An intermediate center took no part in the model: no row was closest to it.",
     "relocated_clusters": "A cluster that had lost its rows was moved to the farthest ones.",
     "centers_added_from_sample": "A center was made of a single row, because there were fewer than k different ones.",
+    "coarse_features": "The values of a feature had been rounded to float32, which is too coarse for them.",
     "checkpoints_failed": "A checkpoint was not written.",
     "tarball_failed": "model.tar.gz, for local use, was not written.",
     "curve_failed": "msd_by_k.json was not written.",
@@ -107,7 +112,10 @@ def _context(facts: Facts) -> dict[str, Any]:
     score = model.score
     n_clusters, n_features = model.centers.shape
     baseline = Baseline.of(model.state.sample)
+    origin = _origin(facts)
     heat_map = profile.heat_map(model.centers, score.cluster_sizes, baseline)
+    if not facts.coordinates.plain:
+        heat_map = replace(heat_map, centers=heat_map.centers + origin[heat_map.features])
     shares = score.cluster_sizes / max(1, score.rows)
     # NaN marks a cluster none of whose rows was looked at.
     spreads = np.sqrt(
@@ -123,7 +131,7 @@ def _context(facts: Facts) -> dict[str, Any]:
         "sizes": plots.per_cluster(shares, "Share of the rows", 1 / n_clusters, "if all were equal", share=True),
         "spreads": plots.per_cluster(spreads, "Typical distance", float(np.sqrt(score.msd)), "all rows together"),
         "plane": plots.plane(plane, score.cluster_sizes),
-        "profiles": plots.heat_map(heat_map),
+        "profiles": plots.heat_map(heat_map, DIGITS if facts.coordinates.plain else MOST_DIGITS),
     }
     whole = model.score_is_exact and len(plane.rows) == score.rows
     _, _, long_term = facts.losses.curve()
@@ -194,7 +202,7 @@ def _clusters(
     facts: Facts, baseline: Baseline, shares: NDArray[np.float64], spreads: NDArray[np.float64]
 ) -> list[Mapping[str, Any]]:
     """Describe the clusters in words, the largest first."""
-    centers = facts.model.centers
+    centers, origin = facts.model.centers, _origin(facts)
     listed = profile.largest(facts.model.score.cluster_sizes, centers.shape[1], profile.MAX_LISTED)
     return [
         {
@@ -205,7 +213,7 @@ def _clusters(
                 {
                     "arrow": "▲" if difference > 0 else "▼",
                     "number": feature,
-                    "value": number(value, 3),
+                    "value": _value(value, float(origin[feature]), float(baseline.deviation[feature])),
                     "difference": signed(difference),
                 }
                 for feature, value, difference in profile.strongest(centers[cluster], baseline, FEATURES_NAMED)
@@ -213,3 +221,17 @@ def _clusters(
         }
         for cluster in listed
     ]
+
+
+def _origin(facts: Facts) -> NDArray[np.float64]:
+    """Return what the numbers of rows and centers are relative to, float64 (d,)."""
+    return facts.coordinates.absolute(np.zeros(facts.model.centers.shape[1], np.float32))
+
+
+def _value(value: float, origin: float, deviation: float) -> str:
+    """Write a number of a center, relative to an origin, to as many digits as tell centers apart."""
+    if not origin:
+        return number(value, 3)
+    value += origin
+    digits = 3 + max(0, math.floor(math.log10(abs(value) / deviation))) if value and deviation else 3
+    return number(float(f"{value:.{digits}g}"), digits)

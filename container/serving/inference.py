@@ -81,7 +81,7 @@ class Inference:
 
         def predictions() -> Iterator[Predictions]:
             nonlocal rows, waiting
-            for block in reader.decode(noted(), predictor.feature_dim):
+            for block in reader.decode(noted(), predictor.feature_dim, predictor.dtype):
                 waiting = 0
                 yield from self._predictions(block, rows, predictor)
                 rows += len(block.rows)

@@ -7,7 +7,7 @@ from container.artifacts.model import load
 from container.logs import LOGGER
 from container.resources import memory_limit_bytes
 from kmeans.prediction import Predictor
-from kmeans.types import FloatArray
+from kmeans.types import DoubleArray, FloatArray
 
 # What reading a model can end with, however hostile its bytes are.
 LOAD_ERRORS: Final = (ValueError, OSError, MemoryError)
@@ -60,7 +60,7 @@ def predictor_of(path: Path, memory_bytes: int) -> Predictor:
     return Predictor(centers_of(path, memory_bytes))
 
 
-def centers_of(path: Path, memory_bytes: int) -> FloatArray:
+def centers_of(path: Path, memory_bytes: int) -> FloatArray | DoubleArray:
     """Read the centers of a model for which there is so much memory, all that is made of them included.
 
     Raises

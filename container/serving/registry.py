@@ -18,8 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, NamedTuple
 
-import numpy as np
-
 from container.artifacts import mxnet_ndarray
 from container.artifacts.atomic import replacing
 from container.artifacts.model import ModelTooLargeError
@@ -199,7 +197,7 @@ class Registry:
                 if predictor is None or token != entry.token:
                     with _loading(name):
                         (centers,) = mxnet_ndarray.loads(file.read())
-                        predictor = Predictor(centers.astype(np.float32, copy=False))
+                        predictor = Predictor(centers)
                     # One that has been unloaded meanwhile may have been swept already.
                     if os.fstat(file.fileno()).st_nlink:
                         self._held[name] = (entry.token, predictor)

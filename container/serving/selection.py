@@ -7,7 +7,7 @@ import numpy as np
 
 from container.serving.codecs.codec import Columns
 from kmeans.prediction import Predictor
-from kmeans.types import FloatArray
+from kmeans.types import DoubleArray, FloatArray
 
 # Name and meaning.
 OUTPUTS: Final = {
@@ -29,14 +29,14 @@ def row_step(predictor: Predictor, outputs: Sequence[str]) -> int:
     return _BLOCK_NUMBERS if tuple(outputs) == DEFAULT_OUTPUTS else max(1, _BLOCK_NUMBERS // predictor.k)
 
 
-def answers(predictor: Predictor, rows: FloatArray, outputs: Sequence[str], top_n: int) -> Columns:
+def answers(predictor: Predictor, rows: FloatArray | DoubleArray, outputs: Sequence[str], top_n: int) -> Columns:
     """Compute what was asked for.
 
     Parameters
     ----------
     predictor : Predictor
         The model.
-    rows : ndarray of shape (n, d), float32
+    rows : ndarray of shape (n, d), float32 or float64
         Finite.
     outputs : sequence of str
         Names of `OUTPUTS`.

@@ -45,6 +45,8 @@ CSV = {"train": {"ContentType": "text/csv"}}
 # Nobody waits for the quarter of an hour that a job waits.
 FIFO_SECONDS = 0.01
 ROWS = [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [7.0, 8.0, 9.0]]
+# In seconds since 1970, in steps of float32.
+TIMES = [[1.7e9 + 128 * step, 2.0, 3.0] for step in range(57)]
 
 
 def records(*rows: list[float]) -> bytes:
@@ -131,6 +133,13 @@ class Scene:
     def converted_from_a_fifo(self) -> str:
         os.mkfifo(self.base / "rows.csv")
         return self.command(convert.__name__, str(self.base / "rows.csv"), str(self.base / "out"))
+
+    def converted_times(self) -> str:
+        np.save(self.base / "rows.npy", np.array(TIMES)[:, [1, 0]])
+        told = io.StringIO()
+        with redirect_stderr(told):
+            assert convert.main([str(self.base / "rows.npy"), str(self.base / "out")]) == 0
+        return told.getvalue()
 
     def ping_without_model(self) -> str:
         (self.base / "model").mkdir()
@@ -329,6 +338,8 @@ MAKERS: dict[str, Callable[[Scene], str]] = {
     "Channel model: expected a": lambda scene: scene.other_features(),
     "Channel model: /opt/ml": lambda scene: scene.odd_state(),
     "Batch size 5000": lambda scene: scene.log({"k": "2", "feature_dim": "3"}, *(ROWS * 599)),
+    "The values of some features": lambda scene: scene.log({"k": "2", "feature_dim": "3"}, *TIMES),
+    "float32 is too coarse": lambda scene: scene.converted_times(),
     "Hyperparameter _num_gpus": lambda scene: scene.log({"k": "2", "feature_dim": "3", "_num_gpus": "1"}, *ROWS),
     "The centers are in": lambda scene: scene.log({"k": "2", "feature_dim": "3"}, *ROWS, host="laptop"),
     "No assignments": lambda scene: scene.log({"k": "2", "feature_dim": "3"}, *ROWS, mode="FastFile"),

@@ -8,7 +8,7 @@ import numpy as np
 from kmeans.finalization import FinalizationSettings
 from kmeans.settings import Settings
 from kmeans.shrinking import LloydSettings
-from kmeans.types import FloatArray, as_points
+from kmeans.types import DoubleArray, FloatArray, as_points
 
 SCALES_OF = ("rows", "features", "numbers")
 
@@ -38,6 +38,9 @@ class Rows:
             batch = self.rows[start : start + self.batch_size]
             buffer[: len(batch)] = batch
             yield buffer[: len(batch)]
+
+    def relative(self, points: DoubleArray) -> DoubleArray:
+        return points
 
     def read_ahead(self) -> bool:
         return False

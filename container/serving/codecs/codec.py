@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from container.serving.codecs.spans import Spans
 
@@ -24,13 +24,13 @@ class Instances:
 
     Parameters
     ----------
-    rows : ndarray of shape (n, d), float32
-        Finite numbers.
+    rows : ndarray of shape (n, d), float32 or float64
+        Numbers that are finite in float32.
     identities : Spans of n, or None
         What a record says of itself, to be echoed: a Record message of uid and metadata. None when no record has any.
     """
 
-    rows: NDArray[np.float32]
+    rows: NDArray[np.float32] | NDArray[np.float64]
     identities: Spans | None = None
 
 
@@ -55,7 +55,7 @@ class Codec(Protocol):
 
     MEDIA_TYPE: str
 
-    def decode(self, body: Iterable[bytes], feature_dim: int) -> Iterator[Instances]:
+    def decode(self, body: Iterable[bytes], feature_dim: int, dtype: DTypeLike = np.float32) -> Iterator[Instances]:
         """Read the body of a request.
 
         Parameters
@@ -64,6 +64,8 @@ class Codec(Protocol):
             Its parts, cut anywhere.
         feature_dim : int
             The numbers a row must have.
+        dtype : type
+            That of the rows, float32 or, for a model whose centers float32 can't hold apart, float64.
 
         Yields
         ------
@@ -73,7 +75,7 @@ class Codec(Protocol):
         Raises
         ------
         FormatError
-            If it does not hold records of `feature_dim` finite numbers.
+            If it does not hold records of `feature_dim` numbers that are finite in float32.
         """
 
     def encode(self, blocks: Iterable[Predictions]) -> Iterator[bytes]:

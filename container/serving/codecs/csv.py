@@ -9,9 +9,10 @@ from typing import Any, Final
 
 import numpy as np
 import simdjson
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from container.formats.csv import parse
+from container.formats.numbers import held
 from container.serving.codecs.codec import Instances, Predictions
 from container.serving.codecs.lines import whole_lines
 from container.serving.codecs.text import csv_lines
@@ -24,13 +25,13 @@ _END: Final = b",1e99,"
 _MOST_BYTES = 1 << 24
 
 
-def decode(body: Iterable[bytes], feature_dim: int) -> Iterator[Instances]:
+def decode(body: Iterable[bytes], feature_dim: int, dtype: DTypeLike = np.float32) -> Iterator[Instances]:
     """Read lines of `feature_dim` numbers."""
     record = 1
     for lines in whole_lines(body):
-        rows = _plain_rows(lines, feature_dim)
+        rows = _plain_rows(lines, feature_dim, dtype)
         if rows is None:
-            rows = parse(lines, feature_dim, first_record=record)
+            rows = parse(lines, feature_dim, first_record=record, dtype=dtype)
         record += len(rows)
         yield Instances(rows)
 
@@ -41,7 +42,7 @@ def encode(blocks: Iterable[Predictions]) -> Iterator[bytes]:
         yield csv_lines(block.columns)
 
 
-def _plain_rows(lines: bytes, columns: int) -> NDArray[np.float32] | None:
+def _plain_rows(lines: bytes, columns: int, dtype: DTypeLike = np.float32) -> NDArray[Any] | None:
     """Read lines as one JSON array of numbers, if they are, and if each has its `columns` finite ones.
 
     The grammar of JSON's numbers lies within that of CSV's, and simdjson rounds them to float64 as `parse` does.
@@ -63,7 +64,6 @@ def _plain_rows(lines: bytes, columns: int) -> NDArray[np.float32] | None:
         return None
     if len(numbers) != ends * (columns + 1):
         return None
-    with np.errstate(over="ignore", under="ignore"):
-        rows = numbers.reshape(ends, columns + 1)[:, :-1].astype(np.float32)
+    rows, finite = held(numbers.reshape(ends, columns + 1)[:, :-1], dtype)
     # Where no end is amid the numbers of a row, there is one behind those of each, for there are as many.
-    return rows if np.isfinite(rows).all() else None
+    return rows if finite.all() else None

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from container.formats.errors import FormatError, excerpt
+from container.formats.numbers import held
 from container.formats.tensor import added_up, is_sparse
 
 # The least magnitude that rounds to infinity in float32; whole numbers of any length round to float64 first.
@@ -23,7 +24,9 @@ _SHAPES = '{"features": [...]}, {"data": {"features": {"values": [...]}}} or a l
 _Columns = slice | list[int]
 
 
-def rows(instances: Sequence[object], feature_dim: int, noun: str, first: int = 1) -> NDArray[np.float32]:
+def rows(
+    instances: Sequence[object], feature_dim: int, noun: str, first: int = 1, dtype: DTypeLike = np.float32
+) -> NDArray[Any]:
     """Return the rows of instances.
 
     Parameters
@@ -36,25 +39,27 @@ def rows(instances: Sequence[object], feature_dim: int, noun: str, first: int = 
         What an error calls an instance.
     first : int
         The number of the first instance, for an error.
+    dtype : type
+        That of the rows, float32 or float64.
 
     Returns
     -------
-    ndarray of shape (n, feature_dim), float32
-        Finite numbers only.
+    ndarray of shape (n, feature_dim)
+        Numbers that are finite in float32 only.
 
     Raises
     ------
     FormatError
         With the number of the instance, and with the column where it is known.
     """
-    rows = np.zeros((len(instances), feature_dim), dtype=np.float32)
+    rows = np.zeros((len(instances), feature_dim), dtype)
     number = 0
     try:
         # Overflow shows as infinity, and is then reported with its column.
         with np.errstate(over="ignore"):
             for number, instance in enumerate(instances, start=1):
                 _fill(rows[number - 1], instance)
-        finite = np.isfinite(rows).all(axis=1)
+        finite = held(rows, dtype)[1].all(axis=1)
         if not finite.all():
             number = int(finite.argmin()) + 1
             _raise_out_of_range(*_columns_and_values(instances[number - 1], feature_dim))
@@ -64,7 +69,7 @@ def rows(instances: Sequence[object], feature_dim: int, noun: str, first: int = 
     return rows
 
 
-def _fill(row: NDArray[np.float32], instance: object) -> None:
+def _fill(row: NDArray[Any], instance: object) -> None:
     columns, values = _columns_and_values(instance, len(row))
     try:
         row[columns] = values

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 import simdjson
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
+from container.formats.numbers import held
 from container.serving.codecs import instances, strict_json
 from container.serving.codecs.codec import Instances, Predictions, rows_in_block
 from container.serving.codecs.text import json_objects
@@ -25,17 +26,17 @@ _MOST_PARSED = 4096
 _MOST_BYTES = 1 << 24
 
 
-def decode(body: Iterable[bytes], feature_dim: int) -> Iterator[Instances]:
+def decode(body: Iterable[bytes], feature_dim: int, dtype: DTypeLike = np.float32) -> Iterator[Instances]:
     """Read one document."""
     document = b"".join(body)
-    rows = _plain_rows(document, feature_dim)
+    rows = _plain_rows(document, feature_dim, dtype)
     if rows is not None:
         yield Instances(rows)
         return
     elements = strict_json.elements(strict_json.text_of(document))
     number, step = 1, min(_MOST_PARSED, rows_in_block(feature_dim))
     while given := list(islice(elements, step)):
-        yield Instances(instances.rows(given, feature_dim, "instance", number))
+        yield Instances(instances.rows(given, feature_dim, "instance", number, dtype))
         number += len(given)
 
 
@@ -48,7 +49,7 @@ def encode(blocks: Iterable[Predictions]) -> Iterator[bytes]:
     yield b"]}"
 
 
-def _plain_rows(document: bytes, feature_dim: int) -> NDArray[np.float32] | None:
+def _plain_rows(document: bytes, feature_dim: int, dtype: DTypeLike = np.float32) -> NDArray[Any] | None:
     """Read a document whose instances have `feature_dim` finite numbers as features, and nothing else."""
     if len(document) > _MOST_BYTES:
         return None
@@ -72,9 +73,8 @@ def _plain_rows(document: bytes, feature_dim: int) -> NDArray[np.float32] | None
     # Lists within a list would count as the numbers in them.
     if not runs or document.count(b"[") != len(runs) + lists:
         return None
-    with np.errstate(over="ignore", under="ignore"):
-        rows = np.frombuffer(b"".join(runs), np.float64).reshape(-1, feature_dim).astype(np.float32)
-    return rows if np.isfinite(rows).all() else None
+    rows, finite = held(np.frombuffer(b"".join(runs), np.float64).reshape(-1, feature_dim), dtype)
+    return rows if finite.all() else None
 
 
 def _given(whole: Any) -> tuple[Any, int]:

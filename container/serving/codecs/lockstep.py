@@ -6,11 +6,12 @@ fields, however long these are. Messages that do not, and a form that is not an 
 """
 
 from collections.abc import Collection
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
+from container.formats.numbers import held
 from container.formats.record_pb2 import Float32Tensor
 from container.formats.tensor import added_up
 from container.serving.codecs.spans import Offsets, Spans
@@ -30,11 +31,11 @@ class Alike(NamedTuple):
     """Messages of one form: which ones they are, their rows, and where their uid and metadata are."""
 
     which: Offsets
-    rows: NDArray[np.float32]
+    rows: NDArray[Any]
     identities: Spans | None
 
 
-def read(messages: Spans, feature_dim: int) -> Alike:
+def read(messages: Spans, feature_dim: int, row_type: DTypeLike = np.float32) -> Alike:
     """Read the first message and all that are of its form.
 
     Parameters
@@ -43,6 +44,8 @@ def read(messages: Spans, feature_dim: int) -> Alike:
         At least one; any bytes.
     feature_dim : int
         The numbers a row must have.
+    row_type : type
+        That of the rows, float32 or float64.
 
     Returns
     -------
@@ -83,12 +86,12 @@ def read(messages: Spans, feature_dim: int) -> Alike:
     which = np.flatnonzero(walk.alike)
     if _KEYS in tensor:
         keys, values = (tensor[tag].spans(messages.data, which) for tag in (_KEYS, _VALUES))
-        rows = _sparse_rows(keys, values, dtype, feature_dim)
+        rows = _sparse_rows(keys, values, dtype, feature_dim, row_type)
     elif _VALUES in tensor:
         ((_, octets),) = tensor[_VALUES].spans(messages.data, which).groups()
-        rows = _finite(octets.view(dtype))
+        rows = _finite(octets.view(dtype), row_type)
     else:
-        rows = np.zeros((len(which), feature_dim), np.float32)
+        rows = np.zeros((len(which), feature_dim), row_type)
     return Alike(which, rows, _identities(record, messages.data, which))
 
 
@@ -173,15 +176,16 @@ class _Walk:
         return numbers, offsets
 
 
-def _finite(numbers: NDArray[np.number]) -> NDArray[np.float32]:
-    with np.errstate(over="ignore", invalid="ignore"):
-        rounded = numbers.astype(np.float32, copy=False)
-    if not np.isfinite(rounded).all():
+def _finite(numbers: NDArray[np.number], row_type: DTypeLike) -> NDArray[Any]:
+    rows, finite = held(numbers, row_type)
+    if not finite.all():
         raise OtherFormError
-    return rounded
+    return rows
 
 
-def _sparse_rows(keys: Spans, values: Spans, dtype: np.dtype[np.floating], feature_dim: int) -> NDArray[np.float32]:
+def _sparse_rows(
+    keys: Spans, values: Spans, dtype: np.dtype[np.floating], feature_dim: int, row_type: DTypeLike
+) -> NDArray[Any]:
     """Put values into rows, at columns that are their keys, if all of these are columns."""
     octets = keys.joined()
     last = octets < 128
@@ -197,8 +201,8 @@ def _sparse_rows(keys: Spans, values: Spans, dtype: np.dtype[np.floating], featu
     numbers: NDArray[np.number] = values.joined().view(dtype)
     if (places[1:] <= places[:-1]).any():
         places, numbers = added_up(places, numbers)
-    rows = np.zeros((len(keys), feature_dim), np.float32)
-    rows.reshape(-1)[places] = _finite(numbers)
+    rows = np.zeros((len(keys), feature_dim), row_type)
+    rows.reshape(-1)[places] = _finite(numbers, row_type)
     return rows
 
 

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from container.formats import recordio
 from container.formats.errors import FormatError, IncompleteError
@@ -33,7 +33,7 @@ _MAGIC = recordio.MAGIC.to_bytes(4, "little")
 _Bytes = NDArray[np.uint8]
 
 
-def decode(body: Iterable[bytes], feature_dim: int) -> Iterator[Instances]:
+def decode(body: Iterable[bytes], feature_dim: int, dtype: DTypeLike = np.float32) -> Iterator[Instances]:
     """Read framed records, or one without a frame; uid and metadata are kept."""
     layout = table.plain_layout(feature_dim)
     most = rows_in_block(feature_dim)
@@ -43,15 +43,15 @@ def decode(body: Iterable[bytes], feature_dim: int) -> Iterator[Instances]:
     while len(more := _at_least_twice(data, parts)) > len(data):
         data, position = more, 0
         if not read and not data.startswith(_MAGIC[: len(data)]):
-            yield _bare_record(b"".join([data, *parts]), feature_dim)
+            yield _bare_record(b"".join([data, *parts]), feature_dim, dtype)
             return
         while True:
             if learning and len(data) - position > _FEW_BYTES and not table.like(data, position, 1, layout):
                 layout = table.layout_of(data, position, feature_dim) or layout
-            block, used = table.read(data, position, most, layout)
+            block, used = table.read(data, position, most, layout, dtype)
             if not used:
                 messages, used = _messages(data, position, most, read)
-                block = records.read(messages, feature_dim, read)
+                block = records.read(messages, feature_dim, read, dtype)
                 # The layout of the first one was of no use for the others, and that of the next one will hardly be.
                 learning &= used <= _FEW_BYTES
             if not used:
@@ -96,7 +96,7 @@ def _at_least_twice(data: bytes, parts: Iterator[bytes]) -> bytes:
     return b"".join(pieces)
 
 
-def _bare_record(body: bytes, feature_dim: int) -> Instances:
+def _bare_record(body: bytes, feature_dim: int, dtype: DTypeLike) -> Instances:
     """Read one record without a frame.
 
     Raises
@@ -115,7 +115,7 @@ def _bare_record(body: bytes, feature_dim: int) -> Instances:
     # A message of bytes has them, any number of them, in the field in which a record has its features.
     if len(Bytes.FromString(body).value) > len(features):
         raise FormatError("expected frames, or one record without a frame, got several without", record=1)
-    return records.read(spans_of([body]), feature_dim, 0)
+    return records.read(spans_of([body]), feature_dim, 0, dtype)
 
 
 def _with_identities(frames: _Bytes, identities: Spans) -> bytes:

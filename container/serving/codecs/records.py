@@ -1,6 +1,7 @@
 """Many Record messages at once: those of an ordinary form together, all others one by one."""
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from container.formats import recordio
 from container.formats.errors import FormatError
@@ -15,7 +16,7 @@ _FEW_MESSAGES = 48
 _MOST_FORMS = 8
 
 
-def read(messages: Spans, feature_dim: int, before: int) -> Instances:
+def read(messages: Spans, feature_dim: int, before: int, dtype: DTypeLike = np.float32) -> Instances:
     """Read messages.
 
     Parameters
@@ -26,6 +27,8 @@ def read(messages: Spans, feature_dim: int, before: int) -> Instances:
         The numbers a row must have.
     before : int
         How many records there were before these, for an error.
+    dtype : type
+        That of the rows, float32 or float64.
 
     Returns
     -------
@@ -44,7 +47,7 @@ def read(messages: Spans, feature_dim: int, before: int) -> Instances:
         if len(left) < _FEW_MESSAGES:
             break
         try:
-            alike = lockstep.read(messages.part(left), feature_dim)
+            alike = lockstep.read(messages.part(left), feature_dim, dtype)
         except lockstep.OtherFormError:
             others.append(int(left[0]))
             left = left[1:]
@@ -54,7 +57,7 @@ def read(messages: Spans, feature_dim: int, before: int) -> Instances:
         forms.append((left[alike.which], alike))
         left = np.delete(left, alike.which)
     others += left.tolist()
-    rows = np.zeros((len(messages), feature_dim), np.float32)
+    rows = np.zeros((len(messages), feature_dim), dtype)
     begins, ends = np.zeros((2, len(messages)), np.int64)
     for which, alike in forms:
         rows[which] = alike.rows
@@ -65,7 +68,7 @@ def read(messages: Spans, feature_dim: int, before: int) -> Instances:
         try:
             record = recordio.parse(message)
             identities.append(identity(record))
-            rows[number] = recordio.features(record, feature_dim)
+            rows[number] = recordio.features(record, feature_dim, dtype)
         except FormatError as error:
             error.record = before + number + 1
             raise

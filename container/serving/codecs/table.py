@@ -4,10 +4,11 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from container.formats import recordio
 from container.formats.errors import FormatError
+from container.formats.numbers import held
 from container.formats.record_pb2 import Record
 from container.serving.codecs.codec import Instances
 from container.serving.codecs.records import identity
@@ -28,7 +29,7 @@ class Layout(NamedTuple):
     identity: bytes
 
 
-def read(data: bytes, position: int, most: int, layout: Layout) -> tuple[Instances, int]:
+def read(data: bytes, position: int, most: int, layout: Layout, dtype: DTypeLike = np.float32) -> tuple[Instances, int]:
     """Read up to `most` records as long as they differ from the layout's in their finite numbers alone.
 
     Returns
@@ -42,10 +43,7 @@ def read(data: bytes, position: int, most: int, layout: Layout) -> tuple[Instanc
     count = like(data, position, _FEW_RECORDS, layout)
     count = like(data, position, most, layout) if count == _FEW_RECORDS else 0
     table = np.frombuffer(data, np.uint8, count * size, position).reshape(count, size)
-    with np.errstate(over="ignore", invalid="ignore"):
-        values = np.ascontiguousarray(table[:, layout.begin : layout.end]).view(layout.dtype)
-        numbers = values.astype(np.float32, copy=False)
-    finite = np.isfinite(numbers)
+    numbers, finite = held(np.ascontiguousarray(table[:, layout.begin : layout.end]).view(layout.dtype), dtype)
     if not finite.all():
         count = int(finite.all(axis=1).argmin())
         numbers = numbers[:count]

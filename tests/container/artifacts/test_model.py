@@ -112,6 +112,49 @@ def test_no_number_that_is_not_finite_is_written(
     assert list(tmp_path.iterdir()) == []
 
 
+EXACT = np.array([[1.7e9, 0.1, 3.0], [1.7e9 + 1, 0.2, 4.0]])
+
+
+def exact_model(folder: Path, centers: object = None) -> Path:
+    """Write a model with centers in float64; its description then gets others."""
+    description = describe(EXACT, hyperparameters={}, seed=4, cluster_sizes=[5, 6], msd=1.5)
+    save(folder, "algo-1", Model(EXACT, description))
+    if centers is not None:
+        (folder / "kmeans.json").write_text(json.dumps({**description, "centers": centers}))
+    return folder
+
+
+def test_centers_that_float32_cannot_hold_apart_are_read_in_float64(tmp_path: Path) -> None:
+    np.testing.assert_array_equal(load(exact_model(tmp_path)).centers, EXACT, strict=True)
+    (written,) = mxnet_ndarray.loads((tmp_path / "model_algo-1").read_bytes())
+    np.testing.assert_array_equal(written, EXACT.astype(np.float32), strict=True)
+
+
+NO_MATRIX = "expected centers as a matrix of numbers of shape (2, 3), got something else"
+OTHERS = "expected centers that are, in float32, those of the model's file, got others"
+
+
+@pytest.mark.parametrize(
+    ("centers", "expected"),
+    [
+        ([], NO_MATRIX),
+        ({}, NO_MATRIX),
+        (EXACT.tolist()[:1], NO_MATRIX),
+        ([[1.7e9, 0.1], [1.7e9, 0.2]], NO_MATRIX),
+        ([[1.7e9, 0.1, 3.0], 5], NO_MATRIX),
+        ([[1.7e9, 0.1, 3.0], ["1.7e9", 0.2, 4.0]], NO_MATRIX),
+        ([[1.7e9, 0.1, 3.0], [1.7e9, 0.2, True]], NO_MATRIX),
+        ([[1.7e9, 0.1, 3.0], [1.8e9, 0.2, 4.0]], OTHERS),
+        ([[1.7e9, 0.1, 3.0], [10**400, 0.2, 4.0]], OTHERS),
+        ([[1.7e9, 0.1, 3.0], [1e300, 0.2, 4.0]], OTHERS),
+    ],
+)
+def test_centers_of_the_description_that_are_not_those_of_the_model(
+    tmp_path: Path, centers: object, expected: str
+) -> None:
+    assert message(exact_model(tmp_path, centers)) == f"{tmp_path}: kmeans.json: {expected}"
+
+
 def test_a_folder_of_ours_is_read(folder: Path) -> None:
     assert_ours(load(folder))
 

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from container.artifacts.state import StateError, dumps, loads
+from container.artifacts.state import StateError, coordinates, dumps, loads
+from container.coordinates import Coordinates
 from kmeans.sample import Sample
 from kmeans.state import State
 
@@ -50,6 +51,32 @@ def test_what_is_written_is_read() -> None:
     np.testing.assert_array_equal(found.sample.labels, STATE.sample.labels, strict=True)
     np.testing.assert_array_equal(found.sample.weights, STATE.sample.weights, strict=True)
     assert found.sample.complete
+
+
+def test_an_origin_is_kept_beside_them() -> None:
+    origin = np.array([1.7e9, 0.0], np.float32)
+    data = dumps(STATE, Coordinates(origin))
+    np.testing.assert_array_equal(coordinates(data).origin, origin, strict=True)
+    np.testing.assert_array_equal(loads(data).centers, STATE.centers, strict=True)
+
+
+def test_without_one_nothing_is_written() -> None:
+    assert "origin" not in ARRAYS
+    assert coordinates(DATA).plain
+
+
+@pytest.mark.parametrize(
+    ("origin", "expected"),
+    [
+        (np.zeros(3, np.float32), "expected an origin of shape (2,), got (3,)"),
+        (np.full(2, np.nan, np.float32), "expected finite origin, got NaN or infinity"),
+        (np.zeros(2), "expected origin of 1 dimensions and the type <f4, got "),
+    ],
+)
+def test_an_origin_that_does_not_fit(origin: Any, expected: str) -> None:
+    with pytest.raises(StateError) as caught:
+        coordinates(archive(origin=origin))
+    assert str(caught.value).startswith(expected)
 
 
 def test_numpy_reads_the_centers_in_the_units_of_the_rows() -> None:

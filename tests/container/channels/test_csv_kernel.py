@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from numpy.typing import DTypeLike
 
 from container.channels.csv_kernel import WORD, decode
 from container.channels.recordio_kernel import FULL, MORE, ODD
@@ -25,10 +26,12 @@ decimals = st.builds(
 BEHIND = b"9" * WORD
 
 
-def decoded(text: bytes, columns: int, labels: int = 0, behind: bytes = BEHIND) -> tuple[int, int, np.ndarray]:
+def decoded(
+    text: bytes, columns: int, labels: int = 0, behind: bytes = BEHIND, dtype: DTypeLike = np.float32
+) -> tuple[int, int, np.ndarray]:
     """Give why it stopped, where, and the rows."""
     buffer = np.frombuffer(text + behind, np.uint8).copy()
-    out = np.full((text.count(b"\n") + 1, columns), np.nan, np.float32)
+    out = np.full((text.count(b"\n") + 1, columns), np.nan, dtype)
     with np.errstate(over="ignore"):
         status, position, row = decode(buffer, 0, len(text), labels, out, 0)
     return int(status), int(position), out[:row]
@@ -56,6 +59,27 @@ def test_a_number_is_rounded_as_by_the_reference_or_left_to_it(number: str) -> N
         assert rows[0].tobytes() == single(number)
     else:
         assert (status, position) == (ODD, 0)
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.one_of(decimals, floats.map(repr), floats.map("{:.15g}".format), st.integers(-(2**60), 2**60).map(str)))
+@example("-0")
+@example("9007199254740993")
+@example("1700000000.123456")
+@example("1e37")
+def test_a_number_in_float64_is_that_of_the_reference_or_left_to_it(number: str) -> None:
+    status, position, rows = decoded(f"{number}\n".encode(), 1, dtype=np.float64)
+    if len(rows):
+        assert (status, position) == (MORE, len(number) + 1)
+        assert rows[0].tobytes() == np.float64(number).tobytes()
+        assert abs(rows[0, 0]) <= LARGEST
+    else:
+        assert (status, position) == (ODD, 0)
+
+
+@pytest.mark.parametrize("number", ["1700000000", "1700000000.25", "-48.8566140", "2147483647", "1.5e-7"])
+def test_numbers_in_float64_as_others_write_them_are_plain(number: str) -> None:
+    assert decoded(f"{number}\n".encode(), 1, dtype=np.float64)[2].tolist() == [[float(number)]]
 
 
 @settings(max_examples=200, deadline=None)

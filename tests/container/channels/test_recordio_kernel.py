@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from numpy.typing import DTypeLike
 
 from container.channels import recordio_kernel as kernel
 from container.channels.recordio_kernel import FULL, MORE, ODD
@@ -90,21 +91,21 @@ def payloads(draw: st.DrawFn) -> bytes:
     return b"".join(draw(st.permutations(parts)))
 
 
-def twin(payload: bytes) -> list[float] | None:
+def twin(payload: bytes, dtype: DTypeLike = np.float32) -> list[float] | None:
     """Give the row as the protobuf library reads it; None if there is none."""
     try:
-        row: list[float] = recordio.features(recordio.parse(payload), D).tolist()
+        row: list[float] = recordio.features(recordio.parse(payload), D, dtype).tolist()
     except FormatError:
         return None
     return row
 
 
-def check(data: bytes, expected: list[list[float] | None]) -> int:
+def check(data: bytes, expected: list[list[float] | None], dtype: DTypeLike = np.float32) -> int:
     """Decode `data`; each row must be the twin's, or be left to it. Give the number of rows that were decoded."""
     buffer = np.frombuffer(bytearray(data + b"\xff" * 16), np.uint8)
     end = len(data)
     position = decoded = 0
-    out = np.full((len(expected), D), 7, np.float32)
+    out = np.full((len(expected), D), 7, dtype)
     row = 0
     while row < len(expected):
         status, position, next_row = map(int, kernel.decode(buffer, position, end, out, row))
@@ -121,10 +122,11 @@ def check(data: bytes, expected: list[list[float] | None]) -> int:
     return decoded
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @settings(max_examples=400)
-@given(st.lists(payloads(), min_size=1, max_size=4))
-def test_rows_are_those_of_the_twin(messages: list[bytes]) -> None:
-    check(b"".join(map(recordio.frame, messages)), [twin(message) for message in messages])
+@given(messages=st.lists(payloads(), min_size=1, max_size=4))
+def test_rows_are_those_of_the_twin(messages: list[bytes], dtype: DTypeLike) -> None:
+    check(b"".join(map(recordio.frame, messages)), [twin(message, dtype) for message in messages], dtype)
 
 
 @settings(max_examples=600)

@@ -9,7 +9,7 @@ import sys
 import time
 import tracemalloc
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,8 +21,11 @@ from numpy.typing import NDArray
 
 from container import convert
 from container.conversion import dense, sparse
+from container.conversion.rows import Rows
+from container.conversion.watched import Watched
 from container.formats.record_pb2 import Record
 from container.formats.recordio import decode, dense_record, encode
+from kmeans.types import FloatArray
 from tests.container.disk import files_in, room_for
 from tests.documents import ROOT
 
@@ -557,3 +560,38 @@ def test_a_name_that_is_no_text_is_written_with_backslashes(tmp_path: Path, rows
         text=True,
     )
     assert "out\\udcff: 1,000 rows" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["rows.npy", "rows.csv"])
+def test_features_that_float32_is_too_coarse_for_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    rng = np.random.default_rng(0)
+    rows = np.column_stack([rng.normal(size=20_000), 1.7e9 + rng.integers(7200, size=20_000), np.full(20_000, 1.7e9)])
+    if name.endswith("npy"):
+        np.save(tmp_path / name, rows)
+    else:
+        np.savetxt(tmp_path / name, rows, "%r", ",")
+    assert convert.main([str(tmp_path / name), str(tmp_path / "out")]) == 0
+    told = capsys.readouterr().err
+    assert told.startswith(
+        f"{tmp_path / 'out'}: float32 is too coarse for the values of feature 1 (steps of 128, half of"
+    )
+    assert told.count("(steps of") == 1
+
+
+def test_blocks_are_looked_at_all_over_a_source() -> None:
+    class Source(Rows):
+        n_features = 1
+
+        def count(self) -> int:
+            return 0
+
+        def blocks(self) -> Iterator[FloatArray]:
+            # Sorted as times mostly are: in no block are there many, in all together there are enough.
+            for begin in range(1000):
+                yield (1.7e9 + 1e6 * (begin + np.arange(100)[:, None] / 100)).astype(np.float32)
+
+    watched = Watched(Source())
+    assert sum(map(len, watched.blocks())) == 100_000
+    assert watched.coarse() == ""

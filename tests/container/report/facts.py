@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from container.coordinates import Coordinates
 from container.report import Facts
 from container.report.losses import Losses
 from kmeans.communicator import SingleHost
@@ -34,6 +35,7 @@ def facts_of(rows: FloatArray, k: int, batch_size: int = 500, **changes: object)
     threads.close()
     facts = Facts(
         model=model,
+        coordinates=Coordinates(),
         tested=None,
         losses=recorder.losses,
         hosts=("algo-1",),

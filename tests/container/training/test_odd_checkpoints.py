@@ -19,7 +19,7 @@ from container import configuration, training
 from container.artifacts import mxnet_ndarray
 from container.artifacts.checkpoint import Checkpoints
 from container.configuration import Paths
-from container.continuing import resumed
+from container.continuing import coordinates_of, resumed
 from container.settings import settings_of
 from container.stopping import Stop
 from kmeans.communicator import Communicator, SingleHost
@@ -161,6 +161,23 @@ def test_a_job_without_outliers_has_checkpoints_too(tmp_path: Path, good: tuple[
     content = packed(arrays, {**facts, "outlier_distance": sys.float_info.max})
     (base / "checkpoints" / NAME.format(AMID_EPOCH)).write_bytes(content)
     assert list(checkpoints_in(base).steps()) == [AMID_EPOCH]
+
+
+def test_an_origin_must_fit_to_the_rows(tmp_path: Path, good: tuple[Arrays, dict[str, Any]]) -> None:
+    base = laid_down(tmp_path / "job")
+    arrays, facts = good
+    path = base / "checkpoints" / NAME.format(AMID_EPOCH)
+    for origin, fits in (
+        (np.ones(2, np.float32), True),
+        (np.ones(3, np.float32), False),
+        (np.ones((1, 2), np.float32), False),
+        (np.full(2, np.inf, np.float32), False),
+        (np.ones(2), False),
+    ):
+        path.write_bytes(packed({**arrays, "origin": origin}, facts))
+        assert list(checkpoints_in(base).steps()) == [AMID_EPOCH] * fits
+    path.write_bytes(packed({**arrays, "origin": np.ones(2, np.float32)}, facts))
+    np.testing.assert_array_equal(coordinates_of(checkpoints_in(base).load(AMID_EPOCH)).origin, [1, 1])
 
 
 def is_odd(base: Path, ended: Path, heard: pytest.LogCaptureFixture, content: bytes) -> None:
