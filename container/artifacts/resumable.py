@@ -164,6 +164,7 @@ def _check_shapes(snapshot: Snapshot, settings: Settings, n_hosts: int) -> None:
     expected: dict[str, tuple[int, ...]] = {
         "centers": (max(1, n_centers), n_features),
         "weights": (n_centers,),
+        "spreads": (n_centers,),
         "shift": (n_features,),
         "active": (n_hosts,),
         "with_rows": (n_hosts,),
@@ -186,6 +187,9 @@ def _check_stream(snapshot: Snapshot, settings: Settings) -> None:
         total = weights.sum()
     # The latest rows have some.
     _expect(0 < total <= MAX_TOTAL_WEIGHT, f"expected weights of {MAX_TOTAL_WEIGHT:g} at most in all, got {total}")
+    spreads = arrays["spreads"]
+    wrong = spreads[(spreads < 0) | (spreads > MAX_AMOUNT)]
+    _expect(not len(wrong), f"expected spreads from 0 to {MAX_AMOUNT:g}, got {wrong[:1]}")
 
 
 def _check_reservoir(snapshot: Snapshot, settings: Settings, n_hosts: int) -> None:

@@ -203,7 +203,7 @@ def test_any_number_of_threads_gives_the_same_bytes() -> None:
         stream.step()
         found = nearest(rows, Centers(centers, shift), threads)
         threads.close()
-        results.append(b"".join(array.tobytes() for array in (labels, *found, stream.centers, stream.weights)))
+        results.append(b"".join(array.tobytes() for array in (labels, *found, stream.centers, stream.weights, stream.spreads)))
     assert results[0] == results[1] == results[2]
 
 

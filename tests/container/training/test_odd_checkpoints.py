@@ -215,6 +215,7 @@ ARRAY_CHANGES: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
 ARRAYS = (
     "centers",
     "weights",
+    "spreads",
     "shift",
     "active",
     "with_rows",
