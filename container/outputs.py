@@ -54,7 +54,9 @@ def write_model(job: JobConfiguration, model: Model, progress: Progress) -> None
         cluster_sizes=[float(size) for size in model.score.cluster_sizes],
         msd=model.score.msd,
         msd_is_exact=model.score_is_exact,
-        rows_scored=model.score.rows,
+        msd_error=model.score.msd_error,
+        rows_scored=model.score.rows if model.score.sample_rows is None else model.score.sample_rows,
+        rows=model.score.rows,
         rows_seen=progress.rows,
         events=model.events,
     )

@@ -27,7 +27,8 @@ from kmeans.types import DoubleArray, FloatArray, LabelArray
 def stream_bytes(n_centers: int, n_features: int) -> int:
     """Return the bytes that a stream of one host takes at the end of a step, beside those of its rows.
 
-    They are those of centers and sums with their weights and spreads, and of the prepared centers, new ones beside the old.
+    They are those of centers and sums with their weights and spreads, and of the prepared centers, new ones beside
+    the old.
     """
     return 2 * 8 * n_centers * (n_features + 2) + 2 * prepared_bytes(n_centers, n_features)
 
@@ -216,7 +217,7 @@ class Stream:
         """Expect rows of every host again that has any."""
         self.active[:] = self.with_rows
 
-    def add(self, block: FloatArray) -> tuple[LabelArray, DoubleArray]:
+    def add(self, block: FloatArray) -> tuple[LabelArray, DoubleArray, DoubleArray]:
         """Assign rows of a mini-batch to the centers as they are.
 
         Parameters
@@ -230,6 +231,8 @@ class Stream:
             The nearest center of each.
         positions : ndarray of float64, shape (n,)
             The places of the rows among those of all hosts, whole numbers.
+        squared_distances : ndarray of float64, shape (n,)
+            Of the rows to their centers.
         """
         hosts, turn = self._turns()
         positions = self.rows_seen + turn + hosts * np.arange(self.pending, self.pending + len(block), dtype=np.float64)
@@ -246,7 +249,7 @@ class Stream:
         self.rows_added += len(block)
         self._facts[:2] += len(block), squared_distances.sum()
         self.pending += len(block)
-        return labels, positions
+        return labels, positions, squared_distances
 
     def _assign_and_add(self, block: FloatArray, weights: DoubleArray) -> tuple[LabelArray, DoubleArray]:
         """Find the nearest center of each row and add the row to its sum, unless it is an outlier.

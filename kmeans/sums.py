@@ -59,7 +59,8 @@ def add_rows(
 
 
 @kernel(
-    "void(float32[:, ::1], int64[::1], float64[::1], float64[::1], float64, float64[:, ::1], float64[::1], float64[::1])"
+    "void(float32[:, ::1], int64[::1], float64[::1], float64[::1], float64,"
+    " float64[:, ::1], float64[::1], float64[::1])"
 )
 def _add_rows(
     rows: FloatArray,  # IN (n, d)

@@ -10,6 +10,7 @@ from kmeans.assignment import Centers
 from kmeans.communicator import Communicator, SingleHost, any_host
 from kmeans.curve import curve_ks, msd_by_k
 from kmeans.deadline import Deadline
+from kmeans.estimation import estimate
 from kmeans.finalization import TooFewDistinctRowsError, finalize
 from kmeans.memory import centers_fit, check_memory
 from kmeans.observer import Observer
@@ -40,9 +41,7 @@ class Model:
     stopped
         Whether it was.
     score
-        On the sample of these rows.
-    score_is_exact
-        Whether the sample holds all of them.
+        Of these rows; estimated where the sample does not hold all of them.
     state
         What the stream has left; a model of another k can be made of it.
     msd_by_k
@@ -55,10 +54,14 @@ class Model:
     rows: int
     stopped: bool
     score: Score
-    score_is_exact: bool
     state: State
     msd_by_k: dict[int, float]
     events: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def score_is_exact(self) -> bool:
+        """Whether the score was computed from all rows."""
+        return self.score.is_exact
 
 
 class Seeds:
@@ -144,8 +147,10 @@ def fit(
     n_rows = np.array([float(run.reservoir.rows_seen)])
     communicator.sum(n_rows)
     # Rows of an earlier job, or of an earlier epoch beside a part of a later one, are in the weights alone.
-    complete = sample.complete and not _has_weight(earlier) and not (run.amid_epoch and run.epoch > 0)
-    state = State(stream.centers, stream.weights, stream.shift, replace(sample, complete=complete))
+    alike = not _has_weight(earlier) and not (run.amid_epoch and run.epoch > 0)
+    spreads = stream.spreads if alike and run.epoch + run.amid_epoch == 1 else None
+    kept = replace(sample, complete=sample.complete and alike)
+    state = State(stream.centers, stream.weights, stream.shift, kept, spreads)
     centers = finalize(
         state, settings.k, settings.finalization, seeds.finalization, threads, observer, communicator, deadline
     )
@@ -159,15 +164,19 @@ def fit(
     final = as_points(centers)
     ks = curve_ks(settings.k, settings.n_centers, settings.n_features)
     msds = msd_by_k(state, ks, seeds.curve, threads, communicator, deadline)
-    fit_of_sample = score([sample.rows], Centers(final.astype(np.float64), state.shift), SingleHost(), threads)
+    in_double = final.astype(np.float64)
+    fit_of_rows = (
+        score([sample.rows], Centers(in_double, state.shift), SingleHost(), threads)
+        if sample.complete
+        else estimate(state, int(n_rows[0]), in_double, threads)
+    )
     return Model(
         centers=final,
         rows=int(n_rows[0]),
         stopped=run.stopped,
-        score=fit_of_sample,
-        score_is_exact=sample.complete,
+        score=fit_of_rows,
         state=state.reduced(settings.kept_sample_size, np.random.default_rng(seeds.keeping)),
-        msd_by_k={**msds, settings.k: fit_of_sample.msd},
+        msd_by_k={**msds, settings.k: fit_of_rows.msd},
         events=dict(observer.events),
     )
 

@@ -5,7 +5,7 @@ import re
 import struct
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import IO, Any
 
 import numpy as np
@@ -68,7 +68,7 @@ def is_finite(array: NDArray[Any]) -> bool:
     return not array.size or bool(np.isfinite(array.min()) and np.isfinite(array.max()))
 
 
-def load(file: IO[bytes], size: int, layout: Layout) -> dict[str, NDArray[Any]]:
+def load(file: IO[bytes], size: int, layout: Layout, optional: Collection[str] = ()) -> dict[str, NDArray[Any]]:
     """Read arrays.
 
     Parameters
@@ -79,6 +79,8 @@ def load(file: IO[bytes], size: int, layout: Layout) -> dict[str, NDArray[Any]]:
         Bytes of the archive.
     layout : Layout
         What it holds.
+    optional : collection of str
+        Names in the layout of arrays that may be missing.
 
     Returns
     -------
@@ -92,7 +94,8 @@ def load(file: IO[bytes], size: int, layout: Layout) -> dict[str, NDArray[Any]]:
     """
     try:
         with zipfile.ZipFile(file) as archive:
-            return {name: _member(archive, name, *kind, size) for name, kind in layout.items()}
+            missing = {name for name in optional if f"{name}.npy" not in archive.NameToInfo}
+            return {name: _member(archive, name, *kind, size) for name, kind in layout.items() if name not in missing}
     except ArchiveError:
         raise
     except ERRORS as cause:

@@ -45,6 +45,11 @@ _LAYOUT: Final = {
     "reservoir_numbers": ("<i8", 1),
     "reservoir_positions": ("<f8", 1),
     "reservoir_keys": ("<f8", 1),
+    "reservoir_far_rows": ("<f4", 2),
+    "reservoir_far_labels": ("<i8", 1),
+    "reservoir_far_numbers": ("<i8", 1),
+    "reservoir_far_positions": ("<f8", 1),
+    "reservoir_far_keys": ("<f8", 1),
     _FACTS: ("|u1", 1),
 }
 _HEAD: Final[resumable.Schema] = {"job": {}, "step": resumable.STEP}

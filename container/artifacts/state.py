@@ -20,11 +20,15 @@ _ARRAYS: Final = {
     "sample_labels": ("<i8", 1),
     "sample_weights": ("<f8", 1),
     "sample_is_complete": ("|b1", 1),
+    "spreads": ("<f8", 1),
 }
-
+# Not known of every stream, and not kept by earlier versions.
+_OPTIONAL: Final = ("spreads",)
 
 # Far above any number of rows, and above what sample weights come to; a square of float32 numbers times it is finite.
 MAX_TOTAL_WEIGHT: Final = 1e100
+# A sum of squared distances of so many rows of float32 numbers is far below.
+MAX_SPREAD: Final = 1e200
 
 
 class StateError(ValueError):
@@ -50,6 +54,7 @@ def dumps(state: State) -> bytes:
             "sample_labels": state.sample.labels,
             "sample_weights": state.sample.weights,
             "sample_is_complete": np.array([state.sample.complete]),
+            **({} if state.spreads is None else {"spreads": state.spreads}),
         },
     )
     return file.getvalue()
@@ -75,7 +80,7 @@ def loads(data: bytes | bytearray) -> State:
         If the bytes are no such archive, or the arrays do not fit together.
     """
     try:
-        arrays = archive.load(io.BytesIO(data), len(data), _ARRAYS)
+        arrays = archive.load(io.BytesIO(data), len(data), _ARRAYS, _OPTIONAL)
     except archive.ArchiveError as cause:
         raise StateError(str(cause)) from cause
     _check(arrays)
@@ -86,6 +91,7 @@ def loads(data: bytes | bytearray) -> State:
         Sample(
             arrays["sample"], arrays["sample_labels"], arrays["sample_weights"], bool(arrays["sample_is_complete"][0])
         ),
+        arrays.get("spreads"),
     )
 
 
@@ -110,6 +116,8 @@ def _check(arrays: dict[str, NDArray[Any]]) -> None:
         "sample_weights": (n_rows,),
         "sample_is_complete": (1,),
     }
+    if "spreads" in arrays:
+        expected["spreads"] = (n_centers,)
     for name, shape in expected.items():
         if arrays[name].shape != shape:
             raise StateError(f"expected {name} of shape {shape} beside these centers, got {arrays[name].shape}")
@@ -123,6 +131,10 @@ def _check(arrays: dict[str, NDArray[Any]]) -> None:
             total = arrays[name].sum()
         if total > MAX_TOTAL_WEIGHT:
             raise StateError(f"expected {name} of {MAX_TOTAL_WEIGHT:g} at most in all, got {total}")
+    spreads = arrays.get("spreads", np.empty(0))
+    outside = (spreads < 0) | (spreads > MAX_SPREAD)
+    if outside.any():
+        raise StateError(f"expected spreads from 0 to {MAX_SPREAD:g}, got {spreads[outside][0]}")
     if n_rows and not arrays["sample_weights"].any():
         raise StateError("expected sample_weights of more than 0 in all, got 0")
     labels = arrays["sample_labels"]

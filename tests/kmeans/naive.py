@@ -26,7 +26,9 @@ def add_rows(
 
 def spreads(rows: FloatArray, labels: LabelArray, weights: DoubleArray, centers: DoubleArray) -> DoubleArray:
     squared = ((rows.astype(np.float64) - centers[labels]) ** 2).sum(axis=1)
-    return np.bincount(labels, weights * squared, minlength=len(centers))
+    spreads = np.zeros(len(centers))
+    np.add.at(spreads, labels, weights * squared)
+    return spreads
 
 
 def lower_distances(points: DoubleArray, center: DoubleArray, squared_distances: DoubleArray) -> DoubleArray:

@@ -121,6 +121,9 @@ FACTS = (
     ("reservoir", "first_number"),
     ("reservoir", "latest_position"),
     ("reservoir", "threshold"),
+    ("reservoir", "farthest"),
+    ("reservoir", "farthest", "number"),
+    ("reservoir", "farthest", "threshold"),
     ("reservoir", "generator"),
     ("reservoir", "generator", "bit_generator"),
     ("reservoir", "generator", "state"),
@@ -224,6 +227,11 @@ ARRAYS = (
     "reservoir_numbers",
     "reservoir_positions",
     "reservoir_keys",
+    "reservoir_far_rows",
+    "reservoir_far_labels",
+    "reservoir_far_numbers",
+    "reservoir_far_positions",
+    "reservoir_far_keys",
 )
 
 
