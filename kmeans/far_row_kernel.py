@@ -184,7 +184,7 @@ def reassign_rows(
         both = weights[center] + weights[target]
         if both > 0.0:
             share = weights[center] / both
-            between = share * weights[target] * squared_difference(centers[center], centers[target])
+            between = weights[center] * weights[target] * squared_difference(centers[center], centers[target]) / both
             spreads[target] += spreads[center] + between
             for f in range(n_features):
                 centers[target, f] += share * (centers[center, f] - centers[target, f])
