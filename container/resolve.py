@@ -89,7 +89,7 @@ def _resolve(k: int, source: Path, destination: Path, deadline: Deadline) -> Non
         raise CustomerError(
             f"Expected k up to {len(centers)}, as many different centers as the state of {source} has, got {k}"
         )
-    if state.sample.complete:
+    if state.sample.complete or not len(state.sample.rows):
         fit = score([state.sample.rows], Centers(centers, state.shift), SingleHost(), threads)
     else:
         fit = estimate(state, _rows(description, len(state.sample.rows)), centers, threads)
@@ -102,7 +102,7 @@ def _resolve(k: int, source: Path, destination: Path, deadline: Deadline) -> Non
         seed=chosen.seed,
         cluster_sizes=fit.cluster_sizes.tolist(),
         msd=fit.msd,
-        msd_is_exact=fit.is_exact,
+        msd_is_exact=state.sample.complete,
         msd_error=fit.msd_error,
         rows_scored=len(state.sample.rows),
         rows=fit.rows,

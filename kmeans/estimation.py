@@ -45,7 +45,7 @@ def estimate(state: State, rows: int, centers: DoubleArray, threads: Threads) ->
     Returns
     -------
     Score
-        Without spreads in the state it is the mean over the sample.
+        Without spreads in the state it is that of the farthest rows, and the mean of the sample for the others.
     """
     k = len(centers)
     prepared = Centers(centers, state.shift)
@@ -99,8 +99,6 @@ def estimate(state: State, rows: int, centers: DoubleArray, threads: Threads) ->
         ssd += float(strata.losses.sum() - moved_losses @ at_home[away])
         at_homes = np.bincount(strata.homes, strata.weights, minlength=k)
         sizes += at_homes - np.bincount(homes[away], moved, minlength=k)
-        # One that is the home of a stratum is not without a row.
-        sizes = np.maximum(sizes, np.minimum(at_homes, 1.0))
         ssds += np.bincount(strata.homes, strata.losses, minlength=k)
         ssds -= np.bincount(homes[away], moved_losses * at_home[away], minlength=k)
         ssds = np.maximum(ssds, 0.0)
@@ -110,21 +108,24 @@ def estimate(state: State, rows: int, centers: DoubleArray, threads: Threads) ->
         sizes += np.bincount(labels, strata.far_weights, minlength=k)
         far_ssds = np.bincount(labels, strata.far_weights * squared_distances, minlength=k)
         ssd, ssds = ssd + float(far_ssds.sum()), ssds + far_ssds
+    # A cluster that has a center of the stream is not without a row.
+    inhabited, _ = nearest(as_points(state.centers), prepared, threads)
+    sizes = np.maximum(sizes, np.minimum(np.bincount(inhabited, minlength=k), 1))
     return Score(rows, ssd, _whole(sizes, rows), ssds, math.sqrt(variance) / rows, len(sample.rows))
 
 
 @dataclass(frozen=True)
 class _Strata:
-    """What is known exactly of the rows.
+    """What is known exactly of the rows, without the far ones.
 
     Attributes
     ----------
     weights
-        float64 (K,): how many rows each stratum has, without the far ones.
+        float64 (K,): how many rows each stratum has.
     homes
         int64 (K,): the center of the model that is nearest to its mean; -1 where the mean is not known.
     losses
-        float64 (K,): the sum of the squared distances of its rows to its home; 0 where that is not known.
+        float64 (K,): the sum of the squared distances of its rows to its home; their number where that is not known.
     labels
         int64 (m,): the stratum of each row of the sample.
     far_weights
@@ -153,13 +154,14 @@ def _strata(state: State, rows: int, centers: DoubleArray, prepared: Centers, th
         labels: LabelArray = np.zeros(len(sample.rows), np.int64)
         return _Strata(rest, np.full(1, -1, np.int64), rest, labels, far_weights, known=False)
     # Weights are those of all epochs, and may have decayed.
-    share = rows / float(state.weights.sum())
+    total = float(state.weights.sum())
     means, weights, spreads = state.centers, state.weights, state.spreads
     if far is not None:
         means, weights, spreads = _without(far, means, weights, spreads)
     homes, _ = nearest(as_points(means), prepared, threads)
     losses = spreads + weights * _squared_distances(means, centers, homes)
-    return _Strata(share * weights, homes, share * losses, sample.labels, share * far_weights, known=True)
+    weights, losses, far_weights = (rows * (values / total) for values in (weights, losses, far_weights))
+    return _Strata(weights, homes, losses, sample.labels, far_weights, known=True)
 
 
 def _groups(strata: _Strata, n_sampled: int) -> LabelArray:
@@ -219,7 +221,7 @@ def _squared_distances(points: FloatArray | DoubleArray, centers: DoubleArray, l
 
 def _whole(sizes: DoubleArray, total: int) -> DoubleArray:
     """Round sizes to whole numbers that add up to `total`, by largest remainder; only those of 0 become 0."""
-    exact = sizes * (total / sizes.sum())
+    exact = total * (sizes / sizes.sum())
     whole: DoubleArray = np.maximum(np.floor(exact), np.minimum(np.ceil(exact), 1.0))
     missing = total - int(whole.sum())
     if missing > 0:

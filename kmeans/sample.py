@@ -1,6 +1,6 @@
 """Rows drawn from a stream, and what they stand for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -57,4 +57,5 @@ class Sample:
     def thinned(self, size: int, rng: np.random.Generator) -> "Sample":
         """Draw `size` of the rows, uniformly; there must be more."""
         chosen = np.sort(rng.choice(len(self.rows), size, replace=False))
-        return Sample(self.rows[chosen], self.labels[chosen], self.weights[chosen], complete=False)
+        far = self.far and replace(self.far, sampled=self.far.sampled[chosen])
+        return Sample(self.rows[chosen], self.labels[chosen], self.weights[chosen], complete=False, far=far)

@@ -149,7 +149,7 @@ def fit(
     # Rows of an earlier job, or of an earlier epoch beside a part of a later one, are in the weights alone.
     alike = not _has_weight(earlier) and not (run.amid_epoch and run.epoch > 0)
     spreads = stream.spreads if alike and run.epoch + run.amid_epoch == 1 else None
-    kept = replace(sample, complete=sample.complete and alike)
+    kept = replace(sample, complete=sample.complete and alike, far=None if sample.complete else sample.far)
     state = State(stream.centers, stream.weights, stream.shift, kept, spreads)
     centers = finalize(
         state, settings.k, settings.finalization, seeds.finalization, threads, observer, communicator, deadline
