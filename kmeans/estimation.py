@@ -9,7 +9,7 @@ kept, and are taken out of the strata: they are scored one by one (section 5A.7)
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -25,6 +25,8 @@ from kmeans.types import DoubleArray, FloatArray, LabelArray, as_points
 _PIECE_VALUES = 1 << 15
 # A stratum from which fewer rows are expected in the sample is joined with others.
 LEAST_SAMPLED = 10.0
+# More than that of two float32 numbers.
+MAX_SQUARED_DISTANCE = 1e78
 
 
 def estimate(state: State, rows: int, centers: DoubleArray, threads: Threads) -> Score:
@@ -155,8 +157,12 @@ def _strata(state: State, rows: int, centers: DoubleArray, prepared: Centers, th
         return _Strata(rest, np.full(1, -1, np.int64), rest, labels, far_weights, known=False)
     # Weights are those of all epochs, and may have decayed.
     total = float(state.weights.sum())
-    means, weights, spreads = state.centers, state.weights, state.spreads
+    means, weights = state.centers, state.weights
+    # What was not read from a stream need not fit together: rows weigh no more than their stratum.
+    spreads = np.minimum(state.spreads, MAX_SQUARED_DISTANCE * means.shape[1] * weights)
     if far is not None:
+        far = replace(far, weights=np.minimum(far.weights, weights[far.labels]))
+        far_weights = far.weights
         means, weights, spreads = _without(far, means, weights, spreads)
     homes, _ = nearest(as_points(means), prepared, threads)
     losses = spreads + weights * _squared_distances(means, centers, homes)

@@ -32,10 +32,8 @@ _OPTIONAL: Final = ("spreads", *_FAR)
 
 # Far above any number of rows, and above what sample weights come to; a square of float32 numbers times it is finite.
 MAX_TOTAL_WEIGHT: Final = 1e100
-# Squared distances of rows of so many features of float32 numbers are below.
-MAX_SQUARED_DIFFERENCE: Final = 1e78
-# What sums of weights may differ by that should not.
-ROUNDING: Final = 1e-6
+# A sum of squared distances of so many rows of float32 numbers is far below.
+MAX_SPREAD: Final = 1e200
 
 
 class StateError(ValueError):
@@ -151,13 +149,10 @@ def _check(arrays: dict[str, NDArray[Any]]) -> None:
             total = arrays[name].sum()
         if total > MAX_TOTAL_WEIGHT:
             raise StateError(f"expected {name} of {MAX_TOTAL_WEIGHT:g} at most in all, got {total}")
-    if "spreads" in arrays:
-        spreads, most = arrays["spreads"], MAX_SQUARED_DIFFERENCE * n_features * arrays["weights"]
-        outside = (spreads < 0) | (spreads > most)
-        if outside.any():
-            raise StateError(f"expected spreads from 0 to {most[outside][0]:g}, got {spreads[outside][0]}")
-    if "far" in arrays and arrays["far_weights"].sum() > (1 + ROUNDING) * arrays["weights"].sum():
-        raise StateError("expected far_weights of no more than weights in all, got more")
+    spreads = arrays.get("spreads", np.empty(0))
+    outside = (spreads < 0) | (spreads > MAX_SPREAD)
+    if outside.any():
+        raise StateError(f"expected spreads from 0 to {MAX_SPREAD:g}, got {spreads[outside][0]}")
     if n_rows and not arrays["sample_weights"].any():
         raise StateError("expected sample_weights of more than 0 in all, got 0")
     for name in ("sample_labels", *(("far_labels",) if "far" in arrays else ())):
