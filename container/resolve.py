@@ -32,6 +32,7 @@ with needed():
     from kmeans.assignment import Centers
     from kmeans.communicator import SingleHost
     from kmeans.deadline import Deadline
+    from kmeans.estimation import estimate
     from kmeans.finalization import TooFewDistinctRowsError, finalize
     from kmeans.observer import Observer
     from kmeans.scoring import score
@@ -40,6 +41,8 @@ with needed():
 
 # What the file of the centers is named after: the leader of a job of one host.
 HOST = "algo-1"
+# Counts of rows are exact in float64 too.
+MAX_ROWS = 1 << 53
 
 
 def main(arguments: list[str] | None = None, stop: Stop | None = None) -> int:
@@ -87,7 +90,10 @@ def _resolve(k: int, source: Path, destination: Path, deadline: Deadline) -> Non
         raise CustomerError(
             f"Expected k up to {len(centers)}, as many different centers as the state of {source} has, got {k}"
         )
-    fit = score([state.sample.rows], Centers(centers, state.shift), SingleHost(), threads)
+    if state.sample.complete or not len(state.sample.rows):
+        fit = score([state.sample.rows], Centers(centers, state.shift), SingleHost(), threads)
+    else:
+        fit = estimate(state, _rows(description, len(state.sample.rows)), centers, threads)
     threads.close()
     final = coordinates.centers(as_points(centers))
     stated = dict(description["hyperparameters"]) if description else {}
@@ -98,13 +104,21 @@ def _resolve(k: int, source: Path, destination: Path, deadline: Deadline) -> Non
         cluster_sizes=fit.cluster_sizes.tolist(),
         msd=fit.msd,
         msd_is_exact=state.sample.complete,
-        rows_scored=fit.rows,
+        msd_error=fit.msd_error,
+        rows_scored=len(state.sample.rows),
+        rows=fit.rows,
         events=dict(observer.events),
         resolved_from_k=description["k"] if description else None,
     )
     with tempfile.TemporaryDirectory() as folder:
         tarball.write(destination, artifacts.save(Path(folder), HOST, artifacts.Model(final, new), state, coordinates))
-    LOGGER.info("wrote %s: k = %d, msd %s on %d rows", destination, k, fit.msd, fit.rows)
+    LOGGER.info("wrote %s: k = %d, msd %s on %d rows", destination, k, fit.msd, len(state.sample.rows))
+
+
+def _rows(description: dict[str, object] | None, n_sampled: int) -> int:
+    """Return the number of rows that the model was made of; of the sample, where the description does not say."""
+    stated = description.get("rows") if description else None
+    return max(n_sampled, stated) if type(stated) is int and stated <= MAX_ROWS else n_sampled
 
 
 def _hyperparameters(k: int, description: dict[str, object] | None) -> Hyperparameters:

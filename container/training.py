@@ -195,7 +195,12 @@ def _log_train_quality(host: str, model: Model, metrics: tuple[str, ...]) -> Non
     if model.score_is_exact:
         LOGGER.info("train msd is exact: the mean squared distance of all %d rows", model.score.rows)
     else:
-        LOGGER.info("train msd is estimated on a sample of %d of %d rows", model.score.rows, model.rows)
+        LOGGER.info(
+            "train msd is estimated on a sample of %s of %d rows, with a standard error of %.3g",
+            model.score.sample_rows,
+            model.rows,
+            model.score.msd_error,
+        )
     log_quality(host, "train", "msd", model.score.msd)
     if "ssd" in metrics:
         log_quality(host, "train", "ssd", model.score.msd * model.rows)

@@ -135,12 +135,13 @@ def cheapest_merger(
     return (candidates[best] if best >= 0 else best), best_target, best_cost
 
 
-@kernel("int64(float64[:, ::1], float64, float64[:, ::1], float64[::1], int64[:, ::1])")
+@kernel("int64(float64[:, ::1], float64, float64[:, ::1], float64[::1], float64[::1], int64[:, ::1])")
 def reassign_rows(
     table: DoubleArray,  # IN
     outlier_distance: float,  # IN: rows beyond it are in no center yet
     centers: DoubleArray,  # INOUT (K, d)
     weights: DoubleArray,  # INOUT (K,)
+    spreads: DoubleArray,  # INOUT (K,)
     done: LabelArray,  # OUT (rows, 3): the row, its center now, and the one that took the center's rows over
 ) -> int:
     """Make centers of far rows where that pays, and return of how many; add the other outliers to their centers."""
@@ -157,6 +158,7 @@ def reassign_rows(
         rest = weights[own] if outside else weights[own] - weight
         whole = rest + weight
         center = np.int64(-1)
+        gain = 0.0
         # A row that is nearly all of its center gains nothing.
         if weight > LEAST_WEIGHT and rest > LEAST_SHARE * weight:
             share = rest / whole if outside else whole / rest
@@ -166,6 +168,7 @@ def reassign_rows(
                 center, target, least_cost = cheapest_merger(centers, weights, rows_of_now, candidates, gain)
         if center < 0:
             if outside and weight > LEAST_WEIGHT:
+                spreads[own] += weight * (rest / whole) * squared_difference(row, centers[own])
                 for f in range(n_features):
                     centers[own, f] += weight / whole * (row[f] - centers[own, f])
                 weights[own] = whole
@@ -173,17 +176,22 @@ def reassign_rows(
             continue
         least_cost = -1.0
         if not outside:
+            # What the row adds to the spread of its center is what its own center gains.
+            spreads[own] = max(0.0, spreads[own] - gain)
             for f in range(n_features):
                 centers[own, f] += weight / rest * (centers[own, f] - row[f])
             weights[own] = rest
         both = weights[center] + weights[target]
         if both > 0.0:
             share = weights[center] / both
+            between = weights[center] * weights[target] * squared_difference(centers[center], centers[target]) / both
+            spreads[target] += spreads[center] + between
             for f in range(n_features):
                 centers[target, f] += share * (centers[center, f] - centers[target, f])
         weights[target] = both
         centers[center] = row
         weights[center] = weight
+        spreads[center] = 0.0
         for j in range(n_centers):
             if new_label[j] == center:
                 new_label[j] = target

@@ -80,6 +80,7 @@ class FarRows:
         first_position: int,
         sums: DoubleArray,
         counts: DoubleArray,
+        losses: DoubleArray,
     ) -> None:
         """Look at the rows of a block.
 
@@ -93,8 +94,9 @@ class FarRows:
             float64 (n,): of its rows, as of the last one.
         first_position
             The place of its first row among the rows of this host.
-        sums, counts
-            INOUT float64 (K, d) and (K,): outliers for which there is no place in the table are added to them.
+        sums, counts, losses
+            INOUT float64 (K, d), (K,) and (K,): outliers for which there is no place in the table are added to them;
+            see `add_rows`.
         """
         held = self._outliers()
         offer_rows(block, labels, squared_distances, weights, first_position, self._host, self.table)
@@ -102,9 +104,10 @@ class FarRows:
             return
         outliers = np.flatnonzero(squared_distances > self.outlier_distance)
         now_held = self._outliers()[:, POSITION]
-        add_entries(held[~np.isin(held[:, POSITION], now_held)], sums, counts)
+        add_entries(held[~np.isin(held[:, POSITION], now_held)], sums, counts, losses)
         left = outliers[~np.isin(first_position + outliers, now_held)]
-        add_rows(block[left], labels[left], weights[left], sums, counts)
+        distances = squared_distances[left]
+        add_rows(block[left], labels[left], weights[left], sums, counts, distances, losses=losses)
 
     def _outliers(self) -> DoubleArray:
         """Return a copy of the entries that are outliers; the farthest rows come first."""
@@ -141,16 +144,17 @@ def farthest(table: DoubleArray) -> tuple[DoubleArray, DoubleArray]:
     return table[order[:MAX_ROWS]], table[order[MAX_ROWS:]]
 
 
-def add_entries(table: DoubleArray, sums: DoubleArray, counts: DoubleArray) -> None:
-    """Add the rows of a table to the sums, float64 (K, d), and counts, float64 (K,), of their labels."""
+def add_entries(table: DoubleArray, sums: DoubleArray, counts: DoubleArray, losses: DoubleArray) -> None:
+    """Add the rows of a table to the sums, float64 (K, d), counts and losses, float64 (K,), of their labels."""
     for entry in table:
         label = int(entry[LABEL])
         sums[label] += entry[WEIGHT] * entry[:-EXTRA]
         counts[label] += entry[WEIGHT]
+        losses[label] += entry[WEIGHT] * entry[DISTANCE]
 
 
 def reassign(
-    table: DoubleArray, outlier_distance: float, centers: DoubleArray, weights: DoubleArray
+    table: DoubleArray, outlier_distance: float, centers: DoubleArray, weights: DoubleArray, spreads: DoubleArray
 ) -> list[Reassignment]:
     """Make centers of far rows where that pays.
 
@@ -161,8 +165,8 @@ def reassign(
         these are afterwards.
     outlier_distance
         Squared: rows beyond it are outliers.
-    centers, weights
-        INOUT float64 (K, d) and (K,).
+    centers, weights, spreads
+        INOUT float64 (K, d), (K,) and (K,); see `Stream`.
 
     Returns
     -------
@@ -170,7 +174,7 @@ def reassign(
         In the order in which they were made.
     """
     done = np.empty((len(table), 3), np.int64)
-    count = reassign_rows(table, outlier_distance, centers, weights, done)
+    count = reassign_rows(table, outlier_distance, centers, weights, spreads, done)
     return [
         Reassignment(center, target, int(table[row, HOST]), int(table[row, POSITION]))
         for row, center, target in done[:count].tolist()

@@ -4,6 +4,8 @@ Every row gets a random key and the rows with the largest keys stay. For a row o
 e exponentially distributed: the logarithm of their u^(1/w) in another form, which never overflows however fast weights
 grow. Samples of several hosts are merged by their keys. Before that, each host tells the others of a key that its share
 of a sample reaches, so that none of them has to keep a whole one.
+
+Beside the sample are the rows that lie farthest from their centers, all of them; see `farthest`.
 """
 
 import math
@@ -13,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kmeans.communicator import Communicator
+from kmeans.farthest import Farthest
 from kmeans.memory import NotEnoughMemoryError, sample_bytes
 from kmeans.reassignment import Reassignment
 from kmeans.reservoir_kernel import rearrange, take_rows
-from kmeans.sample import Sample
+from kmeans.sample import Far, Sample
 from kmeans.types import DoubleArray, FloatArray, LabelArray
 
 # Rows that come in before a bound is looked for again, as a part of a host's share: a search goes through all of that.
@@ -29,6 +32,8 @@ MAX_EXPONENT = 700.0
 # sum of weighted squares is lost; the chance of a row that was drawn is far above e^-100.
 MAX_LOG_WEIGHT = 100.0
 MIN_PROBABILITY = math.exp(-100.0)
+# Begins the names of the arrays of the farthest rows.
+_FAR = "far_"
 
 
 class Reservoir:
@@ -92,8 +97,15 @@ class Reservoir:
         # The largest key of a row that is not in the sample, as far as is known.
         self._threshold = -math.inf
         self._latest_position = 0.0
+        self._farthest = Farthest(n_features, self._growth, first_number)
 
-    def add(self, block: FloatArray, labels: LabelArray, positions: DoubleArray) -> None:
+    def add(
+        self,
+        block: FloatArray,
+        labels: LabelArray,
+        positions: DoubleArray,
+        squared_distances: DoubleArray | None = None,
+    ) -> None:
         """Offer rows; kept ones are copied.
 
         Parameters
@@ -104,7 +116,11 @@ class Reservoir:
             int64 (n,).
         positions
             float64 (n,): their places among the rows of all hosts, whole numbers.
+        squared_distances
+            float64 (n,): to their centers as they are; without them there are no farthest rows.
         """
+        if squared_distances is not None:
+            self._farthest.add(block, labels, positions, squared_distances)
         draws = self._rng.standard_exponential(len(block))
         self._latest_position = float(positions[-1])
         # The key of a larger draw can't beat the threshold, wherever in the block; only other rows are looked at.
@@ -142,6 +158,8 @@ class Reservoir:
         """Follow the stream where a center was given up for a row, maybe one of this host, `host`."""
         labels, numbers = self._labels[: self._used], self._numbers[: self._used]
         for change in reassignments:
+            own = change.position if change.host == host else None
+            self._farthest.relabel(change.center, change.merged_into, own)
             labels[labels == change.center] = change.merged_into
             if change.host == host:
                 labels[self._first_number + numbers == change.position] = change.center
@@ -196,6 +214,7 @@ class Reservoir:
             threshold = max(threshold, best_left)
             rows, labels = communicator.gather_rows(rows[chosen]), communicator.gather_rows(labels[chosen])
             positions = communicator.gather_rows(positions[chosen])
+        far_rows, far_labels, far_positions = self._farthest.gathered(communicator)
         log_weights = self._growth * (positions - latest)
         # A row is kept when its key beats the threshold: with probability 1 - exp(-weight / e^threshold).
         probabilities = -np.expm1(-np.exp(np.minimum(log_weights - (threshold - self._growth * latest), MAX_EXPONENT)))
@@ -207,12 +226,19 @@ class Reservoir:
             labels=labels,
             weights=np.exp(log_weights) / np.maximum(probabilities, MIN_PROBABILITY),
             complete=rows_seen <= self.size,
+            far=Far(
+                far_rows,
+                far_labels,
+                np.exp(np.minimum(self._growth * (far_positions - latest), 0.0)),
+                np.isin(positions, far_positions),
+            ),
         )
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Give, by name, the arrays from which `restore` makes the same reservoir; most are views."""
         names = ("rows", "labels", "numbers", "positions")
-        return {name: getattr(self, f"_{name}")[: self._used] for name in names} | {"keys": self._keys()}
+        sample = {name: getattr(self, f"_{name}")[: self._used] for name in names} | {"keys": self._keys()}
+        return sample | {f"{_FAR}{name}": array for name, array in self._farthest.arrays().items()}
 
     def _keys(self) -> DoubleArray:
         """Give the keys of the rows, in their order."""
@@ -228,6 +254,7 @@ class Reservoir:
             "latest_position": self._latest_position,
             "threshold": None if self._threshold == -math.inf else self._threshold,
             "generator": self._rng.bit_generator.state,
+            "farthest": self._farthest.facts(),
         }
 
     def restore(self, arrays: dict[str, NDArray[Any]], facts: dict[str, Any]) -> None:
@@ -242,6 +269,8 @@ class Reservoir:
         self._latest_position = facts["latest_position"]
         self._threshold = -math.inf if facts["threshold"] is None else facts["threshold"]
         self._rng.bit_generator.state = facts["generator"]
+        far = {name.removeprefix(_FAR): array for name, array in arrays.items() if name.startswith(_FAR)}
+        self._farthest.restore(far, facts["farthest"])
 
 
 def largest(keys: DoubleArray, size: int, communicator: Communicator) -> tuple[NDArray[np.bool_], float]:

@@ -206,6 +206,7 @@ class Run:
             arrays={
                 "centers": stream.centers,
                 "weights": stream.weights,
+                "spreads": stream.spreads,
                 "shift": stream.shift,
                 "active": stream.active,
                 "with_rows": stream.with_rows,
@@ -241,6 +242,7 @@ class Run:
         run.epoch, run.steps, run.reassigned = facts["epoch"], snapshot.step, facts["reassigned"]
         run.amid_epoch = facts["amid_epoch"]
         run.stream.rows_added, run.stream.rows_seen = facts["rows_added"], facts["rows_seen"]
+        run.stream.spreads[:] = arrays["spreads"]
         run.stream.active[:], run.stream.with_rows[:] = arrays["active"], arrays["with_rows"]
         prefix = "reservoir_"
         run.reservoir.restore(

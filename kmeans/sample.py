@@ -1,10 +1,32 @@
 """Rows drawn from a stream, and what they stand for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from kmeans.types import DoubleArray, FloatArray, LabelArray
+from kmeans.types import BoolArray, DoubleArray, FloatArray, LabelArray
+
+
+@dataclass
+class Far:
+    """The rows of a stream that were farthest from their centers: all of them, whether in the sample or not.
+
+    Attributes
+    ----------
+    rows
+        float32 (n, d).
+    labels
+        int64 (n,): the center of the stream that each went to.
+    weights
+        float64 (n,): of each in the stream.
+    sampled
+        bool (m,): which rows of the sample are among them.
+    """
+
+    rows: FloatArray
+    labels: LabelArray
+    weights: DoubleArray
+    sampled: BoolArray
 
 
 @dataclass
@@ -22,14 +44,18 @@ class Sample:
         probability that it was drawn (Horvitz & Thompson 1952).
     complete
         Whether these are all rows of the stream.
+    far
+        The farthest rows of the stream, where they are known.
     """
 
     rows: FloatArray
     labels: LabelArray
     weights: DoubleArray
     complete: bool
+    far: Far | None = None
 
     def thinned(self, size: int, rng: np.random.Generator) -> "Sample":
         """Draw `size` of the rows, uniformly; there must be more."""
         chosen = np.sort(rng.choice(len(self.rows), size, replace=False))
-        return Sample(self.rows[chosen], self.labels[chosen], self.weights[chosen], complete=False)
+        far = self.far and replace(self.far, sampled=self.far.sampled[chosen])
+        return Sample(self.rows[chosen], self.labels[chosen], self.weights[chosen], complete=False, far=far)

@@ -18,24 +18,35 @@ class Score:
     Attributes
     ----------
     rows
-        How many rows were looked at.
+        The number of rows.
     ssd
         Sum of their squared distances to the nearest center.
     cluster_sizes
-        float64 (k,): how many of them are nearest to each center.
+        float64 (k,): how many of them are nearest to each center; whole numbers that add up to `rows`.
     cluster_ssds
         float64 (k,): the sum of the squared distances of these.
+    msd_error
+        The standard error of `msd`; 0 where it is exact.
+    sample_rows
+        The number of rows that the score is estimated from; None where it is exact.
     """
 
     rows: int
     ssd: float
     cluster_sizes: DoubleArray
     cluster_ssds: DoubleArray
+    msd_error: float = 0.0
+    sample_rows: int | None = None
 
     @property
     def msd(self) -> float:
         """The mean squared distance; 0 without rows."""
         return self.ssd / self.rows if self.rows else 0.0
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether every row was looked at."""
+        return self.sample_rows is None
 
 
 class Tally:

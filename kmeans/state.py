@@ -22,12 +22,16 @@ class State:
         float32 (d,): usual values of the rows; see `kmeans.shift.usual_values`.
     sample
         Some of the rows, or all.
+    spreads
+        float64 (K,): the sum of the squared distances of the rows of each center to it, weighted as the weights; None
+        where that is not known, or not that of the rows that the sample is of.
     """
 
     centers: DoubleArray
     weights: DoubleArray
     shift: FloatArray
     sample: Sample
+    spreads: DoubleArray | None = None
 
     def live(self) -> "State":
         """Give the same without the centers that have no weight."""
@@ -35,8 +39,15 @@ class State:
         if live.all():
             return self
         # A row may have gone to a center that has lost all weight since: to the live one before it, or the first.
-        labels = np.maximum(np.cumsum(live) - 1, 0)[self.sample.labels]
-        return State(self.centers[live], self.weights[live], self.shift, replace(self.sample, labels=labels))
+        new_labels = np.maximum(np.cumsum(live) - 1, 0)
+        far = self.sample.far
+        sample = replace(
+            self.sample,
+            labels=new_labels[self.sample.labels],
+            far=far and replace(far, labels=new_labels[far.labels]),
+        )
+        spreads = None if self.spreads is None else self.spreads[live]
+        return State(self.centers[live], self.weights[live], self.shift, sample, spreads)
 
     def reduced(self, size: int, rng: np.random.Generator) -> "State":
         """Give the same with at most `size` rows in the sample."""

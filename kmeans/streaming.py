@@ -27,9 +27,40 @@ from kmeans.types import DoubleArray, FloatArray, LabelArray
 def stream_bytes(n_centers: int, n_features: int) -> int:
     """Return the bytes that a stream of one host takes at the end of a step, beside those of its rows.
 
-    They are those of centers and sums with their weights, and of the prepared centers, new ones beside the old.
+    They are those of centers and sums with their weights and spreads, and of the prepared centers, new ones beside
+    the old.
     """
-    return 2 * 8 * n_centers * (n_features + 1) + 2 * prepared_bytes(n_centers, n_features)
+    return 2 * 8 * n_centers * (n_features + 2) + 2 * prepared_bytes(n_centers, n_features)
+
+
+@kernel("void(float64[:, ::1], float64[::1], float64[::1], float64[:, ::1], float64[::1], float64[::1], float64)")
+def _spread(
+    centers: DoubleArray,  # IN (K, d): before they move
+    weights: DoubleArray,  # IN (K,): before they move
+    spreads: DoubleArray,  # INOUT (K,)
+    sums: DoubleArray,  # IN (K, d): see `_move`
+    counts: DoubleArray,  # IN (K,)
+    losses: DoubleArray,  # IN (K,): of the squared distances of the new rows to the centers, times their weights
+    decay: float,  # IN
+) -> None:
+    """Bring the spreads of centers to where `_move` takes these.
+
+    The spread of old and new rows together is that of each about its own mean, and what lies between the two means
+    (Chan, Golub & LeVeque 1979). A kernel of its own, for what is computed beside them changes how numbers are rounded.
+    """
+    for j in range(len(centers)):
+        weight = weights[j] * decay
+        if weight < LEAST_WEIGHT:
+            weight = 0.0
+        spreads[j] = spreads[j] * decay if weight > 0.0 else 0.0
+        if counts[j] > LEAST_WEIGHT:
+            inverse = 1.0 / counts[j]
+            squared_step = 0.0
+            for f in range(centers.shape[1]):
+                step = sums[j, f] * inverse - centers[j, f]
+                squared_step += step * step
+            between = weight * counts[j] / (weight + counts[j]) * squared_step
+            spreads[j] += max(0.0, losses[j] - counts[j] * squared_step) + between
 
 
 @kernel("void(float64[:, ::1], float64[::1], float64[:, ::1], float64[::1], float64)")
@@ -112,7 +143,7 @@ class Stream:
     centers
         float64 (K, d).
     weights
-        float64 (K,): their weights at the start.
+        float64 (K,): their weights at the start; the rows that they stand for are in no spread.
     shift
         float32 (d,): usual values of the rows; see `kmeans.shift.usual_values`.
     half_life
@@ -128,6 +159,8 @@ class Stream:
         float64 (K, d).
     weights
         float64 (K,): the decayed number of points of each center.
+    spreads
+        float64 (K,): the decayed sum of the squared distances of these points to the center, as it is now.
     pending
         Rows of this host added since the latest step.
     rows_added
@@ -153,6 +186,7 @@ class Stream:
     ) -> None:
         self.centers = centers.astype(np.float64)
         self.weights = weights.astype(np.float64)
+        self.spreads: DoubleArray = np.zeros(len(centers))
         self.shift = shift
         self.half_life = half_life
         self.pending = 0
@@ -171,18 +205,19 @@ class Stream:
         # One buffer, one reduction over the hosts.
         n_centers, n_features = centers.shape
         n_far = self._far_rows.table.size * communicator.size if self._far_rows else 0
-        sizes = (n_centers * n_features, n_centers, 4, communicator.size, communicator.size, n_far)
+        sizes = (n_centers * n_features, n_centers, n_centers, 4, communicator.size, communicator.size, n_far)
         self._totals: DoubleArray = np.zeros(sum(sizes))
-        sums, self._counts, self._facts, self._ended, self._bounds, far = np.split(self._totals, np.cumsum(sizes)[:-1])
+        parts = np.split(self._totals, np.cumsum(sizes)[:-1])
+        sums, self._counts, self._losses, self._facts, self._ended, self._bounds, far = parts
         self._sums = sums.reshape(n_centers, n_features)
-        self._decaying = self._totals[: n_centers * (n_features + 1)]
+        self._decaying = self._totals[: n_centers * (n_features + 2)]
         self._far_tables = far.reshape(-1, n_features + EXTRA) if self._far_rows else far
 
     def begin_epoch(self) -> None:
         """Expect rows of every host again that has any."""
         self.active[:] = self.with_rows
 
-    def add(self, block: FloatArray) -> tuple[LabelArray, DoubleArray]:
+    def add(self, block: FloatArray) -> tuple[LabelArray, DoubleArray, DoubleArray]:
         """Assign rows of a mini-batch to the centers as they are.
 
         Parameters
@@ -196,6 +231,8 @@ class Stream:
             The nearest center of each.
         positions : ndarray of float64, shape (n,)
             The places of the rows among those of all hosts, whole numbers.
+        squared_distances : ndarray of float64, shape (n,)
+            Of the rows to their centers.
         """
         hosts, turn = self._turns()
         positions = self.rows_seen + turn + hosts * np.arange(self.pending, self.pending + len(block), dtype=np.float64)
@@ -207,11 +244,12 @@ class Stream:
                 self._far_rows.decay(decay)
         labels, squared_distances = self._assign_and_add(block, weights)
         if self._far_rows:
-            self._far_rows.offer(block, labels, squared_distances, weights, self.rows_added, self._sums, self._counts)
+            sums = self._sums, self._counts, self._losses
+            self._far_rows.offer(block, labels, squared_distances, weights, self.rows_added, *sums)
         self.rows_added += len(block)
         self._facts[:2] += len(block), squared_distances.sum()
         self.pending += len(block)
-        return labels, positions
+        return labels, positions, squared_distances
 
     def _assign_and_add(self, block: FloatArray, weights: DoubleArray) -> tuple[LabelArray, DoubleArray]:
         """Find the nearest center of each row and add the row to its sum, unless it is an outlier.
@@ -229,8 +267,9 @@ class Stream:
             assign(block[piece], self._prepared, labels[piece], squared_distances[piece])
 
         def add(piece: slice) -> None:
+            rows = block[piece], labels[piece], weights[piece]
             distances = squared_distances[piece]
-            add_rows(block[piece], labels[piece], weights[piece], self._sums, self._counts, distances, outlier_distance)
+            add_rows(*rows, self._sums, self._counts, distances, outlier_distance, self._losses)
 
         # A piece is added by the thread that has it in its cache.
         self._threads.map_in_order(find, add, pieces(block, len(self._prepared), self._threads.count))
@@ -254,12 +293,12 @@ class Stream:
         if self._far_rows:
             outlier_distance = self._far_rows.outlier_distance
             candidates, rest = farthest(self._far_tables)
-            add_entries(rest[rest[:, DISTANCE] > outlier_distance], self._sums, self._counts)
-            _move(self.centers, self.weights, self._sums, self._counts, decay)
-            reassignments = reassign(candidates, outlier_distance, self.centers, self.weights)
+            add_entries(rest[rest[:, DISTANCE] > outlier_distance], self._sums, self._counts, self._losses)
+            self._move(decay)
+            reassignments = reassign(candidates, outlier_distance, self.centers, self.weights, self.spreads)
             self._far_rows.clear()
         else:
-            _move(self.centers, self.weights, self._sums, self._counts, decay)
+            self._move(decay)
         self._prepared = Centers(self.centers, self.shift)
         self.active = self._ended == 0.0
         agreed = Votes(not self.active.any(), bool(self._facts[2]), bool(self._facts[3]), float(self._bounds.min()))
@@ -268,6 +307,10 @@ class Stream:
         self.pending = 0
         self.rows_seen += rows
         return Step(rows, inertia, own_rows, reassignments, agreed)
+
+    def _move(self, decay: float) -> None:
+        _spread(self.centers, self.weights, self.spreads, self._sums, self._counts, self._losses, decay)
+        _move(self.centers, self.weights, self._sums, self._counts, decay)
 
     def _turns(self) -> tuple[int, int]:
         """Give how many hosts take turns, and the place of this one among them."""

@@ -22,6 +22,7 @@ def add_rows(
     counts: DoubleArray,
     squared_distances: DoubleArray | None = None,
     outlier_distance: float = math.inf,
+    losses: DoubleArray | None = None,
 ) -> None:
     """Add every row that is no outlier to the sum of its label.
 
@@ -41,18 +42,26 @@ def add_rows(
         float64 (n,): of the rows to their centers; without them no row is an outlier.
     outlier_distance
         Rows beyond it are left out.
+    losses
+        INOUT float64 (K,): sums of the weighted squared distances.
     """
     # No weight is beyond infinity.
     distances = weights if squared_distances is None else squared_distances
+    if losses is None:
+        losses = np.zeros(len(counts))
     if INTERPRETED:
         usual = distances <= outlier_distance
         np.add.at(sums, labels[usual], weights[usual, None] * rows[usual])
         np.add.at(counts, labels[usual], weights[usual])
+        np.add.at(losses, labels[usual], weights[usual] * distances[usual])
     else:
-        _add_rows(rows, labels, weights, distances, outlier_distance, sums, counts)
+        _add_rows(rows, labels, weights, distances, outlier_distance, sums, counts, losses)
 
 
-@kernel("void(float32[:, ::1], int64[::1], float64[::1], float64[::1], float64, float64[:, ::1], float64[::1])")
+@kernel(
+    "void(float32[:, ::1], int64[::1], float64[::1], float64[::1], float64,"
+    " float64[:, ::1], float64[::1], float64[::1])"
+)
 def _add_rows(
     rows: FloatArray,  # IN (n, d)
     labels: LabelArray,  # IN (n,)
@@ -61,6 +70,7 @@ def _add_rows(
     outlier_distance: float,  # IN
     sums: DoubleArray,  # INOUT (K, d)
     counts: DoubleArray,  # INOUT (K,)
+    losses: DoubleArray,  # INOUT (K,)
 ) -> None:
     n_features = rows.shape[1]
     flat_rows, flat_sums = rows.reshape(-1), sums.reshape(-1)
@@ -70,6 +80,7 @@ def _add_rows(
             continue
         label, weight = labels[i], weights[i]
         counts[label] += weight
+        losses[label] += weight * squared_distances[i]
         add_row(flat_rows, i * n_features, whole, weight, flat_sums, label * n_features)
         for f in range(whole, n_features):
             sums[label, f] += weight * np.float64(rows[i, f])

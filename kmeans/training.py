@@ -11,6 +11,7 @@ from kmeans.assignment import Centers
 from kmeans.communicator import Communicator, SingleHost, any_host
 from kmeans.curve import curve_ks, msd_by_k
 from kmeans.deadline import Deadline
+from kmeans.estimation import estimate
 from kmeans.finalization import TooFewDistinctRowsError, finalize
 from kmeans.memory import centers_fit, check_memory
 from kmeans.observer import Observer
@@ -41,9 +42,7 @@ class Model:
     stopped
         Whether it was.
     score
-        On all of these rows, or on the sample of them.
-    score_is_exact
-        Whether on all.
+        Of these rows; estimated where neither the sample holds all of them nor closing passes have read them.
     state
         What the stream has left; a model of another k can be made of it.
     msd_by_k
@@ -56,15 +55,19 @@ class Model:
     rows: int
     stopped: bool
     score: Score
-    score_is_exact: bool
     state: State
     msd_by_k: dict[int, float]
     events: dict[str, int] = field(default_factory=dict)
 
+    @property
+    def score_is_exact(self) -> bool:
+        """Whether the score was computed from all rows."""
+        return self.score.is_exact
+
     def scored_exactly(self, score: Score) -> "Model":
         """Return the same model with its score on all rows."""
         msds = {**self.msd_by_k, len(self.centers): score.msd}
-        return replace(self, score=score, score_is_exact=True, msd_by_k=msds)
+        return replace(self, score=score, msd_by_k=msds)
 
 
 class Seeds:
@@ -150,8 +153,10 @@ def fit(
     n_rows = np.array([float(run.reservoir.rows_seen)])
     communicator.sum(n_rows)
     # Rows of an earlier job, or of an earlier epoch beside a part of a later one, are in the weights alone.
-    complete = sample.complete and not _has_weight(earlier) and not (run.amid_epoch and run.epoch > 0)
-    state = State(stream.centers, stream.weights, stream.shift, replace(sample, complete=complete))
+    alike = not _has_weight(earlier) and not (run.amid_epoch and run.epoch > 0)
+    spreads = stream.spreads if alike and run.epoch + run.amid_epoch == 1 else None
+    kept = replace(sample, complete=sample.complete and alike, far=None if sample.complete else sample.far)
+    state = State(stream.centers, stream.weights, stream.shift, kept, spreads)
     centers = finalize(
         state, settings.k, settings.finalization, seeds.finalization, threads, observer, communicator, deadline
     )
@@ -165,17 +170,21 @@ def fit(
     final = as_points(centers)
     ks = curve_ks(settings.k, settings.n_centers, settings.n_features)
     msds = msd_by_k(state, ks, seeds.curve, threads, communicator, deadline)
-    fit_of_sample = score([sample.rows], Centers(final.astype(np.float64), state.shift), SingleHost(), threads)
+    in_double = final.astype(np.float64)
+    fit_of_rows = (
+        score([sample.rows], Centers(in_double, state.shift), SingleHost(), threads)
+        if sample.complete
+        else estimate(state, int(n_rows[0]), in_double, threads)
+    )
     model = Model(
         centers=final,
         rows=int(n_rows[0]),
         stopped=run.stopped,
-        score=fit_of_sample,
-        score_is_exact=sample.complete,
+        score=fit_of_rows,
         state=state.reduced(settings.kept_sample_size, np.random.default_rng(seeds.keeping)),
-        msd_by_k={**msds, settings.k: fit_of_sample.msd},
+        msd_by_k={**msds, settings.k: fit_of_rows.msd},
     )
-    excess = 0.0 if sample.complete else closing.expected_excess(fit_of_sample, len(sample.rows), model.rows)
+    excess = 0.0 if sample.complete else closing.expected_excess(fit_of_rows, len(sample.rows), model.rows)
     worthwhile = source.rereadable and settings.finalization.refine and excess > closing.MIN_EXCESS
     # Neither the weights of an earlier model's rows nor those that decay are in the rows.
     all_count_once = not (run.stopped or settings.half_life or _has_weight(earlier))

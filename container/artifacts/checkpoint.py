@@ -27,7 +27,7 @@ from container.resources import memory_limit_bytes
 from kmeans.settings import Settings
 from kmeans.snapshot import Snapshot
 
-MAGIC: Final = b"kmeans checkpoint 2\n"
+MAGIC: Final = b"kmeans checkpoint 3\n"
 # SageMaker does not upload files of such names.
 TEMPORARY_NAME: Final = "{}.sagemaker-ignore"
 KEPT: Final = 2
@@ -36,6 +36,7 @@ _FACTS: Final = "facts"
 _LAYOUT: Final = {
     "centers": ("<f8", 2),
     "weights": ("<f8", 1),
+    "spreads": ("<f8", 1),
     "shift": ("<f4", 1),
     "active": ("|b1", 1),
     "with_rows": ("|b1", 1),
@@ -44,6 +45,11 @@ _LAYOUT: Final = {
     "reservoir_numbers": ("<i8", 1),
     "reservoir_positions": ("<f8", 1),
     "reservoir_keys": ("<f8", 1),
+    "reservoir_far_rows": ("<f4", 2),
+    "reservoir_far_labels": ("<i8", 1),
+    "reservoir_far_numbers": ("<i8", 1),
+    "reservoir_far_positions": ("<f8", 1),
+    "reservoir_far_keys": ("<f8", 1),
     _FACTS: ("|u1", 1),
 }
 # Only where the coordinates of the rows are not plain.
@@ -252,7 +258,7 @@ def _common(snapshot: Snapshot) -> int:
     """Return a checksum of what all hosts of a job hold alike after a step."""
     names = ("epoch", "amid_epoch", "reassigned", "rows_seen", "outlier_distance")
     digest = hashlib.sha256(json.dumps([snapshot.facts[name] for name in names]).encode())
-    for name in ("centers", "weights", "shift", "active", "with_rows", *_OPTIONAL):
+    for name in ("centers", "weights", "spreads", "shift", "active", "with_rows", *_OPTIONAL):
         if name in snapshot.arrays:
             digest.update(snapshot.arrays[name].data)
     return int.from_bytes(digest.digest()[:8], signed=True)

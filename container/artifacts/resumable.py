@@ -14,6 +14,7 @@ import numpy as np
 
 from container.artifacts.state import MAX_TOTAL_WEIGHT, beyond_float32
 from container.json_object import shown
+from kmeans.farthest import most_rows
 from kmeans.settings import Settings
 from kmeans.snapshot import Snapshot
 
@@ -83,6 +84,7 @@ FACTS: Final[Schema] = {
         "first_number": _COUNT,
         "latest_position": _number(0, MAX_COUNT),
         "threshold": _THRESHOLD,
+        "farthest": {"number": _COUNT, "threshold": _THRESHOLD},
         "generator": {
             "bit_generator": Kind('"PCG64"', lambda value: value == "PCG64"),
             "state": {"state": _UINT128, "inc": _INCREMENT},
@@ -164,6 +166,7 @@ def _check_shapes(snapshot: Snapshot, settings: Settings, n_hosts: int) -> None:
     expected: dict[str, tuple[int, ...]] = {
         "centers": (max(1, n_centers), n_features),
         "weights": (n_centers,),
+        "spreads": (n_centers,),
         "shift": (n_features,),
         "active": (n_hosts,),
         "with_rows": (n_hosts,),
@@ -172,6 +175,9 @@ def _check_shapes(snapshot: Snapshot, settings: Settings, n_hosts: int) -> None:
     if "origin" in arrays:
         expected["origin"] = (n_features,)
     expected |= {f"reservoir_{name}": (n_rows,) for name in ("labels", "numbers", "positions", "keys")}
+    n_far = len(arrays["reservoir_far_rows"])
+    expected["reservoir_far_rows"] = (n_far, n_features)
+    expected |= {f"reservoir_far_{name}": (n_far,) for name in ("labels", "numbers", "positions", "keys")}
     for name, shape in expected.items():
         _expect(arrays[name].shape == shape, f"expected {name} of shape {shape}, got {arrays[name].shape}")
 
@@ -188,6 +194,9 @@ def _check_stream(snapshot: Snapshot, settings: Settings) -> None:
         total = weights.sum()
     # The latest rows have some.
     _expect(0 < total <= MAX_TOTAL_WEIGHT, f"expected weights of {MAX_TOTAL_WEIGHT:g} at most in all, got {total}")
+    spreads = arrays["spreads"]
+    wrong = spreads[(spreads < 0) | (spreads > MAX_AMOUNT)]
+    _expect(not len(wrong), f"expected spreads from 0 to {MAX_AMOUNT:g}, got {wrong[:1]}")
 
 
 def _check_reservoir(snapshot: Snapshot, settings: Settings, n_hosts: int) -> None:
@@ -199,7 +208,17 @@ def _check_reservoir(snapshot: Snapshot, settings: Settings, n_hosts: int) -> No
     if n_hosts == 1:
         least = max(1, least)
     _expect(least <= n_rows <= most, f"expected {least} to {most} rows in the reservoir, got {n_rows}")
-    ranges = {"labels": len(arrays["centers"]) - 1, "numbers": rows_seen - 1, "positions": MAX_COUNT}
+    n_far = len(arrays["reservoir_far_rows"])
+    most_far = min(rows_seen, most_rows(settings.n_features))
+    _expect(n_far <= most_far, f"expected {most_far} of the farthest rows at most, got {n_far}")
+    ranges = {
+        "labels": len(arrays["centers"]) - 1,
+        "numbers": rows_seen - 1,
+        "positions": MAX_COUNT,
+        "far_labels": len(arrays["centers"]) - 1,
+        "far_numbers": facts["farthest"]["number"] - 1,
+        "far_positions": MAX_COUNT,
+    }
     for name, last in ranges.items():
         values = arrays[f"reservoir_{name}"]
         wrong = values[(values < 0) | (values > last)]

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from container.artifacts import archive
 from container.coordinates import PLAIN, Coordinates
-from kmeans.sample import Sample
+from kmeans.sample import Far, Sample
 from kmeans.state import State
 from kmeans.types import DoubleArray
 
@@ -22,11 +22,22 @@ _ARRAYS: Final = {
     "sample_weights": ("<f8", 1),
     "sample_is_complete": ("|b1", 1),
 }
+# Not known of every stream, and not kept by earlier versions.
+_FAR: Final = ("far", "far_labels", "far_weights", "sample_is_far")
+_OPTIONAL: Final = {
+    "spreads": ("<f8", 1),
+    "far": ("<f4", 2),
+    "far_labels": ("<i8", 1),
+    "far_weights": ("<f8", 1),
+    "sample_is_far": ("|b1", 1),
+}
 # Only where it is not 0.
 _ORIGIN: Final = {"origin": ("<f4", 1)}
 
 # Far above any number of rows, and above what sample weights come to; a square of float32 numbers times it is finite.
 MAX_TOTAL_WEIGHT: Final = 1e100
+# A sum of squared distances of so many rows of float32 numbers is far below.
+MAX_SPREAD: Final = 1e200
 
 
 class StateError(ValueError):
@@ -49,6 +60,7 @@ def dumps(state: State, coordinates: Coordinates = PLAIN) -> bytes:
         If a number is not finite.
     """
     file = io.BytesIO()
+    far = state.sample.far
     archive.dump(
         file,
         {
@@ -60,6 +72,8 @@ def dumps(state: State, coordinates: Coordinates = PLAIN) -> bytes:
             "sample_weights": state.sample.weights,
             "sample_is_complete": np.array([state.sample.complete]),
             **({} if coordinates.origin is None else {"origin": coordinates.origin}),
+            **({} if state.spreads is None else {"spreads": state.spreads}),
+            **({} if far is None else dict(zip(_FAR, (far.rows, far.labels, far.weights, far.sampled), strict=True))),
         },
     )
     return file.getvalue()
@@ -85,17 +99,25 @@ def loads(data: bytes | bytearray) -> State:
         If the bytes are no such archive, or the arrays do not fit together.
     """
     try:
-        arrays = archive.load(io.BytesIO(data), len(data), _ARRAYS)
+        arrays = archive.load(io.BytesIO(data), len(data), _ARRAYS, _OPTIONAL)
     except archive.ArchiveError as cause:
         raise StateError(str(cause)) from cause
+    given = [name for name in _FAR if name in arrays]
+    if given and len(given) < len(_FAR):
+        raise StateError(f"expected all of {', '.join(_FAR)}, or none, got {', '.join(given)}")
     _check(arrays)
     return State(
         arrays["centers"],
         arrays["weights"],
         arrays["shift"],
         Sample(
-            arrays["sample"], arrays["sample_labels"], arrays["sample_weights"], bool(arrays["sample_is_complete"][0])
+            arrays["sample"],
+            arrays["sample_labels"],
+            arrays["sample_weights"],
+            bool(arrays["sample_is_complete"][0]),
+            Far(*(arrays[name] for name in _FAR)) if given else None,
         ),
+        arrays.get("spreads"),
     )
 
 
@@ -138,22 +160,33 @@ def _check(arrays: dict[str, NDArray[Any]]) -> None:
         "sample_weights": (n_rows,),
         "sample_is_complete": (1,),
     }
+    if "spreads" in arrays:
+        expected["spreads"] = (n_centers,)
+    if "far" in arrays:
+        n_far = len(arrays["far"])
+        expected |= {"far": (n_far, n_features), "far_labels": (n_far,), "far_weights": (n_far,)}
+        expected["sample_is_far"] = (n_rows,)
     for name, shape in expected.items():
         if arrays[name].shape != shape:
             raise StateError(f"expected {name} of shape {shape} beside these centers, got {arrays[name].shape}")
     number = beyond_float32(arrays["centers"])
     if number is not None:
         raise StateError(f"expected centers in the range of float32, as rows are, got {number}")
-    for name in ("weights", "sample_weights"):
+    for name in ("weights", "sample_weights", *(("far_weights",) if "far" in arrays else ())):
         if (arrays[name] < 0).any():
             raise StateError(f"expected {name} of 0 or more, got {arrays[name].min()}")
         with np.errstate(over="ignore"):
             total = arrays[name].sum()
         if total > MAX_TOTAL_WEIGHT:
             raise StateError(f"expected {name} of {MAX_TOTAL_WEIGHT:g} at most in all, got {total}")
+    spreads = arrays.get("spreads", np.empty(0))
+    outside = (spreads < 0) | (spreads > MAX_SPREAD)
+    if outside.any():
+        raise StateError(f"expected spreads from 0 to {MAX_SPREAD:g}, got {spreads[outside][0]}")
     if n_rows and not arrays["sample_weights"].any():
         raise StateError("expected sample_weights of more than 0 in all, got 0")
-    labels = arrays["sample_labels"]
-    outside = (labels < 0) | (labels >= n_centers)
-    if outside.any():
-        raise StateError(f"expected sample_labels from 0 to {n_centers - 1}, got {labels[outside][0]}")
+    for name in ("sample_labels", *(("far_labels",) if "far" in arrays else ())):
+        labels = arrays[name]
+        outside = (labels < 0) | (labels >= n_centers)
+        if outside.any():
+            raise StateError(f"expected {name} from 0 to {n_centers - 1}, got {labels[outside][0]}")

@@ -147,7 +147,6 @@ def _context(facts: Facts) -> dict[str, Any]:
         "figures": {name: figure for name, figure in figures.items() if figure is not None},
         "first_loss": number(float(long_term[-1])) if len(long_term) else "",
         "curve": [(number(k), number(msd)) for k, msd in sorted(model.msd_by_k.items())],
-        "exact": model.score_is_exact,
         "few_clusters": n_clusters <= plots.MAX_BARS,
         "drawn": f"{'All' if whole else 'A sample of'} {number(len(plane.rows))} rows",
         "plane": plane,
@@ -164,7 +163,11 @@ def _tiles(facts: Facts) -> list[tuple[str, str, str]]:
     """Give name, value and a note of each fact at the top."""
     model = facts.model
     k, n_features = model.centers.shape
-    scored = "of all rows" if model.score_is_exact else f"on a sample of {number(model.score.rows)} rows"
+    scored = (
+        "of all rows"
+        if model.score_is_exact
+        else f"estimated, with a standard error of {number(model.score.msd_error, 2)}"
+    )
     others = f" and {len(facts.hosts) - HOSTS_NAMED} more" if len(facts.hosts) > HOSTS_NAMED else ""
     test = facts.tested
     return [

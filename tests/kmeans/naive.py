@@ -24,6 +24,13 @@ def add_rows(
     return sums, counts
 
 
+def spreads(rows: FloatArray, labels: LabelArray, weights: DoubleArray, centers: DoubleArray) -> DoubleArray:
+    squared = ((rows.astype(np.float64) - centers[labels]) ** 2).sum(axis=1)
+    spreads = np.zeros(len(centers))
+    np.add.at(spreads, labels, weights * squared)
+    return spreads
+
+
 def lower_distances(points: DoubleArray, center: DoubleArray, squared_distances: DoubleArray) -> DoubleArray:
     own: DoubleArray = ((points - center) ** 2).sum(axis=1)
     return np.minimum(squared_distances, own)
@@ -78,7 +85,7 @@ def farthest_rows(squared_distances: DoubleArray, count: int) -> list[int]:
 
 
 def reassign(
-    table: DoubleArray, outlier_distance: float, centers: DoubleArray, weights: DoubleArray
+    table: DoubleArray, outlier_distance: float, centers: DoubleArray, weights: DoubleArray, spreads: DoubleArray
 ) -> list[tuple[int, int, int]]:
     """Give centers up for rows of a table where that pays; tell which for which row, and who took their rows over."""
     done: list[tuple[int, int, int]] = []
@@ -96,17 +103,21 @@ def reassign(
         center, target, cost = cheapest_merger(centers, weights, barred, np.array(lightest, np.int64))
         if not gain > cost:
             if outside and weight > 0.0:
+                spreads[own] += weight * rest / whole * ((row - centers[own]) ** 2).sum()
                 centers[own] += weight / whole * (row - centers[own])
                 weights[own] = whole
             continue
         if not outside:
+            spreads[own] = max(0.0, spreads[own] - gain)
             centers[own] += weight / rest * (centers[own] - row)
             weights[own] = rest
         both = weights[center] + weights[target]
         if both > 0.0:
+            between = weights[center] * weights[target] / both * ((centers[center] - centers[target]) ** 2).sum()
+            spreads[target] += spreads[center] + between
             centers[target] += weights[center] / both * (centers[center] - centers[target])
         weights[target] = both
-        centers[center], weights[center] = row, weight
+        centers[center], weights[center], spreads[center] = row, weight, 0.0
         new_label[new_label == center] = target
         barred[center] = True
         done.append((number, center, target))

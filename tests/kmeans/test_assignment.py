@@ -199,11 +199,13 @@ def test_any_number_of_threads_gives_the_same_bytes() -> None:
     for count in (1, 2, 5):
         threads = Threads(count)
         stream = Stream(centers, np.zeros(k), shift, 1000, SingleHost(), threads, outlier_distance=50.0)
-        labels, _ = stream.add(rows)
+        labels, *_ = stream.add(rows)
         stream.step()
         found = nearest(rows, Centers(centers, shift), threads)
         threads.close()
-        results.append(b"".join(array.tobytes() for array in (labels, *found, stream.centers, stream.weights)))
+        results.append(
+            b"".join(array.tobytes() for array in (labels, *found, stream.centers, stream.weights, stream.spreads))
+        )
     assert results[0] == results[1] == results[2]
 
 

@@ -100,24 +100,29 @@ def test_an_outlier_that_no_center_is_given_up_for_joins_its_own(far: float) -> 
     st.integers(2, 8),
     st.lists(st.integers(1, 40), min_size=1, max_size=5),
     st.sampled_from([0.0, 1.0, 100.0, math.inf]),
+    st.sampled_from([0, 7, 50]),
     st.integers(0, 2**32 - 1),
 )
-def test_weight_and_mean_are_those_of_all_rows(
-    n_centers: int, sizes: list[int], outlier_distance: float, seed: int
+def test_weight_mean_and_spread_are_those_of_all_rows(
+    n_centers: int, sizes: list[int], outlier_distance: float, half_life: int, seed: int
 ) -> None:
     """Each center is the mean of the rows that carry its label, whatever was given up on the way."""
     rng = np.random.default_rng(seed)
     rows = (rng.standard_normal((sum(sizes), 2)) * rng.pareto(1.0, (sum(sizes), 1))).astype(np.float32)
-    stream = stream_of(rng.standard_normal((n_centers, 2)).tolist(), outlier_distance=outlier_distance)
-    reservoir = Reservoir(len(rows), 2, 0, rng)
+    stream = stream_of(rng.standard_normal((n_centers, 2)).tolist(), half_life, outlier_distance)
+    reservoir = Reservoir(len(rows), 2, half_life, rng)
     for block in np.split(rows, np.cumsum(sizes)[:-1]):
         reservoir.add(block, *stream.add(block))
         reservoir.relabel(stream.step().reassignments, 0)
-    labels = reservoir.sample(SingleHost()).labels
-    assert np.bincount(labels, minlength=n_centers).tolist() == pytest.approx(stream.weights.tolist())
+    sample = reservoir.sample(SingleHost())
+    labels, weights = sample.labels, sample.weights
+    np.testing.assert_allclose(stream.weights, np.bincount(labels, weights, minlength=n_centers), rtol=1e-6)
     for label in np.unique(labels):
-        mean = rows[labels == label].astype(np.float64).mean(axis=0)
+        own = labels == label
+        mean = np.average(rows[own].astype(np.float64), axis=0, weights=weights[own])
         np.testing.assert_allclose(stream.centers[label], mean, rtol=1e-7, atol=1e-7 * np.abs(rows).max())
+    expected = naive.spreads(rows, labels, weights, stream.centers)
+    np.testing.assert_allclose(stream.spreads, expected, rtol=1e-6, atol=1e-9 * np.square(rows).max())
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -154,11 +159,11 @@ def test_the_farthest_rows_are_those_of_their_twin(
     distances = rng.integers(0, 8, n).astype(np.float64)
     labels, weights = rng.integers(0, 5, n), rng.uniform(0, 1, n)
     far = FarRows(2, n_hosts, 3, outlier_distance)
-    sums, counts = np.zeros((5, 3)), np.zeros(5)
+    sums, counts, losses = np.zeros((5, 3)), np.zeros(5), np.zeros(5)
     begin = 0
     for size in sizes:
         some = slice(begin, begin + size)
-        far.offer(rows[some], labels[some], distances[some], weights[some], 100 + begin, sums, counts)
+        far.offer(rows[some], labels[some], distances[some], weights[some], 100 + begin, sums, counts, losses)
         begin += size
     expected = naive.farthest_rows(distances, len(far.table))
     found = far.table[: len(expected)]
@@ -174,6 +179,8 @@ def test_the_farthest_rows_are_those_of_their_twin(
     expected_sums, expected_counts = naive.add_rows(rows[added].astype(np.float64), labels[added], weights[added], 5)
     np.testing.assert_allclose(sums, expected_sums, atol=1e-12)
     np.testing.assert_allclose(counts, expected_counts, atol=1e-12)
+    expected_losses = np.bincount(labels[added], weights[added] * distances[added], minlength=5)
+    np.testing.assert_allclose(losses, expected_losses, atol=1e-12)
 
 
 @settings(max_examples=100, deadline=None)
@@ -188,13 +195,15 @@ def test_centers_are_given_up_as_by_their_twin(n_centers: int, n_rows: int, n_fe
     table[:, [HOST, POSITION]] = 0.0, 7.0
     table[:, DISTANCE] = rng.uniform(0, 10, n_rows)
     outlier_distance = rng.choice([0.0, 5.0, 10.0])
-    expected_centers, expected_weights = centers.copy(), weights.copy()
-    expected = naive.reassign(table, outlier_distance, expected_centers, expected_weights)
-    done = reassign(table, outlier_distance, centers, weights)
+    spreads = rng.pareto(1.0, n_centers)
+    expected_centers, expected_weights, expected_spreads = centers.copy(), weights.copy(), spreads.copy()
+    expected = naive.reassign(table, outlier_distance, expected_centers, expected_weights, expected_spreads)
+    done = reassign(table, outlier_distance, centers, weights, spreads)
     assert [(one.center, one.merged_into) for one in done] == [two[1:] for two in expected]
     assert all((one.host, one.position) == (0, 7) for one in done)
     np.testing.assert_allclose(centers, expected_centers, rtol=1e-9, atol=1e-9)
     np.testing.assert_allclose(weights, expected_weights, rtol=1e-12)
+    np.testing.assert_allclose(spreads, expected_spreads, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("n_rows", [900, 1030, 1045, 1060, 1100])

@@ -66,8 +66,10 @@ def test_a_small_sample_makes_the_score_an_estimate(digits: FloatArray) -> None:
     model = train(digits, settings_for(digits, 10, sample_size=600), rereadable=False)
     _, squared = naive.nearest(digits, model.centers.astype(np.float64))
     assert not model.score_is_exact
-    assert model.score.rows == 600
-    assert model.score.msd == pytest.approx(squared.mean(), rel=0.1)
+    assert (model.score.rows, model.score.sample_rows) == (1797, 600)
+    assert model.score.cluster_sizes.sum() == 1797
+    assert model.score.msd == pytest.approx(squared.mean(), rel=0.01)
+    assert abs(model.score.msd - squared.mean()) < 3 * model.score.msd_error < 0.01 * squared.mean()
 
 
 def test_refinement_lowers_the_loss(digits: FloatArray) -> None:

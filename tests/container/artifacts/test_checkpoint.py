@@ -152,6 +152,7 @@ def test_arrays_that_do_not_fit_together_are_refused(tmp_path: Path, snapshots: 
         "reservoir_labels": lambda array: array + 1000,
         "reservoir_keys": lambda array: array[1:],
         "weights": lambda array: array[1:],
+        "spreads": lambda array: -1.0 - array,
         "shift": lambda array: array[1:],
     }
     for name, change in changes.items():

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from container.artifacts.state import StateError, coordinates, dumps, loads
 from container.coordinates import Coordinates
-from kmeans.sample import Sample
+from kmeans.sample import Far, Sample
 from kmeans.state import State
 
 STATE = State(
@@ -28,6 +28,13 @@ STATE = State(
 )
 DATA = dumps(STATE)
 ARRAYS = dict(np.load(io.BytesIO(DATA), allow_pickle=False))
+
+FAR = {
+    "far": np.ones((1, 2), np.float32),
+    "far_labels": np.array([2]),
+    "far_weights": np.array([0.5]),
+    "sample_is_far": np.zeros(4, bool),
+}
 
 
 def archive(compress: bool = False, **changes: Any) -> bytes:
@@ -79,6 +86,17 @@ def test_an_origin_that_does_not_fit(origin: Any, expected: str) -> None:
     assert str(caught.value).startswith(expected)
 
 
+def test_what_is_known_of_some_streams_alone_is_read_too() -> None:
+    far = Far(np.ones((1, 2), np.float32), np.array([2]), np.array([0.5]), np.array([False, True, False, False]))
+    state = replace(STATE, spreads=np.array([2.0, 0.0, 0.5]), sample=replace(STATE.sample, complete=False, far=far))
+    found = loads(dumps(state))
+    np.testing.assert_array_equal(found.spreads, state.spreads, strict=True)
+    assert found.sample.far is not None
+    for name in ("rows", "labels", "weights", "sampled"):
+        np.testing.assert_array_equal(getattr(found.sample.far, name), getattr(far, name), strict=True)
+    assert dumps(found) == dumps(state)
+
+
 def test_numpy_reads_the_centers_in_the_units_of_the_rows() -> None:
     np.testing.assert_array_equal(ARRAYS["centers"], STATE.centers)
 
@@ -109,6 +127,16 @@ def header(dtype: str, shape: str) -> str:
         (
             {"centers": np.full((3, 2), -1.7e308)},
             "expected centers in the range of float32, as rows are, got -1.7e+308",
+        ),
+        ({"spreads": np.ones(2)}, "expected spreads of shape (3,) beside these centers, got (2,)"),
+        ({"spreads": np.full(3, 1e201)}, "expected spreads from 0 to 1e+200, got 1e+201"),
+        ({"spreads": -np.ones(3)}, "expected spreads from 0 to 1e+200, got -1.0"),
+        ({"far": FAR["far"]}, "expected all of far, far_labels, far_weights, sample_is_far, or none, got far"),
+        ({**FAR, "far_labels": np.array([3])}, "expected far_labels from 0 to 2, got 3"),
+        ({**FAR, "far_weights": np.array([-9.0])}, "expected far_weights of 0 or more, got -9.0"),
+        (
+            {**FAR, "sample_is_far": np.ones(3, bool)},
+            "expected sample_is_far of shape (4,) beside these centers, got (3,)",
         ),
         ({"weights": np.full(3, 1e308)}, "expected weights of 1e+100 at most in all, got inf"),
         ({"sample_weights": np.full(4, 1e100)}, "expected sample_weights of 1e+100 at most in all, got 4e+100"),

@@ -18,7 +18,7 @@ def model_of(rows: FloatArray, centers: FloatArray) -> Model:
     sample = Sample(rows, np.zeros(len(rows), np.int64), np.ones(len(rows)), complete=True)
     state = State(centers.astype(np.float64), np.ones(k), np.zeros(rows.shape[1], np.float32), sample)
     score = Score(len(rows), 0.0, np.ones(k), np.zeros(k))
-    return Model(centers, len(rows), False, score, True, state, {})
+    return Model(centers, len(rows), False, score, state, {})
 
 
 @pytest.mark.parametrize(("n_rows", "n_features"), [(300, 5), (20, 90), (50, 50), (3, 3)])

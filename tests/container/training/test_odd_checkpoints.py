@@ -121,6 +121,9 @@ FACTS = (
     ("reservoir", "first_number"),
     ("reservoir", "latest_position"),
     ("reservoir", "threshold"),
+    ("reservoir", "farthest"),
+    ("reservoir", "farthest", "number"),
+    ("reservoir", "farthest", "threshold"),
     ("reservoir", "generator"),
     ("reservoir", "generator", "bit_generator"),
     ("reservoir", "generator", "state"),
@@ -232,6 +235,7 @@ ARRAY_CHANGES: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
 ARRAYS = (
     "centers",
     "weights",
+    "spreads",
     "shift",
     "active",
     "with_rows",
@@ -240,6 +244,11 @@ ARRAYS = (
     "reservoir_numbers",
     "reservoir_positions",
     "reservoir_keys",
+    "reservoir_far_rows",
+    "reservoir_far_labels",
+    "reservoir_far_numbers",
+    "reservoir_far_positions",
+    "reservoir_far_keys",
 )
 
 
