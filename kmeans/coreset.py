@@ -10,13 +10,17 @@ Fewer points are drawn by their sensitivity, for a uniform sample misses the few
 heavy tails.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from kmeans.assignment import Centers, nearest
 from kmeans.lloyd import Clustering
+from kmeans.sample import Sample
 from kmeans.state import State
+from kmeans.strata import PIECE_VALUES, without_far
 from kmeans.sums import add_rows, move_to_means
+from kmeans.threads import Threads
 from kmeans.types import DoubleArray, FloatArray, LabelArray, as_points
 
 
@@ -42,32 +46,39 @@ class Coreset:
 def coreset(state: State) -> Coreset:
     """Make the points of a stream.
 
-    A sample that is complete is taken as it is; a center without a row in the sample is a point itself.
+    A sample that is complete is taken as it is; a center without a row in the sample is a point itself. The farthest
+    rows stand for themselves, where it is known what their strata are without them.
     """
-    sample, centers, weights, shift = state.sample, state.centers, state.weights, state.shift
+    sample, means, weights = state.sample, state.centers, state.weights
     if sample.complete:
-        return Coreset(sample.rows, sample.weights, shift)
-    sums: DoubleArray = np.zeros_like(centers)
-    sampled: DoubleArray = np.zeros(len(centers))
-    add_rows(sample.rows, sample.labels, sample.weights, sums, sampled)
+        return Coreset(sample.rows, sample.weights, state.shift)
+    rows, labels, row_weights = sample.rows, sample.labels, sample.weights
+    alone = np.empty((0, means.shape[1]), np.float32)
+    alone_weights: DoubleArray = np.empty(0)
+    if sample.far is not None and state.spreads is not None:
+        far = replace(sample.far, weights=np.minimum(sample.far.weights, weights[sample.far.labels]))
+        means, weights, _ = without_far(far, means, weights, state.spreads)
+        others = np.flatnonzero(~far.sampled)
+        rows, labels, row_weights = rows[others], labels[others], row_weights[others]
+        alone, alone_weights = far.rows, far.weights
+    sums: DoubleArray = np.zeros_like(means)
+    sampled: DoubleArray = np.zeros(len(means))
+    add_rows(rows, labels, row_weights, sums, sampled)
     found = sampled > 0.0
     scale = np.divide(weights, sampled, out=np.zeros_like(weights), where=found)
-    means = centers.copy()
-    move_to_means(sums, sampled, means)
-    moves = centers - means
-    alone = ~found & (weights > 0.0)
-    n_rows = len(sample.rows)
-    points: FloatArray = np.empty((n_rows + int(alone.sum()), centers.shape[1]), np.float32)
-    step = max(1, _PIECE_VALUES // centers.shape[1])
+    sampled_means = means.copy()
+    move_to_means(sums, sampled, sampled_means)
+    moves = means - sampled_means
+    missing = ~found & (weights > 0.0)
+    n_rows = len(rows)
+    points: FloatArray = np.empty((n_rows + int(missing.sum()) + len(alone), means.shape[1]), np.float32)
+    step = max(1, PIECE_VALUES // means.shape[1])
     for start in range(0, n_rows, step):
         piece = slice(start, min(start + step, n_rows))
-        points[piece] = as_points(sample.rows[piece] + moves[sample.labels[piece]])
-    points[n_rows:] = as_points(centers[alone])
-    return Coreset(points, np.concatenate([sample.weights * scale[sample.labels], weights[alone]]), shift)
-
-
-# Numbers of rows that are moved at once: what they take as float64 stays in the cache.
-_PIECE_VALUES = 1 << 15
+        points[piece] = as_points(rows[piece] + moves[labels[piece]])
+    points[n_rows:] = np.concatenate([as_points(means[missing]), alone])
+    point_weights = np.concatenate([row_weights * scale[labels], weights[missing], alone_weights])
+    return Coreset(points, point_weights, state.shift)
 
 
 def drawn(
@@ -145,3 +156,35 @@ def reduced(points: Coreset, clustering: Clustering, size: int, rng: np.random.G
         return points
     chosen, weights = drawn(points.weights, clustering.labels, clustering.squared_distances, size, rng)
     return Coreset(points.points[chosen], weights, points.shift)
+
+
+def reduced_state(state: State, centers: DoubleArray, size: int, rng: np.random.Generator, threads: Threads) -> State:
+    """Return a state with about `size` rows at most in its sample, drawn by their sensitivity.
+
+    Parameters
+    ----------
+    state
+        The state.
+    centers
+        float64 (k, d): a model of it.
+    size
+        How many rows are wanted.
+    rng
+        The source of chance.
+    threads
+        The threads to use.
+    """
+    sample = state.sample
+    if len(sample.rows) <= size:
+        return state
+    far = sample.far
+    # Of rows that are kept as far ones none is needed twice.
+    rest = np.arange(len(sample.rows)) if far is None else np.flatnonzero(~far.sampled)
+    if len(rest) > size:
+        labels, squared_distances = nearest(sample.rows[rest], Centers(centers, state.shift), threads)
+        chosen, weights = drawn(sample.weights[rest], labels, squared_distances, size, rng)
+        rest = rest[chosen]
+    else:
+        weights = sample.weights[rest]
+    far = far and replace(far, sampled=np.zeros(len(rest), bool))
+    return replace(state, sample=Sample(sample.rows[rest], sample.labels[rest], weights, complete=False, far=far))

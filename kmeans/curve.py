@@ -2,15 +2,14 @@
 
 import numpy as np
 
-from kmeans.assignment import Centers
 from kmeans.communicator import Communicator, SingleHost
-from kmeans.coreset import coreset
+from kmeans.coreset import coreset, reduced
 from kmeans.deadline import NEVER, Deadline
 from kmeans.lloyd import lloyd
-from kmeans.scoring import score
 from kmeans.shrinking import LloydSettings, shrink
 from kmeans.state import State
 from kmeans.threads import Threads
+from kmeans.types import DoubleArray
 
 # A curve is looked at, not deployed: fewer trials and iterations than a model has, on fewer rows.
 TRIALS = 3
@@ -37,6 +36,7 @@ def curve_ks(k: int, n_centers: int, n_features: int) -> list[int]:
 
 def msd_by_k(
     state: State,
+    centers: DoubleArray,
     ks: list[int],
     seeds: np.random.SeedSequence,
     threads: Threads,
@@ -49,6 +49,8 @@ def msd_by_k(
     ----------
     state
         What the stream has left.
+    centers
+        float64 (k, d): a model of it.
     ks
         Numbers of clusters, at most as many as the state has centers with weight; larger ones are left out.
     seeds
@@ -63,11 +65,14 @@ def msd_by_k(
     Returns
     -------
     dict of int to float
-        By k; measured on `ROWS` rows of the sample.
+        By k; measured on `ROWS` points of the coreset, others than those that the centers were fitted to.
     """
-    for_rows, *for_trials = seeds.spawn(1 + len(ks))
-    live = state.live().reduced(ROWS, np.random.default_rng(for_rows))
-    points = coreset(live)
+    for_points, *for_trials = seeds.spawn(1 + len(ks))
+    live = state.live()
+    everything = coreset(live)
+    model = lloyd(everything.points, everything.shift, everything.weights, centers, 0, 0.0, threads)
+    rng = np.random.default_rng(for_points)
+    points, others = (reduced(everything, model, ROWS, rng) for _ in range(2))
     settings = LloydSettings("kmeans++", TRIALS, ITERATIONS, 0.0)
     # Larger k take longer, so each host gets one of every few.
     chosen = [(k, seed) for k, seed in zip(ks, for_trials, strict=True) if k <= len(live.centers)]
@@ -80,6 +85,7 @@ def msd_by_k(
         if deadline.passed():
             break
         found = lloyd(points.points, points.shift, points.weights, trials[0].centers, ITERATIONS, 0.0, threads)
-        losses.append((k, score([live.sample.rows], Centers(found.centers, live.shift), ALONE, threads).msd))
+        judged = lloyd(others.points, others.shift, others.weights, found.centers, 0, 0.0, threads)
+        losses.append((k, judged.msd))
     table = communicator.gather_rows(np.array(losses, np.float64).reshape(-1, 2))
     return {int(k): msd for k, msd in sorted(table.tolist())}

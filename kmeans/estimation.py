@@ -14,15 +14,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from kmeans.assignment import Centers, nearest
-from kmeans.far_row_kernel import LEAST_SHARE
-from kmeans.sample import Far
 from kmeans.scoring import Score
 from kmeans.state import State
+from kmeans.strata import squared_distances_of, without_far
 from kmeans.threads import Threads
-from kmeans.types import DoubleArray, FloatArray, LabelArray, as_points
+from kmeans.types import DoubleArray, LabelArray, as_points
 
-# Numbers of points whose distances are computed at once: what they take as float64 stays in the cache.
-_PIECE_VALUES = 1 << 15
 # A stratum from which fewer rows are expected in the sample is joined with others.
 LEAST_SAMPLED = 10.0
 # More than that of two float32 numbers.
@@ -63,7 +60,7 @@ def estimate(state: State, rows: int, centers: DoubleArray, threads: Threads) ->
     at_home: DoubleArray = np.ones(len(labels))
     if strata.known:
         at_home = squared_distances.copy()
-        at_home[away] = _squared_distances(sample.rows[away], centers, homes[away])
+        at_home[away] = squared_distances_of(sample.rows[away], centers, homes[away])
 
     groups = _groups(strata, int(np.count_nonzero(own)))
     row_groups = groups[strata.labels]
@@ -163,9 +160,9 @@ def _strata(state: State, rows: int, centers: DoubleArray, prepared: Centers, th
     if far is not None:
         far = replace(far, weights=np.minimum(far.weights, weights[far.labels]))
         far_weights = far.weights
-        means, weights, spreads = _without(far, means, weights, spreads)
+        means, weights, spreads = without_far(far, means, weights, spreads)
     homes, _ = nearest(as_points(means), prepared, threads)
-    losses = spreads + weights * _squared_distances(means, centers, homes)
+    losses = spreads + weights * squared_distances_of(means, centers, homes)
     weights, losses, far_weights = (rows * (values / total) for values in (weights, losses, far_weights))
     return _Strata(weights, homes, losses, sample.labels, far_weights, known=True)
 
@@ -187,42 +184,6 @@ def _groups(strata: _Strata, n_sampled: int) -> LabelArray:
     firsts = np.searchsorted(joined, joined)
     groups[small] = small[firsts]
     return groups
-
-
-def _without(
-    far: Far, means: DoubleArray, weights: DoubleArray, spreads: DoubleArray
-) -> tuple[DoubleArray, DoubleArray, DoubleArray]:
-    """Return means, float64 (K, d), weights and spreads, float64 (K,), without the far rows."""
-    touched, places = np.unique(far.labels, return_inverse=True)
-    differences: DoubleArray = np.zeros((len(touched), means.shape[1]))
-    step = max(1, _PIECE_VALUES // means.shape[1])
-    for start in range(0, len(far.rows), step):
-        piece = slice(start, start + step)
-        apart = far.rows[piece] - means[far.labels[piece]]
-        np.add.at(differences, places[piece], far.weights[piece, None] * apart)
-    taken = np.bincount(places, far.weights, minlength=len(touched))
-    losses = np.bincount(places, far.weights * _squared_distances(far.rows, means, far.labels), minlength=len(touched))
-    left = weights[touched] - taken
-    # Rounding may leave what is no row.
-    left[left <= LEAST_SHARE * taken] = 0.0
-    moves = -np.divide(differences, left[:, None], out=np.zeros_like(differences), where=left[:, None] > 0.0)
-    means, weights, spreads = means.copy(), weights.copy(), spreads.copy()
-    means[touched] += moves
-    weights[touched] = left
-    rest = spreads[touched] - losses - left * np.einsum("kd,kd->k", moves, moves)
-    spreads[touched] = np.where(left > 0.0, np.maximum(rest, 0.0), 0.0)
-    return means, weights, spreads
-
-
-def _squared_distances(points: FloatArray | DoubleArray, centers: DoubleArray, labels: LabelArray) -> DoubleArray:
-    """Return the squared distance of each point to the center of its label, float64 (n,)."""
-    found: DoubleArray = np.empty(len(points))
-    step = max(1, _PIECE_VALUES // centers.shape[1])
-    for start in range(0, len(points), step):
-        piece = slice(start, start + step)
-        differences = points[piece] - centers[labels[piece]]
-        np.einsum("nd,nd->n", differences, differences, out=found[piece])
-    return found
 
 
 def _whole(sizes: DoubleArray, total: int) -> DoubleArray:

@@ -1,8 +1,6 @@
 """Rows drawn from a stream, and what they stand for."""
 
-from dataclasses import dataclass, replace
-
-import numpy as np
+from dataclasses import dataclass
 
 from kmeans.types import BoolArray, DoubleArray, FloatArray, LabelArray
 
@@ -53,9 +51,3 @@ class Sample:
     weights: DoubleArray
     complete: bool
     far: Far | None = None
-
-    def thinned(self, size: int, rng: np.random.Generator) -> "Sample":
-        """Draw `size` of the rows, uniformly; there must be more."""
-        chosen = np.sort(rng.choice(len(self.rows), size, replace=False))
-        far = self.far and replace(self.far, sampled=self.far.sampled[chosen])
-        return Sample(self.rows[chosen], self.labels[chosen], self.weights[chosen], complete=False, far=far)

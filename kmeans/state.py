@@ -48,9 +48,3 @@ class State:
         )
         spreads = None if self.spreads is None else self.spreads[live]
         return State(self.centers[live], self.weights[live], self.shift, sample, spreads)
-
-    def reduced(self, size: int, rng: np.random.Generator) -> "State":
-        """Give the same with at most `size` rows in the sample."""
-        if len(self.sample.rows) <= size:
-            return self
-        return replace(self, sample=self.sample.thinned(size, rng))

@@ -9,6 +9,7 @@ import numpy as np
 from kmeans import closing
 from kmeans.assignment import Centers
 from kmeans.communicator import Communicator, SingleHost, any_host
+from kmeans.coreset import reduced_state
 from kmeans.curve import curve_ks, msd_by_k
 from kmeans.deadline import Deadline
 from kmeans.estimation import estimate
@@ -168,9 +169,9 @@ def fit(
             "There was no time to look for a better model than the best one found so far.",
         )
     final = as_points(centers)
-    ks = curve_ks(settings.k, settings.n_centers, settings.n_features)
-    msds = msd_by_k(state, ks, seeds.curve, threads, communicator, deadline)
     in_double = final.astype(np.float64)
+    ks = curve_ks(settings.k, settings.n_centers, settings.n_features)
+    msds = msd_by_k(state, in_double, ks, seeds.curve, threads, communicator, deadline)
     fit_of_rows = (
         score([sample.rows], Centers(in_double, state.shift), SingleHost(), threads)
         if sample.complete
@@ -181,7 +182,7 @@ def fit(
         rows=int(n_rows[0]),
         stopped=run.stopped,
         score=fit_of_rows,
-        state=state.reduced(settings.kept_sample_size, np.random.default_rng(seeds.keeping)),
+        state=reduced_state(state, in_double, settings.kept_sample_size, np.random.default_rng(seeds.keeping), threads),
         msd_by_k={**msds, settings.k: fit_of_rows.msd},
     )
     excess = 0.0 if sample.complete else closing.expected_excess(fit_of_rows, len(sample.rows), model.rows)
