@@ -7,6 +7,7 @@ import numpy as np
 
 from kmeans.assignment import Centers, nearest
 from kmeans.communicator import nothing
+from kmeans.jit import kernel
 from kmeans.sums import add_rows, move_to_means
 from kmeans.threads import Threads
 from kmeans.types import DoubleArray, FloatArray, LabelArray
@@ -96,16 +97,19 @@ def lloyd(
     lost: DoubleArray = np.zeros(len(centers))
     not_used: DoubleArray = np.zeros(len(centers))
     add_rows(points, labels, weights, sums, not_used)
+    counts, _ = _tallied(labels, weights, squared_distances, len(centers))
     for _ in range(max_iterations):
         if stopping():
             break
-        counts = _sums_by(labels, weights, len(centers))
         filled = counts > 0.0
         moved = centers.copy()
         move_to_means(sums, counts, moved)
-        placed = _fill_empty(points, weights * squared_distances, moved, np.flatnonzero(~filled), stopping)
+        placed = 0
+        if not filled.all():
+            placed = _fill_empty(points, weights * squared_distances, moved, np.flatnonzero(~filled), stopping)
         new_labels, new_squared_distances = nearest(points, Centers(moved, shift), threads)
-        if lost.any() and _matters(lost, _sums_by(new_labels, weights * new_squared_distances, len(centers)), counts):
+        new_counts, losses = _tallied(new_labels, weights, new_squared_distances, len(centers))
+        if lost.any() and _matters(lost, losses, counts):
             sums[:], lost[:] = 0.0, 0.0
             add_rows(points, labels, weights, sums, not_used)
             continue
@@ -120,22 +124,42 @@ def lloyd(
             sums[:], lost[:] = 0.0, 0.0
             add_rows(points, new_labels, weights, sums, not_used)
         else:
-            some = points[changed]
+            some, some_weights = points[changed], weights[changed]
             for some_labels, distances, sign in (
                 (labels[changed], squared_distances[changed], -1.0),
                 (new_labels[changed], new_squared_distances[changed], 1.0),
             ):
-                add_rows(some, some_labels, sign * weights[changed], sums, not_used)
-                lost += _sums_by(some_labels, ROUNDING * weights[changed] * np.sqrt(distances), len(centers))
+                add_rows(some, some_labels, sign * some_weights, sums, not_used)
+                lost += np.bincount(some_labels, ROUNDING * some_weights * np.sqrt(distances), len(centers))
         centers, labels, squared_distances, loss = moved, new_labels, new_squared_distances, new_loss
+        counts = new_counts
         if not len(changed) or settled or (enough and enough(loss / total)):
             break
     return Clustering(centers, labels, squared_distances, loss / total, relocated)
 
 
-def _sums_by(labels: LabelArray, values: DoubleArray, n_centers: int) -> DoubleArray:
-    """Return the sum of the values of each label, float64 (n_centers,)."""
-    return np.bincount(labels, values, minlength=n_centers).astype(np.float64, copy=False)
+def _tallied(
+    labels: LabelArray, weights: DoubleArray, squared_distances: DoubleArray, n_centers: int
+) -> tuple[DoubleArray, DoubleArray]:
+    """Return the weight and the loss of each cluster, float64 (n_centers,)."""
+    counts: DoubleArray = np.zeros(n_centers)
+    losses: DoubleArray = np.zeros(n_centers)
+    _tally(labels, weights, squared_distances, counts, losses)
+    return counts, losses
+
+
+@kernel("void(int64[::1], float64[::1], float64[::1], float64[::1], float64[::1])")
+def _tally(
+    labels: LabelArray,  # IN (n,)
+    weights: DoubleArray,  # IN (n,)
+    squared_distances: DoubleArray,  # IN (n,)
+    counts: DoubleArray,  # INOUT (k,)
+    losses: DoubleArray,  # INOUT (k,)
+) -> None:
+    """Add up the points of each cluster."""
+    for i in range(len(labels)):
+        counts[labels[i]] += weights[i]
+        losses[labels[i]] += weights[i] * squared_distances[i]
 
 
 def _matters(lost: DoubleArray, losses: DoubleArray, counts: DoubleArray) -> bool:

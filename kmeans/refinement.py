@@ -9,7 +9,7 @@ from kmeans.communicator import Communicator
 from kmeans.coreset import Coreset, coreset, reduced
 from kmeans.deadline import NEVER, Deadline
 from kmeans.lloyd import Clustering, lloyd
-from kmeans.seeding import kmeans_plus_plus
+from kmeans.seeding import kmeans_plus_plus, seeding_work
 from kmeans.shrinking import ONE_THREAD, LloydSettings
 from kmeans.split_merge import SearchLimits, improve
 from kmeans.spreading import clusterings
@@ -17,9 +17,10 @@ from kmeans.state import State
 from kmeans.threads import Threads
 from kmeans.types import DoubleArray
 
-# Starts: of those given the best ones, and from rows.
+# Starts: of those given the best ones, and from rows, if they do not take more work than that.
 MOST_GIVEN = 2
 FROM_ROWS = 3
+FROM_ROWS_WORK = 5e9
 # What is computed with so many products of points, centers and features takes a core half a second or so.
 SEARCH_WORK = 1e10
 # Where the stream took long, the search may take this share of what it did.
@@ -31,12 +32,12 @@ SEARCH_VALUES = 4_000_000
 LEAST_SEARCH_POINTS = 2_000
 POINTS_OF_A_CLUSTER = 20
 # More where they cost little.
-FREE_PRODUCTS = 10_000_000
+FREE_PRODUCTS = 5_000_000
 # Lloyd's iterations before the first search, and before the second.
 ROUND_ITERATIONS = 5
 # A look at every start, and a long search from the best ones.
 LOOK = SearchLimits(patience=3, changes=12, work=SEARCH_WORK / 5)
-SEARCH = SearchLimits(patience=40, changes=300, work=SEARCH_WORK)
+SEARCH = SearchLimits(patience=30, changes=300, work=SEARCH_WORK)
 SEARCHED = 2
 
 
@@ -98,10 +99,9 @@ def refine(
 
     before = run(everything, given[0], 0, threads)
     few = reduced(everything, before, _search_points(k, n_features), np.random.default_rng(for_points))
-    share = SHARE_OF_STREAM * state.weights.sum() * state.centers.size / SEARCH_WORK
-
-    def limited(limits: SearchLimits) -> SearchLimits:
-        return replace(limits, work=limits.work * max(1.0, share))
+    factor = max(1.0, SHARE_OF_STREAM * float(state.weights.sum()) * state.centers.size / SEARCH_WORK)
+    look_limits, search_limits = (replace(limits, work=limits.work * factor) for limits in (LOOK, SEARCH))
+    n_from_rows = int(FROM_ROWS_WORK * factor / seeding_work(len(few.points), k, n_features))
 
     def look(item: tuple[DoubleArray | None, np.random.SeedSequence]) -> Clustering:
         start, seed = item
@@ -109,18 +109,18 @@ def refine(
         if start is None:
             start = kmeans_plus_plus(few.points, few.weights, k, rng, ONE_THREAD, stopping=deadline.passed)
         found = run(few, start, ROUND_ITERATIONS, ONE_THREAD)
-        return improve(few, found, limited(LOOK), rng, ONE_THREAD, deadline.passed)
+        return improve(few, found, look_limits, rng, ONE_THREAD, deadline.passed)
 
     def search(item: tuple[Clustering, np.random.SeedSequence]) -> Clustering:
         start, seed = item
         found = run(few, start.centers, settings.max_iterations, ONE_THREAD)
-        return improve(few, found, limited(SEARCH), np.random.default_rng(seed), ONE_THREAD, deadline.passed)
+        return improve(few, found, search_limits, np.random.default_rng(seed), ONE_THREAD, deadline.passed)
 
     def judge(centers: DoubleArray) -> Clustering:
         return run(few, centers, 0, threads)
 
     shared = (judge, (k, n_features), threads, communicator, deadline)
-    candidates = [*starts, *[None] * FROM_ROWS]
+    candidates = [*starts, *[None] * min(FROM_ROWS, n_from_rows)]
     found = clusterings(list(zip(candidates, for_starts.spawn(len(candidates)), strict=True)), look, *shared)
     found.sort(key=lambda one: one.msd)
     if not deadline.agreed(communicator):

@@ -65,6 +65,15 @@ def lowered_distances(
             losses[c] += weights[i] * lowered[c, i]
 
 
+def seeding_work(n_points: int, n_centers: int, n_features: int) -> float:
+    """Return how many squares of differences `kmeans_plus_plus` adds up."""
+    return float(n_points) * n_centers * n_features * _n_candidates(n_centers)
+
+
+def _n_candidates(n_centers: int) -> int:
+    return 2 + int(math.log(n_centers))
+
+
 def kmeans_plus_plus(
     points: FloatArray,
     weights: DoubleArray,
@@ -103,7 +112,7 @@ def kmeans_plus_plus(
     """
     centers = [] if initial is None else list(initial)
     closest: DoubleArray = np.full(len(points), np.inf)
-    n_candidates = 2 + int(math.log(n_centers))
+    n_candidates = _n_candidates(n_centers)
     lowered: DoubleArray = np.empty((n_candidates, len(points)))
     step = max(1, PIECE_VALUES // points.shape[1])
     pieces = [slice(start, start + step) for start in range(0, len(points), step)]

@@ -107,10 +107,13 @@ def improve(
     """
     k = len(start.centers)
     work_of_an_iteration = max(len(points.points), LEAST_POINTS) * start.centers.size
+    left = limits.work - (USUAL_ITERATIONS + 1) * work_of_an_iteration
+    if left < 0.0:
+        return start
     work = failures = changes = 0
     at_once = k
     search = _Search(points, start, rng)
-    while failures < limits.patience and changes < limits.changes and work < limits.work and not stopping():
+    while failures < limits.patience and changes < limits.changes and work <= left and not stopping():
         if not search.best.msd > 0.0:
             break
         chosen = search.promising(at_once) if at_once > 1 else []
