@@ -82,8 +82,9 @@ def _resolve(k: int, source: Path, destination: Path, deadline: Deadline) -> Non
     observer = Observer()
     threads = Threads(cpu_count())
     seeds = np.random.SeedSequence(chosen.seed)
+    how = finalization_settings(chosen, len(state.centers))
     try:
-        centers = finalize(state, k, finalization_settings(chosen), seeds, threads, observer, SingleHost(), deadline)
+        centers = finalize(state, k, how, seeds, threads, observer, SingleHost(), deadline)
     except TooFewDistinctRowsError as error:
         raise CustomerError(str(error)) from None
     if len(centers) < k:

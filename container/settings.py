@@ -9,6 +9,9 @@ from kmeans.settings import Settings
 from kmeans.shrinking import LloydSettings
 
 AUTO_TRIALS = 10
+# Fewer where one takes long: all iterate over no more than so many products of K, k and features at a time.
+TRIALS_WORK = 1e9
+LEAST_TRIALS = 2
 AUTO_CENTER_FACTOR = 10
 # Up to this k the factor is 10; beyond it K = k * factor grows with the square root of k, since the cost of a step
 # grows with K.
@@ -50,7 +53,7 @@ def settings_of(given: Hyperparameters) -> Settings:
         epochs=given.epochs,
         init_method=given.init_method,
         half_life=given.half_life_time_size,
-        finalization=finalization_settings(given),
+        finalization=finalization_settings(given, given.k * factor),
         # Without refinement the sample still serves to score the model.
         sample_size=sample_size or auto_sample_size(given.feature_dim),
         kept_sample_size=max(1, KEPT_SAMPLE_BYTES // (4 * given.feature_dim)),
@@ -58,12 +61,22 @@ def settings_of(given: Hyperparameters) -> Settings:
     )
 
 
-def finalization_settings(given: Hyperparameters) -> FinalizationSettings:
-    """Give how a model is made of what the stream has left."""
+def auto_trials(k: int, n_centers: int, n_features: int) -> int:
+    """Return the trials that `local_lloyd_num_trials=auto` stands for where the model is refined."""
+    affordable = int(TRIALS_WORK / (k * n_centers * n_features))
+    return max(LEAST_TRIALS, min(AUTO_TRIALS, affordable))
+
+
+def finalization_settings(given: Hyperparameters, n_centers: int) -> FinalizationSettings:
+    """Return how a model is made of what a stream of `n_centers` centers has left."""
+    refine = given.refine_sample_size != 0
+    n_trials = given.local_lloyd_num_trials
+    if n_trials is None:
+        n_trials = auto_trials(given.k, n_centers, given.feature_dim) if refine else AUTO_TRIALS
     lloyd = LloydSettings(
         given.local_lloyd_init_method,
-        given.local_lloyd_num_trials or AUTO_TRIALS,
+        n_trials,
         given.local_lloyd_max_iter,
         given.local_lloyd_tol,
     )
-    return FinalizationSettings(lloyd, refine=given.refine_sample_size != 0)
+    return FinalizationSettings(lloyd, refine)

@@ -10,13 +10,10 @@ from kmeans.jit import kernel
 from kmeans.threads import Threads
 from kmeans.types import DoubleArray, LabelArray
 
-# What the costs of all pairs may take.
-MAX_BYTES = 256 << 20
-
-
-def fits(n_centers: int) -> bool:
-    """Return whether the costs of all pairs of so many centers find room."""
-    return 8 * n_centers**2 <= MAX_BYTES
+# Of more centers the costs of all pairs take too much memory, 8 bytes each.
+MOST_CENTERS = 5_792
+# Centers that meet each of the others while it is in the cache.
+TILE = 8
 
 
 def agglomerate(centers: DoubleArray, weights: DoubleArray, k: int, threads: Threads) -> DoubleArray:
@@ -25,7 +22,7 @@ def agglomerate(centers: DoubleArray, weights: DoubleArray, k: int, threads: Thr
     Parameters
     ----------
     centers
-        float64 (K, d), K >= k; see `fits`.
+        float64 (K, d), K from k to `MOST_CENTERS`.
     weights
         float64 (K,), all positive.
     k
@@ -40,7 +37,10 @@ def agglomerate(centers: DoubleArray, weights: DoubleArray, k: int, threads: Thr
     """
     n_centers = len(centers)
     costs: DoubleArray = np.empty((n_centers, n_centers))
-    threads.map(lambda i: pair_costs(centers, weights, i, costs[i]), range(n_centers))
+    threads.map(
+        lambda first: pair_costs(centers, weights, first, min(first + TILE, n_centers), costs),
+        range(0, n_centers, TILE),
+    )
     mergers: LabelArray = np.empty((n_centers - 1, 2), np.int64)
     heights: DoubleArray = np.empty(n_centers - 1)
     merge_chains(costs, weights.copy(), mergers, heights)
@@ -56,22 +56,26 @@ def agglomerate(centers: DoubleArray, weights: DoubleArray, k: int, threads: Thr
     return merged
 
 
-@kernel("void(float64[:, ::1], float64[::1], int64, float64[::1])")
+@kernel("void(float64[:, ::1], float64[::1], int64, int64, float64[:, ::1])")
 def pair_costs(
     centers: DoubleArray,  # IN (K, d)
     weights: DoubleArray,  # IN (K,)
-    i: int,  # IN
-    costs: DoubleArray,  # OUT (K,)
+    first: int,  # IN
+    last: int,  # IN
+    costs: DoubleArray,  # OUT (K, K): rows and columns first .. last - 1, as far as the diagonal
 ) -> None:
-    """Compute by how much the loss grows when a center is merged with each of the others."""
-    for j in range(len(centers)):
-        distance = 0.0
-        for f in range(centers.shape[1]):
-            difference = centers[i, f] - centers[j, f]
-            distance += difference * difference
-        # Weights may be so small that their product is 0.
-        costs[j] = weights[i] * (weights[j] / (weights[i] + weights[j])) * distance
-    costs[i] = np.inf
+    """Compute by how much the loss grows when some centers are merged with each of those before them."""
+    for j in range(last):
+        for i in range(max(first, j), last):
+            distance = 0.0
+            for f in range(centers.shape[1]):
+                difference = centers[i, f] - centers[j, f]
+                distance += difference * difference
+            # The product of two small weights may be 0.
+            costs[i, j] = weights[i] * (weights[j] / (weights[i] + weights[j])) * distance
+            costs[j, i] = costs[i, j]
+        if j >= first:
+            costs[j, j] = np.inf
 
 
 @kernel("void(float64[:, ::1], float64[::1], int64[:, ::1], float64[::1])")

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from kmeans.agglomeration import agglomerate, fits
+from kmeans.agglomeration import MOST_CENTERS, agglomerate
+from kmeans.assignment import Centers, nearest
 from kmeans.communicator import Communicator
 from kmeans.coreset import Coreset, coreset, reduced
 from kmeans.deadline import NEVER, Deadline
@@ -14,6 +15,7 @@ from kmeans.shrinking import ONE_THREAD, LloydSettings
 from kmeans.split_merge import SearchLimits, improve
 from kmeans.spreading import clusterings
 from kmeans.state import State
+from kmeans.sums import add_rows, move_to_means
 from kmeans.threads import Threads
 from kmeans.types import DoubleArray
 
@@ -21,10 +23,15 @@ from kmeans.types import DoubleArray
 MOST_GIVEN = 2
 FROM_ROWS = 3
 FROM_ROWS_WORK = 5e9
+# Groups of points for a center of the model, and points for a group; all in no more work than that.
+GROUPS = 10
+POINTS_OF_A_GROUP = 15
+GROUPS_WORK = 5e9
 # What is computed with so many products of points, centers and features takes a core half a second or so.
 SEARCH_WORK = 1e10
-# Where the stream took long, the search may take this share of what it did.
+# Where the stream took long, the search may take this share of what it did, and the groups that one.
 SHARE_OF_STREAM = 0.05
+GROUPS_SHARE_OF_STREAM = 0.6
 # So many points show the structure, if they are drawn well; all of them make the centers precise.
 SEARCH_POINTS = 20_000
 # Fewer where they are wide, so that they stay in the processor's cache; but enough to tell clusters apart.
@@ -78,11 +85,11 @@ def refine(
     Clustering or None
         None when the loss is not lower than that of the first start.
     """
-    for_points, for_starts, *for_search = seeds.spawn(2 + SEARCHED)
+    for_points, for_groups, for_starts, *for_search = seeds.spawn(3 + SEARCHED)
     everything = coreset(state)
     k, n_features = given[0].shape
     starts = list(given[:MOST_GIVEN])
-    if len(state.centers) > k and fits(len(state.centers)):
+    if k < len(state.centers) <= MOST_CENTERS:
         starts.append(agglomerate(state.centers, state.weights, k, threads))
 
     def run(points: Coreset, start: DoubleArray, iterations: int, threads: Threads) -> Clustering:
@@ -99,8 +106,13 @@ def refine(
 
     before = run(everything, given[0], 0, threads)
     few = reduced(everything, before, _search_points(k, n_features), np.random.default_rng(for_points))
-    factor = max(1.0, SHARE_OF_STREAM * float(state.weights.sum()) * state.centers.size / SEARCH_WORK)
+    streamed = float(state.weights.sum()) * state.centers.size
+    factor = max(1.0, SHARE_OF_STREAM * streamed / SEARCH_WORK)
     look_limits, search_limits = (replace(limits, work=limits.work * factor) for limits in (LOOK, SEARCH))
+    groups_work = max(GROUPS_WORK, GROUPS_SHARE_OF_STREAM * streamed)
+    groups = _groups(everything, few, k, groups_work, np.random.default_rng(for_groups), threads)
+    if groups is not None:
+        starts.append(agglomerate(*groups, k, threads))
     n_from_rows = int(FROM_ROWS_WORK * factor / seeding_work(len(few.points), k, n_features))
 
     def look(item: tuple[DoubleArray | None, np.random.SeedSequence]) -> Clustering:
@@ -128,6 +140,37 @@ def refine(
     best = min(found, key=lambda one: one.msd)
     after = run(everything, best.centers, settings.max_iterations, threads)
     return after if after.msd < before.msd else None
+
+
+def _groups(
+    everything: Coreset, few: Coreset, k: int, work: float, rng: np.random.Generator, threads: Threads
+) -> tuple[DoubleArray, DoubleArray] | None:
+    """Group points around more of them than are wanted, drawn at random.
+
+    The centers of a stream that met rows of a thousand kinds are means of several of them each. A group of the few
+    points nearest to a drawn one holds rows of one kind for the most part.
+
+    Returns
+    -------
+    centers : ndarray of float64, shape (n, d)
+    weights : ndarray of float64, shape (n,)
+        All positive. Or None where twice k groups take too long, or are not to be had.
+    """
+    wanted = min(GROUPS * k, MOST_CENTERS)
+    points = few if len(few.points) >= wanted * POINTS_OF_A_GROUP else everything
+    n_points, n_features = points.points.shape
+    wanted = min(wanted, n_points // POINTS_OF_A_GROUP, int(work / (n_points * n_features)))
+    if wanted < 2 * k:
+        return None
+    drawn = np.sort(rng.choice(n_points, wanted, replace=False))
+    centers = points.points[drawn].astype(np.float64)
+    labels, _ = nearest(points.points, Centers(centers, points.shift), threads)
+    sums: DoubleArray = np.zeros_like(centers)
+    weights: DoubleArray = np.zeros(wanted)
+    add_rows(points.points, labels, points.weights, sums, weights)
+    move_to_means(sums, weights, centers)
+    filled = weights > 0.0
+    return (centers[filled], weights[filled]) if np.count_nonzero(filled) >= k else None
 
 
 def _search_points(k: int, n_features: int) -> int:
