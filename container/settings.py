@@ -20,7 +20,7 @@ AUTO_CENTER_FACTOR_UP_TO = 100
 AUTO_SAMPLE_BYTES = 128 << 20
 AUTO_SAMPLE_ROWS = 200_000
 # What stays of the sample in the model's state, for models of another k: it is shipped with every model.
-KEPT_SAMPLE_BYTES = 8 << 20
+KEPT_SAMPLE_BYTES = 32 << 20
 
 
 def auto_center_factor(k: int) -> int:
