@@ -4,9 +4,13 @@ No start depends less on chance. Where groups of rows are many and lie in many d
 looks at all pairs of centers, of which Lloyd's iteration from a start drawn at random only ever sees a few.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
+from kmeans.communicator import nothing
 from kmeans.jit import kernel
+from kmeans.sums import move_to_means
 from kmeans.threads import Threads
 from kmeans.types import DoubleArray, LabelArray
 
@@ -19,7 +23,9 @@ def fits(n_centers: int) -> bool:
     return 8 * n_centers**2 <= MAX_BYTES
 
 
-def agglomerate(centers: DoubleArray, weights: DoubleArray, k: int, threads: Threads) -> DoubleArray:
+def agglomerate(
+    centers: DoubleArray, weights: DoubleArray, k: int, threads: Threads, stopping: Callable[[], bool] = nothing
+) -> DoubleArray | None:
     """Merge centers until k are left.
 
     Parameters
@@ -32,15 +38,27 @@ def agglomerate(centers: DoubleArray, weights: DoubleArray, k: int, threads: Thr
         How many are wanted.
     threads
         The threads to use.
+    stopping
+        Whether to give it up; asked before the costs of each center.
 
     Returns
     -------
-    ndarray of float64, shape (k, d)
-        The weighted means of the groups.
+    ndarray of float64, shape (k, d), or None
+        The weighted means of the groups; None when it was given up.
     """
     n_centers = len(centers)
+    # Weights may be so small that their products are 0.
+    weights = weights / weights.max()
     costs: DoubleArray = np.empty((n_centers, n_centers))
-    threads.map(lambda i: pair_costs(centers, weights, i, costs[i]), range(n_centers))
+
+    def compare(i: int) -> bool:
+        if stopping():
+            return False
+        pair_costs(centers, weights, i, costs)
+        return True
+
+    if not all(threads.map(compare, range(n_centers))):
+        return None
     mergers: LabelArray = np.empty((n_centers - 1, 2), np.int64)
     heights: DoubleArray = np.empty(n_centers - 1)
     merge_chains(costs, weights.copy(), mergers, heights)
@@ -49,29 +67,30 @@ def agglomerate(centers: DoubleArray, weights: DoubleArray, k: int, threads: Thr
     for kept, dropped in mergers[np.argsort(heights, kind="stable")[: n_centers - k]]:
         labels[labels == labels[dropped]] = labels[kept]
     groups = np.unique(labels, return_inverse=True)[1]
-    totals = np.bincount(groups, weights)
-    shares = weights / totals[groups]
-    merged: DoubleArray = np.zeros((k, centers.shape[1]))
-    np.add.at(merged, groups, shares[:, None] * centers)
-    return merged
+    shares = weights / np.bincount(groups, weights)[groups]
+    sums: DoubleArray = np.zeros((k, centers.shape[1]))
+    np.add.at(sums, groups, shares[:, None] * centers)
+    means = sums.copy()
+    # The mean of equal values is exactly theirs.
+    move_to_means(sums, np.ones(k), means)
+    return means
 
 
-@kernel("void(float64[:, ::1], float64[::1], int64, float64[::1])")
+@kernel("void(float64[:, ::1], float64[::1], int64, float64[:, ::1])")
 def pair_costs(
     centers: DoubleArray,  # IN (K, d)
     weights: DoubleArray,  # IN (K,)
     i: int,  # IN
-    costs: DoubleArray,  # OUT (K,)
+    costs: DoubleArray,  # INOUT (K, K): those of this center and the ones before it are set
 ) -> None:
-    """Compute by how much the loss grows when a center is merged with each of the others."""
-    for j in range(len(centers)):
+    """Compute by how much the loss grows when a center is merged with each of those before it."""
+    costs[i, i] = np.inf
+    for j in range(i):
         distance = 0.0
         for f in range(centers.shape[1]):
             difference = centers[i, f] - centers[j, f]
             distance += difference * difference
-        # Weights may be so small that their product is 0.
-        costs[j] = weights[i] * (weights[j] / (weights[i] + weights[j])) * distance
-    costs[i] = np.inf
+        costs[i, j] = costs[j, i] = weights[i] * (weights[j] / (weights[i] + weights[j])) * distance
 
 
 @kernel("void(float64[:, ::1], float64[::1], int64[:, ::1], float64[::1])")
@@ -114,7 +133,8 @@ def merge_chains(
         a, b = weights[kept], weights[dropped]
         for j in range(n_centers):
             if alive[j] and j != kept:
-                w = weights[j]
-                grown = (a + w) * costs[kept, j] + (b + w) * costs[dropped, j] - w * least
-                costs[kept, j] = costs[j, kept] = max(grown / (a + b + w), 0.0)
+                w, of_kept, of_dropped = weights[j], costs[kept, j], costs[dropped, j]
+                grown = ((a + w) * of_kept + (b + w) * of_dropped - w * least) / (a + b + w)
+                # Rounding must not bring them nearer than both were: a chain could meet itself.
+                costs[kept, j] = costs[j, kept] = max(grown, min(of_kept, of_dropped))
         weights[kept] = a + b

@@ -82,7 +82,8 @@ def refine(
     k, n_features = given[0].shape
     starts = list(given[:MOST_GIVEN])
     if len(state.centers) > k and fits(len(state.centers)):
-        starts.append(agglomerate(state.centers, state.weights, k, threads))
+        merged = agglomerate(state.centers, state.weights, k, threads, deadline.passed)
+        starts += [] if merged is None else [merged]
 
     def run(points: Coreset, start: DoubleArray, iterations: int, threads: Threads) -> Clustering:
         return lloyd(

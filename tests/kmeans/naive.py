@@ -111,3 +111,19 @@ def reassign(
         barred[center] = True
         done.append((number, center, target))
     return done
+
+
+def agglomerate(centers: DoubleArray, weights: DoubleArray, k: int) -> DoubleArray:
+    """Merge the pair that costs least, again and again, until k are left."""
+    means, sizes = list(centers), list(weights)
+    while len(means) > k:
+        costs = {
+            (a, b): sizes[a] * sizes[b] / (sizes[a] + sizes[b]) * ((means[a] - means[b]) ** 2).sum()
+            for b in range(len(means))
+            for a in range(b)
+        }
+        a, b = min(costs, key=costs.__getitem__)
+        means[a] = (sizes[a] * means[a] + sizes[b] * means[b]) / (sizes[a] + sizes[b])
+        sizes[a] += sizes[b]
+        del means[b], sizes[b]
+    return np.array(means)
