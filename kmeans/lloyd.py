@@ -128,7 +128,7 @@ def lloyd(
                 add_rows(some, some_labels, sign * weights[changed], sums, not_used)
                 lost += _sums_by(some_labels, ROUNDING * weights[changed] * np.sqrt(distances), len(centers))
         centers, labels, squared_distances, loss = moved, new_labels, new_squared_distances, new_loss
-        if not len(changed) or settled or (enough and enough(loss / total)):
+        if (enough and enough(loss / total)) or not len(changed) or settled:
             break
     return Clustering(centers, labels, squared_distances, loss / total, relocated)
 
