@@ -47,8 +47,8 @@ def agglomerate(
         The weighted means of the groups; None when it was given up.
     """
     n_centers = len(centers)
-    # Weights may be so small that their products are 0.
-    weights = weights / weights.max()
+    # Weights may be so small that all products are 0, and beside others so small that they vanish.
+    weights = np.maximum(weights / weights.max(), np.finfo(np.float64).tiny)
     costs: DoubleArray = np.empty((n_centers, n_centers))
 
     def compare(i: int) -> bool:
