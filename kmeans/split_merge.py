@@ -220,18 +220,16 @@ class _Search:
 
     def split(self, clusters: LabelArray) -> None:
         """Split clusters in two, from a point each that is drawn by its loss; keep what is better than before."""
-        first, last = self._losses[self._starts[:-1]], self._losses[self._starts[1:]]
-        losses = first + self._rng.random(len(first)) * (last - first)
-        places = np.searchsorted(self._losses, losses, side="right") - 1
         k, n_features = self.best.centers.shape
         gains: DoubleArray = np.zeros(k)
         halves: DoubleArray = np.empty((k, 2, n_features))
         split_clusters(
             self._points.points,
             self._points.weights,
+            self.best.squared_distances,
             self._order,
             self._starts,
-            self._order[np.minimum(places, len(self._order) - 1)],
+            self._rng.random(k),
             clusters,
             gains,
             halves,
@@ -328,15 +326,16 @@ def merger_costs(
 
 
 @kernel(
-    "void(float32[:, ::1], float64[::1], int64[::1], int64[::1], int64[::1], int64[::1], float64[::1],"
+    "void(float32[:, ::1], float64[::1], float64[::1], int64[::1], int64[::1], float64[::1], int64[::1], float64[::1],"
     " float64[:, :, ::1])"
 )
 def split_clusters(
     points: FloatArray,  # IN (n, d)
     weights: DoubleArray,  # IN (n,)
+    squared_distances: DoubleArray,  # IN (n,): to the centers of the clusters
     order: LabelArray,  # IN (n,): numbers of the points, cluster by cluster
     starts: LabelArray,  # IN (k + 1,): where clusters begin in it
-    seeds: LabelArray,  # IN (k,): a point of each
+    draws: DoubleArray,  # IN (k,), uniform in [0, 1): each chooses a point, by its loss
     clusters: LabelArray,  # IN (m,): those to split
     gains: DoubleArray,  # INOUT (k,): by how much the loss falls; 0 where a cluster can't be split
     halves: DoubleArray,  # OUT (k, 2, d): the two centers, where it can
@@ -350,22 +349,33 @@ def split_clusters(
     for cluster in clusters:
         gains[cluster] = 0.0
         members = order[starts[cluster] : starts[cluster + 1]]
-        if not len(members):
+        # Not from one sum over all clusters: a huge loss would take all digits of what follows.
+        left = 0.0
+        for i in members:
+            left += weights[i] * squared_distances[i]
+        if not left > 0.0:
             continue
+        left *= draws[cluster]
+        seed = members[0]
+        for i in members:
+            loss = weights[i] * squared_distances[i]
+            if loss > 0.0:
+                seed = i
+                left -= loss
+                if left < 0.0:
+                    break
         size = 0.0
         sums[:] = 0.0
-        usual = members[0] if members[0] != seeds[cluster] else members[-1]
+        usual = members[0] if members[0] != seed else members[-1]
         for f in range(n_features):
             origin[f] = points[usual, f]
         for i in members:
             size += weights[i]
             for f in range(n_features):
                 sums[0, f] += weights[i] * (points[i, f] - origin[f])
-        if not size > 0.0:
-            continue
         for f in range(n_features):
             means[0, f] = sums[0, f] / size
-            means[1, f] = points[seeds[cluster], f] - origin[f]
+            means[1, f] = points[seed, f] - origin[f]
         for _ in range(SPLIT_ITERATIONS):
             # A point belongs to the second center beyond the plane in the middle.
             middle = 0.0

@@ -205,8 +205,13 @@ def split(
     k = len(seeds)
     order = np.argsort(labels, kind="stable")
     starts = np.searchsorted(labels[order], np.arange(k + 1))
+    # No other point has a loss.
+    squared = np.zeros(len(rows))
+    squared[seeds[labels[seeds] == np.arange(k)]] = 1.0
+    draws = np.random.default_rng(0).random(k)
     gains, halves = np.full(k, -1.0), np.full((k, 2, rows.shape[1]), np.nan)
-    split_clusters(rows, weights, order, starts, seeds, np.arange(k) if clusters is None else clusters, gains, halves)
+    chosen = np.arange(k) if clusters is None else clusters
+    split_clusters(rows, weights, squared, order, starts, draws, chosen, gains, halves)
     return gains, halves
 
 
@@ -265,8 +270,23 @@ def test_what_cannot_be_split_gains_nothing() -> None:
     gains, halves = split(rows, weights, labels, np.array([0, 1, 0, 3, 5, 7]), clusters)
     assert gains.tolist() == [0.0, 0.0, 0.0, 0.0, -1.0, 0.0]
     assert np.isnan(halves).all()
-    # A seed that lies elsewhere gains nothing either.
-    assert split(rows, weights, labels, np.array([8, 8, 8, 8, 0, 8]))[0].tolist() == [0.0] * 6
+
+
+def test_points_are_drawn_by_their_loss_within_each_cluster() -> None:
+    """Whatever the loss of the clusters before: here the point at which another begins is the whole of its half."""
+    rows = np.array([[0.0], [3e38], [-3.0], [-1.0], [1.0], [3.0]], np.float32)
+    labels, weights = np.array([0, 0, 1, 1, 1, 1]), np.ones(6)
+    squared = (rows[:, 0].astype(np.float64) - np.array([1.5e38, 0.0])[labels]) ** 2
+    order, starts = np.arange(6), np.array([0, 2, 6])
+    upper = []
+    for draw in (np.arange(100) + 0.5) / 100:
+        gains, halves = np.zeros(2), np.empty((2, 2, 1))
+        split_clusters(rows, weights, squared, order, starts, np.array([0.5, draw]), np.arange(2), gains, halves)
+        assert gains[1] > 0.0
+        upper.append(halves[1, 1, 0])
+    # Of a total of 20 the outer ones have 9 each.
+    assert sum(center < 0 for center in upper) == 50
+    assert upper == sorted(upper)
 
 
 @pytest.mark.parametrize("scale", [2.0**-100, 2.0**60, 2.0**125])
