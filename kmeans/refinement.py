@@ -109,6 +109,8 @@ def refine(
         rng = np.random.default_rng(seed)
         if start is None:
             start = kmeans_plus_plus(few.points, few.weights, k, rng, ONE_THREAD, stopping=deadline.passed)
+            # There may be fewer than k different points.
+            start = start if len(start) == k else given[0]
         found = run(few, start, ROUND_ITERATIONS, ONE_THREAD)
         return improve(few, found, limited(LOOK), rng, ONE_THREAD, deadline.passed)
 

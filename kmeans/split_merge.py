@@ -229,7 +229,7 @@ class _Search:
             self.best.squared_distances,
             self._order,
             self._starts,
-            self._rng.random(k),
+            self._rng.random((k,)),
             clusters,
             gains,
             halves,

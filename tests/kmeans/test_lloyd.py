@@ -141,3 +141,13 @@ def test_shrink_keeps_the_best_trial_and_weights_count(init_method: str) -> None
     assert [trial for trial, _ in told] == list(range(10))
     assert found.msd == min(msd for _, msd in told)
     assert sorted(found.centers[:, 0].tolist()) == [0.25, 10.5]
+
+
+@pytest.mark.parametrize("init_method", ["random", "kmeans++"])
+def test_shrink_returns_k_centers_where_float32_holds_fewer_apart(init_method: str) -> None:
+    centers = np.array([[1e9], [1e9 + 1e-3], [1e9 + 2e-3], [2e9]])
+    no_sample = Sample(np.empty((0, 1), np.float32), np.empty(0, np.int64), np.empty(0), complete=False)
+    state = State(centers, np.ones(4), np.zeros(1, np.float32), no_sample)
+    lloyd_settings = LloydSettings(init_method, 3, 300, 1e-4)
+    trials = shrink(state, 3, lloyd_settings, np.random.SeedSequence(0), Threads(), lambda _, __: None, SingleHost())
+    assert [trial.centers.shape for trial in trials] == [(3, 1)] * 3

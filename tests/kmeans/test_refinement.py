@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.cluster import KMeans
 
-from kmeans.communicator import SingleHost
+from kmeans.communicator import Communicator, SingleHost
 from kmeans.coreset import coreset
 from kmeans.deadline import Deadline
 from kmeans.lloyd import lloyd
@@ -19,6 +19,7 @@ from kmeans.shift import usual_values
 from kmeans.shrinking import LloydSettings
 from kmeans.state import State
 from kmeans.streaming import Stream
+from kmeans.thread_hosts import run_hosts
 from kmeans.threads import Threads
 from kmeans.types import DoubleArray, FloatArray
 from tests.kmeans import naive
@@ -159,3 +160,19 @@ def test_states_with_and_without_time_have_a_model() -> None:
         losses.append(np.inf if found is None else found.msd)
     assert losses[0] == np.inf or losses[0] > losses[-1]
     assert min(losses) == losses[-1]
+
+
+@pytest.mark.parametrize("n_hosts", [1, 2])
+def test_fewer_different_points_than_centers_leave_all_centers(n_hosts: int) -> None:
+    """Where the sample holds fewer: starts from its rows can't have k centers."""
+    rows = np.repeat(np.array([[0.0], [1.0], [10.0]], np.float32), 20, axis=0)
+    start = np.array([[0.5], [3.0], [9.0], [20.0]])
+
+    def refined(hosts: Communicator) -> DoubleArray:
+        found = refine(whole(rows), [start], SETTINGS, np.random.SeedSequence(0), Threads(), hosts)
+        assert found is not None
+        return found.centers
+
+    for centers in run_hosts(n_hosts, refined):
+        assert centers.shape == (4, 1)
+        assert {0.0, 1.0, 10.0} <= set(centers[:, 0].tolist())
