@@ -4,9 +4,13 @@ No start depends less on chance. Where groups of rows are many and lie in many d
 looks at all pairs of centers, of which Lloyd's iteration from a start drawn at random only ever sees a few.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
+from kmeans.communicator import nothing
 from kmeans.jit import kernel
+from kmeans.sums import move_to_means
 from kmeans.threads import Threads
 from kmeans.types import DoubleArray, LabelArray
 
@@ -16,7 +20,9 @@ MOST_CENTERS = 5_792
 TILE = 8
 
 
-def agglomerate(centers: DoubleArray, weights: DoubleArray, k: int, threads: Threads) -> DoubleArray:
+def agglomerate(
+    centers: DoubleArray, weights: DoubleArray, k: int, threads: Threads, stopping: Callable[[], bool] = nothing
+) -> DoubleArray | None:
     """Merge centers until k are left.
 
     Parameters
@@ -29,18 +35,27 @@ def agglomerate(centers: DoubleArray, weights: DoubleArray, k: int, threads: Thr
         How many are wanted.
     threads
         The threads to use.
+    stopping
+        Whether to give it up; asked before the costs of each center.
 
     Returns
     -------
-    ndarray of float64, shape (k, d)
-        The weighted means of the groups.
+    ndarray of float64, shape (k, d), or None
+        The weighted means of the groups; None when it was given up.
     """
     n_centers = len(centers)
+    # Weights may be so small that all products are 0, and beside others so small that they vanish.
+    weights = np.maximum(weights / weights.max(), np.finfo(np.float64).tiny)
     costs: DoubleArray = np.empty((n_centers, n_centers))
-    threads.map(
-        lambda first: pair_costs(centers, weights, first, min(first + TILE, n_centers), costs),
-        range(0, n_centers, TILE),
-    )
+
+    def compare(first: int) -> bool:
+        if stopping():
+            return False
+        pair_costs(centers, weights, first, min(first + TILE, n_centers), costs)
+        return True
+
+    if not all(threads.map(compare, range(0, n_centers, TILE))):
+        return None
     mergers: LabelArray = np.empty((n_centers - 1, 2), np.int64)
     heights: DoubleArray = np.empty(n_centers - 1)
     merge_chains(costs, weights.copy(), mergers, heights)
@@ -49,11 +64,13 @@ def agglomerate(centers: DoubleArray, weights: DoubleArray, k: int, threads: Thr
     for kept, dropped in mergers[np.argsort(heights, kind="stable")[: n_centers - k]]:
         labels[labels == labels[dropped]] = labels[kept]
     groups = np.unique(labels, return_inverse=True)[1]
-    totals = np.bincount(groups, weights)
-    shares = weights / totals[groups]
-    merged: DoubleArray = np.zeros((k, centers.shape[1]))
-    np.add.at(merged, groups, shares[:, None] * centers)
-    return merged
+    shares = weights / np.bincount(groups, weights)[groups]
+    sums: DoubleArray = np.zeros((k, centers.shape[1]))
+    np.add.at(sums, groups, shares[:, None] * centers)
+    means = sums.copy()
+    # The mean of equal values is exactly theirs.
+    move_to_means(sums, np.ones(k), means)
+    return means
 
 
 @kernel("void(float64[:, ::1], float64[::1], int64, int64, float64[:, ::1])")
@@ -71,7 +88,6 @@ def pair_costs(
             for f in range(centers.shape[1]):
                 difference = centers[i, f] - centers[j, f]
                 distance += difference * difference
-            # The product of two small weights may be 0.
             costs[i, j] = weights[i] * (weights[j] / (weights[i] + weights[j])) * distance
             costs[j, i] = costs[i, j]
         if j >= first:
@@ -118,7 +134,8 @@ def merge_chains(
         a, b = weights[kept], weights[dropped]
         for j in range(n_centers):
             if alive[j] and j != kept:
-                w = weights[j]
-                grown = (a + w) * costs[kept, j] + (b + w) * costs[dropped, j] - w * least
-                costs[kept, j] = costs[j, kept] = max(grown / (a + b + w), 0.0)
+                w, of_kept, of_dropped = weights[j], costs[kept, j], costs[dropped, j]
+                grown = ((a + w) * of_kept + (b + w) * of_dropped - w * least) / (a + b + w)
+                # Rounding must not bring them nearer than both were: a chain could meet itself.
+                costs[kept, j] = costs[j, kept] = max(grown, min(of_kept, of_dropped))
         weights[kept] = a + b

@@ -90,6 +90,9 @@ def drawn(
 ) -> tuple[LabelArray, DoubleArray]:
     """Draw points by their sensitivity: the largest part that a point may have in the loss of any clustering.
 
+    They are drawn at equal steps along all points, cluster by cluster (systematic sampling; Madow 1949), so that no
+    cluster is left without one unless less than one is due to it. None has less than a third of its share of `size`.
+
     Its bound is the mean of three shares: that of the point in all weight, in the loss of a clustering at hand, and in
     the weight of its cluster divided by the number of clusters (Feldman & Langberg 2011; Bachem, Lucic & Krause 2018,
     "Scalable k-means clustering via lightweight coresets", have the first two).
@@ -101,7 +104,7 @@ def drawn(
     labels, squared_distances
         int64 (n,) and float64 (n,): of the points, in a clustering that is not bad.
     size
-        How many points are wanted, on the average; less than n.
+        How many points are wanted, up to one more or less; less than n. There are fewer if fewer have a weight.
     rng
         The source of chance.
 
@@ -110,32 +113,43 @@ def drawn(
     chosen : ndarray of int64, shape (m,)
         Numbers of the points, in their order.
     drawn_weights : ndarray of float64, shape (m,)
-        Their weights over the probability that they are drawn (Horvitz & Thompson 1952), scaled so that clusters keep
-        theirs.
+        Their weights over the probability that they are drawn (Horvitz & Thompson 1952), scaled so that clusters with
+        a point keep theirs.
     """
     sizes = np.bincount(labels, weights)
     losses = weights * squared_distances
-    shares = weights / (np.count_nonzero(sizes) * sizes[labels]) + weights / weights.sum()
+    shares: DoubleArray = np.zeros(len(weights))
+    np.divide(weights, np.count_nonzero(sizes) * sizes[labels], out=shares, where=weights > 0.0)
+    shares += weights / weights.sum()
     total = losses.sum()
     if total > 0.0:
         shares += losses / total
-    probabilities = np.minimum(1.0, _factor(shares, size) * shares)
-    chosen = np.flatnonzero(rng.random(len(weights)) < probabilities)
+    probabilities = _probabilities(shares, size)
+    by_cluster = np.argsort(labels, kind="stable")
+    steps = np.floor(np.cumsum(probabilities[by_cluster]) + rng.random())
+    chosen = np.sort(by_cluster[np.diff(steps, prepend=0.0) > 0.0])
     drawn_weights = weights[chosen] / probabilities[chosen]
     drawn_sizes = np.bincount(labels[chosen], drawn_weights, minlength=len(sizes))
     scale = np.divide(sizes, drawn_sizes, out=np.zeros_like(sizes), where=drawn_sizes > 0.0)
     return chosen, drawn_weights * scale[labels[chosen]]
 
 
-def _factor(shares: DoubleArray, size: int) -> float:
-    """Return the factor with which shares, none of them more than 1 then, add up to `size`, which is less than n."""
-    ascending = np.sort(shares)
+def _probabilities(shares: DoubleArray, size: int) -> DoubleArray:
+    """Return probabilities in proportion to shares, none of them more than 1, that add up to `size`.
+
+    Where no more than `size` shares are positive, theirs are all 1.
+    """
+    ascending = np.sort(shares[shares > 0.0])
+    if len(ascending) <= size:
+        return (shares > 0.0).astype(np.float64)
     # With the largest ones at 1, those before them make up the rest.
     before = np.cumsum(ascending)
-    n_at_one = np.arange(len(shares) - 1, -1, -1)
-    factors = (size - n_at_one) / before
-    fitting = (n_at_one < size) & (factors * ascending <= 1.0)
-    return float(factors[np.flatnonzero(fitting)[-1]])
+    n_at_one = np.arange(len(ascending) - 1, -1, -1)
+    with np.errstate(over="ignore"):
+        factors = (size - n_at_one) / before
+        fitting = (n_at_one < size) & (factors * ascending <= 1.0)
+    probabilities: DoubleArray = np.minimum(1.0, factors[np.flatnonzero(fitting)[-1]] * shares)
+    return probabilities
 
 
 def reduced(points: Coreset, clustering: Clustering, size: int, rng: np.random.Generator) -> Coreset:

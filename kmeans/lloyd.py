@@ -133,7 +133,7 @@ def lloyd(
                 lost += np.bincount(some_labels, ROUNDING * some_weights * np.sqrt(distances), len(centers))
         centers, labels, squared_distances, loss = moved, new_labels, new_squared_distances, new_loss
         counts = new_counts
-        if not len(changed) or settled or (enough and enough(loss / total)):
+        if (enough and enough(loss / total)) or not len(changed) or settled:
             break
     return Clustering(centers, labels, squared_distances, loss / total, relocated)
 

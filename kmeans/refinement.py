@@ -90,7 +90,8 @@ def refine(
     k, n_features = given[0].shape
     starts = list(given[:MOST_GIVEN])
     if k < len(state.centers) <= MOST_CENTERS:
-        starts.append(agglomerate(state.centers, state.weights, k, threads))
+        merged = agglomerate(state.centers, state.weights, k, threads, deadline.passed)
+        starts += [] if merged is None else [merged]
 
     def run(points: Coreset, start: DoubleArray, iterations: int, threads: Threads) -> Clustering:
         return lloyd(
@@ -112,7 +113,8 @@ def refine(
     groups_work = max(GROUPS_WORK, GROUPS_SHARE_OF_STREAM * streamed)
     groups = _groups(everything, few, k, groups_work, np.random.default_rng(for_groups), threads)
     if groups is not None:
-        starts.append(agglomerate(*groups, k, threads))
+        merged = agglomerate(*groups, k, threads, deadline.passed)
+        starts += [] if merged is None else [merged]
     n_from_rows = int(FROM_ROWS_WORK * factor / seeding_work(len(few.points), k, n_features))
 
     def look(item: tuple[DoubleArray | None, np.random.SeedSequence]) -> Clustering:
@@ -120,6 +122,8 @@ def refine(
         rng = np.random.default_rng(seed)
         if start is None:
             start = kmeans_plus_plus(few.points, few.weights, k, rng, ONE_THREAD, stopping=deadline.passed)
+            # There may be fewer than k different points.
+            start = start if len(start) == k else given[0]
         found = run(few, start, ROUND_ITERATIONS, ONE_THREAD)
         return improve(few, found, look_limits, rng, ONE_THREAD, deadline.passed)
 

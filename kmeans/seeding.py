@@ -137,14 +137,13 @@ def kmeans_plus_plus(
         lower(center[None])
         closest[:] = lowered[0]
     while len(centers) < n_centers:
-        potential = weights * closest if centers else weights
+        # Infinite before the first distances are known.
+        potential = weights * closest if closest[0] < np.inf else weights
         cumulated = np.cumsum(potential)
         if not cumulated[-1] > 0.0:
             break
         if stopping():
-            # Infinite before the first distances are known.
-            known = potential if np.isfinite(cumulated[-1]) else weights
-            centers += list(_drawn_at_once(points, known, np.array(centers), n_centers - len(centers), rng))
+            centers += list(_drawn_at_once(points, potential, np.array(centers), n_centers - len(centers), rng))
             break
         # The last point of positive potential is the bound: rounding must not lead past it.
         last = len(points) - 1 - int((potential[::-1] > 0.0).argmax())

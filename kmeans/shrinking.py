@@ -12,7 +12,7 @@ from kmeans.seeding import kmeans_plus_plus, random_rows
 from kmeans.spreading import clusterings
 from kmeans.state import State
 from kmeans.threads import Threads
-from kmeans.types import as_points
+from kmeans.types import DoubleArray, as_points
 
 # Trials run side by side, each in a thread of its own.
 ONE_THREAD = Threads(1)
@@ -81,10 +81,12 @@ def shrink(
 
     def attempt(seed: np.random.SeedSequence) -> Clustering:
         rng = np.random.default_rng(seed)
-        if settings.init_method == "random":
-            start = random_rows(centers, k, rng)
-        else:
+        start: DoubleArray = np.empty((0, 0))
+        if settings.init_method != "random":
             start = kmeans_plus_plus(points, weights, k, rng, ONE_THREAD, stopping=deadline.passed)
+        # Float32 may hold fewer than k of the centers apart.
+        if len(start) < k:
+            start = random_rows(centers, k, rng)
         iterations, tolerance = settings.max_iterations, settings.tolerance
         return lloyd(points, shift, weights, start, iterations, tolerance, ONE_THREAD, deadline.passed)
 

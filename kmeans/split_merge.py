@@ -223,18 +223,16 @@ class _Search:
 
     def split(self, clusters: LabelArray) -> None:
         """Split clusters in two, from a point each that is drawn by its loss; keep what is better than before."""
-        first, last = self._losses[self._starts[:-1]], self._losses[self._starts[1:]]
-        losses = first + self._rng.random(len(first)) * (last - first)
-        places = np.searchsorted(self._losses, losses, side="right") - 1
         k, n_features = self.best.centers.shape
         gains: DoubleArray = np.zeros(k)
         halves: DoubleArray = np.empty((k, 2, n_features))
         split_clusters(
             self._points.points,
             self._points.weights,
+            self.best.squared_distances,
             self._order,
             self._starts,
-            self._order[np.minimum(places, len(self._order) - 1)],
+            self._rng.random((k,)),
             clusters,
             gains,
             halves,
@@ -291,7 +289,8 @@ class _Search:
         for change in changes:
             a, b = self._sizes[change.merged], self._sizes[change.into]
             if a + b > 0.0:
-                centers[change.into] = (a * centers[change.merged] + b * centers[change.into]) / (a + b)
+                # Where both have the same value, however large, it stays exactly that.
+                centers[change.into] += a / (a + b) * (centers[change.merged] - centers[change.into])
             centers[change.split], centers[change.merged] = self._halves[change.split]
         if not changes:
             place = np.searchsorted(self._losses, self._rng.random() * self._losses[-1], side="right") - 1
@@ -330,68 +329,85 @@ def merger_costs(
 
 
 @kernel(
-    "void(float32[:, ::1], float64[::1], int64[::1], int64[::1], int64[::1], int64[::1], float64[::1],"
+    "void(float32[:, ::1], float64[::1], float64[::1], int64[::1], int64[::1], float64[::1], int64[::1], float64[::1],"
     " float64[:, :, ::1])"
 )
 def split_clusters(
     points: FloatArray,  # IN (n, d)
     weights: DoubleArray,  # IN (n,)
+    squared_distances: DoubleArray,  # IN (n,): to the centers of the clusters
     order: LabelArray,  # IN (n,): numbers of the points, cluster by cluster
     starts: LabelArray,  # IN (k + 1,): where clusters begin in it
-    seeds: LabelArray,  # IN (k,): a point of each
+    draws: DoubleArray,  # IN (k,), uniform in [0, 1): each chooses a point, by its loss
     clusters: LabelArray,  # IN (m,): those to split
     gains: DoubleArray,  # INOUT (k,): by how much the loss falls; 0 where a cluster can't be split
     halves: DoubleArray,  # OUT (k, 2, d): the two centers, where it can
 ) -> None:
     """Split clusters, each on its own, by Lloyd's iteration with two centers: its mean and a point of it at first."""
     n_features = points.shape[1]
-    mean, sums = np.empty(n_features), np.empty(n_features)
-    first, second, direction = np.empty(n_features), np.empty(n_features), np.empty(n_features)
+    # All places are told by their distance from a point of the cluster, so that a value that all points share, be it as
+    # large as a fill value, leaves no rounding. It is not the seed, which may be far from all others.
+    origin, direction = np.empty(n_features), np.empty(n_features)
+    means, sums, sizes = np.empty((2, n_features)), np.empty((2, n_features)), np.empty(2)
     for cluster in clusters:
         gains[cluster] = 0.0
         members = order[starts[cluster] : starts[cluster + 1]]
+        # Not from one sum over all clusters: a huge loss would take all digits of what follows.
+        left = 0.0
+        for i in members:
+            left += weights[i] * squared_distances[i]
+        if not left > 0.0:
+            continue
+        left *= draws[cluster]
+        seed = members[0]
+        for i in members:
+            loss = weights[i] * squared_distances[i]
+            if loss > 0.0:
+                seed = i
+                left -= loss
+                if left < 0.0:
+                    break
         size = 0.0
-        mean[:] = 0.0
+        sums[:] = 0.0
+        usual = members[0] if members[0] != seed else members[-1]
+        for f in range(n_features):
+            origin[f] = points[usual, f]
         for i in members:
             size += weights[i]
             for f in range(n_features):
-                mean[f] += weights[i] * points[i, f]
-        if not size > 0.0:
-            continue
-        mean /= size
-        first[:] = mean
+                sums[0, f] += weights[i] * (points[i, f] - origin[f])
         for f in range(n_features):
-            second[f] = points[seeds[cluster], f]
+            means[0, f] = sums[0, f] / size
+            means[1, f] = points[seed, f] - origin[f]
         for _ in range(SPLIT_ITERATIONS):
             # A point belongs to the second center beyond the plane in the middle.
             middle = 0.0
             for f in range(n_features):
-                direction[f] = second[f] - first[f]
-                middle += direction[f] * (0.5 * (first[f] + second[f]) - mean[f])
-            sums[:] = 0.0
-            size_of_second = 0.0
+                direction[f] = means[1, f] - means[0, f]
+                middle += direction[f] * 0.5 * (means[0, f] + means[1, f])
+            sums[:], sizes[:] = 0.0, 0.0
             for i in members:
                 place = 0.0
                 for f in range(n_features):
-                    place += (points[i, f] - mean[f]) * direction[f]
-                if place > middle:
-                    size_of_second += weights[i]
-                    for f in range(n_features):
-                        sums[f] += weights[i] * (points[i, f] - mean[f])
-            size_of_first = size - size_of_second
-            if not (size_of_second > 0.0 and size_of_first > 0.0):
+                    place += (points[i, f] - origin[f]) * direction[f]
+                half = 1 if place > middle else 0
+                sizes[half] += weights[i]
+                for f in range(n_features):
+                    sums[half, f] += weights[i] * (points[i, f] - origin[f])
+            lighter, heavier = min(sizes[0], sizes[1]), max(sizes[0], sizes[1])
+            if not lighter > 0.0:
                 break
             gain = 0.0
             for f in range(n_features):
-                difference = sums[f] / size_of_second
+                for half in range(2):
+                    means[half, f] = sums[half, f] / sizes[half]
+                difference = means[1, f] - means[0, f]
                 gain += difference * difference
-            # The loss falls by the weight of each half times the square of how far it is from the mean of both.
-            gain *= size_of_second * (size / size_of_first)
+            # The loss falls by what the merger of both would cost.
+            gain *= lighter * (heavier / (lighter + heavier))
             if not gain > gains[cluster] * (1.0 + SPLIT_TOLERANCE):
                 break
             gains[cluster] = gain
-            for f in range(n_features):
-                second[f] = mean[f] + sums[f] / size_of_second
-                first[f] = mean[f] - sums[f] / size_of_first
-                halves[cluster, 0, f] = first[f]
-                halves[cluster, 1, f] = second[f]
+            for half in range(2):
+                for f in range(n_features):
+                    halves[cluster, half, f] = origin[f] + means[half, f]

@@ -55,13 +55,35 @@ def stream(batches: list[FloatArray], centers: DoubleArray, half_life: int) -> t
 
 
 def merger_costs(centers: DoubleArray, sizes: DoubleArray) -> DoubleArray:
-    """Give what the cheapest merger of each center costs (Ward 1963)."""
+    """Return what all mergers of two centers cost (Ward 1963), float64 (k, k)."""
     both = sizes[:, None] + sizes
     shares = np.divide(sizes[:, None] * sizes, both, out=np.zeros_like(both), where=both > 0.0)
     costs: DoubleArray = shares * ((centers[:, None] - centers) ** 2).sum(axis=2)
     np.fill_diagonal(costs, np.inf)
-    least: DoubleArray = costs.min(axis=1)
-    return least
+    return costs
+
+
+def split(
+    points: DoubleArray, weights: DoubleArray, seed: DoubleArray, iterations: int, tolerance: float
+) -> tuple[float, DoubleArray]:
+    """Run Lloyd's iteration with two centers, from the mean and a seed; return by how much the loss fell, and them."""
+
+    def loss(some: BoolArray, center: DoubleArray) -> float:
+        return float(weights[some] @ ((points[some] - center) ** 2).sum(axis=1))
+
+    everything = np.ones(len(points), np.bool_)
+    mean = np.average(points, axis=0, weights=weights)
+    centers, best, gain = np.array([mean, seed]), np.array([mean, mean]), 0.0
+    for _ in range(iterations):
+        second = nearest(points, centers)[0] == 1
+        if not (weights[second].sum() > 0.0 and weights[~second].sum() > 0.0):
+            break
+        centers = np.array([np.average(points[some], axis=0, weights=weights[some]) for some in (~second, second)])
+        fall = loss(everything, mean) - loss(~second, centers[0]) - loss(second, centers[1])
+        if not fall > gain * (1.0 + tolerance):
+            break
+        gain, best = fall, centers
+    return gain, best
 
 
 def cheapest_merger(
@@ -122,3 +144,19 @@ def reassign(
         barred[center] = True
         done.append((number, center, target))
     return done
+
+
+def agglomerate(centers: DoubleArray, weights: DoubleArray, k: int) -> DoubleArray:
+    """Merge the pair that costs least, again and again, until k are left."""
+    means, sizes = list(centers), list(weights)
+    while len(means) > k:
+        costs = {
+            (a, b): sizes[a] * sizes[b] / (sizes[a] + sizes[b]) * ((means[a] - means[b]) ** 2).sum()
+            for b in range(len(means))
+            for a in range(b)
+        }
+        a, b = min(costs, key=costs.__getitem__)
+        means[a] = (sizes[a] * means[a] + sizes[b] * means[b]) / (sizes[a] + sizes[b])
+        sizes[a] += sizes[b]
+        del means[b], sizes[b]
+    return np.array(means)

@@ -1,4 +1,4 @@
-"""Rows in memory as a source, settings for them, and rows of mixed scales."""
+"""Rows in memory as a source, settings for them, and rows that are made: blobs, heavy tails, mixed scales."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -66,6 +66,21 @@ def settings_for(rows: FloatArray, k: int, **changes: object) -> Settings:
         seed=0,
     )
     return replace(defaults, **changes)  # type: ignore[arg-type]  # names and types are those of the fields
+
+
+def blobs(n: int, d: int, k: int, seed: int) -> FloatArray:
+    """Make rows around `k` places."""
+    rng = np.random.default_rng(seed)
+    centers = rng.uniform(-10, 10, (k, d))
+    return as_points(centers[rng.integers(0, k, n)] + rng.standard_normal((n, d)))
+
+
+def heavy_tailed(n: int, d: int, seed: int) -> FloatArray:
+    """Make rows of which few make most of the loss: logarithms are normal, and scales and places differ."""
+    rng = np.random.default_rng(seed)
+    places = rng.lognormal(0, 2, (12, d))
+    labels = rng.choice(12, n, p=rng.dirichlet(np.full(12, 0.5)))
+    return as_points(places[labels] * rng.lognormal(0, 1, (n, d)))
 
 
 def mixed_scales(rng: np.random.Generator, n: int, d: int, of: str) -> FloatArray:

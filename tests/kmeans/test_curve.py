@@ -6,7 +6,8 @@ import pytest
 from kmeans.communicator import SingleHost
 from kmeans.curve import MAX_POINTS, curve_ks, msd_by_k
 from kmeans.threads import Threads
-from tests.kmeans.test_refinement import blobs, state_of
+from tests.kmeans.rows import blobs
+from tests.kmeans.test_refinement import state_of
 
 
 @pytest.mark.parametrize(

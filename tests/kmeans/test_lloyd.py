@@ -1,94 +1,23 @@
-"""Seeding, Lloyd's iteration and the reduction of K centers to k."""
+"""Lloyd's iteration and the reduction of K centers to k."""
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from sklearn.cluster import KMeans
 
 from kmeans.communicator import SingleHost
 from kmeans.lloyd import lloyd
-from kmeans.local_search import merger_costs
 from kmeans.sample import Sample
-from kmeans.seeding import distinct, kmeans_plus_plus, lowered_distances, random_rows
 from kmeans.shift import usual_values
 from kmeans.shrinking import LloydSettings, shrink
 from kmeans.state import State
 from kmeans.threads import Threads
 from tests.kmeans import naive
-
-
-def blobs(n: int, d: int, k: int, seed: int) -> np.ndarray:
-    rng = np.random.default_rng(seed)
-    centers = rng.uniform(-10, 10, (k, d))
-    return centers[rng.integers(0, k, n)] + rng.standard_normal((n, d))
-
-
-@settings(max_examples=30, deadline=None)
-@given(st.integers(1, 50), st.integers(1, 30), st.integers(1, 6), st.integers(0, 2**32 - 1))
-def test_what_candidates_are_worth(n: int, d: int, m: int, seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    points, weights, squared = rng.standard_normal((n, d)), rng.random(n), rng.uniform(0, 2 * d, n)
-    candidates = rng.standard_normal((m, d))
-    lowered, losses = np.empty((m, n)), np.empty(m)
-    lowered_distances(points, weights, squared, candidates, lowered, losses)
-    for i, candidate in enumerate(candidates):
-        np.testing.assert_allclose(lowered[i], naive.lower_distances(points, candidate, squared), rtol=1e-12)
-    np.testing.assert_allclose(losses, lowered @ weights, rtol=1e-12)
-
-
-@settings(max_examples=30, deadline=None)
-@given(st.integers(2, 30), st.integers(1, 30), st.integers(0, 2**32 - 1))
-def test_merger_costs(k: int, d: int, seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    centers, sizes = rng.standard_normal((k, d)), rng.random(k) * (rng.random(k) > 0.2)
-    costs = np.empty(k)
-    merger_costs(centers, sizes, costs)
-    np.testing.assert_allclose(costs, naive.merger_costs(centers, sizes), rtol=1e-12)
-
-
-def test_distinct_rows_keep_their_order_and_zero_has_one_sign() -> None:
-    points = np.array([[2.0, 0.0], [1.0, 1.0], [2.0, -0.0], [1.0, 1.0], [3.0, 0.0]])
-    assert distinct(points).tolist() == [[2, 0], [1, 1], [3, 0]]
-
-
-def test_random_rows_are_rows_and_never_repeat() -> None:
-    points = np.arange(20.0).reshape(10, 2)
-    chosen = random_rows(points, 10, np.random.default_rng(0))
-    assert sorted(chosen[:, 0].tolist()) == points[:, 0].tolist()
-    assert len(random_rows(points, 99, np.random.default_rng(0))) == 10
-
-
-def test_kmeans_plus_plus_takes_every_distinct_point_once_then_stops() -> None:
-    points = np.repeat(np.arange(5.0)[:, None], 3, axis=0)
-    centers = kmeans_plus_plus(points, np.ones(15), 9, np.random.default_rng(0))
-    assert sorted(centers[:, 0].tolist()) == [0, 1, 2, 3, 4]
-
-
-def test_kmeans_plus_plus_never_takes_a_point_without_weight() -> None:
-    points = np.array([[0.0], [1.0], [1e6]])
-    for seed in range(20):
-        centers = kmeans_plus_plus(points, np.array([1.0, 1.0, 0.0]), 2, np.random.default_rng(seed))
-        assert sorted(centers[:, 0].tolist()) == [0, 1]
-
-
-def test_kmeans_plus_plus_finds_far_groups() -> None:
-    points = blobs(600, 2, 3, 5) * [1e3, 1e3]
-    centers = kmeans_plus_plus(points, np.ones(600), 3, np.random.default_rng(0))
-    labels, _ = naive.nearest(points.astype(np.float32), centers)
-    assert len(set(labels.tolist())) == 3
-
-
-def test_kmeans_plus_plus_adds_to_given_centers() -> None:
-    points = np.array([[0.0], [5.0], [9.0]])
-    centers = kmeans_plus_plus(points, np.ones(3), 3, np.random.default_rng(0), initial=np.array([[5.0]]))
-    assert centers[0].tolist() == [5.0]
-    assert sorted(centers[1:, 0].tolist()) == [0, 9]
+from tests.kmeans.rows import blobs
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_lloyd_reaches_the_loss_of_scikit_learn_from_the_same_start(seed: int, threads: Threads) -> None:
-    points = blobs(2000, 5, 8, seed).astype(np.float32)
+    points = blobs(2000, 5, 8, seed)
     weights = np.random.default_rng(seed).uniform(0.5, 2, 2000)
     start = points[:8].astype(np.float64)
     found = lloyd(points, np.zeros(5, np.float32), weights, start, 300, 0.0, threads)
@@ -99,7 +28,7 @@ def test_lloyd_reaches_the_loss_of_scikit_learn_from_the_same_start(seed: int, t
 
 
 def test_the_loss_is_that_of_the_centers_given_back(threads: Threads) -> None:
-    points = blobs(500, 3, 4, 0).astype(np.float32)
+    points = blobs(500, 3, 4, 0)
     shift = usual_values(points)
     for iterations in (0, 1, 2, 50):
         found = lloyd(points, shift, np.ones(500), points[:4].astype(np.float64), iterations, 0.0, threads)
@@ -145,7 +74,7 @@ def test_a_point_that_leaves_one_cluster_for_another_takes_no_digits_along(other
 
 @pytest.mark.parametrize("fill", [1e15, 9.96921e36, 3.4028235e38])
 def test_points_that_share_a_huge_value_are_told_apart_by_the_rest(fill: float, threads: Threads) -> None:
-    points = blobs(3000, 3, 5, 2).astype(np.float32)
+    points = blobs(3000, 3, 5, 2)
     weights = np.random.default_rng(0).uniform(0.5, 2, 3000)
     found = []
     for value in (0.0, fill):
@@ -156,13 +85,45 @@ def test_points_that_share_a_huge_value_are_told_apart_by_the_rest(fill: float, 
 
 
 def test_a_large_tolerance_stops_early() -> None:
-    points = blobs(2000, 5, 8, 1).astype(np.float32)
+    points = blobs(2000, 5, 8, 1)
     start = points[:8].astype(np.float64)
     zero = np.zeros(5, np.float32)
     loose = lloyd(points, zero, np.ones(2000), start, 300, 1.0, Threads())
     strict = lloyd(points, zero, np.ones(2000), start, 300, 0.0, Threads())
     once = lloyd(points, zero, np.ones(2000), start, 1, 0.0, Threads())
     assert loose.msd == once.msd > strict.msd
+
+
+def test_who_has_seen_enough_ends_it() -> None:
+    points, zero, ones = blobs(2000, 5, 8, 1), np.zeros(5, np.float32), np.ones(2000)
+    start = points[:8].astype(np.float64)
+    told: list[float] = []
+
+    def enough(msd: float) -> bool:
+        told.append(msd)
+        return len(told) == 3
+
+    found = lloyd(points, zero, ones, start, 300, 0.0, Threads(), enough=enough)
+    each = [lloyd(points, zero, ones, start, iterations, 0.0, Threads()) for iterations in (1, 2, 3)]
+    assert told == [one.msd for one in each]
+    assert found.centers.tobytes() == each[-1].centers.tobytes()
+
+
+def test_who_never_has_enough_changes_nothing() -> None:
+    points, zero, ones = blobs(2000, 5, 8, 1), np.zeros(5, np.float32), np.ones(2000)
+    start = points[:8].astype(np.float64)
+    told: list[float] = []
+
+    def never(msd: float) -> bool:
+        told.append(msd)
+        return False
+
+    found = lloyd(points, zero, ones, start, 300, 0.0, Threads(), enough=never)
+    assert found.centers.tobytes() == lloyd(points, zero, ones, start, 300, 0.0, Threads()).centers.tobytes()
+    assert told == sorted(told, reverse=True)
+    # The last iteration, which changed nothing, is told of too.
+    assert told[-1] == found.msd
+    assert lloyd(points, zero, ones, start, 0, 0.0, Threads(), enough=lambda _: True).centers is start
 
 
 @pytest.mark.parametrize("init_method", ["random", "kmeans++"])
@@ -180,3 +141,13 @@ def test_shrink_keeps_the_best_trial_and_weights_count(init_method: str) -> None
     assert [trial for trial, _ in told] == list(range(10))
     assert found.msd == min(msd for _, msd in told)
     assert sorted(found.centers[:, 0].tolist()) == [0.25, 10.5]
+
+
+@pytest.mark.parametrize("init_method", ["random", "kmeans++"])
+def test_shrink_returns_k_centers_where_float32_holds_fewer_apart(init_method: str) -> None:
+    centers = np.array([[1e9], [1e9 + 1e-3], [1e9 + 2e-3], [2e9]])
+    no_sample = Sample(np.empty((0, 1), np.float32), np.empty(0, np.int64), np.empty(0), complete=False)
+    state = State(centers, np.ones(4), np.zeros(1, np.float32), no_sample)
+    lloyd_settings = LloydSettings(init_method, 3, 300, 1e-4)
+    trials = shrink(state, 3, lloyd_settings, np.random.SeedSequence(0), Threads(), lambda _, __: None, SingleHost())
+    assert [trial.centers.shape for trial in trials] == [(3, 1)] * 3

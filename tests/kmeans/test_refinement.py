@@ -1,34 +1,31 @@
-"""The coreset, the search for swaps, and refinement on both."""
+"""The coreset, and refinement on it."""
+
+import itertools
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.cluster import KMeans
 
-from kmeans.communicator import SingleHost
+from kmeans.communicator import Communicator, SingleHost
 from kmeans.coreset import coreset
+from kmeans.deadline import Deadline
 from kmeans.lloyd import lloyd
-from kmeans.local_search import SearchLimits, swap_centers
 from kmeans.refinement import refine
 from kmeans.reservoir import Reservoir
 from kmeans.sample import Sample
 from kmeans.shift import usual_values
-from kmeans.shrinking import LloydSettings, search, shrink
+from kmeans.shrinking import LloydSettings
 from kmeans.state import State
 from kmeans.streaming import Stream
+from kmeans.thread_hosts import run_hosts
 from kmeans.threads import Threads
 from kmeans.types import DoubleArray, FloatArray
 from tests.kmeans import naive
+from tests.kmeans.rows import blobs, heavy_tailed
 
 SETTINGS = LloydSettings("kmeans++", 1, 300, 0.0)
-SETTINGS_OF_TRIALS = LloydSettings("kmeans++", 10, 300, 0.0)
-LIMITS = SearchLimits(patience=50, work=1e10)
-
-
-def blobs(n: int, d: int, k: int, seed: int) -> FloatArray:
-    rng = np.random.default_rng(seed)
-    centers = rng.uniform(-10, 10, (k, d))
-    return np.asarray(centers[rng.integers(0, k, n)] + rng.standard_normal((n, d)), np.float32)
 
 
 def state_of(rows: FloatArray, n_centers: int, size: int, half_life: int = 0, seed: int = 0) -> State:
@@ -96,81 +93,6 @@ def _spread(rows: FloatArray, k: int) -> DoubleArray:
     return np.array(chosen)
 
 
-def test_swaps_leave_a_bad_local_optimum() -> None:
-    rows = blobs(900, 2, 6, 5)
-    zero = np.zeros(2, np.float32)
-    # All centers but one amid one blob: Lloyd's iteration alone does not spread them over the others.
-    start = np.concatenate([rows[:1], np.repeat(rows[1:2], 5, axis=0) + np.linspace(0, 0.1, 5)[:, None]])
-    stuck = lloyd(rows, zero, np.ones(900), start.astype(np.float64), 300, 0.0, Threads())
-    found = swap_centers(rows, zero, np.ones(900), stuck, LIMITS, np.random.default_rng(0), Threads())
-    assert found.msd < 0.8 * stuck.msd
-    assert found.msd == pytest.approx(naive.nearest(rows, found.centers)[1].mean(), rel=1e-9)
-
-
-def test_swaps_never_raise_the_loss_and_depend_on_the_generator_alone() -> None:
-    rows = blobs(500, 3, 8, 1)
-    zero, weights = np.zeros(3, np.float32), np.random.default_rng(0).uniform(0, 3, 500)
-    start = lloyd(rows, zero, weights, rows[:8].astype(np.float64), 300, 0.0, Threads())
-    found = [
-        swap_centers(rows, zero, weights, start, LIMITS, np.random.default_rng(7), Threads(count)).centers.tobytes()
-        for count in (1, 3, 3)
-    ]
-    assert len(set(found)) == 1
-    assert swap_centers(rows, zero, weights, start, LIMITS, np.random.default_rng(8), Threads()).msd <= start.msd
-
-
-def test_a_search_without_room_for_one_swap_changes_nothing() -> None:
-    rows = blobs(500, 3, 8, 1)
-    zero = np.zeros(3, np.float32)
-    start = lloyd(rows, zero, np.ones(500), rows[:8].astype(np.float64), 300, 0.0, Threads())
-    for limits in (SearchLimits(patience=50, work=500 * 3 * 8), SearchLimits(patience=0, work=1e10)):
-        assert swap_centers(rows, zero, np.ones(500), start, limits, np.random.default_rng(0), Threads()) is start
-
-
-def test_swaps_of_few_points_are_limited_by_what_is_done_with_centers() -> None:
-    class Counting(np.random.Generator):
-        swaps = 0
-
-        def random(self) -> float:  # type: ignore[override]  # the one form that is called
-            self.swaps += 1
-            return super().random()
-
-    rows = blobs(10, 50, 3, 1)
-    zero = np.zeros(50, np.float32)
-    start = lloyd(rows, zero, np.ones(10), rows[:4].astype(np.float64), 300, 0.0, Threads())
-    # Of one swap: four iterations and the labels that these begin with, of at least 64 points.
-    limits = SearchLimits(patience=100, work=7 * 5 * 64 * 4 * 50)
-    rng = Counting(np.random.PCG64(0))
-    swap_centers(rows, zero, np.ones(10), start, limits, rng, Threads())
-    assert rng.swaps == 7
-
-
-def test_swaps_of_points_that_are_all_centers_end_at_once() -> None:
-    rows = np.array([[0.0], [1.0]], np.float32)
-    zero = np.zeros(1, np.float32)
-    start = lloyd(rows, zero, np.ones(2), rows.astype(np.float64), 300, 0.0, Threads())
-    assert swap_centers(rows, zero, np.ones(2), start, LIMITS, np.random.default_rng(0), Threads()) is start
-
-
-def test_a_search_among_the_centers_betters_the_trials_of_the_recipe() -> None:
-    rng = np.random.default_rng(3)
-    centers = rng.uniform(-10, 10, (200, 8))
-    no_sample = Sample(np.empty((0, 8), np.float32), np.empty(0, np.int64), np.empty(0), complete=False)
-    state = State(centers, rng.uniform(1, 3, 200), np.zeros(8, np.float32), no_sample)
-    seeds = np.random.SeedSequence(0)
-    trials = shrink(state, 30, SETTINGS_OF_TRIALS, seeds, Threads(), lambda _, __: None, SingleHost())
-    results = [
-        search(state, trials, SETTINGS_OF_TRIALS, np.random.SeedSequence(1), Threads(count), SingleHost())
-        for count in (1, 2, 3)
-    ]
-    found = results[0]
-    assert found[0].msd < 0.99 * trials[0].msd
-    assert [trial.msd for trial in found] == sorted({trial.msd for trial in found})
-    nearest = naive.nearest(centers.astype(np.float32), found[0].centers)[1]
-    assert found[0].msd == pytest.approx(np.average(nearest, weights=state.weights), rel=1e-9)
-    assert len({b"".join(trial.centers.tobytes() for trial in result) for result in results}) == 1
-
-
 def test_refinement_never_raises_the_loss_of_the_sample() -> None:
     rows = blobs(1000, 4, 6, 2)
     start = rows[:6].astype(np.float64)
@@ -193,3 +115,64 @@ def test_refinement_that_lowers_nothing_says_so() -> None:
     rows = np.array([[0.0], [1.0], [10.0]], np.float32)
     optimum = np.array([[0.5], [10.0]])
     assert refine(whole(rows), [optimum], SETTINGS, np.random.SeedSequence(0), Threads(), SingleHost()) is None
+
+
+def test_refinement_leaves_the_local_optima_of_all_its_starts() -> None:
+    rows = blobs(900, 2, 6, 5)
+    start = np.concatenate([rows[:1], np.repeat(rows[1:2], 5, axis=0) + np.linspace(0, 0.1, 5)[:, None]])
+    stuck = lloyd(rows, np.zeros(2, np.float32), np.ones(900), start.astype(np.float64), 300, 0.0, Threads())
+    found = refine(whole(rows), [stuck.centers] * 3, SETTINGS, np.random.SeedSequence(0), Threads(), SingleHost())
+    assert found is not None
+    assert found.msd < 0.8 * stuck.msd
+
+
+def test_refinement_depends_on_the_seed_alone(threads: Threads) -> None:
+    rows = heavy_tailed(3000, 4, 0)
+    state = state_of(rows, 40, 2000)
+    starts = [rows[:8].astype(np.float64), rows[8:16].astype(np.float64)]
+    found = [
+        refine(state.live(), starts, SETTINGS, np.random.SeedSequence(3), some, SingleHost())
+        for some in (Threads(), threads, threads)
+    ]
+    assert len({one.centers.tobytes() for one in found if one is not None}) == 1
+
+
+def test_refinement_on_fewer_points_sees_heavy_tails(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The points that are searched on are a twentieth of all."""
+    rows = heavy_tailed(20_000, 4, 1)
+    monkeypatch.setattr("kmeans.refinement._search_points", lambda _k, _d: 1000)
+    start = rows[:10].astype(np.float64)
+    found = refine(whole(rows), [start], SETTINGS, np.random.SeedSequence(0), Threads(), SingleHost())
+    assert found is not None
+    best = KMeans(10, n_init=10, random_state=0).fit(rows.astype(np.float64)).inertia_ / len(rows)
+    assert found.msd <= 1.01 * best
+
+
+def test_states_with_and_without_time_have_a_model() -> None:
+    """Time that runs out within the refinement leaves the best one so far, or none where there is none better."""
+    rows = heavy_tailed(3000, 4, 0)
+    state, start = state_of(rows, 40, 2000).live(), rows[:8].astype(np.float64)
+    losses = []
+    for looks in (0, 5, 40, 100, 10**9):
+        asked = itertools.count()
+        deadline = Deadline(lambda: next(asked) >= looks)  # noqa: B023
+        found = refine(state, [start], SETTINGS, np.random.SeedSequence(0), Threads(), SingleHost(), deadline)
+        losses.append(np.inf if found is None else found.msd)
+    assert losses[0] == np.inf or losses[0] > losses[-1]
+    assert min(losses) == losses[-1]
+
+
+@pytest.mark.parametrize("n_hosts", [1, 2])
+def test_fewer_different_points_than_centers_leave_all_centers(n_hosts: int) -> None:
+    """Where the sample holds fewer: starts from its rows can't have k centers."""
+    rows = np.repeat(np.array([[0.0], [1.0], [10.0]], np.float32), 20, axis=0)
+    start = np.array([[0.5], [3.0], [9.0], [20.0]])
+
+    def refined(hosts: Communicator) -> DoubleArray:
+        found = refine(whole(rows), [start], SETTINGS, np.random.SeedSequence(0), Threads(), hosts)
+        assert found is not None
+        return found.centers
+
+    for centers in run_hosts(n_hosts, refined):
+        assert centers.shape == (4, 1)
+        assert {0.0, 1.0, 10.0} <= set(centers[:, 0].tolist())
