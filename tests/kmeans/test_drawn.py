@@ -5,10 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kmeans.coreset import Coreset, drawn, reduced
+from kmeans.coreset import Coreset, drawn, reduced, reduced_state
 from kmeans.lloyd import Clustering, lloyd
+from kmeans.sample import Far, Sample
 from kmeans.seeding import kmeans_plus_plus
 from kmeans.shift import usual_values
+from kmeans.state import State
 from kmeans.threads import Threads
 from kmeans.types import DoubleArray, FloatArray, LabelArray
 from tests.kmeans import naive
@@ -161,3 +163,26 @@ def test_what_is_few_already_is_taken_as_it_is() -> None:
     assert len(fewer.points) == len(fewer.weights)
     assert fewer.points.flags.c_contiguous
     assert fewer.shift is points.shift
+
+
+def test_a_reduced_state_keeps_rows_with_what_belongs_to_them() -> None:
+    rng = np.random.default_rng(0)
+    rows = rng.standard_normal((3_000, 2)).astype(np.float32)
+    # Each row tells its label.
+    rows[:, 0] = np.arange(3_000) % 7
+    labels = rows[:, 0].astype(np.int64)
+    far = Far(rows[:100], labels[:100], np.ones(100), np.arange(3_000) < 100)
+    sample = Sample(rows, labels, rng.uniform(1, 2, 3_000), complete=False, far=far)
+    centers = np.stack([np.arange(7.0), np.zeros(7)], axis=1)
+    state = State(centers, np.bincount(labels).astype(np.float64), np.zeros(2, np.float32), sample, np.ones(7))
+    found = reduced_state(state, centers[:3], 500, np.random.default_rng(1), Threads()).sample
+    assert 400 < len(found.rows) < 600
+    assert not found.complete
+    np.testing.assert_array_equal(found.rows[:, 0], found.labels)
+    # The far rows are kept beside it, and not twice.
+    assert found.far is not None
+    np.testing.assert_array_equal(found.far.rows, far.rows)
+    assert not found.far.sampled.any()
+    assert not {row.tobytes() for row in found.rows} & {row.tobytes() for row in far.rows}
+    assert found.weights.sum() == pytest.approx(sample.weights[100:].sum())
+    assert reduced_state(state, centers[:3], 3_000, np.random.default_rng(1), Threads()) is state

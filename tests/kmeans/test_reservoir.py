@@ -101,17 +101,3 @@ def test_weights_add_up_to_those_of_all_rows(size: int, half_life: int) -> None:
     truth = np.array([exact[: n // 2].sum(), exact[n // 2 :].sum()])
     errors = estimates.std(axis=0) / np.sqrt(len(estimates))
     assert (np.abs(estimates.mean(axis=0) - truth) <= 4 * errors + 1e-9 * truth).all()
-
-
-def test_thinning_keeps_rows_with_what_belongs_to_them() -> None:
-    rows = np.arange(100, dtype=np.float32)[:, None]
-    reservoir = Reservoir(60, 1, 20, np.random.default_rng(0))
-    reservoir.add(rows, np.arange(100), np.arange(100.0))
-    sample = reservoir.sample(SingleHost())
-    some = sample.thinned(20, np.random.default_rng(1))
-    assert len(set(some.labels)) == 20
-    assert not some.complete
-    place = {int(label): i for i, label in enumerate(sample.labels)}
-    for row, label, weight in zip(some.rows[:, 0], some.labels, some.weights, strict=True):
-        assert row == label
-        assert weight == sample.weights[place[int(label)]]
