@@ -571,7 +571,7 @@ def test_features_that_float32_is_too_coarse_for_are_told(
     if name.endswith("npy"):
         np.save(tmp_path / name, rows)
     else:
-        np.savetxt(tmp_path / name, rows, "%r", ",")
+        np.savetxt(tmp_path / name, rows, "%.17g", ",")
     assert convert.main([str(tmp_path / name), str(tmp_path / "out")]) == 0
     told = capsys.readouterr().err
     assert told.startswith(

@@ -74,7 +74,7 @@ def test_a_small_sample_is_followed_by_closing_passes(tmp_path: Path, digits: Ro
     passes = re.findall(PASS_ENDED, ended.log)
     assert [int(number) for number, _ in passes] == list(range(1, len(passes) + 1))
     assert float(passes[-1][1]) == pytest.approx(ended.description["msd"], abs=1e-6)
-    assert float(passes[-1][1]) < float(passes[0][1])
+    assert float(passes[-1][1]) <= float(passes[0][1])
     # What the built-in logs of an epoch is logged once, and of the stream alone.
     assert len(re.findall(REGEXES["train:progress"], ended.log)) == 1
     assert ended.log.count("epoch_stats=") == 1
