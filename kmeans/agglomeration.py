@@ -8,9 +8,11 @@ from collections.abc import Callable
 
 import numpy as np
 
+from kmeans.assignment import Centers, nearest
 from kmeans.communicator import nothing
+from kmeans.coreset import Coreset
 from kmeans.jit import kernel
-from kmeans.sums import move_to_means
+from kmeans.sums import add_rows, move_to_means
 from kmeans.threads import Threads
 from kmeans.types import DoubleArray, LabelArray
 
@@ -71,6 +73,52 @@ def agglomerate(
     # The mean of equal values is exactly theirs.
     move_to_means(sums, np.ones(k), means)
     return means
+
+
+def agglomerate_points(
+    points: Coreset,
+    n_groups: int,
+    k: int,
+    rng: np.random.Generator,
+    threads: Threads,
+    stopping: Callable[[], bool] = nothing,
+) -> DoubleArray | None:
+    """Group points around some of them that are drawn at random, and merge the groups until k are left.
+
+    The centers of a stream that met rows of a thousand kinds are means of several kinds each. A group of the few points
+    nearest to one of them holds rows of one kind for the most part.
+
+    Parameters
+    ----------
+    points
+        The points.
+    n_groups
+        Into how many they are grouped, from k to `MOST_CENTERS`.
+    k
+        How many centers are wanted.
+    rng
+        The source of chance.
+    threads
+        The threads to use.
+    stopping
+        Whether to give it up.
+
+    Returns
+    -------
+    ndarray of float64, shape (k, d), or None
+        None when it was given up, or there are fewer than k different points among those drawn.
+    """
+    drawn = np.sort(rng.choice(len(points.points), n_groups, replace=False))
+    centers = points.points[drawn].astype(np.float64)
+    labels, _ = nearest(points.points, Centers(centers, points.shift), threads)
+    sums: DoubleArray = np.zeros_like(centers)
+    weights: DoubleArray = np.zeros(n_groups)
+    add_rows(points.points, labels, points.weights, sums, weights)
+    move_to_means(sums, weights, centers)
+    filled = weights > 0.0
+    if np.count_nonzero(filled) < k:
+        return None
+    return agglomerate(centers[filled], weights[filled], k, threads, stopping)
 
 
 @kernel("void(float64[:, ::1], float64[::1], int64, int64, float64[:, ::1])")

@@ -4,8 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from kmeans.agglomeration import MOST_CENTERS, agglomerate
-from kmeans.assignment import Centers, nearest
+from kmeans.agglomeration import MOST_CENTERS, agglomerate, agglomerate_points
 from kmeans.communicator import Communicator
 from kmeans.coreset import Coreset, coreset, reduced
 from kmeans.deadline import NEVER, Deadline
@@ -15,7 +14,6 @@ from kmeans.shrinking import ONE_THREAD, LloydSettings
 from kmeans.split_merge import SearchLimits, improve
 from kmeans.spreading import clusterings
 from kmeans.state import State
-from kmeans.sums import add_rows, move_to_means
 from kmeans.threads import Threads
 from kmeans.types import DoubleArray
 
@@ -44,7 +42,7 @@ FREE_PRODUCTS = 5_000_000
 ROUND_ITERATIONS = 5
 # A look at every start, and a long search from the best ones.
 LOOK = SearchLimits(patience=3, changes=12, work=SEARCH_WORK / 5)
-SEARCH = SearchLimits(patience=30, changes=300, work=SEARCH_WORK)
+SEARCH = SearchLimits(patience=30, changes=1000, work=SEARCH_WORK, least_work=SEARCH_WORK / 40)
 SEARCHED = 2
 
 
@@ -111,9 +109,10 @@ def refine(
     factor = max(1.0, SHARE_OF_STREAM * streamed / SEARCH_WORK)
     look_limits, search_limits = (replace(limits, work=limits.work * factor) for limits in (LOOK, SEARCH))
     groups_work = max(GROUPS_WORK, GROUPS_SHARE_OF_STREAM * streamed)
-    groups = _groups(everything, few, k, groups_work, np.random.default_rng(for_groups), threads)
-    if groups is not None:
-        merged = agglomerate(*groups, k, threads, deadline.passed)
+    points, n_groups = _groups(everything, few, k, groups_work)
+    if n_groups >= 2 * k:
+        rng = np.random.default_rng(for_groups)
+        merged = agglomerate_points(points, n_groups, k, rng, threads, deadline.passed)
         starts += [] if merged is None else [merged]
     n_from_rows = int(FROM_ROWS_WORK * factor / seeding_work(len(few.points), k, n_features))
 
@@ -129,6 +128,8 @@ def refine(
 
     def search(item: tuple[Clustering, np.random.SeedSequence]) -> Clustering:
         start, seed = item
+        if not search_limits.allow(few, k):
+            return start
         found = run(few, start.centers, settings.max_iterations, ONE_THREAD)
         return improve(few, found, search_limits, np.random.default_rng(seed), ONE_THREAD, deadline.passed)
 
@@ -146,35 +147,12 @@ def refine(
     return after if after.msd < before.msd else None
 
 
-def _groups(
-    everything: Coreset, few: Coreset, k: int, work: float, rng: np.random.Generator, threads: Threads
-) -> tuple[DoubleArray, DoubleArray] | None:
-    """Group points around more of them than are wanted, drawn at random.
-
-    The centers of a stream that met rows of a thousand kinds are means of several of them each. A group of the few
-    points nearest to a drawn one holds rows of one kind for the most part.
-
-    Returns
-    -------
-    centers : ndarray of float64, shape (n, d)
-    weights : ndarray of float64, shape (n,)
-        All positive. Or None where twice k groups take too long, or are not to be had.
-    """
+def _groups(everything: Coreset, few: Coreset, k: int, work: float) -> tuple[Coreset, int]:
+    """Return which points to group, and into how many groups; less than twice k are of no use."""
     wanted = min(GROUPS * k, MOST_CENTERS)
     points = few if len(few.points) >= wanted * POINTS_OF_A_GROUP else everything
     n_points, n_features = points.points.shape
-    wanted = min(wanted, n_points // POINTS_OF_A_GROUP, int(work / (n_points * n_features)))
-    if wanted < 2 * k:
-        return None
-    drawn = np.sort(rng.choice(n_points, wanted, replace=False))
-    centers = points.points[drawn].astype(np.float64)
-    labels, _ = nearest(points.points, Centers(centers, points.shift), threads)
-    sums: DoubleArray = np.zeros_like(centers)
-    weights: DoubleArray = np.zeros(wanted)
-    add_rows(points.points, labels, points.weights, sums, weights)
-    move_to_means(sums, weights, centers)
-    filled = weights > 0.0
-    return (centers[filled], weights[filled]) if np.count_nonzero(filled) >= k else None
+    return points, min(wanted, n_points // POINTS_OF_A_GROUP, int(work / (n_points * n_features)))
 
 
 def _search_points(k: int, n_features: int) -> int:

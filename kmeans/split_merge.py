@@ -42,6 +42,8 @@ NEW_SPLITS = 8
 EASILY_MISSED = 10
 # What is done with the centers alone takes as long as what is done with this many points.
 LEAST_POINTS = 64
+# What is done with a point beside comparing it with centers takes as long as so many products.
+POINT_WORK = 64
 # A loss that is lower by rounding alone is not lower.
 ROUNDING = 1e-9
 
@@ -57,13 +59,25 @@ class SearchLimits:
     changes
         After so many in all.
     work
-        When the distances of so many rows, centers and features (their product) were computed; 1e10 take a core half a
-        second or so.
+        When so much was done; see `work_of_an_iteration`. 1e10 take a core half a second or so.
+    least_work
+        Whatever the patience, so much is done.
     """
 
     patience: int
     changes: int
     work: float
+    least_work: float = 0.0
+
+    def allow(self, points: Coreset, k: int) -> bool:
+        """Return whether there is work enough for a single change."""
+        return (USUAL_ITERATIONS + 1) * work_of_an_iteration(points, k) <= self.work
+
+
+def work_of_an_iteration(points: Coreset, k: int) -> float:
+    """Return what an iteration of Lloyd's takes, in products of a point, a center and a feature."""
+    n_points, n_features = points.points.shape
+    return float(max(n_points, LEAST_POINTS) * (k * n_features + POINT_WORK))
 
 
 @dataclass(frozen=True)
@@ -106,14 +120,17 @@ def improve(
         The best one found, `start` itself if there was none better; Lloyd's iteration on it may be unfinished.
     """
     k = len(start.centers)
-    work_of_an_iteration = max(len(points.points), LEAST_POINTS) * start.centers.size
-    left = limits.work - (USUAL_ITERATIONS + 1) * work_of_an_iteration
-    if left < 0.0:
+    if not limits.allow(points, k):
         return start
-    work = failures = changes = 0
+    work_of_one = work_of_an_iteration(points, k)
+    left = limits.work - (USUAL_ITERATIONS + 1) * work_of_one
+    work = 0.0
+    failures = changes = 0
     at_once = k
     search = _Search(points, start, rng)
-    while failures < limits.patience and changes < limits.changes and work <= left and not stopping():
+    while changes < limits.changes and work <= left and not stopping():
+        if failures >= limits.patience and work >= limits.least_work:
+            break
         if not search.best.msd > 0.0:
             break
         chosen = search.promising(at_once) if at_once > 1 else []
@@ -133,7 +150,7 @@ def improve(
             race.decided,
         )
         changes += 1
-        work += (race.iterations + 1) * work_of_an_iteration
+        work += (race.iterations + 1) * work_of_one
         if found.msd < search.best.msd * (1.0 - ROUNDING):
             search.accept(found)
             failures = 0

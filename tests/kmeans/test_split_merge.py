@@ -18,6 +18,7 @@ from kmeans.split_merge import (
     improve,
     merger_costs,
     split_clusters,
+    work_of_an_iteration,
 )
 from kmeans.threads import Threads
 from kmeans.types import DoubleArray, FloatArray, LabelArray
@@ -139,7 +140,8 @@ def test_each_limit_ends_a_search(n_points: int, monkeypatch: pytest.MonkeyPatch
     """Of few points what is done with the centers is what counts."""
     points = weighted(blobs(n_points, 5, 3, 1))
     start = settled(points, points.points[:4])
-    of_an_iteration = max(n_points, LEAST_POINTS) * 4 * 5
+    of_an_iteration = work_of_an_iteration(points, 4)
+    assert of_an_iteration >= max(n_points, LEAST_POINTS) * 4 * 5
     changes: list[int] = []
 
     def counting(*arguments: object) -> Clustering:
