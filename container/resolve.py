@@ -36,6 +36,7 @@ with needed():
     from kmeans.finalization import TooFewDistinctRowsError, finalize
     from kmeans.observer import Observer
     from kmeans.scoring import score
+    from kmeans.seeding import distinct
     from kmeans.threads import Threads
     from kmeans.types import as_points
 
@@ -76,9 +77,14 @@ def _resolve(k: int, source: Path, destination: Path, deadline: Deadline) -> Non
     except artifacts.ModelError as error:
         raise CustomerError(str(error)) from None
     chosen = _hyperparameters(k, description)
-    n_live = int((state.weights > 0.0).sum())
-    if k > n_live:
-        raise CustomerError(f"Expected k up to {n_live}, as many centers as the state of {source} has, got {k}")
+    live = state.centers[state.weights > 0.0]
+    if k > len(live):
+        raise CustomerError(f"Expected k up to {len(live)}, as many centers as the state of {source} has, got {k}")
+    n_different = len(distinct(live))
+    if k > n_different:
+        raise CustomerError(
+            f"Expected k up to {n_different}, as many different centers as the state of {source} has, got {k}"
+        )
     observer = Observer()
     threads = Threads(cpu_count())
     seeds = np.random.SeedSequence(chosen.seed)
@@ -87,10 +93,6 @@ def _resolve(k: int, source: Path, destination: Path, deadline: Deadline) -> Non
         centers = finalize(state, k, how, seeds, threads, observer, SingleHost(), deadline)
     except TooFewDistinctRowsError as error:
         raise CustomerError(str(error)) from None
-    if len(centers) < k:
-        raise CustomerError(
-            f"Expected k up to {len(centers)}, as many different centers as the state of {source} has, got {k}"
-        )
     if state.sample.complete or not len(state.sample.rows):
         fit = score([state.sample.rows], Centers(centers, state.shift), SingleHost(), threads)
     else:
