@@ -86,7 +86,7 @@ compile = $(bin)/uv pip compile --quiet --universal --python-version 3.11 pyproj
 	--system-certs --no-emit-index-url --no-emit-find-links --generate-hashes --no-header --no-strip-extras
 
 .PHONY: readme
-readme: setup ## renew the tables of README and docs/ that are made from code and figures
+readme: setup ## renew what README, docs/ and other files state that is made from code and figures
 	$(bin)/python -m tests.generated
 
 .PHONY: clean

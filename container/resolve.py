@@ -29,6 +29,7 @@ with needed():
     from container.resources import cpu_count
     from container.settings import finalization_settings
     from container.stopping import Stop
+    from container.versions import RELEASE
     from kmeans.assignment import Centers
     from kmeans.communicator import SingleHost
     from kmeans.deadline import Deadline
@@ -48,6 +49,7 @@ MAX_ROWS = 1 << 53
 def main(arguments: list[str] | None = None, stop: Stop | None = None) -> int:
     """Read the command line, do the work until `stop` is overdue; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m container.resolve", description=__doc__)
+    parser.add_argument("--version", action="version", version=RELEASE)
     parser.add_argument("--k", type=int, required=True, help="clusters of the new model")
     parser.add_argument("model", type=local_path, help="a model of ours: its folder or model.tar.gz")
     parser.add_argument("out", type=local_path, help="the model.tar.gz to write")
