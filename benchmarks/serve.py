@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
@@ -304,7 +304,7 @@ def main() -> None:
 
 
 def _keep(name: str, rows: list[dict[str, Any]], facts: dict[str, Any]) -> None:
-    measures = {
+    measures: dict[str, Callable[..., object]] = {
         "compare": compare,
         "rates": rates,
         "start": start_up,
