@@ -82,22 +82,21 @@ def _resolve(k: int, source: Path, destination: Path, deadline: Deadline) -> Non
     if k > n_live:
         raise CustomerError(f"Expected k up to {n_live}, as many centers as the state of {source} has, got {k}")
     observer = Observer()
-    threads = Threads(cpu_count())
     seeds = np.random.SeedSequence(chosen.seed)
     how = finalization_settings(chosen, len(state.centers))
-    try:
-        centers = finalize(state, k, how, seeds, threads, observer, SingleHost(), deadline)
-    except TooFewDistinctRowsError as error:
-        raise CustomerError(str(error)) from None
-    if len(centers) < k:
-        raise CustomerError(
-            f"Expected k up to {len(centers)}, as many different centers as the state of {source} has, got {k}"
-        )
-    if state.sample.complete or not len(state.sample.rows):
-        fit = score([state.sample.rows], Centers(centers, state.shift), SingleHost(), threads)
-    else:
-        fit = estimate(state, _rows(description, len(state.sample.rows)), centers, threads)
-    threads.close()
+    with Threads(cpu_count()) as threads:
+        try:
+            centers = finalize(state, k, how, seeds, threads, observer, SingleHost(), deadline)
+        except TooFewDistinctRowsError as error:
+            raise CustomerError(str(error)) from None
+        if len(centers) < k:
+            raise CustomerError(
+                f"Expected k up to {len(centers)}, as many different centers as the state of {source} has, got {k}"
+            )
+        if state.sample.complete or not len(state.sample.rows):
+            fit = score([state.sample.rows], Centers(centers, state.shift), SingleHost(), threads)
+        else:
+            fit = estimate(state, _rows(description, len(state.sample.rows)), centers, threads)
     final = coordinates.centers(as_points(centers))
     stated = dict(description["hyperparameters"]) if description else {}
     new = artifacts.describe(
