@@ -24,6 +24,10 @@ demo: setup ## train on handwritten digits, serve the model, ask it, without Doc
 test: setup ## run all tests that need no Docker
 	$(bin)/python -m pytest --ignore tests/image $(ARGS)
 
+.PHONY: coverage
+coverage: setup ## show which lines tests run, kernels as Python: slow, so name a part: ARGS=tests/kmeans/test_lloyd.py
+	NUMBA_DISABLE_JIT=1 $(bin)/python -m pytest $(or $(ARGS),tests/kmeans) --cov
+
 .PHONY: lint
 lint: setup ## check style, types and formatting
 	$(bin)/ruff check . train serve
