@@ -34,7 +34,11 @@ RUN python3 -m compileall -q --invalidation-mode unchecked-hash kmeans container
 FROM python:3.11-slim-bookworm
 
 LABEL com.amazonaws.sagemaker.capabilities.accept-bind-to-port=true \
-      com.amazonaws.sagemaker.capabilities.multi-models=true
+      com.amazonaws.sagemaker.capabilities.multi-models=true \
+      org.opencontainers.image.title="sagemaker-kmeans" \
+      org.opencontainers.image.description="An open, drop-in replacement for the Amazon SageMaker K-means algorithm." \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="0.1.0"
 
 ENV PATH=/opt/program:/opt/venv/bin:$PATH \
     NUMBA_CACHE_DIR=/opt/kernels \

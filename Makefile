@@ -24,6 +24,10 @@ demo: setup ## train on handwritten digits, serve the model, ask it, without Doc
 test: setup ## run all tests that need no Docker
 	$(bin)/python -m pytest --ignore tests/image $(ARGS)
 
+.PHONY: coverage
+coverage: setup ## show which lines tests run, kernels as Python: slow, so name a part: ARGS=tests/kmeans/test_lloyd.py
+	NUMBA_DISABLE_JIT=1 $(bin)/python -m pytest $(or $(ARGS),tests/kmeans) --cov
+
 .PHONY: lint
 lint: setup ## check style, types and formatting
 	$(bin)/ruff check . train serve
@@ -86,7 +90,7 @@ compile = $(bin)/uv pip compile --quiet --universal --python-version 3.11 pyproj
 	--system-certs --no-emit-index-url --no-emit-find-links --generate-hashes --no-header --no-strip-extras
 
 .PHONY: readme
-readme: setup ## renew the tables of README and docs/ that are made from code and figures
+readme: setup ## renew what README, docs/ and other files state that is made from code and figures
 	$(bin)/python -m tests.generated
 
 .PHONY: clean

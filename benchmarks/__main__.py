@@ -1,6 +1,7 @@
 """Run benchmarks by name, or all of them: `make bench`, `make bench ARGS=assign`."""
 
 import argparse
+import inspect
 import json
 import sys
 from collections.abc import Callable
@@ -8,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import assign, convert, decode, profile, scale, start, train
-from benchmarks.measure import machine, table
+from benchmarks.measure import machine, page
 
 RESULTS = Path(__file__).parent / "results"
 BENCHMARKS: dict[str, Callable[[], list[dict[str, Any]]]] = {
@@ -33,10 +34,8 @@ def main() -> None:
     RESULTS.mkdir(exist_ok=True)
     for name in names:
         rows = BENCHMARKS[name]()
-        module = sys.modules[f"benchmarks.{name}"]
-        title = (module.__doc__ or name).strip()
-        stated = ", ".join(f"{key} {value}" for key, value in facts.items())
-        text = f"# {title}\n\n{(BENCHMARKS[name].__doc__ or '').strip()}\n\n{table(rows)}\n{stated}\n"
+        title = inspect.getdoc(sys.modules[f"benchmarks.{name}"]) or name
+        text = page(title, BENCHMARKS[name], rows, facts)
         (RESULTS / f"{name}.md").write_text(text)
         (RESULTS / f"{name}.json").write_text(json.dumps({"machine": facts, "results": rows}, indent=2) + "\n")
         sys.stdout.write(text + "\n")

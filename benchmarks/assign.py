@@ -23,37 +23,36 @@ def run() -> list[dict[str, Any]]:
     The last column is the rate of the products alone, as a part of that of a large float32 product on all cores: where
     it is near 1 no kernel that computes all products can be faster.
     """
-    threads = Threads(cpu_count())
-    faiss.omp_set_num_threads(threads.count)
-    most = peak()
-    results = []
-    for d, k in SHAPES:
-        rng = np.random.default_rng(0)
-        n = int(min(400_000, max(5_000, WORK / (2 * d * k))))
-        rows = rng.standard_normal((n, d), dtype=np.float32)
-        centers = rng.standard_normal((k, d)).astype(np.float32)
-        ready = Centers(centers.astype(np.float64), np.zeros(d, np.float32))
-        product = np.empty((n, k), np.float32)
-        index = faiss.IndexFlatL2(d)
-        index.add(centers)
-        seconds = medians(
-            {
-                "ours": partial(nearest, rows, ready, threads),
-                "faiss": partial(index.search, rows, 1),
-                "scikit-learn": partial(pairwise_distances_argmin, rows, centers),
-                "bare GEMM": partial(np.matmul, rows, centers.T, out=product),
-            }
-        )
-        rates = {name: n / value / 1e6 for name, value in seconds.items()}
-        results.append(
-            {
-                "d x K": f"{d} x {k}",
-                **{name: float(f"{rate:.3g}") for name, rate in rates.items()},
-                "ours / faiss": round(rates["ours"] / rates["faiss"], 2),
-                "ours / scikit-learn": round(rates["ours"] / rates["scikit-learn"], 2),
-                "ours / GEMM": round(rates["ours"] / rates["bare GEMM"], 2),
-                "part of peak": round(2 * n * d * k / seconds["ours"] / most, 2),
-            }
-        )
-    threads.close()
+    with Threads(cpu_count()) as threads:
+        faiss.omp_set_num_threads(threads.count)
+        most = peak()
+        results = []
+        for d, k in SHAPES:
+            rng = np.random.default_rng(0)
+            n = int(min(400_000, max(5_000, WORK / (2 * d * k))))
+            rows = rng.standard_normal((n, d), dtype=np.float32)
+            centers = rng.standard_normal((k, d)).astype(np.float32)
+            ready = Centers(centers.astype(np.float64), np.zeros(d, np.float32))
+            product = np.empty((n, k), np.float32)
+            index = faiss.IndexFlatL2(d)
+            index.add(centers)
+            seconds = medians(
+                {
+                    "ours": partial(nearest, rows, ready, threads),
+                    "faiss": partial(index.search, rows, 1),
+                    "scikit-learn": partial(pairwise_distances_argmin, rows, centers),
+                    "bare GEMM": partial(np.matmul, rows, centers.T, out=product),
+                }
+            )
+            rates = {name: n / value / 1e6 for name, value in seconds.items()}
+            results.append(
+                {
+                    "d x K": f"{d} x {k}",
+                    **{name: float(f"{rate:.3g}") for name, rate in rates.items()},
+                    "ours / faiss": round(rates["ours"] / rates["faiss"], 2),
+                    "ours / scikit-learn": round(rates["ours"] / rates["scikit-learn"], 2),
+                    "ours / GEMM": round(rates["ours"] / rates["bare GEMM"], 2),
+                    "part of peak": round(2 * n * d * k / seconds["ours"] / most, 2),
+                }
+            )
     return results

@@ -1,5 +1,6 @@
-"""Medians of alternating runs, and the machine they were measured on."""
+"""Medians of alternating runs, the machine they were measured on, and the page that has both."""
 
+import inspect
 import os
 import platform
 import statistics
@@ -96,3 +97,9 @@ def table(rows: list[dict[str, Any]]) -> str:
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     lines += ["| " + " | ".join(str(row[head]) for head in heads) + " |" for row in rows]
     return "\n".join(lines) + "\n"
+
+
+def page(title: str, measure: Callable[..., object], rows: list[dict[str, Any]], facts: Mapping[str, object]) -> str:
+    """Return results as a page of Markdown: the docstring of what measured them, a table, the machine."""
+    stated = ", ".join(f"{key} {value}" for key, value in facts.items())
+    return f"# {title}\n\n{inspect.getdoc(measure) or ''}\n\n{table(rows)}\n{stated}\n"

@@ -6,7 +6,6 @@ measured in turns, contender after contender, so that a slow minute of the machi
 """
 
 import argparse
-import inspect
 import json
 import os
 import re
@@ -16,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection
@@ -25,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.measure import machine, table
+from benchmarks.measure import machine, page
 from benchmarks.serve_faults import faults
 from benchmarks.serve_rates import rates
 from container.artifacts.model import Model, save
@@ -305,7 +304,7 @@ def main() -> None:
 
 
 def _keep(name: str, rows: list[dict[str, Any]], facts: dict[str, Any]) -> None:
-    titles = {
+    measures: dict[str, Callable[..., object]] = {
         "compare": compare,
         "rates": rates,
         "start": start_up,
@@ -313,9 +312,7 @@ def _keep(name: str, rows: list[dict[str, Any]], facts: dict[str, Any]) -> None:
         "soak": soak,
         "models": many_models,
     }
-    title = inspect.cleandoc(titles[name].__doc__ or "")
-    stated = ", ".join(f"{key} {value}" for key, value in facts.items())
-    text = f"# Serving: {name}\n\n{title}\n\n{table(rows)}\n{stated}\n"
+    text = page(f"Serving: {name}", measures[name], rows, facts)
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"serve-{name}.md").write_text(text)
     (RESULTS / f"serve-{name}.json").write_text(json.dumps({"machine": facts, "results": rows}, indent=2) + "\n")

@@ -142,11 +142,8 @@ def _compare(d: int, k: int, methods: dict[str, tuple[Callable[[int, int], int],
 def _msd(rows: FloatArray, fit: Fit) -> float:
     """Give the mean squared distance of all rows; `benchmarks.methods.msd` takes minutes for so many."""
     shift = usual_values(rows)
-    threads = Threads(cpu_count())
-    try:
+    with Threads(cpu_count()) as threads:
         return score([rows], Centers(fit.centers.astype(np.float64), shift), SingleHost(), threads).msd
-    finally:
-        threads.close()
 
 
 def frame_bytes(d: int) -> int:

@@ -26,6 +26,7 @@ with needed():
     from container.hyperparameters import TABLE, Hyperparameter
     from container.metrics import OBJECTIVES, REGEXES
     from container.serving.codecs import CODECS
+    from container.versions import RELEASE
 
 DESCRIPTION: Final = "An open, drop-in replacement for the built-in K-means algorithm."
 CHANNEL_DESCRIPTIONS: Final = {
@@ -209,6 +210,7 @@ def register(sagemaker: Any, s3: Any, parameters: dict[str, Any]) -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Read the command line; print the request, or send it; give the exit code."""
     parser = argparse.ArgumentParser(prog="python -m container.algorithm", description=__doc__)
+    parser.add_argument("--version", action="version", version=RELEASE)
     parser.add_argument("--image", required=True, help="the image in ECR, as build_and_push.sh names it")
     parser.add_argument("--role", required=True, help="ARN of the role of the validation job")
     parser.add_argument("--name", default="sagemaker-kmeans", help="the algorithm's name (default: %(default)s)")

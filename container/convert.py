@@ -18,6 +18,7 @@ from container.errors import CustomerError, PlatformError
 from container.formats.errors import FormatError
 from container.logs import escaping
 from container.packages import needed
+from container.versions import RELEASE
 
 with needed("pyarrow"):
     from container.conversion.sources import open_rows
@@ -32,6 +33,7 @@ _DISK_ERRORS = (errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC)
 def main(arguments: list[str] | None = None) -> int:
     """Read the command line, do the work; give the exit code."""
     parser = argparse.ArgumentParser(prog="python -m container.convert", description=__doc__)
+    parser.add_argument("--version", action="version", version=RELEASE)
     parser.add_argument(
         "source", type=local_path, help=f"a file ({', '.join(SUFFIXES)}), or RecordIO: a file or a folder"
     )

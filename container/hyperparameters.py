@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from container.domains import Categorical, Continuous, Domain, Flag, Integer, Subset, Text, unquoted
 from container.errors import CustomerError
 from container.synonyms import meant
+
+if TYPE_CHECKING:
+    from kmeans.types import InitMethod  # importing it takes numpy, which a launcher does without
 
 # The service's own limits on a file of hyperparameters.
 MAX_HYPERPARAMETERS = 100
@@ -60,7 +63,7 @@ def _ignored(name: str, default: str) -> Hyperparameter:
     return Hyperparameter(name, Text(), default, "Accepted, without effect.", origin="hidden", effective=False)
 
 
-_INIT_METHODS = ("random", "kmeans++")
+_INIT_METHODS: tuple["InitMethod", ...] = ("random", "kmeans++")
 _LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 
 # In the order in which the built-in logs its defaults.
@@ -187,13 +190,13 @@ class Hyperparameters:
 
     feature_dim: int
     k: int
-    init_method: str
+    init_method: "InitMethod"
     mini_batch_size: int
     epochs: int
     extra_center_factor: int | None
     local_lloyd_max_iter: int
     local_lloyd_tol: float
-    local_lloyd_init_method: str
+    local_lloyd_init_method: "InitMethod"
     local_lloyd_num_trials: int | None
     half_life_time_size: int
     eval_metrics: tuple[str, ...]

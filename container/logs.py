@@ -195,6 +195,17 @@ class KeptWarnings(logging.Handler):
             self.left_out += 1
 
 
+@contextmanager
+def kept_warnings() -> Iterator[KeptWarnings]:
+    """Keep the warnings that the log gets within the block."""
+    kept = KeptWarnings()
+    LOGGER.addHandler(kept)
+    try:
+        yield kept
+    finally:
+        LOGGER.removeHandler(kept)
+
+
 class Heartbeat:
     """Calls a function at regular intervals, in a thread, so that long work is seen to go on.
 

@@ -18,6 +18,7 @@ from container.logs import LOGGER
 from container.metrics import spread
 from container.progress import Progress
 from container.stopping import Stop
+from container.versions import COMPUTING, versions
 from kmeans.communicator import Communicator, any_host
 from kmeans.scoring import Score, Tally
 from kmeans.threads import Threads
@@ -257,7 +258,7 @@ def write_report(
             rows_per_second=progress.rows_per_second,
             began=job_began,
             seconds=began - job_began,
-            versions=artifacts.versions(),
+            versions=versions(*COMPUTING),
             warnings=warnings.messages,
             warnings_left_out=warnings.left_out,
             events=progress.events,

@@ -29,6 +29,7 @@ with needed():
     from container.resources import cpu_count
     from container.settings import finalization_settings
     from container.stopping import Stop
+    from container.versions import RELEASE
     from kmeans.assignment import Centers
     from kmeans.communicator import SingleHost
     from kmeans.deadline import Deadline
@@ -49,6 +50,7 @@ MAX_ROWS = 1 << 53
 def main(arguments: list[str] | None = None, stop: Stop | None = None) -> int:
     """Read the command line, do the work until `stop` is overdue; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m container.resolve", description=__doc__)
+    parser.add_argument("--version", action="version", version=RELEASE)
     parser.add_argument("--k", type=int, required=True, help="clusters of the new model")
     parser.add_argument("model", type=local_path, help="a model of ours: its folder or model.tar.gz")
     parser.add_argument("out", type=local_path, help="the model.tar.gz to write")
@@ -86,18 +88,17 @@ def _resolve(k: int, source: Path, destination: Path, deadline: Deadline) -> Non
             f"Expected k up to {n_different}, as many different centers as the state of {source} has, got {k}"
         )
     observer = Observer()
-    threads = Threads(cpu_count())
     seeds = np.random.SeedSequence(chosen.seed)
     how = finalization_settings(chosen, len(state.centers))
-    try:
-        centers = finalize(state, k, how, seeds, threads, observer, SingleHost(), deadline)
-    except TooFewDistinctRowsError as error:
-        raise CustomerError(str(error)) from None
-    if state.sample.complete or not len(state.sample.rows):
-        fit = score([state.sample.rows], Centers(centers, state.shift), SingleHost(), threads)
-    else:
-        fit = estimate(state, _rows(description, len(state.sample.rows)), centers, threads)
-    threads.close()
+    with Threads(cpu_count()) as threads:
+        try:
+            centers = finalize(state, k, how, seeds, threads, observer, SingleHost(), deadline)
+        except TooFewDistinctRowsError as error:
+            raise CustomerError(str(error)) from None
+        if state.sample.complete or not len(state.sample.rows):
+            fit = score([state.sample.rows], Centers(centers, state.shift), SingleHost(), threads)
+        else:
+            fit = estimate(state, _rows(description, len(state.sample.rows)), centers, threads)
     final = coordinates.centers(as_points(centers))
     stated = dict(description["hyperparameters"]) if description else {}
     new = artifacts.describe(

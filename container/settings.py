@@ -45,6 +45,7 @@ def settings_of(given: Hyperparameters) -> Settings:
     if sample_size is None:
         sample_size = auto_sample_size(given.feature_dim)
         LOGGER.info("'refine_sample_size' was set to 'auto', evaluated to %d.", sample_size)
+    finalization = finalization_settings(given, given.k * factor)
     return Settings(
         k=given.k,
         n_centers=given.k * factor,
@@ -53,7 +54,9 @@ def settings_of(given: Hyperparameters) -> Settings:
         epochs=given.epochs,
         init_method=given.init_method,
         half_life=given.half_life_time_size,
-        finalization=finalization_settings(given, given.k * factor),
+        # The built-in's recipe has neither.
+        reassign_far_rows=finalization.refine,
+        finalization=finalization,
         # Without refinement the sample still serves to score the model.
         sample_size=sample_size or auto_sample_size(given.feature_dim),
         kept_sample_size=max(1, KEPT_SAMPLE_BYTES // (4 * given.feature_dim)),

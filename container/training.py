@@ -55,62 +55,59 @@ def run(job: JobConfiguration, communicator: Communicator, stop: Stop, began: fl
     JobError
         If it fails.
     """
-    warnings = logs.KeptWarnings()
-    LOGGER.addHandler(warnings)
-    _log_configuration(job)
-    chosen = settings_of(job.hyperparameters)
-    # A job that does not fit into memory is refused for that.
-    if job.current_host == job.leader and centers_fit(chosen, memory_limit_bytes()):
-        room.require(job.paths.model, room.model_bytes(chosen))
-    checkpoints = Checkpoints(
-        job.paths.checkpoints,
-        job.current_host,
-        job.hosts,
-        chosen,
-        job.hyperparameters.checkpoint_interval_seconds,
-    )
-    host = job.current_host
-    place = Place(communicator.rank, communicator.size)
-    threads = Threads(cpu_count())
-    rows = Source(
-        job.channels["train"],
-        chosen.n_features,
-        chosen.batch_size,
-        place,
-        stop,
-        # Fewer hold no k distinct ones.
-        needed_rows=chosen.k,
-        threaded=threads.count > 1,
-    )
-    source = TimedSource(rows)
-    progress = Progress(host, chosen.epochs, chosen.batch_size, source, stop)
-    setup_seconds = time.time() - began
-    with logs.Gathered(), logs.Heartbeat(progress.heartbeat):
-        model = _fit(job, source, chosen, communicator, threads, progress, checkpoints, stop)
-        metrics = job.hyperparameters.eval_metrics
-        progress.finalized()
-        # First of all: the machine may go while the rows are assigned.
-        files = outputs.write_model(job, model, rows.coordinates, progress)
-        exact = outputs.write_assignments(job, model, progress, rows, communicator, threads, stop)
-        if exact is not None and not model.score_is_exact:
-            model = model.scored_exactly(exact)
-            outputs.restate_model(job, model, rows.coordinates, progress, files)
-        _log_train_quality(host, model, metrics)
-        progress.log_times()
-        log_metrics(host, began, time.time(), {**progress.times, "epochs": spread(chosen.epochs)})
-        tested = None
-        if "test" in job.channels:
-            progress.stage = "scoring the test channel"
-            tested = _test_score(job, model, rows.coordinates, communicator, threads, chosen.batch_size, stop)
-            for metric in metrics if tested else ():
-                log_quality(host, "test", metric, getattr(tested, metric))
-        else:
-            LOGGER.info("Test data is not provided.")
-        if stop.overdue():
-            LOGGER.warning("Stopped early by %s: there was no time for a report.", stop.cause)
-        else:
-            outputs.write_report(job, model, rows.coordinates, tested, progress, began, warnings)
-    threads.close()
+    with logs.kept_warnings() as warnings, Threads(cpu_count()) as threads:
+        _log_configuration(job)
+        chosen = settings_of(job.hyperparameters)
+        # A job that does not fit into memory is refused for that.
+        if job.current_host == job.leader and centers_fit(chosen, memory_limit_bytes()):
+            room.require(job.paths.model, room.model_bytes(chosen))
+        checkpoints = Checkpoints(
+            job.paths.checkpoints,
+            job.current_host,
+            job.hosts,
+            chosen,
+            job.hyperparameters.checkpoint_interval_seconds,
+        )
+        host = job.current_host
+        place = Place(communicator.rank, communicator.size)
+        rows = Source(
+            job.channels["train"],
+            chosen.n_features,
+            chosen.batch_size,
+            place,
+            stop,
+            # Fewer hold no k distinct ones.
+            needed_rows=chosen.k,
+            threaded=threads.count > 1,
+        )
+        source = TimedSource(rows)
+        progress = Progress(host, chosen.epochs, chosen.batch_size, source, stop)
+        setup_seconds = time.time() - began
+        with logs.Gathered(), logs.Heartbeat(progress.heartbeat):
+            model = _fit(job, source, chosen, communicator, threads, progress, checkpoints, stop)
+            metrics = job.hyperparameters.eval_metrics
+            progress.finalized()
+            # First of all: the machine may go while the rows are assigned.
+            files = outputs.write_model(job, model, rows.coordinates, progress)
+            exact = outputs.write_assignments(job, model, progress, rows, communicator, threads, stop)
+            if exact is not None and not model.score_is_exact:
+                model = model.scored_exactly(exact)
+                outputs.restate_model(job, model, rows.coordinates, progress, files)
+            _log_train_quality(host, model, metrics)
+            progress.log_times()
+            log_metrics(host, began, time.time(), {**progress.times, "epochs": spread(chosen.epochs)})
+            tested = None
+            if "test" in job.channels:
+                progress.stage = "scoring the test channel"
+                tested = _test_score(job, model, rows.coordinates, communicator, threads, chosen.batch_size, stop)
+                for metric in metrics if tested else ():
+                    log_quality(host, "test", metric, getattr(tested, metric))
+            else:
+                LOGGER.info("Test data is not provided.")
+            if stop.overdue():
+                LOGGER.warning("Stopped early by %s: there was no time for a report.", stop.cause)
+            else:
+                outputs.write_report(job, model, rows.coordinates, tested, progress, began, warnings)
     log_metrics(
         host,
         began,

@@ -1,4 +1,4 @@
-"""The loss over k: one stream shows where more clusters stop to pay (the elbow)."""
+"""The loss over k: one stream shows where more clusters stop paying (the elbow)."""
 
 import numpy as np
 

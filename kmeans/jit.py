@@ -10,6 +10,8 @@ import functools
 import hashlib
 import os
 import platform
+import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -81,9 +83,37 @@ class ReadableCacheLocator:
 
 @functools.cache
 def _stamp(file: Path) -> str:
-    """Give a digest of what code depends on: kernels call those of modules beside theirs, which numba does not see."""
-    sources = sorted({file, Path(__file__), *file.parent.glob("*_kernel.py")})
-    return hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
+    """Return a digest of what the code of a module's kernels depends on.
+
+    Numba looks at their own file alone. But kernels call others, and have constants compiled into them, of modules that
+    theirs imports, directly or not.
+    """
+    # The package at the top, or the folder of a program that is in none.
+    home = file.parent
+    while (home.parent / "__init__.py").exists():
+        home = home.parent
+    homes = tuple(f"{folder}{os.sep}" for folder in (home, Path(__file__).parent))
+    sources: set[str] = set()
+    found = {str(file), __file__}
+    while found:
+        sources |= found
+        found = {source for each in found for source in _imported(each) if source.startswith(homes)} - sources
+    return hashlib.sha256(b"".join(Path(source).read_bytes() for source in sorted(sources))).hexdigest()
+
+
+_IMPORT = re.compile(r"^(?:from ([\w.]+) )?import (\([^)]*\)|.*)", re.MULTILINE)
+
+
+@functools.cache
+def _imported(file: str) -> frozenset[str]:
+    """Return the sources of the modules that a module imports at its top: those above a kernel are loaded by then."""
+    names: set[str] = set()
+    for package, words in _IMPORT.findall(Path(file).read_text(encoding="utf-8")):
+        imported = re.findall(r"[\w.]+", words)
+        # What is imported from a package may be a module.
+        names |= {package, *(f"{package}.{word}" for word in imported)} if package else set(imported)
+    sources = (getattr(sys.modules.get(name), "__file__", None) for name in names)
+    return frozenset(source for source in sources if source)
 
 
 if not config.CACHE_LOCATOR_CLASSES:

@@ -98,7 +98,7 @@ class Run:
             settings.half_life,
             communicator,
             threads,
-            outlier_distance=outlier_distance if settings.finalization.refine else None,
+            outlier_distance=outlier_distance if settings.reassign_far_rows else None,
         )
         self.outlier_distance = outlier_distance
         self.epoch = 0

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 from kmeans.finalization import FinalizationSettings
+from kmeans.types import InitMethod
 
 # A reduction over the hosts of more numbers than this takes longer than a mini-batch is worth.
 MOST_REDUCED = 4_000_000
@@ -28,9 +29,11 @@ class Settings:
     epochs
         Passes over the rows.
     init_method
-        "random" or "kmeans++".
+        How the stream's first centers are chosen.
     half_life
         Rows after which a row weighs 1/2; 0 for no decay.
+    reassign_far_rows
+        Whether rows far from all centers may become centers of the stream.
     finalization
         How K centers become k.
     sample_size
@@ -46,8 +49,9 @@ class Settings:
     n_features: int
     batch_size: int
     epochs: int
-    init_method: str
+    init_method: InitMethod
     half_life: int
+    reassign_far_rows: bool
     finalization: FinalizationSettings
     sample_size: int
     kept_sample_size: int

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import assert_never
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from kmeans.seeding import kmeans_plus_plus, random_rows
 from kmeans.spreading import clusterings
 from kmeans.state import State
 from kmeans.threads import Threads
-from kmeans.types import DoubleArray, as_points
+from kmeans.types import InitMethod, as_points
 
 # Trials run side by side, each in a thread of its own.
 ONE_THREAD = Threads(1)
@@ -27,14 +28,14 @@ class LloydSettings:
     Attributes
     ----------
     init_method
-        "kmeans++" or "random".
+        How its first centers are chosen.
     n_trials
         How often Lloyd runs from new starts; the best loss is kept.
     max_iterations, tolerance
         See `kmeans.lloyd.lloyd`.
     """
 
-    init_method: str
+    init_method: InitMethod
     n_trials: int
     max_iterations: int
     tolerance: float
@@ -81,12 +82,16 @@ def shrink(
 
     def attempt(seed: np.random.SeedSequence) -> Clustering:
         rng = np.random.default_rng(seed)
-        start: DoubleArray = np.empty((0, 0))
-        if settings.init_method != "random":
-            start = kmeans_plus_plus(points, weights, k, rng, ONE_THREAD, stopping=deadline.passed)
-        # Float32 may hold fewer than k of the centers apart.
-        if len(start) < k:
-            start = random_rows(centers, k, rng)
+        match settings.init_method:
+            case "random":
+                start = random_rows(centers, k, rng)
+            case "kmeans++":
+                start = kmeans_plus_plus(points, weights, k, rng, ONE_THREAD, stopping=deadline.passed)
+                # Float32 may hold fewer than k of the centers apart.
+                if len(start) < k:
+                    start = random_rows(centers, k, rng)
+            case other:
+                assert_never(other)
         iterations, tolerance = settings.max_iterations, settings.tolerance
         return lloyd(points, shift, weights, start, iterations, tolerance, ONE_THREAD, deadline.passed)
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
+from typing import assert_never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -204,10 +205,13 @@ def start_centers(
     wanted = settings.n_centers - len(there)
     if wanted <= 0:
         return there
-    if settings.init_method == "random":
-        centers = np.concatenate([there, random_rows(candidates, wanted, rng)])
-    else:
-        centers = kmeans_plus_plus(rows, np.ones(len(rows)), settings.n_centers, rng, threads, there, stopping)
+    match settings.init_method:
+        case "random":
+            centers = np.concatenate([there, random_rows(candidates, wanted, rng)])
+        case "kmeans++":
+            centers = kmeans_plus_plus(rows, np.ones(len(rows)), settings.n_centers, rng, threads, there, stopping)
+        case other:
+            assert_never(other)
     missing = settings.n_centers - len(centers)
     if missing:
         observer.happened(
@@ -216,7 +220,7 @@ def start_centers(
             f"The {len(rows)} rows drawn to initialize hold {len(candidates)} distinct ones: "
             f"starting with {len(centers)} centers instead of {settings.n_centers}.",
         )
-        if settings.finalization.refine:
+        if settings.reassign_far_rows:
             # Twins of a center get no rows, since the first of equally near centers does: they wait for far rows.
             centers = np.concatenate([centers, np.repeat(centers[:1], missing, axis=0)])
     return centers

@@ -7,14 +7,15 @@ over pieces is summed in their order.
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from threading import Lock
-from typing import TypeVar
+from types import TracebackType
+from typing import Self, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
 class Threads:
-    """A fixed number of threads.
+    """A fixed number of threads, which end with the block that it is the context of.
 
     Parameters
     ----------
@@ -84,6 +85,16 @@ class Threads:
                     gates[number + 1].release()
 
         self.map(both, range(len(items)))
+
+    def __enter__(self) -> Self:
+        """Return the threads themselves."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """End the threads, whatever has happened."""
+        self.close()
 
     def close(self) -> None:
         """End the threads; running work is finished first."""

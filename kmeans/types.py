@@ -1,4 +1,6 @@
-"""Array types used throughout, and the way from float64 to float32."""
+"""Types used throughout, and the way from float64 to float32."""
+
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,6 +9,8 @@ FloatArray = NDArray[np.float32]
 DoubleArray = NDArray[np.float64]
 LabelArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
+# How first centers are chosen: rows drawn uniformly, or by k-means++ (`kmeans.seeding`).
+InitMethod = Literal["random", "kmeans++"]
 
 LARGEST = np.finfo(np.float32).max
 

@@ -1,4 +1,4 @@
-"""The parts of pages that are made from code and from measured figures; run as a program, it renews them."""
+"""What files say that is made from code and from measured figures; run as a program, it renews them."""
 
 import re
 from collections.abc import Callable
@@ -6,6 +6,7 @@ from pathlib import Path
 
 from benchmarks import quoted
 from container.hyperparameters import markdown_table
+from kmeans import __version__
 from tests.documents import README, ROOT, text
 
 _MIGRATION = ROOT / "docs/migration.md"
@@ -14,6 +15,11 @@ PARTS: dict[str, tuple[Path, Callable[[], str]]] = {
     "hyperparameters": (README, markdown_table),
     "accuracy": (_MIGRATION, quoted.accuracy),
     "speed": (_MIGRATION, quoted.speed),
+}
+# Files that state the release and can't read it, and where they do.
+STATED_RELEASES: dict[Path, re.Pattern[str]] = {
+    ROOT / "Dockerfile": re.compile(r'(?<=image\.version=")[^"]*(?=")'),
+    ROOT / "container/serving/openapi.json": re.compile(r'(?<="version": ")[^"]*(?=")'),
 }
 
 
@@ -37,3 +43,5 @@ def _marked(name: str) -> re.Pattern[str]:
 if __name__ == "__main__":
     for part in PARTS:
         renew(part)
+    for file, stated in STATED_RELEASES.items():
+        file.write_text(stated.sub(__version__, text(file)), encoding="utf-8")

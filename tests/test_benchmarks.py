@@ -1,4 +1,5 @@
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from benchmarks import files
 from benchmarks.baselines import LLOYD, Baselines, Method
+from benchmarks.measure import page
 from benchmarks.methods import Fit, lloyd, score
 from benchmarks.quality_targets import MEAN, WORST, judge
 from container.formats.record_pb2 import Record
@@ -31,6 +33,22 @@ def test_files_hold_the_rows_in_their_order(tmp_path: Path, form: str) -> None:
             records = map(Record.FromString, split_frames(path.read_bytes()))
             found += [list(getattr(record.features["values"], TENSORS[form]).values) for record in records]
     np.testing.assert_array_equal(found, rows.astype(np.float32) if form == files.FLOAT32 else rows)
+
+
+def test_pages_show_text_as_text() -> None:
+    def measure() -> None:
+        """Measure it all.
+
+        A second paragraph.
+        """
+
+    assert page("Speed", measure, [{"s": 1}], {"cpu": "any", "cores": 2}) == (
+        "# Speed\n\nMeasure it all.\n\nA second paragraph.\n\n| s |\n|---|\n| 1 |\n\ncpu any, cores 2\n"
+    )
+    # Markdown takes indented lines for code.
+    results = list((ROOT / "benchmarks/results").glob("*.md"))
+    assert results
+    assert [path for path in results if re.search("^ ", path.read_text(), re.MULTILINE)] == []
 
 
 def test_int32_records_are_of_whole_numbers_alone(tmp_path: Path) -> None:

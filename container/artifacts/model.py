@@ -2,11 +2,9 @@
 
 import json
 import os
-import platform
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ from container.artifacts.atomic import replacing
 from container.coordinates import PLAIN, Coordinates
 from container.regular_files import NotRegularFileError, open_regular
 from container.resources import memory_limit_bytes
+from container.versions import COMPUTING, versions
 from kmeans.state import State
 
 FORMAT_VERSION = 1
@@ -95,7 +94,7 @@ def describe(
         "msd": msd,
         "cluster_sizes": list(cluster_sizes),
         "hyperparameters": dict(hyperparameters),
-        "versions": versions(),
+        "versions": versions(*COMPUTING),
         **facts,
         **({"centers": centers.tolist()} if centers.dtype == np.float64 else {}),
     }
@@ -329,12 +328,3 @@ def _description(where: str, data: bytes | bytearray, centers: NDArray[np.float3
     if stated != centers.shape:
         raise ModelError(f"{where}: expected k and feature_dim {centers.shape} as the centers have, got {stated}")
     return description
-
-
-def versions() -> dict[str, str]:
-    """Give the versions of what computes the model."""
-    found = {"python": platform.python_version()}
-    for package in ("numpy", "numba"):
-        with suppress(PackageNotFoundError):
-            found[package] = version(package)
-    return found

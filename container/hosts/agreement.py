@@ -2,9 +2,7 @@
 
 import hashlib
 import json
-import platform
 from collections.abc import Mapping
-from importlib.metadata import version
 from pathlib import Path
 
 from container import hyperparameters
@@ -12,9 +10,7 @@ from container.artifacts.atomic import naming
 from container.configuration import JobConfiguration
 from container.errors import CustomerError, JobError, PlatformError
 from container.regular_files import open_regular
-
-# What computes the model, or carries it from host to host.
-PACKAGES = ("numpy", "numba", "mpi4py", "mpich")
+from container.versions import CARRYING, COMPUTING, versions
 
 
 def facts_of(job: JobConfiguration) -> dict[str, str]:
@@ -32,13 +28,12 @@ def facts_of(job: JobConfiguration) -> dict[str, str]:
     facts = {
         "hosts": json.dumps(job.hosts),
         "channels": json.dumps(channels),
-        "version of python": platform.python_version(),
     }
     given = {**hyperparameters.defaults(), **job.raw_hyperparameters}
     if "model" in job.channels:
         facts["the earlier model"] = _digest(job.channels["model"].path)
     facts |= {f"hyperparameter {name}": value for name, value in given.items()}
-    return facts | {f"version of {package}": version(package) for package in PACKAGES}
+    return facts | {f"version of {name}": found for name, found in versions(*COMPUTING, *CARRYING).items()}
 
 
 def _digest(folder: Path) -> str:

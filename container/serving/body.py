@@ -40,7 +40,7 @@ def blocks(environ: "WSGIEnvironment", max_bytes: int | None) -> Iterator[bytes]
     BadRequest
         With status 400, if it ends early or its chunks are not well formed.
     RequestTimeout
-        With status 408, if the client stops to send.
+        With status 408, if the client stops sending.
     """
     stated = int(environ["CONTENT_LENGTH"]) if environ.get("CONTENT_LENGTH") else None
     if stated is not None and max_bytes is not None and stated > max_bytes:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from kmeans import __version__
 from tests.image.blackbox import docker, inspect
 
 MEGABYTE = 10**6
@@ -15,6 +16,13 @@ def test_it_declares_both_capabilities_to_sagemaker(image: str) -> None:
     labels = inspect(image)["Config"]["Labels"]
     assert labels["com.amazonaws.sagemaker.capabilities.accept-bind-to-port"] == "true"
     assert labels["com.amazonaws.sagemaker.capabilities.multi-models"] == "true"
+
+
+def test_it_says_what_it_is(image: str) -> None:
+    labels = inspect(image)["Config"]["Labels"]
+    stated = {name: labels[f"org.opencontainers.image.{name}"] for name in ("title", "licenses", "version")}
+    assert stated == {"title": "sagemaker-kmeans", "licenses": "Apache-2.0", "version": __version__}
+    assert docker("run", "--rm", image, "train", "--version").stdout == f"sagemaker-kmeans {__version__}\n"
 
 
 @pytest.mark.parametrize("tool", ["gcc", "g++", "cc", "c++", "clang", "ld", "as", "make"])

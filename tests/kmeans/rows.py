@@ -60,6 +60,7 @@ def settings_for(rows: FloatArray, k: int, **changes: object) -> Settings:
         epochs=1,
         init_method="random",
         half_life=0,
+        reassign_far_rows=True,
         finalization=FinalizationSettings(LloydSettings("kmeans++", 10, 300, 1e-4), refine=True),
         sample_size=100_000,
         kept_sample_size=100_000,

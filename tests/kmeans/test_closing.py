@@ -176,7 +176,7 @@ def test_a_model_of_a_small_sample_gains_by_them() -> None:
     [
         ({"sample_size": 6000}, True, {}),
         ({"half_life": 2000}, True, {}),
-        ({"finalization": UNREFINED}, True, {}),
+        ({"finalization": UNREFINED, "reassign_far_rows": False}, True, {}),
         ({}, False, {}),
         ({}, True, {"earlier": EarlierModel(rows_of(seed=3)[:5].astype(np.float64), np.full(5, 100.0))}),
         ({}, True, {"control": Control(stopping=lambda: True)}),

@@ -357,7 +357,7 @@ RECIPE = FinalizationSettings(LloydSettings("kmeans++", 3, 100, 1e-4), refine=Fa
 @pytest.mark.parametrize("n_earlier", [3, 20, 150])
 def test_an_earlier_model_is_where_the_stream_starts(digits: FloatArray, n_earlier: int) -> None:
     earlier = EarlierModel(digits[:n_earlier].astype(np.float64), np.full(n_earlier, 1e9))
-    chosen = settings_for(digits, 10, finalization=RECIPE)
+    chosen = settings_for(digits, 10, finalization=RECIPE, reassign_far_rows=False)
     model = fit(Rows(digits, 500), chosen, SingleHost(), Threads(), Observer(), earlier=earlier)
     state = model.state
     assert len(state.centers) == max(100, n_earlier)
@@ -370,7 +370,7 @@ def test_an_earlier_model_is_where_the_stream_starts(digits: FloatArray, n_earli
 
 def test_an_earlier_model_without_weights_gives_way_to_the_rows(digits: FloatArray) -> None:
     earlier = EarlierModel(digits[:10].astype(np.float64), np.zeros(10))
-    chosen = settings_for(digits, 10, n_centers=10, finalization=RECIPE)
+    chosen = settings_for(digits, 10, n_centers=10, finalization=RECIPE, reassign_far_rows=False)
     model = fit(Rows(digits, 500), chosen, SingleHost(), Threads(), Observer(), earlier=earlier)
     assert model.state.weights.sum() == len(digits)
     assert model.score.msd < naive.nearest(digits, digits[:10].astype(np.float64))[1].mean()

@@ -11,6 +11,7 @@ from kmeans.shift import usual_values
 from kmeans.shrinking import LloydSettings, shrink
 from kmeans.state import State
 from kmeans.threads import Threads
+from kmeans.types import InitMethod
 from tests.kmeans import naive
 from tests.kmeans.rows import blobs
 
@@ -127,7 +128,7 @@ def test_who_never_has_enough_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize("init_method", ["random", "kmeans++"])
-def test_shrink_keeps_the_best_trial_and_weights_count(init_method: str) -> None:
+def test_shrink_keeps_the_best_trial_and_weights_count(init_method: InitMethod) -> None:
     centers = np.array([[0.0], [1.0], [10.0], [11.0]])
     weights = np.array([3.0, 1.0, 1.0, 1.0])
     told: list[tuple[int, float]] = []
@@ -144,7 +145,7 @@ def test_shrink_keeps_the_best_trial_and_weights_count(init_method: str) -> None
 
 
 @pytest.mark.parametrize("init_method", ["random", "kmeans++"])
-def test_shrink_returns_k_centers_where_float32_holds_fewer_apart(init_method: str) -> None:
+def test_shrink_returns_k_centers_where_float32_holds_fewer_apart(init_method: InitMethod) -> None:
     centers = np.array([[1e9], [1e9 + 1e-3], [1e9 + 2e-3], [2e9]])
     no_sample = Sample(np.empty((0, 1), np.float32), np.empty(0, np.int64), np.empty(0), complete=False)
     state = State(centers, np.ones(4), np.zeros(1, np.float32), no_sample)

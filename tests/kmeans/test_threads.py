@@ -41,6 +41,24 @@ def test_an_item_that_takes_long_holds_up_what_follows_it() -> None:
     assert order == [0, 1]
 
 
+def test_threads_end_with_the_block_that_fails() -> None:
+    both = threading.Barrier(2)
+    users: list[threading.Thread] = []
+
+    def use(_: int) -> None:
+        users.append(threading.current_thread())
+        both.wait(20)
+
+    def fail() -> None:
+        with Threads(2) as threads:
+            threads.map(use, range(2))
+            raise ValueError("in the block")
+
+    with pytest.raises(ValueError, match="in the block"):
+        fail()
+    assert [user for user in users if user.is_alive()] == [threading.current_thread()]
+
+
 @pytest.mark.parametrize("failing", [0, 3, 9])
 @pytest.mark.parametrize("late", [False, True])
 def test_nothing_follows_a_failure(threads: Threads, failing: int, late: bool) -> None:

@@ -73,13 +73,13 @@ def test_a_small_sample_makes_the_score_an_estimate(digits: FloatArray) -> None:
 
 
 def test_refinement_lowers_the_loss(digits: FloatArray) -> None:
-    plain = train(digits, settings_for(digits, 10, finalization=UNREFINED))
+    plain = train(digits, settings_for(digits, 10, finalization=UNREFINED, reassign_far_rows=False))
     refined = train(digits, settings_for(digits, 10))
     assert refined.score.msd < plain.score.msd
 
 
 def test_one_extra_center_each_needs_no_shrinking(digits: FloatArray) -> None:
-    model = train(digits, settings_for(digits, 10, n_centers=10, finalization=UNREFINED))
+    model = train(digits, settings_for(digits, 10, n_centers=10, finalization=UNREFINED, reassign_far_rows=False))
     np.testing.assert_allclose(model.centers, model.state.centers.astype(np.float32), rtol=1e-6)
     assert model.state.weights.sum() == len(digits)
 
@@ -129,9 +129,28 @@ def test_rare_rows_that_the_first_batch_missed_fill_up_the_clusters() -> None:
     assert sorted(model.centers.tolist()) == [[0, 0], [0, 7], [1, 0], [9, 9]]
     assert model.events["reassigned_centers"] == 3
     # The built-in's recipe moves no center; what is missing comes from the sample.
-    plain = train(rows, replace(chosen, finalization=UNREFINED))
+    plain = train(rows, replace(chosen, finalization=UNREFINED, reassign_far_rows=False))
     assert len({center.tobytes() for center in plain.centers}) == 4
     assert plain.events["centers_added_from_sample"] == 3
+
+
+@pytest.mark.parametrize("refine", [True, False])
+@pytest.mark.parametrize("reassign", [True, False])
+def test_far_rows_and_refinement_are_settings_of_their_own(refine: bool, reassign: bool) -> None:
+    rows = np.zeros((3000, 2), np.float32)
+    rows[1500:1503] = [[1, 0], [0, 7], [9, 9]]
+    chosen = settings_for(rows, 4, batch_size=50, n_centers=4, reassign_far_rows=reassign)
+    model = train(rows, replace(chosen, finalization=replace(UNREFINED, refine=refine)))
+    assert model.events.get("reassigned_centers", 0) == (3 if reassign else 0)
+    assert len({center.tobytes() for center in model.centers}) == 4
+
+
+def test_an_unknown_way_to_choose_centers_is_an_error(digits: FloatArray) -> None:
+    with pytest.raises(AssertionError, match="k-means"):
+        train(digits, settings_for(digits, 10, init_method="k-means"))
+    lloyd = LloydSettings("k-means", 10, 300, 1e-4)  # type: ignore[arg-type]
+    with pytest.raises(AssertionError, match="k-means"):
+        train(digits, settings_for(digits, 10, finalization=FinalizationSettings(lloyd, refine=False)))
 
 
 def test_rows_far_from_the_origin_lose_no_precision(digits: FloatArray) -> None:

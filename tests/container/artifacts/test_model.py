@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from container.artifacts import mxnet_ndarray, tarball
 from container.artifacts.model import Model, ModelError, describe, load, load_state, save, save_description
+from kmeans import __version__
 from kmeans.sample import Sample
 from kmeans.state import State
 from tests.container.disk import files_in, room_for
@@ -81,7 +82,8 @@ def test_the_description_says_what_the_model_is_and_how_it_was_made(folder: Path
         "events": {"none": 0},
     }
     assert versions["numpy"] == np.__version__
-    assert set(versions) == {"python", "numpy", "numba"}
+    assert versions["sagemaker-kmeans"] == __version__
+    assert set(versions) == {"sagemaker-kmeans", "python", "numpy", "numba"}
 
 
 def test_equal_models_are_equal_files(folder: Path, tmp_path: Path) -> None:

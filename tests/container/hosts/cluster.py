@@ -35,10 +35,13 @@ class Host:
         Its address.
     base
         The root of its tree.
+    train
+        The program that it runs.
     """
 
     name: str
     base: Path
+    train: Path = TOP / "train"
     process: "subprocess.Popen[str] | None" = None
 
     @property
@@ -141,7 +144,7 @@ class Cluster:
         for host in only or self.hosts:
             with host.log_path.open("w") as log:
                 host.process = subprocess.Popen(
-                    [TOP / "train"],
+                    [host.train],
                     env={
                         **os.environ,
                         "PATH": path,

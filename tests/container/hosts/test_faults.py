@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import time
@@ -15,9 +16,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from kmeans import __version__
 from tests.container.disk import READ_ONLY, files_in
 from tests.container.hosts.cluster import Cluster, Host, cluster_of, descendants, kill, wait_until
-from tests.container.training.job import recordio
+from tests.container.training.job import TOP, recordio
 
 Rows = NDArray[np.float32]
 MINIMAL = {"k": "10", "feature_dim": "64", "mini_batch_size": "100"}
@@ -279,6 +281,25 @@ def test_hosts_that_disagree_say_on_what(tmp_path: Path, digits: Rows) -> None:
         assert {host.failure for host in cluster.hosts} == {
             "Customer Error: The hosts disagree on hyperparameter seed: 127.0.0.1 has 0, 127.0.0.2 has 7"
         }
+
+
+def test_hosts_of_different_releases_say_so(tmp_path: Path, digits: Rows) -> None:
+    with cluster_of(tmp_path, 2, MINIMAL) as cluster:
+        cluster.put(digits[:900], digits[900:])
+        cluster.hosts[1].train = program_of_release("99.0", tmp_path / "program")
+        assert cluster.run(MOST_SECONDS) == [3, 3], cluster.logs
+        assert {host.failure for host in cluster.hosts} == {
+            "Platform Error: The hosts disagree on version of sagemaker-kmeans: "
+            f"127.0.0.1 has {__version__}, 127.0.0.2 has 99.0"
+        }
+
+
+def program_of_release(release: str, folder: Path) -> Path:
+    """Copy the program, with another number."""
+    for package in ("kmeans", "container"):
+        shutil.copytree(TOP / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / "kmeans/__init__.py").write_text(f'__version__ = "{release}"\n')
+    return Path(shutil.copy(TOP / "train", folder))
 
 
 def test_no_rows_on_any_host(tmp_path: Path) -> None:

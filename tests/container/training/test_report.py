@@ -4,10 +4,16 @@ import logging
 from pathlib import Path
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
-from container.logs import KeptWarnings
+from container import configuration, training
+from container.configuration import Paths
+from container.errors import CustomerError
+from container.logs import LOGGER, KeptWarnings
 from container.report.wording import number
+from container.stopping import Stop
+from kmeans.communicator import SingleHost
 from tests.container.training.job import Job, msd, recordio
 
 HYPERPARAMETERS = {"k": "10", "feature_dim": "64"}
@@ -46,6 +52,17 @@ def test_the_model_stands_when_it_cannot_be_written(tmp_path: Path, digits: NDAr
     assert ended.centers.shape == (10, 64)
     assert "WARNING" in ended.log
     assert "The report was not written" in ended.log
+
+
+def test_a_job_that_fails_leaves_no_handler_of_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = Job(tmp_path, HYPERPARAMETERS)
+    job.folder("train")
+    job.configure()
+    monkeypatch.setenv("SAGEMAKER_BASE_DIR", str(tmp_path))
+    before = list(LOGGER.handlers)
+    with pytest.raises(CustomerError):
+        training.run(configuration.load(Paths.from_environment()), SingleHost(), Stop(), 0.0)
+    assert LOGGER.handlers == before
 
 
 def test_warnings_are_kept_up_to_a_number_and_a_length() -> None:
