@@ -100,7 +100,7 @@ def restate_model(
         return
     with beside_the_model(progress, "description_failed", f"{artifacts.DESCRIPTION} was not replaced"):
         artifacts.save_description(job.paths.model, _description(job, model, coordinates, progress))
-    _write_copies(job, model, progress, files)
+        _write_copies(job, model, progress, files)
 
 
 def _description(job: JobConfiguration, model: Model, coordinates: Coordinates, progress: Progress) -> dict[str, Any]:
@@ -120,14 +120,21 @@ def _description(job: JobConfiguration, model: Model, coordinates: Coordinates, 
 
 
 def _write_copies(job: JobConfiguration, model: Model, progress: Progress, files: tuple[Path, ...]) -> None:
-    """Write what repeats the model's files, and the loss over k."""
+    """Write what repeats the model's files, and the loss over k.
+
+    Those from before go first: they say something else, and there may be no room for both.
+    """
     with beside_the_model(progress, "tarball_failed", f"{artifacts.TARBALL}, for local use, was not written"):
-        job.paths.output.mkdir(parents=True, exist_ok=True)
-        tarball.write(job.paths.output / artifacts.TARBALL, files)
+        path = job.paths.output / artifacts.TARBALL
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        tarball.write(path, files)
     with beside_the_model(progress, "curve_failed", f"{CURVE} was not written"):
-        job.paths.output_data.mkdir(parents=True, exist_ok=True)
+        path = job.paths.output_data / CURVE
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
         curve = [{"k": k, "msd": msd} for k, msd in sorted(model.msd_by_k.items())]
-        with replacing(job.paths.output_data / CURVE) as file:
+        with replacing(path) as file:
             file.write((json.dumps({"msd_by_k": curve}, indent=2, allow_nan=False) + "\n").encode())
 
 

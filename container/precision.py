@@ -21,6 +21,8 @@ _PIECE_NUMBERS: Final = 1 << 20
 # squared distance even where 200 clusters share these steps: step^2 / 12 to width^2 / 12.
 ENOUGH_STEPS: Final = 1 << 12
 _MOST_NAMED: Final = 5
+# Float32 has all whole numbers up to this one.
+_WHOLE_NUMBERS: Final = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -118,8 +120,13 @@ def _coarse_among(columns: DoubleArray, first: int) -> DoubleArray:
 
 
 def _rounded(values: DoubleArray) -> bool:
-    """Return whether values are float32 numbers, and some of them next to each other among these."""
+    """Return whether values are float32 numbers, and some of them next to each other among these.
+
+    Whole numbers are not rounded as long as float32 has all of them, as those of most counts and identifiers.
+    """
     distinct = np.unique(values)
+    if np.abs(distinct).max(initial=0.0) <= _WHOLE_NUMBERS and (distinct == np.round(distinct)).all():
+        return False
     single = distinct.astype(np.float32)
     return bool((single == distinct).all() and (np.nextafter(single[:-1], np.float32(np.inf)) == single[1:]).any())
 

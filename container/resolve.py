@@ -36,6 +36,7 @@ with needed():
     from kmeans.estimation import estimate
     from kmeans.finalization import TooFewDistinctRowsError, finalize
     from kmeans.observer import Observer
+    from kmeans.optimism import optimism
     from kmeans.scoring import score
     from kmeans.seeding import distinct
     from kmeans.threads import Threads
@@ -99,6 +100,8 @@ def _resolve(k: int, source: Path, destination: Path, deadline: Deadline) -> Non
             fit = score([state.sample.rows], Centers(centers, state.shift), SingleHost(), threads)
         else:
             fit = estimate(state, _rows(description, len(state.sample.rows)), centers, threads)
+            if how.refine:
+                fit = fit.raised(optimism(state, centers, threads, deadline.passed))
     final = coordinates.centers(as_points(centers))
     stated = dict(description["hyperparameters"]) if description else {}
     new = artifacts.describe(

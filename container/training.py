@@ -91,7 +91,7 @@ def run(job: JobConfiguration, communicator: Communicator, stop: Stop, began: fl
             files = outputs.write_model(job, model, rows.coordinates, progress)
             exact = outputs.write_assignments(job, model, progress, rows, communicator, threads, stop)
             if exact is not None and not model.score_is_exact:
-                model = model.scored_exactly(exact)
+                model = model.rescored(exact)
                 outputs.restate_model(job, model, rows.coordinates, progress, files)
             _log_train_quality(host, model, metrics)
             progress.log_times()

@@ -1,7 +1,8 @@
 """How well centers fit rows."""
 
+import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -47,6 +48,13 @@ class Score:
     def is_exact(self) -> bool:
         """Whether every row was looked at."""
         return self.sample_rows is None
+
+    def raised(self, part: float) -> "Score":
+        """Return a score with a loss that is higher by a part of itself, which may be off by half."""
+        error = math.hypot(self.msd_error, 0.5 * part * self.msd)
+        return replace(
+            self, ssd=(1.0 + part) * self.ssd, cluster_ssds=(1.0 + part) * self.cluster_ssds, msd_error=error
+        )
 
 
 class Tally:

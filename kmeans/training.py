@@ -16,6 +16,7 @@ from kmeans.estimation import estimate
 from kmeans.finalization import TooFewDistinctRowsError, finalize
 from kmeans.memory import centers_fit, check_memory
 from kmeans.observer import Observer
+from kmeans.optimism import optimism
 from kmeans.reassignment import outlier_distance
 from kmeans.run import Control, Run
 from kmeans.scoring import Score, score
@@ -65,8 +66,8 @@ class Model:
         """Whether the score was computed from all rows."""
         return self.score.is_exact
 
-    def scored_exactly(self, score: Score) -> "Model":
-        """Return the same model with its score on all rows."""
+    def rescored(self, score: Score) -> "Model":
+        """Return the same model with another score."""
         msds = {**self.msd_by_k, len(self.centers): score.msd}
         return replace(self, score=score, msd_by_k=msds)
 
@@ -201,7 +202,11 @@ def fit(
             lambda: control.stopping() or deadline.passed(),
         )
         if closed is not None:
-            model = replace(model, centers=closed.centers).scored_exactly(closed.score)
+            model = replace(model, centers=closed.centers).rescored(closed.score)
+    if settings.finalization.refine and not model.score_is_exact and not deadline.agreed(communicator):
+        too_low = np.array([optimism(state, in_double, threads, deadline.passed)])
+        communicator.broadcast(too_low)
+        model = model.rescored(model.score.raised(float(too_low[0])))
     return replace(model, events=dict(observer.events))
 
 

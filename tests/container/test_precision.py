@@ -80,9 +80,21 @@ def test_digits_are_lost_where_values_lie_side_by_side_in_float32(values: NDArra
     assert coarse.steps.tolist() == [128]
 
 
-def test_whole_numbers_that_float32_has_are_not_lost() -> None:
-    coarse = coarse_features(1_000_000 + RNG.integers(50, size=(500, 1)).astype(np.float64))
-    assert coarse.lost.tolist() == [False]
+@pytest.mark.parametrize(
+    ("begin", "step", "lost"),
+    [
+        (1_000_000, 1.0, False),
+        # Side by side in float32, but as they are.
+        (16_000_000, 1.0, False),
+        (-16_000_000, 1.0, False),
+        (2**24 - 60, 1.0, False),
+        (2**24, 2.0, True),
+        (5_000_000, 0.5, True),
+    ],
+)
+def test_whole_numbers_that_float32_has_are_not_lost(begin: float, step: float, lost: bool) -> None:
+    coarse = coarse_features(begin + step * RNG.integers(50, size=(500, 1)).astype(np.float64))
+    assert coarse.lost.tolist() == [lost]
 
 
 def test_many_features_are_named_in_few_words() -> None:

@@ -60,6 +60,19 @@ def test_files_that_outgrow_the_disk_cost_warnings_that_name_them(tmp_path: Path
     assert not [name for name in files_in(tmp_path) if "partial" in name or "model.tar.gz" in name]
 
 
+def test_no_tarball_of_another_model_stays_where_there_is_no_room_for_one(tmp_path: Path) -> None:
+    job = job_in(tmp_path)
+    assert job.run().exit_code == 0
+    assert "model.tar.gz" in files_in(tmp_path / "output")
+    largest = max(path.stat().st_size for path in (tmp_path / "model").iterdir())
+    with room_for(largest):
+        process = job.start()
+    ended = job.ended(process)
+    assert ended.exit_code == 0, ended.log
+    assert "model.tar.gz, for local use, was not written: " in ended.log
+    assert "model.tar.gz" not in files_in(tmp_path / "output")
+
+
 def test_a_model_folder_that_cannot_be_written_is_told_before_the_first_row_is_read(tmp_path: Path) -> None:
     job = job_in(tmp_path)
     (tmp_path / "model").symlink_to(READ_ONLY)

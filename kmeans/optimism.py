@@ -1,0 +1,63 @@
+"""By how much a loss is too low for having been measured on the rows that the centers were fitted to.
+
+Centers that are means of a sample are nearer to its rows than to others, and so are borders that were drawn between
+these. That is seen by fitting to each half of the sample and scoring on the other (cross-validation; Stone 1974). Half
+as many rows let the noise of the fit, and with it the difference, be twice as large.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from kmeans.communicator import nothing
+from kmeans.coreset import coreset
+from kmeans.lloyd import Clustering, lloyd
+from kmeans.sample import Sample
+from kmeans.state import State
+from kmeans.threads import Threads
+from kmeans.types import DoubleArray
+
+# So many of Lloyd's iterations fit the model to a half.
+ITERATIONS = 5
+
+
+def optimism(state: State, centers: DoubleArray, threads: Threads, stopping: Callable[[], bool] = nothing) -> float:
+    """Return by which part of itself the loss of a model is too low on the sample that it was fitted to.
+
+    Parameters
+    ----------
+    state
+        What the stream has left.
+    centers
+        float64 (k, d): the model.
+    threads
+        The threads to use.
+    stopping
+        Whether to make do with fewer iterations.
+
+    Returns
+    -------
+    float
+        0 or more; 0 where there is no telling.
+    """
+    live = state.live()
+    if len(live.sample.rows) < 2:
+        return 0.0
+    # Its rows are in the order of the stream.
+    halves = [coreset(replace(live, sample=_every_other(live.sample, begin))) for begin in (0, 1)]
+
+    def fitted(to: int, start: DoubleArray, iterations: int) -> Clustering:
+        half = halves[to]
+        return lloyd(half.points, half.shift, half.weights, start, iterations, 0.0, threads, stopping)
+
+    own = [fitted(to, centers, ITERATIONS) for to in (0, 1)]
+    crossed = [fitted(to, own[1 - to].centers, 0) for to in (0, 1)]
+    loss = sum(one.msd for one in own)
+    return max(0.0, 0.5 * (sum(one.msd for one in crossed) / loss - 1.0)) if loss > 0.0 else 0.0
+
+
+def _every_other(sample: Sample, begin: int) -> Sample:
+    some = np.arange(begin, len(sample.rows), 2)
+    far = sample.far and replace(sample.far, sampled=sample.far.sampled[some])
+    return Sample(sample.rows[some], sample.labels[some], sample.weights[some], complete=False, far=far)
