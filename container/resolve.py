@@ -33,9 +33,10 @@ with needed():
     from kmeans.communicator import SingleHost
     from kmeans.deadline import Deadline
     from kmeans.estimation import estimate
-    from kmeans.finalization import TooFewDistinctRowsError, finalize
+    from kmeans.finalization import finalize
     from kmeans.observer import Observer
     from kmeans.scoring import score
+    from kmeans.seeding import distinct
     from kmeans.threads import Threads
     from kmeans.types import as_points
 
@@ -76,21 +77,16 @@ def _resolve(k: int, source: Path, destination: Path, deadline: Deadline) -> Non
     except artifacts.ModelError as error:
         raise CustomerError(str(error)) from None
     chosen = _hyperparameters(k, description)
-    n_live = int((state.weights > 0.0).sum())
-    if k > n_live:
-        raise CustomerError(f"Expected k up to {n_live}, as many centers as the state of {source} has, got {k}")
+    n_different = len(distinct(state.live().centers))
+    if k > n_different:
+        raise CustomerError(
+            f"Expected k up to {n_different}, as many different centers as the state of {source} has, got {k}"
+        )
     observer = Observer()
     threads = Threads(cpu_count())
     seeds = np.random.SeedSequence(chosen.seed)
     how = finalization_settings(chosen, len(state.centers))
-    try:
-        centers = finalize(state, k, how, seeds, threads, observer, SingleHost(), deadline)
-    except TooFewDistinctRowsError as error:
-        raise CustomerError(str(error)) from None
-    if len(centers) < k:
-        raise CustomerError(
-            f"Expected k up to {len(centers)}, as many different centers as the state of {source} has, got {k}"
-        )
+    centers = finalize(state, k, how, seeds, threads, observer, SingleHost(), deadline)
     if state.sample.complete or not len(state.sample.rows):
         fit = score([state.sample.rows], Centers(centers, state.shift), SingleHost(), threads)
     else:

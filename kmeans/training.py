@@ -202,6 +202,10 @@ def fit(
         )
         if closed is not None:
             model = replace(model, centers=closed.centers).scored_exactly(closed.score)
+    inhabited = int(np.count_nonzero(model.score.cluster_sizes))
+    # Each of the rows is a center, and some centers are no row.
+    if alike and model.score_is_exact and model.score.ssd == 0.0 and inhabited < settings.k:
+        raise TooFewDistinctRowsError(settings.k, model.rows, inhabited)
     return replace(model, events=dict(observer.events))
 
 
