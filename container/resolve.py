@@ -34,7 +34,7 @@ with needed():
     from kmeans.communicator import SingleHost
     from kmeans.deadline import Deadline
     from kmeans.estimation import estimate
-    from kmeans.finalization import TooFewDistinctRowsError, finalize
+    from kmeans.finalization import finalize
     from kmeans.observer import Observer
     from kmeans.optimism import optimism
     from kmeans.scoring import score

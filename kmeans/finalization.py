@@ -102,7 +102,9 @@ def finalize(
             f"{dead} of {len(state.centers)} centers have no weight: they take no part in the model.",
         )
     starts = [live.centers]
-    if len(live.centers) > k:
+    if len(distinct(live.centers)) < k:
+        starts = [_filled(live, k, np.random.default_rng(for_filling), threads, observer, deadline)]
+    elif len(live.centers) > k:
         observer.shrinking(len(live.centers), k)
         trials = shrink(live, k, settings.lloyd, for_trials, threads, observer.attempted, communicator, deadline)
         observer.shrunk(trials[0].msd)
@@ -110,8 +112,6 @@ def finalize(
         starts = [trial.centers for trial in trials]
     elif len(state.centers) == k:
         observer.shrinking_unneeded()
-    if len(live.centers) < k:
-        starts = [_filled(live, k, np.random.default_rng(for_filling), threads, observer, deadline)]
     if not refining or deadline.agreed(communicator):
         return starts[0]
     refined = refine(live, starts, settings.lloyd, for_refining, threads, communicator, deadline)
@@ -131,13 +131,10 @@ def _filled(
     state: State, k: int, rng: np.random.Generator, threads: Threads, observer: Observer, deadline: Deadline
 ) -> DoubleArray:
     """Add centers from the sample where there are fewer than k different ones."""
-    rows = state.sample.rows
-    filled = kmeans_plus_plus(rows, np.ones(len(rows)), k, rng, threads, state.centers, deadline.passed)
+    rows, there = state.sample.rows, distinct(state.centers)
+    filled = kmeans_plus_plus(rows, np.ones(len(rows)), k, rng, threads, there, deadline.passed)
     if len(filled) < k:
         raise TooFewDistinctRowsError(k, len(rows), len(distinct(rows.astype(np.float64))))
-    observer.happened(
-        "centers_added_from_sample",
-        len(filled) - len(state.centers),
-        f"Added {len(filled) - len(state.centers)} centers from the sample to reach k = {k}.",
-    )
+    added = len(filled) - len(there)
+    observer.happened("centers_added_from_sample", added, f"Added {added} centers from the sample to reach k = {k}.")
     return filled

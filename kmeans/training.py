@@ -207,6 +207,10 @@ def fit(
         too_low = np.array([optimism(state, in_double, threads, deadline.passed)])
         communicator.broadcast(too_low)
         model = model.rescored(model.score.raised(float(too_low[0])))
+    inhabited = int(np.count_nonzero(model.score.cluster_sizes))
+    # Each of the rows is a center, and some centers are no row.
+    if alike and model.score_is_exact and model.score.ssd == 0.0 and inhabited < settings.k:
+        raise TooFewDistinctRowsError(settings.k, model.rows, inhabited)
     return replace(model, events=dict(observer.events))
 
 

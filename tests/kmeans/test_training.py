@@ -121,6 +121,21 @@ def test_fewer_distinct_rows_than_clusters_are_an_error(digits: FloatArray, rere
         train(rows, settings_for(rows, 4), rereadable=rereadable)
 
 
+@pytest.mark.parametrize("sample_size", [100_000, 400])
+def test_fewer_distinct_rows_than_clusters_are_an_error_though_the_first_batch_does_not_show_it(
+    sample_size: int,
+) -> None:
+    """Far rows that are equal may become centers side by side, and means of unlike rows are no rows."""
+    rng = np.random.default_rng(14)
+    places = rng.lognormal(0, 3, (11, 2)).astype(np.float32)
+    shares = 1 / np.arange(1, 12) ** 2
+    rows = places[rng.choice(11, 2000, p=shares / shares.sum())]
+    for k in (12, 13, 16):
+        with pytest.raises(TooFewDistinctRowsError, match=f"k = {k} clusters need at least as many distinct rows"):
+            train(rows, settings_for(rows, k, batch_size=20, sample_size=sample_size))
+    assert train(rows, settings_for(rows, 11, batch_size=20, sample_size=sample_size)).score.msd == 0.0
+
+
 def test_rare_rows_that_the_first_batch_missed_fill_up_the_clusters() -> None:
     rows = np.zeros((3000, 2), np.float32)
     rows[1500:1503] = [[1, 0], [0, 7], [9, 9]]
