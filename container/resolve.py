@@ -92,10 +92,7 @@ def _resolve(k: int, source: Path, destination: Path, deadline: Deadline) -> Non
     seeds = np.random.SeedSequence(chosen.seed)
     how = finalization_settings(chosen, len(state.centers))
     with Threads(cpu_count()) as threads:
-        try:
-            centers = finalize(state, k, how, seeds, threads, observer, SingleHost(), deadline)
-        except TooFewDistinctRowsError as error:
-            raise CustomerError(str(error)) from None
+        centers = finalize(state, k, how, seeds, threads, observer, SingleHost(), deadline)
         if state.sample.complete or not len(state.sample.rows):
             fit = score([state.sample.rows], Centers(centers, state.shift), SingleHost(), threads)
         else:
