@@ -36,6 +36,8 @@ CAUSE_SECONDS = 40.0
 END_SECONDS = 20.0
 # Any message comes in less.
 MESSAGE_SECONDS = 1.0
+# How long a killed process may keep its pipe open.
+REAP_SECONDS = 2.0
 
 
 def run(job: JobConfiguration, stop: Stop) -> None:
@@ -118,6 +120,7 @@ class Launcher:
             for task in self._tasks:
                 task.cancel()
             self._kill()
+            await self._reap()
             await self._peers.close()
 
     async def _first_of(self, work: Coroutine[Any, Any, None]) -> None:
@@ -333,6 +336,12 @@ class Launcher:
         if self._worker_pid:
             with suppress(ProcessLookupError):
                 os.kill(self._worker_pid, signal.SIGKILL)
+
+    async def _reap(self) -> None:
+        """Wait for the processes that were killed: asyncio complains of one that outlives its loop."""
+        for process in self._processes.values():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(process.communicate(), REAP_SECONDS)
 
 
 async def _read_launch(process: asyncio.subprocess.Process, output: list[str]) -> None:
