@@ -16,9 +16,9 @@ import numpy as np
 
 from kmeans.assignment import Centers, nearest
 from kmeans.lloyd import Clustering
-from kmeans.sample import Sample
+from kmeans.pieces import pieces_of
 from kmeans.state import State
-from kmeans.strata import PIECE_VALUES, without_far
+from kmeans.strata import without_far
 from kmeans.sums import add_rows, move_to_means
 from kmeans.threads import Threads
 from kmeans.types import DoubleArray, FloatArray, LabelArray, as_points
@@ -56,8 +56,7 @@ def coreset(state: State) -> Coreset:
     alone = np.empty((0, means.shape[1]), np.float32)
     alone_weights: DoubleArray = np.empty(0)
     if sample.far is not None and state.spreads is not None:
-        far = replace(sample.far, weights=np.minimum(sample.far.weights, weights[sample.far.labels]))
-        means, weights, _ = without_far(far, means, weights, state.spreads)
+        far, means, weights, _ = without_far(sample.far, means, weights, state.spreads)
         others = np.flatnonzero(~far.sampled)
         rows, labels, row_weights = rows[others], labels[others], row_weights[others]
         alone, alone_weights = far.rows, far.weights
@@ -70,13 +69,10 @@ def coreset(state: State) -> Coreset:
     move_to_means(sums, sampled, sampled_means)
     moves = means - sampled_means
     missing = ~found & (weights > 0.0)
-    n_rows = len(rows)
-    points: FloatArray = np.empty((n_rows + int(missing.sum()) + len(alone), means.shape[1]), np.float32)
-    step = max(1, PIECE_VALUES // means.shape[1])
-    for start in range(0, n_rows, step):
-        piece = slice(start, min(start + step, n_rows))
+    points: FloatArray = np.empty((len(rows) + int(missing.sum()) + len(alone), means.shape[1]), np.float32)
+    for piece in pieces_of(*rows.shape):
         points[piece] = as_points(rows[piece] + moves[labels[piece]])
-    points[n_rows:] = np.concatenate([as_points(means[missing]), alone])
+    points[len(rows) :] = np.concatenate([as_points(means[missing]), alone])
     point_weights = np.concatenate([row_weights * scale[labels], weights[missing], alone_weights])
     return Coreset(points, point_weights, state.shift)
 
@@ -191,14 +187,11 @@ def reduced_state(state: State, centers: DoubleArray, size: int, rng: np.random.
     sample = state.sample
     if len(sample.rows) <= size:
         return state
-    far = sample.far
     # Of rows that are kept as far ones none is needed twice.
-    rest = np.arange(len(sample.rows)) if far is None else np.flatnonzero(~far.sampled)
-    if len(rest) > size:
-        labels, squared_distances = nearest(sample.rows[rest], Centers(centers, state.shift), threads)
-        chosen, weights = drawn(sample.weights[rest], labels, squared_distances, size, rng)
-        rest = rest[chosen]
-    else:
-        weights = sample.weights[rest]
-    far = far and replace(far, sampled=np.zeros(len(rest), bool))
-    return replace(state, sample=Sample(sample.rows[rest], sample.labels[rest], weights, complete=False, far=far))
+    others = np.arange(len(sample.rows)) if sample.far is None else np.flatnonzero(~sample.far.sampled)
+    rest = sample.part(others)
+    if len(rest.rows) > size:
+        labels, squared_distances = nearest(rest.rows, Centers(centers, state.shift), threads)
+        chosen, weights = drawn(rest.weights, labels, squared_distances, size, rng)
+        rest = replace(rest.part(chosen), weights=weights)
+    return replace(state, sample=rest)

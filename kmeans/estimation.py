@@ -9,7 +9,7 @@ kept, and are taken out of the strata: they are scored one by one (section 5A.7)
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -155,12 +155,11 @@ def _strata(state: State, rows: int, centers: DoubleArray, prepared: Centers, th
     # Weights are those of all epochs, and may have decayed.
     total = float(state.weights.sum())
     means, weights = state.centers, state.weights
-    # What was not read from a stream need not fit together: rows weigh no more than their stratum.
+    # What was not read from a stream need not fit together.
     spreads = np.minimum(state.spreads, MAX_SQUARED_DISTANCE * means.shape[1] * weights)
     if far is not None:
-        far = replace(far, weights=np.minimum(far.weights, weights[far.labels]))
+        far, means, weights, spreads = without_far(far, means, weights, spreads)
         far_weights = far.weights
-        means, weights, spreads = without_far(far, means, weights, spreads)
     homes, _ = nearest(as_points(means), prepared, threads)
     losses = spreads + weights * squared_distances_of(means, centers, homes)
     weights, losses, far_weights = (rows * (values / total) for values in (weights, losses, far_weights))

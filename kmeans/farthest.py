@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kmeans.communicator import Communicator
+from kmeans.reassignment import Reassignment
 from kmeans.types import DoubleArray, FloatArray, LabelArray
 
 # Enough that the rest of a loss is estimated to a part of a percent.
 MAX_ROWS = 5_000
 # Fewer where they are wide.
 MAX_BYTES = 8 << 20
-# What an exponential and a logarithm are off by, and more.
+# What a sum, an exponential and a logarithm are off by, and more.
 ROUNDING = 1e-9
 # Its exponential is still a number.
 MAX_EXPONENT = 700.0
@@ -113,12 +114,9 @@ class Farthest:
             column[: len(kept)] = column[kept]
         self._used = len(kept)
 
-    def relabel(self, old: int, new: int, number: int | None) -> None:
-        """Follow the stream where center `old` was given up: its rows go to `new`, and row `number` to the center."""
-        labels = self._labels[: self._used]
-        labels[labels == old] = new
-        if number is not None:
-            labels[self._numbers[: self._used] == number] = old
+    def relabel(self, change: Reassignment, host: int) -> None:
+        """Follow the stream where a center was given up for a row, maybe one of this host, `host`."""
+        change.relabel(self._labels[: self._used], self._numbers[: self._used], host)
 
     def gathered(self, communicator: Communicator) -> tuple[FloatArray, LabelArray, DoubleArray]:
         """Return rows, float32 (n, d), labels, int64 (n,), and positions, float64 (n,), of all hosts, on every host."""

@@ -13,7 +13,6 @@ import numpy as np
 from kmeans.communicator import nothing
 from kmeans.coreset import coreset
 from kmeans.lloyd import Clustering, lloyd
-from kmeans.sample import Sample
 from kmeans.state import State
 from kmeans.threads import Threads
 from kmeans.types import DoubleArray
@@ -42,10 +41,11 @@ def optimism(state: State, centers: DoubleArray, threads: Threads, stopping: Cal
         0 or more; 0 where there is no telling.
     """
     live = state.live()
-    if len(live.sample.rows) < 2:
+    n_rows = len(live.sample.rows)
+    if n_rows < 2:
         return 0.0
     # Its rows are in the order of the stream.
-    halves = [coreset(replace(live, sample=_every_other(live.sample, begin))) for begin in (0, 1)]
+    halves = [coreset(replace(live, sample=live.sample.part(np.arange(begin, n_rows, 2)))) for begin in (0, 1)]
 
     def fitted(to: int, start: DoubleArray, iterations: int) -> Clustering:
         half = halves[to]
@@ -55,9 +55,3 @@ def optimism(state: State, centers: DoubleArray, threads: Threads, stopping: Cal
     crossed = [fitted(to, own[1 - to].centers, 0) for to in (0, 1)]
     loss = sum(one.msd for one in own)
     return max(0.0, 0.5 * (sum(one.msd for one in crossed) / loss - 1.0)) if loss > 0.0 else 0.0
-
-
-def _every_other(sample: Sample, begin: int) -> Sample:
-    some = np.arange(begin, len(sample.rows), 2)
-    far = sample.far and replace(sample.far, sampled=sample.far.sampled[some])
-    return Sample(sample.rows[some], sample.labels[some], sample.weights[some], complete=False, far=far)

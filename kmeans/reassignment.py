@@ -47,6 +47,22 @@ class Reassignment:
     host: int
     position: int
 
+    def relabel(self, labels: LabelArray, positions: LabelArray, host: int) -> None:
+        """Follow it in the labels of some rows.
+
+        Parameters
+        ----------
+        labels
+            INOUT int64 (n,).
+        positions
+            int64 (n,): the places of the rows among those of their host.
+        host
+            The rank of that host.
+        """
+        labels[labels == self.center] = self.merged_into
+        if self.host == host:
+            labels[positions == self.position] = self.center
+
 
 class FarRows:
     """The rows of a mini-batch that are farthest from their centers.

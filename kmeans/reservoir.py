@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kmeans.communicator import Communicator
-from kmeans.farthest import Farthest
+from kmeans.farthest import MAX_EXPONENT, ROUNDING, Farthest
 from kmeans.memory import NotEnoughMemoryError, sample_bytes
 from kmeans.reassignment import Reassignment
 from kmeans.reservoir_kernel import rearrange, take_rows
@@ -24,10 +24,6 @@ from kmeans.types import DoubleArray, FloatArray, LabelArray
 
 # Rows that come in before a bound is looked for again, as a part of a host's share: a search goes through all of that.
 BOUND_SHARE = 0.25
-# What a sum and a logarithm are off by, and more.
-ROUNDING = 1e-9
-# Its exponential is still a number.
-MAX_EXPONENT = 700.0
 # The weights of a sample count up to a common factor. The heaviest is e^100 at most, and e^-100 at least, so that no
 # sum of weighted squares is lost; the chance of a row that was drawn is far above e^-100.
 MAX_LOG_WEIGHT = 100.0
@@ -156,13 +152,9 @@ class Reservoir:
 
     def relabel(self, reassignments: list[Reassignment], host: int) -> None:
         """Follow the stream where a center was given up for a row, maybe one of this host, `host`."""
-        labels, numbers = self._labels[: self._used], self._numbers[: self._used]
         for change in reassignments:
-            own = change.position if change.host == host else None
-            self._farthest.relabel(change.center, change.merged_into, own)
-            labels[labels == change.center] = change.merged_into
-            if change.host == host:
-                labels[self._first_number + numbers == change.position] = change.center
+            self._farthest.relabel(change, host)
+            change.relabel(self._labels[: self._used], self._first_number + self._numbers[: self._used], host)
 
     def _find_bound(self) -> None:
         surplus = self._used - self._share

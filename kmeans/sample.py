@@ -1,6 +1,6 @@
 """Rows drawn from a stream, and what they stand for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kmeans.types import BoolArray, DoubleArray, FloatArray, LabelArray
 
@@ -51,3 +51,8 @@ class Sample:
     weights: DoubleArray
     complete: bool
     far: Far | None = None
+
+    def part(self, places: LabelArray) -> "Sample":
+        """Return the rows at some places, int64 (n,), with what belongs to them, and all of the farthest rows."""
+        far = self.far and replace(self.far, sampled=self.far.sampled[places])
+        return Sample(self.rows[places], self.labels[places], self.weights[places], complete=False, far=far)

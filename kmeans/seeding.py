@@ -7,11 +7,9 @@ import numpy as np
 
 from kmeans.communicator import nothing
 from kmeans.jit import kernel
+from kmeans.pieces import pieces_of
 from kmeans.threads import Threads
 from kmeans.types import DoubleArray, FloatArray, as_points
-
-# Numbers of points whose distances are computed at once: they stay in the cache for all candidates.
-PIECE_VALUES = 1 << 15
 
 
 def distinct(points: DoubleArray) -> DoubleArray:
@@ -114,8 +112,8 @@ def kmeans_plus_plus(
     closest: DoubleArray = np.full(len(points), np.inf)
     n_candidates = _n_candidates(n_centers)
     lowered: DoubleArray = np.empty((n_candidates, len(points)))
-    step = max(1, PIECE_VALUES // points.shape[1])
-    pieces = [slice(start, start + step) for start in range(0, len(points), step)]
+    # Points stay in the cache for all candidates.
+    pieces = pieces_of(*points.shape)
 
     def lower(candidates: DoubleArray) -> DoubleArray:
         """Fill the first rows of `lowered`; return the losses of the candidates."""

@@ -1,37 +1,38 @@
 """What is known exactly of the strata of a stream, the rows of each of its K centers: weight, mean and spread."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from kmeans.far_row_kernel import LEAST_SHARE
+from kmeans.pieces import pieces_of
 from kmeans.sample import Far
 from kmeans.types import DoubleArray, FloatArray, LabelArray
-
-# Numbers of points whose distances are computed at once: what they take as float64 stays in the cache.
-PIECE_VALUES = 1 << 15
 
 
 def without_far(
     far: Far, means: DoubleArray, weights: DoubleArray, spreads: DoubleArray
-) -> tuple[DoubleArray, DoubleArray, DoubleArray]:
+) -> tuple[Far, DoubleArray, DoubleArray, DoubleArray]:
     """Take the far rows out of the strata.
 
     Parameters
     ----------
     far
-        The rows; they weigh no more than their strata.
+        The rows.
     means, weights, spreads
         float64 (K, d), (K,) and (K,): of the strata.
 
     Returns
     -------
+    far
+        The rows, none of which weighs more than its stratum: what was not read from a stream need not fit together.
     means, weights, spreads
         The same without the far rows.
     """
+    far = replace(far, weights=np.minimum(far.weights, weights[far.labels]))
     touched, places = np.unique(far.labels, return_inverse=True)
     differences: DoubleArray = np.zeros((len(touched), means.shape[1]))
-    step = max(1, PIECE_VALUES // means.shape[1])
-    for start in range(0, len(far.rows), step):
-        piece = slice(start, start + step)
+    for piece in pieces_of(*far.rows.shape):
         apart = far.rows[piece] - means[far.labels[piece]]
         np.add.at(differences, places[piece], far.weights[piece, None] * apart)
     taken = np.bincount(places, far.weights, minlength=len(touched))
@@ -47,15 +48,13 @@ def without_far(
     weights[touched] = left
     rest = spreads[touched] - losses - left * np.einsum("kd,kd->k", moves, moves)
     spreads[touched] = np.where(left > 0.0, np.maximum(rest, 0.0), 0.0)
-    return means, weights, spreads
+    return far, means, weights, spreads
 
 
 def squared_distances_of(points: FloatArray | DoubleArray, centers: DoubleArray, labels: LabelArray) -> DoubleArray:
     """Return the squared distance of each point to the center of its label, float64 (n,)."""
     found: DoubleArray = np.empty(len(points))
-    step = max(1, PIECE_VALUES // centers.shape[1])
-    for start in range(0, len(points), step):
-        piece = slice(start, start + step)
+    for piece in pieces_of(*points.shape):
         differences = points[piece] - centers[labels[piece]]
         np.einsum("nd,nd->n", differences, differences, out=found[piece])
     return found

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kmeans.seeding import PIECE_VALUES, distinct, kmeans_plus_plus, lowered_distances, random_rows
+from kmeans.pieces import PIECE_VALUES
+from kmeans.seeding import distinct, kmeans_plus_plus, lowered_distances, random_rows
 from kmeans.threads import Threads
 from tests.kmeans import naive
 from tests.kmeans.rows import blobs
