@@ -192,8 +192,8 @@ def reduced_state(state: State, centers: DoubleArray, size: int, rng: np.random.
     if len(sample.rows) <= size:
         return state
     far = sample.far
-    # Of rows that are kept as far ones none is needed twice.
-    rest = np.arange(len(sample.rows)) if far is None else np.flatnonzero(~far.sampled)
+    # Of rows that are kept as far ones none is needed twice, and none at all that has decayed to nothing.
+    rest = np.flatnonzero(sample.weights > 0.0 if far is None else ~far.sampled & (sample.weights > 0.0))
     if len(rest) > size:
         labels, squared_distances = nearest(sample.rows[rest], Centers(centers, state.shift), threads)
         chosen, weights = drawn(sample.weights[rest], labels, squared_distances, size, rng)
