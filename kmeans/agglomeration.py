@@ -22,6 +22,11 @@ MOST_CENTERS = 5_792
 TILE = 8
 
 
+def pair_bytes(n_centers: int) -> int:
+    """Return the bytes that the costs of all pairs of so many centers take."""
+    return 8 * n_centers**2
+
+
 def agglomerate(
     centers: DoubleArray, weights: DoubleArray, k: int, threads: Threads, stopping: Callable[[], bool] = nothing
 ) -> DoubleArray | None:

@@ -187,9 +187,11 @@ def reduced_state(state: State, centers: DoubleArray, size: int, rng: np.random.
     sample = state.sample
     if len(sample.rows) <= size:
         return state
-    # Of rows that are kept as far ones none is needed twice.
-    others = np.arange(len(sample.rows)) if sample.far is None else np.flatnonzero(~sample.far.sampled)
-    rest = sample.part(others)
+    # Of rows that are kept as far ones none is needed twice, and none at all that has decayed to nothing.
+    needed = sample.weights > 0.0
+    if sample.far is not None:
+        needed &= ~sample.far.sampled
+    rest = sample.part(np.flatnonzero(needed))
     if len(rest.rows) > size:
         labels, squared_distances = nearest(rest.rows, Centers(centers, state.shift), threads)
         chosen, weights = drawn(rest.weights, labels, squared_distances, size, rng)

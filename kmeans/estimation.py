@@ -146,9 +146,10 @@ def _strata(state: State, rows: int, centers: DoubleArray, prepared: Centers, th
     sample, far = state.sample, state.sample.far
     far_weights: DoubleArray = np.empty(0) if far is None else far.weights
     if state.spreads is None:
-        # The sample alone says what its weights add up to, where they are not those of single rows.
-        if (far_weights != 1.0).any():
-            far_weights = far_weights * (rows / float(sample.weights.sum()))
+        # The rows alone say what their weights add up to, where they are not those of single rows.
+        if far is not None and (far_weights != 1.0).any():
+            total = float(far_weights.sum() + sample.weights[~far.sampled].sum())
+            far_weights = rows * (far_weights / total)
         rest: DoubleArray = np.full(1, max(0.0, rows - float(far_weights.sum())))
         labels: LabelArray = np.zeros(len(sample.rows), np.int64)
         return _Strata(rest, np.full(1, -1, np.int64), rest, labels, far_weights, known=False)

@@ -1,5 +1,6 @@
 """What a job takes of memory at least: one that can't fit is refused before its arrays are made."""
 
+from kmeans.agglomeration import MOST_CENTERS, pair_bytes
 from kmeans.settings import Settings
 from kmeans.streaming import stream_bytes
 
@@ -62,5 +63,8 @@ def check_memory(settings: Settings, n_rows: int | None, available: float) -> No
         kept = min(settings.sample_size, n_rows)
         needed += sample_bytes(kept, n_features)
         what += f" and a sample of {kept} rows"
+    if needed <= available and settings.finalization.refine and settings.k < n_centers <= MOST_CENTERS:
+        needed += pair_bytes(n_centers if n_rows is None else min(n_centers, n_rows))
+        what += ", and the costs of mergers of all pairs of these centers"
     if needed > available:
         raise NotEnoughMemoryError(what, needed, available)

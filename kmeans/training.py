@@ -19,6 +19,7 @@ from kmeans.observer import Observer
 from kmeans.optimism import optimism
 from kmeans.reassignment import outlier_distance
 from kmeans.run import Control, Run
+from kmeans.sample import Far
 from kmeans.scoring import Score, score
 from kmeans.seeding import distinct
 from kmeans.settings import Settings
@@ -156,8 +157,9 @@ def fit(
     communicator.sum(n_rows)
     # Rows of an earlier job, or of an earlier epoch beside a part of a later one, are in the weights alone.
     alike = not _has_weight(earlier) and not (run.amid_epoch and run.epoch > 0)
-    spreads = stream.spreads if alike and run.epoch + run.amid_epoch == 1 else None
-    kept = replace(sample, complete=sample.complete and alike, far=None if sample.complete else sample.far)
+    spreads = stream.spreads if alike else None
+    far = None if sample.complete or sample.far is None else _of_all_epochs(sample.far, run, settings, n_rows[0])
+    kept = replace(sample, complete=sample.complete and alike, far=far)
     state = State(stream.centers, stream.weights, stream.shift, kept, spreads)
     centers = finalize(
         state, settings.k, settings.finalization, seeds.finalization, threads, observer, communicator, deadline
@@ -255,6 +257,12 @@ def _begun(
     run.stream.with_rows[:] = first.with_rows
     run.stream.begin_epoch()
     return run, iter(first.first_pass)
+
+
+def _of_all_epochs(far: Far, run: Run, settings: Settings, n_rows: float) -> Far:
+    """Return the farthest rows of the last epoch with the weight that each has from all epochs."""
+    decay = 2.0 ** (-n_rows / settings.half_life) if settings.half_life else 1.0
+    return replace(far, weights=far.weights * sum(decay**age for age in range(run.epoch + run.amid_epoch)))
 
 
 def _has_weight(earlier: EarlierModel | None) -> bool:

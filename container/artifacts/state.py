@@ -36,6 +36,10 @@ _ORIGIN: Final = {"origin": ("<f4", 1)}
 
 # Far above any number of rows, and above what sample weights come to; a square of float32 numbers times it is finite.
 MAX_TOTAL_WEIGHT: Final = 1e100
+# Far below the weights of a stream, whose latest row weighs 1, and of the heaviest row that it has left.
+MIN_WEIGHT: Final = 1e-100
+# A row of a sample that weighs less beside the heaviest one has decayed to nothing.
+LEAST_SHARE: Final = 1e-100
 # A sum of squared distances of so many rows of float32 numbers is far below.
 MAX_SPREAD: Final = 1e200
 
@@ -106,6 +110,8 @@ def loads(data: bytes | bytearray) -> State:
     if given and len(given) < len(_FAR):
         raise StateError(f"expected all of {', '.join(_FAR)}, or none, got {', '.join(given)}")
     _check(arrays)
+    sample_weights = arrays["sample_weights"]
+    sample_weights[sample_weights < LEAST_SHARE * _heaviest_row(arrays)] = 0.0
     return State(
         arrays["centers"],
         arrays["weights"],
@@ -113,7 +119,7 @@ def loads(data: bytes | bytearray) -> State:
         Sample(
             arrays["sample"],
             arrays["sample_labels"],
-            arrays["sample_weights"],
+            sample_weights,
             bool(arrays["sample_is_complete"][0]),
             Far(*(arrays[name] for name in _FAR)) if given else None,
         ),
@@ -179,14 +185,22 @@ def _check(arrays: dict[str, NDArray[Any]]) -> None:
             total = arrays[name].sum()
         if total > MAX_TOTAL_WEIGHT:
             raise StateError(f"expected {name} of {MAX_TOTAL_WEIGHT:g} at most in all, got {total}")
+        if name == "weights" and 0.0 < total < MIN_WEIGHT:
+            raise StateError(f"expected {name} of {MIN_WEIGHT:g} at least in all, got {total}")
     spreads = arrays.get("spreads", np.empty(0))
     outside = (spreads < 0) | (spreads > MAX_SPREAD)
     if outside.any():
         raise StateError(f"expected spreads from 0 to {MAX_SPREAD:g}, got {spreads[outside][0]}")
-    if n_rows and not arrays["sample_weights"].any():
-        raise StateError("expected sample_weights of more than 0 in all, got 0")
+    # Beside the farthest rows, a stream with decay may have left none that weighs anything.
+    if n_rows and _heaviest_row(arrays) < MIN_WEIGHT:
+        raise StateError(f"expected a row that weighs {MIN_WEIGHT:g} at least, got {_heaviest_row(arrays)} at most")
     for name in ("sample_labels", *(("far_labels",) if "far" in arrays else ())):
         labels = arrays[name]
         outside = (labels < 0) | (labels >= n_centers)
         if outside.any():
             raise StateError(f"expected {name} from 0 to {n_centers - 1}, got {labels[outside][0]}")
+
+
+def _heaviest_row(arrays: dict[str, NDArray[Any]]) -> float:
+    """Return the largest weight of a row."""
+    return float(max(arrays[name].max(initial=0.0) for name in ("sample_weights", "far_weights") if name in arrays))

@@ -186,3 +186,18 @@ def test_a_reduced_state_keeps_rows_with_what_belongs_to_them() -> None:
     assert not {row.tobytes() for row in found.rows} & {row.tobytes() for row in far.rows}
     assert found.weights.sum() == pytest.approx(sample.weights[100:].sum())
     assert reduced_state(state, centers[:3], 3_000, np.random.default_rng(1), Threads()) is state
+
+
+def test_rows_that_have_decayed_to_nothing_do_not_stay_in_a_reduced_state() -> None:
+    rows = heavy_tailed(40, 2, 0)
+    far = Far(rows[:2], np.zeros(2, np.int64), np.ones(2), np.arange(30) < 1)
+    for n_left, size in ((0, 10), (5, 10), (15, 10)):
+        weights = np.where(np.arange(30) < 1 + n_left, 1.0, 0.0)
+        sample = Sample(rows[:30], np.zeros(30, np.int64), weights, complete=False, far=far)
+        state = State(rows[:1].astype(np.float64), np.array([40.0]), usual_values(rows), sample)
+        found = reduced_state(state, rows[:2].astype(np.float64), size, np.random.default_rng(0), Threads()).sample
+        assert len(found.rows) == min(n_left, size)
+        assert found.weights.sum() == pytest.approx(n_left)
+        assert found.far is not None
+        assert not found.far.sampled.any()
+        assert found.far.rows is far.rows

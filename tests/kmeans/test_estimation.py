@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kmeans.communicator import SingleHost
+from kmeans.coreset import reduced_state
 from kmeans.estimation import _whole, estimate
 from kmeans.farthest import Farthest
 from kmeans.reservoir import Reservoir
@@ -70,6 +71,20 @@ def test_without_spreads_the_farthest_rows_are_scored_one_by_one(seed: int) -> N
     _, squared = naive.nearest(rows, centers)
     assert abs(found.msd - squared.mean()) < 4 * found.msd_error < 0.05 * squared.mean()
     assert found.cluster_sizes.sum() == len(rows)
+
+
+def test_without_spreads_decayed_rows_add_up_whether_or_not_the_farthest_are_in_the_sample() -> None:
+    """A reduced state has them once."""
+    rows = heavy_tailed(np.random.default_rng(0), 60_000)
+    half_life = 3_000
+    state = replace(state_of(rows, 100, 20_000, half_life), spreads=None)
+    centers = model_of(state, 10)
+    kept = reduced_state(state, centers, 2_000, np.random.default_rng(0), Threads())
+    assert kept.sample.far is not None
+    _, squared = naive.nearest(rows, centers)
+    expected = np.average(squared, weights=np.exp2(np.arange(1 - len(rows), 1) / half_life))
+    for one in (state, kept):
+        assert estimate(one, len(rows), centers, Threads()).msd == pytest.approx(expected, rel=0.02)
 
 
 def test_whole_strata_need_no_sample() -> None:

@@ -71,3 +71,14 @@ def test_far_rows_that_differ_cost_a_cluster_each() -> None:
     squared = naive.nearest(rows, model.centers.astype(np.float64))[1]
     assert (squared[places] == 0.0).all()
     assert squared.sum() <= 1.01 * best
+
+
+@pytest.mark.parametrize("half_life", [0, 8_000])
+def test_the_loss_after_several_epochs_is_stated_right(half_life: int) -> None:
+    """Far rows are centers from the first epoch on: they have no distance then, and few of them are in the sample."""
+    rows = as_points(np.random.default_rng(1).lognormal(0, 2, (20_000, 3)))
+    chosen = settings_for(rows, 10, batch_size=1000, epochs=2, sample_size=3_000, half_life=half_life)
+    model = train(rows, chosen, rereadable=False)
+    _, squared = naive.nearest(rows, model.centers.astype(np.float64))
+    weights = np.exp2(np.arange(1 - len(rows), 1) / half_life) if half_life else np.ones(len(rows))
+    assert model.score.msd == pytest.approx(np.average(squared, weights=weights), rel=0.03)

@@ -141,7 +141,9 @@ def header(dtype: str, shape: str) -> str:
         ({"weights": np.full(3, 1e308)}, "expected weights of 1e+100 at most in all, got inf"),
         ({"sample_weights": np.full(4, 1e100)}, "expected sample_weights of 1e+100 at most in all, got 4e+100"),
         ({"sample": np.full((4, 2), np.inf, np.float32)}, "expected finite sample, got NaN or infinity"),
-        ({"sample_weights": np.zeros(4)}, "expected sample_weights of more than 0 in all, got 0"),
+        ({"weights": np.full(3, 1e-300)}, "expected weights of 1e-100 at least in all, got 3e-300"),
+        ({"sample_weights": np.zeros(4)}, "expected a row that weighs 1e-100 at least, got 0.0 at most"),
+        ({"sample_weights": np.full(4, 1e-300)}, "expected a row that weighs 1e-100 at least, got 1e-300 at most"),
         ({"sample_weights": np.full(4, -1.0)}, "expected sample_weights of 0 or more, got -1.0"),
         ({"sample_labels": np.array([0, 3, 0, 0])}, "expected sample_labels from 0 to 2, got 3"),
         ({"sample_labels": np.array([0, -1, 0, 0])}, "expected sample_labels from 0 to 2, got -1"),
@@ -160,6 +162,17 @@ def test_centers_at_the_end_of_the_range_of_rows_are_read() -> None:
     # Means of such rows may be off by a rounding.
     centers = np.full((3, 2), np.nextafter(largest, np.inf))
     assert np.isfinite(loads(archive(centers=centers)).centers).all()
+
+
+def test_rows_that_have_decayed_to_nothing_weigh_nothing() -> None:
+    """Beside others, and where the farthest rows have all the weight."""
+    weights = np.array([1e-300, 1.0, 0.0, 1e-90])
+    assert loads(archive(sample_weights=weights)).sample.weights.tolist() == [0.0, 1.0, 0.0, 1e-90]
+    far: dict[str, Any] = {**FAR, "far_weights": np.array([1.0]), "sample_weights": weights * 1e-110}
+    state = loads(archive(**far))
+    assert not state.sample.weights.any()
+    state = loads(archive(**{**far, "far_weights": np.array([1e-300]), "sample_weights": weights}))
+    assert state.sample.weights.tolist() == [0.0, 1.0, 0.0, 1e-90]
 
 
 def test_what_is_not_finite_is_not_written() -> None:
