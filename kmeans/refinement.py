@@ -11,7 +11,7 @@ from kmeans.deadline import NEVER, Deadline
 from kmeans.lloyd import Clustering, lloyd
 from kmeans.seeding import kmeans_plus_plus, seeding_work
 from kmeans.shrinking import ONE_THREAD, LloydSettings
-from kmeans.split_merge import SearchLimits, improve
+from kmeans.split_merge import SearchLimits, improve, work_of_a_point
 from kmeans.spreading import clusterings
 from kmeans.state import State
 from kmeans.threads import Threads
@@ -37,12 +37,12 @@ SEARCH_VALUES = 4_000_000
 LEAST_SEARCH_POINTS = 2_000
 POINTS_OF_A_CLUSTER = 20
 # More where they cost little.
-FREE_PRODUCTS = 5_000_000
+FREE_WORK = 10_000_000
 # Lloyd's iterations before the first search, and before the second.
 ROUND_ITERATIONS = 5
 # A look at every start, and a long search from the best ones.
 LOOK = SearchLimits(patience=3, changes=12, work=SEARCH_WORK / 5)
-SEARCH = SearchLimits(patience=30, changes=1000, work=SEARCH_WORK, least_work=SEARCH_WORK / 40)
+SEARCH = SearchLimits(patience=30, changes=1000, work=SEARCH_WORK, least_work=SEARCH_WORK / 12)
 SEARCHED = 2
 
 
@@ -158,4 +158,4 @@ def _groups(everything: Coreset, few: Coreset, k: int, work: float) -> tuple[Cor
 def _search_points(k: int, n_features: int) -> int:
     """Return on how many points to search."""
     few = max(LEAST_SEARCH_POINTS, POINTS_OF_A_CLUSTER * k, SEARCH_VALUES // n_features)
-    return max(min(SEARCH_POINTS, few), POINTS_OF_A_CLUSTER * k, FREE_PRODUCTS // (k * n_features))
+    return max(min(SEARCH_POINTS, few), POINTS_OF_A_CLUSTER * k, FREE_WORK // work_of_a_point(k, n_features))

@@ -43,7 +43,7 @@ EASILY_MISSED = 10
 # What is done with the centers alone takes as long as what is done with this many points.
 LEAST_POINTS = 64
 # What is done with a point beside comparing it with centers takes as long as so many products.
-POINT_WORK = 64
+POINT_WORK = 256
 # A loss that is lower by rounding alone is not lower.
 ROUNDING = 1e-9
 
@@ -74,10 +74,15 @@ class SearchLimits:
         return (USUAL_ITERATIONS + 1) * work_of_an_iteration(points, k) <= self.work
 
 
+def work_of_a_point(k: int, n_features: int) -> int:
+    """Return what an iteration of Lloyd's takes for a point, in products of a center and a feature."""
+    return k * n_features + POINT_WORK
+
+
 def work_of_an_iteration(points: Coreset, k: int) -> float:
     """Return what an iteration of Lloyd's takes, in products of a point, a center and a feature."""
     n_points, n_features = points.points.shape
-    return float(max(n_points, LEAST_POINTS) * (k * n_features + POINT_WORK))
+    return float(max(n_points, LEAST_POINTS) * work_of_a_point(k, n_features))
 
 
 @dataclass(frozen=True)
