@@ -4,8 +4,8 @@ import math
 
 import numpy as np
 
-from kmeans.jit import INTERPRETED, kernel
-from kmeans.nearest_kernel import assign_rows, rounding_of
+from kmeans.jit import INTERPRETED
+from kmeans.nearest_kernel import Prepared, assign_rows, lay_out, rounding_of
 from kmeans.threads import Threads
 from kmeans.types import DoubleArray, FloatArray, LabelArray
 from kmeans.vector_kernel import CENTERS, LANES, ROWS
@@ -33,48 +33,24 @@ class Centers:
     def __init__(self, centers: DoubleArray, shift: FloatArray) -> None:
         n_centers, n_features = centers.shape
         n_padded, k_padded = _padded(n_features, LANES), _padded(n_centers, CENTERS)
-        self.shift: FloatArray = np.zeros(n_padded, np.float32)
-        self.shift[:n_features] = shift
-        self.exact: DoubleArray = np.empty((n_centers, n_padded))
-        self.panels: FloatArray = np.empty(k_padded * n_features, np.float32)
-        self.offsets: FloatArray = np.empty(k_padded, np.float32)
-        self.norms: FloatArray = np.empty(n_centers, np.float32)
-        self.rounding = rounding_of(n_features)
+        padded_shift: FloatArray = np.zeros(n_padded, np.float32)
+        padded_shift[:n_features] = shift
+        self.prepared = Prepared(
+            shift=padded_shift,
+            panels=np.zeros(k_padded * n_features, np.float32),
+            # Never the least.
+            offsets=np.full(k_padded, np.inf, np.float32),
+            exact=np.zeros((n_centers, n_padded)),
+            norms=np.empty(n_centers, np.float32),
+            rounding=rounding_of(n_features),
+        )
         # What is beyond float32 becomes infinity; kernels that are not compiled would warn of it.
         with np.errstate(over="ignore"):
-            _lay_out(centers, self.shift, self.exact, self.panels, self.offsets, self.norms)
+            lay_out(centers, 0, n_centers, self.prepared)
 
     def __len__(self) -> int:
         """Give the number of centers."""
-        return len(self.exact)
-
-
-@kernel("void(float64[:, ::1], float32[::1], float64[:, ::1], float32[::1], float32[::1], float32[::1])")
-def _lay_out(
-    centers: DoubleArray,  # IN (K, d)
-    shift: FloatArray,  # IN (d,), padded with zeros
-    exact: DoubleArray,  # OUT (K, d), padded
-    panels: FloatArray,  # OUT (P * d * CENTERS,)
-    offsets: FloatArray,  # OUT (P * CENTERS,)
-    norms: FloatArray,  # OUT (K,)
-) -> None:
-    """Write centers as `assign_rows` takes them."""
-    n_centers, n_features = centers.shape
-    panels[:] = 0.0
-    # Never the least.
-    offsets[:] = np.inf
-    for j in range(n_centers):
-        first = j // CENTERS * CENTERS * n_features + j % CENTERS
-        squared_norm = 0.0
-        for f in range(n_features):
-            value = centers[j, f] - shift[f]
-            squared_norm += value * value
-            panels[first + f * CENTERS] = -np.float32(value)
-            exact[j, f] = centers[j, f]
-        for f in range(n_features, exact.shape[1]):
-            exact[j, f] = 0.0
-        offsets[j] = np.float32(0.5 * squared_norm)
-        norms[j] = np.float32(np.sqrt(squared_norm))
+        return len(self.prepared.exact)
 
 
 def prepared_bytes(n_centers: int, n_features: int) -> int:
@@ -106,17 +82,7 @@ def assign(rows: FloatArray, centers: Centers, labels: LabelArray, squared_dista
     if INTERPRETED:
         _assign_plainly(rows, centers, labels, squared_distances)
         return
-    assign_rows(
-        rows,
-        centers.shift,
-        centers.panels,
-        centers.offsets,
-        centers.exact,
-        centers.norms,
-        centers.rounding,
-        labels,
-        squared_distances,
-    )
+    assign_rows(rows, centers.prepared, labels, squared_distances)
 
 
 def pieces(rows: FloatArray, n_centers: int, n_threads: int) -> list[slice]:
@@ -131,7 +97,7 @@ def _assign_plainly(rows: FloatArray, centers: Centers, labels: LabelArray, squa
     """Do the same where kernels are not compiled."""
     labels[:] = 0
     squared_distances[:] = np.inf
-    for j, center in enumerate(centers.exact[:, : rows.shape[1]]):
+    for j, center in enumerate(centers.prepared.exact[:, : rows.shape[1]]):
         with np.errstate(over="ignore"):
             distances = ((rows - center) ** 2).sum(axis=1)
         nearer = distances < squared_distances

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kmeans.candidates import Candidates
 from kmeans.communicator import Communicator
 from kmeans.reassignment import Reassignment
 from kmeans.types import DoubleArray, FloatArray, LabelArray
@@ -40,14 +41,11 @@ class Farthest:
         Features of a row.
     growth
         By how much the logarithm of a weight grows from one row to the next.
-    first_number
-        Number of the first row among those of this host.
     """
 
-    def __init__(self, n_features: int, growth: float = 0.0, first_number: int = 0) -> None:
+    def __init__(self, n_features: int, growth: float = 0.0) -> None:
         self.size = most_rows(n_features)
         self._growth = growth
-        self._number = first_number
         # Places for twice as many: the nearer half is dropped when they are full.
         self._rows: FloatArray = np.empty((2 * self.size, n_features), np.float32)
         self._labels: LabelArray = np.empty(2 * self.size, np.int64)
@@ -59,44 +57,32 @@ class Farthest:
         # Rows with keys no larger are not held.
         self._threshold = -math.inf
 
-    def add(
-        self, block: FloatArray, labels: LabelArray, positions: DoubleArray, squared_distances: DoubleArray
-    ) -> None:
-        """Offer rows; kept ones are copied.
+    def least_distance(self, last_position: float) -> float:
+        """Return a squared distance that no row up to a position can do without."""
+        # Weights grow: no earlier row that is nearer can beat the threshold.
+        return math.exp(min(self._threshold - self._growth * last_position, MAX_EXPONENT)) * (1 - ROUNDING)
 
-        Parameters
-        ----------
-        block
-            float32 (n, d).
-        labels
-            int64 (n,).
-        positions
-            float64 (n,): their places among the rows of all hosts, whole numbers.
-        squared_distances
-            float64 (n,): to their centers as they are.
-        """
-        # Weights grow: no row of the block that is nearer can beat the threshold.
-        cut = math.exp(min(self._threshold - self._growth * float(positions[-1]), MAX_EXPONENT)) * (1 - ROUNDING)
-        chosen = np.flatnonzero(squared_distances > cut)
-        if len(chosen):
-            keys = np.log(squared_distances[chosen]) + self._growth * positions[chosen]
-            # Up to as many at a time as there is always room for.
-            for start in range(0, len(chosen), self.size):
-                piece = slice(start, start + self.size)
-                self._take(block, labels, positions, chosen[piece], keys[piece])
-        self._number += len(block)
+    def add(self, offered: Candidates) -> None:
+        """Offer rows; kept ones are copied."""
+        if not len(offered.rows):
+            return
+        least = self.least_distance(float(offered.positions[-1]))
+        chosen = np.flatnonzero(offered.squared_distances > least)
+        keys = np.log(offered.squared_distances[chosen]) + self._growth * offered.positions[chosen]
+        # Up to as many at a time as there is always room for.
+        for start in range(0, len(chosen), self.size):
+            some = slice(start, start + self.size)
+            self._take(offered, chosen[some], keys[some])
 
-    def _take(
-        self, block: FloatArray, labels: LabelArray, positions: DoubleArray, chosen: LabelArray, keys: DoubleArray
-    ) -> None:
+    def _take(self, offered: Candidates, chosen: LabelArray, keys: DoubleArray) -> None:
         far = keys > self._threshold
         chosen, keys = chosen[far], keys[far]
         if self._used + len(chosen) > len(self._keys):
             self._drop()
         place = slice(self._used, self._used + len(chosen))
-        values = block[chosen], labels[chosen], self._number + chosen, positions[chosen], keys
-        for column, value in zip(self._columns(), values, strict=True):
-            column[place] = value
+        columns = offered.rows, offered.labels, offered.numbers, offered.positions
+        for column, values in zip(self._columns(), (*(each[chosen] for each in columns), keys), strict=True):
+            column[place] = values
         self._used = place.stop
 
     def _columns(self) -> tuple[NDArray[Any], ...]:
@@ -142,12 +128,11 @@ class Farthest:
 
     def facts(self) -> dict[str, Any]:
         """Return what else `restore` needs, as JSON knows it."""
-        return {"number": self._number, "threshold": None if self._threshold == -math.inf else self._threshold}
+        return {"threshold": None if self._threshold == -math.inf else self._threshold}
 
     def restore(self, arrays: dict[str, NDArray[Any]], facts: dict[str, Any]) -> None:
         """Become what that of these arrays and facts was."""
         self._used = len(arrays["rows"])
         for name, column in zip(_NAMES, self._columns(), strict=True):
             column[: self._used] = arrays[name]
-        self._number = facts["number"]
         self._threshold = -math.inf if facts["threshold"] is None else facts["threshold"]

@@ -120,7 +120,7 @@ if not config.CACHE_LOCATOR_CLASSES:
     config.CACHE_LOCATOR_CLASSES = f"{__name__}.{ReadableCacheLocator.__name__}"
 
 
-def kernel(*signatures: str, strict: bool = False) -> Callable[[Kernel], Kernel]:
+def kernel(*signatures: Any, strict: bool = False) -> Callable[[Kernel], Kernel]:
     """Compile a function to machine code that runs without the GIL.
 
     Parameters

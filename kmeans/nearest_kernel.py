@@ -7,8 +7,10 @@ arithmetic. The winner's distance is always computed directly.
 """
 
 import math
+from typing import Any, NamedTuple
 
 import numpy as np
+from numba import types
 
 from kmeans.jit import kernel
 from kmeans.panel_kernel import lower_by_panel, transpose
@@ -109,22 +111,69 @@ def errors(
     return rounding * size + tiny if size < QUARTER_OF_LARGEST else np.float32(np.inf)
 
 
-@kernel(
-    "void(float32[:, ::1], float32[::1], float32[::1], float32[::1], float64[:, ::1], float32[::1], float32,"
-    " int64[::1], float64[::1])"
+class Prepared(NamedTuple):
+    """Centers as `assign_rows` takes them.
+
+    Attributes
+    ----------
+    shift
+        float32 (d,), padded with zeros: subtracted from rows and centers where scores are summed in float32.
+    panels
+        float32 (P * d * CENTERS,): minus the centers, relative to the shift; feature by feature.
+    offsets
+        float32 (P * CENTERS,): half their squared norms.
+    exact
+        float64 (K, d), as the rows, d padded with zeros.
+    norms
+        float32 (K,), of the centers relative to the shift.
+    rounding
+        See `rounding_of`.
+    """
+
+    shift: FloatArray
+    panels: FloatArray
+    offsets: FloatArray
+    exact: DoubleArray
+    norms: FloatArray
+    rounding: np.float32
+
+
+_FLOATS = types.float32[::1]
+PREPARED: Any = types.NamedTuple(
+    [_FLOATS, _FLOATS, _FLOATS, types.Array(types.float64, 2, "C"), _FLOATS, types.float32], Prepared
 )
+
+
+@kernel(types.void(types.Array(types.float64, 2, "C"), types.int64, types.int64, PREPARED))
+def lay_out(
+    centers: DoubleArray,  # IN (K, d)
+    first: int,  # IN: the first center to write
+    last: int,  # IN: the one behind the last
+    prepared: Prepared,  # INOUT: its shift is given
+) -> None:
+    """Write some centers as `assign_rows` takes them."""
+    n_features = centers.shape[1]
+    for j in range(first, last):
+        begin = j // CENTERS * CENTERS * n_features + j % CENTERS
+        squared_norm = 0.0
+        for f in range(n_features):
+            value = centers[j, f] - prepared.shift[f]
+            squared_norm += value * value
+            prepared.panels[begin + f * CENTERS] = -np.float32(value)
+            prepared.exact[j, f] = centers[j, f]
+        prepared.offsets[j] = np.float32(0.5 * squared_norm)
+        prepared.norms[j] = np.float32(np.sqrt(squared_norm))
+
+
+@kernel(types.void(types.Array(types.float32, 2, "C"), PREPARED, types.int64[::1], types.float64[::1]))
 def assign_rows(
     rows: FloatArray,  # IN (n, d)
-    shift: FloatArray,  # IN (d,), padded
-    panels: FloatArray,  # IN (P * d * CENTERS,): minus the centers, relative to the shift; feature by feature
-    offsets: FloatArray,  # IN (P * CENTERS,): half their squared norms
-    centers: DoubleArray,  # IN (K, d), as the rows, d padded with zeros
-    norms: FloatArray,  # IN (K,), of the centers relative to the shift
-    rounding: np.float32,  # IN, see `rounding_of`
+    prepared: Prepared,  # IN
     labels: LabelArray,  # OUT (n,)
     squared_distances: DoubleArray,  # OUT (n,)
 ) -> None:
     """Find the nearest center of each row, and its squared distance, block by block."""
+    shift, panels, offsets, centers, norms, rounding = prepared
     n_rows, n_features = rows.shape
     if (n_rows - FEW_ROWS) * centers.shape[0] <= FEW_PAIRS:
         compare_directly(rows, np.arange(n_rows), centers, labels, squared_distances)

@@ -1,7 +1,7 @@
 """A random sample, without replacement, of the rows of a stream (Efraimidis & Spirakis 2006).
 
 Every row gets a random key and the rows with the largest keys stay. For a row of weight w the key is log w - log e with
-e exponentially distributed: the logarithm of their u^(1/w) in another form, which never overflows however fast weights
+e exponentially distributed, minus the logarithm of the row's draw: the logarithm of their u^(1/w) in another form, which never overflows however fast weights
 grow. Samples of several hosts are merged by their keys. Before that, each host tells the others of a key that its share
 of a sample reaches, so that none of them has to keep a whole one.
 
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kmeans.candidates import Candidates, Limits, candidates_among, key_of
 from kmeans.communicator import Communicator
 from kmeans.farthest import MAX_EXPONENT, ROUNDING, Farthest
 from kmeans.memory import NotEnoughMemoryError, sample_bytes
@@ -44,7 +45,7 @@ class Reservoir:
     half_life
         A row that came this many rows earlier is half as likely to be kept; 0 for a uniform sample.
     rng
-        The source of the keys.
+        The source of chance.
     first_number
         Number of the first row among those of this host.
     n_hosts
@@ -54,6 +55,8 @@ class Reservoir:
 
     Attributes
     ----------
+    key
+        Of the draws of rows; see `kmeans.candidates`.
     bound
         A key that more than `size / n_hosts` rows of this host reach; minus infinity while they are fewer. The least of
         all hosts is surpassed by `size` rows, and is in no sample.
@@ -78,10 +81,10 @@ class Reservoir:
         self._share = size // n_hosts + 1
         self._first_number = first_number
         self._growth = math.log(2) / half_life if half_life else 0.0
-        self._rng = rng
+        self.key = key_of(rng)
         self._rows: FloatArray = np.empty((0, n_features), np.float32)
         self._labels: LabelArray = np.empty(0, np.int64)
-        # Counted from the first row of this host, and among the rows of all hosts.
+        # Among the rows of this host, and among those of all hosts.
         self._numbers: LabelArray = np.empty(0, np.int64)
         self._positions: DoubleArray = np.empty(0)
         # The keys, as a heap that begins with the least one, and the places of the rows that they belong to.
@@ -93,7 +96,7 @@ class Reservoir:
         # The largest key of a row that is not in the sample, as far as is known.
         self._threshold = -math.inf
         self._latest_position = 0.0
-        self._farthest = Farthest(n_features, self._growth, first_number)
+        self._farthest = Farthest(n_features, self._growth)
 
     def add(
         self,
@@ -115,22 +118,43 @@ class Reservoir:
         squared_distances
             float64 (n,): to their centers as they are; without them there are no farthest rows.
         """
-        if squared_distances is not None:
-            self._farthest.add(block, labels, positions, squared_distances)
-        draws = self._rng.standard_exponential(len(block))
-        self._latest_position = float(positions[-1])
-        # The key of a larger draw can't beat the threshold, wherever in the block; only other rows are looked at.
-        largest_draw = math.exp(min(self._growth * self._latest_position - self._threshold, MAX_EXPONENT))
-        chosen = np.flatnonzero(draws <= largest_draw * (1 + ROUNDING))
-        keys = positions[chosen] * self._growth - np.log(draws[chosen])
-        self._make_room(min(self.size, self._used + len(chosen)))
+        last_position = float(positions[-1])
+        limits = self.limits(last_position)
+        if squared_distances is None:
+            squared_distances, limits = np.zeros(len(block)), limits._replace(squared_distance=math.inf)
+        first_number = self._first_number + self.rows_seen
+        offered = candidates_among(block, labels, positions, squared_distances, first_number, self.key, limits)
+        self.take(offered, len(block), last_position)
+
+    def limits(self, last_position: float) -> Limits:
+        """Return what rows up to a position must reach to be worth offering."""
+        # Keys grow with positions: no earlier row with a lesser draw can beat the threshold.
+        largest_exponential = math.exp(min(self._growth * last_position - self._threshold, MAX_EXPONENT))
+        return Limits(math.exp(-largest_exponential * (1 + ROUNDING)), self._farthest.least_distance(last_position))
+
+    def take(self, offered: Candidates, n_rows: int, last_position: float) -> None:
+        """Offer what may stay of the next rows; kept rows are copied.
+
+        Parameters
+        ----------
+        offered
+            At least those that reach `limits`.
+        n_rows
+            Of how many rows.
+        last_position
+            The place of the last of these among the rows of all hosts.
+        """
+        self._farthest.add(offered)
+        self._latest_position = last_position
+        # Minus the logarithm of a uniform draw is exponentially distributed.
+        keys = offered.positions * self._growth - np.log(-np.log(offered.draws))
+        self._make_room(min(self.size, self._used + len(keys)))
         self._used, self._threshold = take_rows(
-            block,
-            chosen,
+            offered.rows,
             keys,
-            labels,
-            positions,
-            self.rows_seen,
+            offered.labels,
+            offered.positions,
+            offered.numbers,
             self._rows,
             self._labels,
             self._positions,
@@ -141,8 +165,8 @@ class Reservoir:
             self.size,
             self._threshold,
         )
-        self.rows_seen += len(block)
-        self._taken += len(chosen)
+        self.rows_seen += n_rows
+        self._taken += len(keys)
         if self._taken >= BOUND_SHARE * self._share:
             self._find_bound()
 
@@ -154,7 +178,7 @@ class Reservoir:
         """Follow the stream where a center was given up for a row, maybe one of this host, `host`."""
         for change in reassignments:
             self._farthest.relabel(change, host)
-            change.relabel(self._labels[: self._used], self._first_number + self._numbers[: self._used], host)
+            change.relabel(self._labels[: self._used], self._numbers[: self._used], host)
 
     def _find_bound(self) -> None:
         surplus = self._used - self._share
@@ -245,7 +269,7 @@ class Reservoir:
             "first_number": self._first_number,
             "latest_position": self._latest_position,
             "threshold": None if self._threshold == -math.inf else self._threshold,
-            "generator": self._rng.bit_generator.state,
+            "key": int(self.key),
             "farthest": self._farthest.facts(),
         }
 
@@ -260,7 +284,7 @@ class Reservoir:
         self.rows_seen, self._first_number = facts["rows_seen"], facts["first_number"]
         self._latest_position = facts["latest_position"]
         self._threshold = -math.inf if facts["threshold"] is None else facts["threshold"]
-        self._rng.bit_generator.state = facts["generator"]
+        self.key = np.uint64(facts["key"])
         far = {name.removeprefix(_FAR): array for name, array in arrays.items() if name.startswith(_FAR)}
         self._farthest.restore(far, facts["farthest"])
 

@@ -46,16 +46,15 @@ def _rise(
 
 
 @kernel(
-    "Tuple((int64, float64))(float32[:, ::1], int64[::1], float64[::1], int64[::1], float64[::1], int64,"
+    "Tuple((int64, float64))(float32[:, ::1], float64[::1], int64[::1], float64[::1], int64[::1],"
     " float32[:, ::1], int64[::1], float64[::1], int64[::1], float64[::1], int64[::1], int64, int64, float64)"
 )
 def take_rows(
-    block: FloatArray,  # IN (n, d)
-    chosen: LabelArray,  # IN (m,): the rows that are offered, ascending
+    offered: FloatArray,  # IN (m, d)
     keys: DoubleArray,  # IN (m,)
-    block_labels: LabelArray,  # IN (n,)
-    block_positions: DoubleArray,  # IN (n,)
-    first_number: int,  # IN: of the block's rows
+    offered_labels: LabelArray,  # IN (m,)
+    offered_positions: DoubleArray,  # IN (m,), ascending
+    offered_numbers: LabelArray,  # IN (m,)
     rows: FloatArray,  # INOUT (p, d), p >= min(size, used + m)
     labels: LabelArray,  # INOUT (p,)
     positions: DoubleArray,  # INOUT (p,)
@@ -67,8 +66,8 @@ def take_rows(
     threshold: float,  # IN: rows with keys no larger are not in it
 ) -> tuple[int, float]:
     """Give rows the places of those that leave the sample; give the number of rows held, and the threshold now."""
-    for i in range(len(chosen)):
-        key, source = keys[i], chosen[i]
+    for i in range(len(keys)):
+        key = keys[i]
         if not key > threshold:
             continue
         leaves = used > 0 and (used == size or not heap[0] > threshold)
@@ -85,10 +84,10 @@ def take_rows(
             heap[used], places[used] = key, place
             _rise(heap, places, used)
             used += 1
-        labels[place], positions[place] = block_labels[source], block_positions[source]
-        numbers[place] = first_number + source
-        for f in range(block.shape[1]):
-            rows[place, f] = block[source, f]
+        labels[place], positions[place] = offered_labels[i], offered_positions[i]
+        numbers[place] = offered_numbers[i]
+        for f in range(offered.shape[1]):
+            rows[place, f] = offered[i, f]
     return used, threshold
 
 

@@ -10,14 +10,17 @@ Decay is by point: one that came h points ago weighs 1/2 of one that comes now, 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kmeans.assignment import Centers, assign, pieces, prepared_bytes
+from kmeans.assignment import LEAST_PRODUCTS, PIECES, Centers, assign, prepared_bytes
 from kmeans.communicator import Communicator, nothing
 from kmeans.far_row_kernel import DISTANCE, EXTRA, LEAST_WEIGHT
-from kmeans.jit import kernel
+from kmeans.jit import INTERPRETED, kernel
+from kmeans.piece_kernel import put_together, take_pieces
+from kmeans.piece_sums import Pieces, n_pieces, piece_rows
 from kmeans.reassignment import FarRows, Reassignment, add_entries, farthest, reassign
 from kmeans.sums import add_rows, mean_of
 from kmeans.threads import Threads
@@ -197,6 +200,7 @@ class Stream:
         self._communicator = communicator
         self._threads = threads
         self._prepared = Centers(self.centers, shift)
+        self._pieces = Pieces(*centers.shape)
         self._far_rows = (
             None
             if outlier_distance is None
@@ -262,18 +266,31 @@ class Stream:
         labels: LabelArray = np.empty(len(block), np.int64)
         squared_distances: DoubleArray = np.empty(len(block), np.float64)
         outlier_distance = self._far_rows.outlier_distance if self._far_rows else math.inf
+        if INTERPRETED:
+            assign(block, self._prepared, labels, squared_distances)
+            sums = self._sums, self._counts, squared_distances, outlier_distance, self._losses
+            add_rows(block, labels, weights, *sums)
+            return labels, squared_distances
+        shape = len(block), *self.centers.shape
+        pieces, number = self._pieces.begin(len(block))
 
-        def find(piece: slice) -> None:
-            assign(block[piece], self._prepared, labels[piece], squared_distances[piece])
+        def take(some: slice) -> None:
+            taken = weights, piece_rows(*shape), some.start, some.stop, self._prepared.prepared
+            take_pieces(block, *taken, outlier_distance, number, pieces, labels, squared_distances)
 
-        def add(piece: slice) -> None:
-            rows = block[piece], labels[piece], weights[piece]
-            distances = squared_distances[piece]
-            add_rows(*rows, self._sums, self._counts, distances, outlier_distance, self._losses)
+        def join(some: slice) -> None:
+            sums = self._sums, self._counts, self._losses
+            put_together(pieces, n_pieces(*shape), number, some.start, some.stop, *sums)
 
-        # A piece is added by the thread that has it in its cache.
-        self._threads.map_in_order(find, add, pieces(block, len(self._prepared), self._threads.count))
+        self._threads.map(take, self._shares(n_pieces(*shape), block.size * len(self.centers)))
+        self._threads.map(join, self._shares(len(self.centers), n_pieces(*shape) * self.centers.size))
         return labels, squared_distances
+
+    def _shares(self, n_items: int, work: int) -> list[slice]:
+        """Share items out among the threads, as far as the work, in products, is worth waking them."""
+        shares = max(1, min(n_items, PIECES * self._threads.count if work > LEAST_PRODUCTS else 1))
+        borders = np.linspace(0, n_items, shares + 1).astype(int).tolist()
+        return [slice(*pair) for pair in pairwise(borders)]
 
     def step(self, votes: Votes = Votes(), meanwhile: Callable[[], bool] = nothing) -> Step:
         """Move the centers by the rows that all hosts have added since the latest step.

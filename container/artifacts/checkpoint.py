@@ -27,7 +27,7 @@ from container.resources import memory_limit_bytes
 from kmeans.settings import Settings
 from kmeans.snapshot import Snapshot
 
-MAGIC: Final = b"kmeans checkpoint 3\n"
+MAGIC: Final = b"kmeans checkpoint 4\n"
 # SageMaker does not upload files of such names.
 TEMPORARY_NAME: Final = "{}.sagemaker-ignore"
 KEPT: Final = 2

@@ -67,9 +67,6 @@ _COUNTS = Kind(
 _THRESHOLD = Kind(
     "a finite number or null", lambda value: value is None or _number(-MAX_AMOUNT, MAX_AMOUNT).holds(value)
 )
-_UINT128 = _whole(0, (1 << 128) - 1)
-# The increment of PCG64 is odd, or its numbers would soon come again (O'Neill 2014).
-_INCREMENT = Kind("an odd number of 128 bits", lambda value: _UINT128.holds(value) and value % 2 == 1)
 
 FACTS: Final[Schema] = {
     "epoch": _COUNT,
@@ -84,13 +81,8 @@ FACTS: Final[Schema] = {
         "first_number": _COUNT,
         "latest_position": _number(0, MAX_COUNT),
         "threshold": _THRESHOLD,
-        "farthest": {"number": _COUNT, "threshold": _THRESHOLD},
-        "generator": {
-            "bit_generator": Kind('"PCG64"', lambda value: value == "PCG64"),
-            "state": {"state": _UINT128, "inc": _INCREMENT},
-            "has_uint32": _whole(0, 1),
-            "uinteger": _whole(0, (1 << 32) - 1),
-        },
+        "farthest": {"threshold": _THRESHOLD},
+        "key": _whole(0, (1 << 64) - 1),
     },
     "observer": {
         "events": _COUNTS,
@@ -211,12 +203,13 @@ def _check_reservoir(snapshot: Snapshot, settings: Settings, n_hosts: int) -> No
     n_far = len(arrays["reservoir_far_rows"])
     most_far = min(rows_seen, most_rows(settings.n_features))
     _expect(n_far <= most_far, f"expected {most_far} of the farthest rows at most, got {n_far}")
+    last_number = facts["first_number"] + rows_seen - 1
     ranges = {
         "labels": len(arrays["centers"]) - 1,
-        "numbers": rows_seen - 1,
+        "numbers": last_number,
         "positions": MAX_COUNT,
         "far_labels": len(arrays["centers"]) - 1,
-        "far_numbers": facts["farthest"]["number"] - 1,
+        "far_numbers": last_number,
         "far_positions": MAX_COUNT,
     }
     for name, last in ranges.items():

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from kmeans.communicator import SingleHost
 from kmeans.coreset import reduced_state
 from kmeans.estimation import _whole, estimate
+from kmeans.candidates import Candidates
 from kmeans.farthest import Farthest
 from kmeans.reservoir import Reservoir
 from kmeans.state import State
@@ -131,7 +132,8 @@ def test_the_farthest_rows_are_all_that_are_as_far(sizes: list[int], half_life: 
     for size in sizes:
         some = slice(begin, begin + size)
         positions = np.arange(begin, begin + size, dtype=np.float64)
-        farthest.add(rows[some], np.zeros(size, np.int64), positions, squared[some])
+        numbers = np.arange(begin, begin + size)
+        farthest.add(Candidates(rows[some], np.zeros(size, np.int64), numbers, positions, np.ones(size), squared[some]))
         begin += size
     found, _, positions = farthest.gathered(SingleHost())
     with np.errstate(divide="ignore"):

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
+from kmeans.candidates import key_of
 from kmeans.communicator import SingleHost
 from kmeans.reservoir import Reservoir
+from tests.kmeans import naive
 
 
 def positions_kept(size: int, n: int, half_life: int, seed: int, batch: int = 37) -> np.ndarray:
@@ -36,8 +38,9 @@ def test_all_rows_stay_while_they_fit() -> None:
 @pytest.mark.parametrize("size", [1, 2, 5, 6, 300, 2999])
 def test_it_keeps_the_rows_with_the_largest_keys(size: int, half_life: int) -> None:
     n, batch = 3000, 100
-    draws = np.random.default_rng(size).standard_exponential(n)
-    keys = np.arange(n) * (np.log(2) / half_life if half_life else 0.0) - np.log(draws)
+    key = int(key_of(np.random.default_rng(size)))
+    exponentials = -np.log([naive.splitmix64(key, number) for number in range(n)])
+    keys = np.arange(n) * (np.log(2) / half_life if half_life else 0.0) - np.log(exponentials)
     expected = np.sort(np.argsort(keys)[n - size :])
     assert positions_kept(size, n, half_life, size, batch).tolist() == expected.tolist()
 
