@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from tqdm import tqdm
@@ -14,8 +14,11 @@ from container.metrics import Spread, log_metrics, log_progress, log_throughput,
 from container.report.losses import Losses
 from container.stopping import Stop
 from kmeans.observer import Observer
+from kmeans.source import Stretch
 from kmeans.streaming import Step
 from kmeans.types import DoubleArray, FloatArray
+
+Item = TypeVar("Item")
 
 # The built-in reports the short and the long term loss after so many mini-batches.
 REPORT_EVERY = 10
@@ -43,14 +46,20 @@ class TimedSource:
 
     def blocks(self, skip: int = 0) -> Iterator[FloatArray]:
         """Give one pass; see `Source.blocks`."""
-        blocks = self.source.blocks(skip)
+        return self._timed(self.source.blocks(skip))
+
+    def stretches(self, skip: int = 0) -> Iterator[Stretch]:
+        """Give one pass; see `Source.stretches`."""
+        return self._timed(self.source.stretches(skip))
+
+    def _timed(self, items: Iterator[Item]) -> Iterator[Item]:
         while True:
             began = time.perf_counter()
-            block = next(blocks, None)
+            item = next(items, None)
             self.seconds += time.perf_counter() - began
-            if block is None:
+            if item is None:
                 return
-            yield block
+            yield item
 
     def relative(self, points: DoubleArray) -> DoubleArray:
         """See `Source.relative`."""

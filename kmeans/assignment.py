@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from kmeans.jit import INTERPRETED
-from kmeans.nearest_kernel import Prepared, assign_rows, lay_out, rounding_of
+from kmeans.nearest_kernel import Prepared, assign_alone, lay_out, rounding_of
 from kmeans.threads import Threads
 from kmeans.types import DoubleArray, FloatArray, LabelArray
 from kmeans.vector_kernel import CENTERS, LANES, ROWS
@@ -82,7 +82,7 @@ def assign(rows: FloatArray, centers: Centers, labels: LabelArray, squared_dista
     if INTERPRETED:
         _assign_plainly(rows, centers, labels, squared_distances)
         return
-    assign_rows(rows, centers.prepared, labels, squared_distances)
+    assign_alone(rows, centers.prepared, labels, squared_distances)
 
 
 def pieces(rows: FloatArray, n_centers: int, n_threads: int) -> list[slice]:

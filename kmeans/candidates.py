@@ -63,6 +63,17 @@ class Candidates:
     draws: DoubleArray
     squared_distances: DoubleArray
 
+    def part(self, some: slice) -> "Candidates":
+        """Return some of them."""
+        return Candidates(
+            self.rows[some],
+            self.labels[some],
+            self.numbers[some],
+            self.positions[some],
+            self.draws[some],
+            self.squared_distances[some],
+        )
+
 
 @kernel("float64(uint64, int64)")
 def draw(key: np.uint64, number: int) -> float:

@@ -70,7 +70,7 @@ def squared_difference(a: DoubleArray, b: DoubleArray) -> float:
 
 
 @kernel("int64[::1](float64[::1], boolean[::1])")
-def _lightest(weights: DoubleArray, barred: BoolArray) -> LabelArray:
+def lightest(weights: DoubleArray, barred: BoolArray) -> LabelArray:
     """Give the centers that may be given up: the lightest first, of equal ones the earlier."""
     found = np.empty(min(MAX_CENTERS, len(weights)), np.int64)
     n_found = 0
@@ -86,13 +86,17 @@ def _lightest(weights: DoubleArray, barred: BoolArray) -> LabelArray:
     return found[:n_found]
 
 
-@kernel("Tuple((int64, int64, float64))(float64[:, ::1], float64[::1], boolean[::1], int64[::1], float64)")
+@kernel(
+    "Tuple((int64, int64, float64))(float64[:, ::1], float64[::1], boolean[::1], int64[::1], float64, int64, int64)"
+)
 def cheapest_merger(
     centers: DoubleArray,  # IN (K, d)
     weights: DoubleArray,  # IN (K,)
     barred: BoolArray,  # IN (K,)
     candidates: LabelArray,  # IN (m,), none of them barred
     limit: float,  # IN
+    first: int,  # IN: the first of the other centers to look at
+    last: int,  # IN: the one behind the last
 ) -> tuple[np.int64, np.int64, float]:
     """Find the cheapest merger of a candidate with another center, if one costs less than a limit.
 
@@ -105,12 +109,12 @@ def cheapest_merger(
     cost : float
         By how much the loss grows.
     """
-    n_centers, n_features = centers.shape
+    n_features = centers.shape[1]
     # Feature by feature, so that one instruction takes several centers.
     columns, distances = np.zeros((n_features, TILE)), np.empty(TILE)
     best, best_target, best_cost = np.int64(-1), np.int64(-1), limit
-    for begin in range(0, n_centers, TILE):
-        n = min(TILE, n_centers - begin)
+    for begin in range(first, last, TILE):
+        n = min(TILE, last - begin)
         for j in range(n):
             for f in range(n_features):
                 columns[f, j] = centers[begin + j, f]
@@ -135,13 +139,14 @@ def cheapest_merger(
     return (candidates[best] if best >= 0 else best), best_target, best_cost
 
 
-@kernel("int64(float64[:, ::1], float64, float64[:, ::1], float64[::1], float64[::1], int64[:, ::1])")
+@kernel("int64(float64[:, ::1], float64, float64[:, ::1], float64[::1], float64[::1], float64, int64[:, ::1])")
 def reassign_rows(
     table: DoubleArray,  # IN
     outlier_distance: float,  # IN: rows beyond it are in no center yet
     centers: DoubleArray,  # INOUT (K, d)
     weights: DoubleArray,  # INOUT (K,)
     spreads: DoubleArray,  # INOUT (K,)
+    least_cost: float,  # IN: no merger costs less; negative where that is not known
     done: LabelArray,  # OUT (rows, 3): the row, its center now, and the one that took the center's rows over
 ) -> int:
     """Make centers of far rows where that pays, and return of how many; add the other outliers to their centers."""
@@ -149,8 +154,6 @@ def reassign_rows(
     new_label = np.arange(n_centers)
     rows_of_now = np.zeros(n_centers, np.bool_)
     count = 0
-    # No merger costs less, until a center is given up.
-    least_cost = -1.0
     for i in range(len(table)):
         row, weight = table[i, :n_features], table[i, WEIGHT]
         own = new_label[np.int64(table[i, LABEL])]
@@ -164,8 +167,10 @@ def reassign_rows(
             share = rest / whole if outside else whole / rest
             gain = weight * share * squared_difference(row, centers[own])
             if gain > least_cost:
-                candidates = _lightest(weights, rows_of_now)
-                center, target, least_cost = cheapest_merger(centers, weights, rows_of_now, candidates, gain)
+                candidates = lightest(weights, rows_of_now)
+                center, target, least_cost = cheapest_merger(
+                    centers, weights, rows_of_now, candidates, gain, 0, n_centers
+                )
         if center < 0:
             if outside and weight > LEAST_WEIGHT:
                 spreads[own] += weight * (rest / whole) * squared_difference(row, centers[own])
@@ -174,6 +179,7 @@ def reassign_rows(
                 weights[own] = whole
                 least_cost = -1.0
             continue
+        # Not known any more.
         least_cost = -1.0
         if not outside:
             # What the row adds to the spread of its center is what its own center gains.

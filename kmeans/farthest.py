@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from kmeans.candidates import Candidates
 from kmeans.communicator import Communicator
+from kmeans.largest_keys import LargestKeys
 from kmeans.reassignment import Reassignment
 from kmeans.types import DoubleArray, FloatArray, LabelArray
 
@@ -24,7 +25,6 @@ MAX_BYTES = 8 << 20
 ROUNDING = 1e-9
 # Its exponential is still a number.
 MAX_EXPONENT = 700.0
-_NAMES = ("rows", "labels", "numbers", "positions", "keys")
 
 
 def most_rows(n_features: int) -> int:
@@ -46,93 +46,50 @@ class Farthest:
     def __init__(self, n_features: int, growth: float = 0.0) -> None:
         self.size = most_rows(n_features)
         self._growth = growth
-        # Places for twice as many: the nearer half is dropped when they are full.
-        self._rows: FloatArray = np.empty((2 * self.size, n_features), np.float32)
-        self._labels: LabelArray = np.empty(2 * self.size, np.int64)
-        self._numbers: LabelArray = np.empty(2 * self.size, np.int64)
-        self._positions: DoubleArray = np.empty(2 * self.size)
-        # Logarithms of weighted squared distances.
-        self._keys: DoubleArray = np.empty(2 * self.size)
-        self._used = 0
-        # Rows with keys no larger are not held.
-        self._threshold = -math.inf
+        # Keys are logarithms of weighted squared distances.
+        self._held = LargestKeys(self.size, n_features)
 
     def least_distance(self, last_position: float) -> float:
         """Return a squared distance that no row up to a position can do without."""
         # Weights grow: no earlier row that is nearer can beat the threshold.
-        return math.exp(min(self._threshold - self._growth * last_position, MAX_EXPONENT)) * (1 - ROUNDING)
+        return math.exp(min(self._held.threshold - self._growth * last_position, MAX_EXPONENT)) * (1 - ROUNDING)
 
     def add(self, offered: Candidates) -> None:
         """Offer rows; kept ones are copied."""
-        if not len(offered.rows):
-            return
-        least = self.least_distance(float(offered.positions[-1]))
-        chosen = np.flatnonzero(offered.squared_distances > least)
-        keys = np.log(offered.squared_distances[chosen]) + self._growth * offered.positions[chosen]
-        # Up to as many at a time as there is always room for.
-        for start in range(0, len(chosen), self.size):
-            some = slice(start, start + self.size)
-            self._take(offered, chosen[some], keys[some])
-
-    def _take(self, offered: Candidates, chosen: LabelArray, keys: DoubleArray) -> None:
-        far = keys > self._threshold
-        chosen, keys = chosen[far], keys[far]
-        if self._used + len(chosen) > len(self._keys):
-            self._drop()
-        place = slice(self._used, self._used + len(chosen))
-        columns = offered.rows, offered.labels, offered.numbers, offered.positions
-        for column, values in zip(self._columns(), (*(each[chosen] for each in columns), keys), strict=True):
-            column[place] = values
-        self._used = place.stop
-
-    def _columns(self) -> tuple[NDArray[Any], ...]:
-        return self._rows, self._labels, self._numbers, self._positions, self._keys
-
-    def _drop(self) -> None:
-        """Keep the farthest `size` rows at most."""
-        surplus = self._used - self.size
-        if surplus <= 0:
-            return
-        keys = self._keys[: self._used]
-        self._threshold = float(np.partition(keys, surplus - 1)[surplus - 1])
-        kept = np.flatnonzero(keys > self._threshold)
-        for column in self._columns():
-            column[: len(kept)] = column[kept]
-        self._used = len(kept)
+        with np.errstate(divide="ignore"):
+            self._held.add(offered, np.log(offered.squared_distances) + self._growth * offered.positions)
 
     def relabel(self, change: Reassignment, host: int) -> None:
         """Follow the stream where a center was given up for a row, maybe one of this host, `host`."""
-        change.relabel(self._labels[: self._used], self._numbers[: self._used], host)
+        self._held.relabel(change, host)
 
     def gathered(self, communicator: Communicator) -> tuple[FloatArray, LabelArray, DoubleArray]:
         """Return rows, float32 (n, d), labels, int64 (n,), and positions, float64 (n,), of all hosts, on every host."""
-        self._drop()
-        keys = self._keys[: self._used]
+        self._held.drop()
+        rows, labels, _, positions, keys = self._held.held()
         # A host without room has at least `size` larger keys than its threshold.
         everyones = communicator.gather_rows(keys)
-        threshold = float(communicator.gather_rows(np.array([self._threshold])).max())
+        threshold = float(communicator.gather_rows(np.array([self._held.threshold])).max())
         surplus = len(everyones) - self.size
         if surplus > 0:
             threshold = max(threshold, float(np.partition(everyones, surplus - 1)[surplus - 1]))
         kept = np.flatnonzero(keys > threshold)
+        # In the order of the stream, however they came to lie here.
+        kept = kept[np.argsort(positions[kept])]
         return (
-            communicator.gather_rows(self._rows[kept]),
-            communicator.gather_rows(self._labels[kept]),
-            communicator.gather_rows(self._positions[kept]),
+            communicator.gather_rows(rows[kept]),
+            communicator.gather_rows(labels[kept]),
+            communicator.gather_rows(positions[kept]),
         )
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return, by name, the arrays from which `restore` makes the same; they are views."""
-        self._drop()
-        return {name: column[: self._used] for name, column in zip(_NAMES, self._columns(), strict=True)}
+        return self._held.arrays()
 
     def facts(self) -> dict[str, Any]:
         """Return what else `restore` needs, as JSON knows it."""
-        return {"threshold": None if self._threshold == -math.inf else self._threshold}
+        return {"threshold": None if self._held.threshold == -math.inf else self._held.threshold}
 
     def restore(self, arrays: dict[str, NDArray[Any]], facts: dict[str, Any]) -> None:
-        """Become what that of these arrays and facts was."""
-        self._used = len(arrays["rows"])
-        for name, column in zip(_NAMES, self._columns(), strict=True):
-            column[: self._used] = arrays[name]
-        self._threshold = -math.inf if facts["threshold"] is None else facts["threshold"]
+        """Become what that of these arrays and facts was; the arrays are its own from then on."""
+        self._held.restore(arrays, facts["threshold"])

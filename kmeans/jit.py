@@ -14,7 +14,7 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import llvmlite.binding as llvm
 import numba
@@ -118,6 +118,19 @@ def _imported(file: str) -> frozenset[str]:
 
 if not config.CACHE_LOCATOR_CLASSES:
     config.CACHE_LOCATOR_CLASSES = f"{__name__}.{ReadableCacheLocator.__name__}"
+
+
+def array_type(kind: Any, dimensions: int = 1) -> Any:
+    """Return numba's type of C-contiguous arrays."""
+    return numba.types.Array(kind, dimensions, "C")
+
+
+def tuple_type(form: type[NamedTuple], kinds: list[Any]) -> Any:
+    """Return numba's type of a named tuple with elements of so many types."""
+    types: Any = numba.types
+    # Numba has a type of its own for those whose elements are of one type.
+    alike = len(set(kinds)) == 1
+    return types.NamedUniTuple(kinds[0], len(kinds), form) if alike else types.NamedTuple(kinds, form)
 
 
 def kernel(*signatures: Any, strict: bool = False) -> Callable[[Kernel], Kernel]:

@@ -4,8 +4,8 @@ from kmeans.agglomeration import MOST_CENTERS, pair_bytes
 from kmeans.settings import Settings
 from kmeans.streaming import stream_bytes
 
-# What the sample knows of a row beside its features: label, number, position, key and place.
-_ROW_FACTS_BYTES = 5 * 8
+# What the sample knows of a row beside its features: label, number, position and key.
+_ROW_FACTS_BYTES = 4 * 8
 
 
 def sample_bytes(n_rows: float, n_features: int) -> float:

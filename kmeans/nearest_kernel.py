@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import types
 
-from kmeans.jit import kernel
+from kmeans.jit import array_type, kernel, tuple_type
 from kmeans.panel_kernel import lower_by_panel, transpose
 from kmeans.row_kernel import squared_distance
-from kmeans.types import LARGEST, DoubleArray, FloatArray, LabelArray
+from kmeans.types import LARGEST, BoolArray, DoubleArray, FloatArray, LabelArray
 from kmeans.vector_kernel import CENTERS, CHAIN, LANES, LINE, LINES, ROWS
 
 # A block takes the same time and memory however few rows it holds. Up to this many rows, and this many pairs of further
@@ -48,20 +48,97 @@ def aligned_floats(size: int) -> FloatArray:
     return array[first : first + size]
 
 
-@kernel("void(float32[:, ::1], int64[::1], float64[:, ::1], int64[::1], float64[::1])")
+class Space(NamedTuple):
+    """Where `assign_rows` works; a line of numbers for each row of a block, if nothing else is said.
+
+    Attributes
+    ----------
+    block
+        float32 (d * ROWS,), d padded: a block of rows, across the lanes.
+    totals
+        float32 (CENTERS * ROWS,).
+    least, second
+        float32 (ROWS,): the least scores so far.
+    panels
+        float32 (ROWS,), int32 in truth: the panels with the least scores.
+    winners
+        int64 (ROWS,).
+    distances, norms
+        float32 (ROWS,): of the winners.
+    doubtful
+        bool (ROWS,).
+    last_rows
+        float32 (ROWS * d + LANES,): the last rows, followed by something to read.
+    numbers
+        int64 (most rows of a call,): of the doubtful rows.
+    group
+        float32 (ROWS * d + LANES,): rows that are compared directly.
+    best, nearest
+        float64 and int64 (ROWS,): the least distances of these, and whose they are.
+    """
+
+    block: FloatArray
+    totals: FloatArray
+    least: FloatArray
+    second: FloatArray
+    panels: FloatArray
+    winners: LabelArray
+    distances: FloatArray
+    norms: FloatArray
+    doubtful: BoolArray
+    last_rows: FloatArray
+    numbers: LabelArray
+    group: FloatArray
+    best: DoubleArray
+    nearest: LabelArray
+
+
+_FLOATS, _DOUBLES, _INTS = types.float32[::1], types.float64[::1], types.int64[::1]
+_ROWS, _CENTERS = array_type(types.float32, 2), array_type(types.float64, 2)
+SPACE: Any = tuple_type(
+    Space, [_FLOATS] * 5 + [_INTS, _FLOATS, _FLOATS, types.boolean[::1], _FLOATS, _INTS, _FLOATS, _DOUBLES, _INTS]
+)
+
+
+@kernel(SPACE(types.int64, types.int64))
+def new_space(
+    n_features: int,  # IN
+    most_rows: int,  # IN
+) -> Space:
+    """Return where to work for calls with up to so many rows."""
+    n_padded = (n_features + LANES - 1) // LANES * LANES
+    return Space(
+        aligned_floats(n_padded * ROWS),
+        aligned_floats(CENTERS * ROWS),
+        aligned_floats(ROWS),
+        aligned_floats(ROWS),
+        aligned_floats(ROWS),
+        np.zeros(ROWS, np.int64),
+        np.zeros(ROWS, np.float32),
+        np.zeros(ROWS, np.float32),
+        np.zeros(ROWS, np.bool_),
+        np.zeros(ROWS * n_features + LANES, np.float32),
+        np.empty(most_rows, np.int64),
+        np.zeros(ROWS * n_features + LANES, np.float32),
+        np.empty(ROWS, np.float64),
+        np.empty(ROWS, np.int64),
+    )
+
+
+@kernel(types.void(_ROWS, _INTS, _CENTERS, _INTS, _DOUBLES, SPACE))
 def compare_directly(
     rows: FloatArray,  # IN (n, d)
     numbers: LabelArray,  # IN (m,)
     centers: DoubleArray,  # IN (K, d), d padded with zeros
     labels: LabelArray,  # INOUT (n,)
     squared_distances: DoubleArray,  # INOUT (n,)
+    space: Space,  # INOUT
 ) -> None:
     """Find the nearest centers of the rows of some numbers by their distances in float64."""
     n_features = rows.shape[1]
     n_centers, n_padded = centers.shape
     flat_centers = centers.reshape(-1)
-    group = np.zeros(min(ROWS, len(numbers)) * n_features + LANES, np.float32)
-    best, nearest = np.empty(ROWS), np.empty(ROWS, np.int64)
+    group, best, nearest = space.group, space.best, space.nearest
     for start in range(0, len(numbers), ROWS):
         chosen = numbers[start : start + ROWS]
         for i in range(len(chosen)):
@@ -138,13 +215,10 @@ class Prepared(NamedTuple):
     rounding: np.float32
 
 
-_FLOATS = types.float32[::1]
-PREPARED: Any = types.NamedTuple(
-    [_FLOATS, _FLOATS, _FLOATS, types.Array(types.float64, 2, "C"), _FLOATS, types.float32], Prepared
-)
+PREPARED: Any = tuple_type(Prepared, [_FLOATS, _FLOATS, _FLOATS, _CENTERS, _FLOATS, types.float32])
 
 
-@kernel(types.void(types.Array(types.float64, 2, "C"), types.int64, types.int64, PREPARED))
+@kernel(types.void(_CENTERS, types.int64, types.int64, PREPARED))
 def lay_out(
     centers: DoubleArray,  # IN (K, d)
     first: int,  # IN: the first center to write
@@ -165,34 +239,35 @@ def lay_out(
         prepared.norms[j] = np.float32(np.sqrt(squared_norm))
 
 
-@kernel(types.void(types.Array(types.float32, 2, "C"), PREPARED, types.int64[::1], types.float64[::1]))
+@kernel(types.void(_ROWS, types.int64, types.int64, PREPARED, _INTS, _DOUBLES, SPACE))
 def assign_rows(
-    rows: FloatArray,  # IN (n, d)
+    all_rows: FloatArray,  # IN (m, d)
+    begin: int,  # IN
+    end: int,  # IN: rows from `begin` to before `end` are assigned, n in all
     prepared: Prepared,  # IN
     labels: LabelArray,  # OUT (n,)
     squared_distances: DoubleArray,  # OUT (n,)
+    space: Space,  # INOUT
 ) -> None:
     """Find the nearest center of each row, and its squared distance, block by block."""
     shift, panels, offsets, centers, norms, rounding = prepared
+    rows = all_rows[begin:end]
     n_rows, n_features = rows.shape
     if (n_rows - FEW_ROWS) * centers.shape[0] <= FEW_PAIRS:
-        compare_directly(rows, np.arange(n_rows), centers, labels, squared_distances)
+        for i in range(n_rows):
+            space.numbers[i] = i
+        compare_directly(rows, space.numbers[:n_rows], centers, labels, squared_distances, space)
         return
     n_padded = centers.shape[1]
     n_panels = offsets.shape[0] // CENTERS
-    flat_rows, flat_centers = rows.reshape(-1), centers.reshape(-1)
+    # What lies behind the last row is read, and of no account.
+    flat_rows, flat_centers = all_rows.reshape(-1)[begin * n_features :], centers.reshape(-1)
     largest_norm = norms.max()
     tiny = np.float32(2.0 * FLOAT32_TINY * (n_features + 16))
-    block = aligned_floats(shift.shape[0] * ROWS)
-    totals = aligned_floats(CENTERS * ROWS)
-    least, second = aligned_floats(ROWS), aligned_floats(ROWS)
-    least_bits, panel_found = least.view(np.int32), aligned_floats(ROWS).view(np.int32)
-    winners = np.zeros(ROWS, np.int64)
-    distances, winner_norms = np.zeros(ROWS, np.float32), np.zeros(ROWS, np.float32)
-    doubtful = np.zeros(ROWS, np.bool_)
-    numbers, n_numbers = np.empty(n_rows, np.int64), 0
-    # The last rows, followed by something to read.
-    last_rows = np.zeros(ROWS * n_features + LANES, np.float32)
+    block, totals, least, second = space.block, space.totals, space.least, space.second
+    least_bits, panel_found = least.view(np.int32), space.panels.view(np.int32)
+    winners, distances, winner_norms, doubtful = space.winners, space.distances, space.norms, space.doubtful
+    last_rows, numbers, n_numbers = space.last_rows, space.numbers, 0
 
     for start in range(0, n_rows, ROWS):
         n_here = min(ROWS, n_rows - start)
@@ -236,4 +311,16 @@ def assign_rows(
                 if doubtful[i]:
                     numbers[n_numbers] = start + i
                     n_numbers += 1
-    compare_directly(rows, numbers[:n_numbers], centers, labels, squared_distances)
+    if n_numbers:
+        compare_directly(rows, numbers[:n_numbers], centers, labels, squared_distances, space)
+
+
+@kernel(types.void(_ROWS, PREPARED, _INTS, _DOUBLES))
+def assign_alone(
+    rows: FloatArray,  # IN (n, d)
+    prepared: Prepared,  # IN
+    labels: LabelArray,  # OUT (n,)
+    squared_distances: DoubleArray,  # OUT (n,)
+) -> None:
+    """Do as `assign_rows`, with space of its own."""
+    assign_rows(rows, 0, len(rows), prepared, labels, squared_distances, new_space(rows.shape[1], len(rows)))

@@ -6,8 +6,8 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-from kmeans.jit import kernel
-from kmeans.nearest_kernel import PREPARED, Prepared, assign_rows
+from kmeans.jit import array_type, kernel, tuple_type
+from kmeans.nearest_kernel import PREPARED, Prepared, assign_rows, new_space
 from kmeans.row_kernel import add_row
 from kmeans.types import DoubleArray, FloatArray, LabelArray
 from kmeans.vector_kernel import HALF
@@ -39,11 +39,9 @@ class PieceSums(NamedTuple):
     used: LabelArray
 
 
-_MATRIX, _NUMBERS = types.Array(types.float64, 2, "C"), types.Array(types.int64, 2, "C")
-PIECE_SUMS: Any = types.NamedTuple(
-    [types.Array(types.float64, 3, "C"), _MATRIX, _MATRIX, _NUMBERS, _NUMBERS, _NUMBERS], PieceSums
-)
-_ROWS, _LABELS, _DOUBLES = types.Array(types.float32, 2, "C"), types.int64[::1], types.float64[::1]
+_MATRIX, _NUMBERS = array_type(types.float64, 2), array_type(types.int64, 2)
+PIECE_SUMS: Any = tuple_type(PieceSums, [array_type(types.float64, 3), _MATRIX, _MATRIX, _NUMBERS, _NUMBERS, _NUMBERS])
+_ROWS, _LABELS, _DOUBLES = array_type(types.float32, 2), types.int64[::1], types.float64[::1]
 
 
 @kernel(types.int64(_ROWS, _LABELS, _DOUBLES, _DOUBLES, types.float64, types.int64, types.int64, PIECE_SUMS))
@@ -119,10 +117,11 @@ def take_pieces(
     squared_distances: DoubleArray,  # OUT (n,)
 ) -> None:
     """Find the nearest centers of the rows of some pieces, and add up each piece."""
+    space = new_space(rows.shape[1], size)
     for piece in range(first, last):
         begin, end = piece * size, min((piece + 1) * size, len(rows))
         some, some_labels, distances = rows[begin:end], labels[begin:end], squared_distances[begin:end]
-        assign_rows(some, centers, some_labels, distances)
+        assign_rows(rows, begin, end, centers, some_labels, distances, space)
         add_to_piece(some, some_labels, distances, weights[begin:end], outlier_distance, batch, piece, pieces)
 
 
@@ -140,8 +139,8 @@ def put_together(
     losses: DoubleArray,  # INOUT (K,)
 ) -> None:
     """Add the sums of all pieces, in their order, to those of some centers."""
-    for center in range(first, last):
-        for piece in range(n_pieces):
+    for piece in range(n_pieces):
+        for center in range(first, last):
             if pieces.marks[piece, center] == batch:
                 place = pieces.places[piece, center]
                 counts[center] += pieces.counts[piece, place]

@@ -190,7 +190,7 @@ def reassign(
         In the order in which they were made.
     """
     done = np.empty((len(table), 3), np.int64)
-    count = reassign_rows(table, outlier_distance, centers, weights, spreads, done)
+    count = reassign_rows(table, outlier_distance, centers, weights, spreads, -1.0, done)
     return [
         Reassignment(center, target, int(table[row, HOST]), int(table[row, POSITION]))
         for row, center, target in done[:count].tolist()

@@ -4,16 +4,19 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
+from typing import cast
 
 import numpy as np
 
 from kmeans.communicator import Communicator, nothing
 from kmeans.memory import most_sample_rows
 from kmeans.observer import Observer
+from kmeans.packed import PackedRows
 from kmeans.reservoir import Reservoir
 from kmeans.settings import Settings
 from kmeans.snapshot import Snapshot
-from kmeans.source import Source
+from kmeans.source import Source, Stretch
 from kmeans.starting import own_generator
 from kmeans.streaming import Step, Stream, Votes
 from kmeans.threads import Threads
@@ -114,7 +117,7 @@ class Run:
         self.reservoir = self._new_reservoir()
 
     def take_rows(
-        self, source: Source, blocks: Iterator[FloatArray] | None, observer: Observer, control: Control
+        self, source: Source, stretches: Iterator[Stretch] | None, observer: Observer, control: Control
     ) -> None:
         """Take in what is left of the epochs.
 
@@ -122,7 +125,7 @@ class Run:
         ----------
         source
             The rows of this host.
-        blocks
+        stretches
             What is left of the epoch; None between two epochs.
         observer
             Told of every step and epoch.
@@ -132,10 +135,15 @@ class Run:
         # An epoch has begun when some host has rows of it; until then the sample is that of the one before.
         reservoir = self.reservoir
         while self.epoch < self._settings.epochs and not self.stopped:
-            if blocks is None:
+            if stretches is None:
                 self.stream.begin_epoch()
                 reservoir = self._new_reservoir()
-                blocks = source.blocks()
+                stretches = source.stretches()
+            first = next(stretches, None)
+            if isinstance(first, PackedRows):
+                self._take_packed(first, reservoir, observer, control)
+                continue
+            blocks = chain([] if first is None else [first], cast(Iterator[FloatArray], stretches))
             step = self._step(blocks, reservoir, control, source.read_ahead)
             self.steps += 1
             reservoir.raise_threshold(step.votes.bound)
@@ -147,7 +155,7 @@ class Run:
             if step.votes.ended:
                 observer.epoch_ended(self.epoch)
                 self.epoch, self.amid_epoch = self.epoch + 1, False
-                blocks = None
+                stretches = None
             if step.votes.ended or step.votes.stopping or step.votes.saving:
                 control.save(self.snapshot(observer))
             self.stopped = step.votes.stopping
@@ -156,9 +164,35 @@ class Run:
         if self.stopped:
             observer.stopped()
 
-    def rest_of_epoch(self, source: Source) -> Iterator[FloatArray] | None:
-        """Give the blocks of this epoch that were not yet taken in; None between two epochs."""
-        return source.blocks(self.reservoir.rows_seen) if self.amid_epoch else None
+    def _take_packed(self, packed: PackedRows, reservoir: Reservoir, observer: Observer, control: Control) -> None:
+        """Take in the mini-batches of a stretch, as far as they can be taken together and nothing else is asked."""
+        stream, n_rows = self.stream, self._settings.batch_size
+        left = False
+        while not (left or self.stopped) and packed.n_rows >= n_rows:
+            seen = stream.rows_seen
+            group = stream.take_group(packed, n_rows, reservoir.key, reservoir.limits)
+            left, first, begin = group.left, 0, 0
+            if group.n_batches:
+                self.reservoir, self.amid_epoch = reservoir, True
+            for number, (inertia, changes) in enumerate(zip(group.inertias, group.reassignments, strict=True), start=1):
+                self.steps += 1
+                self.reassigned += len(changes)
+                # Rows that came before a change of labels follow it, others do not.
+                if changes or number == group.n_batches:
+                    end = group.candidate_ends[number - 1]
+                    offered, last_position = group.candidates.part(slice(begin, end)), float(seen + number * n_rows - 1)
+                    reservoir.take(offered, (number - first) * n_rows, last_position)
+                    reservoir.relabel(changes, self._communicator.rank)
+                    first, begin = number, end
+                observer.stepped(Step(n_rows, inertia, n_rows, changes))
+            hurrying = control.hurrying() and stream.rows_added > 0
+            self.stopped = hurrying or (control.stopping() and stream.rows_seen >= self._settings.k)
+            if self.amid_epoch and (self.stopped or control.saving()):
+                control.save(self.snapshot(observer))
+
+    def rest_of_epoch(self, source: Source) -> Iterator[Stretch] | None:
+        """Return what was not yet taken in of this epoch; None between two epochs."""
+        return source.stretches(self.reservoir.rows_seen) if self.amid_epoch else None
 
     def _step(
         self,

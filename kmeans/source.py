@@ -5,7 +5,11 @@ from typing import Protocol
 
 import numpy as np
 
+from kmeans.packed import PackedRows
 from kmeans.types import DoubleArray, FloatArray
+
+# A block of a mini-batch, or several mini-batches in a file.
+Stretch = FloatArray | PackedRows
 
 
 class GivenUpError(Exception):
@@ -29,6 +33,13 @@ class Source(Protocol):
         """Give one pass over the rows, float32 (n, d) each, valid until the next; the first `skip` are left out.
 
         A mini-batch is a block, or several where it is large; none holds rows of two mini-batches.
+        """
+        ...
+
+    def stretches(self, skip: int = 0) -> Iterator[Stretch]:
+        """Give one pass over the rows as `blocks` does, but where many mini-batches lie in a file, these as they are.
+
+        Only a single host is given packed rows, whole mini-batches of them; what it does not take comes in blocks.
         """
         ...
 

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kmeans.communicator import Communicator, any_host
+from kmeans.largest_keys import chosen_of_all
 from kmeans.observer import Observer
-from kmeans.reservoir import largest
 from kmeans.seeding import kmeans_plus_plus, random_rows
 from kmeans.settings import Settings
-from kmeans.source import GivenUpError, Source
+from kmeans.source import GivenUpError, Source, Stretch
 from kmeans.threads import Threads
 from kmeans.types import DoubleArray, FloatArray
 
@@ -61,7 +61,7 @@ class FirstRows:
     rows: FloatArray
     n_rows: int | None
     with_rows: NDArray[np.bool_]
-    first_pass: Iterable[FloatArray]
+    first_pass: Iterable[Stretch]
 
     @property
     def complete(self) -> bool:
@@ -129,8 +129,8 @@ def first_rows(
         rows, n_own = drawn
         known = True
         if n_hosts > 1 and not source.shared:
-            rows = rows[largest(_keys(len(rows), n_own, rng), wanted, communicator)[0]]
-        first_pass: Iterable[FloatArray] = source.blocks()
+            rows = rows[chosen_of_all(_keys(len(rows), n_own, rng), wanted, communicator)[0]]
+        first_pass: Iterable[Stretch] = source.stretches()
     else:
         blocks = source.blocks()
         held: list[FloatArray] = []

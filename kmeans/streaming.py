@@ -16,13 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kmeans.assignment import LEAST_PRODUCTS, PIECES, Centers, assign, prepared_bytes
+from kmeans.candidates import Limits
 from kmeans.communicator import Communicator, nothing
-from kmeans.far_row_kernel import DISTANCE, EXTRA, LEAST_WEIGHT
-from kmeans.jit import INTERPRETED, kernel
+from kmeans.far_row_kernel import DISTANCE, EXTRA
+from kmeans.grouped import Group, Groups
+from kmeans.jit import INTERPRETED
+from kmeans.moving_kernel import move, spread_out
+from kmeans.packed import PackedRows
 from kmeans.piece_kernel import put_together, take_pieces
 from kmeans.piece_sums import Pieces, n_pieces, piece_rows
 from kmeans.reassignment import FarRows, Reassignment, add_entries, farthest, reassign
-from kmeans.sums import add_rows, mean_of
+from kmeans.sums import add_rows
 from kmeans.threads import Threads
 from kmeans.types import DoubleArray, FloatArray, LabelArray
 
@@ -34,56 +38,6 @@ def stream_bytes(n_centers: int, n_features: int) -> int:
     the old.
     """
     return 2 * 8 * n_centers * (n_features + 2) + 2 * prepared_bytes(n_centers, n_features)
-
-
-@kernel("void(float64[:, ::1], float64[::1], float64[::1], float64[:, ::1], float64[::1], float64[::1], float64)")
-def _spread(
-    centers: DoubleArray,  # IN (K, d): before they move
-    weights: DoubleArray,  # IN (K,): before they move
-    spreads: DoubleArray,  # INOUT (K,)
-    sums: DoubleArray,  # IN (K, d): see `_move`
-    counts: DoubleArray,  # IN (K,)
-    losses: DoubleArray,  # IN (K,): of the squared distances of the new rows to the centers, times their weights
-    decay: float,  # IN
-) -> None:
-    """Bring the spreads of centers to where `_move` takes these.
-
-    The spread of old and new rows together is that of each about its own mean, and what lies between the two means
-    (Chan, Golub & LeVeque 1979). A kernel of its own, for what is computed beside them changes how numbers are rounded.
-    """
-    for j in range(len(centers)):
-        weight = weights[j] * decay
-        if weight < LEAST_WEIGHT:
-            weight = 0.0
-        spreads[j] = spreads[j] * decay if weight > 0.0 else 0.0
-        if counts[j] > LEAST_WEIGHT:
-            inverse = 1.0 / counts[j]
-            squared_step = 0.0
-            for f in range(centers.shape[1]):
-                step = sums[j, f] * inverse - centers[j, f]
-                squared_step += step * step
-            between = weight * counts[j] / (weight + counts[j]) * squared_step
-            spreads[j] += max(0.0, losses[j] - counts[j] * squared_step) + between
-
-
-@kernel("void(float64[:, ::1], float64[::1], float64[:, ::1], float64[::1], float64)")
-def _move(
-    centers: DoubleArray,  # INOUT (K, d)
-    weights: DoubleArray,  # INOUT (K,)
-    sums: DoubleArray,  # IN (K, d): of the rows of the mini-batch, times their weights
-    counts: DoubleArray,  # IN (K,): of these weights
-    decay: float,  # IN
-) -> None:
-    """Decay the weights of centers, and move these towards the means of their new rows."""
-    for j in range(len(centers)):
-        weights[j] *= decay
-        if weights[j] < LEAST_WEIGHT:
-            weights[j] = 0.0
-        if counts[j] > LEAST_WEIGHT:
-            weights[j] += counts[j]
-            share = counts[j] / weights[j]
-            for f in range(centers.shape[1]):
-                centers[j, f] += share * (mean_of(sums[j, f], counts[j]) - centers[j, f])
 
 
 @dataclass(frozen=True)
@@ -200,7 +154,8 @@ class Stream:
         self._communicator = communicator
         self._threads = threads
         self._prepared = Centers(self.centers, shift)
-        self._pieces = Pieces(*centers.shape)
+        self._pieces = Pieces(len(centers), centers.shape[1])
+        self._groups = Groups(len(centers), centers.shape[1], threads, outlier_distance)
         self._far_rows = (
             None
             if outlier_distance is None
@@ -292,6 +247,42 @@ class Stream:
         borders = np.linspace(0, n_items, shares + 1).astype(int).tolist()
         return [slice(*pair) for pair in pairwise(borders)]
 
+    def take_group(
+        self, packed: PackedRows, batch_rows: int, key: np.uint64, limits: Callable[[float], Limits]
+    ) -> Group:
+        """Take several mini-batches, where this is the only host; see `kmeans.grouped`.
+
+        Parameters
+        ----------
+        packed
+            The rows; there are enough for a mini-batch. What is taken is taken from it.
+        batch_rows
+            Rows of a mini-batch.
+        key
+            Of the draws of rows; see `kmeans.candidates`.
+        limits
+            Tells of the place of the last row, among those of all hosts, what candidates must reach.
+        """
+        n_batches = self._groups.size(packed, batch_rows, self.rows_seen)
+        decay = float(np.exp2(-batch_rows / self.half_life)) if self.half_life else 1.0
+        group = self._groups.take(
+            packed,
+            n_batches,
+            self._row_weights(batch_rows),
+            decay,
+            (self.centers, self.weights, self.spreads, self._sums, self._counts, self._losses),
+            self._prepared.prepared,
+            self._pieces,
+            self.rows_added,
+            float(self.rows_seen),
+            key,
+            limits(float(self.rows_seen + n_batches * batch_rows - 1)),
+        )
+        self._totals[:] = 0.0
+        self.rows_added += group.n_batches * batch_rows
+        self.rows_seen += group.n_batches * batch_rows
+        return group
+
     def step(self, votes: Votes = Votes(), meanwhile: Callable[[], bool] = nothing) -> Step:
         """Move the centers by the rows that all hosts have added since the latest step.
 
@@ -326,8 +317,8 @@ class Stream:
         return Step(rows, inertia, own_rows, reassignments, agreed)
 
     def _move(self, decay: float) -> None:
-        _spread(self.centers, self.weights, self.spreads, self._sums, self._counts, self._losses, decay)
-        _move(self.centers, self.weights, self._sums, self._counts, decay)
+        spread_out(self.centers, self.weights, self.spreads, self._sums, self._counts, self._losses, decay)
+        move(self.centers, self.weights, self._sums, self._counts, decay)
 
     def _turns(self) -> tuple[int, int]:
         """Give how many hosts take turns, and the place of this one among them."""

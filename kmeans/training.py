@@ -25,7 +25,7 @@ from kmeans.seeding import distinct
 from kmeans.settings import Settings
 from kmeans.shift import usual_values
 from kmeans.snapshot import Snapshot
-from kmeans.source import Source
+from kmeans.source import Source, Stretch
 from kmeans.starting import EarlierModel, first_rows, start_centers
 from kmeans.state import State
 from kmeans.threads import Threads
@@ -140,14 +140,16 @@ def fit(
     control = control or Control()
     deadline = Deadline(control.hurrying)
     if snapshot is None:
-        run, blocks = _begun(source, settings, communicator, threads, observer, control, earlier, seeds, memory_bytes)
+        run, stretches = _begun(
+            source, settings, communicator, threads, observer, control, earlier, seeds, memory_bytes
+        )
         if any_host(control.stopping(), communicator):
             # Centers chosen in haste, or among few rows, are nothing to resume from.
             control = replace(control, save=lambda _: None)
     else:
         run = Run.restored(snapshot, settings, communicator, threads, seeds.reservoir, observer, memory_bytes)
-        blocks = run.rest_of_epoch(source)
-    run.take_rows(source, blocks, observer, control)
+        stretches = run.rest_of_epoch(source)
+    run.take_rows(source, stretches, observer, control)
     if run.reassigned:
         observer.reassigned(run.reassigned)
 
@@ -226,8 +228,8 @@ def _begun(
     earlier: EarlierModel | None,
     seeds: Seeds,
     memory_bytes: float,
-) -> tuple[Run, Iterator[FloatArray] | None]:
-    """Start a run, and give the blocks of its first epoch."""
+) -> tuple[Run, Iterator[Stretch] | None]:
+    """Start a run; return it with the rows of its first epoch."""
     first = first_rows(
         source, settings, communicator, seeds.sample, control.stopping, centers_fit=centers_fit(settings, memory_bytes)
     )

@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from container.channels.recordio_kernel import FULL, MORE, ODD
-from container.channels.wire_kernel import NOT_PLAIN, ByteArray, Integer, RowArray, long_word
+from container.channels.wire_kernel import NOT_PLAIN, long_word
 from kmeans.jit import kernel
+from kmeans.packed_kernel import ByteArray, Integer, RowArray
 from kmeans.types import DoubleArray
 
 # Bytes that are read at once: a line is decoded only where so many follow the beginning of each of its numbers.

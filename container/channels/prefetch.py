@@ -5,7 +5,10 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from queue import SimpleQueue
+from typing import overload
 
+from kmeans.packed import PackedRows
+from kmeans.source import Stretch
 from kmeans.types import FloatArray
 
 # Small buffers change hands several at a time, for waking the other thread takes as long as decoding a few of them: so
@@ -22,13 +25,23 @@ NICENESS = 10
 Filled = tuple[FloatArray, int]
 # Gives None where it could be left off for a moment, amid a buffer.
 Fill = Callable[[Callable[[], FloatArray]], Iterator[Filled | None]]
+# Of packed rows some are taken by whoever gets them; nothing else is read until then.
+PackingFill = Callable[[Callable[[], FloatArray]], Iterator[Filled | PackedRows | None]]
 
 
 class _AbandonedError(Exception):
     """Nobody wants further blocks."""
 
 
-def prefetched(fill: Fill, new_buffer: Callable[[], FloatArray], *, waits: bool) -> Iterator[FloatArray]:
+@overload
+def prefetched(fill: Fill, new_buffer: Callable[[], FloatArray], *, waits: bool) -> Iterator[FloatArray]: ...
+
+
+@overload
+def prefetched(fill: PackingFill, new_buffer: Callable[[], FloatArray], *, waits: bool) -> Iterator[Stretch]: ...
+
+
+def prefetched(fill: PackingFill, new_buffer: Callable[[], FloatArray], *, waits: bool) -> Iterator[Stretch]:
     """Give blocks in their order; a thread reads ahead.
 
     Parameters
@@ -43,7 +56,7 @@ def prefetched(fill: Fill, new_buffer: Callable[[], FloatArray], *, waits: bool)
 
     Yields
     ------
-    ndarray of shape (n, d), float32
+    ndarray of shape (n, d), float32, or PackedRows
         Valid until the next one is asked for.
 
     Raises
@@ -52,7 +65,9 @@ def prefetched(fill: Fill, new_buffer: Callable[[], FloatArray], *, waits: bool)
         What `fill` raises, in its place among the blocks.
     """
     free: SimpleQueue[list[FloatArray] | None] = SimpleQueue()
-    ready: SimpleQueue[list[Filled] | BaseException | None] = SimpleQueue()
+    ready: SimpleQueue[list[Filled] | PackedRows | BaseException | None] = SimpleQueue()
+    # Tells of packed rows that they are done with, and whether anybody wants more.
+    answers: SimpleQueue[bool] = SimpleQueue()
     first = new_buffer()
     together = 1 if waits else max(1, min(MOST_TOGETHER, BYTES_TOGETHER // max(1, first.nbytes)))
     groups = max(LEAST_GROUPS, min(MOST_GROUPS, MOST_BYTES // max(1, together * first.nbytes)))
@@ -86,8 +101,13 @@ def prefetched(fill: Fill, new_buffer: Callable[[], FloatArray], *, waits: bool)
         ending: BaseException | None = None
         try:
             for filled in fill(take):
-                if filled:
-                    done.append(filled)  # noqa: PERF401 # `take` empties the list meanwhile
+                if isinstance(filled, PackedRows):
+                    hand_over()
+                    ready.put(filled)
+                    if not answers.get():
+                        break
+                elif filled:
+                    done.append(filled)
         except BaseException as error:
             ending = error
         hand_over()
@@ -99,10 +119,15 @@ def prefetched(fill: Fill, new_buffer: Callable[[], FloatArray], *, waits: bool)
         while (item := ready.get()) is not None:
             if isinstance(item, BaseException):
                 raise item
+            if isinstance(item, PackedRows):
+                yield item
+                answers.put(True)
+                continue
             for buffer, n_rows in item:
                 yield buffer[:n_rows]
             free.put([buffer for buffer, _ in item])
     finally:
         free.put(None)
+        answers.put(False)
         if not waits:
             reader.join()

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from container.channels.window import Window
 from container.formats.errors import FormatError
+from kmeans.packed import PackedRows
 from kmeans.types import DoubleArray, FloatArray
 
 # In float64 rows keep the digits that float32 has no room for; the same ones are refused, those beyond its range.
@@ -90,6 +91,21 @@ class Reader(ABC):
         FormatError
             With record number, if records can't be told apart.
         """
+
+    def packed(self, multiple: int) -> PackedRows | None:
+        """Return what the rest of a file looks like, if it holds records alike from here on; to be read elsewhere.
+
+        Parameters
+        ----------
+        multiple : int
+            So many rows, or a multiple of that, are of use.
+        """
+        del multiple
+        return None
+
+    def passed(self, packed: PackedRows) -> None:
+        """Go on behind the rows that were taken from what `packed` returned."""
+        raise NotImplementedError
 
     def count(self, *, guess: bool) -> int:
         """Count the records of the stream, from its beginning.

@@ -9,19 +9,9 @@ is valid, and adds up values of the same key. Each length is checked against the
 import numpy as np
 from numpy.typing import NDArray
 
-from container.channels.wire_kernel import (
-    NOT_PLAIN,
-    ByteArray,
-    Integer,
-    RowArray,
-    clear,
-    copy,
-    finite,
-    span,
-    varint,
-    word,
-)
+from container.channels.wire_kernel import NOT_PLAIN, clear, copy, span, varint, word
 from kmeans.jit import kernel
+from kmeans.packed_kernel import ByteArray, Integer, RowArray, finite
 
 OffsetArray = NDArray[np.int64]
 

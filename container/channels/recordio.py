@@ -11,7 +11,13 @@ from container.channels import recordio_kernel
 from container.channels.reader import Reader, RowArray, WrongGuessError
 from container.formats import recordio
 from container.formats.errors import FormatError, IncompleteError
+from kmeans.jit import INTERPRETED
+from kmeans.packed import PackedRows
+from kmeans.packed_kernel import WORD
+from kmeans.types import FloatArray
 
+# What a record has beside its numbers, at most, as far as it is usual.
+_USUAL_HEAD_BYTES = 256
 # Records that `pick` gathers before it decodes them.
 _PICKED_TOGETHER = 1024
 
@@ -60,6 +66,27 @@ class RecordIOReader(Reader):
             error.record = self.records + 1
             raise
         return skipped
+
+    def packed(self, multiple: int) -> PackedRows | None:
+        """See `Reader.packed`."""
+        window = self.window
+        if INTERPRETED or not (window.content or window.fill()):
+            return None
+        if len(window.content) < recordio.HEADER_BYTES + 4 * self.feature_dim + _USUAL_HEAD_BYTES:
+            window.fill()
+        row: FloatArray = np.empty((1, self.feature_dim), np.float32)
+        values_at, size = map(int, recordio_kernel.layout(window.buffer, window.begin, window.end, row))
+        if values_at < WORD:
+            return None
+        n_rows = (os.fstat(self.stream.fileno()).st_size - window.position) // size
+        head = bytes(window.content[:values_at])
+        return PackedRows(self.stream.fileno(), window.position, size, head, n_rows // multiple * multiple)
+
+    def passed(self, packed: PackedRows) -> None:
+        """See `Reader.passed`."""
+        if packed.taken:
+            self.window.move_on(packed.begin)
+            self.records += packed.taken
 
     def count(self, *, guess: bool) -> int:
         """See `Reader.count`; the guess is that all frames have the size of the first one, if that divides the file's.

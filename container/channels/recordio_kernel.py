@@ -9,19 +9,10 @@ from typing import Final
 import numpy as np
 
 from container.channels.record_kernel import BEGIN, END, FOUND, N_KEYS, read_record
-from container.channels.wire_kernel import (
-    NOT_PLAIN,
-    WIDE,
-    ByteArray,
-    Integer,
-    RowArray,
-    copy_wide,
-    first_infinite,
-    same,
-    word,
-)
+from container.channels.wire_kernel import NOT_PLAIN, word
 from container.formats.recordio import HEADER_BYTES, MAGIC
 from kmeans.jit import INTERPRETED, kernel
+from kmeans.packed_kernel import WIDE, ByteArray, Integer, RowArray, copy_wide, first_infinite, same
 
 # Why a kernel stopped.
 FULL: Final = 0
@@ -100,6 +91,37 @@ def decode(
         p += size
         row += 1
     return np.int64(FULL), p, np.int64(row)
+
+
+@kernel("UniTuple(int64, 2)(uint8[::1], int64, int64, float32[:, ::1])")
+def layout(
+    buffer: ByteArray,  # IN
+    position: Integer,  # IN where the first frame begins
+    end: Integer,  # IN of the bytes that have come
+    out: RowArray,  # OUT (1, d)
+) -> tuple[Integer, Integer]:
+    """Tell how a record is laid out whose numbers are the float32 ones of a dense row, at its end.
+
+    Returns
+    -------
+    values_at : int
+        Bytes from where the frame begins to the numbers; -1 of any other record.
+    size : int
+        Bytes of the frame.
+    """
+    p = np.int64(position)
+    if end - p < _HEADER:
+        return NOT_PLAIN, np.int64(0)
+    length = word(buffer, p + 4)
+    size = _HEADER + ((length + 3) & ~np.int64(3))
+    if word(buffer, p) != _MAGIC or length >= 1 << 29 or end - p < size:
+        return NOT_PLAIN, np.int64(0)
+    out_bytes = out.view(np.uint8)
+    keys, found = np.empty(out.shape[1], np.int64), np.zeros(FOUND, np.int64)
+    payload_end = p + _HEADER + length
+    plain = read_record(buffer, p + _HEADER, payload_end, np.int64(0), out, out_bytes, keys, found)
+    last = found[N_KEYS] == 0 and found[END] == payload_end and found[END] - found[BEGIN] == out_bytes.shape[1]
+    return (found[BEGIN] - p if plain and last else NOT_PLAIN), size
 
 
 @kernel("UniTuple(int64, 3)(uint8[::1], int64, int64, int64)")

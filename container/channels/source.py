@@ -5,14 +5,14 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
 
 from container.channels.csv import CSVReader
 from container.channels.files import Stream, channel_files, shown, wait_for_fifo
 from container.channels.interleaved import Interleaved
-from container.channels.prefetch import Fill, Filled, prefetched
+from container.channels.prefetch import Fill, Filled, PackingFill, prefetched
 from container.channels.reader import Reader
 from container.channels.recordio import RecordIOReader
 from container.channels.sampling import first_rows, sample
@@ -22,7 +22,8 @@ from container.errors import AlgorithmError, CustomerError, PlatformError
 from container.formats.errors import FormatError, InfiniteValueError, MissingValueError
 from container.logs import LOGGER
 from container.stopping import Stop
-from kmeans.source import GivenUpError
+from kmeans.packed import PackedRows
+from kmeans.source import GivenUpError, Stretch
 from kmeans.types import DoubleArray, FloatArray
 
 READERS: Final[Mapping[str, type[Reader]]] = {RECORDIO: RecordIOReader, CSV: CSVReader}
@@ -33,6 +34,8 @@ BLOCK_BYTES: Final = 64 << 20
 # whether they have come. Twice as much makes a host alone 3 % faster, and two hosts together slower.
 INTERLEAVED_READ_BYTES: Final = 1 << 18
 INTERLEAVED_ROW_BYTES: Final = 1 << 17
+# Mini-batches between two attempts at what came to nothing again and again.
+_MOST_WAIT: Final = 1 << 10
 # Of rows in float64, before they are rounded.
 _EXACT_BYTES: Final = 1 << 20
 
@@ -62,6 +65,24 @@ class Place:
 
     rank: int = 0
     count: int = 1
+
+
+class _Attempts:
+    """Whether to try a shortcut at a mini-batch: the more seldom, the more often it came to nothing."""
+
+    def __init__(self) -> None:
+        self._failures = 0
+        self._wait = 0
+
+    def due(self) -> bool:
+        """Return whether to try, asked at each mini-batch."""
+        self._wait -= 1
+        return self._wait < 0
+
+    def made(self, success: bool) -> None:
+        """Hear of an attempt."""
+        self._failures = 0 if success else self._failures + 1
+        self._wait = min((1 << self._failures) - 1, _MOST_WAIT)
 
 
 class Source:
@@ -198,12 +219,24 @@ class Source:
         PlatformError
             If the data can't be read.
         """
+        return cast(Iterator[FloatArray], self._pass(skip, packing=False))
+
+    def stretches(self, skip: int = 0) -> Iterator[Stretch]:
+        """Give one pass as `blocks` does, but records alike as they lie in a file, where all cores can read them.
+
+        Whoever gets packed rows takes some of them before the next stretch is asked for; what is left of them then
+        comes in blocks.
+        """
+        alone = not self._may_be_empty and self._threaded and self._channel.mode == "File"
+        return self._pass(skip, packing=alone)
+
+    def _pass(self, skip: int, *, packing: bool) -> Iterator[Stretch]:
         self.passes += 1
         self.records_read = self.bytes_read = 0
         self._in_need = not skip
         if self._choose is not None and not self.rereadable:
             self._settle(self._first_rows())
-        yield from self._filled(lambda take: self._fill(take, skip))
+        yield from self._filled(lambda take: self._fill(take, skip, packing=packing and self.coordinates.plain))
 
     def read_ahead(self) -> bool:
         """Read a little of what `blocks` gives next, in the thread that calls this.
@@ -227,14 +260,14 @@ class Source:
         CustomerError, PlatformError
             As `blocks`.
         """
-        yield from self._filled(lambda take: self._fill_from(path, take))
+        yield from cast(Iterator[FloatArray], self._filled(lambda take: self._fill_from(path, take)))
 
-    def _filled(self, fill: Fill) -> Iterator[FloatArray]:
+    def _filled(self, fill: PackingFill) -> Iterator[Stretch]:
         """Give the blocks that `fill` fills, read by a thread or, without one, in turns with what is done with them."""
         if self._threaded:
             yield from prefetched(fill, self._new_buffer, waits=not self.rereadable)
         else:
-            self._interleaved = Interleaved(fill, self._new_buffer)
+            self._interleaved = Interleaved(cast(Fill, fill), self._new_buffer)
             try:
                 yield from self._interleaved
             finally:
@@ -250,7 +283,9 @@ class Source:
             while count := self._read(reader, buffer := take()):
                 yield buffer, count
 
-    def _fill(self, take: Callable[[], FloatArray], skip: int) -> Iterator[Filled | None]:
+    def _fill(
+        self, take: Callable[[], FloatArray], skip: int, *, packing: bool
+    ) -> Iterator[Filled | PackedRows | None]:
         """Fill buffers with this host's rows of the channel; no buffer gets rows of two mini-batches."""
         size, hosts = self._mini_batch_size, self._hosts
         piece_rows = size if self._threaded else max(1, INTERLEAVED_ROW_BYTES // (4 * self._feature_dim))
@@ -263,10 +298,18 @@ class Source:
         try:
             for path in self._paths():
                 bytes_before = self.bytes_read
+                attempts = _Attempts()
                 with self._reading(path) as reader:
                     while True:
                         if ahead:
                             ahead -= reader.skip(ahead)
+                        if packing and not (ahead or filled or given) and attempts.due():
+                            packed = reader.packed(size)
+                            if packed is not None and packed.n_rows:
+                                yield packed
+                                reader.passed(packed)
+                                self.records_read += packed.taken
+                            attempts.made(packed is not None and packed.taken > 0)
                         before = reader.records
                         try:
                             out = buffer[filled : min(filled + piece_rows, size - given)]

@@ -72,3 +72,14 @@ class Window:
         self.buffer, self.begin, self.end = target, 0, end
         self.bytes_read += end - kept
         return end > kept
+
+    def move_on(self, position: int) -> None:
+        """Go on at another place of a file, behind the first byte that is not consumed; what lies between counts."""
+        self.bytes_read += position - self._stream.tell()
+        self._stream.seek(position)
+        self.begin = self.end = 0
+
+    @property
+    def position(self) -> int:
+        """The place in the file of the first byte that is not consumed."""
+        return self._stream.tell() - (self.end - self.begin)

@@ -5,9 +5,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from container.channels.wire_kernel import ByteArray, Integer
 from container.formats.recordio import HEADER_BYTES, MAGIC
 from kmeans.jit import kernel
+from kmeans.packed_kernel import ByteArray, Integer
 from kmeans.types import FloatArray, LabelArray
 
 # More than a sparse record holds beside its keys and numbers.

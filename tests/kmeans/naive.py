@@ -163,7 +163,7 @@ def agglomerate(centers: DoubleArray, weights: DoubleArray, k: int) -> DoubleArr
 
 
 def splitmix64(key: int, number: int) -> float:
-    """Return the draw of a row: that of SplitMix64 in state `key` + `number` steps, its upper 52 bits as a part of 1."""
+    """Return the draw of a row: that of SplitMix64 `number` steps from `key`, its upper 52 bits as a part of 1."""
     bits = (key + number * 0x9E3779B97F4A7C15) % 2**64
     bits = (bits ^ bits >> 30) * 0xBF58476D1CE4E5B9 % 2**64
     bits = (bits ^ bits >> 27) * 0x94D049BB133111EB % 2**64

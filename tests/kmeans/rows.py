@@ -8,6 +8,7 @@ import numpy as np
 from kmeans.finalization import FinalizationSettings
 from kmeans.settings import Settings
 from kmeans.shrinking import LloydSettings
+from kmeans.source import Stretch
 from kmeans.types import DoubleArray, FloatArray, as_points
 
 SCALES_OF = ("rows", "features", "numbers")
@@ -38,6 +39,9 @@ class Rows:
             batch = self.rows[start : start + self.batch_size]
             buffer[: len(batch)] = batch
             yield buffer[: len(batch)]
+
+    def stretches(self, skip: int = 0) -> Iterator[Stretch]:
+        return self.blocks(skip)
 
     def relative(self, points: DoubleArray) -> DoubleArray:
         return points

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kmeans.candidates import Candidates
 from kmeans.communicator import SingleHost
 from kmeans.coreset import reduced_state
 from kmeans.estimation import _whole, estimate
-from kmeans.candidates import Candidates
 from kmeans.farthest import Farthest
 from kmeans.reservoir import Reservoir
 from kmeans.state import State

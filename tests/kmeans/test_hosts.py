@@ -10,8 +10,9 @@ from sklearn.datasets import load_digits
 
 from kmeans.communicator import AbortedError, Communicator, SingleHost
 from kmeans.finalization import FinalizationSettings
+from kmeans.largest_keys import chosen_of_all
 from kmeans.observer import Observer
-from kmeans.reservoir import Reservoir, largest
+from kmeans.reservoir import Reservoir
 from kmeans.run import Control
 from kmeans.settings import MOST_REDUCED, Settings
 from kmeans.shrinking import LloydSettings
@@ -251,7 +252,7 @@ def test_hosts_that_tell_what_their_rows_reach_draw_the_same_with_fewer_rows_hel
 
 def test_the_largest_keys_of_all_hosts() -> None:
     keys = [np.array([5.0, 1.0]), np.empty(0), np.array([4.0, 3.0, 2.0])]
-    found = run_hosts(3, lambda hosts: largest(keys[hosts.rank], 3, hosts))
+    found = run_hosts(3, lambda hosts: chosen_of_all(keys[hosts.rank], 3, hosts))
     assert [chosen.tolist() for chosen, _ in found] == [[True, False], [], [True, True, False]]
     assert {best_left for _, best_left in found} == {2.0}
 

@@ -133,13 +133,13 @@ def test_the_cheapest_merger_is_that_of_its_twin(seed: int) -> None:
     weights = rng.pareto(1.0, n_centers) * (rng.random(n_centers) > 0.1)
     barred = rng.random(n_centers) < 0.2
     candidates = rng.permutation(np.flatnonzero(~barred))[:16]
-    found = cheapest_merger(centers, weights, barred, candidates, np.inf)
+    found = cheapest_merger(centers, weights, barred, candidates, np.inf, 0, n_centers)
     expected = naive.cheapest_merger(centers, weights, barred, candidates)
     assert found[2] == pytest.approx(expected[2], rel=1e-12)
     if expected[2] > 0.0:
         assert tuple(map(int, found[:2])) == expected[:2]
-        assert cheapest_merger(centers, weights, barred, candidates, 1.01 * found[2]) == found
-        assert cheapest_merger(centers, weights, barred, candidates, 0.99 * found[2])[0] == -1
+        assert cheapest_merger(centers, weights, barred, candidates, 1.01 * found[2], 0, n_centers) == found
+        assert cheapest_merger(centers, weights, barred, candidates, 0.99 * found[2], 0, n_centers)[0] == -1
 
 
 @settings(max_examples=60, deadline=None)

@@ -1,0 +1,495 @@
+"""Steps of a stream, for a group of mini-batches at a time, by several threads at once; see `kmeans.grouped`.
+
+All threads call `take_group` with the same arguments. The work of a mini-batch comes in four phases, each in units that
+any thread may do, in any order; whoever is free takes the next one:
+
+1. a piece of the rows: read, assigned and added up,
+2. a range of the centers: sums put together, centers moved and laid out for the next mini-batch,
+3. a range of the centers: the cheapest merger with one of them,
+4. far rows: centers of them, where that pays.
+
+A phase begins when the one before is done. Threads look for that without a pause at first, for a phase may take no more
+than microseconds, and waking a thread takes longer; then they make way for others; then they sleep. Whoever waits
+holds no unit, so that no thread waits for one that does not run, unless that was stopped in the middle of a unit.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import types
+from numpy.typing import NDArray
+
+from kmeans.candidates import choose
+from kmeans.far_row_kernel import (
+    DISTANCE,
+    HOST,
+    LABEL,
+    POSITION,
+    WEIGHT,
+    cheapest_merger,
+    lightest,
+    reassign_rows,
+)
+from kmeans.jit import array_type, kernel, tuple_type
+from kmeans.moving_kernel import move, spread_out
+from kmeans.nearest_kernel import PREPARED, SPACE, Prepared, Space, assign_rows, lay_out, new_space
+from kmeans.packed_kernel import WORD, unpack
+from kmeans.piece_kernel import PIECE_SUMS, PieceSums, add_to_piece, put_together
+from kmeans.shared_kernel import APART, advance, increase, look, make_way, pause, read_at, sleep, ticks
+from kmeans.types import BoolArray, DoubleArray, FloatArray, LabelArray
+
+# Counters: the next unit, units that are done, mini-batches that are done, those that had to be left to others, whether
+# to return, and how long only one thread could work, in ticks of the processor's clock.
+NEXT, DONE, BATCHES, LEFT, RETURN, ALONE = (place * APART for place in range(6))
+N_COUNTERS = 6 * APART
+
+# How often a waiting thread looks before it makes way, and before it sleeps; microseconds of sleep.
+LOOKS, WAYS, NAP = 2000, 200, 50
+
+
+class Shape(NamedTuple):
+    """The sizes of a group, all whole numbers.
+
+    Attributes
+    ----------
+    batches, batch_rows
+        Mini-batches, and the rows of each.
+    pieces, piece_rows
+        Pieces of a mini-batch, and the rows of each; the last one may have fewer.
+    ranges, range_centers
+        Ranges of centers, and the centers of each; likewise.
+    block_rows
+        Rows that are read and assigned at a time.
+    """
+
+    batches: int
+    batch_rows: int
+    pieces: int
+    piece_rows: int
+    ranges: int
+    range_centers: int
+    block_rows: int
+
+
+class Place(NamedTuple):
+    """Where the rows of a group are.
+
+    Attributes
+    ----------
+    file
+        A descriptor.
+    begin, stride, values_at
+        Bytes: where the first record begins in the file, from one record to the next, and from the beginning of a
+        record to its numbers.
+    number
+        The number of the first row among all rows of this host.
+    """
+
+    file: int
+    begin: int
+    stride: int
+    values_at: int
+    number: int
+
+
+class Terms(NamedTuple):
+    """What rows and centers are measured by.
+
+    Attributes
+    ----------
+    decay
+        Of weights, in a mini-batch.
+    outlier_distance
+        Squared; a mini-batch with a row beyond it is left to others.
+    key, least_draw, least_distance
+        See `kmeans.candidates.choose`.
+    """
+
+    decay: float
+    outlier_distance: float
+    key: np.uint64
+    least_draw: float
+    least_distance: float
+
+
+class Centers(NamedTuple):
+    """The centers of the stream: float64 (K, d), weights and spreads (K,); sums, counts and losses of a mini-batch."""
+
+    centers: DoubleArray
+    weights: DoubleArray
+    spreads: DoubleArray
+    sums: DoubleArray
+    counts: DoubleArray
+    losses: DoubleArray
+
+
+class Found(NamedTuple):
+    """What a group leaves.
+
+    Attributes
+    ----------
+    inertias
+        float64 (batches,).
+    n_changes
+        int64 (batches,): how many centers were given up.
+    changes
+        int64 (batches, far rows, 3): the centers, those that took their rows over, and the number of the row.
+    n_chosen
+        int64 (batches, pieces): candidates of each piece.
+    rows, labels, numbers, draws, squared_distances
+        float32 (n, d), int64 (n,), int64 (n,), float64 (n,), float64 (n,): of the candidates. Those of a piece stand
+        together, from where its own rows would.
+    """
+
+    inertias: DoubleArray
+    n_changes: LabelArray
+    changes: LabelArray
+    n_chosen: LabelArray
+    rows: FloatArray
+    labels: LabelArray
+    numbers: LabelArray
+    draws: DoubleArray
+    squared_distances: DoubleArray
+
+
+class Room(NamedTuple):
+    """Where threads work.
+
+    Attributes
+    ----------
+    counters
+        int64 (N_COUNTERS,).
+    row_weights
+        float64 (batch_rows,).
+    inertias
+        float64 (pieces,).
+    far_distances, far_labels, far_numbers, far_rows
+        float64, int64, int64 (pieces, far rows), float32 (pieces, far rows, d): the farthest rows of each piece.
+    far_table
+        float64 (far rows, d + EXTRA): those of the mini-batch.
+    changes
+        int64 (far rows, 3).
+    costs
+        float64 (ranges,): of the cheapest mergers.
+    nobody
+        bool (K,): all false.
+    bytes, rows, labels, squared_distances, chosen, draws
+        uint8, float32, int64, float64, int64, float64, a row for each thread: a block of rows.
+    """
+
+    counters: LabelArray
+    row_weights: DoubleArray
+    inertias: DoubleArray
+    far_distances: DoubleArray
+    far_labels: LabelArray
+    far_numbers: LabelArray
+    far_rows: NDArray[np.float32]
+    far_table: DoubleArray
+    changes: LabelArray
+    costs: DoubleArray
+    nobody: BoolArray
+    bytes: NDArray[np.uint8]
+    rows: NDArray[np.float32]
+    labels: LabelArray
+    squared_distances: DoubleArray
+    chosen: LabelArray
+    draws: DoubleArray
+
+
+_INT, _DOUBLE, _FLOAT = types.int64, types.float64, types.float32
+SHAPE: Any = tuple_type(Shape, [_INT] * 7)
+PLACE: Any = tuple_type(Place, [_INT] * 5)
+TERMS: Any = tuple_type(Terms, [_DOUBLE, _DOUBLE, types.uint64, _DOUBLE, _DOUBLE])
+CENTERS: Any = tuple_type(Centers, [array_type(_DOUBLE, n) for n in (2, 1, 1, 2, 1, 1)])
+FOUND: Any = tuple_type(
+    Found,
+    [
+        array_type(kind, n)
+        for kind, n in (
+            (_DOUBLE, 1),
+            (_INT, 1),
+            (_INT, 3),
+            (_INT, 2),
+            (_FLOAT, 2),
+            (_INT, 1),
+            (_INT, 1),
+            (_DOUBLE, 1),
+            (_DOUBLE, 1),
+        )
+    ],
+)
+ROOM: Any = tuple_type(
+    Room,
+    [
+        array_type(kind, n)
+        for kind, n in (
+            (_INT, 1),
+            (_DOUBLE, 1),
+            (_DOUBLE, 1),
+            (_DOUBLE, 2),
+            (_INT, 2),
+            (_INT, 2),
+            (_FLOAT, 3),
+            (_DOUBLE, 2),
+            (_INT, 2),
+            (_DOUBLE, 1),
+            (types.boolean, 1),
+            (types.uint8, 2),
+            (_FLOAT, 3),
+            (_INT, 2),
+            (_DOUBLE, 2),
+            (_INT, 2),
+            (_DOUBLE, 2),
+        )
+    ],
+)
+
+
+@kernel(types.void(array_type(_FLOAT, 2), array_type(_INT, 1), array_type(_DOUBLE, 1), _INT, _INT, ROOM))
+def _offer(
+    rows: FloatArray,  # IN (n, d)
+    labels: LabelArray,  # IN (n,)
+    squared_distances: DoubleArray,  # IN (n,)
+    number: int,  # IN: of the first row
+    piece: int,  # IN
+    room: Room,  # INOUT
+) -> None:
+    """Let rows take places among the farthest of a piece; those that have them come first among equals."""
+    distances, numbers = room.far_distances[piece], room.far_numbers[piece]
+    last = len(distances) - 1
+    for i in range(len(rows)):
+        distance = squared_distances[i]
+        if not distance > distances[last]:
+            continue
+        place = last
+        while place > 0 and distance > distances[place - 1]:
+            distances[place], numbers[place] = distances[place - 1], numbers[place - 1]
+            room.far_labels[piece, place] = room.far_labels[piece, place - 1]
+            room.far_rows[piece, place] = room.far_rows[piece, place - 1]
+            place -= 1
+        distances[place], numbers[place] = distance, number + i
+        room.far_labels[piece, place] = labels[i]
+        room.far_rows[piece, place] = rows[i]
+
+
+@kernel(types.boolean(SHAPE, PLACE, TERMS, PREPARED, PIECE_SUMS, FOUND, ROOM, SPACE, _INT, _INT, _INT, _INT))
+def _take_piece(
+    shape: Shape,  # IN
+    place: Place,  # IN
+    terms: Terms,  # IN
+    prepared: Prepared,  # IN
+    pieces: PieceSums,  # INOUT
+    found: Found,  # INOUT
+    room: Room,  # INOUT
+    space: Space,  # INOUT: of this thread
+    batch_number: int,  # IN: see `PieceSums.marks`
+    batch: int,  # IN
+    piece: int,  # IN
+    thread: int,  # IN
+) -> bool:
+    """Read, assign and add up a piece of a mini-batch; return whether all its rows are plain and none is an outlier."""
+    first = batch * shape.batch_rows
+    begin = first + piece * shape.piece_rows
+    end = min(begin + shape.piece_rows, first + shape.batch_rows)
+    records = (place.values_at + WORD - 1) // WORD * WORD
+    room.far_distances[piece, :] = 0.0
+    inertia, chosen = 0.0, 0
+    for start in range(begin, end, shape.block_rows):
+        n = min(shape.block_rows, end - start)
+        size = n * place.stride
+        buffer = room.bytes[thread]
+        read = read_at(place.file, buffer[records:], size, place.begin + start * place.stride)
+        rows = room.rows[thread, :n]
+        if read != size or not unpack(buffer, place.values_at, place.stride, n, rows):
+            return False
+        labels, distances = room.labels[thread, :n], room.squared_distances[thread, :n]
+        assign_rows(room.rows[thread], 0, n, prepared, labels, distances, space)
+        weights = room.row_weights[start - first : start - first + n]
+        if add_to_piece(rows, labels, distances, weights, terms.outlier_distance, batch_number, piece, pieces):
+            return False
+        for i in range(n):
+            inertia += distances[i]
+        if room.far_distances.shape[1]:
+            _offer(rows, labels, distances, place.number + start, piece, room)
+        numbers, draws = room.chosen[thread], room.draws[thread]
+        number = place.number + start
+        count = choose(terms.key, number, distances, terms.least_draw, terms.least_distance, numbers, draws)
+        for c in range(count):
+            i, target = numbers[c], begin + chosen
+            found.labels[target], found.numbers[target] = labels[i], number + i
+            found.draws[target], found.squared_distances[target] = draws[c], distances[i]
+            found.rows[target] = rows[i]
+            chosen += 1
+    room.inertias[piece] = inertia
+    found.n_chosen[batch, piece] = chosen
+    return True
+
+
+@kernel(types.void(SHAPE, TERMS, CENTERS, PREPARED, PIECE_SUMS, _INT, _INT, _INT))
+def _move_centers(
+    shape: Shape,  # IN
+    terms: Terms,  # IN
+    centers: Centers,  # INOUT
+    prepared: Prepared,  # INOUT
+    pieces: PieceSums,  # IN
+    batch_number: int,  # IN
+    first: int,  # IN: the first center
+    last: int,  # IN: the one behind the last
+) -> None:
+    """Move some of the centers, and lay them out."""
+    points, weights, spreads = centers.centers[first:last], centers.weights[first:last], centers.spreads[first:last]
+    sums, counts, losses = centers.sums[first:last], centers.counts[first:last], centers.losses[first:last]
+    sums[:] = 0.0
+    counts[:] = 0.0
+    losses[:] = 0.0
+    put_together(pieces, shape.pieces, batch_number, first, last, centers.sums, centers.counts, centers.losses)
+    spread_out(points, weights, spreads, sums, counts, losses, terms.decay)
+    move(points, weights, sums, counts, terms.decay)
+    lay_out(centers.centers, first, last, prepared)
+
+
+@kernel(types.void(PLACE, SHAPE, TERMS, CENTERS, PREPARED, FOUND, ROOM, _INT))
+def _end_step(
+    place: Place,  # IN
+    shape: Shape,  # IN
+    terms: Terms,  # IN
+    centers: Centers,  # INOUT
+    prepared: Prepared,  # INOUT
+    found: Found,  # INOUT
+    room: Room,  # INOUT
+    batch: int,  # IN
+) -> None:
+    """Make centers of far rows, where that pays."""
+    inertia = 0.0
+    for piece in range(shape.pieces):
+        inertia += room.inertias[piece]
+    found.inertias[batch] = inertia
+    found.n_changes[batch] = 0
+    table = room.far_table
+    n_far, n_features = len(table), centers.centers.shape[1]
+    if not n_far:
+        return
+    # Pieces are in the order of their rows: of equally far ones the earlier comes first.
+    table[:] = 0.0
+    sources = np.full(n_far, -1, np.int64)
+    for piece in range(shape.pieces):
+        for i in range(n_far):
+            distance = room.far_distances[piece, i]
+            if not distance > table[n_far - 1, DISTANCE]:
+                break
+            at = n_far - 1
+            while at > 0 and distance > table[at - 1, DISTANCE]:
+                table[at, DISTANCE], sources[at] = table[at - 1, DISTANCE], sources[at - 1]
+                at -= 1
+            table[at, DISTANCE], sources[at] = distance, piece * n_far + i
+    for at in range(n_far):
+        if sources[at] < 0:
+            break
+        piece, i = sources[at] // n_far, sources[at] % n_far
+        for f in range(n_features):
+            table[at, f] = np.float64(room.far_rows[piece, i, f])
+        number = room.far_numbers[piece, i]
+        table[at, LABEL], table[at, HOST], table[at, POSITION] = room.far_labels[piece, i], 0.0, number
+        table[at, WEIGHT] = room.row_weights[number - place.number - batch * shape.batch_rows]
+    least_cost = room.costs.min()
+    count = reassign_rows(
+        table, terms.outlier_distance, centers.centers, centers.weights, centers.spreads, least_cost, room.changes
+    )
+    found.n_changes[batch] = count
+    for c in range(count):
+        found.changes[batch, c, 0], found.changes[batch, c, 1] = room.changes[c, 1], room.changes[c, 2]
+        found.changes[batch, c, 2] = np.int64(table[room.changes[c, 0], POSITION])
+    if count:
+        lay_out(centers.centers, 0, len(centers.centers), prepared)
+
+
+@kernel(types.void(SHAPE, PLACE, TERMS, CENTERS, PREPARED, PIECE_SUMS, FOUND, ROOM, _INT, _INT))
+def take_group(
+    shape: Shape,  # IN
+    place: Place,  # IN
+    terms: Terms,  # IN
+    centers: Centers,  # INOUT
+    prepared: Prepared,  # INOUT
+    pieces: PieceSums,  # INOUT
+    found: Found,  # INOUT
+    room: Room,  # INOUT: its counters are 0
+    first_number: int,  # IN: of the first mini-batch; see `PieceSums.marks`
+    thread: int,  # IN: the number of this thread
+) -> None:
+    """Take a group of mini-batches, together with the other threads that are called; return when that is done."""
+    counters = room.counters
+    n_centers = len(centers.centers)
+    moved, compared = shape.pieces + shape.ranges, shape.pieces + 2 * shape.ranges
+    units = compared + 1
+    space = new_space(centers.centers.shape[1], shape.block_rows)
+    waited = 0
+    while True:
+        unit = look(counters, NEXT)
+        if unit >= shape.batches * units or look(counters, RETURN):
+            return
+        batch, part = unit // units, unit % units
+        needed = unit - part
+        if part >= shape.pieces:
+            needed += shape.pieces
+        if part >= moved:
+            needed += shape.ranges
+        if part >= compared:
+            needed += shape.ranges
+        if look(counters, DONE) < needed:
+            waited += 1
+            if waited < LOOKS:
+                pause()
+            elif waited < LOOKS + WAYS:
+                make_way()
+            else:
+                sleep(NAP)
+            continue
+        waited = 0
+        if not advance(counters, NEXT, unit, unit + 1):
+            continue
+        number = first_number + batch
+        if part < shape.pieces:
+            if not _take_piece(shape, place, terms, prepared, pieces, found, room, space, number, batch, part, thread):
+                increase(counters, LEFT, 1)
+        elif look(counters, LEFT):
+            # Nothing but sums has changed.
+            increase(counters, RETURN, 1)
+            return
+        elif part < moved:
+            first = (part - shape.pieces) * shape.range_centers
+            last = min(first + shape.range_centers, n_centers)
+            _move_centers(shape, terms, centers, prepared, pieces, number, first, last)
+        elif part < compared:
+            if len(room.far_table):
+                first = (part - moved) * shape.range_centers
+                last = min(first + shape.range_centers, n_centers)
+                given_up = lightest(centers.weights, room.nobody)
+                merger = cheapest_merger(centers.centers, centers.weights, room.nobody, given_up, np.inf, first, last)
+                room.costs[part - moved] = merger[2]
+        else:
+            began = ticks()
+            _end_step(place, shape, terms, centers, prepared, found, room, batch)
+            increase(counters, BATCHES, 1)
+            increase(counters, ALONE, ticks() - began)
+        increase(counters, DONE, 1)
+
+
+@kernel(types.int64(SHAPE, FOUND, _INT))
+def bring_together(
+    shape: Shape,  # IN
+    found: Found,  # INOUT
+    batches: int,  # IN: how many
+) -> int:
+    """Move the candidates of mini-batches to the beginning, one after the other; return how many there are."""
+    target = 0
+    for batch in range(batches):
+        for piece in range(shape.pieces):
+            begin = batch * shape.batch_rows + piece * shape.piece_rows
+            for source in range(begin, begin + found.n_chosen[batch, piece]):
+                if source != target:
+                    found.rows[target] = found.rows[source]
+                    found.labels[target], found.numbers[target] = found.labels[source], found.numbers[source]
+                    found.draws[target] = found.draws[source]
+                    found.squared_distances[target] = found.squared_distances[source]
+                target += 1
+    return target

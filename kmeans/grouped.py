@@ -1,0 +1,259 @@
+"""Mini-batches taken in groups, straight from a file: all threads work at one, and none waits for Python between two.
+
+What comes of a mini-batch is the same as where it is taken alone (`Stream.add` and `Stream.step`), and does not depend
+on how many mini-batches make a group, or on the number of threads.
+"""
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kmeans.candidates import Candidates, Limits
+from kmeans.far_row_kernel import EXTRA
+from kmeans.group_kernel import (
+    ALONE,
+    BATCHES,
+    LEFT,
+    N_COUNTERS,
+    RETURN,
+    Centers,
+    Found,
+    Place,
+    Room,
+    Shape,
+    Terms,
+    bring_together,
+    take_group,
+)
+from kmeans.nearest_kernel import Prepared
+from kmeans.packed import PackedRows
+from kmeans.packed_kernel import WIDE, WORD
+from kmeans.piece_sums import ROW_BLOCK, Pieces, n_pieces, piece_rows
+from kmeans.reassignment import MAX_ROWS, Reassignment
+from kmeans.threads import Threads
+from kmeans.types import DoubleArray
+
+# A group takes no longer than about so many seconds, for whoever wants something of the stream waits for its end.
+SECONDS = 0.05
+# Rows of a group, in bytes, at most: there is room for all of them as candidates.
+MOST_BYTES = 32 << 20
+# Bytes that a thread reads at a time: they stay in its cache until their rows are added up.
+BLOCK_BYTES = 1 << 16
+# Ranges of centers, at most, and the numbers of each at least.
+RANGES, RANGE_VALUES = 16, 250
+# Centers of a range are a multiple of this, which is one of the centers that are laid out together.
+RANGE_BLOCK = 8
+
+
+@dataclass
+class Group:
+    """What came of a group of mini-batches.
+
+    Attributes
+    ----------
+    batch_rows
+        Rows of each.
+    inertias
+        Of each, as of `Step`.
+    reassignments
+        Of each.
+    candidates
+        Of all.
+    candidate_ends
+        How many of these belong to a mini-batch or an earlier one.
+    left
+        Whether the next mini-batch can't be taken so, because of an outlier or an odd record.
+    """
+
+    batch_rows: int
+    inertias: list[float]
+    reassignments: list[list[Reassignment]]
+    candidates: Candidates
+    candidate_ends: list[int]
+    left: bool
+
+    @property
+    def n_batches(self) -> int:
+        """How many mini-batches were taken."""
+        return len(self.inertias)
+
+
+class Groups:
+    """Takes groups for a stream.
+
+    Parameters
+    ----------
+    n_centers, n_features
+        K and d.
+    threads
+        The threads to use.
+    outlier_distance
+        As of `Stream`; None where far rows may not become centers.
+
+    Attributes
+    ----------
+    alone_ticks
+        How long only one of the threads could work, in ticks of the processor's clock.
+    """
+
+    def __init__(self, n_centers: int, n_features: int, threads: Threads, outlier_distance: float | None) -> None:
+        self._n_centers, self._n_features = n_centers, n_features
+        self._threads = threads
+        self._outlier_distance = np.inf if outlier_distance is None else outlier_distance
+        self._n_far = 0 if outlier_distance is None else MAX_ROWS
+        wanted = max(1, min(RANGES, n_centers * n_features // RANGE_VALUES))
+        self._range_centers = RANGE_BLOCK * max(1, -(-n_centers // wanted // RANGE_BLOCK))
+        self._rows_per_second = 0.0
+        self._room: Room | None = None
+        self._found: Found | None = None
+        self._batch_rows = 0
+        self.alone_ticks = 0
+
+    def size(self, packed: PackedRows, batch_rows: int, rows_seen: int) -> int:
+        """Return how many mini-batches to take at once; 0 if there is none."""
+        most_rows = min(MOST_BYTES // (4 * self._n_features), max(rows_seen, batch_rows))
+        if self._rows_per_second:
+            most_rows = min(most_rows, int(SECONDS * self._rows_per_second))
+        return min(packed.n_rows // batch_rows, max(1, most_rows // batch_rows))
+
+    def take(
+        self,
+        packed: PackedRows,
+        n_batches: int,
+        row_weights: DoubleArray,
+        decay: float,
+        centers: tuple[DoubleArray, ...],
+        prepared: Prepared,
+        pieces: Pieces,
+        first_row: int,
+        first_position: float,
+        key: np.uint64,
+        limits: Limits,
+    ) -> Group:
+        """Take mini-batches.
+
+        Parameters
+        ----------
+        packed
+            The rows; those of the mini-batches that were taken are taken from it.
+        n_batches
+            How many, at most.
+        row_weights
+            float64 (rows of a mini-batch,).
+        decay
+            Of weights, in a mini-batch.
+        centers
+            INOUT centers, float64 (K, d), weights and spreads, (K,); room for sums, (K, d), counts and losses, (K,).
+        prepared
+            INOUT: the centers laid out.
+        pieces
+            Room for sums.
+        first_row, first_position
+            The place of the first row among those of this host, and of all hosts.
+        key, limits
+            See `kmeans.candidates`.
+        """
+        batch_rows = len(row_weights)
+        sizes = batch_rows, self._n_centers, self._n_features
+        room, found = self._made(n_batches, row_weights, packed)
+        shape = Shape(
+            batches=n_batches,
+            batch_rows=batch_rows,
+            pieces=n_pieces(*sizes),
+            piece_rows=piece_rows(*sizes),
+            ranges=len(room.costs),
+            range_centers=self._range_centers,
+            block_rows=room.labels.shape[1],
+        )
+        place = Place(packed.file, packed.begin, packed.stride, len(packed.head), first_row)
+        terms = Terms(decay, self._outlier_distance, key, *limits)
+        sums, number = pieces.begin(batch_rows, n_batches)
+        room.counters[:] = 0
+
+        def take(thread: int) -> None:
+            try:
+                take_group(shape, place, terms, Centers(*centers), prepared, sums, found, room, number, thread)
+            except BaseException:
+                # Nobody is to wait for what this thread has begun.
+                room.counters[RETURN] = 1
+                raise
+
+        began = time.perf_counter()
+        self._threads.map(take, range(self._threads.count))
+        done = int(room.counters[BATCHES])
+        if done:
+            self._rows_per_second = done * batch_rows / (time.perf_counter() - began)
+        self.alone_ticks += int(room.counters[ALONE])
+        packed.take(done * batch_rows)
+        count = bring_together(shape, found, done)
+        numbers = found.numbers[:count]
+        return Group(
+            batch_rows=batch_rows,
+            inertias=found.inertias[:done].tolist(),
+            reassignments=[
+                [Reassignment(center, into, 0, row) for center, into, row in changes[:n].tolist()]
+                for n, changes in zip(found.n_changes[:done].tolist(), found.changes, strict=False)
+            ],
+            candidates=Candidates(
+                rows=found.rows[:count],
+                labels=found.labels[:count],
+                numbers=numbers,
+                positions=(numbers + (first_position - first_row)).astype(np.float64, copy=False),
+                draws=found.draws[:count],
+                squared_distances=found.squared_distances[:count],
+            ),
+            candidate_ends=np.cumsum(found.n_chosen[:done].sum(axis=1)).tolist(),
+            left=bool(room.counters[LEFT]),
+        )
+
+    def _made(self, n_batches: int, row_weights: DoubleArray, packed: PackedRows) -> tuple[Room, Found]:
+        """Return room for so many mini-batches, made anew only where there was less."""
+        n_features, batch_rows = self._n_features, len(row_weights)
+        sizes = batch_rows, self._n_centers, n_features
+        records = -(-len(packed.head) // WORD) * WORD
+        block_rows = min(piece_rows(*sizes), max(1, BLOCK_BYTES // (4 * n_features * ROW_BLOCK)) * ROW_BLOCK)
+        block_bytes = records + block_rows * packed.stride + WIDE
+        room, found = self._room, self._found
+        if room is None or batch_rows != self._batch_rows or room.bytes.shape[1] < block_bytes:
+            pieces, ranges, count = n_pieces(*sizes), -(-self._n_centers // self._range_centers), self._threads.count
+            # Rows are copied in wide blocks, which may end behind the last one.
+            rows: NDArray[np.float32] = np.empty(
+                (count, block_rows + -(-WIDE // (4 * n_features)), n_features), np.float32
+            )
+            room = Room(
+                counters=np.zeros(N_COUNTERS, np.int64),
+                row_weights=row_weights,
+                inertias=np.zeros(pieces),
+                far_distances=np.zeros((pieces, self._n_far)),
+                far_labels=np.zeros((pieces, self._n_far), np.int64),
+                far_numbers=np.zeros((pieces, self._n_far), np.int64),
+                far_rows=np.zeros((pieces, self._n_far, n_features), np.float32),
+                far_table=np.zeros((self._n_far, n_features + EXTRA)),
+                changes=np.zeros((self._n_far, 3), np.int64),
+                costs=np.full(ranges, np.inf),
+                nobody=np.zeros(self._n_centers, bool),
+                bytes=np.empty((count, block_bytes), np.uint8),
+                rows=rows,
+                labels=np.empty((count, block_rows), np.int64),
+                squared_distances=np.empty((count, block_rows)),
+                chosen=np.empty((count, block_rows), np.int64),
+                draws=np.empty((count, block_rows)),
+            )
+        room.bytes[:, : len(packed.head)] = np.frombuffer(packed.head, np.uint8)
+        if found is None or batch_rows != self._batch_rows or len(found.inertias) < n_batches:
+            n_rows = n_batches * batch_rows
+            found = Found(
+                inertias=np.empty(n_batches),
+                n_changes=np.empty(n_batches, np.int64),
+                changes=np.empty((n_batches, self._n_far, 3), np.int64),
+                n_chosen=np.empty((n_batches, n_pieces(*sizes)), np.int64),
+                rows=np.empty((n_rows, n_features), np.float32),
+                labels=np.empty(n_rows, np.int64),
+                numbers=np.empty(n_rows, np.int64),
+                draws=np.empty(n_rows),
+                squared_distances=np.empty(n_rows),
+            )
+        self._room, self._found, self._batch_rows = room, found, batch_rows
+        return room, found
