@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kmeans.coreset import Coreset
-from kmeans.lloyd import Clustering, lloyd
+from kmeans.lloyd import Clustering, clustering_of, lloyd
 from kmeans.shift import usual_values
 from kmeans.split_merge import (
     LEAST_POINTS,
@@ -88,7 +88,7 @@ def test_few_clusters(k: int) -> None:
 def test_two_centers_on_one_place_are_torn_apart() -> None:
     points, start = stuck()
     start.centers[1] = start.centers[0]
-    start = lloyd(points.points, points.shift, points.weights, start.centers, 0, 0.0, Threads())
+    start = clustering_of(points.points, points.shift, points.weights, start.centers, Threads())
     assert (np.bincount(start.labels, minlength=6) == 0).any()
     found = search(points, start)
     assert (np.bincount(found.labels, minlength=6) > 0).all()
