@@ -69,9 +69,9 @@ class SearchLimits:
     work: float
     least_work: float = 0.0
 
-    def allow(self, points: Coreset, k: int) -> bool:
-        """Return whether there is work enough for a single change."""
-        return (USUAL_ITERATIONS + 1) * work_of_an_iteration(points, k) <= self.work
+    def allow(self, points: Coreset, k: int, done: float = 0.0) -> bool:
+        """Return whether there is work left for a single change, after what was done."""
+        return done + (USUAL_ITERATIONS + 1) * work_of_an_iteration(points, k) <= self.work
 
 
 def work_of_a_point(k: int, n_features: int) -> int:
@@ -127,13 +127,11 @@ def improve(
     k = len(start.centers)
     if not limits.allow(points, k):
         return start
-    work_of_one = work_of_an_iteration(points, k)
-    left = limits.work - (USUAL_ITERATIONS + 1) * work_of_one
     work = 0.0
     failures = changes = 0
     at_once = k
     search = _Search(points, start, rng)
-    while changes < limits.changes and work <= left and not stopping():
+    while changes < limits.changes and limits.allow(points, k, work) and not stopping():
         if failures >= limits.patience and work >= limits.least_work:
             break
         if not search.best.msd > 0.0:
@@ -155,7 +153,7 @@ def improve(
             race.decided,
         )
         changes += 1
-        work += (race.iterations + 1) * work_of_one
+        work += (race.iterations + 1) * work_of_an_iteration(points, k)
         if found.msd < search.best.msd * (1.0 - ROUNDING):
             search.accept(found)
             failures = 0
