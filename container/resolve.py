@@ -80,7 +80,7 @@ def _resolve(k: int, source: Path, destination: Path, deadline: Deadline) -> Non
     except artifacts.ModelError as error:
         raise CustomerError(str(error)) from None
     chosen = _hyperparameters(k, description)
-    live = state.centers[state.weights > 0.0]
+    live = state.live().centers
     if k > len(live):
         raise CustomerError(f"Expected k up to {len(live)}, as many centers as the state of {source} has, got {k}")
     n_different = len(distinct(live))
