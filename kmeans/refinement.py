@@ -87,10 +87,9 @@ def refine(
     for_points, for_groups, for_starts, *for_search = seeds.spawn(3 + SEARCHED)
     everything = coreset(state)
     k, n_features = given[0].shape
-    starts = list(given[:MOST_GIVEN])
+    merged: list[DoubleArray | None] = []
     if k < len(state.centers) <= MOST_CENTERS:
-        merged = agglomerate(state.centers, state.weights, k, threads, deadline.passed)
-        starts += [] if merged is None else [merged]
+        merged.append(agglomerate(state.centers, state.weights, k, threads, deadline.passed))
 
     def run(points: Coreset, start: DoubleArray, iterations: int, threads: Threads) -> Clustering:
         return lloyd(
@@ -116,8 +115,8 @@ def refine(
     points, n_groups = _groups(everything, few, k, groups_work)
     if n_groups >= 2 * k:
         rng = np.random.default_rng(for_groups)
-        merged = agglomerate_points(points, n_groups, k, rng, threads, deadline.passed)
-        starts += [] if merged is None else [merged]
+        merged.append(agglomerate_points(points, n_groups, k, rng, threads, deadline.passed))
+    starts = [*given[:MOST_GIVEN], *(start for start in merged if start is not None)]
     n_from_rows = int(FROM_ROWS_WORK * factor / seeding_work(len(few.points), k, n_features))
 
     def look(item: tuple[DoubleArray | None, np.random.SeedSequence]) -> Clustering:
