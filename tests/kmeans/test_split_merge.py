@@ -10,16 +10,8 @@ from hypothesis import strategies as st
 from kmeans.coreset import Coreset
 from kmeans.lloyd import Clustering, clustering_of, lloyd
 from kmeans.shift import usual_values
-from kmeans.split_merge import (
-    LEAST_POINTS,
-    SPLIT_ITERATIONS,
-    SPLIT_TOLERANCE,
-    SearchLimits,
-    improve,
-    merger_costs,
-    split_clusters,
-    work_of_an_iteration,
-)
+from kmeans.split_kernel import SPLIT_ITERATIONS, SPLIT_TOLERANCE, merger_costs, split_clusters
+from kmeans.split_merge import LEAST_POINTS, SearchLimits, improve, work_of_an_iteration
 from kmeans.threads import Threads
 from kmeans.types import DoubleArray, FloatArray, LabelArray
 from tests.kmeans import naive
