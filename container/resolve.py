@@ -75,8 +75,7 @@ def _resolve(k: int, source: Path, destination: Path, deadline: Deadline) -> Non
     check_new_file(destination)
     try:
         description = artifacts.load(source).description
-        state = artifacts.load_state(source)
-        coordinates = artifacts.coordinates(source)
+        state, coordinates = artifacts.load_state(source)
     except artifacts.ModelError as error:
         raise CustomerError(str(error)) from None
     chosen = _hyperparameters(k, description)

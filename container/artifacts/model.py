@@ -216,7 +216,7 @@ def load(path: Path, max_bytes: int | None = None) -> Model:
     return Model(single, description)
 
 
-def load_state(path: Path) -> State:
+def load_state(path: Path) -> tuple[State, Coordinates]:
     """Read the state of the stream that was saved with a model.
 
     Parameters
@@ -226,13 +226,15 @@ def load_state(path: Path) -> State:
 
     Returns
     -------
-    State
+    state : State
         Checked.
+    coordinates : Coordinates
+        Those of its centers and rows.
 
     Raises
     ------
     ModelError
-        If there are none, or they cannot be read.
+        If there is none, or it cannot be read.
     """
     found = find_state(path)
     if found is None:
@@ -240,30 +242,13 @@ def load_state(path: Path) -> State:
     return found
 
 
-def find_state(path: Path) -> State | None:
-    """Read the state as `load_state` does, or give None for a model without one."""
+def find_state(path: Path) -> tuple[State, Coordinates] | None:
+    """Read the state as `load_state` does, or return None for a model without one."""
     files = _files(path, STATE.__eq__)
     if STATE not in files:
         return None
     try:
         return state.loads(files[STATE])
-    except state.StateError as cause:
-        raise ModelError(f"{path}: {STATE}: {cause}") from cause
-
-
-def coordinates(path: Path) -> Coordinates:
-    """Return the coordinates of the state of a model: of its centers and rows; plain ones where there is no state.
-
-    Raises
-    ------
-    ModelError
-        If they cannot be read.
-    """
-    files = _files(path, STATE.__eq__)
-    if STATE not in files:
-        return PLAIN
-    try:
-        return state.coordinates(files[STATE])
     except state.StateError as cause:
         raise ModelError(f"{path}: {STATE}: {cause}") from cause
 

@@ -194,7 +194,7 @@ def test_centers_of_other_types_become_float32(tmp_path: Path, dtype: str) -> No
 def test_the_state_is_read_from_folder_and_tarball(folder: Path, tmp_path: Path) -> None:
     tarball.write(tmp_path / "model.tar.gz", folder.iterdir())
     for path in (folder, tmp_path / "model.tar.gz"):
-        found = load_state(path)
+        found, _ = load_state(path)
         np.testing.assert_array_equal(found.centers, STATE.centers, strict=True)
         np.testing.assert_array_equal(found.weights, STATE.weights, strict=True)
 
