@@ -22,6 +22,7 @@ with needed():
     from container import hyperparameters, logs
     from container.artifacts import model as artifacts
     from container.artifacts import tarball
+    from container.artifacts.description import describe
     from container.command_line import check_new_file, local_path
     from container.errors import CustomerError, JobError
     from container.hyperparameters import Hyperparameters
@@ -100,7 +101,7 @@ def _resolve(k: int, source: Path, destination: Path, deadline: Deadline) -> Non
                 fit = fit.raised(optimism(state, centers, threads, deadline.passed))
     final = coordinates.centers(as_points(centers))
     stated = dict(description["hyperparameters"]) if description else {}
-    new = artifacts.describe(
+    new = describe(
         final,
         hyperparameters={**stated, "k": str(k)},
         seed=chosen.seed,

@@ -10,7 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from container.artifacts import mxnet_ndarray, tarball
-from container.artifacts.model import Model, ModelError, describe, load, load_state, save, save_description
+from container.artifacts.description import describe
+from container.artifacts.model import Model, ModelError, load, load_state, save, save_description
 from kmeans import __version__
 from kmeans.sample import Sample
 from kmeans.state import State

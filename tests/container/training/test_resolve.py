@@ -10,7 +10,8 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 
-from container.artifacts.model import Model, describe, load, load_state, save
+from container.artifacts.description import describe
+from container.artifacts.model import Model, load, load_state, save
 from kmeans.sample import Sample
 from kmeans.state import State
 from tests.container.training.job import TOP, Ended, Job, msd, recordio
