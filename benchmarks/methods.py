@@ -104,7 +104,7 @@ class Job:
 
     def centers_of_stream(self) -> int:
         """Return the most clusters that `solve` can make of the latest run."""
-        return int((model.load_state(self.base / "model").weights > 0).sum())
+        return int((model.load_state(self.base / "model")[0].weights > 0).sum())
 
     def solve(self, k: int) -> Fit:
         """Make a model of `k` clusters from the state of the latest run."""

@@ -81,14 +81,14 @@ def earlier_model(channel: ChannelConfiguration, n_features: int) -> EarlierMode
     """
     try:
         model = artifacts.load(channel.path)
-        weighted = artifacts.find_state(channel.path)
-        coordinates = artifacts.coordinates(channel.path)
+        kept = artifacts.find_state(channel.path)
     except artifacts.ModelError as error:
         raise CustomerError(f"Channel {channel.name}: {error}") from None
-    if weighted is None:
+    if kept is None:
         found = EarlierModel(model.centers.astype(np.float64), np.zeros(len(model.centers)))
     else:
-        live = weighted.live()
+        state, coordinates = kept
+        live = state.live()
         found = EarlierModel(coordinates.absolute(live.centers), live.weights)
     if found.centers.shape[1] != n_features:
         raise CustomerError(

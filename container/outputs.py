@@ -10,6 +10,7 @@ from container import assignments, hyperparameters, logs, report
 from container.artifacts import model as artifacts
 from container.artifacts import tarball
 from container.artifacts.atomic import replacing
+from container.artifacts.description import describe
 from container.beside import beside_the_model
 from container.channels.source import Source
 from container.configuration import JobConfiguration
@@ -104,7 +105,7 @@ def restate_model(
 
 
 def _description(job: JobConfiguration, model: Model, coordinates: Coordinates, progress: Progress) -> dict[str, Any]:
-    return artifacts.describe(
+    return describe(
         coordinates.centers(model.centers),
         hyperparameters={**hyperparameters.defaults(), **job.raw_hyperparameters},
         seed=job.hyperparameters.seed,

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from container.coordinates import PLAIN, Coordinates
 from container.logs import LOGGER
+from kmeans.shift import thinned
 from kmeans.types import BoolArray, DoubleArray, FloatArray, LabelArray
 
 if TYPE_CHECKING:
@@ -65,11 +66,6 @@ class Coarse:
         ]
         more = int(which.sum()) - len(parts)
         return ", ".join(parts) + (f" and {more} more" if more else "")
-
-
-def thinned(rows: DoubleArray, most: int = MOST_ROWS) -> DoubleArray:
-    """Return at most so many of the rows, at equal distances."""
-    return rows[:: max(1, -(-len(rows) // most))]
 
 
 def coarse_features(rows: DoubleArray) -> Coarse:

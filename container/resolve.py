@@ -22,6 +22,7 @@ with needed():
     from container import hyperparameters, logs
     from container.artifacts import model as artifacts
     from container.artifacts import tarball
+    from container.artifacts.description import describe
     from container.command_line import check_new_file, local_path
     from container.errors import CustomerError, JobError
     from container.hyperparameters import Hyperparameters
@@ -75,12 +76,11 @@ def _resolve(k: int, source: Path, destination: Path, deadline: Deadline) -> Non
     check_new_file(destination)
     try:
         description = artifacts.load(source).description
-        state = artifacts.load_state(source)
-        coordinates = artifacts.coordinates(source)
+        state, coordinates = artifacts.load_state(source)
     except artifacts.ModelError as error:
         raise CustomerError(str(error)) from None
     chosen = _hyperparameters(k, description)
-    live = state.centers[state.weights > 0.0]
+    live = state.live().centers
     if k > len(live):
         raise CustomerError(f"Expected k up to {len(live)}, as many centers as the state of {source} has, got {k}")
     n_different = len(distinct(live))
@@ -101,7 +101,7 @@ def _resolve(k: int, source: Path, destination: Path, deadline: Deadline) -> Non
                 fit = fit.raised(optimism(state, centers, threads, deadline.passed))
     final = coordinates.centers(as_points(centers))
     stated = dict(description["hyperparameters"]) if description else {}
-    new = artifacts.describe(
+    new = describe(
         final,
         hyperparameters={**stated, "k": str(k)},
         seed=chosen.seed,

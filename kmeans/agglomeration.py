@@ -9,6 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 from kmeans.assignment import Centers, nearest
+from kmeans.center_kernel import squared_difference
 from kmeans.communicator import nothing
 from kmeans.coreset import Coreset
 from kmeans.jit import kernel
@@ -137,10 +138,7 @@ def pair_costs(
     """Compute by how much the loss grows when some centers are merged with each of those before them."""
     for j in range(last):
         for i in range(max(first, j), last):
-            distance = 0.0
-            for f in range(centers.shape[1]):
-                difference = centers[i, f] - centers[j, f]
-                distance += difference * difference
+            distance = squared_difference(centers[i], centers[j])
             costs[i, j] = weights[i] * (weights[j] / (weights[i] + weights[j])) * distance
             costs[j, i] = costs[i, j]
         if j >= first:

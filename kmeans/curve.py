@@ -5,7 +5,7 @@ import numpy as np
 from kmeans.communicator import Communicator, SingleHost
 from kmeans.coreset import coreset, reduced
 from kmeans.deadline import NEVER, Deadline
-from kmeans.lloyd import lloyd
+from kmeans.lloyd import clustering_of, lloyd
 from kmeans.shrinking import LloydSettings, shrink
 from kmeans.state import State
 from kmeans.threads import Threads
@@ -70,7 +70,7 @@ def msd_by_k(
     for_points, *for_trials = seeds.spawn(1 + len(ks))
     live = state.live()
     everything = coreset(live)
-    model = lloyd(everything.points, everything.shift, everything.weights, centers, 0, 0.0, threads)
+    model = clustering_of(everything.points, everything.shift, everything.weights, centers, threads)
     rng = np.random.default_rng(for_points)
     points, others = (reduced(everything, model, ROWS, rng) for _ in range(2))
     settings = LloydSettings("kmeans++", TRIALS, ITERATIONS, 0.0)
@@ -85,7 +85,7 @@ def msd_by_k(
         if deadline.passed():
             break
         found = lloyd(points.points, points.shift, points.weights, trials[0].centers, ITERATIONS, 0.0, threads)
-        judged = lloyd(others.points, others.shift, others.weights, found.centers, 0, 0.0, threads)
+        judged = clustering_of(others.points, others.shift, others.weights, found.centers, threads)
         losses.append((k, judged.msd))
     table = communicator.gather_rows(np.array(losses, np.float64).reshape(-1, 2))
     return {int(k): msd for k, msd in sorted(table.tolist())}

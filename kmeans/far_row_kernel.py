@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from kmeans.center_kernel import squared_difference
 from kmeans.jit import kernel
 from kmeans.types import BoolArray, DoubleArray, FloatArray, LabelArray
 
@@ -57,16 +58,6 @@ def offer_rows(
             table[place, HOST] = host
             table[place, POSITION] = first_position + i
             table[place, WEIGHT] = weights[i]
-
-
-@kernel("float64(float64[::1], float64[::1])")
-def squared_difference(a: DoubleArray, b: DoubleArray) -> float:
-    """Give the sum of (a - b)^2."""
-    total = 0.0
-    for f in range(len(a)):
-        difference = a[f] - b[f]
-        total += difference * difference
-    return total
 
 
 @kernel("int64[::1](float64[::1], boolean[::1])")

@@ -45,6 +45,21 @@ class Clustering:
     relocated: int = 0
 
 
+def clustering_of(
+    points: FloatArray, shift: FloatArray, weights: DoubleArray, centers: DoubleArray, threads: Threads
+) -> Clustering:
+    """Return the clustering that centers make of points, without moving them.
+
+    Parameters
+    ----------
+    points, shift, weights, centers, threads
+        As for `lloyd`.
+    """
+    labels, squared_distances = nearest(points, Centers(centers, shift), threads)
+    msd = float(weights @ squared_distances) / float(weights.sum())
+    return Clustering(centers, labels, squared_distances, msd)
+
+
 def lloyd(
     points: FloatArray,
     shift: FloatArray,

@@ -12,7 +12,7 @@ import numpy as np
 
 from kmeans.communicator import nothing
 from kmeans.coreset import coreset
-from kmeans.lloyd import Clustering, lloyd
+from kmeans.lloyd import clustering_of, lloyd
 from kmeans.state import State
 from kmeans.threads import Threads
 from kmeans.types import DoubleArray
@@ -47,11 +47,10 @@ def optimism(state: State, centers: DoubleArray, threads: Threads, stopping: Cal
     # Its rows are in the order of the stream.
     halves = [coreset(replace(live, sample=live.sample.part(np.arange(begin, n_rows, 2)))) for begin in (0, 1)]
 
-    def fitted(to: int, start: DoubleArray, iterations: int) -> Clustering:
-        half = halves[to]
-        return lloyd(half.points, half.shift, half.weights, start, iterations, 0.0, threads, stopping)
-
-    own = [fitted(to, centers, ITERATIONS) for to in (0, 1)]
-    crossed = [fitted(to, own[1 - to].centers, 0) for to in (0, 1)]
+    own = [lloyd(half.points, half.shift, half.weights, centers, ITERATIONS, 0.0, threads, stopping) for half in halves]
+    crossed = [
+        clustering_of(half.points, half.shift, half.weights, other.centers, threads)
+        for half, other in zip(halves, reversed(own), strict=True)
+    ]
     loss = sum(one.msd for one in own)
     return max(0.0, 0.5 * (sum(one.msd for one in crossed) / loss - 1.0)) if loss > 0.0 else 0.0

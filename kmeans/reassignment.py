@@ -9,13 +9,12 @@ Outliers (see `outlier_distance`) are added to no sum until it is known whether 
 row of 1e18 is subtracted again has lost its digits.
 """
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from kmeans.far_row_kernel import DISTANCE, EXTRA, HOST, LABEL, POSITION, WEIGHT, offer_rows, reassign_rows
-from kmeans.shift import QUARTILE_ROWS
+from kmeans.shift import QUARTILE_ROWS, thinned
 from kmeans.sums import add_rows
 from kmeans.types import DoubleArray, FloatArray, LabelArray
 
@@ -148,7 +147,7 @@ def outlier_distance(rows: FloatArray, shift: FloatArray) -> float:
     shift
         float32 (d,): usual values. The usual squared distance is the median of those from here, zeros aside.
     """
-    differences = rows[:: math.ceil(len(rows) / QUARTILE_ROWS)].astype(np.float64) - shift
+    differences = thinned(rows, QUARTILE_ROWS).astype(np.float64) - shift
     squared = np.einsum("nd,nd->n", differences, differences)
     apart = squared[squared > 0.0]
     return OUTLIER_FACTOR * float(np.median(apart)) if len(apart) else float(np.finfo(np.float64).max)

@@ -1,6 +1,7 @@
 """The model on a coreset of the rows: several starts, each taken out of its local optimum, the best one to the end."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -8,7 +9,7 @@ from kmeans.agglomeration import MOST_CENTERS, agglomerate, agglomerate_points
 from kmeans.communicator import Communicator
 from kmeans.coreset import Coreset, coreset, reduced
 from kmeans.deadline import NEVER, Deadline
-from kmeans.lloyd import Clustering, lloyd
+from kmeans.lloyd import Clustering, clustering_of, lloyd
 from kmeans.seeding import kmeans_plus_plus, seeding_work
 from kmeans.shrinking import ONE_THREAD, LloydSettings
 from kmeans.split_merge import SearchLimits, improve, work_of_a_point
@@ -86,10 +87,9 @@ def refine(
     for_points, for_groups, for_starts, *for_search = seeds.spawn(3 + SEARCHED)
     everything = coreset(state)
     k, n_features = given[0].shape
-    starts = list(given[:MOST_GIVEN])
+    merged: list[DoubleArray | None] = []
     if k < len(state.centers) <= MOST_CENTERS:
-        merged = agglomerate(state.centers, state.weights, k, threads, deadline.passed)
-        starts += [] if merged is None else [merged]
+        merged.append(agglomerate(state.centers, state.weights, k, threads, deadline.passed))
 
     def run(points: Coreset, start: DoubleArray, iterations: int, threads: Threads) -> Clustering:
         return lloyd(
@@ -103,7 +103,10 @@ def refine(
             deadline.passed,
         )
 
-    before = run(everything, given[0], 0, threads)
+    def judge(points: Coreset, centers: DoubleArray) -> Clustering:
+        return clustering_of(points.points, points.shift, points.weights, centers, threads)
+
+    before = judge(everything, given[0])
     few = reduced(everything, before, _search_points(k, n_features), np.random.default_rng(for_points))
     streamed = float(state.weights.sum()) * state.centers.size
     factor = max(1.0, SHARE_OF_STREAM * streamed / SEARCH_WORK)
@@ -112,8 +115,8 @@ def refine(
     points, n_groups = _groups(everything, few, k, groups_work)
     if n_groups >= 2 * k:
         rng = np.random.default_rng(for_groups)
-        merged = agglomerate_points(points, n_groups, k, rng, threads, deadline.passed)
-        starts += [] if merged is None else [merged]
+        merged.append(agglomerate_points(points, n_groups, k, rng, threads, deadline.passed))
+    starts = [*given[:MOST_GIVEN], *(start for start in merged if start is not None)]
     n_from_rows = int(FROM_ROWS_WORK * factor / seeding_work(len(few.points), k, n_features))
 
     def look(item: tuple[DoubleArray | None, np.random.SeedSequence]) -> Clustering:
@@ -133,10 +136,7 @@ def refine(
         found = run(few, start.centers, settings.max_iterations, ONE_THREAD)
         return improve(few, found, search_limits, np.random.default_rng(seed), ONE_THREAD, deadline.passed)
 
-    def judge(centers: DoubleArray) -> Clustering:
-        return run(few, centers, 0, threads)
-
-    shared = (judge, (k, n_features), threads, communicator, deadline)
+    shared = (partial(judge, few), (k, n_features), threads, communicator, deadline)
     candidates = [*starts, *[None] * min(FROM_ROWS, n_from_rows)]
     found = clusterings(list(zip(candidates, for_starts.spawn(len(candidates)), strict=True)), look, *shared)
     found.sort(key=lambda one: one.msd)

@@ -1,15 +1,21 @@
 """The shift of rows and centers, by which ||c||^2 - 2xc loses few digits, and which no outlier can spoil."""
 
-import math
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kmeans.types import FloatArray, as_points
 
+Number = TypeVar("Number", bound=np.floating[Any])
+
 # Rows that quartiles are taken of.
 QUARTILE_ROWS = 1000
+
+
+def thinned(rows: NDArray[Number], most: int) -> NDArray[Number]:
+    """Return at most so many of the rows, at equal distances: a view of them."""
+    return rows[:: max(1, -(-len(rows) // most))]
 
 
 def usual_values(points: NDArray[np.floating[Any]]) -> FloatArray:
@@ -27,7 +33,7 @@ def usual_values(points: NDArray[np.floating[Any]]) -> FloatArray:
     -------
     ndarray of float32, shape (d,)
     """
-    few = points[:: math.ceil(len(points) / QUARTILE_ROWS)]
+    few = thinned(points, QUARTILE_ROWS)
     places = [(len(few) - 1) * quarter // 4 for quarter in (1, 2, 3)]
     quartiles = np.partition(few, places, axis=0)[places]
     nearest_to_0 = np.abs(quartiles).argmin(axis=0)

@@ -8,7 +8,7 @@ import numpy as np
 
 from kmeans.communicator import Communicator
 from kmeans.deadline import NEVER, Deadline
-from kmeans.lloyd import Clustering, lloyd
+from kmeans.lloyd import Clustering, clustering_of, lloyd
 from kmeans.seeding import kmeans_plus_plus, random_rows
 from kmeans.spreading import clusterings
 from kmeans.state import State
@@ -102,7 +102,7 @@ def shrink(
         trials = clusterings(
             seeds.spawn(min(KEPT_TRIALS, settings.n_trials - begun)),
             attempt,
-            lambda found: lloyd(points, shift, weights, found, 0, 0.0, threads),
+            lambda found: clustering_of(points, shift, weights, found, threads),
             (k, centers.shape[1]),
             threads,
             communicator,

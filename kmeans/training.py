@@ -19,7 +19,7 @@ from kmeans.observer import Observer
 from kmeans.optimism import optimism
 from kmeans.reassignment import outlier_distance
 from kmeans.run import Control, Run
-from kmeans.sample import Far
+from kmeans.sample import Far, Sample
 from kmeans.scoring import Score, score
 from kmeans.seeding import distinct
 from kmeans.settings import Settings
@@ -154,15 +154,11 @@ def fit(
         observer.reassigned(run.reassigned)
 
     sample = run.reservoir.sample(communicator)
-    stream = run.stream
     n_rows = np.array([float(run.reservoir.rows_seen)])
     communicator.sum(n_rows)
     # Rows of an earlier job, or of an earlier epoch beside a part of a later one, are in the weights alone.
     alike = not _has_weight(earlier) and not (run.amid_epoch and run.epoch > 0)
-    spreads = stream.spreads if alike else None
-    far = None if sample.complete or sample.far is None else _of_all_epochs(sample.far, run, settings, n_rows[0])
-    kept = replace(sample, complete=sample.complete and alike, far=far)
-    state = State(stream.centers, stream.weights, stream.shift, kept, spreads)
+    state = _left(run, sample, settings, n_rows[0], alike=alike)
     centers = finalize(
         state, settings.k, settings.finalization, seeds.finalization, threads, observer, communicator, deadline
     )
@@ -190,27 +186,12 @@ def fit(
         state=reduced_state(state, in_double, settings.kept_sample_size, np.random.default_rng(seeds.keeping), threads),
         msd_by_k={**msds, settings.k: fit_of_rows.msd},
     )
-    excess = 0.0 if sample.complete else closing.expected_excess(fit_of_rows, len(sample.rows), model.rows)
-    worthwhile = source.rereadable and settings.finalization.refine and excess > closing.MIN_EXCESS
-    # Neither the weights of an earlier model's rows nor those that decay are in the rows.
-    all_count_once = not (run.stopped or settings.half_life or _has_weight(earlier))
-    if any_host(worthwhile and all_count_once, communicator):
-        closed = closing.close(
-            source,
-            final,
-            state.shift,
-            model.rows,
-            communicator,
-            threads,
-            observer,
-            lambda: control.stopping() or deadline.passed(),
-        )
-        if closed is not None:
-            model = replace(model, centers=closed.centers).rescored(closed.score)
-    if settings.finalization.refine and not model.score_is_exact and not deadline.agreed(communicator):
-        too_low = np.array([optimism(state, in_double, threads, deadline.passed)])
-        communicator.broadcast(too_low)
-        model = model.rescored(model.score.raised(float(too_low[0])))
+    if settings.finalization.refine:
+        job = _Job(source, communicator, threads, observer, control, deadline)
+        # Neither the weights of an earlier model's rows nor those that decay are in the rows.
+        count_once = not (run.stopped or settings.half_life or _has_weight(earlier))
+        model = _closed(job, model, len(sample.rows), count_once=count_once)
+        model = _raised(job, model, state)
     inhabited = int(np.count_nonzero(model.score.cluster_sizes))
     # Each of the rows is a center, and some centers are no row.
     if alike and model.score_is_exact and model.score.ssd == 0.0 and inhabited < settings.k:
@@ -259,6 +240,54 @@ def _begun(
     run.stream.with_rows[:] = first.with_rows
     run.stream.begin_epoch()
     return run, iter(first.first_pass)
+
+
+def _left(run: Run, sample: Sample, settings: Settings, n_rows: float, *, alike: bool) -> State:
+    """Return what a stream has left of `n_rows` rows an epoch; `alike` tells that it has weights of no others."""
+    stream = run.stream
+    far = None if sample.complete or sample.far is None else _of_all_epochs(sample.far, run, settings, n_rows)
+    kept = replace(sample, complete=sample.complete and alike, far=far)
+    return State(stream.centers, stream.weights, stream.shift, kept, stream.spreads if alike else None)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What a model is made better with, once it is there; see `fit`."""
+
+    source: Source
+    communicator: Communicator
+    threads: Threads
+    observer: Observer
+    control: Control
+    deadline: Deadline
+
+
+def _closed(job: _Job, model: Model, n_sampled: int, *, count_once: bool) -> Model:
+    """Return a model after closing passes, where they promise something and each of its rows counts once."""
+    excess = 0.0 if model.score_is_exact else closing.expected_excess(model.score, n_sampled, model.rows)
+    worthwhile = job.source.rereadable and excess > closing.MIN_EXCESS
+    if not any_host(worthwhile and count_once, job.communicator):
+        return model
+    closed = closing.close(
+        job.source,
+        model.centers,
+        model.state.shift,
+        model.rows,
+        job.communicator,
+        job.threads,
+        job.observer,
+        lambda: job.control.stopping() or job.deadline.passed(),
+    )
+    return model if closed is None else replace(model, centers=closed.centers).rescored(closed.score)
+
+
+def _raised(job: _Job, model: Model, state: State) -> Model:
+    """Return a model with its loss raised by what it is too low on rows that the centers were fitted to."""
+    if model.score_is_exact or job.deadline.agreed(job.communicator):
+        return model
+    too_low = np.array([optimism(state, model.centers.astype(np.float64), job.threads, job.deadline.passed)])
+    job.communicator.broadcast(too_low)
+    return model.rescored(model.score.raised(float(too_low[0])))
 
 
 def _of_all_epochs(far: Far, run: Run, settings: Settings, n_rows: float) -> Far:

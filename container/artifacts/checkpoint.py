@@ -89,7 +89,7 @@ class Checkpoints:
         self._settings = settings
         self._n_hosts = len(hosts)
         # As it comes back out of a file.
-        self._job = json.loads(json.dumps({"hosts": hosts, **_stated(settings)}))
+        self._job = json.loads(json.dumps({"hosts": hosts, **asdict(settings)}))
         self._interval = interval_seconds
         self._latest = time.monotonic()
         # The steps of this job that are on disk, in the order in which they were written or found.
@@ -216,14 +216,6 @@ class Checkpoints:
         snapshot = Snapshot(facts.pop("step"), arrays, facts)
         resumable.check(snapshot, self._settings, self._n_hosts)
         return snapshot
-
-
-def _stated(settings: Settings) -> dict[str, object]:
-    """Return what a checkpoint says of a job's settings: all, but for what follows from others."""
-    stated = asdict(settings)
-    if settings.reassign_far_rows == settings.finalization.refine:
-        del stated["reassign_far_rows"]
-    return stated
 
 
 class _HashingWriter(io.RawIOBase):

@@ -1,26 +1,21 @@
 """The model of a job: the files written, and every form in which a model is read back."""
 
-import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from container import json_object
-from container.artifacts import archive, centers, state, tarball
+from container.artifacts import archive, centers, description, state, tarball
 from container.artifacts.atomic import replacing
 from container.coordinates import PLAIN, Coordinates
 from container.regular_files import NotRegularFileError, open_regular
 from container.resources import memory_limit_bytes
-from container.versions import COMPUTING, versions
 from kmeans.state import State
 
-FORMAT_VERSION = 1
 DESCRIPTION = "kmeans.json"
 STATE = "state.npz"
 MODEL_PREFIX = "model_"
@@ -52,52 +47,6 @@ class Model:
 
     centers: NDArray[Any]
     description: dict[str, Any] | None = None
-
-
-def describe(
-    centers: NDArray[Any],
-    *,
-    hyperparameters: Mapping[str, str],
-    seed: int,
-    cluster_sizes: Sequence[float],
-    msd: float,
-    **facts: Any,
-) -> dict[str, Any]:
-    """Say in plain JSON what a model is and how it was made.
-
-    Parameters
-    ----------
-    centers : ndarray of float32 or float64, shape (k, d)
-        The model; in float64 its numbers are part of what is said.
-    hyperparameters : Mapping of str to str
-        All values of the job, defaults included, as sent.
-    seed : int
-        The seed that was used.
-    cluster_sizes : sequence of float, length k
-        Weight of the rows of each cluster; their number when there is no decay.
-    msd : float
-        Mean squared distance of training rows to their centers.
-    **facts
-        Further entries of JSON types.
-
-    Returns
-    -------
-    dict
-        The content of ``kmeans.json``.
-    """
-    k, feature_dim = centers.shape
-    return {
-        "format_version": FORMAT_VERSION,
-        "k": k,
-        "feature_dim": feature_dim,
-        "seed": seed,
-        "msd": msd,
-        "cluster_sizes": list(cluster_sizes),
-        "hyperparameters": dict(hyperparameters),
-        "versions": versions(*COMPUTING),
-        **facts,
-        **({"centers": centers.tolist()} if centers.dtype == np.float64 else {}),
-    }
 
 
 def save(
@@ -140,7 +89,7 @@ def save(
     if stream is not None:
         contents[directory / STATE] = state.dumps(stream, stream_coordinates)
     if model.description is not None:
-        contents[directory / DESCRIPTION] = _json(model.description)
+        contents[directory / DESCRIPTION] = description.dumps(model.description)
     if not archive.is_finite(model.centers):
         raise ValueError("expected finite centers, got NaN or infinity")
     contents[directory / f"{MODEL_PREFIX}{host}"] = centers.dumps(model.centers)
@@ -157,7 +106,7 @@ def save(
     return tuple(contents)
 
 
-def save_description(directory: Path, description: Mapping[str, Any]) -> None:
+def save_description(directory: Path, facts: Mapping[str, Any]) -> None:
     """Replace the description of a model that was saved there.
 
     Raises
@@ -167,13 +116,9 @@ def save_description(directory: Path, description: Mapping[str, Any]) -> None:
     OSError
         If it can't be written; then there is the one from before.
     """
-    content = _json(description)
+    content = description.dumps(facts)
     with replacing(directory / DESCRIPTION) as file:
         file.write(content)
-
-
-def _json(description: Mapping[str, Any]) -> bytes:
-    return f"{json.dumps(description, indent=2, allow_nan=False)}\n".encode()
 
 
 def load(path: Path, max_bytes: int | None = None) -> Model:
@@ -208,15 +153,15 @@ def load(path: Path, max_bytes: int | None = None) -> Model:
         if DESCRIPTION not in files:
             return Model(single)
         place = DESCRIPTION
-        description = _description(f"{path}: {DESCRIPTION}", files[DESCRIPTION], single)
-        if "centers" in description:
-            return Model(centers.exact(description["centers"], single), description)
-    except centers.CentersError as cause:
+        facts = description.loads(files[DESCRIPTION], single.shape)
+        if "centers" in facts:
+            return Model(centers.exact(facts["centers"], single), facts)
+    except (centers.CentersError, description.DescriptionError) as cause:
         raise ModelError(f"{path}: {place}: {cause}") from cause
-    return Model(single, description)
+    return Model(single, facts)
 
 
-def load_state(path: Path) -> State:
+def load_state(path: Path) -> tuple[State, Coordinates]:
     """Read the state of the stream that was saved with a model.
 
     Parameters
@@ -226,13 +171,15 @@ def load_state(path: Path) -> State:
 
     Returns
     -------
-    State
+    state : State
         Checked.
+    coordinates : Coordinates
+        Those of its centers and rows.
 
     Raises
     ------
     ModelError
-        If there are none, or they cannot be read.
+        If there is none, or it cannot be read.
     """
     found = find_state(path)
     if found is None:
@@ -240,30 +187,13 @@ def load_state(path: Path) -> State:
     return found
 
 
-def find_state(path: Path) -> State | None:
-    """Read the state as `load_state` does, or give None for a model without one."""
+def find_state(path: Path) -> tuple[State, Coordinates] | None:
+    """Read the state as `load_state` does, or return None for a model without one."""
     files = _files(path, STATE.__eq__)
     if STATE not in files:
         return None
     try:
         return state.loads(files[STATE])
-    except state.StateError as cause:
-        raise ModelError(f"{path}: {STATE}: {cause}") from cause
-
-
-def coordinates(path: Path) -> Coordinates:
-    """Return the coordinates of the state of a model: of its centers and rows; plain ones where there is no state.
-
-    Raises
-    ------
-    ModelError
-        If they cannot be read.
-    """
-    files = _files(path, STATE.__eq__)
-    if STATE not in files:
-        return PLAIN
-    try:
-        return state.coordinates(files[STATE])
     except state.StateError as cause:
         raise ModelError(f"{path}: {STATE}: {cause}") from cause
 
@@ -310,21 +240,3 @@ def _content(file: Path, max_bytes: int) -> bytes:
             )
         # Not what is added to it meanwhile.
         return opened.read(size)
-
-
-def _description(where: str, data: bytes | bytearray, centers: NDArray[np.float32]) -> dict[str, Any]:
-    """Decode the description and check that it belongs to the centers."""
-    try:
-        description = json_object.loads(data)
-    except (ValueError, RecursionError) as cause:
-        raise ModelError(f"{where}: expected valid JSON: {cause}") from cause
-    if not isinstance(description, dict):
-        raise ModelError(f"{where}: expected an object, got {type(description).__name__}")
-    if description.get("format_version") != FORMAT_VERSION:
-        raise ModelError(
-            f"{where}: expected format version {FORMAT_VERSION}, got {description.get('format_version')!r}"
-        )
-    stated = (description.get("k"), description.get("feature_dim"))
-    if stated != centers.shape:
-        raise ModelError(f"{where}: expected k and feature_dim {centers.shape} as the centers have, got {stated}")
-    return description

@@ -30,9 +30,9 @@ _OPTIONAL: Final = {
     "far_labels": ("<i8", 1),
     "far_weights": ("<f8", 1),
     "sample_is_far": ("|b1", 1),
+    # Of the coordinates, where they are not plain.
+    "origin": ("<f4", 1),
 }
-# Only where it is not 0.
-_ORIGIN: Final = {"origin": ("<f4", 1)}
 
 # Far above any number of rows, and above what sample weights come to; a square of float32 numbers times it is finite.
 MAX_TOTAL_WEIGHT: Final = 1e100
@@ -83,8 +83,8 @@ def dumps(state: State, coordinates: Coordinates = PLAIN) -> bytes:
     return file.getvalue()
 
 
-def loads(data: bytes | bytearray) -> State:
-    """Decode a state.
+def loads(data: bytes | bytearray) -> tuple[State, Coordinates]:
+    """Decode a state, and the coordinates of its centers and rows.
 
     Parameters
     ----------
@@ -94,8 +94,10 @@ def loads(data: bytes | bytearray) -> State:
 
     Returns
     -------
-    State
+    state : State
         Checked.
+    coordinates : Coordinates
+        Those that it was written with.
 
     Raises
     ------
@@ -112,37 +114,15 @@ def loads(data: bytes | bytearray) -> State:
     _check(arrays)
     sample_weights = arrays["sample_weights"]
     sample_weights[sample_weights < LEAST_SHARE * _heaviest_row(arrays)] = 0.0
-    return State(
-        arrays["centers"],
-        arrays["weights"],
-        arrays["shift"],
-        Sample(
-            arrays["sample"],
-            arrays["sample_labels"],
-            sample_weights,
-            bool(arrays["sample_is_complete"][0]),
-            Far(*(arrays[name] for name in _FAR)) if given else None,
-        ),
-        arrays.get("spreads"),
+    sample = Sample(
+        arrays["sample"],
+        arrays["sample_labels"],
+        sample_weights,
+        bool(arrays["sample_is_complete"][0]),
+        Far(*(arrays[name] for name in _FAR)) if given else None,
     )
-
-
-def coordinates(data: bytes | bytearray) -> Coordinates:
-    """Decode the coordinates of a state's centers and rows.
-
-    Raises
-    ------
-    StateError
-        If the bytes are no archive of a state, or its origin does not fit to it.
-    """
-    try:
-        arrays = archive.load(io.BytesIO(data), len(data), {"shift": _ARRAYS["shift"]}, _ORIGIN)
-    except archive.ArchiveError as cause:
-        raise StateError(str(cause)) from cause
-    shift, origin = arrays["shift"], arrays.get("origin")
-    if origin is not None and origin.shape != shift.shape:
-        raise StateError(f"expected an origin of shape {shift.shape}, got {origin.shape}")
-    return Coordinates(origin)
+    state = State(arrays["centers"], arrays["weights"], arrays["shift"], sample, arrays.get("spreads"))
+    return state, Coordinates(arrays.get("origin"))
 
 
 def beyond_float32(centers: DoubleArray) -> float | None:
@@ -175,6 +155,8 @@ def _check(arrays: dict[str, NDArray[Any]]) -> None:
     for name, shape in expected.items():
         if arrays[name].shape != shape:
             raise StateError(f"expected {name} of shape {shape} beside these centers, got {arrays[name].shape}")
+    if "origin" in arrays and arrays["origin"].shape != (n_features,):
+        raise StateError(f"expected an origin of shape {(n_features,)}, got {arrays['origin'].shape}")
     number = beyond_float32(arrays["centers"])
     if number is not None:
         raise StateError(f"expected centers in the range of float32, as rows are, got {number}")

@@ -7,6 +7,7 @@ import numpy as np
 
 from container.conversion.rows import Rows
 from container.precision import coarse_features
+from kmeans.shift import thinned
 from kmeans.types import FloatArray
 
 # Of a block so many rows are looked at, of all blocks at most so many; of wide rows, no more numbers than that.
@@ -41,7 +42,7 @@ class Watched(Rows):
         self._every, self._glimpses = 1, []
         for number, block in enumerate(self._rows.blocks()):
             if self._n_rows and number % self._every == 0:
-                self._glimpses.append(block[:: -(-len(block) // self._n_rows)].copy())
+                self._glimpses.append(thinned(block, self._n_rows).copy())
                 if len(self._glimpses) == _MOST_GLIMPSES:
                     self._every, self._glimpses = 2 * self._every, self._glimpses[::2]
             yield block

@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 from container.coordinates import PLAIN, Coordinates
-from container.precision import ENOUGH_STEPS, MOST_ROWS, coarse_features, settle, thinned
+from container.precision import ENOUGH_STEPS, coarse_features, settle
 from kmeans.observer import Observer
 from kmeans.thread_hosts import run_hosts
 
@@ -124,15 +124,6 @@ def test_plain_coordinates_change_no_bit() -> None:
     assert PLAIN.rows(points).tobytes() == points.astype(np.float32).tobytes()
     rows = points.astype(np.float32)
     assert PLAIN.centers(rows) is rows
-
-
-@pytest.mark.parametrize("n_rows", [0, 1, 299, 300, 301, 1000, 2000, 5000])
-def test_rows_are_thinned_at_equal_distances(n_rows: int) -> None:
-    rows = np.arange(n_rows, dtype=np.float64)[:, None]
-    some = thinned(rows)[:, 0]
-    assert len(some) <= MOST_ROWS
-    assert len(some) > min(n_rows, MOST_ROWS) / 2 or not n_rows
-    assert len(set(np.diff(some).tolist())) <= 1
 
 
 def test_hosts_settle_on_the_same_coordinates_whatever_they_have() -> None:

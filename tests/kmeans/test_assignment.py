@@ -139,20 +139,6 @@ def test_data_of_mixed_scales_get_the_labels_of_float64(n: int, d: int, k: int, 
     assert (undecided | (labels == expected_labels)).all()
 
 
-@pytest.mark.parametrize("fill", [1e20, 9.96921e36, -3.4e38])
-@pytest.mark.parametrize("share", [0.002, 0.3, 0.7])
-def test_usual_values_are_those_of_rows_without_fill_values(fill: float, share: float) -> None:
-    rng = np.random.default_rng(0)
-    rows = (2000 + rng.standard_normal((5000, 3))).astype(np.float32)
-    rows[rng.random(rows.shape) < share] = fill
-    assert (np.abs(usual_values(rows) - 2000) < 3).all()
-
-
-def test_usual_values_of_few_rows_are_values_of_rows() -> None:
-    assert usual_values(np.array([[7.0, -1.0]], np.float32)).tolist() == [7.0, -1.0]
-    assert usual_values(np.array([[7.0, 1e30], [5.0, -2.0]], np.float32)).tolist() == [5.0, -2.0]
-
-
 @pytest.mark.parametrize("d", [3, 70])
 def test_whole_numbers_with_many_ties_get_the_first_of_the_nearest_centers(d: int) -> None:
     rng = np.random.default_rng(d)

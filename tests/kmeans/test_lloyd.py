@@ -5,7 +5,7 @@ import pytest
 from sklearn.cluster import KMeans
 
 from kmeans.communicator import SingleHost
-from kmeans.lloyd import lloyd
+from kmeans.lloyd import clustering_of, lloyd
 from kmeans.sample import Sample
 from kmeans.shift import usual_values
 from kmeans.shrinking import LloydSettings, shrink
@@ -36,6 +36,17 @@ def test_the_loss_is_that_of_the_centers_given_back(threads: Threads) -> None:
         labels, squared = naive.nearest(points, found.centers)
         assert found.msd == pytest.approx(squared.mean(), rel=1e-6)
         np.testing.assert_array_equal(found.labels, labels)
+
+
+def test_the_clustering_of_centers_is_that_before_the_first_iteration(threads: Threads) -> None:
+    points = blobs(500, 3, 4, 0)
+    weights = np.random.default_rng(0).uniform(0.5, 2, 500)
+    given = points, usual_values(points), weights, points[:4].astype(np.float64)
+    found, expected = clustering_of(*given, threads), lloyd(*given, 0, 0.0, threads)
+    assert (found.msd, found.relocated) == (expected.msd, 0)
+    np.testing.assert_array_equal(found.centers, expected.centers)
+    np.testing.assert_array_equal(found.labels, expected.labels)
+    np.testing.assert_array_equal(found.squared_distances, expected.squared_distances)
 
 
 def test_an_empty_cluster_moves_to_the_farthest_point() -> None:

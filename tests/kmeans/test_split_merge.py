@@ -8,18 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kmeans.coreset import Coreset
-from kmeans.lloyd import Clustering, lloyd
+from kmeans.lloyd import Clustering, clustering_of, lloyd
 from kmeans.shift import usual_values
-from kmeans.split_merge import (
-    LEAST_POINTS,
-    SPLIT_ITERATIONS,
-    SPLIT_TOLERANCE,
-    SearchLimits,
-    improve,
-    merger_costs,
-    split_clusters,
-    work_of_an_iteration,
-)
+from kmeans.split_kernel import SPLIT_ITERATIONS, SPLIT_TOLERANCE, merger_costs, split_clusters
+from kmeans.split_merge import LEAST_POINTS, SearchLimits, improve, work_of_an_iteration
 from kmeans.threads import Threads
 from kmeans.types import DoubleArray, FloatArray, LabelArray
 from tests.kmeans import naive
@@ -88,7 +80,7 @@ def test_few_clusters(k: int) -> None:
 def test_two_centers_on_one_place_are_torn_apart() -> None:
     points, start = stuck()
     start.centers[1] = start.centers[0]
-    start = lloyd(points.points, points.shift, points.weights, start.centers, 0, 0.0, Threads())
+    start = clustering_of(points.points, points.shift, points.weights, start.centers, Threads())
     assert (np.bincount(start.labels, minlength=6) == 0).any()
     found = search(points, start)
     assert (np.bincount(found.labels, minlength=6) > 0).all()

@@ -10,7 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from container.artifacts import mxnet_ndarray, tarball
-from container.artifacts.model import Model, ModelError, describe, load, load_state, save, save_description
+from container.artifacts.description import describe
+from container.artifacts.model import Model, ModelError, load, load_state, save, save_description
 from kmeans import __version__
 from kmeans.sample import Sample
 from kmeans.state import State
@@ -194,7 +195,7 @@ def test_centers_of_other_types_become_float32(tmp_path: Path, dtype: str) -> No
 def test_the_state_is_read_from_folder_and_tarball(folder: Path, tmp_path: Path) -> None:
     tarball.write(tmp_path / "model.tar.gz", folder.iterdir())
     for path in (folder, tmp_path / "model.tar.gz"):
-        found = load_state(path)
+        found, _ = load_state(path)
         np.testing.assert_array_equal(found.centers, STATE.centers, strict=True)
         np.testing.assert_array_equal(found.weights, STATE.weights, strict=True)
 

@@ -136,7 +136,7 @@ def test_our_model_is_continued_with_its_weights(tmp_path: Path, digits: Rows, f
     ended = second.run()
     assert ended.exit_code == 0, ended.log
     assert "continuing from 100 centers, of 900 rows" in ended.log
-    assert load_state(ended.base / "model").weights.sum() == pytest.approx(len(digits))
+    assert load_state(ended.base / "model")[0].weights.sum() == pytest.approx(len(digits))
     # It knows the rows of both jobs.
     assert msd(digits, ended.centers) < 1.1 * msd(digits, first_and_second(tmp_path / "both", digits).centers)
 
@@ -188,7 +188,7 @@ def test_a_job_goes_on_from_the_largest_numbers_to_a_finite_model(
     ended = job.run()
     assert ended.exit_code == 0, ended.log
     assert np.isfinite(ended.centers).all()
-    assert np.isfinite(load_state(ended.base / "model").weights).all()
+    assert np.isfinite(load_state(ended.base / "model")[0].weights).all()
     assert "RuntimeWarning" not in ended.log
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 
 from container.artifacts import mxnet_ndarray
-from container.artifacts.model import coordinates, load, load_state
+from container.artifacts.model import load, load_state
 from container.configuration import CSV, RECORDIO
 from container.formats.record_pb2 import Record
 from container.formats.recordio import encode
@@ -204,9 +204,9 @@ def test_a_model_of_another_k_is_made_of_its_state(trained: Ended, tmp_path: Pat
     done = resolve("--k", "10", trained.base / "model", out)
     assert done.returncode == 0, done.stderr
     assert msd(rows, load(out).centers) < 1.02 * lloyd(rows, 10)
-    assert load_state(out).centers[:, 0].max() < 2 * HOUR
+    assert load_state(out)[0].centers[:, 0].max() < 2 * HOUR
     # A third one can be made of this one.
-    assert coordinates(out).origin is not None
+    assert load_state(out)[1].origin is not None
 
 
 def test_a_job_that_continues_from_it_has_an_origin_of_its_own(trained: Ended, tmp_path: Path) -> None:
@@ -217,8 +217,8 @@ def test_a_job_that_continues_from_it_has_an_origin_of_its_own(trained: Ended, t
         (job.folder("model") / path.name).write_bytes(path.read_bytes())
     ended = run(job)
     both = np.concatenate([times(2), later])
-    assert f"continuing from {len(load_state(trained.base / 'model').centers)} centers, of 3000 rows" in ended.log
-    origins = [coordinates(base / "model").origin for base in (trained.base, tmp_path)]
+    assert f"continuing from {len(load_state(trained.base / 'model')[0].centers)} centers, of 3000 rows" in ended.log
+    origins = [load_state(base / "model")[1].origin for base in (trained.base, tmp_path)]
     assert origins[0] is not None
     assert origins[1] is not None
     assert origins[1][0] - origins[0][0] > 4 * HOUR
@@ -270,7 +270,7 @@ def test_all_hosts_have_the_origin_of_all_rows(tmp_path: Path) -> None:
             (host.base / "input/data/train/rows").write_bytes(records(shard, "float64_tensor"))
         assert cluster.run() == [0, 0], cluster.logs
         model = cluster.hosts[0].base / "model"
-        origin = coordinates(model).origin
+        origin = load_state(model)[1].origin
         assert origin is not None
         # In the middle of both.
         assert abs(float(origin[0]) - BEGIN - HOUR) < HOUR / 4
@@ -301,7 +301,7 @@ def test_ordinary_rows_are_computed_with_as_they_are(tmp_path: Path, content_typ
     ended = run(job)
     assert "relative to an origin" not in ended.log
     assert "centers" not in ended.description
-    assert coordinates(tmp_path / "model").plain
+    assert load_state(tmp_path / "model")[1].plain
     with np.load(tmp_path / "model/state.npz") as state:
         assert "origin" not in state
         assert state["sample"].shape == (2000, 3)

@@ -10,7 +10,8 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 
-from container.artifacts.model import Model, describe, load, load_state, save
+from container.artifacts.description import describe
+from container.artifacts.model import Model, load, load_state, save
 from kmeans.sample import Sample
 from kmeans.state import State
 from tests.container.training.job import TOP, Ended, Job, msd, recordio
@@ -57,7 +58,7 @@ def test_a_resolved_model_can_be_resolved_again_to_the_same_bytes(solved: Ended,
         assert resolve("--k", str(k), solved.base / source, tmp_path / out).returncode == 0
     assert resolve("--k", "5", tmp_path / "b", tmp_path / "c").returncode == 0
     assert load(tmp_path / "a").centers.tobytes() == load(tmp_path / "c").centers.tobytes()
-    assert load_state(tmp_path / "c").weights.sum() == 1797
+    assert load_state(tmp_path / "c")[0].weights.sum() == 1797
 
 
 @pytest.mark.parametrize(("k", "message"), [(1, "k: expected an integer from 2"), (101, "Expected k up to 100")])
