@@ -17,6 +17,8 @@ from kmeans.types import DoubleArray, FloatArray, LabelArray
 _STEP = np.uint64(0x9E3779B97F4A7C15)
 _FACTORS = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 _SHIFTS = np.uint64(30), np.uint64(27), np.uint64(31)
+# Rows that are looked at together.
+_AT_ONCE = 16
 # Bits of a number that stay: halfway between two of them, no draw is 0 or 1.
 _DROPPED, _SCALE = np.uint64(12), 2.0**-52
 
@@ -97,10 +99,17 @@ def choose(
 ) -> int:
     """Find the candidates among some rows, and return how many there are."""
     count = 0
-    for i in range(len(squared_distances)):
-        drawn = draw(key, first_number + i)
-        chosen[count], draws[count] = i, drawn
-        count += drawn > least_draw or squared_distances[i] > least_distance
+    # There are few: most of the time several rows are passed at once.
+    for begin in range(0, len(squared_distances), _AT_ONCE):
+        some = squared_distances[begin : begin + _AT_ONCE]
+        hits = 0
+        for i in range(len(some)):
+            hits += (draw(key, first_number + begin + i) > least_draw) | (some[i] > least_distance)
+        if hits:
+            for i in range(len(some)):
+                drawn = draw(key, first_number + begin + i)
+                chosen[count], draws[count] = begin + i, drawn
+                count += drawn > least_draw or some[i] > least_distance
     return count
 
 

@@ -16,6 +16,8 @@ LEAST_SHARE = 1e-6
 LEAST_WEIGHT = 1e-280
 # Centers that may be given up: those of least weight, for which a merger costs least.
 MAX_CENTERS = 16
+# Features from which on those of one center fill vectors.
+WIDE = 32
 # Centers that a candidate is compared with at a time.
 TILE = 64
 
@@ -101,6 +103,22 @@ def cheapest_merger(
         By how much the loss grows.
     """
     n_features = centers.shape[1]
+    if n_features >= WIDE:
+        best, best_target, best_cost = np.int64(-1), np.int64(-1), limit
+        for target in range(first, last):
+            if barred[target]:
+                continue
+            other, weight = centers[target], weights[target]
+            for place in range(len(candidates)):
+                center = candidates[place]
+                if target == center:
+                    continue
+                both, cost = weights[center] + weight, 0.0
+                if both > 0.0:
+                    cost = weights[center] * weight * squared_difference(centers[center], other) / both
+                if cost < best_cost or (cost == best_cost and place < best):
+                    best, best_target, best_cost = np.int64(place), np.int64(target), cost
+        return (candidates[best] if best >= 0 else best), best_target, best_cost
     # Feature by feature, so that one instruction takes several centers.
     columns, distances = np.zeros((n_features, TILE)), np.empty(TILE)
     best, best_target, best_cost = np.int64(-1), np.int64(-1), limit

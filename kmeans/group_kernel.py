@@ -30,11 +30,11 @@ from kmeans.far_row_kernel import (
     lightest,
     reassign_rows,
 )
-from kmeans.jit import array_type, kernel, tuple_type
+from kmeans.jit import array_type, kernel, tuple_type, uncounted
 from kmeans.moving_kernel import move, spread_out
 from kmeans.nearest_kernel import PREPARED, SPACE, Prepared, Space, assign_rows, lay_out, new_space
-from kmeans.packed_kernel import WORD, unpack
-from kmeans.piece_kernel import PIECE_SUMS, PieceSums, add_to_piece, put_together
+from kmeans.packed_kernel import WORD, Integer, unpack
+from kmeans.piece_kernel import PIECE_SUMS, PieceSums, add_to_piece, border, put_together
 from kmeans.shared_kernel import APART, advance, increase, look, make_way, pause, read_at, sleep, ticks
 from kmeans.types import BoolArray, DoubleArray, FloatArray, LabelArray
 
@@ -54,10 +54,10 @@ class Shape(NamedTuple):
     ----------
     batches, batch_rows
         Mini-batches, and the rows of each.
-    pieces, piece_rows
-        Pieces of a mini-batch, and the rows of each; the last one may have fewer.
+    pieces
+        Pieces of a mini-batch; see `kmeans.piece_kernel.border`.
     ranges, range_centers
-        Ranges of centers, and the centers of each; likewise.
+        Ranges of centers, and the centers of each; the last one may have fewer.
     block_rows
         Rows that are read and assigned at a time.
     """
@@ -65,7 +65,6 @@ class Shape(NamedTuple):
     batches: int
     batch_rows: int
     pieces: int
-    piece_rows: int
     ranges: int
     range_centers: int
     block_rows: int
@@ -163,8 +162,13 @@ class Room(NamedTuple):
         float64 (batch_rows,).
     inertias
         float64 (pieces,).
-    far_distances, far_labels, far_numbers, far_rows
-        float64, int64, int64 (pieces, far rows), float32 (pieces, far rows, d): the farthest rows of each piece.
+    far_batches
+        int64 (threads,): the number of the mini-batch that a thread's farthest rows are of.
+    far_distances, far_labels, far_numbers, far_slots
+        float64, int64, int64, int64 (threads, far rows): the farthest rows that each thread has met, the farthest
+        first.
+    far_rows
+        float32 (threads, far rows, d): the rows themselves, each in its slot.
     far_table
         float64 (far rows, d + EXTRA): those of the mini-batch.
     changes
@@ -180,9 +184,11 @@ class Room(NamedTuple):
     counters: LabelArray
     row_weights: DoubleArray
     inertias: DoubleArray
+    far_batches: LabelArray
     far_distances: DoubleArray
     far_labels: LabelArray
     far_numbers: LabelArray
+    far_slots: LabelArray
     far_rows: NDArray[np.float32]
     far_table: DoubleArray
     changes: LabelArray
@@ -197,7 +203,7 @@ class Room(NamedTuple):
 
 
 _INT, _DOUBLE, _FLOAT = types.int64, types.float64, types.float32
-SHAPE: Any = tuple_type(Shape, [_INT] * 7)
+SHAPE: Any = tuple_type(Shape, [_INT] * 6)
 PLACE: Any = tuple_type(Place, [_INT] * 5)
 TERMS: Any = tuple_type(Terms, [_DOUBLE, _DOUBLE, types.uint64, _DOUBLE, _DOUBLE])
 CENTERS: Any = tuple_type(Centers, [array_type(_DOUBLE, n) for n in (2, 1, 1, 2, 1, 1)])
@@ -226,7 +232,9 @@ ROOM: Any = tuple_type(
             (_INT, 1),
             (_DOUBLE, 1),
             (_DOUBLE, 1),
+            (_INT, 1),
             (_DOUBLE, 2),
+            (_INT, 2),
             (_INT, 2),
             (_INT, 2),
             (_FLOAT, 3),
@@ -245,31 +253,41 @@ ROOM: Any = tuple_type(
 )
 
 
+@kernel(types.boolean(_DOUBLE, _INT, _DOUBLE, _INT))
+def _farther(distance: float, number: Integer, other_distance: float, other_number: Integer) -> bool:
+    """Whether a row comes before another one: it is farther from its center, or as far and earlier."""
+    return bool(distance > other_distance or (distance == other_distance and number < other_number))
+
+
 @kernel(types.void(array_type(_FLOAT, 2), array_type(_INT, 1), array_type(_DOUBLE, 1), _INT, _INT, ROOM))
 def _offer(
     rows: FloatArray,  # IN (n, d)
     labels: LabelArray,  # IN (n,)
     squared_distances: DoubleArray,  # IN (n,)
     number: int,  # IN: of the first row
-    piece: int,  # IN
+    thread: int,  # IN
     room: Room,  # INOUT
 ) -> None:
-    """Let rows take places among the farthest of a piece; those that have them come first among equals."""
-    distances, numbers = room.far_distances[piece], room.far_numbers[piece]
+    """Let rows take places among the farthest that this thread has met in the mini-batch."""
+    distances, numbers = room.far_distances[thread], room.far_numbers[thread]
+    labels_of, slots, far_rows = room.far_labels[thread], room.far_slots[thread], room.far_rows
     last = len(distances) - 1
+    least = distances[last]
     for i in range(len(rows)):
         distance = squared_distances[i]
-        if not distance > distances[last]:
+        if distance < least or not _farther(distance, number + i, least, numbers[last]):
             continue
+        # The row takes the slot of the one that leaves; what is moved is small.
+        slot = slots[last]
+        for f in range(rows.shape[1]):
+            far_rows[thread, slot, f] = rows[i, f]
         place = last
-        while place > 0 and distance > distances[place - 1]:
+        while place > 0 and _farther(distance, number + i, distances[place - 1], numbers[place - 1]):
             distances[place], numbers[place] = distances[place - 1], numbers[place - 1]
-            room.far_labels[piece, place] = room.far_labels[piece, place - 1]
-            room.far_rows[piece, place] = room.far_rows[piece, place - 1]
+            labels_of[place], slots[place] = labels_of[place - 1], slots[place - 1]
             place -= 1
-        distances[place], numbers[place] = distance, number + i
-        room.far_labels[piece, place] = labels[i]
-        room.far_rows[piece, place] = rows[i]
+        distances[place], numbers[place], labels_of[place], slots[place] = distance, number + i, labels[i], slot
+        least = distances[last]
 
 
 @kernel(types.boolean(SHAPE, PLACE, TERMS, PREPARED, PIECE_SUMS, FOUND, ROOM, SPACE, _INT, _INT, _INT, _INT))
@@ -289,36 +307,45 @@ def _take_piece(
 ) -> bool:
     """Read, assign and add up a piece of a mini-batch; return whether all its rows are plain and none is an outlier."""
     first = batch * shape.batch_rows
-    begin = first + piece * shape.piece_rows
-    end = min(begin + shape.piece_rows, first + shape.batch_rows)
+    begin = first + border(piece, shape.pieces, shape.batch_rows)
+    end = first + border(piece + 1, shape.pieces, shape.batch_rows)
     records = (place.values_at + WORD - 1) // WORD * WORD
-    room.far_distances[piece, :] = 0.0
+    if room.far_batches[thread] != batch_number:
+        room.far_batches[thread] = batch_number
+        room.far_distances[thread, :] = 0.0
+        # A row at its center is never far.
+        room.far_numbers[thread, :] = 0
+    all_rows, buffer = room.rows[thread], room.bytes[thread]
+    all_labels, all_distances = room.labels[thread], room.squared_distances[thread]
+    numbers, draws = room.chosen[thread], room.draws[thread]
+    found_rows, found_labels, found_numbers = found.rows, found.labels, found.numbers
+    found_draws, found_distances = found.draws, found.squared_distances
+    n_features = all_rows.shape[1]
     inertia, chosen = 0.0, 0
     for start in range(begin, end, shape.block_rows):
         n = min(shape.block_rows, end - start)
         size = n * place.stride
-        buffer = room.bytes[thread]
         read = read_at(place.file, buffer[records:], size, place.begin + start * place.stride)
-        rows = room.rows[thread, :n]
+        rows = all_rows[:n]
         if read != size or not unpack(buffer, place.values_at, place.stride, n, rows):
             return False
-        labels, distances = room.labels[thread, :n], room.squared_distances[thread, :n]
-        assign_rows(room.rows[thread], 0, n, prepared, labels, distances, space)
+        labels, distances = all_labels[:n], all_distances[:n]
+        assign_rows(all_rows, 0, n, prepared, labels, distances, space)
         weights = room.row_weights[start - first : start - first + n]
         if add_to_piece(rows, labels, distances, weights, terms.outlier_distance, batch_number, piece, pieces):
             return False
         for i in range(n):
             inertia += distances[i]
-        if room.far_distances.shape[1]:
-            _offer(rows, labels, distances, place.number + start, piece, room)
-        numbers, draws = room.chosen[thread], room.draws[thread]
+        if len(room.far_table):
+            _offer(rows, labels, distances, place.number + start, thread, room)
         number = place.number + start
         count = choose(terms.key, number, distances, terms.least_draw, terms.least_distance, numbers, draws)
         for c in range(count):
             i, target = numbers[c], begin + chosen
-            found.labels[target], found.numbers[target] = labels[i], number + i
-            found.draws[target], found.squared_distances[target] = draws[c], distances[i]
-            found.rows[target] = rows[i]
+            found_labels[target], found_numbers[target] = labels[i], number + i
+            found_draws[target], found_distances[target] = draws[c], distances[i]
+            for f in range(n_features):
+                found_rows[target, f] = rows[i, f]
             chosen += 1
     room.inertias[piece] = inertia
     found.n_chosen[batch, piece] = chosen
@@ -348,7 +375,7 @@ def _move_centers(
     lay_out(centers.centers, first, last, prepared)
 
 
-@kernel(types.void(PLACE, SHAPE, TERMS, CENTERS, PREPARED, FOUND, ROOM, _INT))
+@kernel(types.void(PLACE, SHAPE, TERMS, CENTERS, PREPARED, FOUND, ROOM, _INT, _INT))
 def _end_step(
     place: Place,  # IN
     shape: Shape,  # IN
@@ -357,6 +384,7 @@ def _end_step(
     prepared: Prepared,  # INOUT
     found: Found,  # INOUT
     room: Room,  # INOUT
+    batch_number: int,  # IN
     batch: int,  # IN
 ) -> None:
     """Make centers of far rows, where that pays."""
@@ -365,31 +393,39 @@ def _end_step(
         inertia += room.inertias[piece]
     found.inertias[batch] = inertia
     found.n_changes[batch] = 0
-    table = room.far_table
+    table, far_distances, far_labels, far_numbers = (
+        room.far_table,
+        room.far_distances,
+        room.far_labels,
+        room.far_numbers,
+    )
+    far_slots, far_rows = room.far_slots, room.far_rows
     n_far, n_features = len(table), centers.centers.shape[1]
     if not n_far:
         return
-    # Pieces are in the order of their rows: of equally far ones the earlier comes first.
     table[:] = 0.0
     sources = np.full(n_far, -1, np.int64)
-    for piece in range(shape.pieces):
+    for thread in range(len(far_distances)):
+        if room.far_batches[thread] != batch_number:
+            continue
         for i in range(n_far):
-            distance = room.far_distances[piece, i]
-            if not distance > table[n_far - 1, DISTANCE]:
-                break
+            distance, number = far_distances[thread, i], far_numbers[thread, i]
             at = n_far - 1
-            while at > 0 and distance > table[at - 1, DISTANCE]:
-                table[at, DISTANCE], sources[at] = table[at - 1, DISTANCE], sources[at - 1]
+            if not (distance > 0.0 and _farther(distance, number, table[at, DISTANCE], np.int64(table[at, POSITION]))):
+                break
+            while at > 0 and _farther(distance, number, table[at - 1, DISTANCE], np.int64(table[at - 1, POSITION])):
+                table[at, DISTANCE], table[at, POSITION] = table[at - 1, DISTANCE], table[at - 1, POSITION]
+                sources[at] = sources[at - 1]
                 at -= 1
-            table[at, DISTANCE], sources[at] = distance, piece * n_far + i
+            table[at, DISTANCE], table[at, POSITION], sources[at] = distance, number, thread * n_far + i
     for at in range(n_far):
         if sources[at] < 0:
             break
-        piece, i = sources[at] // n_far, sources[at] % n_far
+        thread, i = sources[at] // n_far, sources[at] % n_far
         for f in range(n_features):
-            table[at, f] = np.float64(room.far_rows[piece, i, f])
-        number = room.far_numbers[piece, i]
-        table[at, LABEL], table[at, HOST], table[at, POSITION] = room.far_labels[piece, i], 0.0, number
+            table[at, f] = np.float64(far_rows[thread, far_slots[thread, i], f])
+        number = far_numbers[thread, i]
+        table[at, LABEL], table[at, HOST] = far_labels[thread, i], 0.0
         table[at, WEIGHT] = room.row_weights[number - place.number - batch * shape.batch_rows]
     least_cost = room.costs.min()
     count = reassign_rows(
@@ -417,16 +453,19 @@ def take_group(
     thread: int,  # IN: the number of this thread
 ) -> None:
     """Take a group of mini-batches, together with the other threads that are called; return when that is done."""
+    centers, prepared, pieces = uncounted(centers), uncounted(prepared), uncounted(pieces)
+    found, room = uncounted(found), uncounted(room)
     counters = room.counters
     n_centers = len(centers.centers)
     moved, compared = shape.pieces + shape.ranges, shape.pieces + 2 * shape.ranges
     units = compared + 1
-    space = new_space(centers.centers.shape[1], shape.block_rows)
+    own_space = new_space(centers.centers.shape[1], n_centers, shape.block_rows)
+    space = uncounted(own_space)
     waited = 0
     while True:
         unit = look(counters, NEXT)
         if unit >= shape.batches * units or look(counters, RETURN):
-            return
+            break
         batch, part = unit // units, unit % units
         needed = unit - part
         if part >= shape.pieces:
@@ -454,7 +493,7 @@ def take_group(
         elif look(counters, LEFT):
             # Nothing but sums has changed.
             increase(counters, RETURN, 1)
-            return
+            break
         elif part < moved:
             first = (part - shape.pieces) * shape.range_centers
             last = min(first + shape.range_centers, n_centers)
@@ -468,10 +507,12 @@ def take_group(
                 room.costs[part - moved] = merger[2]
         else:
             began = ticks()
-            _end_step(place, shape, terms, centers, prepared, found, room, batch)
+            _end_step(place, shape, terms, centers, prepared, found, room, number, batch)
             increase(counters, BATCHES, 1)
             increase(counters, ALONE, ticks() - began)
         increase(counters, DONE, 1)
+    # Alive until here.
+    own_space.least[0] = 0.0
 
 
 @kernel(types.int64(SHAPE, FOUND, _INT))
@@ -481,15 +522,17 @@ def bring_together(
     batches: int,  # IN: how many
 ) -> int:
     """Move the candidates of mini-batches to the beginning, one after the other; return how many there are."""
+    rows, labels, numbers = found.rows, found.labels, found.numbers
+    draws, squared_distances, n_chosen = found.draws, found.squared_distances, found.n_chosen
     target = 0
     for batch in range(batches):
         for piece in range(shape.pieces):
-            begin = batch * shape.batch_rows + piece * shape.piece_rows
-            for source in range(begin, begin + found.n_chosen[batch, piece]):
+            begin = batch * shape.batch_rows + border(piece, shape.pieces, shape.batch_rows)
+            for source in range(begin, begin + n_chosen[batch, piece]):
                 if source != target:
-                    found.rows[target] = found.rows[source]
-                    found.labels[target], found.numbers[target] = found.labels[source], found.numbers[source]
-                    found.draws[target] = found.draws[source]
-                    found.squared_distances[target] = found.squared_distances[source]
+                    labels[target], numbers[target] = labels[source], numbers[source]
+                    draws[target], squared_distances[target] = draws[source], squared_distances[source]
+                    for f in range(rows.shape[1]):
+                        rows[target, f] = rows[source, f]
                 target += 1
     return target

@@ -5,7 +5,10 @@ on how many mini-batches make a group, or on the number of threads.
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +33,8 @@ from kmeans.group_kernel import (
 from kmeans.nearest_kernel import Prepared
 from kmeans.packed import PackedRows
 from kmeans.packed_kernel import WIDE, WORD
-from kmeans.piece_sums import ROW_BLOCK, Pieces, n_pieces, piece_rows
+from kmeans.piece_kernel import ROW_BLOCK
+from kmeans.piece_sums import Pieces, n_pieces, piece_rows
 from kmeans.reassignment import MAX_ROWS, Reassignment
 from kmeans.threads import Threads
 from kmeans.types import DoubleArray
@@ -40,7 +44,7 @@ SECONDS = 0.05
 # Rows of a group, in bytes, at most: there is room for all of them as candidates.
 MOST_BYTES = 32 << 20
 # Bytes that a thread reads at a time: they stay in its cache until their rows are added up.
-BLOCK_BYTES = 1 << 16
+BLOCK_BYTES = 1 << 17
 # Ranges of centers, at most, and the numbers of each at least.
 RANGES, RANGE_VALUES = 16, 250
 # Centers of a range are a multiple of this, which is one of the centers that are laid out together.
@@ -55,6 +59,8 @@ class Group:
     ----------
     batch_rows
         Rows of each.
+    first_position
+        The place of the first row among those of all hosts.
     inertias
         Of each, as of `Step`.
     reassignments
@@ -68,6 +74,7 @@ class Group:
     """
 
     batch_rows: int
+    first_position: int
     inertias: list[float]
     reassignments: list[list[Reassignment]]
     candidates: Candidates
@@ -78,6 +85,47 @@ class Group:
     def n_batches(self) -> int:
         """How many mini-batches were taken."""
         return len(self.inertias)
+
+
+class RunningGroup:
+    """A group that other threads are at work on; at the end of the context this one joins them, and waits.
+
+    Parameters
+    ----------
+    threads
+        These.
+    take
+        Called by each with its number.
+    end
+        Returns what has come of it, once nobody works any more.
+    room
+        Where they work.
+
+    Attributes
+    ----------
+    group
+        What has come of it, once the context was left.
+    """
+
+    group: Group
+
+    def __init__(self, threads: Threads, take: Callable[[int], None], end: Callable[[], Group], room: Room) -> None:
+        self._threads, self._take, self._end, self._room = threads, take, end, room
+
+    def __enter__(self) -> Self:
+        """Set the others to work."""
+        self._join = self._threads.begin(self._take)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Work with the others, or, after an error, have them stop."""
+        if kind is not None:
+            self._room.counters[RETURN] = 1
+        self._join()
+        if kind is None:
+            self.group = self._end()
 
 
 class Groups:
@@ -108,6 +156,7 @@ class Groups:
         self._rows_per_second = 0.0
         self._room: Room | None = None
         self._found: Found | None = None
+        self._found_before: Found | None = None
         self._batch_rows = 0
         self.alone_ticks = 0
 
@@ -118,7 +167,7 @@ class Groups:
             most_rows = min(most_rows, int(SECONDS * self._rows_per_second))
         return min(packed.n_rows // batch_rows, max(1, most_rows // batch_rows))
 
-    def take(
+    def begin(
         self,
         packed: PackedRows,
         n_batches: int,
@@ -127,12 +176,12 @@ class Groups:
         centers: tuple[DoubleArray, ...],
         prepared: Prepared,
         pieces: Pieces,
-        first_row: int,
-        first_position: float,
+        first: tuple[int, int],
         key: np.uint64,
         limits: Limits,
-    ) -> Group:
-        """Take mini-batches.
+        taken: Callable[[Group], None],
+    ) -> "RunningGroup":
+        """Begin to take mini-batches, by all threads but this one.
 
         Parameters
         ----------
@@ -150,27 +199,28 @@ class Groups:
             INOUT: the centers laid out.
         pieces
             Room for sums.
-        first_row, first_position
+        first
             The place of the first row among those of this host, and of all hosts.
         key, limits
             See `kmeans.candidates`.
+        taken
+            Told what came of it, at the end.
         """
         batch_rows = len(row_weights)
-        sizes = batch_rows, self._n_centers, self._n_features
         room, found = self._made(n_batches, row_weights, packed)
         shape = Shape(
             batches=n_batches,
             batch_rows=batch_rows,
-            pieces=n_pieces(*sizes),
-            piece_rows=piece_rows(*sizes),
+            pieces=n_pieces(batch_rows, self._n_centers, self._n_features),
             ranges=len(room.costs),
             range_centers=self._range_centers,
             block_rows=room.labels.shape[1],
         )
-        place = Place(packed.file, packed.begin, packed.stride, len(packed.head), first_row)
+        place = Place(packed.file, packed.begin, packed.stride, len(packed.head), first[0])
         terms = Terms(decay, self._outlier_distance, key, *limits)
         sums, number = pieces.begin(batch_rows, n_batches)
         room.counters[:] = 0
+        began = time.perf_counter()
 
         def take(thread: int) -> None:
             try:
@@ -180,33 +230,16 @@ class Groups:
                 room.counters[RETURN] = 1
                 raise
 
-        began = time.perf_counter()
-        self._threads.map(take, range(self._threads.count))
-        done = int(room.counters[BATCHES])
-        if done:
-            self._rows_per_second = done * batch_rows / (time.perf_counter() - began)
-        self.alone_ticks += int(room.counters[ALONE])
-        packed.take(done * batch_rows)
-        count = bring_together(shape, found, done)
-        numbers = found.numbers[:count]
-        return Group(
-            batch_rows=batch_rows,
-            inertias=found.inertias[:done].tolist(),
-            reassignments=[
-                [Reassignment(center, into, 0, row) for center, into, row in changes[:n].tolist()]
-                for n, changes in zip(found.n_changes[:done].tolist(), found.changes, strict=False)
-            ],
-            candidates=Candidates(
-                rows=found.rows[:count],
-                labels=found.labels[:count],
-                numbers=numbers,
-                positions=(numbers + (first_position - first_row)).astype(np.float64, copy=False),
-                draws=found.draws[:count],
-                squared_distances=found.squared_distances[:count],
-            ),
-            candidate_ends=np.cumsum(found.n_chosen[:done].sum(axis=1)).tolist(),
-            left=bool(room.counters[LEFT]),
-        )
+        def end() -> Group:
+            group = _outcome(shape, found, room, first)
+            if group.n_batches:
+                self._rows_per_second = group.n_batches * batch_rows / (time.perf_counter() - began)
+            self.alone_ticks += int(room.counters[ALONE])
+            packed.take(group.n_batches * batch_rows)
+            taken(group)
+            return group
+
+        return RunningGroup(self._threads, take, end, room)
 
     def _made(self, n_batches: int, row_weights: DoubleArray, packed: PackedRows) -> tuple[Room, Found]:
         """Return room for so many mini-batches, made anew only where there was less."""
@@ -215,6 +248,8 @@ class Groups:
         records = -(-len(packed.head) // WORD) * WORD
         block_rows = min(piece_rows(*sizes), max(1, BLOCK_BYTES // (4 * n_features * ROW_BLOCK)) * ROW_BLOCK)
         block_bytes = records + block_rows * packed.stride + WIDE
+        # What the group before has left may still be looked at.
+        self._found, self._found_before = self._found_before, self._found
         room, found = self._room, self._found
         if room is None or batch_rows != self._batch_rows or room.bytes.shape[1] < block_bytes:
             pieces, ranges, count = n_pieces(*sizes), -(-self._n_centers // self._range_centers), self._threads.count
@@ -226,10 +261,12 @@ class Groups:
                 counters=np.zeros(N_COUNTERS, np.int64),
                 row_weights=row_weights,
                 inertias=np.zeros(pieces),
-                far_distances=np.zeros((pieces, self._n_far)),
-                far_labels=np.zeros((pieces, self._n_far), np.int64),
-                far_numbers=np.zeros((pieces, self._n_far), np.int64),
-                far_rows=np.zeros((pieces, self._n_far, n_features), np.float32),
+                far_batches=np.full(count, -1, np.int64),
+                far_distances=np.zeros((count, self._n_far)),
+                far_labels=np.zeros((count, self._n_far), np.int64),
+                far_numbers=np.zeros((count, self._n_far), np.int64),
+                far_slots=np.tile(np.arange(self._n_far), (count, 1)),
+                far_rows=np.zeros((count, self._n_far, n_features), np.float32),
                 far_table=np.zeros((self._n_far, n_features + EXTRA)),
                 changes=np.zeros((self._n_far, 3), np.int64),
                 costs=np.full(ranges, np.inf),
@@ -242,7 +279,7 @@ class Groups:
                 draws=np.empty((count, block_rows)),
             )
         room.bytes[:, : len(packed.head)] = np.frombuffer(packed.head, np.uint8)
-        if found is None or batch_rows != self._batch_rows or len(found.inertias) < n_batches:
+        if found is None or len(found.inertias) < n_batches or len(found.rows) < n_batches * batch_rows:
             n_rows = n_batches * batch_rows
             found = Found(
                 inertias=np.empty(n_batches),
@@ -257,3 +294,29 @@ class Groups:
             )
         self._room, self._found, self._batch_rows = room, found, batch_rows
         return room, found
+
+
+def _outcome(shape: Shape, found: Found, room: Room, first: tuple[int, int]) -> Group:
+    """Return what a group has left; `first` are the places of its first row, as of `Groups.begin`."""
+    done = int(room.counters[BATCHES])
+    count = bring_together(shape, found, done)
+    numbers = found.numbers[:count]
+    return Group(
+        batch_rows=shape.batch_rows,
+        first_position=first[1],
+        inertias=found.inertias[:done].tolist(),
+        reassignments=[
+            [Reassignment(center, into, 0, row) for center, into, row in changes[:n].tolist()]
+            for n, changes in zip(found.n_changes[:done].tolist(), found.changes, strict=False)
+        ],
+        candidates=Candidates(
+            rows=found.rows[:count],
+            labels=found.labels[:count],
+            numbers=numbers,
+            positions=(numbers + (first[1] - first[0])).astype(np.float64),
+            draws=found.draws[:count],
+            squared_distances=found.squared_distances[:count],
+        ),
+        candidate_ends=np.cumsum(found.n_chosen[:done].sum(axis=1)).tolist(),
+        left=bool(room.counters[LEFT]),
+    )

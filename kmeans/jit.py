@@ -18,9 +18,10 @@ from typing import Any, NamedTuple, TypeVar
 
 import llvmlite.binding as llvm
 import numba
+from numba.core import cgutils
 from numba.core.caching import InTreeCacheLocator, UserProvidedCacheLocator
 from numba.core.sigutils import normalize_signature
-from numba.core.types import Array
+from numba.core.types import Array, BaseTuple
 from numba.extending import intrinsic
 
 config: Any = numba.config
@@ -188,3 +189,31 @@ def emitted(signature: str) -> Callable[[Callable[..., Any]], Any]:
         return intrinsic(functools.wraps(emit)(define))
 
     return decorate
+
+
+def _uncounted(_context: Any, kind: Any) -> Any:
+
+    def bare(context: Any, builder: Any, kind: Any, value: Any) -> Any:
+        if isinstance(kind, Array):
+            array = context.make_array(kind)(context, builder, value)
+            array.meminfo = array.meminfo.type(None)
+            array.parent = array.parent.type(None)
+            return array._getvalue()  # numba's name for it
+        if isinstance(kind, BaseTuple):
+            unpack: Any = cgutils.unpack_tuple
+            parts = unpack(builder, value)
+            kinds: Any = kind
+            bare_parts = [bare(context, builder, *part) for part in zip(kinds, parts, strict=True)]
+            return context.make_tuple(builder, kind, bare_parts)
+        return value
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        return bare(context, builder, signature.args[0], values[0])
+
+    return kind(kind), generate
+
+
+# Returns an array, or a tuple of arrays and numbers, of which no references are counted. Counting is atomic: it takes
+# as long as a few sums, and far longer where several threads count references of the same array. Whoever calls this
+# keeps the arrays alive.
+uncounted: Any = intrinsic(_uncounted)

@@ -13,16 +13,12 @@ from kmeans.memory import NotEnoughMemoryError, sample_bytes
 from kmeans.reassignment import Reassignment
 from kmeans.types import DoubleArray, FloatArray, LabelArray
 
-# Places for so many more rows than are kept, as a part of these: when all are taken, the least keys are dropped.
-SPARE = 0.25
+# Places for so many more rows than are kept, as a part of these: when all are taken, the least keys are dropped. Fewer
+# where there is no memory for them, but so many in any case.
+SPARE, LEAST_SPARE = 1 / 4, 1 / 64
 _NAMES = ("rows", "labels", "numbers", "positions", "keys")
 # Places at the beginning.
 _FIRST_PLACES = 1024
-
-
-def places_for(size: int) -> int:
-    """Return how many rows there may be of which `size` are kept."""
-    return size + max(1, int(SPARE * size))
 
 
 class LargestKeys:
@@ -47,6 +43,7 @@ class LargestKeys:
         self.size = size
         self.threshold = -math.inf
         self._most_rows = most_rows
+        self._spare = 1 + int(max(LEAST_SPARE * size, min(SPARE * size, most_rows - size)))
         self._rows: FloatArray = np.empty((0, n_features), np.float32)
         self._labels: LabelArray = np.empty(0, np.int64)
         self._numbers: LabelArray = np.empty(0, np.int64)
@@ -57,10 +54,9 @@ class LargestKeys:
     def add(self, offered: Candidates, keys: DoubleArray) -> None:
         """Offer rows with their keys, float64 (n,); those that are held are copied."""
         # No more at a time than there is room for once all else is dropped.
-        step = places_for(self.size) - self.size
-        for begin in range(0, len(keys), step):
-            chosen = begin + np.flatnonzero(keys[begin : begin + step] > self.threshold)
-            if self._used + len(chosen) > places_for(self.size):
+        for begin in range(0, len(keys), self._spare):
+            chosen = begin + np.flatnonzero(keys[begin : begin + self._spare] > self.threshold)
+            if self._used + len(chosen) > self.size + self._spare:
                 self.drop()
                 chosen = chosen[keys[chosen] > self.threshold]
             self._make_room(self._used + len(chosen))
@@ -134,10 +130,11 @@ class LargestKeys:
         if len(self._keys) >= wanted:
             return
         n_features = self._rows.shape[1]
-        if wanted > self._most_rows:
+        if min(wanted, self.size) > self._most_rows:
             needed, available = sample_bytes(wanted, n_features), sample_bytes(self._most_rows, n_features)
             raise NotEnoughMemoryError(f"{wanted} rows of a sample with {n_features} features", needed, available)
-        grown = int(min(places_for(self.size), self._most_rows, max(_FIRST_PLACES, 2 * len(self._keys), wanted)))
+        most = min(self.size + self._spare, self._most_rows)
+        grown = int(max(wanted, min(most, max(_FIRST_PLACES, 2 * len(self._keys)))))
         self._rows.resize((grown, n_features), refcheck=False)
         for column in self._columns()[1:]:
             column.resize(grown, refcheck=False)

@@ -18,7 +18,7 @@ from kmeans.row_kernel import squared_distance
 from kmeans.types import LARGEST, BoolArray, DoubleArray, FloatArray, LabelArray
 from kmeans.vector_kernel import CENTERS, CHAIN, LANES, LINE, LINES, ROWS
 
-# A block takes the same time and memory however few rows it holds. Up to this many rows, and this many pairs of further
+# Up to this many rows, and this many pairs of further
 # rows and centers, are compared directly.
 FEW_ROWS = ROWS // 12
 FEW_PAIRS = 3 * ROWS
@@ -72,7 +72,7 @@ class Space(NamedTuple):
     numbers
         int64 (most rows of a call,): of the doubtful rows.
     group
-        float32 (ROWS * d + LANES,): rows that are compared directly.
+        float32 (ROWS * d + LANES,): rows that are compared directly. With fewer rows in a call it is smaller.
     best, nearest
         float64 and int64 (ROWS,): the least distances of these, and whose they are.
     """
@@ -100,15 +100,23 @@ SPACE: Any = tuple_type(
 )
 
 
-@kernel(SPACE(types.int64, types.int64))
+@kernel("boolean(int64, int64)")
+def _few(n_rows: int, n_centers: int) -> bool:
+    """Whether all rows are compared directly: a block takes the same time and memory however few it holds."""
+    return bool((n_rows - FEW_ROWS) * n_centers <= FEW_PAIRS)
+
+
+@kernel(SPACE(types.int64, types.int64, types.int64))
 def new_space(
     n_features: int,  # IN
+    n_centers: int,  # IN
     most_rows: int,  # IN
 ) -> Space:
     """Return where to work for calls with up to so many rows."""
     n_padded = (n_features + LANES - 1) // LANES * LANES
+    block_rows = 0 if _few(most_rows, n_centers) else ROWS
     return Space(
-        aligned_floats(n_padded * ROWS),
+        aligned_floats(n_padded * block_rows),
         aligned_floats(CENTERS * ROWS),
         aligned_floats(ROWS),
         aligned_floats(ROWS),
@@ -117,9 +125,9 @@ def new_space(
         np.zeros(ROWS, np.float32),
         np.zeros(ROWS, np.float32),
         np.zeros(ROWS, np.bool_),
-        np.zeros(ROWS * n_features + LANES, np.float32),
+        np.zeros(block_rows * n_features + LANES, np.float32),
         np.empty(most_rows, np.int64),
-        np.zeros(ROWS * n_features + LANES, np.float32),
+        np.zeros(min(ROWS, most_rows) * n_features + LANES, np.float32),
         np.empty(ROWS, np.float64),
         np.empty(ROWS, np.int64),
     )
@@ -253,7 +261,7 @@ def assign_rows(
     shift, panels, offsets, centers, norms, rounding = prepared
     rows = all_rows[begin:end]
     n_rows, n_features = rows.shape
-    if (n_rows - FEW_ROWS) * centers.shape[0] <= FEW_PAIRS:
+    if _few(n_rows, centers.shape[0]):
         for i in range(n_rows):
             space.numbers[i] = i
         compare_directly(rows, space.numbers[:n_rows], centers, labels, squared_distances, space)
@@ -323,4 +331,12 @@ def assign_alone(
     squared_distances: DoubleArray,  # OUT (n,)
 ) -> None:
     """Do as `assign_rows`, with space of its own."""
-    assign_rows(rows, 0, len(rows), prepared, labels, squared_distances, new_space(rows.shape[1], len(rows)))
+    assign_rows(
+        rows,
+        0,
+        len(rows),
+        prepared,
+        labels,
+        squared_distances,
+        new_space(rows.shape[1], len(prepared.exact), len(rows)),
+    )

@@ -8,40 +8,33 @@ import math
 
 import numpy as np
 
-from kmeans.piece_kernel import PieceSums
+from kmeans.piece_kernel import ROW_BLOCK, PieceSums
 
 # Pieces of a mini-batch, at most: these are shared out among threads.
-PIECES = 32
-# Fewer where their sums, of so many numbers, would leave the processor's cache.
-WIDE_PIECES, WIDE_VALUES = 16, 1 << 13
-# Rows of a piece are a multiple of this, which is one of the rows that kernels take at once.
-ROW_BLOCK = 48
-
-
-def piece_rows(n_rows: int, n_centers: int, n_features: int) -> int:
-    """Return the rows of a piece of a mini-batch."""
-    return ROW_BLOCK * max(1, math.ceil(n_rows / _most_pieces(n_centers, n_features) / ROW_BLOCK))
+PIECES = 16
+# More where a row is compared with many centers: then it hardly counts that sums are put together.
+MANY_PIECES, MANY_CENTERS = 32, 400
+# Fewer where it does, for the sums of a piece, of so many numbers, leave the processor's cache.
+FEW_PIECES, LARGE_SUMS = 8, 1 << 15
 
 
 def n_pieces(n_rows: int, n_centers: int, n_features: int) -> int:
-    """Return how many pieces a mini-batch has."""
-    return math.ceil(n_rows / piece_rows(n_rows, n_centers, n_features))
+    """Return how many pieces a mini-batch has; see `kmeans.piece_kernel.border` for where they are cut."""
+    most = FEW_PIECES if n_centers * n_features > LARGE_SUMS else PIECES
+    if n_centers >= MANY_CENTERS:
+        most = MANY_PIECES
+    return min(most, math.ceil(n_rows / ROW_BLOCK))
+
+
+def piece_rows(n_rows: int, n_centers: int, n_features: int) -> int:
+    """Return how many rows a piece of a mini-batch has, at most."""
+    return ROW_BLOCK * math.ceil(math.ceil(n_rows / ROW_BLOCK) / max(1, n_pieces(n_rows, n_centers, n_features)))
 
 
 def piece_bytes(n_rows: int, n_centers: int, n_features: int) -> int:
     """Return the bytes that the sums of the pieces of mini-batches of up to `n_rows` rows take."""
-    pieces, places = _room(n_rows, n_centers, n_features)
-    return 8 * pieces * (places * (n_features + 2) + 2 * n_centers)
-
-
-def _room(n_rows: int, n_centers: int, n_features: int) -> tuple[int, int]:
-    """Return how many pieces a mini-batch of up to `n_rows` rows may have, and of how many centers each."""
-    pieces = min(_most_pieces(n_centers, n_features), math.ceil(n_rows / ROW_BLOCK))
-    return pieces, min(piece_rows(n_rows, n_centers, n_features), n_centers)
-
-
-def _most_pieces(n_centers: int, n_features: int) -> int:
-    return WIDE_PIECES if n_centers * n_features > WIDE_VALUES else PIECES
+    places = min(piece_rows(n_rows, n_centers, n_features), n_centers)
+    return 8 * n_pieces(n_rows, n_centers, n_features) * (places * (n_features + 2) + 2 * n_centers)
 
 
 class Pieces:
@@ -69,7 +62,8 @@ class Pieces:
 
     def _new(self, n_rows: int) -> PieceSums:
         n_centers, n_features = self._shape
-        pieces, places = _room(n_rows, n_centers, n_features)
+        pieces = n_pieces(n_rows, n_centers, n_features)
+        places = min(piece_rows(n_rows, n_centers, n_features), n_centers)
         return PieceSums(
             sums=np.empty((pieces, places, n_features)),
             counts=np.empty((pieces, places)),

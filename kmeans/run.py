@@ -10,6 +10,7 @@ from typing import cast
 import numpy as np
 
 from kmeans.communicator import Communicator, nothing
+from kmeans.grouped import Group
 from kmeans.memory import most_sample_rows
 from kmeans.observer import Observer
 from kmeans.packed import PackedRows
@@ -167,28 +168,40 @@ class Run:
     def _take_packed(self, packed: PackedRows, reservoir: Reservoir, observer: Observer, control: Control) -> None:
         """Take in the mini-batches of a stretch, as far as they can be taken together and nothing else is asked."""
         stream, n_rows = self.stream, self._settings.batch_size
-        left = False
-        while not (left or self.stopped) and packed.n_rows >= n_rows:
-            seen = stream.rows_seen
-            group = stream.take_group(packed, n_rows, reservoir.key, reservoir.limits)
-            left, first, begin = group.left, 0, 0
-            if group.n_batches:
-                self.reservoir, self.amid_epoch = reservoir, True
-            for number, (inertia, changes) in enumerate(zip(group.inertias, group.reassignments, strict=True), start=1):
-                self.steps += 1
-                self.reassigned += len(changes)
-                # Rows that came before a change of labels follow it, others do not.
-                if changes or number == group.n_batches:
-                    end = group.candidate_ends[number - 1]
-                    offered, last_position = group.candidates.part(slice(begin, end)), float(seen + number * n_rows - 1)
-                    reservoir.take(offered, (number - first) * n_rows, last_position)
-                    reservoir.relabel(changes, self._communicator.rank)
-                    first, begin = number, end
-                observer.stepped(Step(n_rows, inertia, n_rows, changes))
+        group: Group | None = None
+        while not self.stopped and packed.n_rows >= n_rows and not (group and group.left):
+            with stream.group(packed, n_rows, reservoir.key, reservoir.limits) as running:
+                # What the group before has left is looked at while other threads are at work on this one.
+                if group:
+                    self._note(group, reservoir, observer)
+            group = running.group
             hurrying = control.hurrying() and stream.rows_added > 0
             self.stopped = hurrying or (control.stopping() and stream.rows_seen >= self._settings.k)
-            if self.amid_epoch and (self.stopped or control.saving()):
-                control.save(self.snapshot(observer))
+            if self.stopped or control.saving():
+                self._note(group, reservoir, observer)
+                group = None
+                if self.amid_epoch:
+                    control.save(self.snapshot(observer))
+        if group:
+            self._note(group, reservoir, observer)
+
+    def _note(self, group: Group, reservoir: Reservoir, observer: Observer) -> None:
+        """Take in what a group of mini-batches has left."""
+        if group.n_batches:
+            self.reservoir, self.amid_epoch = reservoir, True
+        first = begin = 0
+        for number, (inertia, changes) in enumerate(zip(group.inertias, group.reassignments, strict=True), start=1):
+            self.steps += 1
+            self.reassigned += len(changes)
+            # Rows that came before a change of labels follow it, others do not.
+            if changes or number == group.n_batches:
+                end = group.candidate_ends[number - 1]
+                offered = group.candidates.part(slice(begin, end))
+                last_position = float(group.first_position + number * group.batch_rows - 1)
+                reservoir.take(offered, (number - first) * group.batch_rows, last_position)
+                reservoir.relabel(changes, self._communicator.rank)
+                first, begin = number, end
+            observer.stepped(Step(group.batch_rows, inertia, group.batch_rows, changes))
 
     def rest_of_epoch(self, source: Source) -> Iterator[Stretch] | None:
         """Return what was not yet taken in of this epoch; None between two epochs."""

@@ -19,12 +19,12 @@ from kmeans.assignment import LEAST_PRODUCTS, PIECES, Centers, assign, prepared_
 from kmeans.candidates import Limits
 from kmeans.communicator import Communicator, nothing
 from kmeans.far_row_kernel import DISTANCE, EXTRA
-from kmeans.grouped import Group, Groups
+from kmeans.grouped import Group, Groups, RunningGroup
 from kmeans.jit import INTERPRETED
 from kmeans.moving_kernel import move, spread_out
 from kmeans.packed import PackedRows
 from kmeans.piece_kernel import put_together, take_pieces
-from kmeans.piece_sums import Pieces, n_pieces, piece_rows
+from kmeans.piece_sums import Pieces, n_pieces
 from kmeans.reassignment import FarRows, Reassignment, add_entries, farthest, reassign
 from kmeans.sums import add_rows
 from kmeans.threads import Threads
@@ -226,19 +226,20 @@ class Stream:
             sums = self._sums, self._counts, squared_distances, outlier_distance, self._losses
             add_rows(block, labels, weights, *sums)
             return labels, squared_distances
-        shape = len(block), *self.centers.shape
+        n_centers = len(self.centers)
+        count = n_pieces(len(block), *self.centers.shape)
         pieces, number = self._pieces.begin(len(block))
 
         def take(some: slice) -> None:
-            taken = weights, piece_rows(*shape), some.start, some.stop, self._prepared.prepared
+            taken = weights, count, some.start, some.stop, self._prepared.prepared
             take_pieces(block, *taken, outlier_distance, number, pieces, labels, squared_distances)
 
         def join(some: slice) -> None:
             sums = self._sums, self._counts, self._losses
-            put_together(pieces, n_pieces(*shape), number, some.start, some.stop, *sums)
+            put_together(pieces, count, number, some.start, some.stop, *sums)
 
-        self._threads.map(take, self._shares(n_pieces(*shape), block.size * len(self.centers)))
-        self._threads.map(join, self._shares(len(self.centers), n_pieces(*shape) * self.centers.size))
+        self._threads.map(take, self._shares(count, block.size * n_centers))
+        self._threads.map(join, self._shares(n_centers, count * self.centers.size))
         return labels, squared_distances
 
     def _shares(self, n_items: int, work: int) -> list[slice]:
@@ -247,10 +248,10 @@ class Stream:
         borders = np.linspace(0, n_items, shares + 1).astype(int).tolist()
         return [slice(*pair) for pair in pairwise(borders)]
 
-    def take_group(
+    def group(
         self, packed: PackedRows, batch_rows: int, key: np.uint64, limits: Callable[[float], Limits]
-    ) -> Group:
-        """Take several mini-batches, where this is the only host; see `kmeans.grouped`.
+    ) -> RunningGroup:
+        """Begin to take several mini-batches, where this is the only host; see `kmeans.grouped`.
 
         Parameters
         ----------
@@ -262,26 +263,32 @@ class Stream:
             Of the draws of rows; see `kmeans.candidates`.
         limits
             Tells of the place of the last row, among those of all hosts, what candidates must reach.
+
+        Returns
+        -------
+        RunningGroup
+            A context; until it is left, the stream is in the hands of other threads.
         """
         n_batches = self._groups.size(packed, batch_rows, self.rows_seen)
-        decay = float(np.exp2(-batch_rows / self.half_life)) if self.half_life else 1.0
-        group = self._groups.take(
+        return self._groups.begin(
             packed,
             n_batches,
             self._row_weights(batch_rows),
-            decay,
+            float(np.exp2(-batch_rows / self.half_life)) if self.half_life else 1.0,
             (self.centers, self.weights, self.spreads, self._sums, self._counts, self._losses),
             self._prepared.prepared,
             self._pieces,
-            self.rows_added,
-            float(self.rows_seen),
+            (self.rows_added, self.rows_seen),
             key,
             limits(float(self.rows_seen + n_batches * batch_rows - 1)),
+            self._taken,
         )
+
+    def _taken(self, group: Group) -> None:
+        """Hear that a group was taken."""
         self._totals[:] = 0.0
-        self.rows_added += group.n_batches * batch_rows
-        self.rows_seen += group.n_batches * batch_rows
-        return group
+        self.rows_added += group.n_batches * group.batch_rows
+        self.rows_seen += group.n_batches * group.batch_rows
 
     def step(self, votes: Votes = Votes(), meanwhile: Callable[[], bool] = nothing) -> Step:
         """Move the centers by the rows that all hosts have added since the latest step.

@@ -4,9 +4,9 @@ Results must not depend on how many threads there are: what is done with a piece
 over pieces is summed in their order.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, wait
-from threading import Lock
+from threading import Semaphore
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -55,36 +55,31 @@ class Threads:
             other.result()
         return [results[number] for number in range(len(work))]
 
-    def map_in_order(
-        self, function: Callable[[Item], object], then: Callable[[Item], object], items: Sequence[Item]
-    ) -> None:
-        """Apply `function` to every item, many at once, and `then` to one after the other, in their order."""
-        if self._pool is None or len(items) < 2:
-            for item in items:
-                function(item)
-                then(item)
-            return
-        # Each is opened by the item before it.
-        gates = [Lock() for _ in items]
-        for gate in gates[1:]:
-            gate.acquire()
-        failed = False
+    def begin(self, function: Callable[[int], object]) -> Callable[[], None]:
+        """Call `function` with the numbers 1, 2, ... in the other threads, and return at once.
 
-        def both(number: int) -> None:
-            nonlocal failed
+        What is returned calls it with 0 in the caller's thread, and waits for the others.
+        """
+        begun = Semaphore(0)
+
+        def run(number: int) -> None:
+            begun.release()
+            function(number)
+
+        others = [self._pool.submit(run, number) for number in range(1, self.count)] if self._pool else []
+        # As long as this thread has the interpreter for itself, none of the others begins.
+        for _ in others:
+            begun.acquire()
+
+        def join() -> None:
             try:
-                function(items[number])
-                with gates[number]:
-                    if not failed:
-                        then(items[number])
-            except BaseException:
-                failed = True
-                raise
+                function(0)
             finally:
-                if number + 1 < len(items):
-                    gates[number + 1].release()
+                wait(others)
+            for other in others:
+                other.result()
 
-        self.map(both, range(len(items)))
+        return join
 
     def __enter__(self) -> Self:
         """Return the threads themselves."""

@@ -110,7 +110,7 @@ def test_no_rows_are_still_told_as_such() -> None:
 
 def test_a_sample_is_counted_by_the_rows_that_there_are() -> None:
     settings = settings_for(ROWS, 2, sample_size=LARGEST)
-    enough = stream_bytes(20, 3) + 200 * (4 * 3 + 40) + 8 * 20**2
+    enough = stream_bytes(20, 3) + 200 * (4 * 3 + 32) + 8 * 20**2
     assert train(settings, available=enough).score_is_exact
     with pytest.raises(NotEnoughMemoryError, match="20 intermediate centers of 3 features and a sample of 200 rows"):
         train(settings, available=enough - 1)
@@ -118,7 +118,7 @@ def test_a_sample_is_counted_by_the_rows_that_there_are() -> None:
 
 def test_so_are_the_costs_of_pairs_of_centers_where_these_are_merged() -> None:
     """Those of 5,792 centers take 256 MiB, which may be more than all else."""
-    rows = 200 * (4 * 3 + 40)
+    rows = 200 * (4 * 3 + 32)
     settings = settings_for(ROWS, 100, n_centers=5792)
     expected = r"5792 intermediate centers of 3 features.*, and the costs of mergers of all pairs of these centers take"
     with at_most(64 * MEGABYTE), pytest.raises(NotEnoughMemoryError, match=expected):
@@ -130,7 +130,7 @@ def test_so_are_the_costs_of_pairs_of_centers_where_these_are_merged() -> None:
 def test_a_sample_of_rows_that_nobody_has_counted_is_refused_when_it_has_grown_too_large() -> None:
     settings = settings_for(ROWS, 2, n_centers=2, batch_size=50, sample_size=LARGEST)
     rows_that_fit = 160
-    available = stream_bytes(2, 3) + rows_that_fit * (4 * 3 + 40)
+    available = stream_bytes(2, 3) + rows_that_fit * (4 * 3 + 32)
     with pytest.raises(NotEnoughMemoryError, match="200 rows of a sample with 3 features take at least"):
         train(settings, rereadable=False, available=available)
     assert train(replace(settings, sample_size=rows_that_fit), rereadable=False, available=available).rows == 200

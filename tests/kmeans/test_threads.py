@@ -12,33 +12,18 @@ def test_results_are_in_the_order_of_the_items(threads: Threads, n_items: int) -
     assert threads.map(lambda item: item * item, range(n_items)) == [item * item for item in range(n_items)]
 
 
-@pytest.mark.parametrize("n_items", [0, 1, 2, 7, 200])
-def test_what_follows_is_done_in_the_order_of_the_items(threads: Threads, n_items: int) -> None:
-    found: set[int] = set()
-    order: list[int] = []
+def test_all_threads_are_called_while_the_caller_goes_on() -> None:
+    met, called = threading.Barrier(3), []
 
-    def then(item: int) -> None:
-        assert item in found
-        order.append(item)
+    def meet(number: int) -> None:
+        called.append(number)
+        met.wait(20)
 
-    threads.map_in_order(found.add, then, range(n_items))
-    assert order == list(range(n_items))
-
-
-def test_an_item_that_takes_long_holds_up_what_follows_it() -> None:
-    threads = Threads(2)
-    second_is_done = threading.Event()
-    order: list[int] = []
-
-    def function(item: int) -> None:
-        if item == 0:
-            assert second_is_done.wait(20)
-        else:
-            second_is_done.set()
-
-    threads.map_in_order(function, order.append, range(2))
-    threads.close()
-    assert order == [0, 1]
+    with Threads(3) as threads:
+        join = threads.begin(meet)
+        assert 0 not in called
+        join()
+    assert sorted(called) == [0, 1, 2]
 
 
 def test_threads_end_with_the_block_that_fails() -> None:
@@ -59,23 +44,18 @@ def test_threads_end_with_the_block_that_fails() -> None:
     assert [user for user in users if user.is_alive()] == [threading.current_thread()]
 
 
-@pytest.mark.parametrize("failing", [0, 3, 9])
-@pytest.mark.parametrize("late", [False, True])
-def test_nothing_follows_a_failure(threads: Threads, failing: int, late: bool) -> None:
-    order: list[int] = []
+@pytest.mark.parametrize("failing", [0, -1])
+def test_a_failure_of_any_thread_is_told_when_all_have_ended(threads: Threads, failing: int) -> None:
+    ended: list[int] = []
 
-    def fail(item: int) -> None:
-        if item == failing:
-            raise ValueError(item)
+    def fail(number: int) -> None:
+        if number == failing % threads.count:
+            raise ValueError(number)
+        ended.append(number)
 
-    def then(item: int) -> None:
-        if late:
-            fail(item)
-        order.append(item)
-
-    with pytest.raises(ValueError, match=str(failing)):
-        threads.map_in_order((lambda _: None) if late else fail, then, range(10))
-    assert order == list(range(len(order)))
-    assert len(order) <= failing
+    join = threads.begin(fail)
+    with pytest.raises(ValueError, match=str(failing % threads.count)):
+        join()
+    assert len(ended) == threads.count - 1
     # The threads are still there.
     assert threads.map(str, range(3)) == ["0", "1", "2"]
