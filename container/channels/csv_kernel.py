@@ -23,6 +23,8 @@ from kmeans.types import DoubleArray
 # Bytes that are read at once: a line is decoded only where so many follow the beginning of each of its numbers.
 WORD: Final = 8
 _COMMA, _LINE_FEED, _RETURN, _QUOTE, _BLANK, _TAB, _PLUS, _MINUS, _POINT, _E = (ord(sign) for sign in ',\n\r" \t+-.e')
+# Bytes in which line feeds are counted at once.
+_SEARCHED = 1 << 12
 _ONES = np.uint64(0x0101010101010101)
 _ZEROS = _ONES * np.uint64(ord("0"))
 _HIGH_BITS = _ONES * np.uint64(0x80)
@@ -203,3 +205,60 @@ def decode(
         begin = np.int64(p + 1)
         row += 1
     return np.int64(FULL), begin, np.int64(row)
+
+
+@kernel("int64(uint8[::1], int64, int64)")
+def count_lines(buffer: ByteArray, begin: Integer, end: Integer) -> Integer:
+    """Count line feeds."""
+    count = np.int64(0)
+    for p in range(np.uint64(begin), np.uint64(end)):
+        count += np.int64(buffer[p] == _LINE_FEED)
+    return np.int64(count)
+
+
+@kernel("UniTuple(int64, 2)(uint8[::1], int64, int64, int64, int64)")
+def piece(
+    buffer: ByteArray,  # IN
+    begin: Integer,  # IN where a line begins
+    near: Integer,  # IN where the piece should end
+    end: Integer,  # IN of the bytes that have come
+    most: Integer,  # IN lines, at least 1
+) -> tuple[Integer, Integer]:
+    """Find lines to decode in one go: they end before `near`, but for one that is longer than that.
+
+    Empty lines at the end are left, for they are none if nothing but them follows.
+
+    Returns
+    -------
+    lines : int
+        How many; 0 where there is no whole line but empty ones.
+    end : int
+        Behind the last one.
+    """
+    lines, p = np.int64(0), np.int64(begin)
+    while p < near and lines < most:
+        behind: Integer = min(p + _SEARCHED, near)
+        count = count_lines(buffer, p, behind)
+        if lines + count > most:
+            break
+        lines += count
+        p = behind
+    if lines < most and p < near:
+        while lines < most:
+            lines += np.int64(buffer[np.uint64(p)] == _LINE_FEED)
+            p += 1
+    while p < end and lines == 0:
+        lines += np.int64(buffer[np.uint64(p)] == _LINE_FEED)
+        p += 1
+    last: Integer = p
+    while last > begin and buffer[np.uint64(last - 1)] != _LINE_FEED:
+        last -= 1
+    # Back to the end of the last line that is not empty.
+    filled: Integer = last
+    while filled > begin and (buffer[np.uint64(filled - 1)] == _LINE_FEED or buffer[np.uint64(filled - 1)] == _RETURN):
+        filled -= 1
+    if filled == begin:
+        return np.int64(0), np.int64(begin)
+    while buffer[np.uint64(filled)] != _LINE_FEED:
+        filled += 1
+    return np.int64(lines - count_lines(buffer, filled + 1, last)), np.int64(filled + 1)

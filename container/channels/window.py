@@ -25,7 +25,7 @@ class Window:
     Attributes
     ----------
     buffer : ndarray of uint8
-        Holds the bytes; another array after a call of `fill`.
+        Holds the bytes; another array after a call of `fill`, and other bytes after one of `rewind`.
     begin, end : int
         The bytes are ``buffer[begin:end]``; who consumes some moves `begin`.
     bytes_read : int
@@ -72,3 +72,28 @@ class Window:
         self.buffer, self.begin, self.end = target, 0, end
         self.bytes_read += end - kept
         return end > kept
+
+    def rewind(self) -> None:
+        """Move the bytes to the beginning of the buffer, for there to be room behind them."""
+        kept = self.end - self.begin
+        self.buffer[:kept] = self.buffer[self.begin : self.end]
+        self.begin, self.end = 0, kept
+
+    def extend(self, most: int) -> int:
+        """Read on, behind the bytes that are there, none of which is moved: others may be looking at them.
+
+        Parameters
+        ----------
+        most : int
+            Bytes to read, as far as there is room.
+
+        Returns
+        -------
+        int
+            How many came; 0 where there is no room, too.
+        """
+        room = self.buffer.data[self.end : self.end + most]
+        count = (self._stream.readinto(room) or 0) if len(room) else 0
+        self.end += count
+        self.bytes_read += count
+        return count

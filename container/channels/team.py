@@ -1,0 +1,77 @@
+"""Threads that decode pieces of a stream beside the one that reads it."""
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from types import TracebackType
+from typing import Generic, Self, TypeVar
+
+Result = TypeVar("Result")
+
+
+class Team:
+    """Threads that help the one that reads.
+
+    They start when they are first needed, with the priority of the one that reads, and end when the team is forgotten.
+
+    Parameters
+    ----------
+    count : int
+        How many threads work at once, the one that reads among them; at least 2.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self.pool = ThreadPoolExecutor(count - 1, thread_name_prefix="decoder")
+
+
+class Tasks(Generic[Result]):
+    """Work that a team does together, in any order; at the end of the context nobody is at it any more.
+
+    Parameters
+    ----------
+    team : Team
+        Who does it.
+    """
+
+    def __init__(self, team: Team) -> None:
+        self._team = team
+        self._tasks: list[tuple[Callable[[], Result], Future[Result]]] = []
+
+    def add(self, task: Callable[[], Result], *, here: bool) -> None:
+        """Have a task done.
+
+        Parameters
+        ----------
+        task : callable
+            What to do.
+        here : bool
+            Whether the caller does it at once, as it also does where the others have enough to do.
+        """
+        # One that works, and one that it finds when it is done with that.
+        if here or sum(not future.done() for _, future in self._tasks) >= 2 * (self._team.count - 1):
+            self._tasks.append((task, _done(task)))
+        else:
+            self._tasks.append((task, self._team.pool.submit(task)))
+
+    def results(self) -> list[Result]:
+        """Return what the tasks gave, in their order; the caller does those that nobody has begun."""
+        for number, (task, future) in reversed([*enumerate(self._tasks)]):
+            if future.cancel():
+                self._tasks[number] = task, _done(task)
+        return [future.result() for _, future in self._tasks]
+
+    def __enter__(self) -> Self:
+        """Return the tasks themselves."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Let nobody begin another task, and wait for those that were begun."""
+        wait([future for _, future in self._tasks if not future.cancel()])
+
+
+def _done(task: Callable[[], Result]) -> Future[Result]:
+    future: Future[Result] = Future()
+    future.set_result(task())
+    return future
