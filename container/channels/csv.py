@@ -12,6 +12,7 @@ from container.channels import csv_kernel
 from container.channels.reader import Reader, RowArray
 from container.channels.recordio_kernel import MORE
 from container.channels.team import Tasks, Team
+from container.channels.window import Window
 from container.channels.wire_kernel import ByteArray
 from container.formats import csv, magic
 from container.formats.errors import FormatError
@@ -20,8 +21,8 @@ _LINE_FEED = ord("\n")
 _END_OF_LINE: Final = re.compile(b"\n")
 # Lines are looked for in so many bytes at once, however many the window holds: the place of each takes 8.
 _SEARCHED_BYTES: Final = 1 << 20
-# A team's window: more threads than that wait for the one that reads.
-_MOST_THREADS: Final = 16
+# Of its window, for each thread of a team: at the end of a window all wait for the last one.
+_PIECES_OF_A_THREAD: Final = 8
 
 
 class Piece(NamedTuple):
@@ -69,9 +70,10 @@ class CSVReader(Reader):
         window_bytes: int | None = None,
         team: Team | None = None,
     ) -> None:
-        if team and not window_bytes:
-            window_bytes = 4 * self.piece_bytes * min(team.count, _MOST_THREADS)
         super().__init__(stream, feature_dim, label_size, window_bytes, team)
+        if team:
+            size = team.count * _PIECES_OF_A_THREAD * self.piece_bytes
+            self.window = Window(stream, size, asked=window_bytes or self.window_bytes)
 
     @classmethod
     def whole_records(cls, beginning: bytes) -> bytes:
@@ -144,7 +146,7 @@ class CSVReader(Reader):
             lines -= int(csv_kernel.count_lines(window.buffer, looked_at, window.end))
             looked_at = window.end
             try:
-                if lines <= 0 or not window.extend(self.piece_bytes):
+                if lines <= 0 or not window.extend():
                     break
             except Exception as error:
                 # It is raised when the lines before it were decoded.

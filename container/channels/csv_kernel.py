@@ -30,6 +30,8 @@ _ZEROS = _ONES * np.uint64(ord("0"))
 _HIGH_BITS = _ONES * np.uint64(0x80)
 _BEYOND_NINE = _ONES * np.uint64(0x80 - 10)
 _ENDS = _ONES * np.uint64(_COMMA + 1)
+_LINE_FEEDS = _ONES * np.uint64(_LINE_FEED)
+_EVEN_BYTES = np.uint64(0x00FF00FF00FF00FF)
 _POINTS = _ONES * np.uint64(_POINT ^ ord("0"))
 # Of the last n of 16 bytes, those in the last word and those in the word before.
 _LAST: NDArray[np.uint64] = np.array([((1 << 64) - (1 << 8 * max(WORD - n, 0))) for n in range(2 * WORD)], np.uint64)
@@ -88,6 +90,13 @@ def _bytes_before(flag: np.uint64) -> np.uint64:
     return (below & _ONES) * _ONES >> np.uint64(56)
 
 
+@kernel("uint64(uint64, uint64)", inline=True)
+def _flags(text: np.uint64, sign: np.uint64) -> np.uint64:
+    """Return a high bit for each byte that is that of 8 signs."""
+    others = text ^ sign
+    return ~(((others & ~_HIGH_BITS) + ~_HIGH_BITS) | others | ~_HIGH_BITS)
+
+
 @kernel("Tuple((int64, float64))(uint8[::1], int64)", strict=True, inline=True)
 def _short_number(buffer: ByteArray, p: Integer) -> tuple[Integer, np.float64]:
     """Read a number of fewer than 16 characters: digits, a minus before and a point among them.
@@ -116,8 +125,7 @@ def _short_number(buffer: ByteArray, p: Integer) -> tuple[Integer, np.float64]:
     end = p + np.int64(size)
     high = (long_word(buffer, end - WORD) ^ _ZEROS) & _LAST[size - minus]
     low = (long_word(buffer, end - 2 * WORD) ^ _ZEROS) & _LAST_BUT_EIGHT[size - minus]
-    # A high bit for each point.
-    points = ~((((high ^ _POINTS) & ~_HIGH_BITS) + ~_HIGH_BITS) | (high ^ _POINTS) | ~_HIGH_BITS)
+    points = _flags(high, _POINTS)
     places = np.uint64(0)
     # What is before the point moves to its place. A second one stays, and is no digit.
     if points:
@@ -127,7 +135,7 @@ def _short_number(buffer: ByteArray, p: Integer) -> tuple[Integer, np.float64]:
         high = (high & behind) | ((high & (lowest - np.uint64(1))) << np.uint64(8)) | (low >> np.uint64(56))
         low <<= np.uint64(8)
     else:
-        points = ~((((low ^ _POINTS) & ~_HIGH_BITS) + ~_HIGH_BITS) | (low ^ _POINTS) | ~_HIGH_BITS)
+        points = _flags(low, _POINTS)
         if points:
             lowest = (points & (~points + np.uint64(1))) >> np.uint64(7)
             behind = ~((lowest << np.uint64(8)) - np.uint64(1))
@@ -280,9 +288,21 @@ def decode(
 @kernel("int64(uint8[::1], int64, int64)")
 def count_lines(buffer: ByteArray, begin: Integer, end: Integer) -> Integer:
     """Count line feeds."""
-    count = np.int64(0)
-    for p in range(np.uint64(begin), np.uint64(end)):
-        count += np.int64(buffer[p] == _LINE_FEED)
+    count: Integer = np.int64(0)
+    p = np.int64(begin)
+    # A count in each byte of a word, for as many words as it has room for.
+    while p + WORD <= end:
+        n = min(255, (end - p) // WORD)
+        words = buffer[p : p + n * WORD].view(np.uint64)
+        counts = np.uint64(0)
+        for i in range(n):
+            counts += _flags(words[i], _LINE_FEEDS) >> np.uint64(7)
+        pairs = (counts & _EVEN_BYTES) + (counts >> np.uint64(8) & _EVEN_BYTES)
+        count += np.int64(pairs * np.uint64(0x0001000100010001) >> np.uint64(48))
+        p += n * WORD
+    while p < end:
+        count += np.int64(buffer[np.uint64(p)] == _LINE_FEED)
+        p += 1
     return np.int64(count)
 
 

@@ -21,6 +21,8 @@ class Window:
         really came: what a header claims allocates nothing.
     max_size : int
         Bound of the growth.
+    asked : int or None
+        Bytes to ask the stream for at once, unless a record is larger; None for as many as there is room for.
 
     Attributes
     ----------
@@ -32,7 +34,13 @@ class Window:
         All that came.
     """
 
-    def __init__(self, stream: io.RawIOBase | io.BytesIO, size: int = 1 << 20, max_size: int = 1 << 30) -> None:
+    def __init__(
+        self,
+        stream: io.RawIOBase | io.BytesIO,
+        size: int = 1 << 20,
+        max_size: int = 1 << 30,
+        asked: int | None = None,
+    ) -> None:
         self.buffer: NDArray[np.uint8] = np.empty(size, np.uint8)
         self.begin = 0
         self.end = 0
@@ -40,6 +48,7 @@ class Window:
         self._stream = stream
         self._size: Final = size
         self._max_size: Final = max_size
+        self._asked: Final = asked or max_size
 
     @property
     def content(self) -> memoryview:
@@ -65,7 +74,7 @@ class Window:
             target = np.empty(min(2 * kept, self._max_size), np.uint8)
         if self.begin or target is not self.buffer:
             target[:kept] = self.buffer[self.begin : self.end]
-        end = kept + (self._stream.readinto(target.data[kept:]) or 0)
+        end = kept + (self._stream.readinto(target.data[kept : kept + self._asked]) or 0)
         # Who looks for the end of a record begins at its beginning each time; with a long one that must be seldom.
         while kept >= self._size and end < len(target) and (count := self._stream.readinto(target.data[end:])):
             end += count
@@ -79,21 +88,16 @@ class Window:
         self.buffer[:kept] = self.buffer[self.begin : self.end]
         self.begin, self.end = 0, kept
 
-    def extend(self, most: int) -> int:
+    def extend(self) -> bool:
         """Read on, behind the bytes that are there, none of which is moved: others may be looking at them.
-
-        Parameters
-        ----------
-        most : int
-            Bytes to read, as far as there is room.
 
         Returns
         -------
-        int
-            How many came; 0 where there is no room, too.
+        bool
+            Whether anything came; not so where there is no room, either.
         """
-        room = self.buffer.data[self.end : self.end + most]
+        room = self.buffer.data[self.end : self.end + self._asked]
         count = (self._stream.readinto(room) or 0) if len(room) else 0
         self.end += count
         self.bytes_read += count
-        return count
+        return count > 0
