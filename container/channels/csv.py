@@ -21,26 +21,20 @@ _LINE_FEED = ord("\n")
 _END_OF_LINE: Final = re.compile(b"\n")
 # Lines are looked for in so many bytes at once, however many the window holds: the place of each takes 8.
 _SEARCHED_BYTES: Final = 1 << 20
-# Of its window, for each thread of a team: at the end of a window all wait for the last one.
-_PIECES_OF_A_THREAD: Final = 8
-
 
 class Piece(NamedTuple):
     """Lines that were decoded in one go.
 
     Attributes
     ----------
-    lines : int
-        How many there are.
     rows : int
         How many of them, from the first one on, were plain.
-    stop : int
-        Where the first line that is not plain begins, or the end: an offset into the window's buffer.
+    rest : bytes
+        Those that follow.
     """
 
-    lines: int
     rows: int
-    stop: int
+    rest: bytes
 
 
 class CSVReader(Reader):
@@ -72,8 +66,8 @@ class CSVReader(Reader):
     ) -> None:
         super().__init__(stream, feature_dim, label_size, window_bytes, team)
         if team:
-            size = team.count * _PIECES_OF_A_THREAD * self.piece_bytes
-            self.window = Window(stream, size, asked=window_bytes or self.window_bytes)
+            asked = 2 * self.piece_bytes
+            self.window = Window(stream, 2 * team.count * asked, asked=asked)
 
     @classmethod
     def whole_records(cls, beginning: bytes) -> bytes:
@@ -109,48 +103,70 @@ class CSVReader(Reader):
         self._settle_labels()
         row = 0
         # A piece counts where all before it are good.
-        for piece in self._decode_pieces(out, team):
-            self._consume(piece.rows, piece.stop)
-            row += piece.rows
-            if piece.rows < piece.lines:
-                row += self._read_in_turn(out[row : row + piece.lines - piece.rows])
+        for piece, lines in self._decode_pieces(out, team):
+            self.records += piece.rows
+            if piece.rest:
+                self._read_rest(piece.rest, out[row + piece.rows : row + lines])
+            row += lines
         return row
 
-    def _decode_pieces(self, out: RowArray, team: Team) -> list[Piece]:
-        """Decode pieces of lines into their rows, and read on meanwhile."""
-        window = self.window
-        if window.end - window.begin < self.piece_bytes:
-            self._ends = self._ends - window.begin
-            window.rewind()
-        begin, row = window.begin, 0
+    def _decode_pieces(self, out: RowArray, team: Team) -> list[tuple[Piece, int]]:
+        """Decode pieces of lines into their rows, and read on meanwhile; return them with their numbers of lines."""
+        window, row, sizes = self.window, 0, list[int]()
+        # Where lines are looked for again, it is behind these.
+        self._ends = self._ends[:0]
         with Tasks[Piece](team) as tasks:
-            while row < len(out):
-                self._read_on(begin, len(out) - row)
-                # Behind a line lie as many bytes as the kernel reads at once.
-                end = min(window.end, len(window.buffer) - csv_kernel.WORD)
-                near = min(begin + self.piece_bytes, end)
-                lines, behind = map(int, csv_kernel.piece(window.buffer, begin, near, end, len(out) - row))
+            more = True
+            while more and row < len(out):
+                wanted = len(out) - row
+                lines, end = self._piece(wanted)
+                if lines < wanted and len(window.content) < self.piece_bytes:
+                    more = self._read_on(tasks)
+                    lines, end = self._piece(wanted)
                 if not lines:
                     break
-                rows = out[row : row + lines]
+                task = partial(
+                    _decoded, window.buffer, window.begin, end, self.label_size or 0, out[row : row + lines]
+                )
                 # Whoever reads should have as much to do, while others are at this one.
-                here = len(out) - row < 2 * lines or near == end
-                tasks.add(partial(_decoded, window.buffer, begin, behind, self.label_size or 0, rows), here=here)
-                begin, row = behind, row + lines
-            return tasks.results()
+                tasks.add(task, here=not more or wanted < 2 * lines)
+                sizes.append(lines)
+                window.begin, row = end, row + lines
+                # What is wrong with a line is told soon.
+                more = more and not any(piece.rest for piece in tasks.latest())
+            return list(zip(tasks.results(), sizes, strict=True))
 
-    def _read_on(self, begin: int, lines: int) -> None:
-        """Read the bytes of a piece that begins in the window; none is waited for behind so many lines."""
-        window, looked_at = self.window, begin
-        while window.end - begin < self.piece_bytes and not (self._ended or self._error):
-            lines -= int(csv_kernel.count_lines(window.buffer, looked_at, window.end))
-            looked_at = window.end
-            try:
-                if lines <= 0 or not window.extend():
-                    break
-            except Exception as error:
-                # It is raised when the lines before it were decoded.
-                self._error = error
+    def _piece(self, most: int) -> tuple[int, int]:
+        """Return how many lines make the next piece, no more than so many, and its end in the window's buffer."""
+        window = self.window
+        # Behind a line lie as many bytes as the kernel reads at once.
+        end = min(window.end, len(window.buffer) - csv_kernel.WORD)
+        near = min(window.begin + self.piece_bytes, end)
+        lines, behind = csv_kernel.piece(window.buffer, window.begin, near, end, most)
+        return int(lines), int(behind)
+
+    def _read_on(self, tasks: Tasks[Piece]) -> bool:
+        """Read more of the stream while lines are decoded; return whether there is more, for which nobody waits."""
+        if self._ended or self._error:
+            return False
+        if self.window.room < self.window.asked:
+            tasks.turn()
+            self.window.turn()
+        try:
+            return self.window.extend() == self.window.asked
+        except Exception as error:
+            # It is raised when the lines before it were decoded.
+            self._error = error
+            return False
+
+    def _read_rest(self, lines: bytes, out: RowArray) -> None:
+        """Decode as many lines as there are rows, of which the first is not plain."""
+        reader = CSVReader(io.BytesIO(lines), self.feature_dim, self.label_size, len(lines) + csv_kernel.WORD)
+        reader.records = self.records
+        try:
+            reader.read(out)
+        finally:
+            self.records = reader.records
 
     def _read_in_turn(self, out: RowArray) -> int:
         """Decode lines into rows, one after the other; return how many, fewer than `out` holds at the end only."""
@@ -182,8 +198,9 @@ class CSVReader(Reader):
                 status, begin, end = csv_kernel.decode(
                     window.buffer, window.begin, window.end, self.label_size or 0, out, row
                 )
-            self._consume(int(end) - row, int(begin))
-            row = int(end)
+            self._ends = self._ends[int(end) - row :]
+            self.records += int(end) - row
+            window.begin, row = int(begin), int(end)
             if status != MORE or len(self._ends) or not self._fill():
                 return row
 
@@ -213,12 +230,6 @@ class CSVReader(Reader):
                 record=self.records + 1,
             )
         self.label_size = columns - self.feature_dim
-
-    def _consume(self, lines: int, end: int) -> None:
-        """Count lines that were decoded, and go on behind them."""
-        self._ends = self._ends[lines:]
-        self.records += lines
-        self.window.begin = end
 
     def _take(self, lines: int) -> bytes:
         """Consume lines that were found."""
@@ -279,4 +290,4 @@ def _decoded(buffer: ByteArray, begin: int, end: int, labels: int, out: RowArray
     """Decode as many lines as `out` has rows, up to the first one that is not plain."""
     with np.errstate(over="ignore"):
         _, stop, rows = csv_kernel.decode(buffer, begin, end, labels, out, 0)
-    return Piece(len(out), int(rows), int(stop))
+    return Piece(int(rows), buffer[int(stop) : end].tobytes())

@@ -40,6 +40,7 @@ class Tasks(Generic[Result]):
     def __init__(self, team: Team) -> None:
         self._team = team
         self._tasks: list[tuple[Callable[[], Result], Future[Result]]] = []
+        self._turned = 0
 
     def add(self, task: Callable[[], Result], *, here: bool) -> None:
         """Have a task done.
@@ -51,11 +52,22 @@ class Tasks(Generic[Result]):
         here : bool
             Whether the caller does it at once, as it also does where the others have enough to do.
         """
-        # One that works, and one that it finds when it is done with that.
-        if here or sum(not future.done() for _, future in self._tasks) >= 2 * (self._team.count - 1):
+        # Each of the others has one, and one that it finds when it is done with that.
+        enough = 2 * (self._team.count - 1)
+        if here or sum(not future.done() for _, future in self._tasks[-2 * enough :]) >= enough:
             self._tasks.append((task, _done(task)))
         else:
             self._tasks.append((task, self._team.pool.submit(task)))
+
+    def latest(self) -> list[Result]:
+        """Return what some of the latest tasks gave, as far as they are done."""
+        some = self._tasks[-4 * self._team.count :]
+        return [future.result() for _, future in some if future.done()]
+
+    def turn(self) -> None:
+        """Return when all tasks that were added before the last turn are done."""
+        wait([future for _, future in self._tasks[: self._turned]])
+        self._turned = len(self._tasks)
 
     def results(self) -> list[Result]:
         """Return what the tasks gave, in their order; the caller does those that nobody has begun."""

@@ -27,11 +27,13 @@ class Window:
     Attributes
     ----------
     buffer : ndarray of uint8
-        Holds the bytes; another array after a call of `fill`, and other bytes after one of `rewind`.
+        Holds the bytes; another array after a call of `fill` or `turn`.
     begin, end : int
         The bytes are ``buffer[begin:end]``; who consumes some moves `begin`.
     bytes_read : int
         All that came.
+    asked : int
+        As given.
     """
 
     def __init__(
@@ -48,7 +50,8 @@ class Window:
         self._stream = stream
         self._size: Final = size
         self._max_size: Final = max_size
-        self._asked: Final = asked or max_size
+        self.asked: Final = asked or max_size
+        self._other: NDArray[np.uint8] | None = None
 
     @property
     def content(self) -> memoryview:
@@ -74,7 +77,7 @@ class Window:
             target = np.empty(min(2 * kept, self._max_size), np.uint8)
         if self.begin or target is not self.buffer:
             target[:kept] = self.buffer[self.begin : self.end]
-        end = kept + (self._stream.readinto(target.data[kept : kept + self._asked]) or 0)
+        end = kept + (self._stream.readinto(target.data[kept : kept + self.asked]) or 0)
         # Who looks for the end of a record begins at its beginning each time; with a long one that must be seldom.
         while kept >= self._size and end < len(target) and (count := self._stream.readinto(target.data[end:])):
             end += count
@@ -82,22 +85,29 @@ class Window:
         self.bytes_read += end - kept
         return end > kept
 
-    def rewind(self) -> None:
-        """Move the bytes to the beginning of the buffer, for there to be room behind them."""
-        kept = self.end - self.begin
-        self.buffer[:kept] = self.buffer[self.begin : self.end]
-        self.begin, self.end = 0, kept
+    def turn(self) -> None:
+        """Move the bytes to the beginning of another buffer; the one before keeps its own until the next turn."""
+        kept, full = self.end - self.begin, self.buffer
+        other = self._other
+        if other is None or len(other) != len(full):
+            other = np.empty_like(full)
+        other[:kept] = full[self.begin : self.end]
+        self.buffer, self._other, self.begin, self.end = other, full, 0, kept
 
-    def extend(self) -> bool:
+    @property
+    def room(self) -> int:
+        """Bytes that can be read behind those that are there."""
+        return len(self.buffer) - self.end
+
+    def extend(self) -> int:
         """Read on, behind the bytes that are there, none of which is moved: others may be looking at them.
 
         Returns
         -------
-        bool
-            Whether anything came; not so where there is no room, either.
+        int
+            The bytes that came, of those that are asked for at once.
         """
-        room = self.buffer.data[self.end : self.end + self._asked]
-        count = (self._stream.readinto(room) or 0) if len(room) else 0
+        count = self._stream.readinto(self.buffer.data[self.end : self.end + self.asked]) or 0
         self.end += count
         self.bytes_read += count
-        return count > 0
+        return count
