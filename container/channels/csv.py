@@ -2,6 +2,7 @@
 
 import io
 import re
+from contextlib import suppress
 from functools import partial
 from typing import ClassVar, Final, NamedTuple
 
@@ -16,6 +17,7 @@ from container.channels.window import Window
 from container.channels.wire_kernel import ByteArray
 from container.formats import csv, magic
 from container.formats.errors import FormatError
+from kmeans.source import GivenUpError
 
 _LINE_FEED = ord("\n")
 _END_OF_LINE: Final = re.compile(b"\n")
@@ -53,8 +55,6 @@ class CSVReader(Reader):
     # Of the first lines in the window, as offsets into its buffer; another array whenever they change.
     _ends: NDArray[np.int64] = np.empty(0, np.int64)
     _ended = False
-    # What reading ahead of the lines that are decoded has met.
-    _error: Exception | None = None
 
     def __init__(
         self,
@@ -99,7 +99,9 @@ class CSVReader(Reader):
         return max(1, self.piece_bytes // end.end()) if end else 1
 
     def _read_side_by_side(self, out: RowArray, team: Team) -> int:
-        """Decode lines into rows, several at once; return how many, 0 where there are too few to divide them."""
+        """Decode lines into rows, several at once; return how many, 0 where too few have come to divide them."""
+        if self.window.short and len(self.window.content) < self.piece_bytes:
+            return 0
         self._settle_labels()
         row = 0
         # A piece counts where all before it are good.
@@ -116,25 +118,32 @@ class CSVReader(Reader):
         # Where lines are looked for again, it is behind these.
         self._ends = self._ends[:0]
         with Tasks[Piece](team) as tasks:
-            more = True
-            while more and row < len(out):
+            # What is wrong with a line is told soon.
+            while row < len(out) and not any(piece.rest for piece in tasks.latest()):
                 wanted = len(out) - row
                 lines, end = self._piece(wanted)
-                if lines < wanted and len(window.content) < self.piece_bytes:
-                    more = self._read_on(tasks)
+                if lines < wanted and len(window.content) < self.piece_bytes and not window.short:
+                    self._read_on(tasks)
                     lines, end = self._piece(wanted)
                 if not lines:
                     break
-                task = partial(
-                    _decoded, window.buffer, window.begin, end, self.label_size or 0, out[row : row + lines]
-                )
-                # Whoever reads should have as much to do, while others are at this one.
-                tasks.add(task, here=not more or wanted < 2 * lines)
-                sizes.append(lines)
+                rows = out[row : row + lines]
+                task = partial(_decoded, window.buffer, window.begin, end, self.label_size or 0, rows)
                 window.begin, row = end, row + lines
-                # What is wrong with a line is told soon.
-                more = more and not any(piece.rest for piece in tasks.latest())
+                sizes.append(lines)
+                # Whoever reads should have as much to do, while others are at this one.
+                last = window.short and len(window.content) < self.piece_bytes
+                tasks.add(task, here=last or wanted < 2 * lines)
             return list(zip(tasks.results(), sizes, strict=True))
+
+    def _read_on(self, tasks: Tasks[Piece]) -> None:
+        """Read more of the stream, while lines are decoded."""
+        if self.window.room < self.window.asked:
+            tasks.turn()
+            self.window.turn()
+        # Whoever reads on, behind the lines that are there, is told.
+        with suppress(GivenUpError, OSError):
+            self.window.extend()
 
     def _piece(self, most: int) -> tuple[int, int]:
         """Return how many lines make the next piece, no more than so many, and its end in the window's buffer."""
@@ -144,20 +153,6 @@ class CSVReader(Reader):
         near = min(window.begin + self.piece_bytes, end)
         lines, behind = csv_kernel.piece(window.buffer, window.begin, near, end, most)
         return int(lines), int(behind)
-
-    def _read_on(self, tasks: Tasks[Piece]) -> bool:
-        """Read more of the stream while lines are decoded; return whether there is more, for which nobody waits."""
-        if self._ended or self._error:
-            return False
-        if self.window.room < self.window.asked:
-            tasks.turn()
-            self.window.turn()
-        try:
-            return self.window.extend() == self.window.asked
-        except Exception as error:
-            # It is raised when the lines before it were decoded.
-            self._error = error
-            return False
 
     def _read_rest(self, lines: bytes, out: RowArray) -> None:
         """Decode as many lines as there are rows, of which the first is not plain."""
@@ -260,9 +255,6 @@ class CSVReader(Reader):
 
     def _fill(self) -> bool:
         """Read more of the stream; tell whether anything came, and note its end."""
-        if self._error:
-            error, self._error = self._error, None
-            raise error
         begins = not self.records and not self.window.bytes_read
         try:
             came = not self._ended and self.window.fill()

@@ -34,6 +34,8 @@ class Window:
         All that came.
     asked : int
         As given.
+    short : bool
+        Whether the stream gave less than it was last asked for: it has ended, or has no more as yet.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class Window:
         self.begin = 0
         self.end = 0
         self.bytes_read = 0
+        self.short = False
         self._stream = stream
         self._size: Final = size
         self._max_size: Final = max_size
@@ -77,7 +80,9 @@ class Window:
             target = np.empty(min(2 * kept, self._max_size), np.uint8)
         if self.begin or target is not self.buffer:
             target[:kept] = self.buffer[self.begin : self.end]
-        end = kept + (self._stream.readinto(target.data[kept : kept + self.asked]) or 0)
+        asked = target.data[kept : kept + self.asked]
+        end = kept + (self._stream.readinto(asked) or 0)
+        self.short = end - kept < len(asked)
         # Who looks for the end of a record begins at its beginning each time; with a long one that must be seldom.
         while kept >= self._size and end < len(target) and (count := self._stream.readinto(target.data[end:])):
             end += count
@@ -99,15 +104,11 @@ class Window:
         """Bytes that can be read behind those that are there."""
         return len(self.buffer) - self.end
 
-    def extend(self) -> int:
-        """Read on, behind the bytes that are there, none of which is moved: others may be looking at them.
-
-        Returns
-        -------
-        int
-            The bytes that came, of those that are asked for at once.
-        """
-        count = self._stream.readinto(self.buffer.data[self.end : self.end + self.asked]) or 0
+    def extend(self) -> None:
+        """Read on, behind the bytes that are there, none of which is moved: others may be looking at them."""
+        asked = self.buffer.data[self.end : self.end + self.asked]
+        self.short = True
+        count = self._stream.readinto(asked) or 0
+        self.short = count < len(asked)
         self.end += count
         self.bytes_read += count
-        return count

@@ -133,6 +133,16 @@ def test_rows_that_came_wait_for_none_that_follow(count: int) -> None:
         np.testing.assert_array_equal(out, ROWS)
 
 
+@pytest.mark.parametrize("count", COUNTS)
+def test_an_error_that_came_waits_for_nothing(count: int) -> None:
+    for size in (1, 30, 50, 1 << 20):
+        for before in range(20):
+            data = b"\n".join([*LINES[:before], b"1,x,3\n"])
+            reader = CSVReader(Pieces(data, size, AssertionError()), 3, 0, team=TEAMS[count])
+            with pytest.raises(FormatError, match=rf"^record {before + 1}, column 2: expected a number, got 'x'"):
+                reader.read(np.empty((1000, 3), np.float32))
+
+
 @pytest.mark.parametrize("error", [GivenUpError(), OSError(5, "Input/output error")])
 @pytest.mark.parametrize("count", COUNTS)
 def test_rows_before_an_error_of_the_stream_count(count: int, error: Exception) -> None:
