@@ -24,6 +24,7 @@ _END_OF_LINE: Final = re.compile(b"\n")
 # Lines are looked for in so many bytes at once, however many the window holds: the place of each takes 8.
 _SEARCHED_BYTES: Final = 1 << 20
 
+
 class Piece(NamedTuple):
     """Lines that were decoded in one go.
 
