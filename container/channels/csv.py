@@ -9,7 +9,7 @@ from typing import ClassVar, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from container.channels import csv_kernel
+from container.channels import csv_kernel, line_kernel
 from container.channels.reader import Reader, RowArray
 from container.channels.recordio_kernel import MORE
 from container.channels.team import Tasks, Team
@@ -152,7 +152,7 @@ class CSVReader(Reader):
         # Behind a line lie as many bytes as the kernel reads at once.
         end = min(window.end, len(window.buffer) - csv_kernel.WORD)
         near = min(window.begin + self.piece_bytes, end)
-        lines, behind = csv_kernel.piece(window.buffer, window.begin, near, end, most)
+        lines, behind = line_kernel.piece(window.buffer, window.begin, near, end, most)
         return int(lines), int(behind)
 
     def _read_rest(self, lines: bytes, out: RowArray) -> None:

@@ -23,15 +23,11 @@ from kmeans.types import DoubleArray
 # Bytes that are read at once: a line is decoded only where so many follow the beginning of each of its numbers.
 WORD: Final = 8
 _COMMA, _LINE_FEED, _RETURN, _QUOTE, _BLANK, _TAB, _PLUS, _MINUS, _POINT, _E = (ord(sign) for sign in ',\n\r" \t+-.e')
-# Bytes in which line feeds are counted at once.
-_SEARCHED = 1 << 12
 _ONES = np.uint64(0x0101010101010101)
 _ZEROS = _ONES * np.uint64(ord("0"))
 _HIGH_BITS = _ONES * np.uint64(0x80)
 _BEYOND_NINE = _ONES * np.uint64(0x80 - 10)
 _ENDS = _ONES * np.uint64(_COMMA + 1)
-_LINE_FEEDS = _ONES * np.uint64(_LINE_FEED)
-_EVEN_BYTES = np.uint64(0x00FF00FF00FF00FF)
 _POINTS = _ONES * np.uint64(_POINT ^ ord("0"))
 # Of the last n of 16 bytes, those in the last word and those in the word before.
 _LAST: NDArray[np.uint64] = np.array([((1 << 64) - (1 << 8 * max(WORD - n, 0))) for n in range(2 * WORD)], np.uint64)
@@ -91,7 +87,7 @@ def _bytes_before(flag: np.uint64) -> np.uint64:
 
 
 @kernel("uint64(uint64, uint64)", inline=True)
-def _flags(text: np.uint64, sign: np.uint64) -> np.uint64:
+def flags(text: np.uint64, sign: np.uint64) -> np.uint64:
     """Return a high bit for each byte that is that of 8 signs."""
     others = text ^ sign
     return ~(((others & ~_HIGH_BITS) + ~_HIGH_BITS) | others | ~_HIGH_BITS)
@@ -125,7 +121,7 @@ def _short_number(buffer: ByteArray, p: Integer) -> tuple[Integer, np.float64]:
     end = p + np.int64(size)
     high = (long_word(buffer, end - WORD) ^ _ZEROS) & _LAST[size - minus]
     low = (long_word(buffer, end - 2 * WORD) ^ _ZEROS) & _LAST_BUT_EIGHT[size - minus]
-    points = _flags(high, _POINTS)
+    points = flags(high, _POINTS)
     places = np.uint64(0)
     # What is before the point moves to its place. A second one stays, and is no digit.
     if points:
@@ -135,7 +131,7 @@ def _short_number(buffer: ByteArray, p: Integer) -> tuple[Integer, np.float64]:
         high = (high & behind) | ((high & (lowest - np.uint64(1))) << np.uint64(8)) | (low >> np.uint64(56))
         low <<= np.uint64(8)
     else:
-        points = _flags(low, _POINTS)
+        points = flags(low, _POINTS)
         if points:
             lowest = (points & (~points + np.uint64(1))) >> np.uint64(7)
             behind = ~((lowest << np.uint64(8)) - np.uint64(1))
@@ -176,29 +172,29 @@ def _number(buffer: ByteArray, p: Integer, exact: bool) -> tuple[Integer, np.flo
         if point >= 0:
             places += room
         if count < WORD:
-            ended = point >= 0 or dropped > 0 or buffer[np.uint64(p)] != _POINT
+            ended = bool(point >= 0 or dropped > 0 or buffer[np.uint64(p)] != _POINT)
             if not ended:
                 point = p
                 p += 1
-    plain = ended and p - begin - np.int64(point >= 0) > 0 and not (point < 0 and dropped)
+    plain = bool(ended and p - begin - np.int64(point >= 0) > 0 and (point >= 0 or dropped == 0))
     exponent = -places
     if plain and buffer[np.uint64(p)] | np.uint8(0x20) == _E:
-        plain = p + 2 + WORD <= len(buffer)
+        plain = bool(p + 2 + WORD <= len(buffer))
         if plain:
             sign_of_exponent = buffer[np.uint64(p + 1)]
             p += np.int64(1) + (np.int64(sign_of_exponent == _MINUS) | np.int64(sign_of_exponent == _PLUS))
             count, digits = _digits(long_word(buffer, p))
-            plain = 0 < count < WORD
+            plain = bool(0 < count < WORD)
             p += count
             exponent += -digits if sign_of_exponent == _MINUS else digits
     number = np.float64(0.0)
     if plain and value != 0:
-        plain = abs(exponent) < len(_POWERS)
+        plain = bool(abs(exponent) < len(_POWERS))
         if plain:
             number = _scaled(value, exponent)
             if dropped or value > _LARGEST_EXACT or abs(exponent) > _EXACT_POWERS:
                 lost = np.float64(number).view(np.int64) & _LOST_BITS
-                plain = not (exact or abs(lost - _BORDER) <= _NEAR or not _LEAST < number < _MOST)
+                plain = bool(not (exact or abs(lost - _BORDER) <= _NEAR or not _LEAST < number < _MOST))
     # There is one way out, on which the buffer is looked at again: else the compiler makes every number count
     # references to the buffer, which takes as long as all of the rest.
     return np.int64(p if plain else NOT_PLAIN), np.float64(-number if buffer[first] == _MINUS else number)
@@ -283,72 +279,3 @@ def decode(
         begin = np.int64(p + 1)
         row += 1
     return np.int64(FULL), begin, np.int64(row)
-
-
-@kernel("int64(uint8[::1], int64, int64)")
-def count_lines(buffer: ByteArray, begin: Integer, end: Integer) -> Integer:
-    """Count line feeds."""
-    count: Integer = np.int64(0)
-    p = np.int64(begin)
-    # A count in each byte of a word, for as many words as it has room for.
-    while p + WORD <= end:
-        n = min(255, (end - p) // WORD)
-        words = buffer[p : p + n * WORD].view(np.uint64)
-        counts = np.uint64(0)
-        for i in range(n):
-            counts += _flags(words[i], _LINE_FEEDS) >> np.uint64(7)
-        pairs = (counts & _EVEN_BYTES) + (counts >> np.uint64(8) & _EVEN_BYTES)
-        count += np.int64(pairs * np.uint64(0x0001000100010001) >> np.uint64(48))
-        p += n * WORD
-    while p < end:
-        count += np.int64(buffer[np.uint64(p)] == _LINE_FEED)
-        p += 1
-    return np.int64(count)
-
-
-@kernel("UniTuple(int64, 2)(uint8[::1], int64, int64, int64, int64)")
-def piece(
-    buffer: ByteArray,  # IN
-    begin: Integer,  # IN where a line begins
-    near: Integer,  # IN where the piece should end
-    end: Integer,  # IN of the bytes that have come
-    most: Integer,  # IN lines, at least 1
-) -> tuple[Integer, Integer]:
-    """Find lines to decode in one go: they end before `near`, but for one that is longer than that.
-
-    Empty lines at the end are left, for they are none if nothing but them follows.
-
-    Returns
-    -------
-    lines : int
-        How many; 0 where there is no whole line but empty ones.
-    end : int
-        Behind the last one.
-    """
-    lines, p = np.int64(0), np.int64(begin)
-    while p < near and lines < most:
-        behind: Integer = min(p + _SEARCHED, near)
-        count = count_lines(buffer, p, behind)
-        if lines + count > most:
-            break
-        lines += count
-        p = behind
-    if lines < most and p < near:
-        while lines < most:
-            lines += np.int64(buffer[np.uint64(p)] == _LINE_FEED)
-            p += 1
-    while p < end and lines == 0:
-        lines += np.int64(buffer[np.uint64(p)] == _LINE_FEED)
-        p += 1
-    last: Integer = p
-    while last > begin and buffer[np.uint64(last - 1)] != _LINE_FEED:
-        last -= 1
-    # Back to the end of the last line that is not empty.
-    filled: Integer = last
-    while filled > begin and (buffer[np.uint64(filled - 1)] == _LINE_FEED or buffer[np.uint64(filled - 1)] == _RETURN):
-        filled -= 1
-    if filled == begin:
-        return np.int64(0), np.int64(begin)
-    while buffer[np.uint64(filled)] != _LINE_FEED:
-        filled += 1
-    return np.int64(lines - count_lines(buffer, filled + 1, last)), np.int64(filled + 1)

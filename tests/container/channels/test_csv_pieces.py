@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from numpy.typing import DTypeLike
 
 from container.channels.csv import CSVReader
-from container.channels.csv_kernel import WORD, count_lines, piece
+from container.channels.csv_kernel import WORD
+from container.channels.line_kernel import count_lines, piece
 from container.channels.team import Team
 from container.configuration import CSV
 from container.formats.errors import FormatError
@@ -170,9 +171,14 @@ def test_a_source_divides_many_rows_alone(
     folder: Path, make_source: MakeSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (folder / "a").write_bytes(b"\n".join(LINES))
-    begun = []
+    begun: list[str] = []
     start = threading.Thread.start
-    monkeypatch.setattr(threading.Thread, "start", lambda thread: (begun.append(thread.name), start(thread)))
+
+    def note(thread: threading.Thread) -> None:
+        begun.append(thread.name)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", note)
     for size in (64, 1 << 19):
         monkeypatch.setattr(CSVReader, "piece_bytes", size)
         begun.clear()
