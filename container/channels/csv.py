@@ -139,7 +139,8 @@ class CSVReader(Reader):
 
     def _read_on(self, tasks: Tasks[Piece]) -> None:
         """Read more of the stream, while lines are decoded."""
-        if self.window.room < self.window.asked:
+        # Behind the last line lie as many bytes as the kernel reads at once.
+        if self.window.room < self.window.asked + csv_kernel.WORD:
             tasks.turn()
             self.window.turn()
         # Whoever reads on, behind the lines that are there, is told.
@@ -149,10 +150,8 @@ class CSVReader(Reader):
     def _piece(self, most: int) -> tuple[int, int]:
         """Return how many lines make the next piece, no more than so many, and its end in the window's buffer."""
         window = self.window
-        # Behind a line lie as many bytes as the kernel reads at once.
-        end = min(window.end, len(window.buffer) - csv_kernel.WORD)
-        near = min(window.begin + self.piece_bytes, end)
-        lines, behind = line_kernel.piece(window.buffer, window.begin, near, end, most)
+        near = min(window.begin + self.piece_bytes, window.end)
+        lines, behind = line_kernel.piece(window.buffer, window.begin, near, window.end, most)
         return int(lines), int(behind)
 
     def _read_rest(self, lines: bytes, out: RowArray) -> None:

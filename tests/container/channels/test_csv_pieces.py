@@ -32,6 +32,12 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(CSVReader, "piece_bytes", 64)
 
 
+def padded(lines: list[bytes], size: int) -> bytes:
+    """Return lines of so many bytes that each read of a team gets all that it asks for."""
+    data = b"\n".join(lines)
+    return b" " * (-len(data) % size) + data
+
+
 class Pieces(io.BytesIO):
     """Gives some bytes at a time, and then what ends it."""
 
@@ -126,7 +132,7 @@ def test_borders_at_every_byte(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("count", COUNTS)
 def test_rows_that_came_wait_for_none_that_follow(count: int) -> None:
-    data = b"".join(line + b"\n" for line in LINES)
+    data = padded([*LINES, b""], 2 * CSVReader.piece_bytes)
     for size in (1, 30, 1 << 20):
         reader = CSVReader(Pieces(data, size, AssertionError()), 3, 0, team=TEAMS[count])
         out = np.empty((len(LINES), 3), np.float32)
@@ -147,7 +153,7 @@ def test_an_error_that_came_waits_for_nothing(count: int) -> None:
 @pytest.mark.parametrize("error", [GivenUpError(), OSError(5, "Input/output error")])
 @pytest.mark.parametrize("count", COUNTS)
 def test_rows_before_an_error_of_the_stream_count(count: int, error: Exception) -> None:
-    data = b"\n".join(LINES)
+    data = padded(LINES, 2 * CSVReader.piece_bytes)
     for size in (1, 30, 1 << 20):
         reader = CSVReader(Pieces(data, size, error), 3, 0, team=TEAMS[count])
         out = np.empty((1000, 3), np.float32)
