@@ -79,6 +79,7 @@ def run(job: JobConfiguration, communicator: Communicator, stop: Stop, began: fl
             # Fewer hold no k distinct ones.
             needed_rows=chosen.k,
             threaded=threads.count > 1,
+            threads=threads.count,
         )
         source = TimedSource(rows)
         progress = Progress(host, chosen.epochs, chosen.batch_size, source, stop)
@@ -226,6 +227,7 @@ def _test_score(
         place,
         stop,
         threaded=threads.count > 1,
+        threads=threads.count,
         coordinates=coordinates,
     )
     centers = Centers(model.centers.astype(np.float64), model.state.shift)

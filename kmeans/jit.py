@@ -134,7 +134,7 @@ def tuple_type(form: type[NamedTuple], kinds: list[Any]) -> Any:
     return types.NamedUniTuple(kinds[0], len(kinds), form) if alike else types.NamedTuple(kinds, form)
 
 
-def kernel(*signatures: Any, strict: bool = False) -> Callable[[Kernel], Kernel]:
+def kernel(*signatures: Any, strict: bool = False, inline: bool = False) -> Callable[[Kernel], Kernel]:
     """Compile a function to machine code that runs without the GIL.
 
     Parameters
@@ -143,12 +143,21 @@ def kernel(*signatures: Any, strict: bool = False) -> Callable[[Kernel], Kernel]
         Numba signatures; each is compiled, or loaded from the cache, at once.
     strict
         Whether each operation is to be rounded as it is written, instead of with `FAST_MATH`.
+    inline
+        Whether it becomes a part of each kernel that calls it, however long it is.
     """
     flags: Any = False if strict else FAST_MATH
 
     def decorate(function: Kernel) -> Kernel:
         def compile_now(*, cache: bool) -> Kernel:
-            jit: Any = numba.njit(list(signatures), nogil=True, cache=cache, error_model="numpy", fastmath=flags)
+            jit: Any = numba.njit(
+                list(signatures),
+                nogil=True,
+                cache=cache,
+                error_model="numpy",
+                fastmath=flags,
+                forceinline=inline,
+            )
             compiled: Kernel = jit(function)
             return compiled
 

@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from container.channels.team import Team
 from container.channels.window import Window
 from container.formats.errors import FormatError
 from kmeans.packed import PackedRows
@@ -34,6 +35,8 @@ class Reader(ABC):
         Leading columns that are labels; None when the content type does not say.
     window_bytes : int or None
         Bytes that are asked of the stream at once; None for the class's own.
+    team : Team or None
+        Threads that may decode beside the one that reads; None for no others.
 
     Attributes
     ----------
@@ -50,11 +53,13 @@ class Reader(ABC):
         feature_dim: int,
         label_size: int | None,
         window_bytes: int | None = None,
+        team: Team | None = None,
     ) -> None:
         self.stream = stream
         self.window = Window(stream, window_bytes or self.window_bytes)
         self.feature_dim = feature_dim
         self.label_size = label_size
+        self.team = team
         self.records = 0
 
     @classmethod

@@ -16,6 +16,7 @@ from container.channels.prefetch import Fill, Filled, PackingFill, prefetched
 from container.channels.reader import Reader
 from container.channels.recordio import RecordIOReader
 from container.channels.sampling import first_rows, sample
+from container.channels.team import Team
 from container.configuration import CSV, RECORDIO, ChannelConfiguration
 from container.coordinates import PLAIN, Coordinates
 from container.errors import AlgorithmError, CustomerError, PlatformError
@@ -111,6 +112,8 @@ class Source:
         `read_ahead`; pipes and FastFile mode have a thread in any case.
     coordinates : Coordinates
         Those of the rows that are given.
+    threads : int
+        How many of them decode CSV side by side, if rows are many enough: the one that reads, and others that help it.
 
     Attributes
     ----------
@@ -145,6 +148,7 @@ class Source:
         *,
         threaded: bool = True,
         coordinates: Coordinates = PLAIN,
+        threads: int = 1,
     ) -> None:
         self.path = channel.path
         self.coordinates = coordinates
@@ -169,6 +173,7 @@ class Source:
         self._fifo_timeout_seconds = fifo_timeout_seconds
         # Who waits for what comes over the network can't compute meanwhile.
         self._threaded = threaded or channel.mode != "File"
+        self._team = Team(threads) if threads > 1 else None
         self._interleaved: Interleaved | None = None
         # Paths in the channel that are no data, as far as was said.
         self._others: list[Path] = []
@@ -432,7 +437,8 @@ class Source:
 
     def _reader(self, stream: io.RawIOBase | io.BytesIO) -> Reader:
         window_bytes = None if self._threaded else INTERLEAVED_READ_BYTES
-        return READERS[self._content_type](stream, self._feature_dim, self._channel.label_size, window_bytes)
+        kind = READERS[self._content_type]
+        return kind(stream, self._feature_dim, self._channel.label_size, window_bytes, self._team)
 
     @contextmanager
     def _reading(self, path: Path) -> Iterator[Reader]:

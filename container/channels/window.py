@@ -21,25 +21,40 @@ class Window:
         really came: what a header claims allocates nothing.
     max_size : int
         Bound of the growth.
+    asked : int or None
+        Bytes to ask the stream for at once, unless a record is larger; None for as many as there is room for.
 
     Attributes
     ----------
     buffer : ndarray of uint8
-        Holds the bytes; another array after a call of `fill`.
+        Holds the bytes; another array after a call of `fill` or `turn`.
     begin, end : int
         The bytes are ``buffer[begin:end]``; who consumes some moves `begin`.
     bytes_read : int
         All that came.
+    asked : int
+        As given.
+    short : bool
+        Whether the stream gave less than it was last asked for: it has ended, or has no more as yet.
     """
 
-    def __init__(self, stream: io.RawIOBase | io.BytesIO, size: int = 1 << 20, max_size: int = 1 << 30) -> None:
+    def __init__(
+        self,
+        stream: io.RawIOBase | io.BytesIO,
+        size: int = 1 << 20,
+        max_size: int = 1 << 30,
+        asked: int | None = None,
+    ) -> None:
         self.buffer: NDArray[np.uint8] = np.empty(size, np.uint8)
         self.begin = 0
         self.end = 0
         self.bytes_read = 0
+        self.short = False
         self._stream = stream
         self._size: Final = size
         self._max_size: Final = max_size
+        self.asked: Final = asked or max_size
+        self._other: NDArray[np.uint8] | None = None
 
     @property
     def content(self) -> memoryview:
@@ -65,7 +80,9 @@ class Window:
             target = np.empty(min(2 * kept, self._max_size), np.uint8)
         if self.begin or target is not self.buffer:
             target[:kept] = self.buffer[self.begin : self.end]
-        end = kept + (self._stream.readinto(target.data[kept:]) or 0)
+        asked = target.data[kept : kept + self.asked]
+        end = kept + (self._stream.readinto(asked) or 0)
+        self.short = end - kept < len(asked)
         # Who looks for the end of a record begins at its beginning each time; with a long one that must be seldom.
         while kept >= self._size and end < len(target) and (count := self._stream.readinto(target.data[end:])):
             end += count
@@ -83,3 +100,26 @@ class Window:
     def position(self) -> int:
         """The place in the file of the first byte that is not consumed."""
         return self._stream.tell() - (self.end - self.begin)
+
+    def turn(self) -> None:
+        """Move the bytes to the beginning of another buffer; the one before keeps its own until the next turn."""
+        kept, full = self.end - self.begin, self.buffer
+        other = self._other
+        if other is None or len(other) != len(full):
+            other = np.empty_like(full)
+        other[:kept] = full[self.begin : self.end]
+        self.buffer, self._other, self.begin, self.end = other, full, 0, kept
+
+    @property
+    def room(self) -> int:
+        """Bytes that can be read behind those that are there."""
+        return len(self.buffer) - self.end
+
+    def extend(self) -> None:
+        """Read on, behind the bytes that are there, none of which is moved: others may be looking at them."""
+        asked = self.buffer.data[self.end : self.end + self.asked]
+        self.short = True
+        count = self._stream.readinto(asked) or 0
+        self.short = count < len(asked)
+        self.end += count
+        self.bytes_read += count

@@ -13,6 +13,7 @@ import pytest
 from container import json_object
 from container.channels.csv import CSVReader
 from container.channels.recordio import RecordIOReader
+from container.channels.team import Team
 from container.conversion import csv_rows
 from container.conversion.csv_rows import CSVRows
 from container.conversion.recordio_rows import RecordIORows
@@ -169,6 +170,21 @@ def test_channels(content_type: str, name: str) -> None:
 
     check(read)
     check(count)
+
+
+@pytest.mark.parametrize("name", CSV_BODIES)
+def test_channels_that_a_team_reads(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(CSVReader, "piece_bytes", PART_BYTES // 8)
+    bodies = {size: CSV_BODIES[name](size) for size in (FEW, MANY)}
+    out = np.empty((1024, FEATURES), np.float32)
+
+    def read(size: int) -> None:
+        with suppress(FormatError):
+            reader = CSVReader(io.BytesIO(bodies[size]), FEATURES, 0, team=Team(2))
+            while reader.read(out):
+                pass
+
+    check(read)
 
 
 @pytest.mark.parametrize(("content_type", "name"), FILES)

@@ -1,6 +1,7 @@
 """The kernel that decodes plain CSV, beside the parser that is its reference."""
 
 import math
+import re
 import struct
 
 import numpy as np
@@ -22,19 +23,33 @@ decimals = st.builds(
     st.from_regex(r"(\.[0-9]{0,30})?", fullmatch=True),
     st.from_regex(r"([eE][+-]?[0-9]{1,2})?", fullmatch=True),
 )
-# What lies behind the last line is read, but never used.
+# What lies before the first line and behind the last one is read, but never used. Short numbers amid others are read
+# in another way than those at an end of the buffer.
+BEFORE = b"9" * 2 * WORD
 BEHIND = b"9" * WORD
+FAR_BEHIND = b"9" * 2 * WORD
 
 
 def decoded(
     text: bytes, columns: int, labels: int = 0, behind: bytes = BEHIND, dtype: DTypeLike = np.float32
 ) -> tuple[int, int, np.ndarray]:
-    """Give why it stopped, where, and the rows."""
-    buffer = np.frombuffer(text + behind, np.uint8).copy()
+    """Give why it stopped, where, and the rows; the same at the buffer's ends and amid it."""
+    result = decoded_at(b"", text, columns, labels, behind, dtype)
+    if behind:
+        amid = decoded_at(BEFORE, text, columns, labels, behind + FAR_BEHIND, dtype)
+        assert amid[:2] == result[:2]
+        assert amid[2].tobytes() == result[2].tobytes()
+    return result
+
+
+def decoded_at(
+    before: bytes, text: bytes, columns: int, labels: int, behind: bytes, dtype: DTypeLike
+) -> tuple[int, int, np.ndarray]:
+    buffer = np.frombuffer(before + text + behind, np.uint8).copy()
     out = np.full((text.count(b"\n") + 1, columns), np.nan, dtype)
     with np.errstate(over="ignore"):
-        status, position, row = decode(buffer, 0, len(text), labels, out, 0)
-    return int(status), int(position), out[:row]
+        status, position, row = decode(buffer, len(before), len(before + text), labels, out, 0)
+    return int(status), int(position) - len(before), out[:row]
 
 
 def single(number: str) -> bytes:
@@ -130,6 +145,29 @@ def test_a_line_that_is_not_plain_is_left(line: str) -> None:
     good = "1,2,3\n"
     status, position, rows = decoded(f"{good}{line}\n{good}".encode(), 3)
     assert (status, position, len(rows)) == (ODD, len(good), 1)
+
+
+short_cells = st.text("0123456789.-+eE /x", max_size=17) | st.from_regex(r"-?[0-9]{0,9}\.?[0-9]{0,9}", fullmatch=True)
+
+
+@settings(max_examples=1000, deadline=None)
+@given(short_cells)
+@example("-0")
+@example("-0.0")
+@example("-.")
+@example("1.2.3")
+@example("12345678.12345.7")
+@example("1-2")
+@example("1/2")
+@example("99999999.9999999")
+@example("999999999999999")
+@example("9999999999999999")
+def test_a_short_number_amid_others_is_that_of_the_reference(cell: str) -> None:
+    _, _, rows = decoded(f"7,{cell},8\n".encode(), 3, dtype=np.float64)
+    if len(rows):
+        assert rows.tobytes() == np.array([7, float(cell), 8]).tobytes()
+    elif re.fullmatch(r"-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)", cell):
+        assert len(cell) > 15
 
 
 def test_labels_are_passed_over() -> None:

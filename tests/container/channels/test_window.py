@@ -67,6 +67,24 @@ def test_it_grows_with_what_comes_alone() -> None:
     assert len(window.buffer) == 128
 
 
+def test_it_reads_on_while_others_look_at_what_is_there() -> None:
+    window = Window(io.BytesIO(b"abcdefghij"), 8, asked=3)
+    assert window.fill()
+    window.extend()
+    first = window.buffer
+    assert (bytes(window.content), window.room, window.short) == (b"abcdef", 2, False)
+    window.begin = 4
+    window.turn()
+    window.extend()
+    assert (bytes(window.content), window.short) == (b"efghi", False)
+    assert bytes(first[:6]) == b"abcdef"
+    window.begin = 5
+    window.turn()
+    assert window.buffer is first
+    window.extend()
+    assert (bytes(window.content), window.short, window.bytes_read) == (b"j", True, 10)
+
+
 def test_its_growth_is_bounded() -> None:
     window = Window(io.BytesIO(bytes(100)), 4, max_size=10)
     assert [window.fill() for _ in range(3)] == [True, True, True]
