@@ -76,7 +76,7 @@ class Place(NamedTuple):
     Attributes
     ----------
     file
-        A descriptor.
+        A descriptor; negative where the rows are in memory.
     begin, stride, values_at
         Bytes: where the first record begins in the file, from one record to the next, and from the beginning of a
         record to its numbers.
@@ -290,10 +290,15 @@ def _offer(
         least = distances[last]
 
 
-@kernel(types.boolean(SHAPE, PLACE, TERMS, PREPARED, PIECE_SUMS, FOUND, ROOM, SPACE, _INT, _INT, _INT, _INT))
+@kernel(
+    types.boolean(
+        SHAPE, PLACE, array_type(_FLOAT, 2), TERMS, PREPARED, PIECE_SUMS, FOUND, ROOM, SPACE, _INT, _INT, _INT, _INT
+    )
+)
 def _take_piece(
     shape: Shape,  # IN
     place: Place,  # IN
+    memory: FloatArray,  # IN (n, d): the rows, where they are in no file
     terms: Terms,  # IN
     prepared: Prepared,  # IN
     pieces: PieceSums,  # INOUT
@@ -325,12 +330,15 @@ def _take_piece(
     for start in range(begin, end, shape.block_rows):
         n = min(shape.block_rows, end - start)
         size = n * place.stride
-        read = read_at(place.file, buffer[records:], size, place.begin + start * place.stride)
-        rows = all_rows[:n]
-        if read != size or not unpack(buffer, place.values_at, place.stride, n, rows):
+        rows, source, first_of_source = all_rows[:n], all_rows, 0
+        if place.file < 0:
+            rows, source, first_of_source = memory[start : start + n], memory, start
+        elif read_at(place.file, buffer[records:], size, place.begin + start * place.stride) != size or not unpack(
+            buffer, place.values_at, place.stride, n, rows
+        ):
             return False
         labels, distances = all_labels[:n], all_distances[:n]
-        assign_rows(all_rows, 0, n, prepared, labels, distances, space)
+        assign_rows(source, first_of_source, first_of_source + n, prepared, labels, distances, space)
         weights = room.row_weights[start - first : start - first + n]
         if add_to_piece(rows, labels, distances, weights, terms.outlier_distance, batch_number, piece, pieces):
             return False
@@ -439,10 +447,11 @@ def _end_step(
         lay_out(centers.centers, 0, len(centers.centers), prepared)
 
 
-@kernel(types.void(SHAPE, PLACE, TERMS, CENTERS, PREPARED, PIECE_SUMS, FOUND, ROOM, _INT, _INT))
+@kernel(types.void(SHAPE, PLACE, array_type(_FLOAT, 2), TERMS, CENTERS, PREPARED, PIECE_SUMS, FOUND, ROOM, _INT, _INT))
 def take_group(
     shape: Shape,  # IN
     place: Place,  # IN
+    memory: FloatArray,  # IN (n, d): the rows, where they are in no file
     terms: Terms,  # IN
     centers: Centers,  # INOUT
     prepared: Prepared,  # INOUT
@@ -454,7 +463,7 @@ def take_group(
 ) -> None:
     """Take a group of mini-batches, together with the other threads that are called; return when that is done."""
     centers, prepared, pieces = uncounted(centers), uncounted(prepared), uncounted(pieces)
-    found, room = uncounted(found), uncounted(room)
+    found, room, memory = uncounted(found), uncounted(room), uncounted(memory)
     counters = room.counters
     n_centers = len(centers.centers)
     moved, compared = shape.pieces + shape.ranges, shape.pieces + 2 * shape.ranges
@@ -488,7 +497,9 @@ def take_group(
             continue
         number = first_number + batch
         if part < shape.pieces:
-            if not _take_piece(shape, place, terms, prepared, pieces, found, room, space, number, batch, part, thread):
+            if not _take_piece(
+                shape, place, memory, terms, prepared, pieces, found, room, space, number, batch, part, thread
+            ):
                 increase(counters, LEFT, 1)
         elif look(counters, LEFT):
             # Nothing but sums has changed.

@@ -216,6 +216,8 @@ class Groups:
             range_centers=self._range_centers,
             block_rows=room.labels.shape[1],
         )
+        # Those that are left of it, from the first one on.
+        memory = packed.memory[packed.taken :]
         place = Place(packed.file, packed.begin, packed.stride, len(packed.head), first[0])
         terms = Terms(decay, self._outlier_distance, key, *limits)
         sums, number = pieces.begin(batch_rows, n_batches)
@@ -224,7 +226,7 @@ class Groups:
 
         def take(thread: int) -> None:
             try:
-                take_group(shape, place, terms, Centers(*centers), prepared, sums, found, room, number, thread)
+                take_group(shape, place, memory, terms, Centers(*centers), prepared, sums, found, room, number, thread)
             except BaseException:
                 # Nobody is to wait for what this thread has begun.
                 room.counters[RETURN] = 1

@@ -11,6 +11,7 @@ import numpy as np
 
 from kmeans.communicator import Communicator, nothing
 from kmeans.grouped import Group
+from kmeans.jit import INTERPRETED
 from kmeans.memory import most_sample_rows
 from kmeans.observer import Observer
 from kmeans.packed import PackedRows
@@ -140,10 +141,17 @@ class Run:
                 self.stream.begin_epoch()
                 reservoir = self._new_reservoir()
                 stretches = source.stretches()
-            first = next(stretches, None)
+            first: Stretch | None = next(stretches, None)
+            if isinstance(first, np.ndarray) and len(first) > self._step_rows:
+                first = PackedRows.of_memory(first)
             if isinstance(first, PackedRows):
                 self._take_packed(first, reservoir, observer, control)
-                continue
+                if not first.in_memory or not first.n_rows or self.stopped:
+                    continue
+                # What can't be taken with others, and the last rows.
+                block = first.next_block(self._step_rows)
+                stretches = chain([first.memory[first.taken :]] if first.n_rows else [], stretches)
+                first = block
             blocks = chain([] if first is None else [first], cast(Iterator[FloatArray], stretches))
             step = self._step(blocks, reservoir, control, source.read_ahead)
             self.steps += 1
@@ -169,7 +177,7 @@ class Run:
         """Take in the mini-batches of a stretch, as far as they can be taken together and nothing else is asked."""
         stream, n_rows = self.stream, self._settings.batch_size
         group: Group | None = None
-        while not self.stopped and packed.n_rows >= n_rows and not (group and group.left):
+        while not (self.stopped or INTERPRETED) and packed.n_rows >= n_rows and not (group and group.left):
             with stream.group(packed, n_rows, reservoir.key, reservoir.limits) as running:
                 # What the group before has left is looked at while other threads are at work on this one.
                 if group:

@@ -37,9 +37,10 @@ class Source(Protocol):
         ...
 
     def stretches(self, skip: int = 0) -> Iterator[Stretch]:
-        """Give one pass over the rows as `blocks` does, but where many mini-batches lie in a file, these as they are.
+        """Give one pass over the rows as `blocks` does, but to a single host many mini-batches at a time.
 
-        Only a single host is given packed rows, whole mini-batches of them; what it does not take comes in blocks.
+        They come as a block of several of them, of which the last one of all may have fewer rows, or as they lie in a
+        file; what is not taken of these comes in blocks.
         """
         ...
 

@@ -50,6 +50,7 @@ class CSVReader(Reader):
     A team decodes pieces of many lines side by side, straight into their rows: a line is a row, unless it is wrong.
     """
 
+    bytes_together: ClassVar[int] = 4 << 20
     # What one thread of a team decodes in about 1 ms, many times what it takes to wake it.
     piece_bytes: ClassVar[int] = 1 << 19
 

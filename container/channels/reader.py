@@ -44,6 +44,8 @@ class Reader(ABC):
         The records read or passed over so far.
     """
 
+    # Of rows that are worth reading together, so that several threads have something to do; 0 where it does not matter.
+    bytes_together: ClassVar[int] = 0
     # Small enough to stay in the processor's cache until its bytes are decoded.
     window_bytes: ClassVar[int] = 1 << 20
 

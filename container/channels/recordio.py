@@ -80,7 +80,8 @@ class RecordIOReader(Reader):
             return None
         n_rows = (os.fstat(self.stream.fileno()).st_size - window.position) // size
         head = bytes(window.content[:values_at])
-        return PackedRows(self.stream.fileno(), window.position, size, head, n_rows // multiple * multiple)
+        whole = n_rows // multiple * multiple
+        return PackedRows.of_file(whole, self.stream.fileno(), window.position, size, head, self.feature_dim)
 
     def passed(self, packed: PackedRows) -> None:
         """See `Reader.passed`."""

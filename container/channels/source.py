@@ -4,6 +4,7 @@ import io
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final, cast
 
@@ -241,7 +242,9 @@ class Source:
         self._in_need = not skip
         if self._choose is not None and not self.rereadable:
             self._settle(self._first_rows())
-        yield from self._filled(lambda take: self._fill(take, skip, packing=packing and self.coordinates.plain))
+        together = self._batches_together() if packing else 1
+        plain = packing and self.coordinates.plain
+        yield from self._filled(lambda take: self._fill(take, skip, together, packing=plain), together)
 
     def read_ahead(self) -> bool:
         """Read a little of what `blocks` gives next, in the thread that calls this.
@@ -267,10 +270,16 @@ class Source:
         """
         yield from cast(Iterator[FloatArray], self._filled(lambda take: self._fill_from(path, take)))
 
-    def _filled(self, fill: PackingFill) -> Iterator[Stretch]:
+    def _batches_together(self) -> int:
+        """Return how many mini-batches to read at a time."""
+        wanted = READERS[self._content_type].bytes_together // (4 * self._feature_dim * self._mini_batch_size)
+        return max(1, wanted)
+
+    def _filled(self, fill: PackingFill, together: int = 1) -> Iterator[Stretch]:
         """Give the blocks that `fill` fills, read by a thread or, without one, in turns with what is done with them."""
         if self._threaded:
-            yield from prefetched(fill, self._new_buffer, waits=not self.rereadable)
+            new_buffer = partial(self._new_buffer, together)
+            yield from prefetched(fill, new_buffer, waits=not self.rereadable)
         else:
             self._interleaved = Interleaved(cast(Fill, fill), self._new_buffer)
             try:
@@ -278,8 +287,8 @@ class Source:
             finally:
                 self._interleaved = None
 
-    def _new_buffer(self) -> FloatArray:
-        block_rows = max(1, min(self._mini_batch_size, BLOCK_BYTES // (4 * self._feature_dim)))
+    def _new_buffer(self, together: int = 1) -> FloatArray:
+        block_rows = max(1, min(together * self._mini_batch_size, BLOCK_BYTES // (4 * self._feature_dim)))
         return np.empty((block_rows, self._feature_dim), np.float32)
 
     def _fill_from(self, path: Path, take: Callable[[], FloatArray]) -> Iterator[tuple[FloatArray, int]]:
@@ -289,10 +298,13 @@ class Source:
                 yield buffer, count
 
     def _fill(
-        self, take: Callable[[], FloatArray], skip: int, *, packing: bool
+        self, take: Callable[[], FloatArray], skip: int, together: int, *, packing: bool
     ) -> Iterator[Filled | PackedRows | None]:
-        """Fill buffers with this host's rows of the channel; no buffer gets rows of two mini-batches."""
-        size, hosts = self._mini_batch_size, self._hosts
+        """Fill buffers with this host's rows of the channel; no buffer has rows of a mini-batch that begins in another.
+
+        A mini-batch that is larger than a buffer is in several. Of smaller ones `together` are in a buffer.
+        """
+        size, hosts = together * self._mini_batch_size, self._hosts
         piece_rows = size if self._threaded else max(1, INTERLEAVED_ROW_BYTES // (4 * self._feature_dim))
         batches, given = divmod(skip, size)
         # Records to pass over before the next row of this host.
@@ -309,7 +321,7 @@ class Source:
                         if ahead:
                             ahead -= reader.skip(ahead)
                         if packing and not (ahead or filled or given) and attempts.due():
-                            packed = reader.packed(size)
+                            packed = reader.packed(self._mini_batch_size)
                             if packed is not None and packed.n_rows:
                                 yield packed
                                 reader.passed(packed)
@@ -336,6 +348,9 @@ class Source:
         except GivenUpError:
             # A job that resumes needs whole mini-batches, but without any row there is no model.
             if not filled or filled < self.records_read or skip or self.passes > 1:
+                filled -= filled % self._mini_batch_size
+                if filled:
+                    yield buffer, filled
                 return
         if filled:
             yield buffer, filled
