@@ -116,8 +116,9 @@ def test_a_file_gives_what_its_rows_do_one_mini_batch_after_the_other(
 
 def odd(kind: str, row: FloatArray) -> bytes:
     return {
-        "another head": b"W" + HEAD[1:] + row.tobytes(),
-        "the end of another head": HEAD[:-1] + b"S" + row.tobytes(),
+        # What these hold is something else.
+        "another head": b"W" + HEAD[1:] + (row + 1).tobytes(),
+        "the end of another head": HEAD[:-1] + b"S" + (row + 1).tobytes(),
         "not a number": HEAD + np.append(row[:-1], np.float32(np.nan)).tobytes(),
         "infinity": HEAD + np.append(np.float32(np.inf), row[1:]).tobytes(),
     }[kind]
