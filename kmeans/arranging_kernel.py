@@ -1,4 +1,4 @@
-"""Puts rows into another order in their place."""
+"""Moves rows within an array."""
 
 import numpy as np
 
@@ -25,3 +25,15 @@ def rearrange(
             place = source
         rows[place] = held
         order[place] = place
+
+
+@kernel("void(float32[:, ::1], int64[::1], int64[::1])")
+def move_rows(
+    rows: FloatArray,  # INOUT (m, d)
+    sources: LabelArray,  # IN (n,)
+    places: LabelArray,  # IN (n,), none of them a source
+) -> None:
+    """Copy rows to other places."""
+    for i in range(len(places)):
+        for f in range(rows.shape[1]):
+            rows[places[i], f] = rows[sources[i], f]

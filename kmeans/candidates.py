@@ -44,8 +44,9 @@ class Candidates:
 
     Attributes
     ----------
-    rows
-        float32 (n, d).
+    source, places
+        float32 (m, d), and int64 (n,): the rows, and which of them these are. They are not copied before it is known
+        that they stay.
     labels
         int64 (n,): their centers.
     numbers
@@ -58,17 +59,23 @@ class Candidates:
         float64 (n,): to their centers as they were.
     """
 
-    rows: FloatArray
+    source: FloatArray
+    places: LabelArray
     labels: LabelArray
     numbers: LabelArray
     positions: DoubleArray
     draws: DoubleArray
     squared_distances: DoubleArray
 
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self.places)
+
     def part(self, some: slice) -> "Candidates":
         """Return some of them."""
         return Candidates(
-            self.rows[some],
+            self.source,
+            self.places[some],
             self.labels[some],
             self.numbers[some],
             self.positions[some],
@@ -134,7 +141,8 @@ def candidates_among(
         count = choose(key, first_number, squared_distances, *limits, chosen, draws)
     chosen = chosen[:count]
     return Candidates(
-        rows=block[chosen],
+        source=block,
+        places=chosen,
         labels=labels[chosen],
         numbers=first_number + chosen,
         positions=positions[chosen],

@@ -46,18 +46,25 @@ class Farthest:
     def __init__(self, n_features: int, growth: float = 0.0) -> None:
         self.size = most_rows(n_features)
         self._growth = growth
-        # Keys are logarithms of weighted squared distances.
+        # Keys are squared distances, or, where weights grow, logarithms of weighted ones.
         self._held = LargestKeys(self.size, n_features)
+        if not growth:
+            self._held.threshold = 0.0
 
     def least_distance(self, last_position: float) -> float:
         """Return a squared distance that no row up to a position can do without."""
-        # Weights grow: no earlier row that is nearer can beat the threshold.
+        if not self._growth:
+            return self._held.threshold
+        # No earlier row that is nearer can beat the threshold.
         return math.exp(min(self._held.threshold - self._growth * last_position, MAX_EXPONENT)) * (1 - ROUNDING)
 
     def add(self, offered: Candidates) -> None:
         """Offer rows; kept ones are copied."""
-        with np.errstate(divide="ignore"):
-            self._held.add(offered, np.log(offered.squared_distances) + self._growth * offered.positions)
+        keys = offered.squared_distances
+        if self._growth:
+            with np.errstate(divide="ignore"):
+                keys = np.log(keys) + self._growth * offered.positions
+        self._held.add(offered, keys)
 
     def relabel(self, change: Reassignment, host: int) -> None:
         """Follow the stream where a center was given up for a row, maybe one of this host, `host`."""

@@ -526,24 +526,19 @@ def take_group(
     own_space.least[0] = 0.0
 
 
-@kernel(types.int64(SHAPE, FOUND, _INT))
-def bring_together(
+@kernel(types.void(SHAPE, FOUND, _INT, array_type(_INT, 1)))
+def places_of(
     shape: Shape,  # IN
-    found: Found,  # INOUT
+    found: Found,  # IN
     batches: int,  # IN: how many
-) -> int:
-    """Move the candidates of mini-batches to the beginning, one after the other; return how many there are."""
-    rows, labels, numbers = found.rows, found.labels, found.numbers
-    draws, squared_distances, n_chosen = found.draws, found.squared_distances, found.n_chosen
-    target = 0
+    places: LabelArray,  # OUT (n,): where the candidates of these mini-batches stand, in their order
+) -> None:
+    """Find the candidates of mini-batches, among the room for those of all pieces."""
+    n_chosen = found.n_chosen
+    count = 0
     for batch in range(batches):
         for piece in range(shape.pieces):
             begin = batch * shape.batch_rows + border(piece, shape.pieces, shape.batch_rows)
-            for source in range(begin, begin + n_chosen[batch, piece]):
-                if source != target:
-                    labels[target], numbers[target] = labels[source], numbers[source]
-                    draws[target], squared_distances[target] = draws[source], squared_distances[source]
-                    for f in range(rows.shape[1]):
-                        rows[target, f] = rows[source, f]
-                target += 1
-    return target
+            for place in range(begin, begin + n_chosen[batch, piece]):
+                places[count] = place
+                count += 1

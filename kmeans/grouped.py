@@ -27,7 +27,7 @@ from kmeans.group_kernel import (
     Room,
     Shape,
     Terms,
-    bring_together,
+    places_of,
     take_group,
 )
 from kmeans.nearest_kernel import Prepared
@@ -37,12 +37,14 @@ from kmeans.piece_kernel import ROW_BLOCK
 from kmeans.piece_sums import Pieces, n_pieces, piece_rows
 from kmeans.reassignment import MAX_ROWS, Reassignment
 from kmeans.threads import Threads
-from kmeans.types import DoubleArray
+from kmeans.types import DoubleArray, LabelArray
 
 # A group takes no longer than about so many seconds, for whoever wants something of the stream waits for its end.
 SECONDS = 0.05
 # Rows of a group, in bytes, at most: there is room for all of them as candidates.
-MOST_BYTES = 32 << 20
+MOST_BYTES = 16 << 20
+# And as a part of the rows before.
+GROWTH = 1 / 4
 # Bytes that a thread reads at a time: they stay in its cache until their rows are added up.
 BLOCK_BYTES = 1 << 17
 # Ranges of centers, at most, and the numbers of each at least.
@@ -162,7 +164,8 @@ class Groups:
 
     def size(self, packed: PackedRows, batch_rows: int, rows_seen: int) -> int:
         """Return how many mini-batches to take at once; 0 if there is none."""
-        most_rows = min(MOST_BYTES // (4 * self._n_features), max(rows_seen, batch_rows))
+        # Limits are those of the beginning, which fewer rows would reach later on.
+        most_rows = min(MOST_BYTES // (4 * self._n_features), int(GROWTH * rows_seen))
         if self._rows_per_second:
             most_rows = min(most_rows, int(SECONDS * self._rows_per_second))
         return min(packed.n_rows // batch_rows, max(1, most_rows // batch_rows))
@@ -301,8 +304,9 @@ class Groups:
 def _outcome(shape: Shape, found: Found, room: Room, first: tuple[int, int]) -> Group:
     """Return what a group has left; `first` are the places of its first row, as of `Groups.begin`."""
     done = int(room.counters[BATCHES])
-    count = bring_together(shape, found, done)
-    numbers = found.numbers[:count]
+    places: LabelArray = np.empty(int(found.n_chosen[:done].sum()), np.int64)
+    places_of(shape, found, done, places)
+    numbers = found.numbers[places]
     return Group(
         batch_rows=shape.batch_rows,
         first_position=first[1],
@@ -312,12 +316,13 @@ def _outcome(shape: Shape, found: Found, room: Room, first: tuple[int, int]) -> 
             for n, changes in zip(found.n_changes[:done].tolist(), found.changes, strict=False)
         ],
         candidates=Candidates(
-            rows=found.rows[:count],
-            labels=found.labels[:count],
+            source=found.rows,
+            places=places,
+            labels=found.labels[places],
             numbers=numbers,
             positions=(numbers + (first[1] - first[0])).astype(np.float64),
-            draws=found.draws[:count],
-            squared_distances=found.squared_distances[:count],
+            draws=found.draws[places],
+            squared_distances=found.squared_distances[places],
         ),
         candidate_ends=np.cumsum(found.n_chosen[:done].sum(axis=1)).tolist(),
         left=bool(room.counters[LEFT]),

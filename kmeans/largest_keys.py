@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kmeans.arranging_kernel import rearrange
+from kmeans.arranging_kernel import move_rows, rearrange
 from kmeans.candidates import Candidates
 from kmeans.communicator import Communicator
 from kmeans.memory import NotEnoughMemoryError, sample_bytes
@@ -61,16 +61,11 @@ class LargestKeys:
                 chosen = chosen[keys[chosen] > self.threshold]
             self._make_room(self._used + len(chosen))
             place = slice(self._used, self._used + len(chosen))
-            values: tuple[NDArray[Any], ...] = (
-                offered.rows,
-                offered.labels,
-                offered.numbers,
-                offered.positions,
-                keys,
-            )
-            for column, new in zip(self._columns(), values, strict=True):
-                # Not checked once more; with the check it would be copied twice.
-                np.take(new, chosen, axis=0, out=column[place], mode="clip")
+            values = offered.labels, offered.numbers, offered.positions, keys
+            # Not checked once more; with the check it would be copied twice.
+            np.take(offered.source, offered.places[chosen], axis=0, out=self._rows[place], mode="clip")
+            for column, new in zip(self._columns()[1:], values, strict=True):
+                column[place] = new[chosen]
             self._used = place.stop
 
     def drop(self) -> None:
@@ -84,7 +79,8 @@ class LargestKeys:
         # The last ones take the places of those that are gone.
         movers = kept + np.flatnonzero(keys[kept:] > self.threshold)
         places = gone[gone < kept]
-        for column in self._columns():
+        move_rows(self._rows, movers, places)
+        for column in self._columns()[1:]:
             column[places] = column[movers]
         self._used = kept
 

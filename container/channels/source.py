@@ -13,7 +13,7 @@ import numpy as np
 from container.channels.csv import CSVReader
 from container.channels.files import Stream, channel_files, shown, wait_for_fifo
 from container.channels.interleaved import Interleaved
-from container.channels.prefetch import Fill, Filled, PackingFill, prefetched
+from container.channels.prefetch import Filled, PackingFill, prefetched
 from container.channels.reader import Reader
 from container.channels.recordio import RecordIOReader
 from container.channels.sampling import first_rows, sample
@@ -233,7 +233,7 @@ class Source:
         Whoever gets packed rows takes some of them before the next stretch is asked for; what is left of them then
         comes in blocks.
         """
-        alone = not self._may_be_empty and self._threaded and self._channel.mode == "File"
+        alone = not self._may_be_empty and self._channel.mode == "File"
         return self._pass(skip, packing=alone)
 
     def _pass(self, skip: int, *, packing: bool) -> Iterator[Stretch]:
@@ -281,7 +281,7 @@ class Source:
             new_buffer = partial(self._new_buffer, together)
             yield from prefetched(fill, new_buffer, waits=not self.rereadable)
         else:
-            self._interleaved = Interleaved(cast(Fill, fill), self._new_buffer)
+            self._interleaved = Interleaved(fill, partial(self._new_buffer, together))
             try:
                 yield from self._interleaved
             finally:

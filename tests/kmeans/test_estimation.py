@@ -133,7 +133,8 @@ def test_the_farthest_rows_are_all_that_are_as_far(sizes: list[int], half_life: 
         some = slice(begin, begin + size)
         positions = np.arange(begin, begin + size, dtype=np.float64)
         numbers = np.arange(begin, begin + size)
-        farthest.add(Candidates(rows[some], np.zeros(size, np.int64), numbers, positions, np.ones(size), squared[some]))
+        labels, draws = np.zeros(size, np.int64), np.ones(size)
+        farthest.add(Candidates(rows, numbers, labels, numbers, positions, draws, squared[some]))
         begin += size
     found, _, positions = farthest.gathered(SingleHost())
     with np.errstate(divide="ignore"):

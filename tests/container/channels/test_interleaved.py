@@ -7,6 +7,7 @@ import pytest
 
 from container.channels.interleaved import MOST_AHEAD, Interleaved
 from container.channels.prefetch import MOST_BYTES
+from kmeans.packed import PackedRows
 from kmeans.types import FloatArray
 
 Take = Callable[[], FloatArray]
@@ -38,7 +39,7 @@ def test_blocks_keep_order_and_rows_however_often_there_is_time(moments: int, pa
     for block in blocks:
         for _ in range(moments):
             blocks.read_ahead()
-        got.append(block[:, 0].tolist())
+        got.append(np.asarray(block)[:, 0].tolist())
     assert got == [[number] * (1 + number % 3) for number in range(30)]
     assert not blocks.read_ahead()
 
@@ -58,7 +59,7 @@ def test_a_block_that_was_begun_goes_on_without_room_for_another() -> None:
 
 def test_what_was_used_last_is_used_again() -> None:
     blocks = Interleaved(numbered(50), new_buffer)
-    assert len({block.ctypes.data for block in blocks}) == 1
+    assert len({np.asarray(block).ctypes.data for block in blocks}) == 1
 
 
 def test_an_error_comes_after_the_blocks_before_it() -> None:
@@ -68,9 +69,31 @@ def test_an_error_comes_after_the_blocks_before_it() -> None:
         raise ValueError("torn")
 
     blocks = Interleaved(fill, new_buffer)
-    assert len(next(blocks)) == 1
+    assert len(np.asarray(next(blocks))) == 1
     while blocks.read_ahead():
         pass
-    assert len(next(blocks)) == 2
+    assert len(np.asarray(next(blocks))) == 2
     with pytest.raises(ValueError, match="torn"):
         next(blocks)
+
+
+def test_nothing_is_read_while_packed_rows_are_taken() -> None:
+    packed = PackedRows.of_file(5, 7, 0, 40, b"0123456789abcdef", 2)
+    taken: list[int] = []
+
+    def fill(take: Take) -> Iterator[tuple[FloatArray, int] | PackedRows]:
+        yield take(), 1
+        yield packed
+        taken.append(packed.taken)
+        yield take(), 2
+
+    blocks = Interleaved(fill, new_buffer)
+    assert len(np.asarray(next(blocks))) == 1
+    while blocks.read_ahead():
+        pass
+    assert next(blocks) is packed
+    assert not blocks.read_ahead()
+    packed.take(3)
+    assert len(np.asarray(next(blocks))) == 2
+    assert taken == [3]
+    assert not list(blocks)

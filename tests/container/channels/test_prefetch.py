@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from container.channels.prefetch import LEAST_GROUPS, MOST_BYTES, MOST_GROUPS, MOST_TOGETHER, prefetched
+from kmeans.packed import PackedRows
 from kmeans.types import FloatArray
 
 MOST_BUFFERS = MOST_GROUPS * MOST_TOGETHER
@@ -101,3 +102,33 @@ def test_an_abandoned_reader_ends() -> None:
     blocks.close()  # type: ignore[attr-defined] # blocks are a generator
     assert set(threading.enumerate()) <= before
     assert len(filled) <= MOST_BUFFERS + 1
+
+
+def test_nothing_is_read_while_packed_rows_are_taken() -> None:
+    packed = PackedRows.of_file(5, 7, 0, 40, b"0123456789abcdef", 2)
+    taken: list[int] = []
+
+    def fill(take: Take) -> Iterator[tuple[FloatArray, int] | PackedRows]:
+        yield take(), 1
+        yield packed
+        taken.append(packed.taken)
+        yield take(), 2
+
+    blocks = prefetched(fill, new_buffer, waits=False)
+    assert len(np.asarray(next(blocks))) == 1
+    assert next(blocks) is packed
+    packed.take(3)
+    assert len(np.asarray(next(blocks))) == 2
+    assert taken == [3]
+    assert not list(blocks)
+
+
+def test_a_thread_ends_where_packed_rows_are_abandoned() -> None:
+    def fill(_: Take) -> Iterator[PackedRows]:
+        yield PackedRows.of_file(5, 7, 0, 40, b"0123456789abcdef", 2)
+        raise AssertionError("read on")
+
+    blocks = prefetched(fill, new_buffer, waits=False)
+    next(blocks)
+    blocks.close()  # type: ignore[attr-defined]  # it is a generator
+    assert "reader" not in [thread.name for thread in threading.enumerate()]
