@@ -6,7 +6,6 @@ on how many mini-batches make a group, or on the number of threads.
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
@@ -53,40 +52,59 @@ RANGES, RANGE_VALUES = 16, 250
 RANGE_BLOCK = 8
 
 
-@dataclass
 class Group:
-    """What came of a group of mini-batches.
+    """What came of a group of mini-batches: looked at only when it is asked for, until the group after the next begins.
 
-    Attributes
+    Parameters
     ----------
-    batch_rows
-        Rows of each.
-    first_position
-        The place of the first row among those of all hosts.
-    inertias
-        Of each, as of `Step`.
-    reassignments
-        Of each.
-    candidates
-        Of all.
-    candidate_ends
-        How many of these belong to a mini-batch or an earlier one.
+    shape, found
+        As of `take_group`.
+    first
+        The place of the first row among those of this host, and of all hosts.
+    n_batches
+        How many mini-batches were taken.
     left
         Whether the next mini-batch can't be taken so, because of an outlier or an odd record.
     """
 
-    batch_rows: int
-    first_position: int
-    inertias: list[float]
-    reassignments: list[list[Reassignment]]
-    candidates: Candidates
-    candidate_ends: list[int]
-    left: bool
+    def __init__(self, shape: Shape, found: Found, first: tuple[int, int], n_batches: int, *, left: bool) -> None:
+        self.n_batches = n_batches
+        self.left = left
+        self.batch_rows = shape.batch_rows
+        self.first_position = first[1]
+        self._offset = float(first[1] - first[0])
+        self._shape, self._found = shape, found
 
-    @property
-    def n_batches(self) -> int:
-        """How many mini-batches were taken."""
-        return len(self.inertias)
+    def inertias(self) -> list[float]:
+        """Return that of each mini-batch, as of `Step`."""
+        inertias: list[float] = self._found.inertias[: self.n_batches].tolist()
+        return inertias
+
+    def reassignments(self) -> list[list[Reassignment]]:
+        """Return those of each mini-batch."""
+        counts = self._found.n_changes[: self.n_batches].tolist()
+        return [
+            [Reassignment(center, into, 0, row) for center, into, row in changes[:count].tolist()] if count else []
+            for count, changes in zip(counts, self._found.changes, strict=False)
+        ]
+
+    def candidates(self) -> tuple[Candidates, list[int]]:
+        """Return those of all mini-batches, and how many of them belong to each mini-batch or an earlier one."""
+        found = self._found
+        ends = np.cumsum(found.n_chosen[: self.n_batches].sum(axis=1)).tolist()
+        places: LabelArray = np.empty(ends[-1] if ends else 0, np.int64)
+        places_of(self._shape, found, self.n_batches, places)
+        numbers = found.numbers[places]
+        candidates = Candidates(
+            source=found.rows,
+            places=places,
+            labels=found.labels[places],
+            numbers=numbers,
+            positions=(numbers + self._offset).astype(np.float64, copy=False),
+            draws=found.draws[places],
+            squared_distances=found.squared_distances[places],
+        )
+        return candidates, ends
 
 
 class RunningGroup:
@@ -236,7 +254,7 @@ class Groups:
                 raise
 
         def end() -> Group:
-            group = _outcome(shape, found, room, first)
+            group = Group(shape, found, first, int(room.counters[BATCHES]), left=bool(room.counters[LEFT]))
             if group.n_batches:
                 self._rows_per_second = group.n_batches * batch_rows / (time.perf_counter() - began)
             self.alone_ticks += int(room.counters[ALONE])
@@ -299,31 +317,3 @@ class Groups:
             )
         self._room, self._found, self._batch_rows = room, found, batch_rows
         return room, found
-
-
-def _outcome(shape: Shape, found: Found, room: Room, first: tuple[int, int]) -> Group:
-    """Return what a group has left; `first` are the places of its first row, as of `Groups.begin`."""
-    done = int(room.counters[BATCHES])
-    places: LabelArray = np.empty(int(found.n_chosen[:done].sum()), np.int64)
-    places_of(shape, found, done, places)
-    numbers = found.numbers[places]
-    return Group(
-        batch_rows=shape.batch_rows,
-        first_position=first[1],
-        inertias=found.inertias[:done].tolist(),
-        reassignments=[
-            [Reassignment(center, into, 0, row) for center, into, row in changes[:n].tolist()]
-            for n, changes in zip(found.n_changes[:done].tolist(), found.changes, strict=False)
-        ],
-        candidates=Candidates(
-            source=found.rows,
-            places=places,
-            labels=found.labels[places],
-            numbers=numbers,
-            positions=(numbers + (first[1] - first[0])).astype(np.float64),
-            draws=found.draws[places],
-            squared_distances=found.squared_distances[places],
-        ),
-        candidate_ends=np.cumsum(found.n_chosen[:done].sum(axis=1)).tolist(),
-        left=bool(room.counters[LEFT]),
-    )

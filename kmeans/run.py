@@ -197,14 +197,15 @@ class Run:
         """Take in what a group of mini-batches has left."""
         if group.n_batches:
             self.reservoir, self.amid_epoch = reservoir, True
+        candidates, ends = group.candidates()
         first = begin = 0
-        for number, (inertia, changes) in enumerate(zip(group.inertias, group.reassignments, strict=True), start=1):
+        for number, (inertia, changes) in enumerate(zip(group.inertias(), group.reassignments(), strict=True), start=1):
             self.steps += 1
             self.reassigned += len(changes)
             # Rows that came before a change of labels follow it, others do not.
             if changes or number == group.n_batches:
-                end = group.candidate_ends[number - 1]
-                offered = group.candidates.part(slice(begin, end))
+                end = ends[number - 1]
+                offered = candidates.part(slice(begin, end))
                 last_position = float(group.first_position + number * group.batch_rows - 1)
                 reservoir.take(offered, (number - first) * group.batch_rows, last_position)
                 reservoir.relabel(changes, self._communicator.rank)
