@@ -10,12 +10,11 @@ Decay is by point: one that came h points ago weighs 1/2 of one that comes now, 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kmeans.assignment import LEAST_PRODUCTS, PIECES, Centers, assign, prepared_bytes
+from kmeans.assignment import LEAST_PRODUCTS, Centers, assign, prepared_bytes
 from kmeans.candidates import Limits
 from kmeans.communicator import Communicator, nothing
 from kmeans.far_row_kernel import DISTANCE, EXTRA
@@ -29,6 +28,9 @@ from kmeans.reassignment import FarRows, Reassignment, add_entries, farthest, re
 from kmeans.sums import add_rows
 from kmeans.threads import Threads
 from kmeans.types import DoubleArray, FloatArray, LabelArray
+
+# Shares of the work for each thread: each costs a call.
+SHARES = 2
 
 
 def stream_bytes(n_centers: int, n_features: int) -> int:
@@ -154,6 +156,7 @@ class Stream:
         self._communicator = communicator
         self._threads = threads
         self._prepared = Centers(self.centers, shift)
+        self._weights_of_rows: tuple[tuple[int, int, int], DoubleArray] = (0, 0, 0), np.empty(0)
         self._pieces = Pieces(len(centers), centers.shape[1])
         self._groups = Groups(len(centers), centers.shape[1], threads, outlier_distance)
         self._far_rows = (
@@ -244,9 +247,9 @@ class Stream:
 
     def _shares(self, n_items: int, work: int) -> list[slice]:
         """Share items out among the threads, as far as the work, in products, is worth waking them."""
-        shares = max(1, min(n_items, PIECES * self._threads.count if work > LEAST_PRODUCTS else 1))
-        borders = np.linspace(0, n_items, shares + 1).astype(int).tolist()
-        return [slice(*pair) for pair in pairwise(borders)]
+        threads = self._threads.count
+        shares = min(n_items, SHARES * threads) if threads > 1 and work > LEAST_PRODUCTS else 1
+        return [slice(n_items * share // shares, n_items * (share + 1) // shares) for share in range(shares)]
 
     def group(
         self, packed: PackedRows, batch_rows: int, key: np.uint64, limits: Callable[[float], Limits]
@@ -332,8 +335,14 @@ class Stream:
         return max(1, int(self.active.sum())), int(self.active[: self._communicator.rank].sum())
 
     def _row_weights(self, n_rows: int) -> DoubleArray:
-        if not self.half_life:
-            return np.ones(n_rows)
-        # Relative to the latest row of all hosts, were this block the last one and every host's as long.
         hosts, turn = self._turns()
-        return np.exp2((hosts * np.arange(1 - n_rows, 1) - (hosts - 1 - turn)) / self.half_life)
+        known, weights = self._weights_of_rows
+        if known != (n_rows, hosts, turn):
+            if self.half_life:
+                # Relative to the latest row of all hosts, were this block the last one and every host's as long.
+                weights = np.exp2((hosts * np.arange(1 - n_rows, 1) - (hosts - 1 - turn)) / self.half_life)
+            else:
+                weights = np.ones(n_rows)
+            # Most mini-batches are alike.
+            self._weights_of_rows = (n_rows, hosts, turn), weights
+        return weights
