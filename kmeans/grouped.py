@@ -14,21 +14,8 @@ from numpy.typing import NDArray
 
 from kmeans.candidates import Candidates, Limits
 from kmeans.far_row_kernel import EXTRA
-from kmeans.group_kernel import (
-    ALONE,
-    BATCHES,
-    LEFT,
-    N_COUNTERS,
-    RETURN,
-    Centers,
-    Found,
-    Place,
-    Room,
-    Shape,
-    Terms,
-    places_of,
-    take_group,
-)
+from kmeans.group_kernel import ALONE, BATCHES, LEFT, N_COUNTERS, RETURN, places_of, take_group
+from kmeans.group_parts import Centers, Found, Place, Room, Shape, Terms
 from kmeans.nearest_kernel import Prepared
 from kmeans.packed import PackedRows
 from kmeans.packed_kernel import WIDE, WORD
