@@ -29,6 +29,8 @@ from kmeans.types import DoubleArray, LabelArray
 SECONDS = 0.05
 # Rows of a group, in bytes, at most: there is room for all of them as candidates.
 MOST_BYTES = 16 << 20
+# And in number: 40 bytes are told of each.
+MOST_ROWS = 1 << 19
 # And as a part of the rows before.
 GROWTH = 1 / 4
 # Bytes that a thread reads at a time: they stay in its cache until their rows are added up.
@@ -170,7 +172,7 @@ class Groups:
     def size(self, packed: PackedRows, batch_rows: int, rows_seen: int) -> int:
         """Return how many mini-batches to take at once; 0 if there is none."""
         # Limits are those of the beginning, which fewer rows would reach later on.
-        most_rows = min(MOST_BYTES // (4 * self._n_features), int(GROWTH * rows_seen))
+        most_rows = min(MOST_ROWS, MOST_BYTES // (4 * self._n_features), int(GROWTH * rows_seen))
         if self._rows_per_second:
             most_rows = min(most_rows, int(SECONDS * self._rows_per_second))
         return min(packed.n_rows // batch_rows, max(1, most_rows // batch_rows))
