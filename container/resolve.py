@@ -5,9 +5,14 @@ Run `python -m container.resolve --k 7 model.tar.gz out.tar.gz`.
 
 if __name__ == "__main__":
     # First of all, for what follows takes a moment.
+    import os
+
     from container.stopping import end_on_interrupt
 
     stop = end_on_interrupt()
+    # As in `train`: BLAS with threads would fight with ours for the same cores.
+    for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[variable] = "1"
 
 import argparse
 import sys

@@ -43,7 +43,7 @@ FREE_WORK = 10_000_000
 ROUND_ITERATIONS = 5
 # A look at every start, and a long search from the best ones.
 LOOK = SearchLimits(patience=3, changes=12, work=SEARCH_WORK / 5)
-SEARCH = SearchLimits(patience=30, changes=1000, work=SEARCH_WORK, least_work=SEARCH_WORK / 12)
+SEARCH = SearchLimits(patience=20, changes=1000, work=SEARCH_WORK, least_work=SEARCH_WORK / 12)
 SEARCHED = 2
 
 
