@@ -35,6 +35,8 @@ CASES = (
 SHORT = os.environ.get("BENCH_SHORT", "0") != "0"
 # One core takes in the rows in about so many seconds, times the square root of the number of cores.
 RUNS, SECONDS = (3, 0.3) if SHORT else (5, 1.0)
+# Fewer, and none of the four files would have a group of several mini-batches.
+LEAST_ROWS = 80_000
 # Operations of a core in a second, and those of a row beside products with centers: whatever its features, and of each
 # feature in a file.
 OPERATIONS, ROW_OPERATIONS = 1e11, 4000
@@ -71,7 +73,8 @@ def run() -> list[dict[str, Any]]:
 def _usual_rows(content_type: str, d: int, k: int) -> int:
     operations = 2 * d * k + FEATURE_OPERATIONS[content_type] * d + ROW_OPERATIONS
     seconds = SECONDS * math.sqrt(cpu_count())
-    return min(int(seconds * OPERATIONS / operations), FILE_BYTES // _row_bytes(content_type, d))
+    wanted = max(LEAST_ROWS, int(seconds * OPERATIONS / operations))
+    return min(wanted, FILE_BYTES // _row_bytes(content_type, d))
 
 
 def _row_bytes(content_type: str, d: int) -> int:
