@@ -164,7 +164,8 @@ def _case(base: Path, content_type: str, d: int, k: int, n_rows: int) -> Case:
             columns = pyarrow.table({str(column): values for column, values in enumerate(part.T)})
             options = pyarrow.csv.WriteOptions(include_header=False)
             pyarrow.csv.write_csv(columns, folder / f"part-{number}.csv", options)
-    drawn = rows[np.random.default_rng(0).choice(n_rows, max(k, BATCH_ROWS), replace=False)]
+    # Of the first file, so that over its rows alone no cluster is empty.
+    drawn = rows[np.random.default_rng(0).choice(n_rows // PARTS, max(k, BATCH_ROWS), replace=False)]
     shift = usual_values(drawn)
     channel = ChannelConfiguration(
         "train", content_type, 0 if content_type == CSV else None, "File", "FullyReplicated", folder
