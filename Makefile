@@ -79,7 +79,7 @@ test-container: $(VENV)/sdk.stamp ## build the image and test it, with the SageM
 
 .PHONY: lock
 lock: setup ## renew the lock files from pyproject.toml
-	$(compile) --group dev --group sdk --group spark -o requirements/bench.txt
+	$(compile) --group dev --group sdk --group spark --group intel -o requirements/bench.txt
 	$(compile) --group dev --group sdk -c requirements/bench.txt -o requirements/sdk.txt
 	$(compile) --group dev -c requirements/bench.txt -o requirements/dev.txt
 	$(compile) -c requirements/bench.txt -o requirements/runtime.txt

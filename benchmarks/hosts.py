@@ -18,8 +18,8 @@ import numpy as np
 from sklearn.datasets import load_digits
 
 from benchmarks import exchanges
+from benchmarks.blobs import lay_down
 from benchmarks.measure import machine, memory_folder, table
-from benchmarks.train import lay_down
 from container.metrics import REGEXES
 from kmeans.communicator import Communicator
 from kmeans.observer import Observer

@@ -3,11 +3,12 @@
 import inspect
 import os
 import platform
+import shutil
 import statistics
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -60,9 +61,13 @@ def rest() -> None:
             return
 
 
-def memory_folder(prefix: str) -> tempfile.TemporaryDirectory[str]:
-    """Make a temporary folder in memory where there is one: what was written to a disk may leave the page cache."""
-    return tempfile.TemporaryDirectory(prefix=prefix, dir=MEMORY if MEMORY.is_dir() else None)
+def memory_folder(prefix: str, n_bytes: int = 0) -> tempfile.TemporaryDirectory[str]:
+    """Make a temporary folder in memory where there is one with room for so many bytes.
+
+    What was written to a disk may leave the page cache.
+    """
+    roomy = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > n_bytes
+    return tempfile.TemporaryDirectory(prefix=prefix, dir=MEMORY if roomy else None)
 
 
 def peak() -> float:
@@ -81,14 +86,22 @@ def machine() -> dict[str, Any]:
         ),
         platform.processor(),
     )
-    packages = ("numpy", "numba", "scikit-learn", "faiss-cpu", "protobuf", "pyarrow")
+    packages = ("numpy", "numba", "scikit-learn", "scikit-learn-intelex", "faiss-cpu", "protobuf", "pyarrow")
     return {
         "cpu": cpu,
         "cores": len(os.sched_getaffinity(0)),
         "architecture": platform.machine(),
         "python": platform.python_version(),
-        **{package: version(package) for package in packages},
+        **{package: found for package in packages if (found := _version(package))},
     }
+
+
+def _version(package: str) -> str | None:
+    """Return the version of a package; None where it is not installed."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def table(rows: list[dict[str, Any]]) -> str:

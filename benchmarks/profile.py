@@ -10,10 +10,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from benchmarks.blobs import FILE_BYTES, frame_bytes, lay_down
 from benchmarks.decode import read
 from benchmarks.measure import RUNS, medians, peak
 from benchmarks.methods import TOP
-from benchmarks.train import FILE_BYTES, SHAPES, configure, environment, frame_bytes, lay_down
+from benchmarks.train import SHAPES, configure, environment
 from container.configuration import RECORDIO, ChannelConfiguration
 
 # Phases as the log names them -> as the table does.

@@ -6,7 +6,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from benchmarks.train import frame_bytes, lay_down, train
+from benchmarks.blobs import frame_bytes, lay_down
+from benchmarks.train import train
 
 N_FEATURES = 16
 K = 10

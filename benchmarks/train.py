@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 from sagemaker.amazon.common import read_records
 
+from benchmarks.blobs import FILE_BYTES, frame_bytes, lay_down
 from benchmarks.measure import rest
 from benchmarks.methods import TOP, Fit, faiss_kmeans, minibatch_kmeans
 from benchmarks.spark import session, spark_kmeans, spark_streaming_kmeans
 from container.artifacts import model
-from container.formats import recordio
 from container.formats.recordio import dense_record, encode
 from container.resources import cpu_count
 from kmeans.assignment import Centers
@@ -32,8 +32,6 @@ from kmeans.types import FloatArray
 
 # Features, k, and extra centers as by default.
 SHAPES = ((50, 10), (784, 10), (16, 500))
-FILE_BYTES = int(os.environ.get("BENCH_FILE_BYTES", 2 << 30))
-PARTS = 4
 # Runs of each method; a method that takes long ends with the run that takes it beyond so many seconds.
 RUNS = 5
 RUN_SECONDS = 45
@@ -41,7 +39,6 @@ RUN_SECONDS = 45
 # rows, hardly counts.
 PYTHON_PART_BYTES, PYTHON_PART_ROWS = 20_000_000, 20_000
 SPARK_PART_BYTES, SPARK_PART_PRODUCTS = 200_000_000, 1_500_000_000
-CHUNK_ROWS = 50_000
 
 # Runs a program from a small process: a child's peak of memory begins with what its parent had when it was started.
 _MEASURED = """
@@ -144,35 +141,6 @@ def _msd(rows: FloatArray, fit: Fit) -> float:
     shift = usual_values(rows)
     with Threads(cpu_count()) as threads:
         return score([rows], Centers(fit.centers.astype(np.float64), shift), SingleHost(), threads).msd
-
-
-def frame_bytes(d: int) -> int:
-    """Give the size of a row's record in a file."""
-    return len(encode([dense_record(np.zeros(d, np.float32))]))
-
-
-def lay_down(base: Path, n: int, d: int, k: int) -> FloatArray:
-    """Write the files of a job over blobs, and give its rows."""
-    frame = np.frombuffer(encode([dense_record(np.zeros(d, np.float32))]), np.uint8)
-    payload = int.from_bytes(frame[4:8].tobytes(), "little")
-    # The values end the payload; all else is the same in every record.
-    values = slice(recordio.HEADER_BYTES + payload - 4 * d, recordio.HEADER_BYTES + payload)
-    rng = np.random.default_rng(0)
-    centers = rng.uniform(-10, 10, (k, d)).astype(np.float32)
-    rows: FloatArray = np.empty((n, d), np.float32)
-    channel = base / "input/data/train"
-    channel.mkdir(parents=True)
-    for number, part in enumerate(np.array_split(rows, PARTS)):
-        with (channel / f"part-{number}.pbr").open("wb") as file:
-            for begin in range(0, len(part), CHUNK_ROWS):
-                chunk = part[begin : begin + CHUNK_ROWS]
-                chunk[:] = centers[rng.integers(k, size=len(chunk))]
-                chunk += rng.standard_normal(chunk.shape, np.float32) * np.float32(3)
-                frames = np.tile(frame, (len(chunk), 1))
-                frames[:, values] = chunk.view(np.uint8).reshape(len(chunk), 4 * d)
-                file.write(frames.tobytes())
-    (base / "input/config").mkdir()
-    return rows
 
 
 def configure(base: Path, **hyperparameters: object) -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from benchmarks import files
 from benchmarks.baselines import LLOYD, Baselines, Method
+from benchmarks.cores_clock import Taken, at_most, by_amdahl
 from benchmarks.measure import page
 from benchmarks.methods import Fit, lloyd, score
 from benchmarks.quality_targets import MEAN, WORST, judge
@@ -128,6 +129,36 @@ def test_quality_is_measured_of_a_file_with_kept_baselines(tmp_path: Path) -> No
         f"| rows.npz, shuffled | 50 | 300 x 2 | {best:.6g} | {ours['mean'] / best:.4f} |"
         in (output / "quality.md").read_text()
     )
+
+
+def test_cores_are_measured_where_packages_of_other_benchmarks_are_missing() -> None:
+    program = """
+import json, sys
+sys.modules.update(dict.fromkeys(("faiss", "flask", "plotly", "pyspark", "sagemaker")))
+import benchmarks.__main__
+from benchmarks import cores, measure
+measure.TURN_SECONDS = 0.0
+print(json.dumps([cores.compare(content_type, 2, 3, 20_000, runs=1) for content_type in (cores.RECORDIO, cores.CSV)]))
+"""
+    command = [sys.executable, "-c", program]
+    found = json.loads(subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout)
+    assert [row["file"] for row in found] == ["RecordIO", "CSV"]
+    assert found[0].keys() == found[1].keys()
+    for row in found:
+        rates = [row[name] for name in ("1 core", "kernels", "Lloyd", "partial_fit")]
+        assert min(rates) > 0.0
+    assert 0.0 < found[0]["serial %"] < 100.0
+    assert found[1]["serial %"] == ""
+
+
+def test_what_more_cores_would_make_follows_from_what_one_alone_can_do() -> None:
+    taken = Taken(seconds=10.0, apart=0.5, beside=1.0, alone=0.5)
+    assert by_amdahl(taken, 1) == at_most(taken, 1, 16) == 1.0
+    assert by_amdahl(taken, 9) == 5.0
+    # Sixteen pieces take nine cores as long as eight.
+    assert at_most(taken, 9, 16) == at_most(taken, 8, 16) == 10.0 / (1.0 + 9.0 / 8)
+    # What the calling thread does takes 1.5 s.
+    assert at_most(taken, 96, 96) == 10.0 / 1.5
 
 
 def _rows() -> NDArray[np.float32]:

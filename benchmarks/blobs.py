@@ -1,0 +1,44 @@
+"""Rows around a few places, and the files of a job over them."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from container.conversion import dense
+from kmeans.types import FloatArray
+
+FILE_BYTES = int(os.environ.get("BENCH_FILE_BYTES", 2 << 30))
+PARTS = 4
+# Rows that are made and written at a time.
+CHUNK_ROWS = 50_000
+
+
+def frame_bytes(d: int) -> int:
+    """Return the size of a row's record in a file."""
+    return dense.frames(np.zeros((1, d), np.float32)).nbytes
+
+
+def blobs(n: int, d: int, k: int) -> FloatArray:
+    """Return rows around `k` places, float32 (n, d), the same at each call."""
+    rng = np.random.default_rng(0)
+    centers = rng.uniform(-10, 10, (k, d)).astype(np.float32)
+    rows: FloatArray = np.empty((n, d), np.float32)
+    for begin in range(0, n, CHUNK_ROWS):
+        chunk = rows[begin : begin + CHUNK_ROWS]
+        chunk[:] = centers[rng.integers(k, size=len(chunk))]
+        chunk += rng.standard_normal(chunk.shape, np.float32) * np.float32(3)
+    return rows
+
+
+def lay_down(base: Path, n: int, d: int, k: int) -> FloatArray:
+    """Write the files of a job over blobs, and return its rows."""
+    rows = blobs(n, d, k)
+    channel = base / "input/data/train"
+    channel.mkdir(parents=True)
+    for number, part in enumerate(np.array_split(rows, PARTS)):
+        with (channel / f"part-{number}.pbr").open("wb") as file:
+            for begin in range(0, len(part), CHUNK_ROWS):
+                file.write(dense.frames(part[begin : begin + CHUNK_ROWS]).data)
+    (base / "input/config").mkdir()
+    return rows

@@ -1,0 +1,134 @@
+"""What is measured with more and fewer cores: the stream, and others over rows in memory."""
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+from sklearn.cluster import MiniBatchKMeans
+
+from benchmarks.blobs import PARTS
+from benchmarks.cores_clock import Clocked, Taken, now
+from container.channels.source import Source
+from container.configuration import ChannelConfiguration
+from container.settings import auto_sample_size
+from kmeans.communicator import SingleHost
+from kmeans.finalization import FinalizationSettings
+from kmeans.lloyd import lloyd
+from kmeans.observer import Observer
+from kmeans.run import Control, Run
+from kmeans.settings import Settings
+from kmeans.shrinking import LloydSettings
+from kmeans.threads import Threads
+from kmeans.types import DoubleArray, FloatArray
+
+BATCH_ROWS = 5000
+ITERATIONS = 3
+
+
+@dataclass(frozen=True)
+class Case:
+    """A channel with its rows, and where streams over it start."""
+
+    channel: ChannelConfiguration
+    rows: FloatArray
+    centers: DoubleArray
+    shift: FloatArray
+    outlier_distance: float
+
+    @property
+    def part(self) -> FloatArray:
+        """The rows of the first file."""
+        return self.rows[: len(self.rows) // PARTS]
+
+
+def _settings(n_centers: int, n_features: int) -> Settings:
+    sample_size = auto_sample_size(n_features)
+    return Settings(
+        k=max(1, n_centers // 10),
+        n_centers=n_centers,
+        n_features=n_features,
+        batch_size=BATCH_ROWS,
+        epochs=1,
+        init_method="random",
+        half_life=0,
+        reassign_far_rows=True,
+        finalization=FinalizationSettings(LloydSettings("kmeans++", 10, 300, 1e-4), refine=True),
+        sample_size=sample_size,
+        kept_sample_size=sample_size,
+        seed=0,
+    )
+
+
+def stream(case: Case, n_threads: int, *, grouped: bool) -> Taken:
+    """Take in all rows on as many cores as threads, as `train` does it on one or, `grouped`, on several."""
+    with held_on(n_threads), Clocked(n_threads) as threads:
+        source = Source(case.channel, case.rows.shape[1], BATCH_ROWS, threaded=grouped, threads=n_threads)
+        stream_run = Run(
+            case.centers,
+            np.zeros(len(case.centers)),
+            case.shift,
+            case.outlier_distance,
+            _settings(*case.centers.shape),
+            SingleHost(),
+            threads,
+            np.random.SeedSequence(0),
+        )
+        began, ticks_before = perf_counter(), now()
+        stream_run.take_rows(source, source.stretches(), Observer(), Control())
+        # Of the processor's clock nothing is known but that it goes on.
+        ticks_per_second = (now() - ticks_before) / (perf_counter() - began)
+    if stream_run.stream.rows_added != len(case.rows):
+        raise ValueError(f"expected {len(case.rows)} rows in the stream, got {stream_run.stream.rows_added}")
+    alone = stream_run.stream._groups.alone_ticks / ticks_per_second
+    return Taken(threads.seconds, threads.apart, threads.beside, alone)
+
+
+def lloyd_passes(case: Case, threads: Threads) -> int:
+    """Iterate over the rows of a file; return how often each was assigned."""
+    passes = 1
+
+    def enough(_: float) -> bool:
+        nonlocal passes
+        passes += 1
+        return False
+
+    lloyd(case.part, case.shift, np.ones(len(case.part)), case.centers, ITERATIONS, 0.0, threads, enough=enough)
+    return passes
+
+
+def onedal_passes(case: Case) -> int:
+    """Do the same with scikit-learn-intelex."""
+    from sklearnex.cluster import KMeans
+
+    fit = KMeans(len(case.centers), init=case.centers, n_init=1, max_iter=ITERATIONS, tol=0.0).fit(case.part)
+    return 1 + int(fit.n_iter_)
+
+
+def partial_fit(rows: FloatArray, centers: DoubleArray) -> None:
+    """Let scikit-learn take in rows, mini-batch after mini-batch, from the same centers on."""
+    estimator = MiniBatchKMeans(len(centers), init=centers, n_init=1, batch_size=BATCH_ROWS, random_state=0)
+    for begin in range(0, len(rows), BATCH_ROWS):
+        estimator.partial_fit(rows[begin : begin + BATCH_ROWS])
+
+
+@contextmanager
+def held_on(count: int) -> Iterator[None]:
+    """Hold this thread, and those that it starts, on so many cores: processors that share none, as far as there are."""
+    allowed = os.sched_getaffinity(0)
+    taken: Counter[str] = Counter()
+    order = []
+    for cpu in sorted(allowed):
+        siblings = Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list")
+        core = siblings.read_text() if siblings.exists() else str(cpu)
+        order.append((taken[core], cpu))
+        taken[core] += 1
+    os.sched_setaffinity(0, [cpu for _, cpu in sorted(order)[:count]])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, allowed)

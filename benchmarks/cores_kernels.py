@@ -1,0 +1,76 @@
+"""The kernels of the stream by themselves, on one core."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+
+from benchmarks.cores_contenders import BATCH_ROWS, Case, held_on
+from container.channels.csv import CSVReader
+from container.channels.recordio import RecordIOReader
+from container.configuration import CSV
+from kmeans.assignment import Centers, assign
+from kmeans.packed_kernel import WIDE, WORD, unpack
+from kmeans.piece_kernel import ROW_BLOCK
+from kmeans.sums import add_rows
+from kmeans.types import DoubleArray, FloatArray
+
+# Rows that kernels are given at a time: they stay in the processor's cache, and calls from Python hardly count.
+BLOCK_BYTES = 1 << 19
+
+
+def kernels_alone(case: Case) -> DoubleArray:
+    """Decode, assign and add the rows of the first file on one core; return the seconds of each, float64 (3,)."""
+    n_centers, n_features = case.centers.shape
+    centers, sums = Centers(case.centers, case.shift), np.zeros(case.centers.shape)
+    counts, losses, weights = np.zeros(n_centers), np.zeros(n_centers), np.ones(BATCH_ROWS)
+    all_labels, all_distances = np.empty(BATCH_ROWS, np.int64), np.empty(BATCH_ROWS)
+    block_rows = min(BATCH_ROWS, max(ROW_BLOCK, BLOCK_BYTES // (4 * n_features)))
+    read = _csv_blocks if case.channel.content_type == CSV else _recordio_blocks
+    blocks = read(case.channel.path, block_rows, n_features)
+    seconds, n_rows = np.zeros(3), 0
+    with held_on(1):
+        before = perf_counter()
+        for rows in blocks:
+            decoded = perf_counter()
+            labels, distances = all_labels[: len(rows)], all_distances[: len(rows)]
+            assign(rows, centers, labels, distances)
+            assigned = perf_counter()
+            add_rows(rows, labels, weights[: len(rows)], sums, counts, distances, case.outlier_distance, losses)
+            added = perf_counter()
+            seconds += decoded - before, assigned - decoded, added - assigned
+            n_rows += len(rows)
+            before = perf_counter()
+    if n_rows != len(case.part):
+        raise ValueError(f"expected {len(case.part)} rows in the first file, got {n_rows}")
+    return seconds
+
+
+def _recordio_blocks(folder: Path, block_rows: int, n_features: int) -> Iterator[FloatArray]:
+    """Read records with nothing but `pread` and the kernel."""
+    with (folder / "part-0.pbr").open("rb", buffering=0) as file:
+        packed = RecordIOReader(file, n_features, None).packed(1)
+        if packed is None:
+            raise ValueError("expected records alike, got others")
+        values_at, stride = len(packed.head), packed.stride
+        records = -(-values_at // WORD) * WORD
+        buffer = np.empty(records + block_rows * stride + WIDE, np.uint8)
+        buffer[:values_at] = np.frombuffer(packed.head, np.uint8)
+        # Whole blocks of bytes are copied, which may end behind the last row.
+        all_rows: FloatArray = np.empty((block_rows + -(-WIDE // (4 * n_features)), n_features), np.float32)
+        for begin in range(0, packed.n_rows, block_rows):
+            rows = all_rows[: min(block_rows, packed.n_rows - begin)]
+            os.preadv(packed.file, [buffer[records:][: len(rows) * stride].data], packed.begin + begin * stride)
+            if not unpack(buffer, values_at, stride, len(rows), rows):
+                raise ValueError("expected records alike, got others")
+            yield rows
+
+
+def _csv_blocks(folder: Path, block_rows: int, n_features: int) -> Iterator[FloatArray]:
+    rows: FloatArray = np.empty((block_rows, n_features), np.float32)
+    with (folder / "part-0.csv").open("rb", buffering=0) as file:
+        reader = CSVReader(file, n_features, 0)
+        while count := reader.read(rows):
+            yield rows[:count]
