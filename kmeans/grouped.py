@@ -248,7 +248,8 @@ class Groups:
         n_features, batch_rows = self._n_features, len(row_weights)
         sizes = batch_rows, self._n_centers, n_features
         records = -(-len(packed.head) // WORD) * WORD
-        block_rows = min(piece_rows(*sizes), max(1, BLOCK_BYTES // (4 * n_features * ROW_BLOCK)) * ROW_BLOCK)
+        block_rows = max(1, BLOCK_BYTES // (4 * n_features * ROW_BLOCK)) * ROW_BLOCK
+        block_rows = min(block_rows, piece_rows(*sizes), batch_rows)
         block_bytes = records + block_rows * packed.stride + WIDE
         # What the group before has left may still be looked at.
         self._found, self._found_before = self._found_before, self._found
