@@ -162,9 +162,8 @@ class Groups:
 
     def size(self, packed: PackedRows, batch_rows: int, rows_seen: int) -> int:
         """Return how many mini-batches to take at once; 0 if there is none."""
-        most_rows = min(MOST_BYTES // (4 * self._n_features), max(rows_seen, batch_rows))
-        if self._rows_per_second:
-            most_rows = min(most_rows, int(SECONDS * self._rows_per_second))
+        # Until it is known how long one takes, it is one; so it is, too, while most rows are candidates.
+        most_rows = min(MOST_BYTES // (4 * self._n_features), rows_seen, int(SECONDS * self._rows_per_second))
         return min(packed.n_rows // batch_rows, max(1, most_rows // batch_rows))
 
     def begin(

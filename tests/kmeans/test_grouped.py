@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from kmeans.communicator import SingleHost
+from kmeans.grouped import Groups
 from kmeans.jit import INTERPRETED
 from kmeans.observer import Observer
 from kmeans.packed import PackedRows
@@ -216,3 +217,9 @@ def test_what_fails_between_two_groups_ends_the_threads(tmp_path: Path) -> None:
             threads,
             Failing(),
         )
+
+
+def test_a_stream_that_goes_on_does_not_begin_with_a_long_group() -> None:
+    rows = blobs(4000, 2, 5, seed=0)
+    with Threads() as threads:
+        assert Groups(5, 2, threads, None).size(PackedRows.of_memory(rows), 10, rows_seen=1_000_000) == 1
