@@ -171,10 +171,14 @@ class Groups:
 
     def size(self, packed: PackedRows, batch_rows: int, rows_seen: int) -> int:
         """Return how many mini-batches to take at once; 0 if there is none."""
-        # Limits are those of the beginning, which fewer rows would reach later on.
-        most_rows = min(MOST_ROWS, MOST_BYTES // (4 * self._n_features), int(GROWTH * rows_seen))
-        if self._rows_per_second:
-            most_rows = min(most_rows, int(SECONDS * self._rows_per_second))
+        # Limits are those of the beginning, which fewer rows would reach later on. Until it is known how long a group
+        # takes, it is one mini-batch.
+        most_rows = min(
+            MOST_ROWS,
+            MOST_BYTES // (4 * self._n_features),
+            int(GROWTH * rows_seen),
+            int(SECONDS * self._rows_per_second),
+        )
         return min(packed.n_rows // batch_rows, max(1, most_rows // batch_rows))
 
     def begin(
@@ -258,7 +262,8 @@ class Groups:
         n_features, batch_rows = self._n_features, len(row_weights)
         sizes = batch_rows, self._n_centers, n_features
         records = -(-len(packed.head) // WORD) * WORD
-        block_rows = min(piece_rows(*sizes), max(1, BLOCK_BYTES // (4 * n_features * ROW_BLOCK)) * ROW_BLOCK)
+        block_rows = max(1, BLOCK_BYTES // (4 * n_features * ROW_BLOCK)) * ROW_BLOCK
+        block_rows = min(block_rows, piece_rows(*sizes), batch_rows)
         block_bytes = records + block_rows * packed.stride + WIDE
         # What the group before has left may still be looked at.
         self._found, self._found_before = self._found_before, self._found

@@ -31,12 +31,6 @@ def piece_rows(n_rows: int, n_centers: int, n_features: int) -> int:
     return ROW_BLOCK * math.ceil(math.ceil(n_rows / ROW_BLOCK) / max(1, n_pieces(n_rows, n_centers, n_features)))
 
 
-def piece_bytes(n_rows: int, n_centers: int, n_features: int) -> int:
-    """Return the bytes that the sums of the pieces of mini-batches of up to `n_rows` rows take."""
-    places = min(piece_rows(n_rows, n_centers, n_features), n_centers)
-    return 8 * n_pieces(n_rows, n_centers, n_features) * (places * (n_features + 2) + 2 * n_centers)
-
-
 class Pieces:
     """Room for the sums of pieces, for one mini-batch after the other.
 

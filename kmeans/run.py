@@ -136,12 +136,15 @@ class Run:
         """
         # An epoch has begun when some host has rows of it; until then the sample is that of the one before.
         reservoir = self.reservoir
+        # Of a stretch in memory, what is not taken yet.
+        rest: PackedRows | None = None
         while self.epoch < self._settings.epochs and not self.stopped:
             if stretches is None:
                 self.stream.begin_epoch()
                 reservoir = self._new_reservoir()
                 stretches = source.stretches()
-            first: Stretch | None = next(stretches, None)
+            first: Stretch | None = rest or next(stretches, None)
+            rest = None
             if isinstance(first, np.ndarray) and len(first) > self._step_rows:
                 first = PackedRows.of_memory(first)
             if isinstance(first, PackedRows):
@@ -149,9 +152,8 @@ class Run:
                 if not first.in_memory or not first.n_rows or self.stopped:
                     continue
                 # What can't be taken with others, and the last rows.
-                block = first.next_block(self._step_rows)
-                stretches = chain([first.memory[first.taken :]] if first.n_rows else [], stretches)
-                first = block
+                rest, first = first, first.next_block(self._step_rows)
+                rest = rest if rest.n_rows else None
             blocks = chain([] if first is None else [first], cast(Iterator[FloatArray], stretches))
             step = self._step(blocks, reservoir, control, source.read_ahead)
             self.steps += 1

@@ -231,7 +231,7 @@ class Source:
         """Give one pass as `blocks` does, but records alike as they lie in a file, where all cores can read them.
 
         Whoever gets packed rows takes some of them before the next stretch is asked for; what is left of them then
-        comes in blocks.
+        comes in blocks. So do mini-batches that take more than `BLOCK_BYTES`.
         """
         alone = not self._may_be_empty and self._channel.mode == "File"
         return self._pass(skip, packing=alone)
@@ -310,6 +310,8 @@ class Source:
         # Records to pass over before the next row of this host.
         ahead = (batches * hosts.count + hosts.rank) * size + given
         buffer = take()
+        # Whoever takes mini-batches whole has room for all rows of one, and ends with none before its end.
+        packing = packing and len(buffer) >= self._mini_batch_size
         # Rows of this mini-batch in earlier buffers, and rows in this one.
         filled = 0
         try:

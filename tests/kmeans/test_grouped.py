@@ -1,6 +1,7 @@
 """Mini-batches taken in groups: the same as one by one, for any number of threads and whatever lies in the file."""
 
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,11 @@ import numpy as np
 import pytest
 
 from kmeans.communicator import SingleHost
+from kmeans.grouped import Groups
 from kmeans.jit import INTERPRETED
 from kmeans.observer import Observer
 from kmeans.packed import PackedRows
-from kmeans.run import Control
+from kmeans.run import Control, Run
 from kmeans.settings import Settings
 from kmeans.snapshot import Snapshot
 from kmeans.source import Stretch
@@ -55,10 +57,14 @@ class Filed(Rows):
 class InMemory(Rows):
     """Rows that come many mini-batches at a time."""
 
+    def __init__(self, rows: FloatArray, batch_size: int, together: int = 7) -> None:
+        super().__init__(rows, batch_size)
+        self.size = together * batch_size
+
     def stretches(self, skip: int = 0) -> Iterator[Stretch]:
         self.passes += 1
-        for start in range(skip, len(self.rows), 7 * self.batch_size):
-            yield self.rows[start : start + 7 * self.batch_size].copy()
+        for start in range(skip, len(self.rows), self.size):
+            yield self.rows[start : start + self.size].copy()
 
 
 class Heard(Observer):
@@ -216,3 +222,34 @@ def test_what_fails_between_two_groups_ends_the_threads(tmp_path: Path) -> None:
             threads,
             Failing(),
         )
+
+
+def test_a_stream_that_goes_on_does_not_begin_with_a_long_group() -> None:
+    rows = blobs(4000, 2, 5, seed=0)
+    with Threads() as threads:
+        assert Groups(5, 2, threads, None).size(PackedRows.of_memory(rows), 10, rows_seen=1_000_000) == 1
+
+
+def test_mini_batches_left_to_others_do_not_pile_up() -> None:
+    # A row of each mini-batch is an outlier; a stretch in memory holds a hundred of them.
+    rows = np.tile(np.arange(4, dtype=np.float32)[:, None], (8000, 1))
+    rows[1::4] = np.random.default_rng(0).normal(scale=1e6, size=(8000, 1))
+    start = np.array([[1.0], [2.0]]), np.zeros(2), np.zeros(1, np.float32), 1.0
+    settings = settings_for(rows, 2, batch_size=4, sample_size=50)
+    seen: list[int] = []
+
+    def take() -> None:
+        with Threads() as threads:
+            run = Run(*start, settings, SingleHost(), threads, np.random.SeedSequence(0))
+            run.take_rows(InMemory(rows, 4, together=100), None, Observer(), Control())
+            seen.append(run.stream.rows_seen)
+
+    # A call within a call for each of them would be too much for a small stack.
+    size = threading.stack_size(1 << 18)
+    try:
+        thread = threading.Thread(target=take)
+        thread.start()
+    finally:
+        threading.stack_size(size)
+    thread.join()
+    assert seen == [len(rows)]

@@ -16,6 +16,8 @@ from container.configuration import CSV
 from container.errors import CustomerError, PlatformError
 from container.formats import recordio
 from container.logs import LOGGER
+from kmeans.jit import INTERPRETED
+from kmeans.packed import PackedRows
 from tests.container.channels.conftest import CSV_LINES, ROWS, MakeSource, dense, feeding, rows_of
 
 
@@ -341,3 +343,17 @@ def test_memory_does_not_grow_with_the_channel(
     first, last = map(peak, sizes)
     assert (folder / "a").stat().st_size > 150_000
     assert last - first < 10_000
+
+
+@pytest.mark.skipif(INTERPRETED, reason="packed rows are taken by machine code alone")
+@pytest.mark.parametrize(("size", "packed"), [(4, True), (5, False)])
+def test_mini_batches_larger_than_a_block_come_in_blocks(
+    folder: Path, make_source: MakeSource, monkeypatch: pytest.MonkeyPatch, size: int, *, packed: bool
+) -> None:
+    monkeypatch.setattr("container.channels.source.BLOCK_BYTES", 4 * ROWS[:4].size)
+    (folder / "a").write_bytes(dense(ROWS))
+    stretches = make_source(mini_batch_size=size).stretches()
+    assert isinstance(next(stretches), PackedRows) == packed
+    # None of it was taken.
+    rows = [row.tolist() for stretch in stretches if not isinstance(stretch, PackedRows) for row in stretch]
+    assert rows == ROWS.tolist()[0 if packed else 4 :]
