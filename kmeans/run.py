@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
-from typing import cast
 
 import numpy as np
 
@@ -154,7 +153,9 @@ class Run:
                 # What can't be taken with others, and the last rows.
                 rest, first = first, first.next_block(self._step_rows)
                 rest = rest if rest.n_rows else None
-            blocks = chain([] if first is None else [first], cast(Iterator[FloatArray], stretches))
+            # What lies in a file comes in blocks if nobody takes it, as in the middle of a mini-batch.
+            following = (each for each in stretches if isinstance(each, np.ndarray))
+            blocks = chain([] if first is None else [first], following)
             step = self._step(blocks, reservoir, control, source.read_ahead)
             self.steps += 1
             reservoir.raise_threshold(step.votes.bound)
@@ -179,12 +180,14 @@ class Run:
         """Take in the mini-batches of a stretch, as far as they can be taken together and nothing else is asked."""
         stream, n_rows = self.stream, self._settings.batch_size
         group: Group | None = None
-        while not (self.stopped or INTERPRETED) and packed.n_rows >= n_rows and not (group and group.left):
+        left = INTERPRETED
+        while not (self.stopped or left) and packed.n_rows >= n_rows:
             with stream.group(packed, n_rows, reservoir.key, reservoir.limits) as running:
                 # What the group before has left is looked at while other threads are at work on this one.
                 if group:
                     self._note(group, reservoir, observer)
             group = running.group
+            left = group.left
             hurrying = control.hurrying() and stream.rows_added > 0
             self.stopped = hurrying or (control.stopping() and stream.rows_seen >= self._settings.k)
             if self.stopped or control.saving():

@@ -1,6 +1,7 @@
 """Reading ahead: the next blocks are read and decoded while this one is being computed with."""
 
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -129,5 +130,6 @@ def prefetched(fill: PackingFill, new_buffer: Callable[[], FloatArray], *, waits
     finally:
         free.put(None)
         answers.put(False)
-        if not waits:
+        # At the end of the program no thread but this one goes on any more.
+        if not (waits or sys.is_finalizing()):
             reader.join()

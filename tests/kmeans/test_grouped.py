@@ -194,6 +194,30 @@ def test_a_run_goes_on_from_where_it_was_kept(tmp_path: Path, n_threads: int) ->
         assert model.centers.tobytes() == expected[0].centers.tobytes()
 
 
+def test_a_state_that_is_kept_all_the_time_holds_up_no_odd_record(tmp_path: Path) -> None:
+    rows = blobs(2000, 5, 4, seed=1)
+    settings = settings_for(rows, 3, batch_size=100)
+    source = Filed(rows, 100, tmp_path / "rows", {0: odd("infinity", rows[0]), 950: odd("infinity", rows[950])})
+    control = Control(saving=lambda: True)
+    assert_same(trained(source, settings, 2, control=control), trained(Rows(rows, 100), settings))
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_what_lies_in_a_file_comes_in_blocks_in_the_middle_of_a_mini_batch(tmp_path: Path, n_threads: int) -> None:
+    """As where a state was kept that has rows of a part of one."""
+    rows = blobs(2000, 5, 4, seed=1)
+    settings = settings_for(rows, 3, batch_size=100)
+
+    class Short(Filed):
+        def stretches(self, skip: int = 0) -> Iterator[Stretch]:
+            yield self.rows[:30].copy()
+            yield from super().stretches(30)
+
+    model, _ = trained(Short(rows, 100, tmp_path / "rows"), settings, n_threads)
+    assert model.rows == 2000
+    assert model.state.weights.sum() == 2000
+
+
 def test_a_run_that_is_to_stop_ends_with_a_group(tmp_path: Path) -> None:
     rows = blobs(20_000, 4, 3, seed=1)
     settings = settings_for(rows, 3, batch_size=100)
