@@ -12,7 +12,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import Any, NoReturn
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication
@@ -58,6 +59,12 @@ class _Worker(ThreadWorker):  # type: ignore[misc]
             # A connection stays with its worker: taken at random, they would all be one worker's now and then.
             time.sleep(_YIELD_SECONDS)
         super().accept(listener)
+
+    def handle_quit(self, _number: int, _frame: FrameType | None) -> NoReturn:
+        # Ctrl-C comes twice, from the terminal and by way of the master, and Python would wait for the threads of
+        # clients that have stopped to send or to read.
+        self.log.info("Worker exiting (pid: %s)", self.pid)
+        os._exit(0)
 
     def set_accept_enabled(self, enabled: bool) -> None:
         super().set_accept_enabled(enabled)

@@ -2,10 +2,11 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -88,14 +89,19 @@ def test_a_request_in_work_is_answered_after_sigterm(base: Path) -> None:
         assert server.process.wait(timeout=30) == 0, server.log()
 
 
-def test_an_interrupt_from_a_terminal(base: Path) -> None:
-    with serving(base) as server:
+@pytest.mark.parametrize("stalled", [False, True], ids=["idle", "with-a-client-that-stopped-sending"])
+def test_an_interrupt_from_a_terminal(base: Path, stalled: bool) -> None:
+    with serving(base) as server, ExitStack() as clients:
+        if stalled:
+            client = clients.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+            client.sendall(b"POST /invocations HTTP/1.1\r\nContent-Type: text/csv\r\nContent-Length: 100\r\n\r\n1,2")
+            assert server.request("GET", "/ping").status == 200
         master = server.process.pid
         workers = Path(f"/proc/{master}/task/{master}/children").read_text().split()
         for pid in (master, *map(int, workers)):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGINT)
-        assert server.process.wait(timeout=30) == 130, server.log()
+        assert server.process.wait(timeout=15) == 130, server.log()
         assert "Traceback" not in server.log()
 
 
