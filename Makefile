@@ -25,7 +25,7 @@ test: setup ## run all tests that need no Docker
 	$(bin)/python -m pytest --ignore tests/image $(ARGS)
 
 .PHONY: coverage
-coverage: setup ## show which lines tests run, kernels as Python: slow, so name a part: ARGS=tests/kmeans/test_lloyd.py
+coverage: setup ## show which lines tests run, kernels as Python: slow, so name a part: ARGS=tests/kmeans/finalization/test_lloyd.py
 	NUMBA_DISABLE_JIT=1 $(bin)/python -m pytest $(or $(ARGS),tests/kmeans) --cov
 
 .PHONY: lint

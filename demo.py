@@ -19,7 +19,7 @@ with needed():
     from numpy.typing import NDArray
     from sklearn.datasets import load_digits
 
-    from container.formats.recordio import dense_record, encode
+    from container.formats.recordio.records import dense_record, encode
 
 HERE = Path(__file__).parent
 RECORDIO = "application/x-recordio-protobuf"

@@ -9,7 +9,7 @@ from sklearn.metrics import pairwise_distances_argmin
 
 from benchmarks.measure import medians, peak
 from container.resources import cpu_count
-from kmeans.assignment import Centers, nearest
+from kmeans.assignment.assigner import Centers, nearest
 from kmeans.threads import Threads
 
 SHAPES = ((2, 100), (10, 100), (50, 100), (54, 10), (784, 100), (128, 1000), (16, 5000), (1024, 1000))

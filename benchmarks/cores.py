@@ -19,11 +19,11 @@ from benchmarks.cores_clock import Taken, at_most, by_amdahl
 from benchmarks.cores_contenders import BATCH_ROWS, Case, lloyd_passes, onedal_passes, partial_fit, stream
 from benchmarks.cores_kernels import kernels_alone
 from benchmarks.measure import medians, memory_folder
-from container.configuration import CSV, RECORDIO, ChannelConfiguration
+from container.configuration.files import CSV, RECORDIO, ChannelConfiguration
 from container.resources import cpu_count
-from kmeans.piece_sums import n_pieces
-from kmeans.reassignment import outlier_distance
-from kmeans.shift import usual_values
+from kmeans.assignment.shift import usual_values
+from kmeans.stream.piece_sums import n_pieces
+from kmeans.stream.reassignment import outlier_distance
 from kmeans.threads import Threads
 from kmeans.types import DoubleArray
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from time import perf_counter
 from typing import NamedTuple
 
-from kmeans.jit import kernel
-from kmeans.shared_kernel import ticks
+from kmeans.kernels.intrinsics import ticks
+from kmeans.kernels.jit import kernel
 from kmeans.threads import Threads
 
 

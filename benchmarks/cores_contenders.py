@@ -14,15 +14,15 @@ from sklearn.cluster import MiniBatchKMeans
 from benchmarks.blobs import PARTS
 from benchmarks.cores_clock import Clocked, Taken, now
 from container.channels.source import Source
-from container.configuration import ChannelConfiguration
-from container.settings import auto_sample_size
+from container.configuration.algorithm_settings import auto_sample_size
+from container.configuration.files import ChannelConfiguration
 from kmeans.communicator import SingleHost
-from kmeans.finalization import FinalizationSettings
-from kmeans.lloyd import lloyd
+from kmeans.finalization.finalization import FinalizationSettings
+from kmeans.finalization.lloyd import lloyd
+from kmeans.finalization.shrinking import LloydSettings
 from kmeans.observer import Observer
-from kmeans.run import Control, Run
 from kmeans.settings import Settings
-from kmeans.shrinking import LloydSettings
+from kmeans.stream.run import Control, Run
 from kmeans.threads import Threads
 from kmeans.types import DoubleArray, FloatArray
 

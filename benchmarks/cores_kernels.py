@@ -8,13 +8,13 @@ from time import perf_counter
 import numpy as np
 
 from benchmarks.cores_contenders import BATCH_ROWS, Case, held_on
-from container.channels.csv import CSVReader
-from container.channels.recordio import RecordIOReader
-from container.configuration import CSV
-from kmeans.assignment import Centers, assign
-from kmeans.packed_kernel import WIDE, WORD, unpack
-from kmeans.piece_kernel import ROW_BLOCK
-from kmeans.sums import add_rows
+from container.channels.csv_reader import CSVReader
+from container.channels.recordio_reader import RecordIOReader
+from container.configuration.files import CSV
+from kmeans.assignment.assigner import Centers, assign
+from kmeans.assignment.sums import add_rows
+from kmeans.kernels.packed import WIDE, WORD, unpack
+from kmeans.kernels.pieces import ROW_BLOCK
 from kmeans.types import DoubleArray, FloatArray
 
 # Rows that kernels are given at a time: they stay in the processor's cache, and calls from Python hardly count.

@@ -14,10 +14,10 @@ from sagemaker.amazon.common import read_records
 
 from benchmarks.measure import medians
 from container.channels.source import Source
-from container.configuration import ChannelConfiguration
-from container.formats import recordio
-from container.formats.record_pb2 import Record
-from container.formats.recordio import dense_record, encode
+from container.configuration.files import ChannelConfiguration
+from container.formats.recordio import records as recordio
+from container.formats.recordio.record_pb2 import Record
+from container.formats.recordio.records import dense_record, encode
 from kmeans.types import DoubleArray
 
 FILE_BYTES = 1 << 30

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from container.conversion import dense
-from container.formats.record_pb2 import Record
-from container.formats.recordio import encode
+from container.formats.recordio.record_pb2 import Record
+from container.formats.recordio.records import encode
 
 FLOAT32: Final = "float32 records"
 FLOAT64: Final = "float64 records"

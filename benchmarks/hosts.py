@@ -20,7 +20,7 @@ from sklearn.datasets import load_digits
 from benchmarks import exchanges
 from benchmarks.blobs import lay_down
 from benchmarks.measure import machine, memory_folder, table
-from container.metrics import REGEXES
+from container.logs.metrics import REGEXES
 from kmeans.communicator import Communicator
 from kmeans.observer import Observer
 from kmeans.settings import MOST_BATCHES, MOST_REDUCED

@@ -15,7 +15,7 @@ from benchmarks.decode import read
 from benchmarks.measure import RUNS, medians, peak
 from benchmarks.methods import TOP
 from benchmarks.train import SHAPES, configure, environment
-from container.configuration import RECORDIO, ChannelConfiguration
+from container.configuration.files import RECORDIO, ChannelConfiguration
 
 # Phases as the log names them -> as the table does.
 PHASES = {"initialize": "first centers", "update": "stream", "shrink": "K to k", "refine": "refinement"}

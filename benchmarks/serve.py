@@ -28,7 +28,7 @@ from benchmarks.measure import machine, page
 from benchmarks.serve_faults import faults
 from benchmarks.serve_rates import rates
 from container.artifacts.model import Model, save
-from container.formats.recordio import dense_record, encode
+from container.formats.recordio.records import dense_record, encode
 from container.resources import cpu_count
 from tests.container.serving.model_churn import churn, lay_down_models
 from tests.container.serving.server_process import ROOT, wait_until

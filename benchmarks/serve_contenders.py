@@ -7,7 +7,7 @@ import numpy as np
 from flask import Flask, Response, request
 
 from container.artifacts.model import load
-from container.formats.recordio import decode
+from container.formats.recordio.records import decode
 
 
 def bare() -> Flask:

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from container.formats.record_pb2 import Record
-from container.formats.recordio import dense_record, encode
-from container.serving import heaps
+from container.formats.recordio.record_pb2 import Record
+from container.formats.recordio.records import dense_record, encode
+from container.serving import allocator
 from container.serving.codecs import CODECS
 from container.serving.codecs.codec import BLOCK_BYTES, Instances, Predictions
 from container.serving.selection import DEFAULT_OUTPUTS, answers
@@ -32,7 +32,7 @@ def rates(turns: int) -> list[dict[str, Any]]:
     distance. Records with uids of their own and sparse ones are read field by field in many at once, in 0.1 to 3
     microseconds each.
     """
-    heaps.settle()
+    allocator.settle()
     with threadpool_limits(1):
         return [_rate(form, columns, turns) for form in _BODIES for columns in COLUMNS]
 

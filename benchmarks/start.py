@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.measure import RUNS
-from kmeans.jit import host_level, levels
+from kmeans.kernels.jit import host_level, levels
 from tests.image.blackbox import IMAGE, Tree
 
 # Logged when the centers are chosen, before the first mini-batch.

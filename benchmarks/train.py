@@ -21,12 +21,12 @@ from benchmarks.measure import rest
 from benchmarks.methods import TOP, Fit, faiss_kmeans, minibatch_kmeans
 from benchmarks.spark import session, spark_kmeans, spark_streaming_kmeans
 from container.artifacts import model
-from container.formats.recordio import dense_record, encode
+from container.formats.recordio.records import dense_record, encode
 from container.resources import cpu_count
-from kmeans.assignment import Centers
+from kmeans.assignment.assigner import Centers
+from kmeans.assignment.scoring import score
+from kmeans.assignment.shift import usual_values
 from kmeans.communicator import SingleHost
-from kmeans.scoring import score
-from kmeans.shift import usual_values
 from kmeans.threads import Threads
 from kmeans.types import FloatArray
 

@@ -20,11 +20,11 @@ from container.packages import needed
 with needed():
     import numpy as np
 
-    from container.configuration import CHANNELS, CONTENT_TYPES, RECORDIO, REQUIRED_CHANNELS
-    from container.domains import Categorical, Continuous, Flag, Integer
-    from container.formats.recordio import dense_record, encode
-    from container.hyperparameters import TABLE, Hyperparameter
-    from container.metrics import OBJECTIVES, REGEXES
+    from container.configuration.domains import Categorical, Continuous, Flag, Integer
+    from container.configuration.files import CHANNELS, CONTENT_TYPES, RECORDIO, REQUIRED_CHANNELS
+    from container.configuration.hyperparameters import TABLE, Hyperparameter
+    from container.formats.recordio.records import dense_record, encode
+    from container.logs.metrics import OBJECTIVES, REGEXES
     from container.serving.codecs import CODECS
     from container.versions import RELEASE
 

@@ -16,7 +16,7 @@ import sys
 from container.command_line import check_new_file, local_path
 from container.errors import CustomerError, PlatformError
 from container.formats.errors import FormatError
-from container.logs import escaping
+from container.logs.logger import escaping
 from container.packages import needed
 from container.versions import RELEASE
 

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from container.coordinates import PLAIN, Coordinates
-from container.logs import LOGGER
-from kmeans.shift import thinned
+from container.logs.logger import LOGGER
+from kmeans.assignment.shift import thinned
 from kmeans.types import BoolArray, DoubleArray, FloatArray, LabelArray
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ import sys
 from container.packages import needed
 
 with needed():
-    from kmeans.jit import levels
+    from kmeans.kernels.jit import levels
 
 # Importing a kernel's module compiles it; the job imports all but that of `container.convert`.
-IMPORTS = "import container.training, container.conversion.sparse"
+IMPORTS = "import container.job.training, container.conversion.sparse"
 
 
 def main() -> None:

@@ -24,27 +24,28 @@ from container.packages import needed
 with needed():
     import numpy as np
 
-    from container import hyperparameters, logs
     from container.artifacts import model as artifacts
     from container.artifacts import tarball
     from container.artifacts.description import describe
     from container.command_line import check_new_file, local_path
+    from container.configuration import hyperparameters
+    from container.configuration.algorithm_settings import finalization_settings
+    from container.configuration.hyperparameters import Hyperparameters
     from container.errors import CustomerError, JobError
-    from container.hyperparameters import Hyperparameters
-    from container.logs import LOGGER
+    from container.logs import logger
+    from container.logs.logger import LOGGER
     from container.resources import cpu_count
-    from container.settings import finalization_settings
     from container.stopping import Stop
     from container.versions import RELEASE
-    from kmeans.assignment import Centers
+    from kmeans.assignment.assigner import Centers
+    from kmeans.assignment.scoring import score
     from kmeans.communicator import SingleHost
-    from kmeans.deadline import Deadline
-    from kmeans.estimation import estimate
-    from kmeans.finalization import finalize
+    from kmeans.finalization.deadline import Deadline
+    from kmeans.finalization.estimation import estimate
+    from kmeans.finalization.finalization import finalize
+    from kmeans.finalization.optimism import optimism
+    from kmeans.kmeans_plus_plus import distinct
     from kmeans.observer import Observer
-    from kmeans.optimism import optimism
-    from kmeans.scoring import score
-    from kmeans.seeding import distinct
     from kmeans.threads import Threads
     from kmeans.types import as_points
 
@@ -62,7 +63,7 @@ def main(arguments: list[str] | None = None, stop: Stop | None = None) -> int:
     parser.add_argument("model", type=local_path, help="a model of ours: its folder or model.tar.gz")
     parser.add_argument("out", type=local_path, help="the model.tar.gz to write")
     given = parser.parse_args(arguments)
-    logs.set_up()
+    logger.set_up()
     try:
         _resolve(given.k, given.model, given.out, Deadline((stop or Stop()).overdue))
     except JobError as error:

@@ -1,8 +1,8 @@
 """What a job takes of memory at least: one that can't fit is refused before its arrays are made."""
 
-from kmeans.agglomeration import MOST_CENTERS, pair_bytes
+from kmeans.finalization.agglomeration import MOST_CENTERS, pair_bytes
 from kmeans.settings import Settings
-from kmeans.streaming import stream_bytes
+from kmeans.stream.stream import stream_bytes
 
 # What the sample knows of a row beside its features: label, number, position and key.
 _ROW_FACTS_BYTES = 4 * 8

@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Any
 
-from kmeans.streaming import Step
+from kmeans.stream.stream import Step
 
 
 class Observer:

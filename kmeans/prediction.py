@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from kmeans.shift import usual_values
+from kmeans.assignment.shift import usual_values
 from kmeans.types import DoubleArray, FloatArray, LabelArray
 
 # Float64 numbers in one block's largest array: 1 MB, so that a block stays in a core's cache (the fastest measured).

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from kmeans.finalization import FinalizationSettings
+from kmeans.finalization.finalization import FinalizationSettings
 from kmeans.types import InitMethod
 
 # A reduction over the hosts of more numbers than this takes longer than a mini-batch is worth.

@@ -5,7 +5,7 @@ from typing import Protocol
 
 import numpy as np
 
-from kmeans.packed import PackedRows
+from kmeans.packed_rows import PackedRows
 from kmeans.types import DoubleArray, FloatArray
 
 # A block of a mini-batch, or several mini-batches in a file.

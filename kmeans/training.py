@@ -6,28 +6,28 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from kmeans import closing
-from kmeans.assignment import Centers
+from kmeans.assignment.assigner import Centers
+from kmeans.assignment.scoring import Score, score
+from kmeans.assignment.shift import usual_values
 from kmeans.communicator import Communicator, SingleHost, any_host
-from kmeans.coreset import reduced_state
-from kmeans.curve import curve_ks, msd_by_k
-from kmeans.deadline import Deadline
-from kmeans.estimation import estimate
-from kmeans.finalization import TooFewDistinctRowsError, finalize
+from kmeans.finalization import closing
+from kmeans.finalization.coreset import reduced_state
+from kmeans.finalization.curve import curve_ks, msd_by_k
+from kmeans.finalization.deadline import Deadline
+from kmeans.finalization.estimation import estimate
+from kmeans.finalization.finalization import TooFewDistinctRowsError, finalize
+from kmeans.finalization.optimism import optimism
+from kmeans.kmeans_plus_plus import distinct
 from kmeans.memory import centers_fit, check_memory
 from kmeans.observer import Observer
-from kmeans.optimism import optimism
-from kmeans.reassignment import outlier_distance
-from kmeans.run import Control, Run
 from kmeans.sample import Far, Sample
-from kmeans.scoring import Score, score
-from kmeans.seeding import distinct
 from kmeans.settings import Settings
-from kmeans.shift import usual_values
-from kmeans.snapshot import Snapshot
 from kmeans.source import Source, Stretch
-from kmeans.starting import EarlierModel, first_rows, start_centers
 from kmeans.state import State
+from kmeans.stream.first_centers import EarlierModel, first_rows, start_centers
+from kmeans.stream.reassignment import outlier_distance
+from kmeans.stream.run import Control, Run
+from kmeans.stream.snapshot import Snapshot
 from kmeans.threads import Threads
 from kmeans.types import FloatArray, as_points
 

@@ -9,7 +9,7 @@ FloatArray = NDArray[np.float32]
 DoubleArray = NDArray[np.float64]
 LabelArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
-# How first centers are chosen: rows drawn uniformly, or by k-means++ (`kmeans.seeding`).
+# How first centers are chosen: rows drawn uniformly, or by k-means++ (`kmeans.kmeans_plus_plus`).
 InitMethod = Literal["random", "kmeans++"]
 
 LARGEST = np.finfo(np.float32).max

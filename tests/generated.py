@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks import quoted
-from container.hyperparameters import markdown_table
+from container.configuration.hyperparameters import markdown_table
 from kmeans import __version__
 from tests.documents import README, ROOT, text
 

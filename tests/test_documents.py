@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from container.metrics import REGEXES
+from container.logs.metrics import REGEXES
 from tests import generated
 from tests.documents import PAGES, ROOT, all_snippets, snippets, text
 

@@ -21,11 +21,11 @@ from container import json_object
 from container.artifacts import archive, resumable
 from container.artifacts.atomic import replacing
 from container.json_object import shown
-from container.logs import LOGGER
+from container.logs.logger import LOGGER
 from container.regular_files import open_regular
 from container.resources import memory_limit_bytes
 from kmeans.settings import Settings
-from kmeans.snapshot import Snapshot
+from kmeans.stream.snapshot import Snapshot
 
 MAGIC: Final = b"kmeans checkpoint 4\n"
 # SageMaker does not upload files of such names.

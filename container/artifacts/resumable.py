@@ -14,9 +14,9 @@ import numpy as np
 
 from container.artifacts.state import MAX_TOTAL_WEIGHT, beyond_float32
 from container.json_object import shown
-from kmeans.farthest import most_rows
 from kmeans.settings import Settings
-from kmeans.snapshot import Snapshot
+from kmeans.stream.farthest import most_rows
+from kmeans.stream.snapshot import Snapshot
 
 # Counts of rows are exact in float64 too, and leave room to go on counting in int64.
 MAX_COUNT: Final = 1 << 53

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 
 from container.channels.prefetch import MOST_BYTES, Filled, PackingFill
-from kmeans.packed import PackedRows
+from kmeans.packed_rows import PackedRows
 from kmeans.source import Stretch
 from kmeans.types import FloatArray
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from queue import SimpleQueue
 from typing import overload
 
-from kmeans.packed import PackedRows
+from kmeans.packed_rows import PackedRows
 from kmeans.source import Stretch
 from kmeans.types import FloatArray
 

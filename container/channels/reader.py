@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from container.channels.team import Team
 from container.channels.window import Window
 from container.formats.errors import FormatError
-from kmeans.packed import PackedRows
+from kmeans.packed_rows import PackedRows
 from kmeans.types import DoubleArray, FloatArray
 
 # In float64 rows keep the digits that float32 has no room for; the same ones are refused, those beyond its range.

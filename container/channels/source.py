@@ -10,21 +10,21 @@ from typing import Final, cast
 
 import numpy as np
 
-from container.channels.csv import CSVReader
+from container.channels.csv_reader import CSVReader
 from container.channels.files import Stream, channel_files, shown, wait_for_fifo
 from container.channels.interleaved import Interleaved
 from container.channels.prefetch import Filled, PackingFill, prefetched
 from container.channels.reader import Reader
-from container.channels.recordio import RecordIOReader
+from container.channels.recordio_reader import RecordIOReader
 from container.channels.sampling import first_rows, sample
 from container.channels.team import Team
-from container.configuration import CSV, RECORDIO, ChannelConfiguration
+from container.configuration.files import CSV, RECORDIO, ChannelConfiguration
 from container.coordinates import PLAIN, Coordinates
 from container.errors import AlgorithmError, CustomerError, PlatformError
 from container.formats.errors import FormatError, InfiniteValueError, MissingValueError
-from container.logs import LOGGER
+from container.logs.logger import LOGGER
 from container.stopping import Stop
-from kmeans.packed import PackedRows
+from kmeans.packed_rows import PackedRows
 from kmeans.source import GivenUpError, Stretch
 from kmeans.types import DoubleArray, FloatArray
 

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from container.channels.csv import CSVReader
+from container.channels.csv_reader import CSVReader
 from container.conversion.rows import MAX_ROW_BYTES, Rows, all_rows, side_by_side, width
-from container.formats import csv
+from container.formats.csv import text as csv
 from container.formats.errors import FormatError
 from container.regular_files import open_regular
 from kmeans.types import FloatArray

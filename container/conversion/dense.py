@@ -1,4 +1,4 @@
-"""Rows to framed dense records, the bytes that `container.formats.recordio` would write, and back.
+"""Rows to framed dense records, the bytes that `container.formats.recordio.records` would write, and back.
 
 All these records are alike but for their numbers. Numpy copies those, and no kernel is needed: to load one takes a
 second.
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from container.conversion.rows import rows_in_a_block
-from container.formats.recordio import HEADER_BYTES, dense_record, frame
+from container.formats.recordio.records import HEADER_BYTES, dense_record, frame
 from kmeans.types import FloatArray
 
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 from container.channels.files import channel_files, shown
 from container.conversion.dense import plain_rows
 from container.conversion.rows import MAX_ROW_BYTES, Rows, all_rows, width
-from container.formats import recordio
 from container.formats.errors import FormatError, IncompleteError
+from container.formats.recordio import records as recordio
 from container.regular_files import open_regular
 from kmeans.types import FloatArray
 
 if TYPE_CHECKING:
-    from container.channels.recordio import RecordIOReader
+    from container.channels.recordio_reader import RecordIOReader
 
 
 class RecordIORows(Rows):
@@ -86,7 +86,7 @@ def _reader_of_rest(stream: io.FileIO, n_features: int, records: int) -> "Record
     if stream.tell() == os.fstat(stream.fileno()).st_size:
         return None
     # Imported here: its kernels take a second to load.
-    from container.channels.recordio import RecordIOReader
+    from container.channels.recordio_reader import RecordIOReader
 
     reader = RecordIOReader(stream, n_features, None)
     reader.records = records

@@ -1,13 +1,13 @@
-"""Rows to framed sparse records, as `container.formats.recordio` reads them."""
+"""Rows to framed sparse records, as `container.formats.recordio.records` reads them."""
 
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from container.formats.recordio import HEADER_BYTES, MAGIC
-from kmeans.jit import kernel
-from kmeans.packed_kernel import ByteArray, Integer
+from container.formats.recordio.records import HEADER_BYTES, MAGIC
+from kmeans.kernels.jit import kernel
+from kmeans.kernels.packed import ByteArray, Integer
 from kmeans.types import FloatArray, LabelArray
 
 # More than a sparse record holds beside its keys and numbers.

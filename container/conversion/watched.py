@@ -7,7 +7,7 @@ import numpy as np
 
 from container.conversion.rows import Rows
 from container.precision import coarse_features
-from kmeans.shift import thinned
+from kmeans.assignment.shift import thinned
 from kmeans.types import FloatArray
 
 # Of a block so many rows are looked at, of all blocks at most so many; of wide rows, no more numbers than that.

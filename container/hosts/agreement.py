@@ -5,9 +5,9 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from container import hyperparameters
 from container.artifacts.atomic import naming
-from container.configuration import JobConfiguration
+from container.configuration import hyperparameters
+from container.configuration.files import JobConfiguration
 from container.errors import CustomerError, JobError, PlatformError
 from container.regular_files import open_regular
 from container.versions import CARRYING, COMPUTING, versions

@@ -12,16 +12,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from container.configuration import JobConfiguration
+from container.configuration.files import JobConfiguration
 from container.errors import CustomerError, JobError, PlatformError, error_of
-from container.failure import job_error
 from container.hosts import mpiexec
 from container.hosts.agreement import disagreement, facts_of
 from container.hosts.messages import BEAT_SECONDS, MAX_LINE, encode, receive
 from container.hosts.network import address_of, interface_of
 from container.hosts.peers import Peers
 from container.hosts.worker import SOCKET_VARIABLE, end_with_parent
-from container.logs import LOGGER
+from container.job.failure import job_error
+from container.logs.logger import LOGGER
 from container.resources import oom_kills
 from container.stopping import INTERRUPTED, Stop
 

@@ -6,7 +6,7 @@ import socket
 import struct
 from pathlib import Path
 
-from container.logs import LOGGER
+from container.logs.logger import LOGGER
 
 _SIOCGIFADDR = 0x8915
 _INTERFACE_REQUEST = struct.Struct("16s16s")

@@ -15,7 +15,7 @@ from typing import Any
 
 from container.errors import PlatformError
 from container.hosts.messages import BEAT_SECONDS, MAX_LINE, MessageError, encode, receive
-from container.logs import LOGGER
+from container.logs.logger import LOGGER
 
 # A lost host must be known within a minute, and a busy one must not be taken for lost.
 MOST_SILENT_BEATS = 12

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from container.coordinates import Coordinates
 from container.report.losses import Losses
-from kmeans.scoring import Score
+from kmeans.assignment.scoring import Score
 from kmeans.training import Model
 
 

@@ -9,7 +9,7 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import BadRequest, HTTPException, RequestEntityTooLarge, RequestTimeout
 
 from container.formats.errors import FormatError
-from container.logs import LOGGER
+from container.logs.logger import LOGGER
 from container.resources import cpu_count
 from container.serving import multi_model, negotiation
 from container.serving.body import discard
@@ -109,9 +109,9 @@ def _create(settings: Settings) -> _Application:
     for kind, respond in _RESPONSES.items():
         app.register_error_handler(kind, _noting(respond, settings.max_payload_bytes or MAX_PAYLOAD_MB << 20))
     if settings.metrics:
-        from container.serving import measures
+        from container.serving import metrics
 
-        measures.add_to(app)
+        metrics.add_to(app)
     return app
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Final
 
 from container.artifacts.model import load
-from container.logs import LOGGER
+from container.logs.logger import LOGGER
 from container.resources import memory_limit_bytes
 from kmeans.prediction import Predictor
 from kmeans.types import DoubleArray, FloatArray

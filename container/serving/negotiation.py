@@ -10,11 +10,11 @@ from werkzeug.http import parse_options_header
 
 from container.formats import charset
 from container.formats.errors import excerpt
-from container.serving.codecs import CODECS, recordio
+from container.serving.codecs import CODECS, recordio_codec
 from container.serving.codecs.codec import Codec
 
 # As in training, where a channel without a content type holds RecordIO.
-DEFAULT_CONTENT_TYPE = recordio.MEDIA_TYPE
+DEFAULT_CONTENT_TYPE = recordio_codec.MEDIA_TYPE
 
 _ANYTHING = "*/*"
 # Space around an equals sign, which some clients write and the grammar of headers does not know.

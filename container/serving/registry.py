@@ -21,7 +21,7 @@ from typing import IO, NamedTuple
 from container.artifacts import mxnet_ndarray
 from container.artifacts.atomic import replacing
 from container.artifacts.model import ModelTooLargeError
-from container.logs import LOGGER
+from container.logs.logger import LOGGER
 from container.serving.departures import Departures
 from container.serving.model import LOAD_ERRORS, centers_of, sentence
 from kmeans.prediction import Predictor

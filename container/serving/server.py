@@ -21,14 +21,14 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.errors import HaltServer
 from gunicorn.workers.gthread import ThreadWorker
 
-from container import logs
-from container.configuration import Paths
+from container.configuration.files import Paths
 from container.errors import JobError, PlatformError
+from container.logs import logger
 from container.resources import memory_limit_bytes
-from container.serving import heaps
+from container.serving import allocator
 from container.serving.app import create_app, create_multi_model_app
+from container.serving.backlog import turn_away
 from container.serving.model import ServedModel
-from container.serving.newcomers import turn_away
 from container.serving.registry import Registry
 from container.serving.settings import Settings
 from container.stopping import INTERRUPTED
@@ -160,9 +160,9 @@ def main() -> None:
     Until the model is loaded the caller's handlers of signals count. BLAS must have been told to use one thread a
     worker before this module is imported.
     """
-    heaps.settle()
-    logs.set_up()
-    logging.getLogger("gunicorn.error").handlers = list(logs.LOGGER.handlers)
+    allocator.settle()
+    logger.set_up()
+    logging.getLogger("gunicorn.error").handlers = list(logger.LOGGER.handlers)
     try:
         settings = Settings.from_environment(os.environ)
         with _shared_folder() as shared:
@@ -170,7 +170,7 @@ def main() -> None:
                 os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(shared)
             _Server(settings, shared).run()
     except JobError as error:
-        logs.LOGGER.error("%s", error)
+        logger.LOGGER.error("%s", error)
         sys.exit(error.exit_code)
 
 

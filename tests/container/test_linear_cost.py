@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 
 from container import json_object
-from container.channels.csv import CSVReader
-from container.channels.recordio import RecordIOReader
+from container.channels.csv_reader import CSVReader
+from container.channels.recordio_reader import RecordIOReader
 from container.channels.team import Team
 from container.conversion import csv_rows
 from container.conversion.csv_rows import CSVRows
 from container.conversion.recordio_rows import RecordIORows
 from container.errors import CustomerError
-from container.formats import recordio
 from container.formats.errors import FormatError
-from container.formats.record_pb2 import Record
+from container.formats.recordio import records as recordio
+from container.formats.recordio.record_pb2 import Record
 from container.serving.codecs import CODECS
 from tests.container.channels.conftest import part
 from tests.container.serving.wire import CSV, JSON, JSON_LINES, RECORDIO

@@ -11,8 +11,8 @@ import pytest
 from container import convert
 from container.artifacts import mxnet_ndarray, tarball
 from container.artifacts.model import ModelError, load, load_state
-from container.configuration import Paths
-from container.configuration import load as load_configuration
+from container.configuration.files import Paths
+from container.configuration.files import load as load_configuration
 from container.errors import CustomerError, PlatformError
 from container.hosts.agreement import _digest
 from container.regular_files import NotRegularFileError, open_regular

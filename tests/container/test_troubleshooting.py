@@ -16,17 +16,18 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from container import algorithm, configuration, convert
+from container import algorithm, convert
 from container.artifacts.atomic import naming
 from container.artifacts.model import Model, save
 from container.channels.source import Source
-from container.configuration import MODEL, ChannelConfiguration, Paths
-from container.continuing import earlier_model
+from container.configuration import files as configuration
+from container.configuration.files import MODEL, ChannelConfiguration, Paths
 from container.errors import CustomerError, JobError
-from container.failure import reported
-from container.formats.recordio import dense_record, encode
+from container.formats.recordio.records import dense_record, encode
 from container.hosts.agreement import disagreement
-from container.logs import Output
+from container.job.failure import reported
+from container.job.resuming import earlier_model
+from container.logs.logger import Output
 from container.serving.app import create_app, create_multi_model_app
 from container.serving.model import ServedModel
 from container.serving.registry import Registry
@@ -34,9 +35,9 @@ from container.serving.settings import MAX_PAYLOAD_MB, Settings
 from kmeans.sample import Sample
 from kmeans.state import State
 from tests.container.disk import READ_ONLY, room_for
+from tests.container.job.checkpoint_files import packed, unpacked
+from tests.container.job.job import Job
 from tests.container.serving.wire import JSON_LINES, RECORDIO
-from tests.container.training.checkpoint_files import packed, unpacked
-from tests.container.training.job import Job
 from tests.documents import ROOT, section, snippets, text
 
 PAGE = ROOT / "docs/troubleshooting.md"
@@ -313,10 +314,10 @@ MAKERS: dict[str, Callable[[Scene], str]] = {
     "The job was stopped before its hosts": lambda _: text(ROOT / "container/hosts/launcher.py"),
     "There was no time to look": lambda _: text(ROOT / "kmeans/training.py"),
     # These take a hand in a job while it runs.
-    "There was no time for another": lambda _: text(ROOT / "kmeans/closing.py"),
-    "The model could not": lambda _: text(ROOT / "kmeans/closing.py"),
+    "There was no time for another": lambda _: text(ROOT / "kmeans/finalization/closing.py"),
+    "The model could not": lambda _: text(ROOT / "kmeans/finalization/closing.py"),
     "The training rows have changed": lambda _: (
-        text(ROOT / "kmeans/closing.py").replace("{n_rows}", "1000").replace("{self.tally.rows}", "900")
+        text(ROOT / "kmeans/finalization/closing.py").replace("{n_rows}", "1000").replace("{self.tally.rows}", "900")
     ),
     "SAGEMAKER_KMEANS_GRACE_SECONDS": lambda scene: scene.grace(),
     "/opt/ml/input/data/train_0": lambda scene: scene.job(channels={"train": {"TrainingInputMode": "Pipe"}}).replace(

@@ -13,7 +13,7 @@ import numpy as np
 import requests
 from numpy.typing import NDArray
 
-from container.formats.recordio import dense_record, encode
+from container.formats.recordio.records import dense_record, encode
 
 IMAGE = "sagemaker-kmeans"
 RECORDIO = "application/x-recordio-protobuf"

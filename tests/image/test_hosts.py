@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from container.artifacts.model import load
-from container.formats.recordio import dense_record, encode
+from container.formats.recordio.records import dense_record, encode
 from tests.image.blackbox import docker
 from tests.image.network import MOST_SECONDS, Host, Network, network_of
 

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from container.artifacts.model import load
-from container.formats.recordio import dense_record, encode
+from container.formats.recordio.records import dense_record, encode
 from tests.image.blackbox import RECORDIO, Tree, serving
 
 

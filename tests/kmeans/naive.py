@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kmeans.far_row_kernel import DISTANCE, EXTRA, LABEL, LEAST_SHARE, MAX_CENTERS, WEIGHT
+from kmeans.kernels.far_rows import DISTANCE, EXTRA, LABEL, LEAST_SHARE, MAX_CENTERS, WEIGHT
 from kmeans.types import BoolArray, DoubleArray, FloatArray, LabelArray
 
 

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from kmeans.finalization import FinalizationSettings
+from kmeans.finalization.finalization import FinalizationSettings
+from kmeans.finalization.shrinking import LloydSettings
 from kmeans.settings import Settings
-from kmeans.shrinking import LloydSettings
 from kmeans.source import Stretch
 from kmeans.types import DoubleArray, FloatArray, as_points
 

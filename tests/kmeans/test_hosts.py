@@ -9,16 +9,16 @@ import pytest
 from sklearn.datasets import load_digits
 
 from kmeans.communicator import AbortedError, Communicator, SingleHost
-from kmeans.finalization import FinalizationSettings
-from kmeans.largest_keys import chosen_of_all
+from kmeans.finalization.finalization import FinalizationSettings
+from kmeans.finalization.shrinking import LloydSettings
 from kmeans.observer import Observer
-from kmeans.reservoir import Reservoir
-from kmeans.run import Control
 from kmeans.settings import MOST_REDUCED, Settings
-from kmeans.shrinking import LloydSettings
-from kmeans.snapshot import Snapshot
-from kmeans.starting import EarlierModel, NoRowsError
-from kmeans.streaming import Stream, Votes
+from kmeans.stream.first_centers import EarlierModel, NoRowsError
+from kmeans.stream.largest_keys import chosen_of_all
+from kmeans.stream.reservoir import Reservoir
+from kmeans.stream.run import Control
+from kmeans.stream.snapshot import Snapshot
+from kmeans.stream.stream import Stream, Votes
 from kmeans.thread_hosts import run_hosts
 from kmeans.threads import Threads
 from kmeans.training import Model, fit

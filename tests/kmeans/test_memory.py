@@ -6,18 +6,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from kmeans.assignment import Centers, nearest
+from kmeans.assignment.assigner import Centers, nearest
 from kmeans.communicator import Communicator, SingleHost
-from kmeans.deadline import Deadline
-from kmeans.finalization import FinalizationSettings, TooFewDistinctRowsError
+from kmeans.finalization.deadline import Deadline
+from kmeans.finalization.finalization import FinalizationSettings, TooFewDistinctRowsError
+from kmeans.finalization.shrinking import KEPT_TRIALS, LloydSettings, shrink
 from kmeans.memory import NotEnoughMemoryError
 from kmeans.observer import Observer
 from kmeans.sample import Sample
 from kmeans.settings import Settings
-from kmeans.shrinking import KEPT_TRIALS, LloydSettings, shrink
-from kmeans.starting import EarlierModel, NoRowsError
 from kmeans.state import State
-from kmeans.streaming import stream_bytes
+from kmeans.stream.first_centers import EarlierModel, NoRowsError
+from kmeans.stream.stream import stream_bytes
 from kmeans.thread_hosts import run_hosts
 from kmeans.threads import Threads
 from kmeans.training import Model, fit

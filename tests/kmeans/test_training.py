@@ -8,11 +8,11 @@ from sklearn.cluster import KMeans
 from sklearn.datasets import load_digits
 
 from kmeans.communicator import SingleHost
-from kmeans.finalization import FinalizationSettings, TooFewDistinctRowsError
+from kmeans.finalization.finalization import FinalizationSettings, TooFewDistinctRowsError
+from kmeans.finalization.shrinking import LloydSettings
 from kmeans.observer import Observer
-from kmeans.run import Control
 from kmeans.settings import Settings
-from kmeans.shrinking import LloydSettings
+from kmeans.stream.run import Control
 from kmeans.threads import Threads
 from kmeans.training import Model, fit
 from kmeans.types import FloatArray

@@ -2,7 +2,7 @@
 
 The first message shows which fields there are and in which order. Others follow it as long as they have the same
 fields, however long these are. Messages that do not, and a form that is not an ordinary writer's, are left to
-`container.formats.recordio`: nothing is refused here.
+`container.formats.recordio.records`: nothing is refused here.
 """
 
 from collections.abc import Collection
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from container.formats.numbers import held
-from container.formats.record_pb2 import Float32Tensor
+from container.formats.recordio.record_pb2 import Float32Tensor
 from container.formats.tensor import added_up
 from container.serving.codecs.spans import Offsets, Spans
 
@@ -50,7 +50,7 @@ def read(messages: Spans, feature_dim: int, row_type: DTypeLike = np.float32) ->
     Returns
     -------
     Alike
-        What `container.formats.recordio` would read.
+        What `container.formats.recordio.records` would read.
 
     Raises
     ------

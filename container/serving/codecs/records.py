@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import DTypeLike
 
-from container.formats import recordio
 from container.formats.errors import FormatError
-from container.formats.record_pb2 import Record
+from container.formats.recordio import records as recordio
+from container.formats.recordio.record_pb2 import Record
 from container.serving.codecs import lockstep
 from container.serving.codecs.codec import Instances
 from container.serving.codecs.spans import Offsets, Spans, spans_of

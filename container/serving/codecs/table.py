@@ -6,10 +6,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from container.formats import recordio
 from container.formats.errors import FormatError
 from container.formats.numbers import held
-from container.formats.record_pb2 import Record
+from container.formats.recordio import records as recordio
+from container.formats.recordio.record_pb2 import Record
 from container.serving.codecs.codec import Instances
 from container.serving.codecs.records import identity
 from container.serving.codecs.spans import Spans

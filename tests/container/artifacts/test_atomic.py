@@ -13,7 +13,7 @@ from container.artifacts import mxnet_ndarray, tarball
 from container.artifacts.atomic import replacing, writing
 from container.artifacts.checkpoint import Checkpoints
 from container.artifacts.model import Model, save
-from kmeans.snapshot import Snapshot
+from kmeans.stream.snapshot import Snapshot
 from tests.container.disk import files_in, room_for
 from tests.kmeans.rows import settings_for
 

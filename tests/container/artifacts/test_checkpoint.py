@@ -12,14 +12,14 @@ import pytest
 from numpy.typing import NDArray
 
 from container.artifacts.checkpoint import MAGIC, CheckpointError, Checkpoints
-from container.continuing import saving
-from container.progress import Progress, TimedSource
+from container.job.resuming import saving
+from container.logs.progress import Progress, TimedSource
 from container.stopping import Stop
 from kmeans.communicator import Communicator, SingleHost
 from kmeans.observer import Observer
-from kmeans.run import Control
 from kmeans.settings import Settings
-from kmeans.snapshot import Snapshot
+from kmeans.stream.run import Control
+from kmeans.stream.snapshot import Snapshot
 from kmeans.thread_hosts import run_hosts
 from kmeans.threads import Threads
 from kmeans.training import fit

@@ -11,8 +11,8 @@ import pytest
 from numpy.typing import ArrayLike
 
 from container.channels.source import Source
-from container.configuration import RECORDIO, ChannelConfiguration
-from container.formats import recordio
+from container.configuration.files import RECORDIO, ChannelConfiguration
+from container.formats.recordio import records as recordio
 
 MakeSource = Callable[..., Source]
 

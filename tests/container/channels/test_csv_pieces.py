@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import DTypeLike
 
-from container.channels.csv import CSVReader
-from container.channels.csv_kernel import WORD
-from container.channels.line_kernel import count_lines, piece
+from container.channels.csv_reader import CSVReader
 from container.channels.team import Team
-from container.configuration import CSV
+from container.configuration.files import CSV
+from container.formats.csv.csv_kernel import WORD
+from container.formats.csv.line_kernel import count_lines, piece
 from container.formats.errors import FormatError
 from kmeans.source import GivenUpError
 from tests.container.channels.conftest import MakeSource

@@ -7,7 +7,7 @@ import pytest
 
 from container.channels.interleaved import MOST_AHEAD, Interleaved
 from container.channels.prefetch import MOST_BYTES
-from kmeans.packed import PackedRows
+from kmeans.packed_rows import PackedRows
 from kmeans.types import FloatArray
 
 Take = Callable[[], FloatArray]

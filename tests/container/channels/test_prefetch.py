@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from container.channels.prefetch import LEAST_GROUPS, MOST_BYTES, MOST_GROUPS, MOST_TOGETHER, prefetched
-from kmeans.packed import PackedRows
+from kmeans.packed_rows import PackedRows
 from kmeans.types import FloatArray
 
 MOST_BUFFERS = MOST_GROUPS * MOST_TOGETHER

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from container.channels.csv import CSVReader
+from container.channels.csv_reader import CSVReader
 from container.channels.reader import Reader
-from container.channels.recordio import RecordIOReader
-from container.formats import recordio
+from container.channels.recordio_reader import RecordIOReader
 from container.formats.errors import FormatError, IncompleteError
-from container.formats.record_pb2 import Record
+from container.formats.recordio import records as recordio
+from container.formats.recordio.record_pb2 import Record
 from tests.container.channels.conftest import dense, part
 
 ROWS = np.arange(30, dtype=np.float32).reshape(10, 3)

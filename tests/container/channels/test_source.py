@@ -8,16 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from container.channels.csv import CSVReader
+from container.channels.csv_reader import CSVReader
 from container.channels.prefetch import MOST_GROUPS, MOST_TOGETHER
-from container.channels.recordio import RecordIOReader
+from container.channels.recordio_reader import RecordIOReader
 from container.channels.source import Place
-from container.configuration import CSV
+from container.configuration.files import CSV
 from container.errors import CustomerError, PlatformError
-from container.formats import recordio
-from container.logs import LOGGER
-from kmeans.jit import INTERPRETED
-from kmeans.packed import PackedRows
+from container.formats.recordio import records as recordio
+from container.logs.logger import LOGGER
+from kmeans.kernels.jit import INTERPRETED
+from kmeans.packed_rows import PackedRows
 from tests.container.channels.conftest import CSV_LINES, ROWS, MakeSource, dense, feeding, rows_of
 
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from container.channels.source import Place, Source
-from container.configuration import CSV
+from container.configuration.files import CSV
 from container.errors import CustomerError
-from container.formats.recordio import dense_record, encode
-from kmeans.jit import INTERPRETED
-from kmeans.packed import PackedRows
+from container.formats.recordio.records import dense_record, encode
+from kmeans.kernels.jit import INTERPRETED
+from kmeans.packed_rows import PackedRows
 from kmeans.types import FloatArray
 from tests.container.channels.conftest import MakeSource, dense
 

@@ -6,10 +6,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from container.domains import Categorical, Continuous, Domain, Flag, Integer, Subset
+from container.configuration.domains import Categorical, Continuous, Domain, Flag, Integer, Subset
+from container.configuration.hyperparameters import (
+    TABLE,
+    Hyperparameter,
+    Hyperparameters,
+    defaults,
+    markdown_table,
+    parse,
+)
+from container.configuration.synonyms import _MEANT, _SYNONYMS
 from container.errors import CustomerError
-from container.hyperparameters import TABLE, Hyperparameter, Hyperparameters, defaults, markdown_table, parse
-from container.synonyms import _MEANT, _SYNONYMS
 
 REQUIRED = {"k": "3", "feature_dim": "2"}
 LONG = "x" * 2501

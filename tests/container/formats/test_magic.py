@@ -14,8 +14,9 @@ import pyarrow.orc
 import pyarrow.parquet
 import pytest
 
-from container.formats import csv, recordio
+from container.formats.csv import text as csv
 from container.formats.errors import FormatError
+from container.formats.recordio import records as recordio
 
 TEXT = b"1,2,3\n" * 9
 ROWS = np.ones((2, 3), np.float32)

@@ -27,8 +27,8 @@ from typing import Any
 ROOT = Path(__file__).parents[3]
 # Not the modules that are run themselves: they are imported anew.
 PRELOADED = (
-    "container.training",
-    "container.job",
+    "container.job.training",
+    "container.job.main",
     "container.serving.server",
     "container.conversion.csv_rows",
     "container.conversion.dense",

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from container.artifacts import mxnet_ndarray, tarball
 from container.artifacts.model import ModelError, load
-from container.formats import recordio as frames
 from container.formats.errors import FormatError
-from container.formats.record_pb2 import Record
+from container.formats.recordio import records as frames
+from container.formats.recordio.record_pb2 import Record
 from container.serving.codecs import CODECS
 from tests.container.fuzz import tallies
 from tests.container.serving.wire import CSV, JSON, JSON_LINES, RECORDIO

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tests.container.fuzz.fork_server import Ended, ForkServer
-from tests.container.training.job import csv, recordio
+from tests.container.job.job import csv, recordio
 
 Rows = NDArray[np.float32]
 

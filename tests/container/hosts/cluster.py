@@ -17,7 +17,7 @@ import pytest
 from numpy.typing import NDArray
 
 from container.artifacts import mxnet_ndarray
-from tests.container.training.job import TOP, recordio
+from tests.container.job.job import TOP, recordio
 from tests.ports import free_port
 
 # Nothing takes so long, unless the machine has a lot else to do.

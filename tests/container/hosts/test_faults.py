@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from kmeans import __version__
 from tests.container.disk import READ_ONLY, files_in
 from tests.container.hosts.cluster import Cluster, Host, cluster_of, descendants, kill, wait_until
-from tests.container.training.job import TOP, recordio
+from tests.container.job.job import TOP, recordio
 
 Rows = NDArray[np.float32]
 MINIMAL = {"k": "10", "feature_dim": "64", "mini_batch_size": "100"}

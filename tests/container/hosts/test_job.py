@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from container.metrics import REGEXES
+from container.logs.metrics import REGEXES
 from tests.container.hosts.cluster import Cluster, cluster_of, descendants
-from tests.container.training.job import Job, csv, msd, recordio
+from tests.container.job.job import Job, csv, msd, recordio
 
 Rows = NDArray[np.float32]
 MINIMAL = {"k": "10", "feature_dim": "64", "mini_batch_size": "100"}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from container.hosts import mpiexec
-from tests.container.training.job import TOP
+from tests.container.job.job import TOP
 
 PROGRAM = """
 import sys

@@ -9,7 +9,7 @@ from container.report import Facts
 from container.report.losses import Losses
 from kmeans.communicator import SingleHost
 from kmeans.observer import Observer
-from kmeans.streaming import Step
+from kmeans.stream.stream import Step
 from kmeans.threads import Threads
 from kmeans.training import fit
 from kmeans.types import FloatArray

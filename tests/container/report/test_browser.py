@@ -8,9 +8,9 @@ import pytest
 from sklearn.datasets import load_digits
 
 from container import report
+from tests.container.job.job import Job, recordio
 from tests.container.report.conftest import Browser
 from tests.container.report.facts import blobs, facts_of
-from tests.container.training.job import Job, recordio
 
 HOSTILE = "</script><img src=x onerror=hostile=1><script>hostile=1</script>"
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from container.report.projection import MAX_ROWS, MAX_WIDE_ROWS, project
+from kmeans.assignment.scoring import Score
 from kmeans.prediction import Predictor
 from kmeans.sample import Sample
-from kmeans.scoring import Score
 from kmeans.state import State
 from kmeans.training import Model
 from kmeans.types import FloatArray

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from container.formats import recordio as frames
 from container.formats.errors import FormatError
-from container.formats.record_pb2 import Record
+from container.formats.recordio import records as frames
+from container.formats.recordio.record_pb2 import Record
 from container.serving.app import create_app
 from container.serving.codecs import CODECS, text
 from container.serving.codecs.codec import BLOCK_VALUES, Columns, Instances, Predictions

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from container.formats.csv import parse
+from container.formats.csv.text import parse
 from container.formats.errors import FormatError
-from container.serving.codecs import csv
+from container.serving.codecs import csv_codec
 
 # Numbers of both grammars, of CSV's alone, and what is none; some are JSON of another kind, or end a line in disguise.
 CELLS = ["0", "-1.5", "2e3", " 7\t", "0.1", "16777217", "1.00000005960464477539062500001", "3.4028235e38", "1e-50"]
@@ -17,7 +17,7 @@ BAD_CELLS = ["", "nan", "inf", "1e39", "1e99", "1e999", "x", "[1]", "[1", "1]", 
 
 def outcome(text: bytes, columns: int) -> object:
     try:
-        return [row for block in csv.decode([text], columns) for row in block.rows.tolist()]
+        return [row for block in csv_codec.decode([text], columns) for row in block.rows.tolist()]
     except FormatError as error:
         return str(error)
 
@@ -64,4 +64,4 @@ def test_numbers_are_rounded_as_by_the_other_parser() -> None:
 
 @pytest.mark.parametrize("text", ["1,2", "1,2\n-3.5e-7,4", " 1 ,\t2\r\n3,4"])
 def test_plain_lines_do_not_need_the_other_parser(text: str) -> None:
-    assert csv._plain_rows(text.encode(), 2) is not None
+    assert csv_codec._plain_rows(text.encode(), 2) is not None

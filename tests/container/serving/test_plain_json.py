@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from container.formats.errors import FormatError
-from container.serving.codecs import instances, json, strict_json
+from container.serving.codecs import instances, json_codec, strict_json
 
 VALUES = ["0", "-1.5", "2e3", "16777217", "1.00000005960464477539062500001", "1e-50", "123456789012345678"]
 ODD_VALUES = [
@@ -56,7 +56,7 @@ DOCUMENTS = [
 
 def outcome(document: bytes) -> object:
     try:
-        return [row for block in json.decode([document], 2) for row in block.rows.tolist()]
+        return [row for block in json_codec.decode([document], 2) for row in block.rows.tolist()]
     except FormatError as error:
         return str(error)
 
@@ -88,7 +88,7 @@ def test_plain_instances_do_not_need_the_other_parser() -> None:
         b'[[1, 2], {"features": [-3e-2, 4.5]}]',
         b"[-3e-2, 4.5]",
     ):
-        rows = json._plain_rows(document, 2)
+        rows = json_codec._plain_rows(document, 2)
         assert rows is not None
         assert rows.dtype == np.float32
         np.testing.assert_array_equal(rows[-1], np.array([-3e-2, 4.5], np.float32))

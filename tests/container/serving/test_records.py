@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from container.formats import recordio as reference
 from container.formats.errors import FormatError
-from container.formats.record_pb2 import Record
-from container.serving.codecs import CODECS, lockstep, recordio, records
+from container.formats.recordio import records as reference
+from container.formats.recordio.record_pb2 import Record
+from container.serving.codecs import CODECS, lockstep, recordio_codec, records
 from container.serving.codecs.spans import spans_of
 from tests.container.serving.wire import RECORDIO, delimited, values
 
@@ -247,7 +247,7 @@ def test_the_magic_within_records() -> None:
     split = b"".join(b"\x0a\x23\xd7\xce" + struct.pack("<I", flag << 29 | 4) + b"abcd" for flag in (1, 3))
     for one in (body, body[:-4], body + b"other", body + split + body):
         assert outcome(one) == expected(one)
-    messages, used = recordio._messages(body, 0, 1000, 0)
+    messages, used = recordio_codec._messages(body, 0, 1000, 0)
     assert (len(messages), used) == (200, len(body))
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from container.formats import recordio as frames
-from container.formats.record_pb2 import Record
+from container.formats.recordio import records as frames
+from container.formats.recordio.record_pb2 import Record
 from container.serving.selection import OUTPUTS, answers, row_step
 from kmeans.prediction import Predictor
 from tests.container.serving.server_process import ServerProcess, serving

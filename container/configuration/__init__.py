@@ -1,0 +1,1 @@
+"""What a job is told: the files of `/opt/ml/input/config`, and hyperparameters."""

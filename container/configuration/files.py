@@ -1,0 +1,278 @@
+"""The three JSON files SageMaker lays down for a training job, read in one place into typed values."""
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, cast, get_args
+
+from container import json_object
+from container.configuration.hyperparameters import Hyperparameters, parse
+from container.errors import CustomerError, PlatformError
+from container.formats import charset
+from container.json_object import shown
+
+RECORDIO = "application/x-recordio-protobuf"
+CSV = "text/csv"
+MODEL = "application/x-sagemaker-model"
+# Content type -> the parameters that may follow it.
+CONTENT_TYPES: Mapping[str, frozenset[str]] = {
+    RECORDIO: frozenset({"version", *charset.PARAMETERS}),
+    CSV: frozenset({"label_size", *charset.PARAMETERS}),
+    MODEL: frozenset(),
+}
+REQUIRED_CHANNELS = ("train",)
+# Channel -> the content types of what comes through it; the first is that of a channel that names none.
+CHANNELS: Mapping[str, tuple[str, ...]] = {"train": (RECORDIO, CSV), "test": (RECORDIO, CSV), "model": (MODEL,)}
+
+InputMode = Literal["File", "FastFile", "Pipe"]
+# A model is read as a whole.
+MODEL_MODES = ("File", "FastFile")
+
+_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
+_LABEL_SIZE = re.compile(r"[0-9]{1,9}")
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """Where SageMaker puts things and looks for them.
+
+    Parameters
+    ----------
+    base : Path
+        The root of every path.
+    """
+
+    base: Path
+
+    @classmethod
+    def from_environment(cls) -> "Paths":
+        """Take the root from ``SAGEMAKER_BASE_DIR``; it is ``/opt/ml`` when that is not set."""
+        return cls(Path(os.environ.get("SAGEMAKER_BASE_DIR") or "/opt/ml"))
+
+    @property
+    def config(self) -> Path:
+        """Folder of the three JSON files."""
+        return self.base / "input" / "config"
+
+    @property
+    def data(self) -> Path:
+        """Folder of the channels: a folder for each, or FIFOs ``<channel>_<pass>``."""
+        return self.base / "input" / "data"
+
+    @property
+    def model(self) -> Path:
+        """Folder that becomes ``model.tar.gz``."""
+        return self.base / "model"
+
+    @property
+    def models(self) -> Path:
+        """Folder of the models of a multi-model endpoint."""
+        return self.base / "models"
+
+    @property
+    def output(self) -> Path:
+        """Folder of what else a job leaves."""
+        return self.base / "output"
+
+    @property
+    def output_data(self) -> Path:
+        """Folder that becomes ``output.tar.gz``."""
+        return self.output / "data"
+
+    @property
+    def failure(self) -> Path:
+        """File whose first 1,024 characters become the job's FailureReason."""
+        return self.output / "failure"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder that is kept in S3 while the job runs; it exists only when the user asked for it."""
+        return self.base / "checkpoints"
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelConfiguration:
+    """One channel of the job.
+
+    Parameters
+    ----------
+    name : str
+        A key of `CHANNELS`.
+    content_type : str
+        A key of `CONTENT_TYPES`, in lower case and without parameters.
+    label_size : int or None
+        Leading columns that are labels; None when the content type does not say.
+    mode : {"File", "FastFile", "Pipe"}
+        How the data arrive.
+    distribution : str
+        ``FullyReplicated`` or ``ShardedByS3Key``.
+    path : Path
+        The channel's folder; in Pipe mode the FIFO of pass n is this path followed by ``_<n>``.
+    """
+
+    name: str
+    content_type: str
+    label_size: int | None
+    mode: InputMode
+    distribution: str
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class JobConfiguration:
+    """All that a training job is told.
+
+    Parameters
+    ----------
+    paths : Paths
+        Where things are.
+    raw_hyperparameters : Mapping of str to str
+        As given, before defaults.
+    hyperparameters : Hyperparameters
+        Parsed, with defaults.
+    channels : dict of str to ChannelConfiguration
+        By name, `train` first.
+    current_host : str
+        This host; one of `hosts`.
+    hosts : tuple of str
+        In sorted order; the first one is the leader.
+    network_interface_name : str
+        The interface on which hosts reach each other.
+    """
+
+    paths: Paths
+    raw_hyperparameters: Mapping[str, str]
+    hyperparameters: Hyperparameters
+    channels: dict[str, ChannelConfiguration]
+    current_host: str
+    hosts: tuple[str, ...]
+    network_interface_name: str
+
+    @property
+    def leader(self) -> str:
+        """The host that writes the model."""
+        return self.hosts[0]
+
+
+def load(paths: Paths) -> JobConfiguration:
+    """Read the job's configuration.
+
+    By hand, outside SageMaker, only ``hyperparameters.json`` is needed: without ``inputdataconfig.json`` the folders
+    under ``input/data`` are channels in File mode, and without ``resourceconfig.json`` the job has one host, algo-1.
+
+    Parameters
+    ----------
+    paths : Paths
+        Where the files are.
+
+    Returns
+    -------
+    JobConfiguration
+        Complete and checked.
+
+    Raises
+    ------
+    CustomerError
+        If hyperparameters or channels are missing, broken or not valid.
+    PlatformError
+        If ``resourceconfig.json`` is broken.
+    """
+    raw = _raw_hyperparameters(paths.config / "hyperparameters.json")
+    hyperparameters = parse(raw)
+    channels = _channels(paths)
+    objective = hyperparameters.tuning_objective_metric
+    if objective.startswith("test:") and "test" not in channels:
+        raise CustomerError(f"The tuning objective metric is '{objective}', which needs a channel named test")
+    current_host, hosts, interface = _hosts(paths.config / "resourceconfig.json")
+    return JobConfiguration(paths, raw, hyperparameters, channels, current_host, hosts, interface)
+
+
+def _raw_hyperparameters(path: Path) -> dict[str, str]:
+    """Read the hyperparameters as text; files written by hand may hold JSON numbers, booleans and lists."""
+    values = json_object.read(path, CustomerError)
+    if values is None:
+        raise CustomerError(f"Expected the job's hyperparameters in {path}, found no such file")
+    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in values.items()}
+
+
+def _channels(paths: Paths) -> dict[str, ChannelConfiguration]:
+    given = json_object.read(paths.config / "inputdataconfig.json", CustomerError)
+    if given is None:
+        folders = sorted(paths.data.iterdir()) if paths.data.is_dir() else []
+        given = {folder.name: {} for folder in folders if folder.is_dir() and not folder.name.startswith(".")}
+    faults = [f"Missing required channel: {name}" for name in REQUIRED_CHANNELS if name not in given]
+    faults += [
+        f"Extraneous channel found: {name[:64]} (expected {' or '.join(CHANNELS)})"
+        for name in given
+        if name not in CHANNELS
+    ]
+    if faults:
+        raise CustomerError("; ".join(faults))
+    return {name: _channel(name, given[name], paths.data / name) for name in CHANNELS if name in given}
+
+
+def _channel(name: str, given: object, path: Path) -> ChannelConfiguration:
+    if not isinstance(given, dict):
+        raise CustomerError(f"Channel {name}: expected an object of settings, got {shown(given)}")
+    modes = MODEL_MODES if name == "model" else get_args(InputMode)
+    mode = _one_of(name, given, "TrainingInputMode", modes, "File")
+    distribution = _one_of(name, given, "S3DistributionType", ("FullyReplicated", "ShardedByS3Key"), "FullyReplicated")
+    _one_of(name, given, "RecordWrapperType", ("None",), "None")
+    content_type, label_size = _content_type(name, given.get("ContentType"))
+    return ChannelConfiguration(name, content_type, label_size, cast(InputMode, mode), distribution, path)
+
+
+def _one_of(channel: str, given: Mapping[str, Any], setting: str, known: tuple[str, ...], default: str) -> str:
+    value = given.get(setting) or default
+    if value not in known:
+        raise CustomerError(f"Channel {channel}: expected {setting} {' or '.join(known)}, got {shown(value)}")
+    return str(value)
+
+
+def _content_type(channel: str, given: object) -> tuple[str, int | None]:
+    """Split a content type into its name, in lower case, and the number of label columns it states."""
+    known_types = CHANNELS[channel]
+    if given is None or given == "":
+        return known_types[0], None
+    name, *rest = str(given).lower().split(";")
+    name = name.strip()
+    if name not in known_types:
+        raise CustomerError(f"Channel {channel}: expected content type {' or '.join(known_types)}, got {shown(given)}")
+    label_size = None
+    for parameter in filter(None, map(str.strip, rest)):
+        key, _, value = (part.strip().strip('"') for part in parameter.partition("="))
+        if key not in CONTENT_TYPES[name]:
+            known = " or ".join(sorted(CONTENT_TYPES[name])) or "nothing"
+            raise CustomerError(
+                f"Channel {channel}: expected {known} after content type {name}, got {shown(parameter)}"
+            )
+        if key in charset.PARAMETERS and not charset.is_utf_8(value):
+            raise CustomerError(f"Channel {channel}: expected {key} utf-8, got {shown(value)}")
+        if key == "label_size":
+            if not _LABEL_SIZE.fullmatch(value):
+                raise CustomerError(
+                    f"Channel {channel}: expected label_size to be the number of label columns, got {shown(value)}"
+                )
+            label_size = int(value)
+    return name, label_size
+
+
+def _hosts(path: Path) -> tuple[str, tuple[str, ...], str]:
+    """Give this host, all hosts in sorted order and the network interface."""
+    given = json_object.read(path, PlatformError)
+    if given is None:
+        given = {"current_host": "algo-1", "hosts": ["algo-1"]}
+    hosts, current = given.get("hosts"), given.get("current_host")
+    if not isinstance(hosts, list) or not hosts:
+        raise PlatformError(f"{path}: expected a list of hosts, got {shown(hosts)}")
+    for host in hosts:
+        if not isinstance(host, str) or not _HOST.fullmatch(host):
+            raise PlatformError(f"{path}: expected the name of a host, got {shown(host)}")
+    if len(set(hosts)) != len(hosts):
+        raise PlatformError(f"{path}: expected each host once, got {shown(hosts)}")
+    if current not in hosts:
+        raise PlatformError(f"{path}: expected current_host to be one of {shown(hosts)}, got {shown(current)}")
+    return str(current), tuple(sorted(hosts)), str(given.get("network_interface_name") or "eth0")

@@ -1,0 +1,304 @@
+"""The hyperparameters of a job: one table, from which parsing, messages and documents all derive."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from container.configuration.domains import Categorical, Continuous, Domain, Flag, Integer, Subset, Text, unquoted
+from container.configuration.synonyms import meant
+from container.errors import CustomerError
+
+if TYPE_CHECKING:
+    from kmeans.types import InitMethod  # importing it takes numpy, which a launcher does without
+
+# The service's own limits on a file of hyperparameters.
+MAX_HYPERPARAMETERS = 100
+MAX_NAME_LENGTH = 256
+MAX_VALUE_LENGTH = 2500
+
+# closest_cluster is answered as a float32, which counts without gaps only up to here.
+_MAX_K = 2**24
+_INT32_MAX = 2**31 - 1
+_INT64_MAX = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Hyperparameter:
+    """One row of the table.
+
+    Parameters
+    ----------
+    name : str
+        As it is sent. The field of `Hyperparameters` has the same name, less leading underscores.
+    domain : Domain
+        Its values.
+    default : str or None
+        As it would be sent; None if a value is required.
+    help : str
+        What it does, in one line.
+    tunable : tuple of str
+        What a tuning job should search: the two ends of a range, or the words; empty if it should not.
+    origin : {"public", "own", "hidden"}
+        Documented by the built-in, added by us, or known from the built-in's logs alone.
+    effective : bool
+        Whether it changes anything here.
+    """
+
+    name: str
+    domain: Domain
+    default: str | None
+    help: str
+    tunable: tuple[str, ...] = ()
+    origin: Literal["public", "own", "hidden"] = "public"
+    effective: bool = True
+
+    @property
+    def field(self) -> str:
+        """Name of the field of `Hyperparameters` that holds the value."""
+        return self.name.lstrip("_")
+
+
+def _ignored(name: str, default: str) -> Hyperparameter:
+    """Make a row for a name that jobs of the built-in may send and that means nothing here."""
+    return Hyperparameter(name, Text(), default, "Accepted, without effect.", origin="hidden", effective=False)
+
+
+_INIT_METHODS: tuple["InitMethod", ...] = ("random", "kmeans++")
+_LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
+
+# In the order in which the built-in logs its defaults.
+TABLE: tuple[Hyperparameter, ...] = (
+    Hyperparameter("feature_dim", Integer(1, _INT32_MAX), None, "Number of features of a record."),
+    Hyperparameter("k", Integer(2, _MAX_K), None, "Number of clusters."),
+    Hyperparameter(
+        "init_method",
+        Categorical(_INIT_METHODS),
+        "random",
+        "How the first centers are chosen.",
+        tunable=_INIT_METHODS,
+    ),
+    Hyperparameter(
+        "mini_batch_size",
+        Integer(1, _INT32_MAX),
+        "5000",
+        "Number of records of one step.",
+        tunable=("3000", "15000"),
+    ),
+    Hyperparameter(
+        "epochs", Integer(1, _INT32_MAX), "1", "Number of passes over the training data.", tunable=("1", "10")
+    ),
+    Hyperparameter(
+        "extra_center_factor",
+        Integer(1, _INT32_MAX, auto=True),
+        "auto",
+        "The stream keeps k times as many centers, and reduces them to k at the end.",
+        tunable=("4", "10"),
+    ),
+    Hyperparameter(
+        "local_lloyd_max_iter", Integer(1, _INT32_MAX), "300", "Most iterations of Lloyd's method at the end."
+    ),
+    Hyperparameter(
+        "local_lloyd_tol",
+        Continuous(0.0, 1.0),
+        "0.0001",
+        "Lloyd's method at the end stops when the loss changes by less than this share.",
+    ),
+    Hyperparameter(
+        "local_lloyd_init_method",
+        Categorical(_INIT_METHODS),
+        "kmeans++",
+        "How Lloyd's method at the end chooses its first centers.",
+    ),
+    Hyperparameter(
+        "local_lloyd_num_trials",
+        Integer(1, _INT32_MAX, auto=True),
+        "auto",
+        "Number of runs of Lloyd's method at the end, of which the best is taken.",
+    ),
+    Hyperparameter(
+        "half_life_time_size",
+        Integer(0, _INT64_MAX),
+        "0",
+        "Number of later records after which a record counts half; 0 for no decay.",
+    ),
+    Hyperparameter("eval_metrics", Subset(("msd", "ssd")), '["msd"]', "Metrics reported for the test channel."),
+    Hyperparameter(
+        "force_dense",
+        Flag(),
+        "true",
+        "Accepted, without effect: sparse records are always made dense.",
+        origin="hidden",
+        effective=False,
+    ),
+    _ignored("_disable_wait_to_read", "false"),
+    _ignored("_enable_profiler", "false"),
+    _ignored("_kvstore", "auto"),
+    Hyperparameter(
+        "_log_level", Categorical(_LOG_LEVELS, fold_case=True), "info", "Least severe level logged.", origin="hidden"
+    ),
+    _ignored("_num_gpus", "auto"),
+    _ignored("_num_kv_servers", "1"),
+    _ignored("_num_slices", "1"),
+    Hyperparameter(
+        "_tuning_objective_metric",
+        Text(),
+        "",
+        "Metric that a tuning job compares, set by the service.",
+        origin="hidden",
+    ),
+    Hyperparameter(
+        "seed", Integer(0, _INT64_MAX), "0", "The only source of randomness: same seed, same model.", origin="own"
+    ),
+    Hyperparameter(
+        "refine_sample_size",
+        Integer(0, _INT32_MAX, auto=True),
+        "auto",
+        "Number of records kept to refine the model at the end; 0 for the built-in's recipe.",
+        origin="own",
+    ),
+    Hyperparameter(
+        "checkpoint_interval_seconds",
+        Integer(0, _INT32_MAX),
+        "60",
+        "Least time between two checkpoints, in seconds.",
+        origin="own",
+    ),
+    Hyperparameter(
+        "write_assignments",
+        Flag(),
+        "true",
+        "Whether to write the closest cluster of every training record to output/data/assignments.",
+        origin="own",
+    ),
+    Hyperparameter(
+        "write_report",
+        Flag(),
+        "true",
+        "Whether to write output/data/report.html, which shows what was found.",
+        origin="own",
+    ),
+)
+_NAMES = frozenset(row.name for row in TABLE)
+
+
+@dataclass(frozen=True, slots=True)
+class Hyperparameters:
+    """Values of one job, in the table's terms; None stands for ``auto``.
+
+    `without_effect` names what was set to something other than its default and means nothing here.
+    """
+
+    feature_dim: int
+    k: int
+    init_method: "InitMethod"
+    mini_batch_size: int
+    epochs: int
+    extra_center_factor: int | None
+    local_lloyd_max_iter: int
+    local_lloyd_tol: float
+    local_lloyd_init_method: "InitMethod"
+    local_lloyd_num_trials: int | None
+    half_life_time_size: int
+    eval_metrics: tuple[str, ...]
+    force_dense: bool
+    log_level: str
+    tuning_objective_metric: str
+    seed: int
+    refine_sample_size: int | None
+    checkpoint_interval_seconds: int
+    write_assignments: bool
+    write_report: bool
+    without_effect: tuple[str, ...] = ()
+
+
+def defaults() -> dict[str, str]:
+    """Give the default of every hyperparameter that has one, as sent, in the built-in's order."""
+    return {row.name: row.default for row in TABLE if row.default is not None}
+
+
+def parse(raw: Mapping[str, str]) -> Hyperparameters:
+    """Check and convert the hyperparameters of a job.
+
+    Parameters
+    ----------
+    raw : Mapping of str to str
+        As sent. Space around a value and JSON quotes around a word are dropped; names that begin with
+        ``sagemaker_`` belong to the SDK and are passed over.
+
+    Returns
+    -------
+    Hyperparameters
+        With defaults for what is not given. A metric that a tuning job compares is among `eval_metrics`.
+
+    Raises
+    ------
+    CustomerError
+        One error that names all faults.
+    """
+    if len(raw) > MAX_HYPERPARAMETERS:
+        raise CustomerError(f"Expected at most {MAX_HYPERPARAMETERS} hyperparameters, got {len(raw)}")
+    given = {name: value for name, value in raw.items() if not name.startswith("sagemaker_")}
+    faults = _missing(given)
+    values: dict[str, Any] = {}
+    for row in TABLE:
+        text = given.get(row.name, row.default)
+        if text is None:
+            continue
+        try:
+            values[row.name] = _value(row, text)
+        except ValueError as fault:
+            faults.append(f"Hyperparameter {row.name}: {fault}")
+    faults += [_unknown(name) for name in given if name not in _NAMES]
+    if faults:
+        raise CustomerError("; ".join(faults))
+
+    without_effect = tuple(
+        row.name for row in TABLE if not row.effective and values[row.name] != row.domain.parse(row.default or "")
+    )
+    fields = {row.field: values[row.name] for row in TABLE if row.field in Hyperparameters.__dataclass_fields__}
+    scope, _, metric = fields["tuning_objective_metric"].partition(":")
+    if scope == "test" and metric in ("msd", "ssd") and metric not in fields["eval_metrics"]:
+        fields["eval_metrics"] = (*fields["eval_metrics"], metric)
+    return Hyperparameters(**fields, without_effect=without_effect)
+
+
+def markdown_table() -> str:
+    """Give the table as Markdown, for people: documented names, then ours, then those without effect."""
+    lines = ["| Name | Values | Default | Tuning range | Meaning |", "|---|---|---|---|---|"]
+    for origin in ("public", "own", "hidden"):
+        for row in TABLE:
+            if row.origin == origin:
+                default = "required" if row.default is None else f"`{row.default}`" if row.default else "empty"
+                searched = " to ".join(row.tunable) if isinstance(row.domain, Integer) else ", ".join(row.tunable)
+                lines.append(f"| `{row.name}` | {row.domain.expected} | {default} | {searched} | {row.help} |")
+    return "\n".join(lines) + "\n"
+
+
+def _missing(given: Mapping[str, str]) -> list[str]:
+    """Say in the built-in's words which required hyperparameters are not given."""
+    names = ", ".join(f"'{row.name}'" for row in TABLE if row.default is None and row.name not in given)
+    return [f"No value(s) were specified for {names} which are required hyperparameter(s)"] if names else []
+
+
+def _unknown(name: str) -> str:
+    shown = _shown(name)
+    if len(name) > MAX_NAME_LENGTH:
+        return f"Hyperparameter {shown}: expected a name of at most {MAX_NAME_LENGTH} characters, got {len(name)}"
+    closest = meant(name, [row.name for row in TABLE if row.origin != "hidden"])
+    hint = f", did you mean {closest}?" if closest else ""
+    return f"Extraneous hyperparameter found: {shown}{hint}"
+
+
+def _value(row: Hyperparameter, text: str) -> object:
+    """Read one value; a ValueError says what was expected and what came."""
+    if len(text) > MAX_VALUE_LENGTH:
+        raise ValueError(f"expected at most {MAX_VALUE_LENGTH} characters, got {len(text)}")
+    try:
+        return row.domain.parse(unquoted(text.strip()).strip())
+    except ValueError:
+        raise ValueError(f"expected {row.domain.expected}, got {_shown(text)}") from None
+
+
+def _shown(text: str) -> str:
+    """Quote what came, at most 60 characters of it and on one line."""
+    return repr(text if len(text) <= 60 else f"{text[:57]}...")

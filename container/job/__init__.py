@@ -1,0 +1,1 @@
+"""A training job, from start to end."""

@@ -1,0 +1,104 @@
+"""A training job from outside: where SageMaker has laid it down, on one host or on many, and how it ends."""
+
+import math
+import os
+import time
+from collections.abc import Callable
+
+from container.configuration import files as configuration
+from container.configuration import hyperparameters
+from container.configuration.files import JobConfiguration, Paths
+from container.errors import AlgorithmError, CustomerError
+from container.hosts.worker import SOCKET_VARIABLE, LauncherLink
+from container.job import failure
+from container.logs import logger
+from container.logs.logger import LOGGER
+from container.stopping import GRACE_SECONDS, Stop
+
+# How long a job that is stopped may look for a better model, in seconds.
+GRACE_VARIABLE = "SAGEMAKER_KMEANS_GRACE_SECONDS"
+
+
+def main(stop: Stop) -> int:
+    """Run the job that `SAGEMAKER_BASE_DIR` holds until `stop` is requested; return the exit code."""
+    began = time.time()
+    logger.set_up()
+    paths = Paths.from_environment()
+    launcher = os.environ.get(SOCKET_VARIABLE)
+    if launcher:
+        return _work(paths, launcher, stop, began)
+    with failure.reported(paths.failure) as outcome:
+        LOGGER.info("Reading default configuration from %s: %s", hyperparameters.__file__, hyperparameters.defaults())
+        job = _load(paths, stop)
+        if len(job.hosts) == 1:
+            # Only here: importing it takes a second, and a launcher does not need it. Packages that are missing are
+            # told as any other failure.
+            from container.job import training
+            from kmeans.communicator import SingleHost
+
+            training.run(job, SingleHost(), stop, began)
+        else:
+            from container.hosts import launcher as launchers
+
+            launchers.run(job, stop)
+    logger.flush()
+    return outcome.exit_code
+
+
+def _load(paths: Paths, stop: Stop) -> JobConfiguration:
+    job = configuration.load(paths)
+    stop.grace_seconds = _grace_seconds()
+    logger.set_level(job.hyperparameters.log_level)
+    return job
+
+
+def _grace_seconds() -> float:
+    """Read how long a job that is stopped may look for a better model."""
+    given = os.environ.get(GRACE_VARIABLE) or f"{GRACE_SECONDS}"
+    try:
+        seconds = float(given)
+    except ValueError:
+        seconds = math.nan
+    if not 0.0 <= seconds < math.inf:
+        raise CustomerError(f"{GRACE_VARIABLE}: expected seconds, 0 or more, got {given!r}")
+    return seconds
+
+
+def _work(paths: Paths, launcher: str, stop: Stop, began: float) -> int:
+    """Run this host's part of a job of several hosts, and tell the launcher how it ends."""
+    from kmeans.communicator import AbortedError
+
+    link = LauncherLink(launcher, stop)
+    try:
+        finalize = _train_among_hosts(_load(paths, stop), stop, began)
+    except AbortedError as error:
+        link.lost(str(error))
+    except Exception as exception:
+        failed = failure.job_error(exception)
+        link.failed(failed.exit_code, failed.message)
+    else:
+        link.ended()
+        finalize()
+        logger.flush()
+        return 0
+    # Whoever waits for this host is ended by its launcher; leaving MPI would wait for them.
+    logger.flush()
+    os._exit(1)
+
+
+def _train_among_hosts(job: JobConfiguration, stop: Stop, began: float) -> Callable[[], None]:
+    """Train as one of the hosts; give what is to be called when all hosts have ended."""
+    from container.hosts.mpi import MPIHosts
+    from container.job import training
+
+    hosts = MPIHosts()
+    if job.hosts[hosts.rank] != job.current_host:
+        raise AlgorithmError(f"Expected the rank of {job.current_host} among {job.hosts}, got {hosts.rank}")
+    training.run(job, hosts, stop, began)
+    LOGGER.info(
+        "communication took %.3f seconds, %.3f of them in steps, %d bytes sent",
+        hosts.seconds,
+        hosts.seconds_in_steps,
+        hosts.bytes_sent,
+    )
+    return hosts.finalize

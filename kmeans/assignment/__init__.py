@@ -1,0 +1,1 @@
+"""The nearest center of each row, and sums of rows by center."""

@@ -1,0 +1,1 @@
+"""From the state that the stream leaves to the model of k clusters."""

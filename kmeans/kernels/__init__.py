@@ -1,0 +1,1 @@
+"""Compiled functions: numba kernels, and what they are built of."""

@@ -1,0 +1,216 @@
+"""Finds the rows of a mini-batch that are far from their centers, and makes centers of them; see `reassignment`."""
+
+import numpy as np
+
+from kmeans.kernels.distances import squared_difference
+from kmeans.kernels.jit import kernel
+from kmeans.types import BoolArray, DoubleArray, FloatArray, LabelArray
+
+# What a far row has in a table beside its features: these columns.
+DISTANCE, LABEL, HOST, POSITION, WEIGHT = range(-5, 0)
+EXTRA = 5
+
+# The rest of its center's weight, as a share of a row's own, below which the row is the center.
+LEAST_SHARE = 1e-6
+# Weight below this is lost to underflow on the way to a mean, and its reciprocal may be infinite: it counts as none.
+LEAST_WEIGHT = 1e-280
+# Centers that may be given up: those of least weight, for which a merger costs least.
+MAX_CENTERS = 16
+# Features from which on those of one center fill vectors.
+WIDE = 32
+# Centers that a candidate is compared with at a time.
+TILE = 64
+
+
+@kernel("void(float32[:, ::1], int64[::1], float64[::1], float64[::1], int64, int64, float64[:, ::1])")
+def offer_rows(
+    block: FloatArray,  # IN (n, d)
+    labels: LabelArray,  # IN (n,)
+    squared_distances: DoubleArray,  # IN (n,)
+    weights: DoubleArray,  # IN (n,)
+    first_position: int,  # IN
+    host: int,  # IN
+    table: DoubleArray,  # INOUT (rows, d + EXTRA), the farthest row first
+) -> None:
+    """Let rows of a block take places in a table of far rows; those that have them come first among equals."""
+    n_features = block.shape[1]
+    # The rows of the block that have a place, and which; the others there are moved down but once, in the end.
+    rows = np.full(len(table), -1, np.int64)
+    olds = np.arange(len(table))
+    distances = table[:, DISTANCE].copy()
+    last = len(table) - 1
+    for i in range(len(block)):
+        distance = squared_distances[i]
+        if not distance > distances[last]:
+            continue
+        place = last
+        while place > 0 and distance > distances[place - 1]:
+            distances[place], rows[place], olds[place] = distances[place - 1], rows[place - 1], olds[place - 1]
+            place -= 1
+        distances[place], rows[place], olds[place] = distance, i, -1
+    for place in range(last, -1, -1):
+        i = rows[place]
+        if i < 0:
+            table[place] = table[olds[place]]
+        else:
+            for f in range(n_features):
+                table[place, f] = np.float64(block[i, f])
+            table[place, DISTANCE] = squared_distances[i]
+            table[place, LABEL] = labels[i]
+            table[place, HOST] = host
+            table[place, POSITION] = first_position + i
+            table[place, WEIGHT] = weights[i]
+
+
+@kernel("int64[::1](float64[::1], boolean[::1])")
+def lightest(weights: DoubleArray, barred: BoolArray) -> LabelArray:
+    """Give the centers that may be given up: the lightest first, of equal ones the earlier."""
+    found = np.empty(min(MAX_CENTERS, len(weights)), np.int64)
+    n_found = 0
+    for j in range(len(weights)):
+        if barred[j] or (n_found == len(found) and not weights[j] < weights[found[n_found - 1]]):
+            continue
+        place = n_found if n_found < len(found) else n_found - 1
+        n_found = place + 1
+        while place > 0 and weights[j] < weights[found[place - 1]]:
+            found[place] = found[place - 1]
+            place -= 1
+        found[place] = j
+    return found[:n_found]
+
+
+@kernel(
+    "Tuple((int64, int64, float64))(float64[:, ::1], float64[::1], boolean[::1], int64[::1], float64, int64, int64)"
+)
+def cheapest_merger(
+    centers: DoubleArray,  # IN (K, d)
+    weights: DoubleArray,  # IN (K,)
+    barred: BoolArray,  # IN (K,)
+    candidates: LabelArray,  # IN (m,), none of them barred
+    limit: float,  # IN
+    first: int,  # IN: the first of the other centers to look at
+    last: int,  # IN: the one behind the last
+) -> tuple[np.int64, np.int64, float]:
+    """Find the cheapest merger of a candidate with another center, if one costs less than a limit.
+
+    Returns
+    -------
+    center : int
+        The candidate, to be given up; -1 if no merger costs less.
+    target : int
+        The other center.
+    cost : float
+        By how much the loss grows.
+    """
+    n_features = centers.shape[1]
+    if n_features >= WIDE:
+        best, best_target, best_cost = np.int64(-1), np.int64(-1), limit
+        for target in range(first, last):
+            if barred[target]:
+                continue
+            other, weight = centers[target], weights[target]
+            for place in range(len(candidates)):
+                center = candidates[place]
+                if target == center:
+                    continue
+                both, cost = weights[center] + weight, 0.0
+                if both > 0.0:
+                    cost = weights[center] * weight * squared_difference(centers[center], other) / both
+                if cost < best_cost or (cost == best_cost and place < best):
+                    best, best_target, best_cost = np.int64(place), np.int64(target), cost
+        return (candidates[best] if best >= 0 else best), best_target, best_cost
+    # Feature by feature, so that one instruction takes several centers.
+    columns, distances = np.zeros((n_features, TILE)), np.empty(TILE)
+    best, best_target, best_cost = np.int64(-1), np.int64(-1), limit
+    for begin in range(first, last, TILE):
+        n = min(TILE, last - begin)
+        for j in range(n):
+            for f in range(n_features):
+                columns[f, j] = centers[begin + j, f]
+        for place in range(len(candidates)):
+            center = candidates[place]
+            distances[:] = 0.0
+            for f in range(n_features):
+                value = centers[center, f]
+                for j in range(TILE):
+                    difference = columns[f, j] - value
+                    distances[j] += difference * difference
+            for j in range(n):
+                target = begin + j
+                if barred[target] or target == center:
+                    continue
+                both = weights[center] + weights[target]
+                # Without weight a merger costs nothing.
+                cost = weights[center] * weights[target] * distances[j] / both if both > 0.0 else 0.0
+                # Of equally cheap ones that of the first candidate, with the first target.
+                if cost < best_cost or (cost == best_cost and place < best):
+                    best, best_target, best_cost = np.int64(place), np.int64(target), cost
+    return (candidates[best] if best >= 0 else best), best_target, best_cost
+
+
+@kernel("int64(float64[:, ::1], float64, float64[:, ::1], float64[::1], float64[::1], float64, int64[:, ::1])")
+def reassign_rows(
+    table: DoubleArray,  # IN
+    outlier_distance: float,  # IN: rows beyond it are in no center yet
+    centers: DoubleArray,  # INOUT (K, d)
+    weights: DoubleArray,  # INOUT (K,)
+    spreads: DoubleArray,  # INOUT (K,)
+    least_cost: float,  # IN: no merger costs less; negative where that is not known
+    done: LabelArray,  # OUT (rows, 3): the row, its center now, and the one that took the center's rows over
+) -> int:
+    """Make centers of far rows where that pays, and return of how many; add the other outliers to their centers."""
+    n_centers, n_features = centers.shape
+    new_label = np.arange(n_centers)
+    rows_of_now = np.zeros(n_centers, np.bool_)
+    count = 0
+    for i in range(len(table)):
+        row, weight = table[i, :n_features], table[i, WEIGHT]
+        own = new_label[np.int64(table[i, LABEL])]
+        outside = table[i, DISTANCE] > outlier_distance
+        rest = weights[own] if outside else weights[own] - weight
+        whole = rest + weight
+        center = np.int64(-1)
+        gain = 0.0
+        # A row that is nearly all of its center gains nothing.
+        if weight > LEAST_WEIGHT and rest > LEAST_SHARE * weight:
+            share = rest / whole if outside else whole / rest
+            gain = weight * share * squared_difference(row, centers[own])
+            if gain > least_cost:
+                candidates = lightest(weights, rows_of_now)
+                center, target, least_cost = cheapest_merger(
+                    centers, weights, rows_of_now, candidates, gain, 0, n_centers
+                )
+        if center < 0:
+            if outside and weight > LEAST_WEIGHT:
+                spreads[own] += weight * (rest / whole) * squared_difference(row, centers[own])
+                for f in range(n_features):
+                    centers[own, f] += weight / whole * (row[f] - centers[own, f])
+                weights[own] = whole
+                least_cost = -1.0
+            continue
+        # Not known any more.
+        least_cost = -1.0
+        if not outside:
+            # What the row adds to the spread of its center is what its own center gains.
+            spreads[own] = max(0.0, spreads[own] - gain)
+            for f in range(n_features):
+                centers[own, f] += weight / rest * (centers[own, f] - row[f])
+            weights[own] = rest
+        both = weights[center] + weights[target]
+        if both > 0.0:
+            share = weights[center] / both
+            between = weights[center] * weights[target] * squared_difference(centers[center], centers[target]) / both
+            spreads[target] += spreads[center] + between
+            for f in range(n_features):
+                centers[target, f] += share * (centers[center, f] - centers[target, f])
+        weights[target] = both
+        centers[center] = row
+        weights[center] = weight
+        spreads[center] = 0.0
+        for j in range(n_centers):
+            if new_label[j] == center:
+                new_label[j] = target
+        rows_of_now[center] = True
+        done[count, 0], done[count, 1], done[count, 2] = i, center, target
+        count += 1
+    return count

@@ -1,0 +1,196 @@
+"""Centers for far rows: one center is given up where that costs less than the row would.
+
+A mini-batch may bring a row that lies far from every center: an outlier, or the first of a cluster that the rows drawn
+at the start missed. It becomes a center of its own when that lowers the loss by more than the cheapest merger of two
+centers raises it (Ward 1963); the merged center has the weight and the mean of both. So a center without weight, from
+the start or after decay, is the first to go, and no weight is made or lost.
+
+Outliers (see `outlier_distance`) are added to no sum until it is known whether they become centers: a sum from which a
+row of 1e18 is subtracted again has lost its digits.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from kmeans.assignment.shift import QUARTILE_ROWS, thinned
+from kmeans.assignment.sums import add_rows
+from kmeans.kernels.far_rows import DISTANCE, EXTRA, HOST, LABEL, POSITION, WEIGHT, offer_rows, reassign_rows
+from kmeans.types import DoubleArray, FloatArray, LabelArray
+
+# Rows of a mini-batch that may become centers.
+MAX_ROWS = 8
+# An outlier is farther away, as a multiple of the usual squared distance: a nearer row leaves a sum all digits that
+# matter, at least 33 of 53 bits below the usual distance.
+OUTLIER_FACTOR = 2.0**40
+
+
+@dataclass
+class Reassignment:
+    """A center that was given up for a row.
+
+    Attributes
+    ----------
+    center
+        The center, now at the row.
+    merged_into
+        The center that took its rows over.
+    host
+        The rank of the host that has the row.
+    position
+        The row's place among the rows of its host.
+    """
+
+    center: int
+    merged_into: int
+    host: int
+    position: int
+
+    def relabel(self, labels: LabelArray, positions: LabelArray, host: int) -> None:
+        """Follow it in the labels of some rows.
+
+        Parameters
+        ----------
+        labels
+            INOUT int64 (n,).
+        positions
+            int64 (n,): the places of the rows among those of their host.
+        host
+            The rank of that host.
+        """
+        labels[labels == self.center] = self.merged_into
+        if self.host == host:
+            labels[positions == self.position] = self.center
+
+
+class FarRows:
+    """The rows of a mini-batch that are farthest from their centers.
+
+    Parameters
+    ----------
+    host, n_hosts
+        Rank of this host, and how many there are; each has its share of `MAX_ROWS`, or one row.
+    n_features
+        Features of a row.
+    outlier_distance
+        Squared; see the function of that name.
+
+    Attributes
+    ----------
+    table
+        float64 (rows, n_features + EXTRA), the farthest row first; places without a row are 0.
+    """
+
+    def __init__(self, host: int, n_hosts: int, n_features: int, outlier_distance: float) -> None:
+        self._host = host
+        self.outlier_distance = outlier_distance
+        self.table: DoubleArray = np.zeros((max(1, MAX_ROWS // n_hosts), n_features + EXTRA))
+
+    def offer(
+        self,
+        block: FloatArray,
+        labels: LabelArray,
+        squared_distances: DoubleArray,
+        weights: DoubleArray,
+        first_position: int,
+        sums: DoubleArray,
+        counts: DoubleArray,
+        losses: DoubleArray,
+    ) -> None:
+        """Look at the rows of a block.
+
+        Parameters
+        ----------
+        block
+            float32 (n, d).
+        labels, squared_distances
+            int64 (n,) and float64 (n,): of its rows.
+        weights
+            float64 (n,): of its rows, as of the last one.
+        first_position
+            The place of its first row among the rows of this host.
+        sums, counts, losses
+            INOUT float64 (K, d), (K,) and (K,): outliers for which there is no place in the table are added to them;
+            see `add_rows`.
+        """
+        held = self._outliers()
+        offer_rows(block, labels, squared_distances, weights, first_position, self._host, self.table)
+        if not self.table[0, DISTANCE] > self.outlier_distance:
+            return
+        outliers = np.flatnonzero(squared_distances > self.outlier_distance)
+        now_held = self._outliers()[:, POSITION]
+        add_entries(held[~np.isin(held[:, POSITION], now_held)], sums, counts, losses)
+        left = outliers[~np.isin(first_position + outliers, now_held)]
+        distances = squared_distances[left]
+        add_rows(block[left], labels[left], weights[left], sums, counts, distances, losses=losses)
+
+    def _outliers(self) -> DoubleArray:
+        """Return a copy of the entries that are outliers; the farthest rows come first."""
+        return self.table[: np.count_nonzero(self.table[:, DISTANCE] > self.outlier_distance)].copy()
+
+    def decay(self, factor: float) -> None:
+        """Lower the weights of the rows that are held."""
+        self.table[:, WEIGHT] *= factor
+
+    def clear(self) -> None:
+        """Begin a new mini-batch."""
+        self.table[:] = 0.0
+
+
+def outlier_distance(rows: FloatArray, shift: FloatArray) -> float:
+    """Return the squared distance beyond which a row is an outlier: `OUTLIER_FACTOR` times the usual one.
+
+    Parameters
+    ----------
+    rows
+        float32 (n, d): a sample of the rows.
+    shift
+        float32 (d,): usual values. The usual squared distance is the median of those from here, zeros aside.
+    """
+    differences = thinned(rows, QUARTILE_ROWS).astype(np.float64) - shift
+    squared = np.einsum("nd,nd->n", differences, differences)
+    apart = squared[squared > 0.0]
+    return OUTLIER_FACTOR * float(np.median(apart)) if len(apart) else float(np.finfo(np.float64).max)
+
+
+def farthest(table: DoubleArray) -> tuple[DoubleArray, DoubleArray]:
+    """Return the `MAX_ROWS` farthest rows of a table, of equally far ones the earlier first, and the rest."""
+    order = np.lexsort((table[:, POSITION], table[:, HOST], -table[:, DISTANCE]))
+    return table[order[:MAX_ROWS]], table[order[MAX_ROWS:]]
+
+
+def add_entries(table: DoubleArray, sums: DoubleArray, counts: DoubleArray, losses: DoubleArray) -> None:
+    """Add the rows of a table to the sums, float64 (K, d), counts and losses, float64 (K,), of their labels."""
+    for entry in table:
+        label = int(entry[LABEL])
+        sums[label] += entry[WEIGHT] * entry[:-EXTRA]
+        counts[label] += entry[WEIGHT]
+        losses[label] += entry[WEIGHT] * entry[DISTANCE]
+
+
+def reassign(
+    table: DoubleArray, outlier_distance: float, centers: DoubleArray, weights: DoubleArray, spreads: DoubleArray
+) -> list[Reassignment]:
+    """Make centers of far rows where that pays.
+
+    Parameters
+    ----------
+    table
+        Far rows of all hosts, the farthest first; see `FarRows`. They are in the centers already, outliers excepted:
+        these are afterwards.
+    outlier_distance
+        Squared: rows beyond it are outliers.
+    centers, weights, spreads
+        INOUT float64 (K, d), (K,) and (K,); see `Stream`.
+
+    Returns
+    -------
+    list of Reassignment
+        In the order in which they were made.
+    """
+    done = np.empty((len(table), 3), np.int64)
+    count = reassign_rows(table, outlier_distance, centers, weights, spreads, -1.0, done)
+    return [
+        Reassignment(center, target, int(table[row, HOST]), int(table[row, POSITION]))
+        for row, center, target in done[:count].tolist()
+    ]

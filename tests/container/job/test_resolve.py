@@ -1,0 +1,112 @@
+"""`python -m container.resolve`: the model of another k, without the data."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sklearn.cluster import KMeans
+
+from container.artifacts.description import describe
+from container.artifacts.model import Model, load, load_state, save
+from kmeans.sample import Sample
+from kmeans.state import State
+from tests.container.job.job import TOP, Ended, Job, msd, recordio
+
+
+@pytest.fixture(scope="module")
+def solved(tmp_path_factory: pytest.TempPathFactory, digits: NDArray[np.float32]) -> Ended:
+    job = Job(tmp_path_factory.mktemp("job"), {"k": "10", "feature_dim": "64", "seed": "3"})
+    (job.folder("train") / "rows.pbr").write_bytes(recordio(digits))
+    ended = job.run()
+    assert ended.exit_code == 0, ended.log
+    return ended
+
+
+def resolve(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "container.resolve", *map(str, arguments)],
+        cwd=TOP,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+    )
+
+
+@pytest.mark.parametrize("k", [2, 7, 15])
+def test_it_is_as_good_as_a_job_of_its_own(solved: Ended, tmp_path: Path, digits: NDArray[np.float32], k: int) -> None:
+    out = tmp_path / "out.tar.gz"
+    done = resolve("--k", str(k), solved.base / "output/model.tar.gz", out)
+    assert done.returncode == 0, done.stderr
+    model = load(out)
+    assert model.centers.shape == (k, 64)
+    loss = msd(digits, model.centers)
+    assert loss < 1.01 * KMeans(k, n_init=10, random_state=0).fit(digits).inertia_ / len(digits)
+    assert model.description is not None
+    assert model.description["msd"] == pytest.approx(loss)
+    assert model.description["resolved_from_k"] == 10
+    assert model.description["hyperparameters"]["k"] == str(k)
+    assert sum(model.description["cluster_sizes"]) == len(digits)
+
+
+def test_a_resolved_model_can_be_resolved_again_to_the_same_bytes(solved: Ended, tmp_path: Path) -> None:
+    for source, k, out in (("model", 5, "a"), ("output/model.tar.gz", 8, "b")):
+        assert resolve("--k", str(k), solved.base / source, tmp_path / out).returncode == 0
+    assert resolve("--k", "5", tmp_path / "b", tmp_path / "c").returncode == 0
+    assert load(tmp_path / "a").centers.tobytes() == load(tmp_path / "c").centers.tobytes()
+    assert load_state(tmp_path / "c")[0].weights.sum() == 1797
+
+
+@pytest.mark.parametrize(("k", "message"), [(1, "k: expected an integer from 2"), (101, "Expected k up to 100")])
+def test_a_k_that_the_state_does_not_hold(solved: Ended, tmp_path: Path, k: int, message: str) -> None:
+    done = resolve("--k", str(k), solved.base / "model", tmp_path / "out.tar.gz")
+    assert done.returncode == 2
+    assert message in done.stdout + done.stderr
+    assert not (tmp_path / "out.tar.gz").exists()
+
+
+def test_a_state_whose_centers_are_the_same(tmp_path: Path) -> None:
+    """None that a job has left, but one that can be made."""
+    rows = np.ones((5, 2), np.float32)
+    sample = Sample(rows, np.zeros(5, np.int64), np.ones(5), complete=True)
+    state = State(np.zeros((9, 2)), np.ones(9), rows[0], sample)
+    description = describe(rows[:2], hyperparameters={"feature_dim": "2"}, seed=0, cluster_sizes=[5, 0], msd=0.0)
+    save(tmp_path / "model", "algo-1", Model(rows[:2], description), state)
+    done = resolve("--k", "3", tmp_path / "model", tmp_path / "out.tar.gz")
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "Expected k up to 1, as many different centers as the state of" in done.stdout + done.stderr
+    assert not (tmp_path / "out.tar.gz").exists()
+
+
+def test_a_model_without_a_state(tmp_path: Path) -> None:
+    done = resolve("--k", "3", tmp_path, tmp_path / "out.tar.gz")
+    assert done.returncode == 2
+    assert "expected one file named model_<host>, got no file" in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("out", "message"),
+    [
+        (".", "expected a file to write, got a folder"),
+        ("nowhere/out.tar.gz", "expected a file in a folder that exists, got nowhere"),
+        ("s3://bucket/out.tar.gz", "expected a path on this machine, got 's3://bucket/out.tar.gz'"),
+    ],
+)
+def test_what_cannot_be_written(tmp_path: Path, out: str, message: str) -> None:
+    done = resolve("--k", "3", tmp_path, out)
+    assert done.returncode == 2
+    assert message in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_the_curve_has_the_loss_of_each_k(solved: Ended, digits: NDArray[np.float32]) -> None:
+    curve = json.loads((solved.base / "output/data/msd_by_k.json").read_text())["msd_by_k"]
+    assert [point["k"] for point in curve] == list(range(2, 21))
+    for point in curve[::6]:
+        best = KMeans(point["k"], n_init=3, random_state=0).fit(digits).inertia_ / len(digits)
+        assert point["msd"] == pytest.approx(best, rel=0.03)
+    assert curve[8]["msd"] == solved.description["msd"]
