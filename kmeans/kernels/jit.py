@@ -1,9 +1,10 @@
 """How kernels are compiled: flags, cache and CPU levels, in one place.
 
-Kernels are compiled when their module is imported, for the signatures that stand beside them, and kept in numba's cache
-(`NUMBA_CACHE_DIR`). The machine code is made for a micro-architecture level instead of the very CPU at hand, so that a
-cache filled on one machine serves every machine of that level: an image holds one entry per level and needs no
-compilation at run time. `NUMBA_CPU_NAME` overrides the choice of the level. The cache may be read-only.
+Kernels are compiled when they are first called, for the signatures in their decorator, and kept in numba's cache
+(`NUMBA_CACHE_DIR`): a job loads the code of those that it needs. The machine code is made for a micro-architecture
+level instead of the very CPU at hand, so that a cache filled on one machine serves every machine of that level: an
+image holds one entry per level and needs no compilation at run time. `NUMBA_CPU_NAME` overrides the choice of the
+level. The cache may be read-only.
 """
 
 import functools
@@ -12,14 +13,17 @@ import os
 import platform
 import re
 import sys
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 
 import llvmlite.binding as llvm
 import numba
 from numba.core import cgutils
-from numba.core.caching import InTreeCacheLocator, UserProvidedCacheLocator
+from numba.core.caching import FunctionCache, InTreeCacheLocator, UserProvidedCacheLocator
+from numba.core.registry import CPUDispatcher
 from numba.core.sigutils import normalize_signature
 from numba.core.types import Array, BaseTuple
 from numba.extending import intrinsic
@@ -134,38 +138,92 @@ def tuple_type(form: type[NamedTuple], kinds: list[Any]) -> Any:
     return types.NamedUniTuple(kinds[0], len(kinds), form) if alike else types.NamedTuple(kinds, form)
 
 
+# One for all kernels, since those that a kernel calls are compiled with it.
+_COMPILING = threading.RLock()
+
+
+class _Kernel(CPUDispatcher):
+    """A function that is compiled for its signatures, and for no others, when it is first needed.
+
+    Numba's own dispatcher with signatures compiles, or loads, at once: half a second of processor time for all kernels,
+    of which a job calls a part.
+    """
+
+    def __init__(self, function: Callable[..., Any], signatures: tuple[Any, ...], options: dict[str, Any]) -> None:
+        super().__init__(function, targetoptions={"nopython": True, "boundscheck": None, **options})
+        cache: Any = _Cache
+        self._cache = cache(function)
+        self._signatures = signatures
+        self._compiled = False
+
+    def compile_signatures(self) -> None:
+        """Compile for all signatures, or load the code from the cache, unless that was done."""
+        with _COMPILING:
+            if not self._compiled:
+                for signature in self._signatures:
+                    self.compile(signature)
+                self.disable_compile()
+                self._compiled = True
+
+    def _compile_for_args(self, *_arguments: object, **_words: object) -> Callable[..., Any]:
+        # Called when no code fits the arguments, which after this is an error. What is returned is called with them.
+        self.compile_signatures()
+        return self
+
+    def get_call_template(self, args: Any, kws: Any) -> Any:
+        # Called when a kernel that calls this one is compiled.
+        self.compile_signatures()
+        return super().get_call_template(args, kws)
+
+
+class _Cache(FunctionCache):
+    """Numba's cache on disk; one that can't be written is as good as none."""
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        save: Any = super().save_overload
+        with suppress(OSError):
+            save(sig, data)
+
+
+_KERNELS: list[_Kernel] = []
+
+
+def compile_all() -> None:
+    """Compile every kernel of the modules that have been imported, or load it from the cache."""
+    for each in _KERNELS:
+        each.compile_signatures()
+
+
 def kernel(*signatures: Any, strict: bool = False, inline: bool = False) -> Callable[[Kernel], Kernel]:
-    """Compile a function to machine code that runs without the GIL.
+    """Compile a function to machine code that runs without the GIL, when it is first called.
 
     Parameters
     ----------
-    *signatures
-        Numba signatures; each is compiled, or loaded from the cache, at once.
-    strict
+    *signatures : str or tuple of numba types
+        Numba signatures; arguments of other types are an error.
+    strict : bool, default False
         Whether each operation is to be rounded as it is written, instead of with `FAST_MATH`.
-    inline
+    inline : bool, default False
         Whether it becomes a part of each kernel that calls it, however long it is.
+
+    Returns
+    -------
+    callable
+        The decorator. With `INTERPRETED` it returns the function as it is.
     """
-    flags: Any = False if strict else FAST_MATH
+    options = {
+        "nogil": True,
+        "error_model": "numpy",
+        "fastmath": False if strict else FAST_MATH,
+        "forceinline": inline,
+    }
 
     def decorate(function: Kernel) -> Kernel:
-        def compile_now(*, cache: bool) -> Kernel:
-            jit: Any = numba.njit(
-                list(signatures),
-                nogil=True,
-                cache=cache,
-                error_model="numpy",
-                fastmath=flags,
-                forceinline=inline,
-            )
-            compiled: Kernel = jit(function)
-            return compiled
-
-        try:
-            return compile_now(cache=True)
-        except OSError:
-            # Not in the cache, and the cache can't be written: compiled for this process alone.
-            return compile_now(cache=False)
+        if INTERPRETED:
+            return function
+        compiled: Any = _Kernel(function, signatures, options)
+        _KERNELS.append(compiled)
+        return cast(Kernel, compiled)
 
     return decorate
 

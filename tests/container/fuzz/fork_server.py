@@ -195,6 +195,8 @@ def _serve() -> None:
     """Answer requests; in a fork, run a program."""
     for name in PRELOADED:
         importlib.import_module(name)
+    # Forks would load the code of their kernels one by one.
+    importlib.import_module("kmeans.kernels.jit").compile_all()
     # A fork that looks through all objects when it ends would copy the pages of all of them.
     gc.freeze()
     for line in iter(sys.stdin.readline, ""):

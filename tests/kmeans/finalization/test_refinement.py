@@ -140,7 +140,7 @@ def test_refinement_depends_on_the_seed_alone(threads: Threads) -> None:
 def test_refinement_on_fewer_points_sees_heavy_tails(monkeypatch: pytest.MonkeyPatch) -> None:
     """The points that are searched on are a twentieth of all."""
     rows = heavy_tailed(20_000, 4, 1)
-    monkeypatch.setattr("kmeans.refinement._search_points", lambda _k, _d: 1000)
+    monkeypatch.setattr("kmeans.finalization.refinement._search_points", lambda _k, _d: 1000)
     start = rows[:10].astype(np.float64)
     found = refine(whole(rows), [start], SETTINGS, np.random.SeedSequence(0), Threads(), SingleHost())
     assert found is not None

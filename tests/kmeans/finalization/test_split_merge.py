@@ -140,7 +140,7 @@ def test_each_limit_ends_a_search(n_points: int, monkeypatch: pytest.MonkeyPatch
         changes.append(1)
         return lloyd(*arguments)  # type: ignore[arg-type]  # those that were given
 
-    monkeypatch.setattr("kmeans.split_merge.lloyd", counting)
+    monkeypatch.setattr("kmeans.finalization.split_merge.lloyd", counting)
     endless = 10**9
     for limits, least, most in (
         (SearchLimits(endless, 7, 1e99), 7, 7),
