@@ -91,7 +91,7 @@ compile = $(bin)/uv pip compile --quiet --universal --python-version 3.11 pyproj
 
 .PHONY: readme
 readme: setup ## renew what README, docs/ and other files state that is made from code and figures
-	$(bin)/python -m tests.generated
+	$(bin)/python -m tools.generated
 
 .PHONY: clean
 clean: ## remove .venv and all caches

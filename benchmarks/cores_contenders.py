@@ -46,7 +46,8 @@ class Case:
         return self.rows[: len(self.rows) // PARTS]
 
 
-def _settings(n_centers: int, n_features: int) -> Settings:
+def stream_settings(n_centers: int, n_features: int) -> Settings:
+    """Return the settings that `train` has by default, for a tenth as many clusters as centers."""
     sample_size = auto_sample_size(n_features)
     return Settings(
         k=max(1, n_centers // 10),
@@ -73,7 +74,7 @@ def stream(case: Case, n_threads: int, *, grouped: bool) -> Taken:
             np.zeros(len(case.centers)),
             case.shift,
             case.outlier_distance,
-            _settings(*case.centers.shape),
+            stream_settings(*case.centers.shape),
             SingleHost(),
             threads,
             np.random.SeedSequence(0),

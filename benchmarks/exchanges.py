@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from container.hosts import mpiexec
-from tests.image.blackbox import IMAGE, docker
-from tests.image.network import network_of
+from tools.containers import IMAGE, docker
+from tools.network import network_of
 
 PREDICTED_HOSTS = (2, 4, 8, 16, 32, 64)
 SIZES = (1_000, 8_000, 100_000, 1_000_000)

@@ -11,26 +11,30 @@ import subprocess
 import sys
 import tempfile
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
-from benchmarks import exchanges
-from benchmarks.blobs import lay_down
-from benchmarks.measure import machine, memory_folder, table
+from benchmarks import exchanges, files
+from benchmarks.blobs import blobs, lay_down
+from benchmarks.cores_contenders import stream_settings
+from benchmarks.measure import machine, memory_folder
+from container.channels.source import Source
+from container.configuration.files import RECORDIO, ChannelConfiguration
 from container.logs.metrics import REGEXES
 from kmeans.communicator import Communicator
 from kmeans.observer import Observer
-from kmeans.settings import MOST_BATCHES, MOST_REDUCED
+from kmeans.settings import MOST_BATCHES, MOST_REDUCED, Settings
 from kmeans.thread_hosts import run_hosts
 from kmeans.threads import Threads
 from kmeans.training import fit
-from kmeans.types import FloatArray
-from tests.image.blackbox import IMAGE, Tree
-from tests.image.network import Host, network_of
-from tests.kmeans.rows import Rows, settings_for
+from tools.containers import IMAGE, Tree
+from tools.markdown import table
+from tools.network import Host, network_of
 
 RESULTS = Path(__file__).parent / "results"
 BATCH = 5000
@@ -181,26 +185,41 @@ def communication(host: Host) -> tuple[float, int]:
 def measure_shared_reductions() -> list[dict[str, Any]]:
     """Train with one step for several mini-batches, which is a step of as many rows."""
     rng = np.random.default_rng(0)
-    blobs = rng.uniform(-10, 10, (50, 16))[rng.integers(50, size=200_000)] + rng.standard_normal((200_000, 16)) * 3
     digits = load_digits().data[rng.permutation(1797)]
+    data = (("blobs, 200000 x 16", blobs(200_000, 16, 50), 50, 1000), ("digits, 1797 x 64", digits, 10, 50))
     results = []
-    for name, rows, k, batch_size in (("blobs, 200000 x 16", blobs, 50, 1000), ("digits, 1797 x 64", digits, 10, 50)):
-        halves = np.array_split(np.ascontiguousarray(rows, np.float32), 2)
+    for name, rows, k, batch_size in data:
         row: dict[str, Any] = {"data": name, "k": k, "mini_batch_size": batch_size}
         alone = 0.0
-        for together in (1, 2, 4, 8, 16):
-            msds = [_msd_of_two(halves, k, batch_size * together, seed) for seed in range(SEEDS)]
-            alone = alone or statistics.mean(msds)
-            row[f"{together} a step"] = f"{statistics.mean(msds) / alone:.4f}"
+        with tempfile.TemporaryDirectory(prefix="kmeans-hosts-") as folder:
+            channels = _divided(rows, Path(folder))
+            settings = replace(stream_settings(FACTOR * k, rows.shape[1]), batch_size=batch_size)
+            for together in (1, 2, 4, 8, 16):
+                msds = [
+                    _msd_of_two(channels, replace(settings, batch_size=batch_size * together, seed=seed))
+                    for seed in range(SEEDS)
+                ]
+                alone = alone or statistics.mean(msds)
+                row[f"{together} a step"] = f"{statistics.mean(msds) / alone:.4f}"
         results.append(row)
     return results
 
 
-def _msd_of_two(halves: list[FloatArray], k: int, batch_size: int, seed: int) -> float:
-    chosen = settings_for(halves[0], k, batch_size=batch_size, seed=seed)
+def _divided(rows: NDArray[Any], folder: Path) -> list[ChannelConfiguration]:
+    """Write half of the rows for each of two hosts; return their channels."""
+    channels = []
+    for rank, half in enumerate(np.array_split(rows, 2)):
+        path = folder / str(rank)
+        path.mkdir()
+        files.write(half, path, files.FLOAT32)
+        channels.append(ChannelConfiguration("train", RECORDIO, None, "File", "ShardedByS3Key", path))
+    return channels
 
+
+def _msd_of_two(channels: list[ChannelConfiguration], settings: Settings) -> float:
     def run(hosts: Communicator) -> float:
-        return fit(Rows(halves[hosts.rank], batch_size), chosen, hosts, Threads(), Observer()).score.msd
+        source = Source(channels[hosts.rank], settings.n_features, settings.batch_size)
+        return fit(source, settings, hosts, Threads(), Observer()).score.msd
 
     return run_hosts(2, run)[0]
 

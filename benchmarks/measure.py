@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from tools.markdown import table
+
 RUNS = 5
 # A turn lasts this long at least, with as many runs as that takes: the first ones find cores asleep.
 TURN_SECONDS = 0.2
@@ -102,14 +104,6 @@ def _version(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
-
-
-def table(rows: list[dict[str, Any]]) -> str:
-    """Give rows of equal keys as a Markdown table."""
-    heads = list(rows[0])
-    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
-    lines += ["| " + " | ".join(str(row[head]) for head in heads) + " |" for row in rows]
-    return "\n".join(lines) + "\n"
 
 
 def page(title: str, measure: Callable[..., object], rows: list[dict[str, Any]], facts: Mapping[str, object]) -> str:

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from benchmarks.measure import table
 from benchmarks.quality_targets import LIMITS, MEAN, MEAN_AT_SAME_OPTIMUM, SAME_OPTIMUM, judge_all
+from tools.markdown import table
 
 
 def report(summary: str, content: Mapping[str, Any]) -> str:

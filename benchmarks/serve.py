@@ -30,9 +30,10 @@ from benchmarks.serve_rates import rates
 from container.artifacts.model import Model, save
 from container.formats.recordio.records import dense_record, encode
 from container.resources import cpu_count
-from tests.container.serving.model_churn import churn, lay_down_models
-from tests.container.serving.server_process import ROOT, wait_until
-from tests.ports import free_port
+from tools.documents import ROOT
+from tools.model_churn import churn, write_models
+from tools.ports import free_port
+from tools.server_process import children, wait_until
 
 RESULTS = Path(__file__).parent / "results"
 CONNECTIONS, LARGE_CONNECTIONS = 32, 4
@@ -77,8 +78,7 @@ class Contender:
     seconds_to_ready: float
 
     def workers(self) -> list[int]:
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        return [int(pid) for pid in children.read_text().split()]
+        return children(self.process.pid)
 
     def memory(self, kind: str = "Pss") -> list[float]:
         """Give the MB of each worker: Pss counts shared pages in parts, Private those of its own."""
@@ -250,7 +250,7 @@ def many_models(seconds: int) -> list[dict[str, Any]]:
     """Load, ask and unload 50 models at random from 8 threads."""
     with tempfile.TemporaryDirectory() as folder:
         base = Path(folder)
-        lay_down_models(base, 50)
+        write_models(base, 50)
         port = free_port()
         environment = {
             "SAGEMAKER_MULTI_MODEL": "true",

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from container.artifacts.model import Model, save
-from tests.container.serving.conftest import CENTERS
-from tests.container.serving.load import Load, workers
-from tests.container.serving.server_process import ServerProcess, serving, wait_until
+from tools.load import CENTERS, Load
+from tools.server_process import ServerProcess, serving, wait_until
 
 CLIENTS = 32
 
@@ -54,7 +53,7 @@ def _wait_for_answers(load: Load, count: int) -> None:
 
 
 def _kill_a_worker(server: ServerProcess) -> None:
-    before = workers(server)
+    before = server.workers()
     victim = min(before)
     os.kill(victim, signal.SIGKILL)
-    wait_until(lambda: victim not in workers(server) and len(workers(server)) == len(before))
+    wait_until(lambda: victim not in server.workers() and len(server.workers()) == len(before))

@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks.measure import RUNS
 from kmeans.kernels.jit import host_level, levels
-from tests.image.blackbox import IMAGE, Tree
+from tools.containers import IMAGE, Tree
 
 # Logged when the centers are chosen, before the first mini-batch.
 STARTED = '"Meta": "init_train_data_iter"'

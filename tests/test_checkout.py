@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.documents import ROOT
+from tools.documents import ROOT
 
 BINARY = {".png"}
 

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from container.logs.metrics import REGEXES
-from tests import generated
-from tests.documents import PAGES, ROOT, all_snippets, snippets, text
+from tools import generated
+from tools.documents import PAGES, ROOT, all_snippets, snippets, text
 
-SOURCES = [path for folder in ("container", "kmeans", "benchmarks") for path in (ROOT / folder).rglob("*.py")]
+SOURCES = [path for folder in ("container", "kmeans", "benchmarks", "tools") for path in (ROOT / folder).rglob("*.py")]
 
 
 @pytest.mark.parametrize("part", generated.PARTS)
@@ -63,7 +63,7 @@ def test_every_link_within_the_repository_leads_to_a_file(page: str) -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_path_of_the_repository_named_is_there(page: str) -> None:
-    named = re.findall(r"`((?:container|kmeans|benchmarks|requirements|tests|docs)/[\w./-]*)`", text(PAGES[page]))
+    named = re.findall(r"`((?:container|kmeans|benchmarks|requirements|tests|tools|docs)/[\w./-]*)`", text(PAGES[page]))
     assert [path for path in named if not (ROOT / path).exists()] == []
 
 

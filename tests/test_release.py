@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from kmeans import __version__
-from tests.documents import ROOT, text
-from tests.generated import STATED_RELEASES
+from tools.documents import ROOT, text
+from tools.generated import STATED_RELEASES
 
 
 @pytest.mark.parametrize("file", STATED_RELEASES, ids=lambda file: file.name)

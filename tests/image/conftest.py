@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
-from tests.image.blackbox import IMAGE, Tree, docker, run
 from tests.requirement import missing
+from tools.containers import IMAGE, Tree, docker, run
 
 ROOT = Path(__file__).parents[2]
 

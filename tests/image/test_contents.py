@@ -3,7 +3,7 @@
 import pytest
 
 from kmeans import __version__
-from tests.image.blackbox import docker, inspect
+from tools.containers import docker, inspect
 
 MEGABYTE = 10**6
 

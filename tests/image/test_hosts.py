@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from container.artifacts.model import load
 from container.formats.recordio.records import dense_record, encode
-from tests.image.blackbox import docker
-from tests.image.network import MOST_SECONDS, Host, Network, network_of
+from tools.containers import docker
+from tools.network import MAX_SECONDS, Host, Network, network_of
 
 Rows = NDArray[np.float32]
 
@@ -47,7 +47,7 @@ def check_the_others(network: Network, lost: Host, reason: str, since: float) ->
             assert not (host.tree.base / "model/model_algo-1").exists()
     seconds = time.monotonic() - since
     print(f"{lost.name}, {reason}: all others have ended after {seconds:.1f} s")
-    assert seconds < MOST_SECONDS
+    assert seconds < MAX_SECONDS
 
 
 def test_three_hosts_train_one_model_and_the_leader_may_be_late(image: str, tmp_path: Path, digits: Rows) -> None:

@@ -14,11 +14,11 @@ import pytest
 from numpy.typing import NDArray
 
 from container.artifacts.model import load
-from tests.documents import README, snippets, text
-from tests.image.blackbox import docker
 from tests.image.conftest import ROOT
 from tests.image.test_serving import nearest
 from tests.requirement import missing
+from tools.containers import docker
+from tools.documents import README, snippets, text
 
 CONFIG = """\
 SchemaVersion: '1.0'

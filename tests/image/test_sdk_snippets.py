@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.documents import ROOT, section, snippets, text
 from tests.requirement import missing
+from tools.documents import ROOT, section, snippets, text
 
 PAGES = {
     "sdk.md": section(text(ROOT / "docs/sdk.md"), "Version 2"),

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 
 from container.artifacts.model import load
-from tests.image.blackbox import Tree, docker, run
+from tools.containers import Tree, docker, run
 
 # numba says with NUMBA_DEBUG_CACHE=1 what it loads from its cache, and what it stores there after it compiled it.
 LOADED = re.compile(r"\[cache\] data loaded from")

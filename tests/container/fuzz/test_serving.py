@@ -18,9 +18,9 @@ from tests.container.fuzz import leftovers, tallies
 from tests.container.fuzz.fork_server import ForkServer
 from tests.container.fuzz.kinds import put_odd_kind
 from tests.container.fuzz.trees import removed
-from tests.container.serving.server_process import Answer, ServerProcess, serving
 from tests.container.serving.wire import CSV, JSON, TEXT
-from tests.ports import free_port
+from tools.ports import free_port
+from tools.server_process import Answer, ServerProcess, serving
 
 # A server that has not answered by then hangs.
 ANSWER_SECONDS = 30.0

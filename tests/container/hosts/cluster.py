@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from container.artifacts import mxnet_ndarray
 from tests.container.job.job import TOP, recordio
-from tests.ports import free_port
+from tools.ports import free_port
 
 # Nothing takes so long, unless the machine has a lot else to do.
 PATIENCE_SECONDS = 200.0

@@ -26,8 +26,8 @@ from tests.container.hosts.cluster import cluster_of
 from tests.container.job.job import Ended, Job, recordio
 from tests.container.job.test_resolve import resolve
 from tests.container.job.test_resuming import killed_at
-from tests.container.serving.server_process import serving
 from tests.container.serving.wire import JSON, JSON_LINES
+from tools.server_process import serving
 
 Doubles = NDArray[np.float64]
 

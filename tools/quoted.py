@@ -1,14 +1,14 @@
-"""The figures that the pages for people quote, taken from the results."""
+"""The figures that the documentation quotes, as tables made from `benchmarks/results`."""
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from benchmarks.measure import table
+from tools.documents import ROOT
+from tools.markdown import table
 
-RESULTS = Path(__file__).parent / "results"
-# A data set, k and an order of the rows, and what people call it.
+RESULTS = ROOT / "benchmarks/results"
+# Data set, k and order of the rows -> the name in the table.
 _QUOTED = {
     ("mnist10k.npz", 10, "shuffled"): "10,000 digits of MNIST",
     ("mnist10k.npz", 10, "by cluster"): "the same, sorted by class",
@@ -20,13 +20,13 @@ _QUOTED = {
 
 
 def accuracy() -> str:
-    """Give the msd of models as a table, as multiples of that of the best of ten runs on all rows."""
+    """Return a table of the msd of models, as multiples of that of the best of ten runs on all rows."""
     entries = {(entry["data"], entry["k"]): entry for entry in _results("quality")}
     return table([_compared(entries[data, k], order, title) for (data, k, order), title in _QUOTED.items()])
 
 
 def speed() -> str:
-    """Give a few rates as a table."""
+    """Return a table of a few speeds."""
     decoded = [float(entry["ours"]) for entry in _results("decode") if entry["file"].startswith("float32")]
     assigned = {entry["d x K"]: entry["ours"] for entry in _results("assign")}
     converted = {entry["file"]: entry for entry in _results("convert")}[".npy"]

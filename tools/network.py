@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.image.blackbox import Tree, docker, inspect
+from tools.containers import Tree, docker, inspect
 
 # The promise to the user: within it all hosts have ended when one is lost.
-MOST_SECONDS = 60
+MAX_SECONDS = 60
 
 
 @dataclass
@@ -37,13 +37,13 @@ class Host:
         return bool(inspect(self.container)["State"]["Running"])
 
     def wait_for_line(self, pattern: str) -> None:
-        deadline = time.monotonic() + MOST_SECONDS
+        deadline = time.monotonic() + MAX_SECONDS
         while not re.search(pattern, self.log):
             assert time.monotonic() < deadline, self.log
             assert self.running(), self.log
             time.sleep(0.1)
 
-    def exit_code(self, seconds: float = MOST_SECONDS + 20) -> int:
+    def exit_code(self, seconds: float = MAX_SECONDS + 20) -> int:
         """Wait for its end."""
         return int(docker("wait", self.container, timeout=seconds).stdout)
 
