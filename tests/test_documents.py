@@ -1,4 +1,4 @@
-"""What the pages say is so. The tests of the image run the README's program; `test_troubleshooting` reads its page."""
+"""The pages state what is true. Tests of the image run the README's program; `test_troubleshooting` checks its page."""
 
 import ast
 import json
@@ -46,13 +46,13 @@ def test_no_snippet_is_of_a_language_that_is_not_checked() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_every_verb_named_is_one_of_makes(page: str) -> None:
+def test_every_target_named_is_one_of_makes(page: str) -> None:
     listed = subprocess.run(
         ["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    verbs = re.findall(r"^make (\S+)", listed.stdout, re.MULTILINE)
-    assert verbs
-    assert set(re.findall(r"(?:`|^)make ([a-z-]+)", text(PAGES[page]), re.MULTILINE)) <= set(verbs)
+    targets = re.findall(r"^make (\S+)", listed.stdout, re.MULTILINE)
+    assert targets
+    assert set(re.findall(r"(?:`|^)make ([a-z-]+)", text(PAGES[page]), re.MULTILINE)) <= set(targets)
 
 
 @pytest.mark.parametrize("page", PAGES)
