@@ -1,4 +1,4 @@
-"""What becomes of requests when a worker is killed, and when `serve` ends: `python -m benchmarks.serve faults`."""
+"""Requests while a worker is killed, and while `serve` ends: `python -m benchmarks.serve faults`."""
 
 import os
 import signal
@@ -16,8 +16,8 @@ CLIENTS = 32
 def faults(turns: int) -> list[dict[str, Any]]:
     """Kill a worker, and end the server, under the load of 32 clients.
 
-    A killed worker takes along what it works on, at most one request a client; SIGTERM takes none along. A client is
-    turned away when it comes after SIGTERM.
+    A killed worker breaks the requests that it is processing, at most one for each client; SIGTERM breaks none. Clients
+    that connect after SIGTERM are turned away.
     """
     return [_fault(name, turns) for name in ("SIGKILL of a worker", "SIGTERM", "SIGTERM, a connection a request")]
 
