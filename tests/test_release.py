@@ -1,4 +1,4 @@
-"""One number says which release this is, wherever it is stated."""
+"""The same release number is stated everywhere."""
 
 import os
 import re

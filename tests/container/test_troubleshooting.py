@@ -266,7 +266,7 @@ class Scene:
 
 
 def in_source(name: str, **values: str) -> str:
-    """Give the words of a module of the hosts, with some values in them."""
+    """Return the source of a module of the hosts, with values in place of some names."""
     words = text(ROOT / "container/hosts" / name)
     for place, value in values.items():
         words = re.sub(rf"{{{re.escape(place)}(:g)?}}", value, words)

@@ -1,4 +1,4 @@
-"""What the image is: size, labels, what is in it and what is not."""
+"""The size, the labels and the contents of the image."""
 
 import pytest
 

@@ -37,7 +37,7 @@ def lay_down(folder: Path, earlier: Path, rng: Random) -> str:
 
 
 def fault_of_answer(answer: Answer) -> str:
-    """Say what is wrong with an answer to rows."""
+    """Return what is wrong with an answer to rows."""
     if answer.status == 200:
         predictions = json.loads(answer.body, parse_constant=str)["predictions"]
         found = np.array([[row["closest_cluster"], row["distance_to_cluster"]] for row in predictions], np.float64)

@@ -99,7 +99,7 @@ def msd(rows: Doubles, centers: NDArray[np.floating]) -> float:
 
 
 def lloyd(rows: Doubles, k: int = K) -> float:
-    """Give the mean squared distance of the best of some runs of Lloyd's method in float64."""
+    """Return the mean squared distance of the best of some runs of Lloyd's method in float64."""
     return float(KMeans(k, n_init=5, random_state=0).fit(rows - [BEGIN, 0, 0]).inertia_) / len(rows)
 
 
