@@ -62,6 +62,13 @@ def test_every_link_within_the_repository_leads_to_a_file(page: str) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES)
+def test_every_link_to_a_heading_leads_to_one(page: str) -> None:
+    for target, anchor in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", text(PAGES[page])):
+        headings = re.findall(r"^#+ (.*)", text(PAGES[page].parent / target if target else PAGES[page]), re.MULTILINE)
+        assert anchor in {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_every_path_of_the_repository_named_is_there(page: str) -> None:
     named = re.findall(r"`((?:container|kmeans|benchmarks|requirements|tests|tools|docs)/[\w./-]*)`", text(PAGES[page]))
     assert [path for path in named if not (ROOT / path).exists()] == []
