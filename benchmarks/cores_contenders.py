@@ -1,4 +1,4 @@
-"""What is measured with more and fewer cores: the stream, and others over rows in memory."""
+"""The methods of the benchmark of cores: the stream, and others on rows in memory."""
 
 import os
 from collections import Counter
@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.cluster import MiniBatchKMeans
 
 from benchmarks.blobs import PARTS
-from benchmarks.cores_clock import Clocked, Taken, now
+from benchmarks.cores_clock import TimedThreads, Timing, now
 from container.channels.source import Source
 from container.configuration.algorithm_settings import auto_sample_size
 from container.configuration.files import ChannelConfiguration
@@ -32,7 +32,7 @@ ITERATIONS = 3
 
 @dataclass(frozen=True)
 class Case:
-    """A channel with its rows, and where streams over it start."""
+    """A channel with its rows, and the first centers of streams over it."""
 
     channel: ChannelConfiguration
     rows: FloatArray
@@ -46,7 +46,8 @@ class Case:
         return self.rows[: len(self.rows) // PARTS]
 
 
-def _settings(n_centers: int, n_features: int) -> Settings:
+def stream_settings(n_centers: int, n_features: int) -> Settings:
+    """Return the settings that `train` has by default, for a tenth as many clusters as centers."""
     sample_size = auto_sample_size(n_features)
     return Settings(
         k=max(1, n_centers // 10),
@@ -64,32 +65,32 @@ def _settings(n_centers: int, n_features: int) -> Settings:
     )
 
 
-def stream(case: Case, n_threads: int, *, grouped: bool) -> Taken:
-    """Take in all rows on as many cores as threads, as `train` does it on one or, `grouped`, on several."""
-    with held_on(n_threads), Clocked(n_threads) as threads:
+def stream(case: Case, n_threads: int, *, grouped: bool) -> Timing:
+    """Run the stream over all rows on `n_threads` cores, as `train` does on one core or, with `grouped`, on several."""
+    with pinned_to(n_threads), TimedThreads(n_threads) as threads:
         source = Source(case.channel, case.rows.shape[1], BATCH_ROWS, threaded=grouped, threads=n_threads)
         stream_run = Run(
             case.centers,
             np.zeros(len(case.centers)),
             case.shift,
             case.outlier_distance,
-            _settings(*case.centers.shape),
+            stream_settings(*case.centers.shape),
             SingleHost(),
             threads,
             np.random.SeedSequence(0),
         )
         began, ticks_before = perf_counter(), now()
         stream_run.take_rows(source, source.stretches(), Observer(), Control())
-        # Of the processor's clock nothing is known but that it goes on.
+        # The frequency of the processor's clock is unknown.
         ticks_per_second = (now() - ticks_before) / (perf_counter() - began)
     if stream_run.stream.rows_added != len(case.rows):
         raise ValueError(f"expected {len(case.rows)} rows in the stream, got {stream_run.stream.rows_added}")
     alone = stream_run.stream._groups.alone_ticks / ticks_per_second
-    return Taken(threads.seconds, threads.apart, threads.beside, alone)
+    return Timing(threads.seconds, threads.between, threads.other, alone)
 
 
 def lloyd_passes(case: Case, threads: Threads) -> int:
-    """Iterate over the rows of a file; return how often each was assigned."""
+    """Run Lloyd's iterations over the rows of the first file; return how often each row was assigned."""
     passes = 1
 
     def enough(_: float) -> bool:
@@ -102,7 +103,7 @@ def lloyd_passes(case: Case, threads: Threads) -> int:
 
 
 def onedal_passes(case: Case) -> int:
-    """Do the same with scikit-learn-intelex."""
+    """Run the same with scikit-learn-intelex; return how often each row was assigned."""
     from sklearnex.cluster import KMeans
 
     fit = KMeans(len(case.centers), init=case.centers, n_init=1, max_iter=ITERATIONS, tol=0.0).fit(case.part)
@@ -110,15 +111,15 @@ def onedal_passes(case: Case) -> int:
 
 
 def partial_fit(rows: FloatArray, centers: DoubleArray) -> None:
-    """Let scikit-learn take in rows, mini-batch after mini-batch, from the same centers on."""
+    """Run scikit-learn's MiniBatchKMeans over the rows, one mini-batch after the other, from the same centers."""
     estimator = MiniBatchKMeans(len(centers), init=centers, n_init=1, batch_size=BATCH_ROWS, random_state=0)
     for begin in range(0, len(rows), BATCH_ROWS):
         estimator.partial_fit(rows[begin : begin + BATCH_ROWS])
 
 
 @contextmanager
-def held_on(count: int) -> Iterator[None]:
-    """Hold this thread, and those that it starts, on so many cores: processors that share none, as far as there are."""
+def pinned_to(count: int) -> Iterator[None]:
+    """Pin this thread, and those that it starts, to `count` CPUs, on different cores as far as possible."""
     allowed = os.sched_getaffinity(0)
     taken: Counter[str] = Counter()
     order = []

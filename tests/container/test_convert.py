@@ -27,7 +27,7 @@ from container.formats.recordio.record_pb2 import Record
 from container.formats.recordio.records import decode, dense_record, encode
 from kmeans.types import FloatArray
 from tests.container.disk import files_in, room_for
-from tests.documents import ROOT
+from tools.documents import ROOT
 
 
 @pytest.fixture

@@ -38,7 +38,7 @@ from tests.container.disk import READ_ONLY, room_for
 from tests.container.job.checkpoint_files import packed, unpacked
 from tests.container.job.job import Job
 from tests.container.serving.wire import JSON_LINES, RECORDIO
-from tests.documents import ROOT, section, snippets, text
+from tools.documents import ROOT, section, snippets, text
 
 PAGE = ROOT / "docs/troubleshooting.md"
 MINIMAL = {"k": "5", "feature_dim": "3"}
@@ -266,7 +266,7 @@ class Scene:
 
 
 def in_source(name: str, **values: str) -> str:
-    """Give the words of a module of the hosts, with some values in them."""
+    """Return the source of a module of the hosts, with values in place of some names."""
     words = text(ROOT / "container/hosts" / name)
     for place, value in values.items():
         words = re.sub(rf"{{{re.escape(place)}(:g)?}}", value, words)

@@ -40,7 +40,7 @@ class Channel(Rows):
 
 @pytest.fixture(scope="module")
 def snapshots() -> list[Snapshot]:
-    """Give those of a real run."""
+    """Return those of a real run."""
     taken: list[Snapshot] = []
 
     def save(snapshot: Snapshot) -> None:

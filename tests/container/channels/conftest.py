@@ -22,7 +22,7 @@ CSV_LINES = [b"%d,%d,%d\n" % tuple(row) for row in ROWS]
 
 @pytest.fixture
 def make_source(tmp_path: Path) -> MakeSource:
-    """Give a function that makes a source on the folder `tmp_path / "train"`."""
+    """Return a function that makes a source on the folder `tmp_path / "train"`."""
 
     def make(
         feature_dim: int = 3,
@@ -42,7 +42,7 @@ def make_source(tmp_path: Path) -> MakeSource:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Give the channel's folder."""
+    """Return the channel's folder."""
     path = tmp_path / "train"
     path.mkdir()
     return path

@@ -132,7 +132,7 @@ class ForkServer:
         return json.loads(self._process.stdout.readline())
 
     def __enter__(self) -> "ForkServer":
-        """Give itself."""
+        """Return itself."""
         return self
 
     def __exit__(

@@ -29,7 +29,7 @@ MOST_SECONDS = 60
 
 @contextmanager
 def amid_an_epoch(folder: Path, digits: Rows, n_hosts: int = 2) -> Iterator[Cluster]:
-    """Give a cluster whose hosts have taken in ten mini-batches each, and now wait at silent pipes."""
+    """Yield a cluster whose hosts have processed ten mini-batches each, and now wait at silent pipes."""
     with cluster_of(folder, n_hosts, MINIMAL) as cluster, ExitStack() as pipes:
         cluster.channels["train"]["TrainingInputMode"] = "Pipe"
         open_pipes: list[BinaryIO] = []

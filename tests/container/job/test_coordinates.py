@@ -26,8 +26,8 @@ from tests.container.hosts.cluster import cluster_of
 from tests.container.job.job import Ended, Job, recordio
 from tests.container.job.test_resolve import resolve
 from tests.container.job.test_resuming import killed_at
-from tests.container.serving.server_process import serving
 from tests.container.serving.wire import JSON, JSON_LINES
+from tools.server_process import serving
 
 Doubles = NDArray[np.float64]
 
@@ -99,7 +99,7 @@ def msd(rows: Doubles, centers: NDArray[np.floating]) -> float:
 
 
 def lloyd(rows: Doubles, k: int = K) -> float:
-    """Give the mean squared distance of the best of some runs of Lloyd's method in float64."""
+    """Return the mean squared distance of the best of some runs of Lloyd's method in float64."""
     return float(KMeans(k, n_init=5, random_state=0).fit(rows - [BEGIN, 0, 0]).inertia_) / len(rows)
 
 

@@ -3,13 +3,11 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from container.artifacts.model import Model, save
-from tests.container.serving.server_process import ServerProcess, serving
-
-CENTERS = np.array([[0, 0, 0], [1, 2, 2], [-10, 0, 0]], dtype=np.float32)
+from tools.load import CENTERS
+from tools.server_process import ServerProcess, serving
 
 
 @pytest.fixture(scope="session")

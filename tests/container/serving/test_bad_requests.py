@@ -4,8 +4,8 @@ import gzip
 
 import pytest
 
-from tests.container.serving.server_process import ServerProcess
 from tests.container.serving.wire import CSV, JSON, JSON_LINES, RECORDIO, TEXT, dense, frame
+from tools.server_process import ServerProcess
 
 
 def instance(text: str) -> bytes:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from container.resources import cpu_count
-from tests.container.serving.server_process import ServerProcess, serving
 from tests.container.serving.wire import CSV, JSON, JSON_LINES
+from tools.server_process import ServerProcess, serving
 
 SHAPES = (
     '{{"features": [{0}, {1}, {2}]}}',

@@ -9,8 +9,8 @@ import pytest
 from container.serving.app import create_app
 from container.serving.model import ServedModel
 from container.serving.settings import Settings
-from tests.container.serving.server_process import Answer, ServerProcess, serving
 from tests.container.serving.wire import CSV, JSON
+from tools.server_process import Answer, ServerProcess, serving
 
 LINES = b"0,0,0\n" * 10_000
 

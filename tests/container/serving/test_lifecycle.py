@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from tests.container.disk import room_for
-from tests.container.serving.server_process import ROOT, ServerProcess, serving, start, wait_until
 from tests.container.serving.wire import CSV, TEXT
-from tests.ports import free_port
+from tools.documents import ROOT
+from tools.ports import free_port
+from tools.server_process import ServerProcess, serving, start, wait_until
 
 SERVE_ALL_FORMS = """
 import sys

@@ -14,9 +14,9 @@ import pytest
 
 from container.artifacts.model import Model, save
 from container.resources import cpu_count
-from tests.container.serving.load import Load, workers
-from tests.container.serving.server_process import Answer, ServerProcess, serving, wait_until
 from tests.container.serving.wire import CSV, JSON
+from tools.load import Load
+from tools.server_process import Answer, ServerProcess, serving, wait_until
 
 HEAD = b"POST /invocations HTTP/1.1\r\nHost: a\r\nContent-Type: text/csv\r\nAccept: text/csv\r\n"
 # More than a fixed pool of a few threads for each worker could wait for.
@@ -138,14 +138,14 @@ def test_ping_is_answered_while_all_workers_compute(tmp_path: Path) -> None:
 
 def test_a_worker_that_is_killed_takes_only_its_own_requests_along(base: Path) -> None:
     with serving(base) as server:
-        wait_until(lambda: len(workers(server)) == cpu_count())
-        before = workers(server)
+        wait_until(lambda: len(server.workers()) == cpu_count())
+        before = server.workers()
         threads = 8
         with Load(server, threads) as load:
             wait_until(lambda: load.answered > 200)
             victim = min(before)
             os.kill(victim, signal.SIGKILL)
-            wait_until(lambda: victim not in workers(server) and len(workers(server)) == len(before))
+            wait_until(lambda: victim not in server.workers() and len(server.workers()) == len(before))
             enough = load.answered + 200
             wait_until(lambda: load.answered > enough)
         assert load.wrong == []
@@ -172,7 +172,7 @@ def test_each_worker_shares_the_models_memory(tmp_path: Path) -> None:
     save(tmp_path / "model", "algo-1", Model(np.ones((2000, 2000), np.float32)))
     with serving(tmp_path) as server:
         own = []
-        for pid in workers(server):
+        for pid in server.workers():
             lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
             own.append(sum(int(line.split()[1]) for line in lines if line.startswith("Private_")) >> 10)
         assert server.log().count("Serving a model of 2000 clusters") == 1

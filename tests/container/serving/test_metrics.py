@@ -4,8 +4,8 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.container.serving.server_process import ServerProcess, serving
 from tests.container.serving.wire import CSV
+from tools.server_process import ServerProcess, serving
 
 
 def samples(server: ServerProcess) -> dict[tuple[str, ...], float]:

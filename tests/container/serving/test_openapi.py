@@ -23,7 +23,7 @@ from container.serving.app import create_app, create_multi_model_app
 from container.serving.model import ServedModel
 from container.serving.registry import Registry
 from container.serving.settings import Settings
-from tests.container.serving.conftest import CENTERS
+from tools.load import CENTERS
 
 DOCUMENT = json.loads(Path(application.__file__).with_name("openapi.json").read_text())
 

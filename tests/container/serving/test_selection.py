@@ -11,8 +11,8 @@ from container.formats.recordio import records as frames
 from container.formats.recordio.record_pb2 import Record
 from container.serving.selection import OUTPUTS, answers, row_step
 from kmeans.prediction import Predictor
-from tests.container.serving.server_process import ServerProcess, serving
 from tests.container.serving.wire import CSV, JSON, JSON_LINES, RECORDIO
+from tools.server_process import ServerProcess, serving
 
 # Of the row (1, 2, 5): its distances to the centers (0, 0, 0), (1, 2, 2) and (-10, 0, 0).
 NEAR, FAR = 3.0, [float(np.float32(np.sqrt(30.0))), 3.0, float(np.float32(np.sqrt(150.0)))]

@@ -18,7 +18,7 @@ def make(centers: np.ndarray, half_life: int = 0) -> Stream:
 
 
 def take(stream: Stream, *blocks: FloatArray) -> Step:
-    """Give a stream a mini-batch."""
+    """Add a mini-batch to a stream."""
     for block in blocks:
         stream.add(block)
     assert stream.pending == sum(map(len, blocks))

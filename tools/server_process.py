@@ -1,4 +1,4 @@
-"""A real `./serve`, run as SageMaker runs it."""
+"""A real `./serve` process, started as SageMaker starts it."""
 
 import os
 import signal
@@ -11,9 +11,8 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.ports import free_port
-
-ROOT = Path(__file__).parents[3]
+from tools.documents import ROOT
+from tools.ports import free_port
 
 
 class Answer(NamedTuple):
@@ -55,9 +54,8 @@ class ServerProcess:
         self.process.send_signal(signal.SIGTERM)
 
     def workers(self) -> list[int]:
-        """Return the process ids of the workers that there are now."""
-        pid = self.process.pid
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        """Return the process ids of the current workers."""
+        return children(self.process.pid)
 
     def wait_until_it_answers(self) -> None:
         def answers() -> bool:
@@ -69,6 +67,11 @@ class ServerProcess:
             return True
 
         wait_until(answers)
+
+
+def children(pid: int) -> list[int]:
+    """Return the process ids of the children of a process with one thread."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 120.0) -> None:

@@ -1,4 +1,4 @@
-"""The image as a black box: an /opt/ml tree goes in; an exit code, files, log lines and answers come out."""
+"""Jobs and servers in containers: an /opt/ml tree goes in; an exit code, files, log lines and answers come out."""
 
 import contextlib
 import json
@@ -22,12 +22,12 @@ START_SECONDS = 60
 
 
 def docker(*arguments: str | Path, timeout: float = 60) -> subprocess.CompletedProcess[str]:
-    """Run the client; the caller looks at the exit code."""
+    """Run Docker's client; the caller checks the exit code."""
     return subprocess.run(["docker", *arguments], capture_output=True, text=True, timeout=timeout, check=False)
 
 
 def inspect(name: str) -> Any:
-    """Give what the engine knows of an image or a container."""
+    """Return what the engine knows about an image or a container."""
     result = docker("inspect", name)
     assert result.returncode == 0, result.stderr
     return json.loads(result.stdout)[0]
@@ -35,7 +35,7 @@ def inspect(name: str) -> Any:
 
 @dataclass(frozen=True)
 class Tree:
-    """An /opt/ml tree on this machine, as SageMaker lays it down before it starts a container."""
+    """An /opt/ml tree on this machine, as SageMaker creates it before it starts a container."""
 
     base: Path
 
@@ -54,14 +54,14 @@ class Tree:
             (self.base / folder).mkdir(parents=True, exist_ok=True)
 
     def add_rows(self, rows: NDArray[np.float32], name: str = "part-0.pbr") -> None:
-        """Put rows into the train channel, as dense records."""
+        """Write rows to the train channel, as dense records."""
         self._write(f"input/data/train/{name}", encode(map(dense_record, rows)))
 
     def read_json(self, name: str) -> Any:
         return json.loads((self.base / name).read_text())
 
     def open_to_all(self) -> None:
-        """Let any user of a container write here."""
+        """Let any user of a container write to the tree."""
         for path in (self.base, *self.base.rglob("*")):
             path.chmod(0o777 if path.is_dir() else 0o666)
 
@@ -73,14 +73,14 @@ class Tree:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a job left: its exit code and all that it wrote to stdout and stderr."""
+    """The result of a job: its exit code, and all that it wrote to stdout and stderr."""
 
     exit_code: int
     log: str
 
 
 def run(image: str, tree: Tree, command: Sequence[str] = ("train",), flags: Sequence[str] = ()) -> Outcome:
-    """Run a command in a container until it ends."""
+    """Run a command in a container; return when it has ended."""
     created = docker("create", "--volume", f"{tree.base}:/opt/ml", *flags, image, *command)
     assert created.returncode == 0, created.stderr
     container = created.stdout.strip()
@@ -119,7 +119,7 @@ class Server:
         return self.session.post(f"{self.url}/invocations", data=body, headers=headers, timeout=60)
 
     def stop(self) -> int:
-        """Stop as SageMaker does: SIGTERM, 30 seconds, SIGKILL. Give the exit code, which is 137 after SIGKILL."""
+        """Stop as SageMaker does: SIGTERM, 30 seconds, SIGKILL. Return the exit code, which is 137 after SIGKILL."""
         docker("stop", "--time", "30", self.container, timeout=60)
         return int(inspect(self.container)["State"]["ExitCode"])
 
@@ -136,7 +136,7 @@ class Server:
 
 @contextlib.contextmanager
 def serving(image: str, model: Path, flags: Sequence[str] = (), port: int = 8080) -> Iterator[Server]:
-    """Run `serve` on a model's folder, read-only, until the block ends."""
+    """Run `serve` with a read-only folder of a model until the block ends."""
     mount = f"{model}:/opt/ml/model:ro"
     started = docker("run", "--detach", "--publish", f"127.0.0.1::{port}", "--volume", mount, *flags, image, "serve")
     assert started.returncode == 0, started.stderr

@@ -1,4 +1,4 @@
-"""Ports for the servers of tests."""
+"""Free ports for servers."""
 
 import random
 import socket
@@ -10,14 +10,13 @@ _CHANCE = random.SystemRandom()
 
 
 def free_port(following: int = 0) -> int:
-    """Give a port that is free, and so are as many that follow it.
+    """Return a port that is free, as are the `following` next ones.
 
-    It is none that the kernel gives to whoever asks for any port, or connects: such a one could be taken before the
-    server opens it.
+    It is not one of the ephemeral ports of the kernel, which another process could get before the server opens it.
     """
-    handed_out = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    first_ephemeral = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     while True:
-        port = _CHANCE.randrange(_LOWEST, handed_out - following)
+        port = _CHANCE.randrange(_LOWEST, first_ephemeral - following)
         with ExitStack() as sockets:
             try:
                 for each in range(port, port + following + 1):

@@ -1,22 +1,28 @@
-"""Many clients that ask at once, and what becomes of their requests."""
+"""Many clients that send requests at once, and a count of what happens to each request."""
 
 import threading
 from http.client import HTTPException
-from pathlib import Path
 
-from tests.container.serving.server_process import ServerProcess
-from tests.container.serving.wire import CSV
+import numpy as np
+
+from tools.server_process import ServerProcess
+
+# The model that the server must hold.
+CENTERS = np.array([[0, 0, 0], [1, 2, 2], [-10, 0, 0]], dtype=np.float32)
+
+_CSV = "text/csv"
+_REQUEST, _ANSWER = b"1,2,5\n" * 50, b"1.0,3.0\n" * 50
 
 
 class Load:
-    """Threads that ask one thing after another, each over one connection for as long as it is kept, if it is."""
+    """Threads that send one request after another, each over a connection that it keeps, unless `keep` is False."""
 
     def __init__(self, server: ServerProcess, threads: int, keep: bool = True) -> None:
         self._server = server
-        self._headers = {"Content-Type": CSV, "Accept": CSV} | ({} if keep else {"Connection": "close"})
+        self._headers = {"Content-Type": _CSV, "Accept": _CSV} | ({} if keep else {"Connection": "close"})
         self._ended = threading.Event()
         self.answered = 0
-        # Requests of which a part, or nothing, was answered.
+        # Requests that got no answer, or a part of one.
         self.broken = 0
         self.refused = 0
         self.wrong: list[bytes] = []
@@ -40,12 +46,12 @@ class Load:
                 if connection.sock is None:
                     connection.connect()
             except OSError:
-                # Nobody listens any more.
+                # The server no longer listens.
                 with self._lock:
                     self.refused += 1
                 return
             try:
-                connection.request("POST", "/invocations", b"1,2,5\n" * 50, self._headers)
+                connection.request("POST", "/invocations", _REQUEST, self._headers)
                 response = connection.getresponse()
                 body = response.read()
             except (HTTPException, OSError):
@@ -54,13 +60,8 @@ class Load:
                     self.broken += 1
                 continue
             with self._lock:
-                if body == b"1.0,3.0\n" * 50:
+                if body == _ANSWER:
                     self.answered += 1
                 else:
                     self.wrong.append(body)
         connection.close()
-
-
-def workers(server: ServerProcess) -> set[int]:
-    tasks = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children")
-    return {int(pid) for pid in tasks.read_text().split()}

@@ -1,4 +1,4 @@
-"""Hosts of one job as containers on a network of their own."""
+"""The hosts of a job as containers on a network of their own."""
 
 import json
 import os
@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.image.blackbox import Tree, docker, inspect
+from tools.containers import Tree, docker, inspect
 
-# The promise to the user: within it all hosts have ended when one is lost.
-MOST_SECONDS = 60
+# As documented: within this time all hosts have ended when one is lost.
+MAX_SECONDS = 60
 
 
 @dataclass
@@ -37,20 +37,20 @@ class Host:
         return bool(inspect(self.container)["State"]["Running"])
 
     def wait_for_line(self, pattern: str) -> None:
-        deadline = time.monotonic() + MOST_SECONDS
+        deadline = time.monotonic() + MAX_SECONDS
         while not re.search(pattern, self.log):
             assert time.monotonic() < deadline, self.log
             assert self.running(), self.log
             time.sleep(0.1)
 
-    def exit_code(self, seconds: float = MOST_SECONDS + 20) -> int:
-        """Wait for its end."""
+    def exit_code(self, seconds: float = MAX_SECONDS + 20) -> int:
+        """Wait until it has ended."""
         return int(docker("wait", self.container, timeout=seconds).stdout)
 
 
 @dataclass
 class Network:
-    """Hosts on a network without a way out."""
+    """Hosts on a network without access to others."""
 
     name: str
     hosts: list[Host]
@@ -67,9 +67,9 @@ class Network:
 def network_of(
     image: str, folder: Path, n_hosts: int, mode: str = "File", memory: str | None = None, first_core: int = 0
 ) -> Iterator[Network]:
-    """Give hosts algo-1, algo-2, .., which are not yet started; nothing is shared among them.
+    """Yield hosts algo-1, algo-2, and so on, which are not started yet and share nothing.
 
-    With `memory` the last one has no more than that, in words of Docker's. Each has a core, from `first_core` on.
+    `memory` limits the last one, in the notation of Docker. Each has its own core, from `first_core` on.
     """
     name = f"kmeans-{uuid.uuid4().hex[:8]}"
     assert docker("network", "create", "--internal", name).returncode == 0

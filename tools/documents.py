@@ -1,4 +1,4 @@
-"""The pages for people, as tests read them."""
+"""The pages of the documentation, and parts of them."""
 
 import re
 from pathlib import Path
@@ -13,7 +13,7 @@ def text(page: Path) -> str:
 
 
 def snippets(content: str, language: str) -> list[str]:
-    """Give the code blocks of a language, in order."""
+    """Return the code blocks of a language, in order."""
     return re.findall(rf"^```{language}\n(.*?)^```$", content, re.MULTILINE | re.DOTALL)
 
 
@@ -22,7 +22,7 @@ def all_snippets(language: str) -> list[str]:
 
 
 def section(content: str, title: str) -> str:
-    """Give what stands below a heading of the second level, up to the next one."""
+    """Return the text below a heading of the second level, up to the next one."""
     found = re.search(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", content, re.MULTILINE | re.DOTALL)
     assert found, f"no heading {title!r}"
     return found[1]
