@@ -15,7 +15,7 @@ with needed():
     from kmeans.kernels.jit import levels
 
 # Importing a kernel's module compiles it; the job imports all but that of `container.convert`.
-IMPORTS = "import container.job.training, container.conversion.sparse"
+IMPORTS = "import container.job.training, container.formats.recordio.sparse_kernel"
 
 
 def main() -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from container.channels.source import Place, Source
+from container.channels.channel import Channel
+from container.channels.reading import HostPlace
 from container.configuration.files import CSV
 from container.errors import CustomerError
 from container.formats.recordio.records import dense_record, encode
@@ -36,7 +37,7 @@ def labelled(row: FloatArray, label: float) -> bytes:
     return encode([record])
 
 
-def taken(source: Source, taking: Taking = lambda there: there, skip: int = 0) -> tuple[list[list[float]], int]:
+def taken(source: Channel, taking: Taking = lambda there: there, skip: int = 0) -> tuple[list[list[float]], int]:
     """Read one pass as a single host does; return the rows, and how many of them lay in files."""
     rows: list[list[float]] = []
     in_files = 0
@@ -83,7 +84,7 @@ def test_a_record_of_another_length_is_met_in_a_block(folder: Path, make_source:
     records = [labelled(row, 1.0) if number in odd else dense(row[None]) for number, row in enumerate(rows)]
     (folder / "rows.pbr").write_bytes(b"".join(records))
 
-    def before_the_first_odd_one(source: Source) -> Taking:
+    def before_the_first_odd_one(source: Channel) -> Taking:
         return lambda there: max(0, min([there, *(o - source.records_read for o in odd if o >= source.records_read)]))
 
     source = make_source(mini_batch_size=SIZE)
@@ -93,7 +94,7 @@ def test_a_record_of_another_length_is_met_in_a_block(folder: Path, make_source:
 
 def test_others_than_a_single_host_with_files_get_blocks(folder: Path, make_source: MakeSource) -> None:
     (folder / "rows.pbr").write_bytes(dense(numbered(40)))
-    for source in (make_source(hosts=Place(0, 2)), make_source(mode="FastFile")):
+    for source in (make_source(hosts=HostPlace(0, 2)), make_source(mode="FastFile")):
         assert all(isinstance(stretch, np.ndarray) and len(stretch) <= SIZE for stretch in source.stretches())
 
 

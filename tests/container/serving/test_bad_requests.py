@@ -46,7 +46,7 @@ BAD_BODIES = {
     "json, lists of lists": (JSON, b"[[[0, 0, 0], [0, 0, 0]]]", "instance 1: expected 3 values, got 2"),
     "json, a number": (JSON, b"5", 'expected {"instances": [...]} or a list, got 5'),
     "json, another object": (JSON, b'{"rows": []}', 'instance 1: expected {"features": [...]}, '),
-    "json, instances no list": (JSON, b'{"instances": {}}', "expected {\"instances\": [...]}, got {'instances': {}}"),
+    "json, instances no list": (JSON, b'{"instances": {}}', 'expected {"instances": [...]}, got {"instances": {}}'),
     "json, features beside instances": (
         JSON,
         b'{"features": [0, 0, 0], "instances": [[0, 0, 0]]}',
@@ -145,7 +145,7 @@ BAD_BODIES = {
     "json, a shape of words": (
         JSON,
         instance('{"features": {"values": [1, 2, 3], "shape": ["3"]}}'),
-        "instance 2: expected a list of whole numbers as shape, got ['3']",
+        'instance 2: expected a list of whole numbers as shape, got ["3"]',
     ),
     "json, no keys, no values and no shape": (
         JSON,

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from container.channels.csv_reader import CSVReader
-from container.channels.prefetch import MOST_GROUPS, MOST_TOGETHER
+from container.channels.prefetch import MAX_GROUPS, MAX_TOGETHER
+from container.channels.reading import HostPlace
 from container.channels.recordio_reader import RecordIOReader
-from container.channels.source import Place
 from container.configuration.files import CSV
 from container.errors import CustomerError, PlatformError
-from container.formats.recordio import records as recordio
+from container.formats.recordio import records
 from container.logs.logger import LOGGER
 from kmeans.kernels.jit import INTERPRETED
 from kmeans.packed_rows import PackedRows
@@ -57,7 +57,7 @@ def test_hosts_that_share_data_take_mini_batches_in_turns(
     batches = [ROWS[i : i + size].tolist() for i in range(0, 11, size)]
     options = {"mini_batch_size": size, "threaded": threaded, **({"content_type": CSV} if content_type else {})}
     for rank in range(count):
-        source = make_source(hosts=Place(rank, count), **options)
+        source = make_source(hosts=HostPlace(rank, count), **options)
         assert source.shared == (count > 1)
         assert rows_of(source) == batches[rank::count]
         own = [row for batch in batches[rank::count] for row in batch]
@@ -67,7 +67,7 @@ def test_hosts_that_share_data_take_mini_batches_in_turns(
 
 
 def test_hosts_with_shards_of_their_own_read_all_of_it_and_may_have_none(folder: Path, make_source: MakeSource) -> None:
-    source = make_source(hosts=Place(1, 2), distribution="ShardedByS3Key")
+    source = make_source(hosts=HostPlace(1, 2), distribution="ShardedByS3Key")
     assert rows_of(source) == []
     assert source.sample(5, np.random.default_rng(0))[1] == 0
     write(folder)
@@ -80,7 +80,7 @@ def test_blocks_are_read_ahead_without_a_thread(
 ) -> None:
     write(folder)
     # A row is a piece.
-    monkeypatch.setattr("container.channels.source.INTERLEAVED_ROW_BYTES", 12)
+    monkeypatch.setattr("container.channels.channel.INTERLEAVED_ROW_BYTES", 12)
     source = make_source(threaded=False)
     assert not source.read_ahead()
     blocks = source.blocks()
@@ -114,7 +114,7 @@ def test_what_comes_over_the_network_is_read_by_a_thread_in_any_case(folder: Pat
 def test_batches_reuse_their_memory(folder: Path, make_source: MakeSource) -> None:
     write(folder)
     places = {batch.ctypes.data for batch in make_source(mini_batch_size=2).blocks()}
-    assert len(places) <= MOST_GROUPS * MOST_TOGETHER
+    assert len(places) <= MAX_GROUPS * MAX_TOGETHER
     assert all(batch.flags.c_contiguous and batch.dtype == np.float32 for batch in make_source().blocks())
 
 
@@ -289,9 +289,9 @@ def check_sample(sample: np.ndarray, size: int) -> None:
 
 def test_a_sample_of_records_that_only_seem_to_be_alike(folder: Path, make_source: MakeSource) -> None:
     size = len(dense(ROWS[:1]))
-    records = [recordio.dense_record(row) for row in ROWS]
-    records[4].uid, records[5].metadata = "x" * 2, "x" * (2 * size - 6)
-    data = recordio.encode(records)
+    made = [records.dense_record(row) for row in ROWS]
+    made[4].uid, made[5].metadata = "x" * 2, "x" * (2 * size - 6)
+    data = records.encode(made)
     assert len(data) % size == 0
     assert len(data) // size > len(ROWS)
     (folder / "a").write_bytes(data)
@@ -301,9 +301,9 @@ def test_a_sample_of_records_that_only_seem_to_be_alike(folder: Path, make_sourc
 
 
 def long_record(row: np.ndarray) -> bytes:
-    record = recordio.dense_record(row)
+    record = records.dense_record(row)
     record.metadata = "a longer one"
-    return recordio.encode([record])
+    return records.encode([record])
 
 
 def test_a_sample_is_that_of_its_seed(folder: Path, make_source: MakeSource) -> None:
@@ -350,7 +350,7 @@ def test_memory_does_not_grow_with_the_channel(
 def test_mini_batches_larger_than_a_block_come_in_blocks(
     folder: Path, make_source: MakeSource, monkeypatch: pytest.MonkeyPatch, size: int, *, packed: bool
 ) -> None:
-    monkeypatch.setattr("container.channels.source.BLOCK_BYTES", 4 * ROWS[:4].size)
+    monkeypatch.setattr("container.channels.channel.BLOCK_BYTES", 4 * ROWS[:4].size)
     (folder / "a").write_bytes(dense(ROWS))
     stretches = make_source(mini_batch_size=size).stretches()
     assert isinstance(next(stretches), PackedRows) == packed
