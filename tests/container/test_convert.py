@@ -123,7 +123,7 @@ def test_a_fault_behind_plain_records_is_found_in_its_place(
     assert convert.main([str(file), str(back)]) == 2
     assert capsys.readouterr().err.startswith(f"{file}, {said}")
     assert convert.main([str(shards), str(back)]) == 2
-    assert capsys.readouterr().err.startswith(f"{shards}: part-0.pbr, {said}")
+    assert capsys.readouterr().err.startswith(f"{shards}/part-0.pbr, {said}")
     assert not back.exists()
 
 
