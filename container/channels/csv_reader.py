@@ -57,18 +57,11 @@ class CSVReader(ByteReader):
     _ends: NDArray[np.int64] = np.empty(0, np.int64)
     _ended = False
 
-    def __init__(
-        self,
-        stream: io.RawIOBase | io.BytesIO,
-        feature_dim: int,
-        label_size: int | None,
-        window_bytes: int | None = None,
-        team: Team | None = None,
-    ) -> None:
-        super().__init__(stream, feature_dim, label_size, window_bytes, team)
-        if team:
-            asked = 2 * self.piece_bytes
-            self.window = Window(stream, 2 * team.count * asked, asked=asked)
+    def _new_window(self, size: int) -> Window:
+        if self.team is None:
+            return super()._new_window(size)
+        asked = 2 * self.piece_bytes
+        return Window(self.stream, 2 * self.team.count * asked, asked=asked)
 
     @classmethod
     def whole_records(cls, beginning: bytes) -> bytes:

@@ -75,7 +75,7 @@ class Reader(ABC):
         Raises
         ------
         FormatError
-            With record number, if records can't be told apart.
+            With record number, if records can't be separated.
         """
 
     def packed(self, multiple: int) -> PackedRows | None:
@@ -105,7 +105,7 @@ class Reader(ABC):
         Raises
         ------
         FormatError
-            With record number, if records can't be told apart.
+            With record number, if records can't be separated.
         """
         del guess
         return self.skip(sys.maxsize)
@@ -166,9 +166,12 @@ class ByteReader(Reader):
     ) -> None:
         super().__init__(feature_dim)
         self.stream = stream
-        self.window = Window(stream, window_bytes or self.window_bytes)
         self.label_size = label_size
         self.team = team
+        self.window = self._new_window(window_bytes or self.window_bytes)
+
+    def _new_window(self, size: int) -> Window:
+        return Window(self.stream, size)
 
     @property
     def bytes_read(self) -> int:

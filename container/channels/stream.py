@@ -78,7 +78,7 @@ class Stream(io.FileIO):
         self._giving_up_silence = giving_up_silence
         self._poll = select.poll()
         self._poll.register(self.fileno(), select.POLLIN)
-        # Before its first writer has come, a pipe reads as if it had ended; a poll tells the difference.
+        # Before its first writer has come, a pipe reads as if it had ended; a poll can tell.
         self._begun = not piped
         # Bytes that were peeked at, and are yet to be read.
         self._peeked = bytearray()
@@ -90,7 +90,7 @@ class Stream(io.FileIO):
         Raises
         ------
         GivenUpError
-            If reading was given up.
+            If reading is abandoned.
         """
         if self._peeked:
             ahead = self._peeked[: len(buffer)]
@@ -109,7 +109,7 @@ class Stream(io.FileIO):
                 raise GivenUpError
 
     def peek(self, size: int) -> bytes:
-        """Return `size` bytes or more, which stay to be read; fewer at the end, or if reading was given up."""
+        """Return `size` bytes or more, which stay to be read; fewer at the end, or if reading is abandoned."""
         ahead, self._peeked = self._peeked, bytearray()
         piece = bytearray(PIPE_BYTES)
         try:

@@ -1,4 +1,4 @@
-"""What is wrong with bytes from outside: what was expected, what came instead, and where."""
+"""What is wrong with bytes from outside: what was expected, what came, and where."""
 
 import json
 import math

@@ -28,7 +28,7 @@ ODD: Final = 2  # the next line is not plain
 # In place of an offset.
 _NOT_PLAIN = np.int64(-1)
 
-# Bytes that are read at once: a line is decoded only where so many follow the beginning of each of its numbers.
+# Bytes that are read at once: a line is decoded only if this many follow the beginning of each of its numbers.
 WORD: Final = 8
 _COMMA, _LINE_FEED, _RETURN, _QUOTE, _BLANK, _TAB, _PLUS, _MINUS, _POINT, _E = (ord(sign) for sign in ',\n\r" \t+-.e')
 _ONES = np.uint64(0x0101010101010101)

@@ -24,8 +24,8 @@ from container.serving.codecs.codec import Instances, Predictions, rows_in_block
 
 MEDIA_TYPE = "application/x-recordio-protobuf"
 
-# To learn the layout of a record costs as much as to read a few with the protobuf library, which so many bytes hold.
-_FEW_BYTES = 1 << 14
+# For fewer bytes than these, learning the layout of a record takes longer than the protobuf library does.
+_MIN_BYTES = 1 << 14
 
 _Bytes = NDArray[np.uint8]
 
@@ -43,7 +43,7 @@ def decode(body: Iterable[bytes], feature_dim: int, dtype: DTypeLike = np.float3
             yield _bare_record(b"".join([data, *parts]), feature_dim, dtype)
             return
         while True:
-            if learning and len(data) - position > _FEW_BYTES and not layout.count_alike(data, position, 1):
+            if learning and len(data) - position > _MIN_BYTES and not layout.count_alike(data, position, 1):
                 layout = layout_of(data, position, feature_dim) or layout
             block, used = layout.read(data, position, most, dtype)
             if not used:
@@ -51,7 +51,7 @@ def decode(body: Iterable[bytes], feature_dim: int, dtype: DTypeLike = np.float3
                     payloads, used = frames.some_payloads(data, position, most)
                 block = messages.read(payloads, feature_dim, read, dtype)
                 # The layout of the first one was of no use for the others, and that of the next one will hardly be.
-                learning &= used <= _FEW_BYTES
+                learning &= used <= _MIN_BYTES
             if not used:
                 break
             yield Instances(*block)
@@ -158,5 +158,5 @@ def _framed_answer(columns: Mapping[str, NDArray[np.float32]]) -> bytes:
     record = Record()
     for name, numbers in columns.items():
         record.label[name].float32_tensor.values.extend(numbers.tolist())
-    # The library writes a map in an order that differs from run to run unless it is told not to.
+    # The library writes a map in an order that differs from run to run unless it is asked not to.
     return frames.frame(record.SerializeToString(deterministic=True))

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 # Up to this many rows Python is as fast, and pyarrow need not be imported.
-_SHORT_ROWS = 64
+_MAX_SHORT_ROWS = 64
 # The texts of this many whole numbers are cheap to write in advance.
-_FEW_DISTINCT = 1000
+_MAX_DISTINCT = 1000
 # Between these, pyarrow writes the float64 numbers that have a fraction as Python does.
-_LEAST_ALIKE, _END_ALIKE = 1e-4, 1e15
+_MIN_ALIKE, _END_ALIKE = 1e-4, 1e15
 
 
 def csv_lines(columns: Mapping[str, NDArray[Any]]) -> bytes:
@@ -51,7 +51,7 @@ def _add_words(
 def _rows(words: list[str], columns: Mapping[str, NDArray[Any]]) -> bytes:
     """Return the rows, each with a number between every two words."""
     numbers = [column for values in columns.values() for column in (values.T if values.ndim == 2 else [values])]
-    if len(numbers[0]) > _SHORT_ROWS:
+    if len(numbers[0]) > _MAX_SHORT_ROWS:
         return _long(words, numbers)
     template = "%s".join(words)
     texts = (map(repr, column.astype(np.float64).tolist()) for column in numbers)
@@ -67,7 +67,7 @@ def _long(words: list[str], numbers: list[NDArray[Any]]) -> bytes:
     before = words[0]
     for column, after in zip(numbers, words[1:], strict=True):
         largest = column.max()
-        if np.issubdtype(column.dtype, np.integer) and largest <= _FEW_DISTINCT:
+        if np.issubdtype(column.dtype, np.integer) and largest <= _MAX_DISTINCT:
             texts = _strings([f"{before}{float(number)!r}{after}" for number in range(largest + 1)])
             pieces.append(texts.take(_array(pyarrow.int64(), np.ascontiguousarray(column, np.int64))))
             before = ""
@@ -89,7 +89,7 @@ def _texts(numbers: NDArray[np.float64]) -> tuple[Any, ...]:
     if whole.all() and numbers.max() < _END_ALIKE:
         return _array(pyarrow.int64(), numbers.astype(np.int64)).cast(pyarrow.string()), _strings([".0"])[0]
     texts = _array(pyarrow.float64(), numbers).cast(pyarrow.string())
-    unlike = whole | (numbers < _LEAST_ALIKE) | (numbers >= _END_ALIKE)
+    unlike = whole | (numbers < _MIN_ALIKE) | (numbers >= _END_ALIKE)
     if unlike.any():
         as_python = _strings([repr(number) for number in numbers[unlike].tolist()])
         mask = pyarrow.Array.from_buffers(

@@ -17,14 +17,14 @@ from container.coordinates import PLAIN, Coordinates
 from container.formats.recordio import records, wire
 from container.stopping import Stop
 
-MakeSource = Callable[..., Channel]
+MakeChannel = Callable[..., Channel]
 
 ROWS = np.arange(33, dtype=np.float32).reshape(11, 3)
 CSV_LINES = [b"%d,%d,%d\n" % tuple(row) for row in ROWS]
 
 
 @pytest.fixture
-def make_source(tmp_path: Path) -> MakeSource:
+def make_channel(tmp_path: Path) -> MakeChannel:
     """Return a function that makes a channel on the folder `tmp_path / "train"`."""
 
     def make(

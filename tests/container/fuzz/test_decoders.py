@@ -29,7 +29,7 @@ SECONDS = tallies.seconds(few=5, share=0.25)
 
 
 def decoding(content_type: str) -> Callable[[bytes], None]:
-    """Give what decodes a body, whole and in parts, and checks that both come to the same."""
+    """Return a function that decodes a body, whole and in parts, and checks that both have the same outcome."""
 
     def outcome(parts: list[bytes]) -> object:
         try:
@@ -105,7 +105,7 @@ SPLINTERS = [b"\xff" * 4, b"\0" * 8, b"\x7f\xff\xff\xff", b"\n", b",", b'"', b"[
 
 @st.composite
 def damaged(draw: st.DrawFn, seeds: list[bytes]) -> bytes:
-    """Give good bytes of which some are changed, left out, doubled or added; now and then any bytes at all."""
+    """Return good bytes with some of them changed, left out, doubled or added; now and then any bytes at all."""
     if draw(st.integers(0, 9)) == 0:
         return draw(st.binary(max_size=200))
     body = bytearray(draw(st.sampled_from(seeds)))

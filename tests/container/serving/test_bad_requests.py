@@ -190,7 +190,7 @@ BAD_BODIES = {
     "json, a string in a sparse row": (
         JSON,
         instance('{"data": {"features": {"keys": [2], "shape": [3], "values": ["a"]}}}'),
-        "instance 2, column 3: expected a number, got 'a'",
+        'instance 2, column 3: expected a number, got "a"',
     ),
     "json, a sparse value beyond float32": (
         JSON,

@@ -32,7 +32,7 @@ FAR_BEHIND = b"9" * 2 * WORD
 def decoded(
     text: bytes, columns: int, labels: int = 0, behind: bytes = BEHIND, dtype: DTypeLike = np.float32
 ) -> tuple[int, int, np.ndarray]:
-    """Give why it stopped, where, and the rows; the same at the buffer's ends and amid it."""
+    """Return why it stopped, where, and the rows; the same at the buffer's ends and inside it."""
     result = decoded_at(b"", text, columns, labels, behind, dtype)
     if behind:
         amid = decoded_at(BEFORE, text, columns, labels, behind + FAR_BEHIND, dtype)

@@ -92,7 +92,7 @@ def payloads(draw: st.DrawFn) -> bytes:
 
 
 def twin(payload: bytes, dtype: DTypeLike = np.float32) -> list[float] | None:
-    """Give the row as the protobuf library reads it; None if there is none."""
+    """Return the row as the protobuf library reads it; None if there is none."""
     try:
         row: list[float] = records.features(records.parse(payload), D, dtype).tolist()
     except FormatError:
