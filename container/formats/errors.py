@@ -2,9 +2,10 @@
 
 import json
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
 
 
 class FormatError(ValueError):
@@ -61,60 +62,48 @@ class IncompleteError(FormatError):
 
 @dataclass(slots=True)
 class Place:
-    """Where bytes come from that are being read; what is None or empty is not known.
+    """Where bytes come from: a `FormatError` that is raised inside the context says so.
 
     Attributes
     ----------
     record : int or None
-        The record or line, counted from 1.
-    noun : str
-        What the format calls a record.
-    file : str
-        The file.
-    """
-
-    record: int | None = None
-    noun: str = ""
-    file: str = ""
-
-
-@contextmanager
-def located(
-    record: int | None = None,
-    *,
-    noun: str = "",
-    file: str = "",
-    renumber: Callable[[int], int] | None = None,
-) -> Iterator[Place]:
-    """Add to a `FormatError` that is raised inside the context where it is.
-
-    Parameters
-    ----------
-    record : int, optional
-        The record or line that is read, counted from 1.
+        The record or line that is read, counted from 1; may be changed inside the context. None leaves the error's own.
     noun : str
         What the format calls a record; empty for what the error says.
     file : str
         The file that is read, unless the error names one; empty for none.
-    renumber : callable, optional
-        Makes the record's number of the one that the error has, where what is read is a part of something larger.
-
-    Yields
-    ------
-    Place
-        May be changed while records are read one after the other.
+    renumber : callable or None
+        Returns a record's number for the one that the error has, where what is read is a part of something larger.
     """
-    place = Place(record, noun, file)
-    try:
-        yield place
-    except FormatError as error:
-        if renumber is not None and error.record is not None:
-            error.record = renumber(error.record)
-        if place.record is not None:
-            error.record = place.record
-        error.noun = place.noun or error.noun
-        error.file = error.file or place.file
-        raise
+
+    record: int | None
+    noun: str
+    file: str
+    renumber: Callable[[int], int] | None
+
+    def __enter__(self) -> Self:
+        """Return the place itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Complete the error, if it is one of a format."""
+        if not isinstance(error, FormatError):
+            return
+        if self.renumber is not None and error.record is not None:
+            error.record = self.renumber(error.record)
+        if self.record is not None:
+            error.record = self.record
+        error.noun = self.noun or error.noun
+        error.file = error.file or self.file
+
+
+def located(
+    record: int | None = None, *, noun: str = "", file: str = "", renumber: Callable[[int], int] | None = None
+) -> Place:
+    """Return a context that adds to a `FormatError` where it is; see `Place`."""
+    return Place(record, noun, file, renumber)
 
 
 def excerpt(text: str, limit: int = 40) -> str:

@@ -73,8 +73,9 @@ class Layout(NamedTuple):
 
         There are at most `most`; none where there are so few that they are better read otherwise.
         """
-        count = self.count_alike(data, position, _MIN_RECORDS)
-        count = self.count_alike(data, position, most) if count == _MIN_RECORDS else 0
+        if self.count_alike(data, position, _MIN_RECORDS) < _MIN_RECORDS:
+            return Rows(np.empty((0, 0), dtype), None), 0
+        count = self.count_alike(data, position, most)
         rows, finite = held(self.numbers(data, position, count), dtype)
         if not finite.all():
             count = int(finite.all(axis=1).argmin())

@@ -22,14 +22,19 @@ def decode(body: Iterable[bytes], feature_dim: int, dtype: DTypeLike = np.float3
     for text in whole_lines(body, b" \t\r\n"):
         lines = text.split(b"\n")
         for start in range(0, len(lines), step):
-            given = [_parse(line, number + offset) for offset, line in enumerate(lines[start : start + step])]
+            given = _parsed(lines[start : start + step], number)
             yield Instances(instances.rows(given, feature_dim, _NOUN, number, dtype))
             number += len(given)
 
 
-def _parse(line: bytes, number: int) -> object:
-    with located(number, noun=_NOUN):
-        return strict_json.parse(strict_json.text_of(line, byte_order_mark=number == 1), line=True)
+def _parsed(lines: list[bytes], first: int) -> list[object]:
+    """Return the values of lines, which are numbered from `first` on."""
+    values = []
+    with located(noun=_NOUN) as place:
+        for number, line in enumerate(lines, first):
+            place.record = number
+            values.append(strict_json.parse(strict_json.text_of(line, byte_order_mark=number == 1), line=True))
+    return values
 
 
 def encode(blocks: Iterable[Predictions]) -> Iterator[bytes]:

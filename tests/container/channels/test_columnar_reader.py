@@ -24,7 +24,7 @@ class ColumnsReader(Reader):
 
     @property
     def bytes_read(self) -> int:
-        return self.records * self._columns.itemsize * self.feature_dim
+        return int(self.records * self._columns.itemsize * self.feature_dim)
 
     def read(self, out: RowArray) -> int:
         rows = self._columns[self.records : self.records + len(out)]
