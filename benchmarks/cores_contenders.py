@@ -13,7 +13,8 @@ from sklearn.cluster import MiniBatchKMeans
 
 from benchmarks.blobs import PARTS
 from benchmarks.cores_clock import TimedThreads, Timing, now
-from container.channels.source import Source
+from container.channels.channel import Channel
+from container.channels.reading import Reading
 from container.configuration.algorithm_settings import auto_sample_size
 from container.configuration.files import ChannelConfiguration
 from kmeans.communicator import SingleHost
@@ -68,7 +69,7 @@ def stream_settings(n_centers: int, n_features: int) -> Settings:
 def stream(case: Case, n_threads: int, *, grouped: bool) -> Timing:
     """Run the stream over all rows on `n_threads` cores, as `train` does on one core or, with `grouped`, on several."""
     with pinned_to(n_threads), TimedThreads(n_threads) as threads:
-        source = Source(case.channel, case.rows.shape[1], BATCH_ROWS, threaded=grouped, threads=n_threads)
+        source = Channel(case.channel, case.rows.shape[1], BATCH_ROWS, Reading(threaded=grouped, threads=n_threads))
         stream_run = Run(
             case.centers,
             np.zeros(len(case.centers)),

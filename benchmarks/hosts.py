@@ -23,7 +23,7 @@ from benchmarks import exchanges, files
 from benchmarks.blobs import blobs, write_job
 from benchmarks.cores_contenders import stream_settings
 from benchmarks.measure import RESULTS, machine, memory_folder
-from container.channels.source import Source
+from container.channels.channel import Channel
 from container.configuration.files import RECORDIO, ChannelConfiguration
 from container.logs.metrics import REGEXES
 from kmeans.communicator import Communicator
@@ -218,7 +218,7 @@ def _divided(rows: NDArray[Any], folder: Path) -> list[ChannelConfiguration]:
 
 def _msd_of_two(channels: list[ChannelConfiguration], settings: Settings) -> float:
     def run(hosts: Communicator) -> float:
-        source = Source(channels[hosts.rank], settings.n_features, settings.batch_size)
+        source = Channel(channels[hosts.rank], settings.n_features, settings.batch_size)
         return fit(source, settings, hosts, Threads(), Observer()).score.msd
 
     return run_hosts(2, run)[0]

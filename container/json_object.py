@@ -1,4 +1,4 @@
-"""JSON objects of configuration files: bounded, with distinct names, and told by their path when they are broken."""
+"""JSON from outside, read as its standard has it: distinct names in an object, no NaN, no Infinity."""
 
 import json
 import math
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from container.errors import JobError
+from container.formats.errors import excerpt, shown
 from container.regular_files import NotRegularFileError, open_regular
 
 # The largest file the service can write has 100 hyperparameters of 2,500 characters, each at most 6 bytes in JSON.
@@ -14,7 +15,7 @@ _MAX_FILE_BYTES = 4 << 20
 
 
 def read(path: Path, error: type[JobError]) -> dict[str, Any] | None:
-    """Read a file that holds one JSON object.
+    """Return the JSON object in a file.
 
     Parameters
     ----------
@@ -46,7 +47,7 @@ def read(path: Path, error: type[JobError]) -> dict[str, Any] | None:
         raise error(f"{path}: expected at most {_MAX_FILE_BYTES} bytes, got more")
     try:
         # Editors on Windows put a byte order mark first.
-        value = json.loads(data.decode("utf-8-sig"), object_pairs_hook=_distinct)
+        value = _DECODER.decode(data.decode("utf-8-sig"))
     except (ValueError, RecursionError) as cause:
         raise error(f"{path} must be valid JSON") from cause
     if not isinstance(value, dict):
@@ -55,7 +56,7 @@ def read(path: Path, error: type[JobError]) -> dict[str, Any] | None:
 
 
 def loads(text: bytes | bytearray) -> Any:
-    """Parse JSON as its standard has it, without the extensions of Python's parser.
+    """Return a JSON value.
 
     Parameters
     ----------
@@ -74,30 +75,35 @@ def loads(text: bytes | bytearray) -> Any:
     RecursionError
         If it is nested too deeply.
     """
-    return json.loads(text, object_pairs_hook=_distinct, parse_float=_finite, parse_constant=_finite)
+    return _DECODER.decode(text.decode())
 
 
-def _finite(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError(f"expected finite numbers, got {text[:40]}")
-    return value
+def decoder(error: type[ValueError] = ValueError, *, finite: bool = True) -> json.JSONDecoder:
+    """Return a decoder of strict JSON.
+
+    Parameters
+    ----------
+    error : type of ValueError
+        What to raise of a name that comes twice in an object, and of a number that is not finite. What is no JSON at
+        all is a `json.JSONDecodeError`, an integer of too many digits a plain ValueError.
+    finite : bool
+        Whether to refuse decimals beyond float64, too, which are infinite otherwise.
+    """
+
+    def distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        members = dict(pairs)
+        if len(members) != len(pairs):
+            twice = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
+            raise error(f"expected each name once, got {excerpt(twice)} twice")
+        return members
+
+    def number(text: str) -> float:
+        value = float(text)
+        if not math.isfinite(value):
+            raise error(f"expected a finite number, got {text[:40]}")
+        return value
+
+    return json.JSONDecoder(object_pairs_hook=distinct, parse_float=number if finite else None, parse_constant=number)
 
 
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Make an object of its members, none of which may replace another in silence."""
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise ValueError(f"expected each name once, got '{named_twice(pairs)}' twice")
-    return members
-
-
-def named_twice(pairs: list[tuple[str, Any]]) -> str:
-    """Return the first name that comes more than once among members, of which there must be one."""
-    return next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
-
-
-def shown(value: object) -> str:
-    """Put what came as JSON, at most 120 characters of it."""
-    text = json.dumps(value)
-    return text if len(text) <= 120 else f"{text[:117]}..."
+_DECODER = decoder()

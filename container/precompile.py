@@ -16,7 +16,7 @@ with needed():
 
 # The job imports all modules with kernels but that of `container.convert`.
 PROGRAM = """
-import container.job.training, container.conversion.sparse
+import container.job.training, container.formats.recordio.sparse_kernel
 from kmeans.kernels.jit import compile_all
 compile_all()
 """

@@ -1,7 +1,7 @@
 """Opening files that come from outside: regular ones only.
 
-Opening a FIFO waits for its other end, maybe for ever, and opening a device may do anything. So nothing but a regular
-file, or a link to one, is opened where a file is expected.
+Opening a FIFO waits for its other end, maybe forever, and opening a device may do anything. So only a regular file, or
+a link to one, is opened where a file is expected.
 """
 
 import errno
@@ -21,10 +21,10 @@ _KINDS = {
 
 
 class NotRegularFileError(OSError):
-    """What has the name of a file is something else; the text says what, and where."""
+    """Something else than a regular file is in its place; the text says what, and where."""
 
     def __str__(self) -> str:
-        """Return a sentence without the number of the error, which tells nothing more."""
+        """Return a sentence without the number of the error, which adds nothing."""
         return f"{self.filename}: {self.strerror}"
 
 
@@ -49,7 +49,7 @@ def open_regular(path: Path, buffering: Literal[-1, 0] = -1) -> io.BufferedReade
     Returns
     -------
     binary file
-        What was looked at and what is open are the same, whatever happens to the name meanwhile.
+        The file that was checked, whatever happens to the name in the meantime.
 
     Raises
     ------
@@ -58,7 +58,7 @@ def open_regular(path: Path, buffering: Literal[-1, 0] = -1) -> io.BufferedReade
     OSError
         If it can't be opened.
     """
-    # Before it is opened, since that alone has an effect on some devices.
+    # Checked before it is opened too, since opening some devices has an effect.
     check_regular(path)
     if buffering == 0:
         return open(path, "rb", 0, opener=regular_descriptor)

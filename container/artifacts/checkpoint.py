@@ -20,7 +20,7 @@ import numpy as np
 from container import json_object
 from container.artifacts import archive, resumable
 from container.artifacts.atomic import replacing
-from container.json_object import shown
+from container.formats.errors import shown
 from container.logs.logger import LOGGER
 from container.regular_files import open_regular
 from container.resources import memory_limit_bytes

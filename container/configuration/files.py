@@ -12,7 +12,7 @@ from container import json_object
 from container.configuration.hyperparameters import Hyperparameters, parse
 from container.errors import CustomerError, PlatformError
 from container.formats import charset
-from container.json_object import shown
+from container.formats.errors import shown
 
 RECORDIO = "application/x-recordio-protobuf"
 CSV = "text/csv"

@@ -14,7 +14,7 @@ import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
 from container.artifacts.atomic import replacing
-from container.channels.source import Source
+from container.channels.channel import Channel
 from kmeans.assignment.assigner import Centers, nearest
 from kmeans.assignment.scoring import Tally
 from kmeans.source import GivenUpError
@@ -80,7 +80,7 @@ class Written:
 
 def write(
     folder: Path,
-    source: Source,
+    source: Channel,
     centers: FloatArray,
     shift: FloatArray,
     threads: Threads,
@@ -114,7 +114,7 @@ def write(
     Raises
     ------
     CustomerError, PlatformError
-        As `Source.file_blocks`.
+        As `Channel.file_blocks`.
     OSError
         If a file can't be written.
     """

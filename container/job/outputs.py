@@ -11,7 +11,7 @@ from container.artifacts import model as artifacts
 from container.artifacts import tarball
 from container.artifacts.atomic import replacing
 from container.artifacts.description import describe
-from container.channels.source import Source
+from container.channels.channel import Channel
 from container.configuration import hyperparameters
 from container.configuration.files import JobConfiguration
 from container.coordinates import Coordinates
@@ -160,7 +160,7 @@ def write_assignments(
     job: JobConfiguration,
     model: Model,
     progress: Progress,
-    source: Source,
+    source: Channel,
     communicator: Communicator,
     threads: Threads,
     stop: Stop,
@@ -175,7 +175,7 @@ def write_assignments(
         Its centers are those of the clusters.
     progress : Progress
         Told what could not be written.
-    source : Source
+    source : Channel
         The training rows.
     communicator : Communicator
         The hosts of the job.

@@ -8,7 +8,8 @@ import numpy as np
 from container.artifacts import model as artifacts
 from container.artifacts import room
 from container.artifacts.checkpoint import Checkpoints
-from container.channels.source import Place, Source
+from container.channels.channel import Channel
+from container.channels.reading import HostPlace, Reading
 from container.configuration import hyperparameters
 from container.configuration.algorithm_settings import settings_of
 from container.configuration.files import JobConfiguration
@@ -71,18 +72,14 @@ def run(job: JobConfiguration, communicator: Communicator, stop: Stop, began: fl
             job.hyperparameters.checkpoint_interval_seconds,
         )
         host = job.current_host
-        place = Place(communicator.rank, communicator.size)
-        rows = Source(
-            job.channels["train"],
-            chosen.n_features,
-            chosen.batch_size,
-            place,
-            stop,
+        reading = Reading(
+            HostPlace(communicator.rank, communicator.size),
             # Fewer hold no k distinct ones.
             needed_rows=chosen.k,
             threaded=threads.count > 1,
             threads=threads.count,
         )
+        rows = Channel(job.channels["train"], chosen.n_features, chosen.batch_size, reading, stop=stop)
         source = TimedSource(rows)
         progress = Progress(host, chosen.epochs, chosen.batch_size, source, stop)
         setup_seconds = time.time() - began
@@ -221,15 +218,14 @@ def _test_score(
     stop: Stop,
 ) -> Score | None:
     """Score the model on all rows of the test channel, of which each host takes its part; None when it was stopped."""
-    place = Place(communicator.rank, communicator.size)
-    source = Source(
+    place = HostPlace(communicator.rank, communicator.size)
+    reading = Reading(place, threaded=threads.count > 1, threads=threads.count)
+    source = Channel(
         job.channels["test"],
         job.hyperparameters.feature_dim,
         batch_size,
-        place,
-        stop,
-        threaded=threads.count > 1,
-        threads=threads.count,
+        reading,
+        stop=stop,
         coordinates=coordinates,
     )
     centers = Centers(model.centers.astype(np.float64), model.state.shift)

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 from tqdm import tqdm
 
-from container.channels.source import Source
+from container.channels.channel import Channel
 from container.logs.logger import LOGGER, VERBATIM
 from container.logs.metrics import Spread, log_metrics, log_progress, log_throughput, spread
 from container.report.losses import Losses
@@ -38,18 +38,18 @@ class TimedSource:
         Spent in waiting for rows.
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Channel) -> None:
         self.source = source
         self.rereadable = source.rereadable
         self.shared = source.shared
         self.seconds = 0.0
 
     def blocks(self, skip: int = 0) -> Iterator[FloatArray]:
-        """Give one pass; see `Source.blocks`."""
+        """Give one pass; see `Channel.blocks`."""
         return self._timed(self.source.blocks(skip))
 
     def stretches(self, skip: int = 0) -> Iterator[Stretch]:
-        """Give one pass; see `Source.stretches`."""
+        """Give one pass; see `Channel.stretches`."""
         return self._timed(self.source.stretches(skip))
 
     def _timed(self, items: Iterator[Item]) -> Iterator[Item]:
@@ -62,18 +62,18 @@ class TimedSource:
             yield item
 
     def relative(self, points: DoubleArray) -> DoubleArray:
-        """See `Source.relative`."""
+        """See `Channel.relative`."""
         return self.source.relative(points)
 
     def read_ahead(self) -> bool:
-        """See `Source.read_ahead`."""
+        """See `Channel.read_ahead`."""
         began = time.perf_counter()
         more = self.source.read_ahead()
         self.seconds += time.perf_counter() - began
         return more
 
     def sample(self, size: int, rng: np.random.Generator) -> tuple[FloatArray, int]:
-        """Draw rows; see `Source.sample`."""
+        """Draw rows; see `Channel.sample`."""
         began = time.perf_counter()
         drawn = self.source.sample(size, rng)
         self.seconds += time.perf_counter() - began

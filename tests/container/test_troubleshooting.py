@@ -19,7 +19,8 @@ import pytest
 from container import algorithm, convert
 from container.artifacts.atomic import naming
 from container.artifacts.model import Model, save
-from container.channels.source import Source
+from container.channels.channel import Channel
+from container.channels.reading import Reading
 from container.configuration import files as configuration
 from container.configuration.files import MODEL, ChannelConfiguration, Paths
 from container.errors import CustomerError, JobError
@@ -84,7 +85,9 @@ class Scene:
 
     def _read(self) -> None:
         job = configuration.load(Paths(self.base))
-        source = Source(job.channels["train"], job.hyperparameters.feature_dim, 5000, fifo_timeout_seconds=FIFO_SECONDS)
+        source = Channel(
+            job.channels["train"], job.hyperparameters.feature_dim, 5000, Reading(fifo_timeout_seconds=FIFO_SECONDS)
+        )
         for _ in source.blocks():
             pass
 

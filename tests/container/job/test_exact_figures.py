@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from container.channels.source import Source
+from container.channels.channel import Channel
+from container.channels.reading import Reading
 from container.configuration.files import CSV, RECORDIO, ChannelConfiguration
 from container.logs.metrics import REGEXES
 from kmeans.communicator import SingleHost
@@ -204,7 +205,7 @@ ROWS: Rows = np.random.default_rng(5).standard_normal((1000, 3)).astype(np.float
 def test_files_that_change_between_passes_break_nothing(tmp_path: Path, name: str, threaded: bool) -> None:
     meddle, event, message = MEDDLING[name]
     (tmp_path / "part-0").write_bytes(recordio(ROWS))
-    source = Source(channel(tmp_path), 3, 100, threaded=threaded)
+    source = Channel(channel(tmp_path), 3, 100, Reading(threaded=threaded))
     observer = Meddler(2, lambda: meddle(tmp_path / "part-0"))
     model = trained(source, observer)
     assert model.events[event] == 1
@@ -217,7 +218,7 @@ def channel(path: Path, content_type: str = RECORDIO) -> ChannelConfiguration:
     return ChannelConfiguration("train", content_type, 0, "File", "FullyReplicated", path)
 
 
-def trained(source: Source, observer: Observer, threads: int = 1) -> Model:
+def trained(source: Channel, observer: Observer, threads: int = 1) -> Model:
     pool = Threads(threads)
     model = fit(source, settings_for(ROWS, 8, batch_size=100, sample_size=100), SingleHost(), pool, observer)
     pool.close()
@@ -229,7 +230,7 @@ def test_threads_and_ways_of_reading_change_nothing(tmp_path: Path, content_type
     (tmp_path / "part-0").write_bytes((recordio if content_type == RECORDIO else csv)(ROWS))
     found: list[Any] = []
     for threads, threaded in ((1, False), (1, True), (3, True)):
-        source = Source(channel(tmp_path, content_type), 3, 100, threaded=threaded)
+        source = Channel(channel(tmp_path, content_type), 3, 100, Reading(threaded=threaded))
         model = trained(source, Observer(), threads)
         assert model.score_is_exact
         found.append((model.centers.tobytes(), model.score.msd, model.score.cluster_ssds.tobytes()))

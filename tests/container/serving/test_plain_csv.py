@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from container.formats.csv.text import parse
+from container.formats.csv.parser import parse
 from container.formats.errors import FormatError
 from container.serving.codecs import csv_codec
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from container.formats.recordio import records as frames
+from container.formats.recordio import frames, records
 from container.formats.recordio.record_pb2 import Record
 from container.serving.selection import OUTPUTS, answers, row_step
 from kmeans.prediction import Predictor
@@ -50,9 +50,9 @@ def test_every_content_type_holds_what_was_asked_for_in_its_order(selecting: Ser
 
 
 def test_identities_are_echoed_beside_them(selecting: ServerProcess) -> None:
-    record = frames.dense_record(np.array([1, 2, 5], np.float32))
+    record = records.dense_record(np.array([1, 2, 5], np.float32))
     record.uid = "a"
-    (answer,) = frames.split_frames(selecting.invoke(frames.encode([record]), RECORDIO, RECORDIO).body)
+    (answer,) = frames.split_frames(selecting.invoke(records.encode([record]), RECORDIO, RECORDIO).body)
     assert Record.FromString(answer).uid == "a"
     assert list(Record.FromString(answer).label["top_clusters"].float32_tensor.values) == [1.0, 0.0]
 

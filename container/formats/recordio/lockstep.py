@@ -1,7 +1,7 @@
 """Many Record messages of one form, read in lockstep: field after field, each in all messages at once.
 
 The first message shows which fields there are and in which order. Others follow it as long as they have the same
-fields, however long these are. Messages that do not, and a form that is not an ordinary writer's, are left to
+fields, however long these are. Messages that do not, and a form that no ordinary writer uses, are left to
 `container.formats.recordio.records`: nothing is refused here.
 """
 
@@ -12,15 +12,19 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from container.formats.numbers import held
+from container.formats.recordio import wire
 from container.formats.recordio.record_pb2 import Float32Tensor
+from container.formats.recordio.spans import Offsets, Spans
 from container.formats.tensor import added_up
-from container.serving.codecs.spans import Offsets, Spans
 
-# Tags of protobuf fields that are so many bytes: field number << 3 | 2.
-_RECORD = _FEATURES, _LABEL, _UID, _METADATA, _CONFIGURATION = 0x0A, 0x12, 0x1A, 0x22, 0x2A
-_ENTRY = _KEY, _VALUE = 0x0A, 0x12
-_TENSOR = _VALUES, _KEYS, _SHAPE = 0x0A, 0x12, 0x1A
-_DTYPES: Final[dict[int, np.dtype[np.floating]]] = {0x12: np.dtype("<f4"), 0x1A: np.dtype("<f8")}
+# The tags of the fields that a message may have here.
+_RECORD: Final = (wire.FEATURES, wire.LABEL, wire.UID, wire.METADATA, wire.CONFIGURATION)
+_ENTRY: Final = (wire.ENTRY_KEY, wire.ENTRY_VALUE)
+_VALUES, _KEYS, _SHAPE = _TENSOR = tuple(map(wire.tag, (wire.VALUES, wire.KEYS, wire.SHAPE)))
+_DTYPES: Final[dict[int, np.dtype[np.floating]]] = {
+    wire.FLOAT32_TENSOR: np.dtype("<f4"),
+    wire.FLOAT64_TENSOR: np.dtype("<f8"),
+}
 
 
 class OtherFormError(Exception):
@@ -28,7 +32,17 @@ class OtherFormError(Exception):
 
 
 class Alike(NamedTuple):
-    """Messages of one form: which ones they are, their rows, and where their uid and metadata are."""
+    """Messages of one form.
+
+    Attributes
+    ----------
+    which : ndarray of int64, shape (m,)
+        Their numbers, from 0.
+    rows : ndarray of float32 or float64, shape (m, feature_dim)
+        Their rows.
+    identities : Spans of m, or None
+        Their uid and metadata, as Record messages; None where they have none.
+    """
 
     which: Offsets
     rows: NDArray[Any]
@@ -59,12 +73,12 @@ def read(messages: Spans, feature_dim: int, row_type: DTypeLike = np.float32) ->
     """
     walk = _Walk(messages.data, len(messages))
     record = walk.fields(_Field(messages.begins, messages.begins, messages.ends), _RECORD)
-    if _FEATURES not in record:
+    if wire.FEATURES not in record:
         raise OtherFormError
-    dtype, tensor = walk.tensor(record[_FEATURES])
-    if _LABEL in record:
+    dtype, tensor = walk.tensor(record[wire.FEATURES])
+    if wire.LABEL in record:
         # Labels have no meaning, but must be well formed.
-        label_dtype, label = walk.tensor(record[_LABEL])
+        label_dtype, label = walk.tensor(record[wire.LABEL])
         if label.keys() != {_VALUES}:
             raise OtherFormError
         walk.alike &= label[_VALUES].length % label_dtype.itemsize == 0
@@ -111,9 +125,15 @@ class _Field(NamedTuple):
 
 
 class _Walk:
-    """A walk through messages; `alike` says which of them the first one was followed by so far.
+    """A walk through messages, all at once.
 
-    Those that are not are walked through all the same: their offsets mean nothing then, and may be beyond the data.
+    Messages that turn out to be unlike the first one are walked through all the same: their offsets mean nothing from
+    there on, and may be beyond the data.
+
+    Attributes
+    ----------
+    alike : ndarray of bool, shape (n,)
+        Which messages are like the first one, as far as has been seen.
     """
 
     def __init__(self, data: bytes, count: int) -> None:
@@ -121,7 +141,7 @@ class _Walk:
         self.alike = np.ones(count, np.bool_)
 
     def fields(self, messages: _Field, known: Collection[int]) -> dict[int, _Field]:
-        """Give the fields of messages by their tags, each of which the first one must have once at most."""
+        """Return the fields of messages by their tags; the first message must not have one twice."""
         found: dict[int, _Field] = {}
         tags = messages.begins
         while tags[0] < messages.ends[0]:
@@ -139,19 +159,19 @@ class _Walk:
         return found
 
     def tensor(self, entries: _Field) -> tuple[np.dtype[np.floating], dict[int, _Field]]:
-        """Give the tensor of floats that an entry of a map has under the name ``values``."""
+        """Return the tensor of floats that an entry of a map has under the name of the row: its type and its fields."""
         entry = self.fields(entries, _ENTRY)
         if len(entry) != 2:
             raise OtherFormError
-        self.follow(entry[_KEY], b"values")
-        value = self.fields(entry[_VALUE], _DTYPES.keys())
+        self.follow(entry[wire.ENTRY_KEY], wire.ROW_NAME)
+        value = self.fields(entry[wire.ENTRY_VALUE], _DTYPES.keys())
         if len(value) != 1:
             raise OtherFormError
         ((kind, tensors),) = value.items()
         return _DTYPES[kind], self.fields(tensors, _TENSOR)
 
     def follow(self, field: _Field, content: bytes) -> None:
-        """Have a field be these bytes."""
+        """Require a field to be these bytes."""
         self.alike &= field.length == len(content)
         for offset, octet in enumerate(content):
             self.alike &= self._at(field.begins + offset) == octet
@@ -160,7 +180,7 @@ class _Walk:
         return self._octets.take(offsets, mode="clip")
 
     def _varints(self, offsets: Offsets) -> tuple[Offsets, Offsets]:
-        """Read varints of up to four bytes, in the shortest form; give them and where they end."""
+        """Return varints of up to four bytes, in the shortest form, and where they end."""
         octets = self._at(offsets)
         numbers, offsets = octets.astype(np.int64), offsets + 1
         for shift in (7, 14, 21):
@@ -186,7 +206,7 @@ def _finite(numbers: NDArray[np.number], row_type: DTypeLike) -> NDArray[Any]:
 def _sparse_rows(
     keys: Spans, values: Spans, dtype: np.dtype[np.floating], feature_dim: int, row_type: DTypeLike
 ) -> NDArray[Any]:
-    """Put values into rows, at columns that are their keys, if all of these are columns."""
+    """Return rows with values in the columns that are their keys, if all keys are columns."""
     octets = keys.joined()
     last = octets < 128
     lengths = keys.ends - keys.begins
@@ -207,7 +227,7 @@ def _sparse_rows(
 
 
 def _packed(octets: NDArray[np.uint8], last: NDArray[np.bool_]) -> Offsets:
-    """Decode varints of up to four octets that lie one after the other; `last` says which octets end one."""
+    """Return varints of up to four octets that lie one after the other; `last` says which octets end one."""
     places = np.flatnonzero(last)
     numbers = octets[places].astype(np.int64)
     more = np.ones(len(places), np.bool_)
@@ -221,8 +241,8 @@ def _packed(octets: NDArray[np.uint8], last: NDArray[np.bool_]) -> Offsets:
 
 
 def _identities(record: dict[int, _Field], data: bytes, which: Offsets) -> Spans | None:
-    """Give the part of each message that holds uid and metadata, if these are text and lie as they are written."""
-    fields = [record[tag] for tag in (_UID, _METADATA) if tag in record]
+    """Return the part of each message that holds uid and metadata; these must be text, one after the other."""
+    fields = [record[tag] for tag in (wire.UID, wire.METADATA) if tag in record]
     if not fields:
         return None
     if len(fields) == 2 and (fields[0].ends != fields[1].tags)[which].any():

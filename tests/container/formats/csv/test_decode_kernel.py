@@ -10,8 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import DTypeLike
 
-from container.formats.csv.csv_kernel import WORD, decode
-from container.formats.recordio.frame_kernel import FULL, MORE, ODD
+from container.formats.csv.decode_kernel import FULL, MORE, ODD, WORD, decode
 
 LARGEST = float(np.finfo(np.float32).max)
 floats = st.floats(-LARGEST, LARGEST)

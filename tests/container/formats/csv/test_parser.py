@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from container.formats.csv import text as csv
+from container.formats.csv import parser
 from container.formats.errors import FormatError, InfiniteValueError, MissingValueError
 
 LONG = 200  # lines: enough for the parser of long texts
 
 
 def test_both_parsers_are_reached() -> None:
-    assert csv._SHORT_TEXT_LINES < LONG
+    assert parser._SHORT_TEXT_LINES < LONG
 
 
 def long(line: bytes) -> bytes:
@@ -39,17 +39,17 @@ def long(line: bytes) -> bytes:
 def test_what_is_read(text: bytes, rows: list[list[float]]) -> None:
     expected = np.array(rows, np.float32)
     for columns in (2, None):
-        parsed = csv.parse(text, columns)
+        parsed = parser.parse(text, columns)
         np.testing.assert_array_equal(parsed, expected)
         assert parsed.dtype == np.float32
         assert parsed.flags.c_contiguous
     line = text.rstrip(b"\r\n").split(b"\n")[-1].removeprefix(b"\xef\xbb\xbf")
-    np.testing.assert_array_equal(csv.parse(long(line), 2)[LONG // 2], expected[-1])
+    np.testing.assert_array_equal(parser.parse(long(line), 2)[LONG // 2], expected[-1])
 
 
 def test_nothing_is_no_rows() -> None:
-    assert csv.parse(b"", 3).shape == (0, 3)
-    assert csv.parse(b"\n\r\n", 3).shape == (0, 3)
+    assert parser.parse(b"", 3).shape == (0, 3)
+    assert parser.parse(b"\n\r\n", 3).shape == (0, 3)
 
 
 @pytest.mark.parametrize(
@@ -88,44 +88,44 @@ def test_what_is_not(line: bytes, place: str, kind: type[FormatError], text: str
     before = b"1,2\n" * (LONG // 2)
     for data, record in ((b"1,2\n" + line + b"\n1,2", 2), (before + line + b"\n" + before, LONG // 2 + 1)):
         with pytest.raises(FormatError) as caught:
-            csv.parse(data, 2)
+            parser.parse(data, 2)
         assert str(caught.value).startswith(f"record {record}{', ' * bool(place)}{place}: {text}")
         assert type(caught.value) is kind
         with pytest.raises(FormatError) as caught:
-            csv.parse(data, 2, first_record=1001)
+            parser.parse(data, 2, first_record=1001)
         assert caught.value.record == record + 1000
 
 
 def test_header_line() -> None:
     for text in (b"x,y\n1,2\n", b"x,y\n" + b"1,2\n" * LONG):
         with pytest.raises(FormatError) as caught:
-            csv.parse(text, 2)
+            parser.parse(text, 2)
         assert str(caught.value) == "record 1, column 1: expected a number, got 'x' (a header line is not expected)"
     with pytest.raises(FormatError, match=r"got 'x'$"):
-        csv.parse(b"x,2\n", 2)
+        parser.parse(b"x,2\n", 2)
     with pytest.raises(FormatError, match=r"got 'x'$"):
-        csv.parse(b"x,y\n", 2, first_record=7)
+        parser.parse(b"x,y\n", 2, first_record=7)
 
 
 def test_labels_are_not_looked_at() -> None:
     for repeat in (1, LONG):
-        np.testing.assert_array_equal(csv.parse(b"cat,1,2\n" * repeat, 2, labels=1), [[1, 2]] * repeat)
-        np.testing.assert_array_equal(csv.parse(b'"a, ""b""",1,2\n' * repeat, None, labels=1), [[1, 2]] * repeat)
+        np.testing.assert_array_equal(parser.parse(b"cat,1,2\n" * repeat, 2, labels=1), [[1, 2]] * repeat)
+        np.testing.assert_array_equal(parser.parse(b'"a, ""b""",1,2\n' * repeat, None, labels=1), [[1, 2]] * repeat)
     with pytest.raises(FormatError, match=r"^record 1, column 3: expected a number, got 'b'$"):
-        csv.parse(b"cat,1,b", 2, labels=1)
+        parser.parse(b"cat,1,b", 2, labels=1)
     with pytest.raises(FormatError, match=r"^record 1: expected 3 columns, got 2"):
-        csv.parse(b"1,2", 2, labels=1)
+        parser.parse(b"1,2", 2, labels=1)
 
 
 def test_columns_are_those_of_the_first_line() -> None:
-    assert csv.parse(b"1,2,3\n4,5,6", None).shape == (2, 3)
+    assert parser.parse(b"1,2,3\n4,5,6", None).shape == (2, 3)
     with pytest.raises(FormatError, match=r"^record 2: expected 3 columns, got 2$"):
-        csv.parse(b"1,2,3\n4,5", None)
+        parser.parse(b"1,2,3\n4,5", None)
 
 
 def test_a_line_longer_than_a_block() -> None:
     line = b",".join([b"0.5"] * 400_000)
-    assert csv.parse(line + b"\n" + line, None).shape == (2, 400_000)
+    assert parser.parse(line + b"\n" + line, None).shape == (2, 400_000)
 
 
 CELLS = st.one_of(
@@ -143,7 +143,7 @@ def test_the_parsers_agree(line: str) -> None:
     outcomes = []
     for data in (b"1,2\n" + line.encode() + b"\n1,2", b"1,2\n" + line.encode() + b"\n1,2" * LONG):
         try:
-            outcomes.append(csv.parse(data, 2)[1].tolist())
+            outcomes.append(parser.parse(data, 2)[1].tolist())
         except FormatError as error:
             outcomes.append(str(error))
     assert outcomes[0] == outcomes[1]
@@ -152,14 +152,14 @@ def test_the_parsers_agree(line: str) -> None:
 @given(st.lists(st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), min_size=3, max_size=3)))
 def test_rows_come_back(rows: list[list[float]]) -> None:
     text = "".join(",".join(map(repr, row)) + "\n" for row in rows)
-    np.testing.assert_array_equal(csv.parse(text.encode(), 3), np.array(rows, np.float32).reshape(-1, 3))
+    np.testing.assert_array_equal(parser.parse(text.encode(), 3), np.array(rows, np.float32).reshape(-1, 3))
 
 
 @given(st.binary(max_size=60), st.booleans())
 def test_any_bytes_give_rows_or_a_format_error(text: bytes, is_long: bool) -> None:
     data = text + (b"\n1" * LONG if is_long else b"")
     try:
-        rows = csv.parse(data, None)
+        rows = parser.parse(data, None)
     except FormatError as error:
         place = error.record
     else:
@@ -170,7 +170,6 @@ def test_any_bytes_give_rows_or_a_format_error(text: bytes, is_long: bool) -> No
 
 
 def test_short_texts_load_no_pyarrow() -> None:
-    program = (
-        "import sys; from container.formats.csv.text import parse; parse(b'1,2', 2); sys.exit('pyarrow' in sys.modules)"
-    )
+    imports = "import sys; from container.formats.csv import parser"
+    program = f"{imports}; parser.parse(b'1,2', 2); sys.exit('pyarrow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

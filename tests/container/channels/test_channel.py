@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 
 from container.channels.csv_reader import CSVReader
-from container.channels.prefetch import MOST_GROUPS, MOST_TOGETHER
+from container.channels.prefetch import MAX_GROUPS, MAX_TOGETHER
+from container.channels.reading import HostPlace
 from container.channels.recordio_reader import RecordIOReader
-from container.channels.source import Place
 from container.configuration.files import CSV
 from container.errors import CustomerError, PlatformError
-from container.formats.recordio import records as recordio
+from container.formats.recordio import records
 from container.logs.logger import LOGGER
 from kmeans.kernels.jit import INTERPRETED
 from kmeans.packed_rows import PackedRows
-from tests.container.channels.conftest import CSV_LINES, ROWS, MakeSource, dense, feeding, rows_of
+from tests.container.channels.conftest import CSV_LINES, ROWS, MakeChannel, dense, feeding, rows_of
 
 
 def write(folder: Path, content_type: str | None = None) -> None:
@@ -33,11 +33,11 @@ def write(folder: Path, content_type: str | None = None) -> None:
 @pytest.mark.parametrize("content_type", [None, CSV])
 @pytest.mark.parametrize(("mode", "threaded"), [("File", True), ("FastFile", True), ("File", False)])
 def test_batches_are_full_across_files(
-    folder: Path, make_source: MakeSource, size: int, content_type: str | None, mode: str, threaded: bool
+    folder: Path, make_channel: MakeChannel, size: int, content_type: str | None, mode: str, threaded: bool
 ) -> None:
     write(folder, content_type)
     options = {"mode": mode, "threaded": threaded, **({"content_type": CSV} if content_type else {})}
-    source = make_source(mini_batch_size=size, **options)
+    source = make_channel(mini_batch_size=size, **options)
     assert source.rereadable
     for passes in (1, 2):
         assert rows_of(source) == [ROWS[i : i + size].tolist() for i in range(0, 11, size)]
@@ -51,13 +51,13 @@ def test_batches_are_full_across_files(
 @pytest.mark.parametrize("count", [1, 2, 3])
 @pytest.mark.parametrize("threaded", [True, False])
 def test_hosts_that_share_data_take_mini_batches_in_turns(
-    folder: Path, make_source: MakeSource, size: int, content_type: str | None, count: int, threaded: bool
+    folder: Path, make_channel: MakeChannel, size: int, content_type: str | None, count: int, threaded: bool
 ) -> None:
     write(folder, content_type)
     batches = [ROWS[i : i + size].tolist() for i in range(0, 11, size)]
     options = {"mini_batch_size": size, "threaded": threaded, **({"content_type": CSV} if content_type else {})}
     for rank in range(count):
-        source = make_source(hosts=Place(rank, count), **options)
+        source = make_channel(hosts=HostPlace(rank, count), **options)
         assert source.shared == (count > 1)
         assert rows_of(source) == batches[rank::count]
         own = [row for batch in batches[rank::count] for row in batch]
@@ -66,8 +66,10 @@ def test_hosts_that_share_data_take_mini_batches_in_turns(
             assert [row for block in source.blocks(skip) for row in block.tolist()] == own[skip:]
 
 
-def test_hosts_with_shards_of_their_own_read_all_of_it_and_may_have_none(folder: Path, make_source: MakeSource) -> None:
-    source = make_source(hosts=Place(1, 2), distribution="ShardedByS3Key")
+def test_hosts_with_shards_of_their_own_read_all_of_it_and_may_have_none(
+    folder: Path, make_channel: MakeChannel
+) -> None:
+    source = make_channel(hosts=HostPlace(1, 2), distribution="ShardedByS3Key")
     assert rows_of(source) == []
     assert source.sample(5, np.random.default_rng(0))[1] == 0
     write(folder)
@@ -76,12 +78,12 @@ def test_hosts_with_shards_of_their_own_read_all_of_it_and_may_have_none(folder:
 
 
 def test_blocks_are_read_ahead_without_a_thread(
-    folder: Path, make_source: MakeSource, monkeypatch: pytest.MonkeyPatch
+    folder: Path, make_channel: MakeChannel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(folder)
     # A row is a piece.
-    monkeypatch.setattr("container.channels.source.INTERLEAVED_ROW_BYTES", 12)
-    source = make_source(threaded=False)
+    monkeypatch.setattr("container.channels.channel.INTERLEAVED_ROW_BYTES", 12)
+    source = make_channel(threaded=False)
     assert not source.read_ahead()
     blocks = source.blocks()
     first = next(blocks)
@@ -96,14 +98,14 @@ def test_blocks_are_read_ahead_without_a_thread(
     assert not source.read_ahead()
 
 
-def test_what_comes_over_the_network_is_read_by_a_thread_in_any_case(folder: Path, make_source: MakeSource) -> None:
+def test_what_comes_over_the_network_is_read_by_a_thread_in_any_case(folder: Path, make_channel: MakeChannel) -> None:
     write(folder)
-    source = make_source(mode="FastFile", threaded=False)
+    source = make_channel(mode="FastFile", threaded=False)
     blocks = source.blocks()
     next(blocks)
     assert not source.read_ahead()
     os.mkfifo(folder.with_name("train_0"))
-    source = make_source(mode="Pipe", threaded=False)
+    source = make_channel(mode="Pipe", threaded=False)
     with feeding(folder.with_name("train_0")) as fifo:
         fifo.write(dense(ROWS[:4]))
         blocks = source.blocks()
@@ -111,21 +113,21 @@ def test_what_comes_over_the_network_is_read_by_a_thread_in_any_case(folder: Pat
         assert not source.read_ahead()
 
 
-def test_batches_reuse_their_memory(folder: Path, make_source: MakeSource) -> None:
+def test_batches_reuse_their_memory(folder: Path, make_channel: MakeChannel) -> None:
     write(folder)
-    places = {batch.ctypes.data for batch in make_source(mini_batch_size=2).blocks()}
-    assert len(places) <= MOST_GROUPS * MOST_TOGETHER
-    assert all(batch.flags.c_contiguous and batch.dtype == np.float32 for batch in make_source().blocks())
+    places = {batch.ctypes.data for batch in make_channel(mini_batch_size=2).blocks()}
+    assert len(places) <= MAX_GROUPS * MAX_TOGETHER
+    assert all(batch.flags.c_contiguous and batch.dtype == np.float32 for batch in make_channel().blocks())
 
 
-def test_a_pass_that_is_left_early(folder: Path, make_source: MakeSource) -> None:
+def test_a_pass_that_is_left_early(folder: Path, make_channel: MakeChannel) -> None:
     write(folder)
-    source = make_source()
+    source = make_channel()
     next(iter(source.blocks()))
     assert len(rows_of(source)) == 3
 
 
-def test_no_data(tmp_path: Path, make_source: MakeSource) -> None:
+def test_no_data(tmp_path: Path, make_channel: MakeChannel) -> None:
     steps: tuple[Callable[[], object], ...] = (
         lambda: None,
         (tmp_path / "train").mkdir,
@@ -134,8 +136,8 @@ def test_no_data(tmp_path: Path, make_source: MakeSource) -> None:
     for prepare in steps:
         prepare()
         calls: tuple[Callable[[], object], ...] = (
-            lambda: rows_of(make_source()),
-            lambda: make_source().sample(1, np.random.default_rng(0)),
+            lambda: rows_of(make_channel()),
+            lambda: make_channel().sample(1, np.random.default_rng(0)),
         )
         for call in calls:
             with pytest.raises(CustomerError, match=r"data channel 'train'.*expected data, got [01] files and no reco"):
@@ -143,7 +145,7 @@ def test_no_data(tmp_path: Path, make_source: MakeSource) -> None:
 
 
 def test_what_is_no_data_is_named_once_and_where_nothing_else_came(
-    folder: Path, make_source: MakeSource, caplog: pytest.LogCaptureFixture
+    folder: Path, make_channel: MakeChannel, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO", LOGGER.name)
     (folder / "manifest").write_text('{"entries": []}')
@@ -151,19 +153,19 @@ def test_what_is_no_data_is_named_once_and_where_nothing_else_came(
     (folder / "sub/x.csv.metadata").touch()
     said = "'manifest', 'sub/x.csv.metadata'"
     with pytest.raises(CustomerError, match=rf"got 0 files and no record in them; skipped as no data: {said}\)"):
-        rows_of(make_source())
+        rows_of(make_channel())
     (folder / "x").write_bytes(dense(ROWS))
     caplog.clear()
-    source = make_source(mini_batch_size=11)
+    source = make_channel(mini_batch_size=11)
     for _ in range(2):
         assert source.sample(11, np.random.default_rng(0))[1] == 11
         assert rows_of(source) == [ROWS.tolist()]
     assert caplog.messages == [f"channel train: skipped 2 files or folders that are no data: {said}"]
 
 
-def test_an_unknown_content_type(make_source: MakeSource) -> None:
+def test_an_unknown_content_type(make_channel: MakeChannel) -> None:
     with pytest.raises(CustomerError) as caught:
-        make_source(content_type="text/plain")
+        make_channel(content_type="text/plain")
     assert str(caught.value) == (
         "Customer Error: Unable to read data channel 'train'. Requested content-type is 'text/plain'. Please verify the"
         " data matches the requested content-type. (supported are application/x-recordio-protobuf and text/csv)"
@@ -232,12 +234,12 @@ def test_an_unknown_content_type(make_source: MakeSource) -> None:
     ],
 )
 def test_errors_name_file_and_record(
-    folder: Path, make_source: MakeSource, data: bytes, content_type: str | None, message: str
+    folder: Path, make_channel: MakeChannel, data: bytes, content_type: str | None, message: str
 ) -> None:
     (folder / "sub").mkdir()
     (folder / "good").write_bytes(b"1,2,3\n" if content_type else dense(ROWS))
     (folder / "sub" / "bad").write_bytes(data)
-    source = make_source(**({"content_type": content_type} if content_type else {}))
+    source = make_channel(**({"content_type": content_type} if content_type else {}))
     calls: tuple[Callable[[], object], ...] = (
         lambda: rows_of(source),
         lambda: source.sample(99, np.random.default_rng(0)),
@@ -250,20 +252,20 @@ def test_errors_name_file_and_record(
         )
 
 
-def test_a_file_that_cannot_be_read(folder: Path, make_source: MakeSource) -> None:
+def test_a_file_that_cannot_be_read(folder: Path, make_channel: MakeChannel) -> None:
     # Reading a process's memory from its beginning fails, for root too.
     (folder / "x").symlink_to("/proc/self/mem")
     with pytest.raises(PlatformError, match=r"^Platform Error: Unable to read data channel 'train'\. \(train/x: "):
-        rows_of(make_source())
+        rows_of(make_channel())
 
 
 @pytest.mark.parametrize("kind", ["uniform", "varied", "csv"])
-def test_samples_are_uniform(folder: Path, make_source: MakeSource, kind: str) -> None:
+def test_samples_are_uniform(folder: Path, make_channel: MakeChannel, kind: str) -> None:
     write(folder, CSV if kind == "csv" else None)
     if kind == "varied":
         (folder / "a").write_bytes(long_record(ROWS[0]) + dense(ROWS[1:2]))
         (folder / "c").write_bytes(dense(ROWS[2:9]))
-    source = make_source(**({"content_type": CSV} if kind == "csv" else {}))
+    source = make_channel(**({"content_type": CSV} if kind == "csv" else {}))
     counts: Counter[float] = Counter()
     draws = 300
     for seed in range(draws):
@@ -287,49 +289,49 @@ def check_sample(sample: np.ndarray, size: int) -> None:
     np.testing.assert_array_equal(sample, ROWS[numbers])
 
 
-def test_a_sample_of_records_that_only_seem_to_be_alike(folder: Path, make_source: MakeSource) -> None:
+def test_a_sample_of_records_that_only_seem_to_be_alike(folder: Path, make_channel: MakeChannel) -> None:
     size = len(dense(ROWS[:1]))
-    records = [recordio.dense_record(row) for row in ROWS]
-    records[4].uid, records[5].metadata = "x" * 2, "x" * (2 * size - 6)
-    data = recordio.encode(records)
+    made = [records.dense_record(row) for row in ROWS]
+    made[4].uid, made[5].metadata = "x" * 2, "x" * (2 * size - 6)
+    data = records.encode(made)
     assert len(data) % size == 0
     assert len(data) // size > len(ROWS)
     (folder / "a").write_bytes(data)
     for seed in range(20):
-        check_sample(make_source().sample(6, np.random.default_rng(seed))[0], 6)
-    np.testing.assert_array_equal(make_source().sample(99, np.random.default_rng(0))[0], ROWS)
+        check_sample(make_channel().sample(6, np.random.default_rng(seed))[0], 6)
+    np.testing.assert_array_equal(make_channel().sample(99, np.random.default_rng(0))[0], ROWS)
 
 
 def long_record(row: np.ndarray) -> bytes:
-    record = recordio.dense_record(row)
+    record = records.dense_record(row)
     record.metadata = "a longer one"
-    return recordio.encode([record])
+    return records.encode([record])
 
 
-def test_a_sample_is_that_of_its_seed(folder: Path, make_source: MakeSource) -> None:
+def test_a_sample_is_that_of_its_seed(folder: Path, make_channel: MakeChannel) -> None:
     write(folder)
-    first, again, other = (make_source().sample(3, np.random.default_rng(seed))[0] for seed in (1, 1, 2))
+    first, again, other = (make_channel().sample(3, np.random.default_rng(seed))[0] for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
 
 
-def test_labels_of_csv(folder: Path, make_source: MakeSource) -> None:
+def test_labels_of_csv(folder: Path, make_channel: MakeChannel) -> None:
     (folder / "a").write_bytes(b"".join(b"y," + line for line in CSV_LINES))
     for label_size in (None, 1):
-        source = make_source(content_type=CSV, label_size=label_size)
+        source = make_channel(content_type=CSV, label_size=label_size)
         assert rows_of(source) == [ROWS[i : i + 4].tolist() for i in range(0, 11, 4)]
 
 
 @pytest.mark.parametrize("content_type", [None, CSV])
 def test_memory_does_not_grow_with_the_channel(
-    folder: Path, make_source: MakeSource, monkeypatch: pytest.MonkeyPatch, content_type: str | None
+    folder: Path, make_channel: MakeChannel, monkeypatch: pytest.MonkeyPatch, content_type: str | None
 ) -> None:
     monkeypatch.setattr(RecordIOReader, "window_bytes", 4096)
     monkeypatch.setattr(CSVReader, "window_bytes", 4096)
 
     def peak(n: int) -> int:
         (folder / "a").write_bytes((CSV_LINES[10] * 4 if content_type else dense(ROWS[:1])) * n)
-        source = make_source(**({"content_type": content_type} if content_type else {}))
+        source = make_channel(**({"content_type": content_type} if content_type else {}))
         tracemalloc.start()
         try:
             assert sum(map(len, source.blocks())) in (n, 4 * n)
@@ -348,11 +350,11 @@ def test_memory_does_not_grow_with_the_channel(
 @pytest.mark.skipif(INTERPRETED, reason="packed rows are taken by machine code alone")
 @pytest.mark.parametrize(("size", "packed"), [(4, True), (5, False)])
 def test_mini_batches_larger_than_a_block_come_in_blocks(
-    folder: Path, make_source: MakeSource, monkeypatch: pytest.MonkeyPatch, size: int, *, packed: bool
+    folder: Path, make_channel: MakeChannel, monkeypatch: pytest.MonkeyPatch, size: int, *, packed: bool
 ) -> None:
-    monkeypatch.setattr("container.channels.source.BLOCK_BYTES", 4 * ROWS[:4].size)
+    monkeypatch.setattr("container.channels.channel.BLOCK_BYTES", 4 * ROWS[:4].size)
     (folder / "a").write_bytes(dense(ROWS))
-    stretches = make_source(mini_batch_size=size).stretches()
+    stretches = make_channel(mini_batch_size=size).stretches()
     assert isinstance(next(stretches), PackedRows) == packed
     # None of it was taken.
     rows = [row.tolist() for stretch in stretches if not isinstance(stretch, PackedRows) for row in stretch]

@@ -1,33 +1,47 @@
-"""Rows to framed sparse records, as `container.formats.recordio.records` reads them."""
+"""Rows as sparse records in frames, which `container.formats.recordio.records` reads."""
 
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from container.formats.recordio.records import HEADER_BYTES, MAGIC
+from container.formats.recordio.wire import (
+    ENTRY_KEY,
+    ENTRY_VALUE,
+    FEATURES,
+    FLOAT32_TENSOR,
+    HEADER_BYTES,
+    KEYS,
+    MAGIC,
+    ROW_NAME,
+    SHAPE,
+    VALUES,
+    tag,
+)
 from kmeans.kernels.jit import kernel
 from kmeans.kernels.packed import ByteArray, Integer
 from kmeans.types import FloatArray, LabelArray
 
-# More than a sparse record holds beside its keys and numbers.
+# More than a sparse record holds in addition to its keys and numbers.
 _OVERHEAD_BYTES: Final = 96
 
 _MAGIC = np.int64(MAGIC)
 _HEADER = np.int64(HEADER_BYTES)
+_NAME = np.frombuffer(ROW_NAME, np.uint8)
+_VALUES, _KEYS, _SHAPE = map(tag, (VALUES, KEYS, SHAPE))
 
 
-def frames(rows: FloatArray) -> NDArray[np.uint8]:
-    """Frame rows as sparse records, which hold the numbers that are not zero and their columns.
+def sparse_frames(rows: FloatArray) -> NDArray[np.uint8]:
+    """Return rows in frames, as sparse records: the numbers that are not zero, and their columns.
 
     Parameters
     ----------
-    rows : ndarray of shape (n, d), float32
+    rows : ndarray of float32, shape (n, d)
         C-contiguous.
 
     Returns
     -------
-    ndarray of shape (bytes,), uint8
+    ndarray of uint8, shape (bytes,)
     """
     n, n_features = rows.shape
     # Pages that no byte is written to take no memory.
@@ -37,7 +51,7 @@ def frames(rows: FloatArray) -> NDArray[np.uint8]:
 
 @kernel("int64(int64)")
 def _varint_bytes(value: Integer) -> Integer:
-    """Count the bytes of a varint."""
+    """Return the bytes of a varint."""
     count = np.int64(1)
     while value > 127:
         value >>= 7
@@ -47,7 +61,7 @@ def _varint_bytes(value: Integer) -> Integer:
 
 @kernel("int64(uint8[::1], int64, int64)")
 def _put_varint(out: ByteArray, p: Integer, value: Integer) -> Integer:
-    """Write a varint at p; give the offset behind it."""
+    """Write a varint at p; return the offset behind it."""
     while value > 127:
         out[p] = np.uint8(value & 127 | 128)
         value >>= 7
@@ -57,9 +71,9 @@ def _put_varint(out: ByteArray, p: Integer, value: Integer) -> Integer:
 
 
 @kernel("int64(uint8[::1], int64, int64, int64)")
-def _put_field(out: ByteArray, p: Integer, number: Integer, length: Integer) -> Integer:
-    """Write the tag and the length of a field that holds bytes; give the offset behind them."""
-    out[p] = np.uint8(number << 3 | 2)
+def _put_field(out: ByteArray, p: Integer, field: Integer, length: Integer) -> Integer:
+    """Write the tag and the length of a field that holds bytes; return the offset behind them."""
+    out[p] = np.uint8(field)
     return _put_varint(out, p + 1, length)
 
 
@@ -70,7 +84,7 @@ def _frames(
     columns: LabelArray,  # scratch (d,): where a row is not zero
     out: ByteArray,  # OUT
 ) -> Integer:
-    """Write the frames of all rows and give their bytes. The lengths of nested messages go from the inside out."""
+    """Write the frames of all rows; return their bytes. The lengths of nested messages go from the inside out."""
     p: Integer = np.int64(0)
     n_features = np.int64(rows.shape[1])
     shape_bytes = _varint_bytes(n_features)
@@ -87,30 +101,30 @@ def _frames(
         if count > 0:
             tensor += 1 + _varint_bytes(4 * count) + 4 * count + 1 + _varint_bytes(key_bytes) + key_bytes
         value = 1 + _varint_bytes(tensor) + tensor
-        entry = 8 + 1 + _varint_bytes(value) + value
+        entry = 2 + len(_NAME) + 1 + _varint_bytes(value) + value
         record = 1 + _varint_bytes(entry) + entry
 
         for shift in range(0, 32, 8):
             out[p + shift // 8] = np.uint8(_MAGIC >> shift & 255)
             out[p + 4 + shift // 8] = np.uint8(record >> shift & 255)
         end = p + _HEADER + record
-        p = _put_field(out, p + _HEADER, np.int64(1), entry)  # Record.features
-        p = _put_field(out, p, np.int64(1), np.int64(6))  # the entry's key
-        for letter in (118, 97, 108, 117, 101, 115):  # "values"
-            out[p] = np.uint8(letter)
+        p = _put_field(out, p + _HEADER, np.int64(FEATURES), entry)
+        p = _put_field(out, p, np.int64(ENTRY_KEY), np.int64(len(_NAME)))
+        for letter in _NAME:
+            out[p] = letter
             p += 1
-        p = _put_field(out, p, np.int64(2), value)  # the entry's value
-        p = _put_field(out, p, np.int64(2), tensor)  # Value.float32_tensor
+        p = _put_field(out, p, np.int64(ENTRY_VALUE), value)
+        p = _put_field(out, p, np.int64(FLOAT32_TENSOR), tensor)
         if count > 0:
-            p = _put_field(out, p, np.int64(1), 4 * count)
+            p = _put_field(out, p, np.int64(_VALUES), 4 * count)
             for i in range(count):
                 for byte in range(4):
                     out[p + byte] = row_bytes[row, 4 * columns[i] + byte]
                 p += 4
-            p = _put_field(out, p, np.int64(2), key_bytes)
+            p = _put_field(out, p, np.int64(_KEYS), key_bytes)
             for i in range(count):
                 p = _put_varint(out, p, columns[i])
-        p = _put_field(out, p, np.int64(3), shape_bytes)
+        p = _put_field(out, p, np.int64(_SHAPE), shape_bytes)
         p = _put_varint(out, p, np.int64(n_features))
         while p < end + (-record & 3):
             out[p] = np.uint8(0)

@@ -1,4 +1,4 @@
-"""Byte strings that lie in one buffer, taken without an object for each."""
+"""Byte strings in one buffer, without an object for each."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 Offsets = NDArray[np.int64]
 
-# Strings of so few bytes are quicker to copy byte by byte than to make objects of.
+# Up to this length, it is quicker to copy strings byte by byte than to make an object of each.
 _SHORT_BYTES = 24
 
 
@@ -21,7 +21,7 @@ class Spans:
     ----------
     data : bytes
         What holds them, and anything else.
-    begins, ends : ndarray of shape (n,), int64
+    begins, ends : ndarray of int64, shape (n,)
         From 0 to the length of `data`, no end before its beginning.
     """
 
@@ -33,11 +33,11 @@ class Spans:
         return len(self.begins)
 
     def part(self, which: slice | Offsets) -> "Spans":
-        """Give some of them."""
+        """Return some of them."""
         return Spans(self.data, self.begins[which], self.ends[which])
 
     def groups(self) -> Iterator[tuple[Offsets, NDArray[np.uint8]]]:
-        """Yield those of each length: which ones, and their bytes as an array of shape (number, length)."""
+        """Yield the strings of each length: which ones, and their bytes, ndarray of uint8, shape (n, length)."""
         lengths = self.ends - self.begins
         order = np.argsort(lengths, kind="stable")
         distinct, firsts = np.unique(lengths[order], return_index=True)
@@ -49,7 +49,7 @@ class Spans:
                 yield which, np.empty((len(which), 0), np.uint8)
 
     def joined(self) -> NDArray[np.uint8]:
-        """Give their bytes, one after the other."""
+        """Return their bytes, one after the other."""
         lengths = self.ends - self.begins
         ends = np.cumsum(lengths)
         total = int(lengths.sum())
@@ -60,17 +60,17 @@ class Spans:
         return octets
 
     def strings(self) -> list[bytes]:
-        """Give each as an object."""
+        """Return them as objects."""
         data = self.data
         return [data[begin:end] for begin, end in zip(self.begins.tolist(), self.ends.tolist(), strict=True)]
 
 
 def spans_of(strings: list[bytes]) -> Spans:
-    """Lay byte strings into one buffer."""
+    """Return byte strings in one buffer."""
     ends = np.cumsum([0, *map(len, strings)], dtype=np.int64)
     return Spans(b"".join(strings), ends[:-1], ends[1:])
 
 
 def windows(buffer: bytes | NDArray[np.uint8], length: int) -> NDArray[Any]:
-    """View a buffer as all its strings of `length` bytes, by where they begin; one of an array can be assigned to."""
+    """Return all strings of `length` bytes in a buffer, by where they begin: a view, writable if the buffer is."""
     return np.ndarray(max(0, len(buffer) - length + 1), f"V{length}", buffer, strides=(1,))

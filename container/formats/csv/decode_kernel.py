@@ -1,13 +1,13 @@
-"""Decodes CSV lines straight into a batch, with no Python object a line.
+"""Decodes lines of CSV straight into the rows of an array, with no Python object for a line.
 
-Plain is what any ordinary writer writes: decimal numbers, blanks around them maybe, no quotation marks. At a line that
-is not plain the kernel stops before it and leaves it to `csv.text`, which either reads it or says what is
-wrong. A number means what it means there, a decimal rounded to float64 and that to float32:
+Plain is what any ordinary writer writes: decimal numbers, maybe blanks around them, no quotation marks. The kernel
+stops before a line that is not plain, and leaves it to `container.formats.csv.parser`, which either reads it or says
+what is wrong. A number means what it means there, a decimal rounded to float64 and that to float32:
 
 - Up to 2**53, and scaled by a power of ten up to 10**22, float64 has all that is multiplied or divided, so that the
   result is rounded once (Clinger 1990, "How to read floating point numbers accurately").
-- Any other number is near to what it should be. For float32 that is enough where no border at which it rounds up is as
-  near; else, and always for float64, the line is not plain.
+- Any other number is near to what it should be. For float32 that is enough unless a border at which it rounds up is as
+  near. Otherwise, and always for float64, the line is not plain.
 """
 
 from typing import Final
@@ -15,13 +15,20 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from container.formats.recordio.frame_kernel import FULL, MORE, ODD
-from container.formats.recordio.wire_kernel import NOT_PLAIN, long_word
+from container.formats.word_kernel import long_word
 from kmeans.kernels.jit import kernel
 from kmeans.kernels.packed import ByteArray, Integer, RowArray
 from kmeans.types import DoubleArray
 
-# Bytes that are read at once: a line is decoded only where so many follow the beginning of each of its numbers.
+# Why the kernel stopped.
+FULL: Final = 0
+MORE: Final = 1  # the buffer ends inside a line, or at its border
+ODD: Final = 2  # the next line is not plain
+
+# In place of an offset.
+_NOT_PLAIN = np.int64(-1)
+
+# Bytes that are read at once: a line is decoded only if this many follow the beginning of each of its numbers.
 WORD: Final = 8
 _COMMA, _LINE_FEED, _RETURN, _QUOTE, _BLANK, _TAB, _PLUS, _MINUS, _POINT, _E = (ord(sign) for sign in ',\n\r" \t+-.e')
 _ONES = np.uint64(0x0101010101010101)
@@ -64,7 +71,7 @@ def _value(digits: np.uint64) -> np.uint64:
 
 @kernel("UniTuple(int64, 2)(uint64)", inline=True)
 def _digits(text: np.uint64) -> tuple[np.int64, np.int64]:
-    """Give how many of 8 characters are digits before the first one that is none, and their value."""
+    """Return the number of digits that 8 characters begin with, and their value."""
     values = text ^ _ZEROS
     # A high bit in each byte that is no digit; beyond the first of them there may be more.
     others = ((values + _BEYOND_NINE) | values) & _HIGH_BITS
@@ -81,7 +88,7 @@ def _digits(text: np.uint64) -> tuple[np.int64, np.int64]:
 
 @kernel("uint64(uint64)", inline=True)
 def _bytes_before(flag: np.uint64) -> np.uint64:
-    """Return how many bytes lie below the lowest high bit that is set; 8 if none is."""
+    """Return the number of bytes below the lowest high bit that is set; 8 if none is."""
     lowest = flag >> np.uint64(7)
     below = (lowest & (~lowest + np.uint64(1))) - np.uint64(1)
     return (below & _ONES) * _ONES >> np.uint64(56)
@@ -89,14 +96,14 @@ def _bytes_before(flag: np.uint64) -> np.uint64:
 
 @kernel("uint64(uint64, uint64)", inline=True)
 def flags(text: np.uint64, sign: np.uint64) -> np.uint64:
-    """Return a high bit for each byte that is that of 8 signs."""
+    """Return a high bit for each of 8 bytes that is the one in the same place of `sign`."""
     others = text ^ sign
     return ~(((others & ~_HIGH_BITS) + ~_HIGH_BITS) | others | ~_HIGH_BITS)
 
 
 @kernel("Tuple((int64, float64))(uint8[::1], int64)", strict=True, inline=True)
 def _short_number(buffer: ByteArray, p: Integer) -> tuple[Integer, np.float64]:
-    """Read a number of fewer than 16 characters: digits, a minus before and a point among them.
+    """Return a number of fewer than 16 characters: digits, maybe a minus before and a point among them.
 
     All of it is in two words, so that nothing has to be gone through digit by digit, and exact: it has 15 digits.
 
@@ -107,7 +114,7 @@ def _short_number(buffer: ByteArray, p: Integer) -> tuple[Integer, np.float64]:
     number : float
         Rounded once.
     """
-    nothing = NOT_PLAIN, np.float64(0.0)
+    nothing = _NOT_PLAIN, np.float64(0.0)
     if p < 2 * WORD or p + 2 * WORD > len(buffer):
         return nothing
     first, second = long_word(buffer, p), long_word(buffer, p + WORD)
@@ -147,13 +154,13 @@ def _short_number(buffer: ByteArray, p: Integer) -> tuple[Integer, np.float64]:
 
 @kernel("float64(int64, int64)", strict=True)
 def _scaled(value: Integer, exponent: Integer) -> np.float64:
-    """Give value * 10 ** exponent."""
+    """Return value * 10 ** exponent."""
     return np.float64(value * _POWERS[exponent] if exponent >= 0 else value / _POWERS[-exponent])
 
 
 @kernel("Tuple((int64, float64))(uint8[::1], int64, boolean)", strict=True, inline=True)
 def _number(buffer: ByteArray, p: Integer, exact: bool) -> tuple[Integer, np.float64]:
-    """Read a number, `exact` or as float32 needs it; give the offset behind it, negative if it is not plain."""
+    """Return the offset behind a number, negative if it is not plain, and the number: exact, or as float32 needs it."""
     first, sign = np.uint64(p), buffer[np.uint64(p)]
     p += np.int64(sign == _MINUS) | np.int64(sign == _PLUS)
     begin = p
@@ -198,7 +205,7 @@ def _number(buffer: ByteArray, p: Integer, exact: bool) -> tuple[Integer, np.flo
                 plain = bool(not (exact or abs(lost - _BORDER) <= _NEAR or not _LEAST < number < _MOST))
     # There is one way out, on which the buffer is looked at again: else the compiler makes every number count
     # references to the buffer, which takes as long as all of the rest.
-    return np.int64(p if plain else NOT_PLAIN), np.float64(-number if buffer[first] == _MINUS else number)
+    return np.int64(p if plain else _NOT_PLAIN), np.float64(-number if buffer[first] == _MINUS else number)
 
 
 @kernel("int64(uint8[::1], int64, int64)")
@@ -210,7 +217,7 @@ def _behind_blanks(buffer: ByteArray, p: Integer, end: Integer) -> Integer:
 
 @kernel("boolean(uint8[::1], int64, int64)")
 def _has_end(buffer: ByteArray, p: Integer, end: Integer) -> bool:
-    """Whether a line has come as a whole."""
+    """Return whether a line has come as a whole."""
     while p < end and buffer[np.uint64(p)] != _LINE_FEED:
         p += 1
     return bool(p < end)

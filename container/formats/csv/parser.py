@@ -1,9 +1,9 @@
 """CSV of numbers: no header, a comma between cells, a line for each row.
 
 There are two parsers of one grammar. The first goes line by line and is the reference: it reads short texts, where it
-is the quicker one, and finds the record and column of whatever is wrong. The second is pyarrow's, for long texts;
-whenever it stumbles, the first one looks again. Both round a decimal to float64 and that, unless float64 is asked for,
-to float32, so that a number means the same in a text of any length.
+is the faster one, and finds the record and column of whatever is wrong. The second is pyarrow's, for long texts; what
+it can't read is read again by the first one. Both round a decimal to float64 and that, unless float64 is asked for, to
+float32, so that a number means the same in a text of any length.
 """
 
 import csv
@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from container.formats import magic
-from container.formats.errors import FormatError, MissingValueError, excerpt, not_finite
+from container.formats.errors import FormatError, MissingValueError, excerpt, located, not_finite
 from container.formats.numbers import held
 
-# pyarrow costs 0.3 to 3 ms a call, whatever the text's length: as much as this many lines cost the other parser.
+# A call of pyarrow takes 0.3 to 3 ms for a text of any length: as long as the other parser takes for this many lines.
 _SHORT_TEXT_LINES: Final = 64
 # pyarrow works block by block; this size measured best. A block must hold a whole line.
 _BLOCK_BYTES: Final = 1 << 20
@@ -29,19 +29,19 @@ _NUMBER = re.compile(r"[ \t]*[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0
 _PLAIN_LINE = re.compile(r"[0-9+\-.eE, \t]*")
 _LONE_RETURNS: Final = "expected lines that end in LF or CR LF, got CR alone: `tr '\\r' '\\n'` makes LF of it"
 _MORE_RETURNS: Final = "expected lines that end in LF or CR LF, got more CR beside LF: `tr -d '\\r'` leaves LF alone"
-# What no text holds, bytes that are not UTF-8 among it: CR is no end of a line there.
+# What no text holds, such as bytes that are not UTF-8: CR is no end of a line there.
 _BINARY = re.compile("[\x00-\x08\x0e-\x1f\udc80-\udcff]")
 _NOT_FINITE = re.compile(r"[ \t]*[+-]?(?:nan|inf|infinity)[ \t]*", re.IGNORECASE)
-# A quotation mark amid a cell, which pyarrow would drop without a word.
+# A quotation mark in the middle of a cell, which pyarrow would drop silently.
 _STRAY_QUOTE = re.compile(rb'"(?<=[^,\n]")(?=[^,\r\n])')
 
 
 def parse(
     data: bytes, columns: int | None, *, labels: int = 0, first_record: int = 1, dtype: DTypeLike = np.float32
 ) -> NDArray[Any]:
-    """Read rows of numbers.
+    """Return rows of numbers.
 
-    Lines may end in CR LF, numbers may be in quotation marks, and empty lines at the end are none.
+    Lines may end in CR LF, numbers may be in quotation marks, and empty lines at the end are ignored.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def parse(
 
     Returns
     -------
-    ndarray of shape (n, columns)
+    ndarray of dtype, shape (n, columns)
         C-contiguous; numbers that are finite in float32 only.
 
     Raises
@@ -81,7 +81,7 @@ def parse(
 
 
 def column_count(line: bytes, record: int) -> int:
-    """Give the number of cells in a line, 0 for an empty one.
+    """Return the number of cells in a line, 0 for an empty one.
 
     Parameters
     ----------
@@ -98,15 +98,12 @@ def column_count(line: bytes, record: int) -> int:
     text = line.rstrip(b"\r\n")
     if b'"' not in text:
         return text.count(b",") + 1 if text else 0
-    try:
+    with located(record):
         return len(_cells(text.decode("utf-8", "surrogateescape")))
-    except FormatError as error:
-        error.record = record
-        raise
 
 
 def refuse_lone_returns(line: str, labels: int, record: int | None = None) -> None:
-    """Raise an error if CR stands in a line of text, as where all lines end in CR alone and look like one.
+    """Raise an error if a line of text contains CR, as when all lines end in CR alone and look like one.
 
     Parameters
     ----------
@@ -129,14 +126,14 @@ def refuse_lone_returns(line: str, labels: int, record: int | None = None) -> No
 def _parse_lines(data: bytes, columns: int, labels: int, first_record: int, dtype: DTypeLike) -> NDArray[Any]:
     lines = data.decode("utf-8", "surrogateescape").split("\n") if data else []
     rows: list[list[float]] = []
-    for record, line in enumerate(lines, first_record):
-        try:
-            rows.append(_row(line.removesuffix("\r"), columns, labels))
-        except FormatError as error:
-            error.record = record
-            if record == 1 and error.column is not None and _looks_like_header(line, labels):
-                error.text += " (a header line is not expected)"
-            raise
+    with located() as place:
+        for place.record, line in enumerate(lines, first_record):
+            try:
+                rows.append(_row(line.removesuffix("\r"), columns, labels))
+            except FormatError as error:
+                if place.record > 1 or error.column is None or not _looks_like_header(line, labels):
+                    raise
+                raise type(error)(f"{error.text} (a header line is not expected)", column=error.column) from error
     return held(np.array(rows, np.float64).reshape(len(rows), columns), dtype)[0]
 
 
@@ -185,7 +182,7 @@ def _looks_like_header(line: str, labels: int) -> bool:
 
 
 def _parse_long(data: bytes, lines: int, columns: int, labels: int, dtype: DTypeLike) -> NDArray[Any] | None:
-    """Parse with pyarrow, or give None if it can't, or if what it gives needs a closer look."""
+    """Return the rows that pyarrow reads, or None if it can't read them, or if they need a closer look."""
     # Imported here because it costs more time than a short text takes to read.
     import pyarrow
     import pyarrow.csv

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from container.formats.errors import FormatError
-from container.formats.recordio import records as reference
+from container.formats.recordio import frames, lockstep, messages, records, wire
 from container.formats.recordio.record_pb2 import Record
-from container.serving.codecs import CODECS, lockstep, recordio_codec, records
-from container.serving.codecs.spans import spans_of
+from container.formats.recordio.spans import spans_of
+from container.serving.codecs import CODECS
 from tests.container.serving.wire import RECORDIO, delimited, values
 
 FEATURES = 3
@@ -114,10 +114,10 @@ def expected(body: bytes) -> object:
     position = 0
     try:
         while position < len(body):
-            message, position = reference.next_record(body, position)
-            one = reference.parse(message)
+            message, position = frames.next_record(body, position)
+            one = records.parse(message)
             strings.append(records.identity(one))
-            rows.append(reference.features(one, FEATURES).tolist())
+            rows.append(records.features(one, FEATURES).tolist())
     except FormatError as error:
         error.record = len(rows) + 1
         return type(error), str(error)
@@ -137,7 +137,7 @@ def test_records_of_all_forms(forms: list[str], others: list[tuple[int, Record]]
     ]
     for place, other in others:
         made.insert(place, other)
-    body = reference.encode(made)
+    body = records.encode(made)
     assert outcome(body) == expected(body)
 
 
@@ -151,7 +151,7 @@ def test_ordinary_records_are_read_together(form: str) -> None:
 @pytest.mark.parametrize("changed", [0, 30])
 def test_every_byte_of_a_record_counts(form: str, changed: int) -> None:
     """Of the first one, which the others follow, and of one that follows."""
-    made = [reference.encode([ORDINARY[form](number)]) for number in range(60)]
+    made = [records.encode([ORDINARY[form](number)]) for number in range(60)]
     before, after = b"".join(made[:changed]), b"".join(made[changed + 1 :])
     for position in range(8, len(made[changed])):
         for bit in (1, 128):
@@ -208,9 +208,9 @@ SPARSE = [delimited(1, bytes(8)), delimited(2, b"\x00\x02"), delimited(3, b"\x03
 @pytest.mark.parametrize("place", [0, 30])
 def test_messages_that_are_written_otherwise(message: bytes, place: int) -> None:
     for others in (PLAIN + UID, message):
-        messages = [others] * 60
-        messages.insert(place, message)
-        body = b"".join(map(reference.frame, messages))
+        written = [others] * 60
+        written.insert(place, message)
+        body = b"".join(map(frames.frame, written))
         assert outcome(body) == expected(body)
 
 
@@ -224,36 +224,36 @@ def test_sparse_records_of_many_columns() -> None:
     read = lockstep.read(spans_of([one.SerializeToString() for one in made]), columns)
     assert len(read.which) == len(made)
     for one, row in zip(made, read.rows, strict=True):
-        np.testing.assert_array_equal(row, reference.features(one, columns))
+        np.testing.assert_array_equal(row, records.features(one, columns))
 
 
 @pytest.mark.parametrize("bad", range(len(BAD)))
 def test_the_first_bad_record_is_named(bad: int) -> None:
     made = [*GOOD * 4, BAD[bad], *GOOD, Record()]
     with pytest.raises(FormatError) as wanted:
-        reference.features(BAD[bad], FEATURES)
+        records.features(BAD[bad], FEATURES)
     wanted.value.record = 100 + 4 * len(GOOD) + 1
     with pytest.raises(FormatError) as found:
-        records.read(spans_of([one.SerializeToString() for one in made]), FEATURES, 100)
+        messages.read(spans_of([one.SerializeToString() for one in made]), FEATURES, 100)
     assert str(found.value) == str(wanted.value)
     assert type(found.value) is type(wanted.value)
 
 
 def test_the_magic_within_records() -> None:
-    (magic,) = struct.unpack("<f", struct.pack("<I", reference.MAGIC))
+    (magic,) = struct.unpack("<f", struct.pack("<I", wire.MAGIC))
     made = [record("float32_tensor", [magic, number, magic], uid=str(number)) for number in range(200)]
-    body = reference.encode(made)
+    body = records.encode(made)
     assert body.index(b"\x0a\x23\xd7\xce", 4) % 4 == 0
     split = b"".join(b"\x0a\x23\xd7\xce" + struct.pack("<I", flag << 29 | 4) + b"abcd" for flag in (1, 3))
     for one in (body, body[:-4], body + b"other", body + split + body):
         assert outcome(one) == expected(one)
-    messages, used = recordio_codec._messages(body, 0, 1000, 0)
-    assert (len(messages), used) == (200, len(body))
+    payloads, used = frames.some_payloads(body, 0, 1000)
+    assert (len(payloads), used) == (200, len(body))
 
 
 def test_records_in_parts_cut_anywhere() -> None:
     made = [ORDINARY["uid"](number) for number in range(3000)]
-    body = reference.encode(made)
+    body = records.encode(made)
     blocks = list(
         CODECS[RECORDIO].decode([body[start : start + 7919] for start in range(0, len(body), 7919)], FEATURES)
     )
