@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from container.artifacts.model import Model, save
+from container.artifacts.model import SavedModel, save
 from tests.container.serving.conftest import CENTERS
 from tests.container.serving.load import Load, workers
 from tests.container.serving.server_process import ServerProcess, serving, wait_until
@@ -28,7 +28,7 @@ def _fault(name: str, turns: int) -> dict[str, Any]:
     for _ in range(turns):
         with tempfile.TemporaryDirectory() as folder:
             base = Path(folder)
-            save(base / "model", "algo-1", Model(CENTERS))
+            save(base / "model", "algo-1", SavedModel(CENTERS))
             with serving(base) as server, Load(server, CLIENTS, keep="a request" not in name) as load:
                 _wait_for_answers(load, 2000)
                 if name.startswith("SIGKILL"):

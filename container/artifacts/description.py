@@ -7,7 +7,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from container import json_object
+from container.files import json_object
 from container.versions import COMPUTING, versions
 
 FORMAT_VERSION: Final = 1

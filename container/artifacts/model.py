@@ -10,9 +10,9 @@ from typing import Any
 from numpy.typing import NDArray
 
 from container.artifacts import archive, centers, description, state, tarball
-from container.artifacts.atomic import replacing
-from container.coordinates import PLAIN, Coordinates
-from container.regular_files import NotRegularFileError, open_regular
+from container.files.atomic import replacing
+from container.files.regular import NotRegularFileError, open_regular
+from container.precision.coordinates import PLAIN, Coordinates
 from container.resources import memory_limit_bytes
 from kmeans.state import State
 
@@ -33,7 +33,7 @@ class ModelTooLargeError(ModelError):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Model:
+class SavedModel:
     """A model, ready to predict.
 
     Parameters
@@ -52,7 +52,7 @@ class Model:
 def save(
     directory: Path,
     host: str,
-    model: Model,
+    model: SavedModel,
     stream: State | None = None,
     stream_coordinates: Coordinates = PLAIN,
 ) -> tuple[Path, ...]:
@@ -66,7 +66,7 @@ def save(
         The model's folder; made if need be.
     host : str
         The leader's name, which ends the name of the centers' file.
-    model : Model
+    model : SavedModel
         Its description, if any, becomes ``kmeans.json``.
     stream : State or None
         What the stream has left, from which models for other k can be made.
@@ -121,7 +121,7 @@ def save_description(directory: Path, facts: Mapping[str, Any]) -> None:
         file.write(content)
 
 
-def load(path: Path, max_bytes: int | None = None) -> Model:
+def load(path: Path, max_bytes: int | None = None) -> SavedModel:
     """Read a model of ours or of the built-in.
 
     Parameters
@@ -134,7 +134,7 @@ def load(path: Path, max_bytes: int | None = None) -> Model:
 
     Returns
     -------
-    Model
+    SavedModel
         Centers checked to be a finite matrix and to agree with the description.
 
     Raises
@@ -151,14 +151,14 @@ def load(path: Path, max_bytes: int | None = None) -> Model:
     try:
         single = centers.loads(files[place])
         if DESCRIPTION not in files:
-            return Model(single)
+            return SavedModel(single)
         place = DESCRIPTION
         facts = description.loads(files[DESCRIPTION], single.shape)
         if "centers" in facts:
-            return Model(centers.exact(facts["centers"], single), facts)
+            return SavedModel(centers.exact(facts["centers"], single), facts)
     except (centers.CentersError, description.DescriptionError) as cause:
         raise ModelError(f"{path}: {place}: {cause}") from cause
-    return Model(single, facts)
+    return SavedModel(single, facts)
 
 
 def load_state(path: Path) -> tuple[State, Coordinates]:

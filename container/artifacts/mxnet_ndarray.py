@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from container.artifacts.atomic import replacing
+from container.files.atomic import replacing
 
 _FILE_MAGIC = 0x112
 _V1_MAGIC = 0xF993FAC8

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 
 from container.artifacts.state import MAX_TOTAL_WEIGHT, beyond_float32
-from container.json_object import shown
+from container.files.json_object import shown
 from kmeans.settings import Settings
 from kmeans.stream.farthest import most_rows
 from kmeans.stream.snapshot import Snapshot

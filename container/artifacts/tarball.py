@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from container.artifacts.atomic import replacing
-from container.regular_files import NotRegularFileError, open_regular
+from container.files.atomic import replacing
+from container.files.regular import NotRegularFileError, open_regular
 
 MAX_MEMBERS = 1000
 _BLOCK = 1 << 20

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from container.errors import CustomerError, PlatformError
+from container.files.regular import regular_descriptor
 from container.formats.errors import excerpt
-from container.regular_files import regular_descriptor
 from container.stopping import Stop
 from kmeans.source import GivenUpError
 

@@ -3,7 +3,6 @@
 import io
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final, cast
@@ -19,10 +18,11 @@ from container.channels.recordio_reader import RecordIOReader
 from container.channels.sampling import first_rows, sample
 from container.channels.team import Team
 from container.configuration.files import CSV, RECORDIO, ChannelConfiguration
-from container.coordinates import PLAIN, Coordinates
 from container.errors import AlgorithmError, CustomerError, PlatformError
 from container.formats.errors import FormatError, InfiniteValueError, MissingValueError
+from container.hosts.place import ALONE, HostPlace
 from container.logs.logger import LOGGER
+from container.precision.coordinates import PLAIN, Coordinates
 from container.stopping import Stop
 from kmeans.packed_rows import PackedRows
 from kmeans.source import GivenUpError, Stretch
@@ -51,22 +51,6 @@ _SENTENCES: Final[Mapping[type[FormatError], str]] = {
     ),
     FormatError: _WRONG_CONTENT,
 }
-
-
-@dataclass(frozen=True)
-class Place:
-    """The place of a host among those of a job.
-
-    Parameters
-    ----------
-    rank : int
-        From 0.
-    count : int
-        How many hosts there are.
-    """
-
-    rank: int = 0
-    count: int = 1
 
 
 class _Attempts:
@@ -98,7 +82,7 @@ class Source:
         The numbers a row must have.
     mini_batch_size : int
         The rows of a mini-batch.
-    hosts : Place
+    hosts : HostPlace
         This host's place among those of the job. Where all have the same data they divide the mini-batches: one of
         each in turn. With more than one host, it may be that this one has no record.
     stop : Stop
@@ -142,7 +126,7 @@ class Source:
         channel: ChannelConfiguration,
         feature_dim: int,
         mini_batch_size: int,
-        hosts: Place = Place(),
+        hosts: HostPlace = ALONE,
         stop: Stop | None = None,
         needed_rows: int = 0,
         fifo_timeout_seconds: float = 900.0,
@@ -168,7 +152,7 @@ class Source:
         self._may_be_empty = hosts.count > 1
         self.shared = hosts.count > 1 and channel.distribution == "FullyReplicated"
         # Only rows that all hosts have are divided.
-        self._hosts = hosts if self.shared else Place()
+        self._hosts = hosts if self.shared else ALONE
         self._stop = stop or Stop()
         self._needed_rows = needed_rows
         self._fifo_timeout_seconds = fifo_timeout_seconds

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
-from container import json_object
 from container.configuration.hyperparameters import Hyperparameters, parse
 from container.errors import CustomerError, PlatformError
+from container.files import json_object
+from container.files.json_object import shown
 from container.formats import charset
-from container.json_object import shown
+from container.hosts.place import HostPlace
 
 RECORDIO = "application/x-recordio-protobuf"
 CSV = "text/csv"
@@ -135,10 +136,8 @@ class JobConfiguration:
         Parsed, with defaults.
     channels : dict of str to ChannelConfiguration
         By name, `train` first.
-    current_host : str
-        This host; one of `hosts`.
-    hosts : tuple of str
-        In sorted order; the first one is the leader.
+    place : HostPlace
+        This host among the hosts of the job.
     network_interface_name : str
         The interface on which hosts reach each other.
     """
@@ -147,14 +146,8 @@ class JobConfiguration:
     raw_hyperparameters: Mapping[str, str]
     hyperparameters: Hyperparameters
     channels: dict[str, ChannelConfiguration]
-    current_host: str
-    hosts: tuple[str, ...]
+    place: HostPlace
     network_interface_name: str
-
-    @property
-    def leader(self) -> str:
-        """The host that writes the model."""
-        return self.hosts[0]
 
 
 def load(paths: Paths) -> JobConfiguration:
@@ -186,8 +179,8 @@ def load(paths: Paths) -> JobConfiguration:
     objective = hyperparameters.tuning_objective_metric
     if objective.startswith("test:") and "test" not in channels:
         raise CustomerError(f"The tuning objective metric is '{objective}', which needs a channel named test")
-    current_host, hosts, interface = _hosts(paths.config / "resourceconfig.json")
-    return JobConfiguration(paths, raw, hyperparameters, channels, current_host, hosts, interface)
+    place, interface = _hosts(paths.config / "resourceconfig.json")
+    return JobConfiguration(paths, raw, hyperparameters, channels, place, interface)
 
 
 def _raw_hyperparameters(path: Path) -> dict[str, str]:
@@ -260,8 +253,8 @@ def _content_type(channel: str, given: object) -> tuple[str, int | None]:
     return name, label_size
 
 
-def _hosts(path: Path) -> tuple[str, tuple[str, ...], str]:
-    """Give this host, all hosts in sorted order and the network interface."""
+def _hosts(path: Path) -> tuple[HostPlace, str]:
+    """Return the place of this host and the name of the network interface."""
     given = json_object.read(path, PlatformError)
     if given is None:
         given = {"current_host": "algo-1", "hosts": ["algo-1"]}
@@ -275,4 +268,5 @@ def _hosts(path: Path) -> tuple[str, tuple[str, ...], str]:
         raise PlatformError(f"{path}: expected each host once, got {shown(hosts)}")
     if current not in hosts:
         raise PlatformError(f"{path}: expected current_host to be one of {shown(hosts)}, got {shown(current)}")
-    return str(current), tuple(sorted(hosts)), str(given.get("network_interface_name") or "eth0")
+    ordered = tuple(sorted(hosts))
+    return HostPlace(ordered.index(current), ordered), str(given.get("network_interface_name") or "eth0")

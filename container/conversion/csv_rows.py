@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from container.channels.csv_reader import CSVReader
 from container.conversion.rows import MAX_ROW_BYTES, Rows, all_rows, side_by_side, width
+from container.files.regular import open_regular
 from container.formats.csv import text as csv
 from container.formats.errors import FormatError
-from container.regular_files import open_regular
 from kmeans.types import FloatArray
 
 # Of a part, but for the rest of its last line; each takes a reader of its own.

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from container.channels.files import channel_files, shown
 from container.conversion.dense import plain_rows
 from container.conversion.rows import MAX_ROW_BYTES, Rows, all_rows, width
+from container.files.regular import open_regular
 from container.formats.errors import FormatError, IncompleteError
 from container.formats.recordio import records as recordio
-from container.regular_files import open_regular
 from kmeans.types import FloatArray
 
 if TYPE_CHECKING:

@@ -5,11 +5,11 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from container.artifacts.atomic import naming
 from container.configuration import hyperparameters
 from container.configuration.files import JobConfiguration
 from container.errors import CustomerError, JobError, PlatformError
-from container.regular_files import open_regular
+from container.files.atomic import naming
+from container.files.regular import open_regular
 from container.versions import CARRYING, COMPUTING, versions
 
 
@@ -26,7 +26,7 @@ def facts_of(job: JobConfiguration) -> dict[str, str]:
         for name, channel in job.channels.items()
     }
     facts = {
-        "hosts": json.dumps(job.hosts),
+        "hosts": json.dumps(job.place.hosts),
         "channels": json.dumps(channels),
     }
     given = {**hyperparameters.defaults(), **job.raw_hyperparameters}

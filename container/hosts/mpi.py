@@ -26,7 +26,7 @@ FIRST_PAUSE_SECONDS = 2e-5
 LONGEST_PAUSE_SECONDS = 1e-3
 
 
-class MPIHosts:
+class MPICommunicator:
     """The hosts of a job.
 
     Attributes

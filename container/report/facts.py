@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from container.coordinates import Coordinates
+from container.precision.coordinates import Coordinates
 from container.report.losses import Losses
 from kmeans.assignment.scoring import Score
 from kmeans.training import Model

@@ -21,10 +21,10 @@ from container.report.drawing import (
     trace,
     whole,
 )
+from container.report.formatting import number, percent, signed
 from container.report.losses import Losses
 from container.report.profile import HeatMap
 from container.report.projection import Projection
-from container.report.wording import number, percent, signed
 
 # Up to so many clusters have a bar each, and a number and a color in the plane.
 MAX_BARS = 30

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from container.artifacts.atomic import replacing
+from container.files.atomic import replacing
 from container.report import figures as plots
 from container.report import profile
 from container.report.facts import Facts
+from container.report.formatting import duration, moment, number, percent, signed
 from container.report.profile import Baseline, HeatMap
 from container.report.projection import MAX_CENTERS, project
-from container.report.wording import duration, moment, number, percent, signed
 
 NAME = "report.html"
 # Clusters that are listed at once; the others unfold.

@@ -16,7 +16,7 @@ from container.serving.body import discard
 from container.serving.inference import FAULT, Inference
 from container.serving.model import ModelUnavailableError, ServedModel
 from container.serving.registry import Registry, RegistryError
-from container.serving.settings import MAX_PAYLOAD_MB, Settings
+from container.serving.settings import MAX_PAYLOAD_MB, ServingSettings
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 _OPENAPI = Path(__file__).with_name("openapi.json")
 
 
-def create_app(model: ServedModel, settings: Settings) -> Flask:
+def create_app(model: ServedModel, settings: ServingSettings) -> Flask:
     """Make the application that serves one model.
 
     Parameters
     ----------
     model : ServedModel
         What answers.
-    settings : Settings
+    settings : ServingSettings
         What the environment asks for.
 
     Returns
@@ -59,7 +59,7 @@ def create_app(model: ServedModel, settings: Settings) -> Flask:
     return app
 
 
-def create_multi_model_app(registry: Registry, settings: Settings) -> Flask:
+def create_multi_model_app(registry: Registry, settings: ServingSettings) -> Flask:
     """Make the application that serves the models of a registry; as `create_app` otherwise."""
     app = _create(settings)
     app.register_blueprint(multi_model.blueprint(registry, Inference(settings)))
@@ -88,7 +88,7 @@ class _Application(Flask):
         return response(environ, start_response)
 
 
-def _create(settings: Settings) -> _Application:
+def _create(settings: ServingSettings) -> _Application:
     app = _Application(__name__, static_folder=None)
 
     @app.get("/execution-parameters")
@@ -109,9 +109,9 @@ def _create(settings: Settings) -> _Application:
     for kind, respond in _RESPONSES.items():
         app.register_error_handler(kind, _noting(respond, settings.max_payload_bytes or MAX_PAYLOAD_MB << 20))
     if settings.metrics:
-        from container.serving import metrics
+        from container.serving import prometheus
 
-        metrics.add_to(app)
+        prometheus.add_to(app)
     return app
 
 

@@ -12,8 +12,8 @@ from container.formats.errors import FormatError
 from container.serving import negotiation
 from container.serving.body import blocks
 from container.serving.codecs.codec import Codec, Instances, Predictions
-from container.serving.selection import answers, row_step
-from container.serving.settings import Settings
+from container.serving.outputs import answers, row_step
+from container.serving.settings import ServingSettings
 from kmeans.prediction import Predictor
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Inference:
 
     Parameters
     ----------
-    settings : Settings
+    settings : ServingSettings
         What an answer holds, and how long a request may be.
 
     Notes
@@ -41,7 +41,7 @@ class Inference:
     short ones and ``/ping`` find the interpreter free. A turn is given back while the client is waited for.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: ServingSettings) -> None:
         self._settings = settings
         self._turn = threading.Lock()
 

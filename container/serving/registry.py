@@ -19,11 +19,11 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from container.artifacts import mxnet_ndarray
-from container.artifacts.atomic import replacing
 from container.artifacts.model import ModelTooLargeError
+from container.files.atomic import replacing
 from container.logs.logger import LOGGER
-from container.serving.departures import Departures
 from container.serving.model import LOAD_ERRORS, centers_of, sentence
+from container.serving.unload_log import Departures
 from kmeans.prediction import Predictor
 
 MAX_NAME_LENGTH = 256

@@ -25,12 +25,12 @@ from container.configuration.files import Paths
 from container.errors import JobError, PlatformError
 from container.logs import logger
 from container.resources import memory_limit_bytes
-from container.serving import allocator
+from container.serving import malloc
 from container.serving.app import create_app, create_multi_model_app
-from container.serving.backlog import turn_away
+from container.serving.drain import stop_accepting
 from container.serving.model import ServedModel
 from container.serving.registry import Registry
-from container.serving.settings import Settings
+from container.serving.settings import ServingSettings
 from container.stopping import INTERRUPTED
 
 # Clients of one worker that can be served, or waited for, at once. Threads are made when they are needed; those that
@@ -84,7 +84,7 @@ class _Arbiter(Arbiter):  # type: ignore[misc]
     """Gunicorn's master process, which lets nobody else into the queue before it tells the workers to empty it."""
 
     def stop(self, graceful: bool = True) -> None:
-        turn_away(listener.sock for listener in self.LISTENERS)
+        stop_accepting(listener.sock for listener in self.LISTENERS)
         # The workers still take whom they find.
         time.sleep(_CONNECT_SECONDS)
         super().stop(graceful)
@@ -97,7 +97,7 @@ class _Arbiter(Arbiter):  # type: ignore[misc]
 class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn comes without types
     """Gunicorn with our settings; it reads neither its configuration files nor its own environment variables."""
 
-    def __init__(self, settings: Settings, shared: Path) -> None:
+    def __init__(self, settings: ServingSettings, shared: Path) -> None:
         self._settings = settings
         self._shared = shared
         super().__init__()
@@ -160,11 +160,11 @@ def main() -> None:
     Until the model is loaded the caller's handlers of signals count. BLAS must have been told to use one thread a
     worker before this module is imported.
     """
-    allocator.settle()
+    malloc.configure()
     logger.set_up()
     logging.getLogger("gunicorn.error").handlers = list(logger.LOGGER.handlers)
     try:
-        settings = Settings.from_environment(os.environ)
+        settings = ServingSettings.from_environment(os.environ)
         with _shared_folder() as shared:
             if settings.metrics:
                 os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(shared)

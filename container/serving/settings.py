@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from container.errors import CustomerError
 from container.resources import cpu_count, memory_limit_bytes
 from container.serving.codecs import CODECS
-from container.serving.selection import DEFAULT_OUTPUTS, OUTPUTS
+from container.serving.outputs import DEFAULT_OUTPUTS, OUTPUTS
 
 _DEFAULT_PORT = 8080
 # The most that batch transform sends.
@@ -22,7 +22,7 @@ _HELD_SHARE = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class ServingSettings:
     """What the environment says.
 
     Parameters
@@ -40,7 +40,7 @@ class Settings:
     default_accept : str
         The media type of an answer where the client has no preference; one of `container.serving.codecs.CODECS`.
     outputs : tuple of str
-        What an answer holds, in this order; names of `container.serving.selection.OUTPUTS`.
+        What an answer holds, in this order; names of `container.serving.outputs.OUTPUTS`.
     top_n : int
         Bound of the clusters that ``top_clusters`` and ``top_distances`` name.
     multi_model : bool
@@ -64,7 +64,7 @@ class Settings:
     workers: int = field(default_factory=cpu_count)
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
+    def from_environment(cls, environment: Mapping[str, str]) -> "ServingSettings":
         """Read the settings.
 
         Raises

@@ -17,21 +17,21 @@ import pyarrow.parquet
 import pytest
 
 from container import algorithm, convert
-from container.artifacts.atomic import naming
-from container.artifacts.model import Model, save
+from container.artifacts.model import SavedModel, save
 from container.channels.source import Source
 from container.configuration import files as configuration
 from container.configuration.files import MODEL, ChannelConfiguration, Paths
 from container.errors import CustomerError, JobError
+from container.files.atomic import naming
 from container.formats.recordio.records import dense_record, encode
 from container.hosts.agreement import disagreement
+from container.job.earlier_model import read_earlier_model
 from container.job.failure import reported
-from container.job.resuming import earlier_model
 from container.logs.logger import Output
 from container.serving.app import create_app, create_multi_model_app
 from container.serving.model import ServedModel
 from container.serving.registry import Registry
-from container.serving.settings import MAX_PAYLOAD_MB, Settings
+from container.serving.settings import MAX_PAYLOAD_MB, ServingSettings
 from kmeans.sample import Sample
 from kmeans.state import State
 from tests.container.disk import READ_ONLY, room_for
@@ -116,10 +116,10 @@ class Scene:
         body: bytes = b"1,2,3\n",
         content_type: str = "text/csv",
         accept: str = "*/*",
-        settings: Settings = Settings(),  # noqa: B008
+        settings: ServingSettings = ServingSettings(),  # noqa: B008
     ) -> str:
         """Ask a model of three features."""
-        save(self.base / "model", "algo-1", Model(np.array(ROWS, np.float32), None))
+        save(self.base / "model", "algo-1", SavedModel(np.array(ROWS, np.float32), None))
         client = create_app(ServedModel(self.base / "model"), settings).test_client()
         return client.post(
             "/invocations", data=body, headers={"Content-Type": content_type, "Accept": accept}
@@ -145,13 +145,16 @@ class Scene:
     def ping_without_model(self) -> str:
         (self.base / "model").mkdir()
         return (
-            create_app(ServedModel(self.base / "model"), Settings()).test_client().get("/ping").get_data(as_text=True)
+            create_app(ServedModel(self.base / "model"), ServingSettings())
+            .test_client()
+            .get("/ping")
+            .get_data(as_text=True)
         )
 
     def unknown_model(self) -> str:
         registry = Registry(self.base, self.base, 1 << 20)
         return (
-            create_multi_model_app(registry, Settings())
+            create_multi_model_app(registry, ServingSettings())
             .test_client()
             .get("/models/shops.tar.gz")
             .get_data(as_text=True)
@@ -177,20 +180,20 @@ class Scene:
         centers = np.array(ROWS)
         sample = Sample(np.array(ROWS, np.float32), np.arange(3), np.ones(3), complete=True)
         state = State(centers, np.ones(3), np.zeros(3, np.float32), sample)
-        save(folder, "algo-1", Model(np.array(ROWS, np.float32), None), state)
+        save(folder, "algo-1", SavedModel(np.array(ROWS, np.float32), None), state)
         with np.load(folder / "state.npz") as arrays:
             np.savez(folder / "state.npz", **{**arrays, "centers": centers * np.inf})
         return self._earlier_model(folder)
 
     def other_features(self) -> str:
         folder = self.base / "input/data/model"
-        save(folder, "algo-1", Model(np.array(ROWS, np.float32)[:, :2], None))
+        save(folder, "algo-1", SavedModel(np.array(ROWS, np.float32)[:, :2], None))
         return self._earlier_model(folder)
 
     def _earlier_model(self, folder: Path) -> str:
         channel = ChannelConfiguration("model", MODEL, None, "File", "FullyReplicated", folder)
         with pytest.raises(CustomerError) as error:
-            earlier_model(channel, 3)
+            read_earlier_model(channel, 3)
         return str(error.value)
 
     def failure(self, kind: type[Exception]) -> str:
@@ -229,7 +232,7 @@ class Scene:
 
     def setting(self) -> str:
         with pytest.raises(CustomerError) as error:
-            Settings.from_environment({"SAGEMAKER_INFERENCE_TOP_N": "ten"})
+            ServingSettings.from_environment({"SAGEMAKER_INFERENCE_TOP_N": "ten"})
         return str(error.value)
 
     def serving_without_room(self) -> str:
@@ -366,7 +369,7 @@ MAKERS: dict[str, Callable[[Scene], str]] = {
     "expected label_size=0": lambda scene: scene.request(content_type="text/csv;label_size=1"),
     "expected a body": lambda scene: scene.request(bytes((MAX_PAYLOAD_MB << 20) + 1)),
     "expected an answer": lambda scene: scene.request(
-        b"1,2,3\n" * 50_000, settings=Settings(max_payload_bytes=None, max_held_bytes=1 << 20)
+        b"1,2,3\n" * 50_000, settings=ServingSettings(max_payload_bytes=None, max_held_bytes=1 << 20)
     ),
     "the model cannot": lambda scene: scene.ping_without_model(),
     "SAGEMAKER_INFERENCE_TOP_N": lambda scene: scene.setting(),

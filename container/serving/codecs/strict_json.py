@@ -10,8 +10,8 @@ import reprlib
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
+from container.files.json_object import named_twice
 from container.formats.errors import FormatError, excerpt
-from container.json_object import named_twice
 
 
 class NotJSONError(FormatError):

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from container.artifacts.checkpoint import MAGIC, CheckpointError, Checkpoints
-from container.job.resuming import saving
+from container.job.checkpointing import saving
 from container.logs.progress import Progress, TimedSource
 from container.stopping import Stop
 from kmeans.communicator import Communicator, SingleHost

@@ -21,7 +21,7 @@ from container.formats.recordio.records import encode
 from container.serving.app import create_app, create_multi_model_app
 from container.serving.model import ServedModel
 from container.serving.registry import Registry
-from container.serving.settings import Settings
+from container.serving.settings import ServingSettings
 from tests.container.hosts.cluster import cluster_of
 from tests.container.job.job import Ended, Job, recordio
 from tests.container.job.test_resolve import resolve
@@ -168,7 +168,7 @@ BODIES: dict[str, Callable[[Doubles], tuple[str, bytes]]] = {
 def test_answers_are_those_of_float64(trained: Ended, form: str, n_rows: int) -> None:
     rows = times(2, n_rows, seed=2)
     content_type, body = BODIES[form](rows)
-    settings = Settings(outputs=("closest_cluster", "distance_to_cluster"))
+    settings = ServingSettings(outputs=("closest_cluster", "distance_to_cluster"))
     client = create_app(ServedModel(trained.base / "model"), settings).test_client()
     answer = client.post("/invocations", data=body, content_type=content_type, headers={"Accept": CSV})
     check_answers(answer.data, rows, load(trained.base / "model").centers)
@@ -194,7 +194,7 @@ def test_one_model_of_many_answers_so_too_in_another_worker(trained: Ended, tmp_
     loading, other = (Registry(tmp_path, trained.base, 1 << 30) for _ in range(2))
     loading.load("a", str(trained.base / "model"))
     for registry in (loading, other):
-        client = create_multi_model_app(registry, Settings()).test_client()
+        client = create_multi_model_app(registry, ServingSettings()).test_client()
         answer = client.post("/models/a/invoke", data=csv(rows), content_type=CSV, headers={"Accept": CSV})
         check_answers(answer.data, rows, load(trained.base / "model").centers)
 

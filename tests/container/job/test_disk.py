@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from container.artifacts import room
+from container.artifacts import disk_space
 from container.errors import PlatformError
-from container.job.best_effort import beside_the_model
+from container.job.best_effort import warn_on_failure
 from kmeans.observer import Observer
 from tests.container.disk import READ_ONLY, files_in, room_for
 from tests.container.job.job import TOP, Job, recordio
@@ -83,15 +83,15 @@ def test_a_model_folder_that_cannot_be_written_is_told_before_the_first_row_is_r
 
 
 def test_room_for_the_model_is_looked_at_without_making_its_folder(tmp_path: Path) -> None:
-    room.require(tmp_path / "some" / "model", 1)
+    disk_space.require(tmp_path / "some" / "model", 1)
     assert files_in(tmp_path) == []
     with pytest.raises(
         PlatformError, match=r"some/model: expected room for a model of 1,152,921,504,606,846,976 bytes"
     ):
-        room.require(tmp_path / "some" / "model", 1 << 60)
+        disk_space.require(tmp_path / "some" / "model", 1 << 60)
     (tmp_path / "model").symlink_to(tmp_path / "nowhere")
     with pytest.raises(PlatformError, match="model: expected a folder to write the model to, got No such file"):
-        room.require(tmp_path / "model", 1)
+        disk_space.require(tmp_path / "model", 1)
 
 
 def test_a_log_that_nobody_reads_costs_no_model(tmp_path: Path) -> None:
@@ -134,7 +134,7 @@ def test_a_reason_without_words_is_told_by_its_kind() -> None:
     def run_out_of_memory() -> None:
         raise MemoryError
 
-    with beside_the_model(observer, "curve_failed", "The curve was not written"):
+    with warn_on_failure(observer, "curve_failed", "The curve was not written"):
         run_out_of_memory()
     assert observer.messages == ["The curve was not written: MemoryError"]
     assert observer.events == {"curve_failed": 1}

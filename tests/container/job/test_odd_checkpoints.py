@@ -21,7 +21,7 @@ from container.configuration import files as configuration
 from container.configuration.algorithm_settings import settings_of
 from container.configuration.files import Paths
 from container.job import training
-from container.job.resuming import coordinates_of, resumed
+from container.job.checkpointing import coordinates_of, newest_common
 from container.stopping import Stop
 from kmeans.communicator import Communicator, SingleHost
 from kmeans.thread_hosts import run_hosts
@@ -343,7 +343,7 @@ def test_hosts_go_on_together_or_not_at_all(
     write("algo-2", 4, rows_seen=-1)
 
     def step_of(communicator: Communicator) -> int | None:
-        snapshot = resumed(checkpoints_in(base, hosts[communicator.rank], hosts), communicator)
+        snapshot = newest_common(checkpoints_in(base, hosts[communicator.rank], hosts), communicator)
         return None if snapshot is None else snapshot.step
 
     # Facts of one host alone may differ.

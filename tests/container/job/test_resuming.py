@@ -14,7 +14,7 @@ from container.artifacts import mxnet_ndarray
 from container.artifacts.model import load_state
 from container.configuration.files import MODEL, ChannelConfiguration
 from container.errors import CustomerError
-from container.job.resuming import earlier_model
+from container.job.earlier_model import read_earlier_model
 from tests.container.job.job import Ended, Job, msd, recordio
 
 Rows = NDArray[np.float32]
@@ -174,7 +174,7 @@ def test_numbers_in_the_model_channel_that_cannot_be(
 ) -> None:
     channel = earlier(tmp_path / "model", uninterrupted.base / "model", array, value)
     with pytest.raises(CustomerError) as error:
-        earlier_model(channel, 64)
+        read_earlier_model(channel, 64)
     assert error.value.message == f"Channel model: {channel.path}: state.npz: {expected}"
 
 

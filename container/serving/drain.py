@@ -20,7 +20,7 @@ _DROP_SYN = (
 _SO_ATTACH_FILTER = 26
 
 
-def turn_away(listeners: Iterable[socket.socket]) -> None:
+def stop_accepting(listeners: Iterable[socket.socket]) -> None:
     """Let the kernel ignore clients that begin to connect from now on.
 
     A port is closed with clients in its queue that nobody has taken yet, and these are reset in the midst of their
