@@ -9,7 +9,7 @@ from container.configuration import files as configuration
 from container.configuration import hyperparameters
 from container.configuration.files import JobConfiguration, Paths
 from container.errors import AlgorithmError, CustomerError
-from container.hosts.worker import SOCKET_VARIABLE, LauncherLink
+from container.hosts.launcher_link import SOCKET_VARIABLE, LauncherLink
 from container.job import failure
 from container.logs import logger
 from container.logs.logger import LOGGER

@@ -98,7 +98,7 @@ def ends_well(base: Path, ended: Path, heard: pytest.LogCaptureFixture) -> None:
     run(base)
     (centers,) = mxnet_ndarray.loads((base / MODEL).read_bytes())
     assert np.isfinite(centers).all()
-    if "going on from" not in heard.text:
+    if "resuming from" not in heard.text:
         assert "is passed over: " in heard.text
         assert (base / MODEL).read_bytes() == (ended / MODEL).read_bytes()
 
@@ -317,7 +317,7 @@ def test_the_good_one_before_an_odd_one_is_gone_on_from(
     (base / "checkpoints" / NAME.format(LAST)).write_bytes(packed(arrays, {**facts, "step": LAST, "epoch": -1}))
     ends_well(base, ended, heard)
     assert f"Checkpoint {NAME.format(LAST)} is passed over: epoch: expected a whole number from 0 to" in heard.text
-    assert f"going on from the checkpoint of step {AMID_EPOCH}" in heard.text
+    assert f"resuming from the checkpoint of step {AMID_EPOCH}" in heard.text
     assert (base / MODEL).read_bytes() == (ended / MODEL).read_bytes()
 
 
