@@ -89,7 +89,7 @@ class MPICommunicator:
         MPI.Finalize()
 
     def _finish(self, n_bytes: int, start: Any, *arguments: Any, meanwhile: Callable[[], bool] = nothing) -> float:
-        """Start an exchange, call `meanwhile`, and wait for the end; return the seconds that the exchange itself took."""
+        """Start an exchange, call `meanwhile`, and wait for the end; return the seconds that the exchange took."""
         began = time.perf_counter()
         pause = MIN_PAUSE_SECONDS
         try:

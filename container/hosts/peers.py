@@ -1,9 +1,9 @@
 """The connections between the launchers of a job: each is connected with every other, and notices when one is gone.
 
 A host connects to all hosts of lower rank, and retries while names are not yet known and ports not yet open. Then every
-launcher sends a sign of life every few seconds. A host is lost when its connection closes before it has reported that it
-is done, or when it has been silent for too long, as a host that was paused or cut off from the network. Slow data do not
-silence a launcher, which does nothing but watch.
+launcher sends a sign of life every few seconds. A host is lost when its connection closes before it has reported that
+it is done, or when it has been silent for too long, as a host that was paused or cut off from the network. Slow data do
+not silence a launcher, which does nothing but watch.
 """
 
 import asyncio

@@ -313,7 +313,7 @@ MAKERS: dict[str, Callable[[Scene], str]] = {
     "Lower k, extra_center_factor": lambda scene: scene.log(
         {"k": "2", "feature_dim": "3", "extra_center_factor": "2147483647"}, *ROWS
     ),
-    "The job was stopped before a row": lambda scene: scene.stopped(),
+    "The job was stopped before any row": lambda scene: scene.stopped(),
     "The job was stopped before its hosts": lambda _: text(ROOT / "container/hosts/launcher.py"),
     "There was no time to look": lambda _: text(ROOT / "kmeans/training.py"),
     # These take a hand in a job while it runs.

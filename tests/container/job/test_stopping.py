@@ -155,7 +155,7 @@ def test_a_job_that_is_stopped_before_a_row_came_says_so(tmp_path: Path, place: 
         process.send_signal(signum)
         ended = job.ended(process)
     assert ended.exit_code == 2, ended.log
-    assert ended.failure == "Customer Error: The job was stopped before a row came; there is no model"
+    assert ended.failure == "Customer Error: The job was stopped before any row arrived; there is no model"
 
 
 def test_counting_the_rows_of_a_large_channel_ends(tmp_path: Path) -> None:
