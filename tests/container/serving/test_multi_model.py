@@ -16,14 +16,8 @@ import pytest
 
 from container.artifacts import tarball
 from container.artifacts.model import SavedModel, save
-from container.serving.registry import (
-    DuplicateModelError,
-    OutOfMemoryError,
-    Registry,
-    RegistryError,
-    UnknownModelError,
-    check_name,
-)
+from container.serving.errors import DuplicateModelError, OutOfMemoryError, RegistryError, UnknownModelError
+from container.serving.registry import Registry, check_name
 from tests.container.serving.model_churn import churn, lay_down_models
 from tests.container.serving.server_process import Answer, ServerProcess, serving, wait_until
 from tests.container.serving.wire import CSV, JSON
@@ -331,7 +325,7 @@ def test_on_a_full_disk_models_can_be_unloaded(tmp_path: Path) -> None:
     worker.unload("m0")
     after = lock.stat()
     assert (after.st_ino, after.st_size) == (before.st_ino, before.st_size)
-    written = (tmp_path / "shared" / "departures").read_bytes()
+    written = (tmp_path / "shared" / "unloaded").read_bytes()
     assert written[-1:] == b"\0"
     assert len(written) > 4096
 
