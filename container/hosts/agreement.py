@@ -10,7 +10,7 @@ from container.configuration.files import JobConfiguration
 from container.errors import CustomerError, JobError, PlatformError
 from container.files.atomic import naming
 from container.files.regular import open_regular
-from container.versions import CARRYING, COMPUTING, versions
+from container.versions import COMMUNICATING, COMPUTING, versions
 
 
 def facts_of(job: JobConfiguration) -> dict[str, str]:
@@ -33,7 +33,7 @@ def facts_of(job: JobConfiguration) -> dict[str, str]:
     if "model" in job.channels:
         facts["the earlier model"] = _digest(job.channels["model"].path)
     facts |= {f"hyperparameter {name}": value for name, value in given.items()}
-    return facts | {f"version of {name}": found for name, found in versions(*COMPUTING, *CARRYING).items()}
+    return facts | {f"version of {name}": found for name, found in versions(*COMPUTING, *COMMUNICATING).items()}
 
 
 def _digest(folder: Path) -> str:
