@@ -30,7 +30,7 @@ from benchmarks.serve_rates import rates
 from container.artifacts.model import SavedModel, save
 from container.formats.recordio.records import dense_record, encode
 from container.resources import cpu_count
-from tests.container.serving.model_churn import churn, lay_down_models
+from tests.container.serving.model_churn import churn, write_models
 from tests.container.serving.server_process import ROOT, wait_until
 from tests.ports import free_port
 
@@ -250,7 +250,7 @@ def many_models(seconds: int) -> list[dict[str, Any]]:
     """Load, ask and unload 50 models at random from 8 threads."""
     with tempfile.TemporaryDirectory() as folder:
         base = Path(folder)
-        lay_down_models(base, 50)
+        write_models(base, 50)
         port = free_port()
         environment = {
             "SAGEMAKER_MULTI_MODEL": "true",

@@ -42,7 +42,7 @@ class Baseline:
         return cls(mean, np.sqrt(np.average(np.square(rows, out=rows), axis=0, weights=sample.weights)))
 
     def standardized(self, center: FloatArray) -> DoubleArray:
-        """Return the differences of a center from the mean, in standard deviations, float64 (d,); 0 for constant features."""
+        """Return how far a center is from the mean, in standard deviations, float64 (d,); 0 for constant features."""
         difference = center.astype(np.float64) - self.mean
         return np.divide(difference, self.deviation, out=np.zeros_like(difference), where=self.deviation > 0.0)
 

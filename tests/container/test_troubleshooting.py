@@ -137,10 +137,10 @@ class Scene:
 
     def converted_times(self) -> str:
         np.save(self.base / "rows.npy", np.array(TIMES)[:, [1, 0]])
-        told = io.StringIO()
-        with redirect_stderr(told):
+        output = io.StringIO()
+        with redirect_stderr(output):
             assert convert.main([str(self.base / "rows.npy"), str(self.base / "out")]) == 0
-        return told.getvalue()
+        return output.getvalue()
 
     def ping_without_model(self) -> str:
         (self.base / "model").mkdir()
@@ -215,15 +215,15 @@ class Scene:
         return self.log({"k": "2", "feature_dim": "3"}, *ROWS)
 
     def log_on_a_full_disk(self) -> str:
-        told = io.StringIO()
-        with Path("/dev/full").open("w") as full, redirect_stderr(told):
+        output = io.StringIO()
+        with Path("/dev/full").open("w") as full, redirect_stderr(output):
             output = Output(full)
             output.write("a line")
             output.flush()
             # What is left in the buffer would be tried again when the stream is closed.
             with Path(os.devnull).open("w") as nowhere:
                 os.dup2(nowhere.fileno(), full.fileno())
-        return told.getvalue()
+        return output.getvalue()
 
     def lasting_failure(self) -> str:
         (self.base / "output/failure").mkdir(parents=True)
@@ -269,7 +269,7 @@ class Scene:
 
 
 def in_source(name: str, **values: str) -> str:
-    """Give the words of a module of the hosts, with some values in them."""
+    """Return the text of a module of the hosts, with some values filled in."""
     words = text(ROOT / "container/hosts" / name)
     for place, value in values.items():
         words = re.sub(rf"{{{re.escape(place)}(:g)?}}", value, words)

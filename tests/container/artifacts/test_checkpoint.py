@@ -1,4 +1,4 @@
-"""Checkpoints: whole, newest, of this very job, or passed over."""
+"""Checkpoints: whole, newest and of this very job, or skipped."""
 
 import json
 import logging
@@ -40,7 +40,7 @@ class Channel(Rows):
 
 @pytest.fixture(scope="module")
 def snapshots() -> list[Snapshot]:
-    """Give those of a real run."""
+    """Return those of a real run."""
     taken: list[Snapshot] = []
 
     def save(snapshot: Snapshot) -> None:

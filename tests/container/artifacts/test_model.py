@@ -31,7 +31,7 @@ STATE = State(
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Give a folder that holds a whole model of ours."""
+    """Return a folder with a complete model of ours."""
     save(tmp_path / "model", "algo-1", SavedModel(CENTERS, DESCRIPTION), STATE)
     return tmp_path / "model"
 

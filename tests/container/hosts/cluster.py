@@ -77,13 +77,13 @@ class Host:
         return found
 
     def worker(self) -> int:
-        """Give the process that trains, when it does."""
+        """Return the process that trains, once it does."""
         self.wait_for_line("seed \\d+, \\d+ threads")
         (worker,) = children(self.program("hydra_pmi_proxy"))
         return worker
 
     def program(self, name: str) -> int:
-        """Give the process of a program that the launcher has started."""
+        """Return the process of a program that the launcher has started."""
         return next(pid for pid in children(self.running.pid) if Path(command(pid).partition(" ")[0]).name == name)
 
 
@@ -123,7 +123,7 @@ class Cluster:
             self.configure(host)
 
     def configure(self, host: Host, **changes: str) -> None:
-        """Lay down the files of one host, with other hyperparameters than the rest if need be."""
+        """Write the files of one host, with other hyperparameters than those of the rest if need be."""
         config = host.base / "input/config"
         config.mkdir(parents=True, exist_ok=True)
         (config / "hyperparameters.json").write_text(json.dumps({**self.hyperparameters, **changes}))

@@ -39,7 +39,7 @@ HOUR = 3600
 
 @functools.cache
 def times(hours: float, n_rows: int = 3000, seed: int = 0) -> Doubles:
-    """Draw rows of a whole number of seconds, and two features beside it, of which one is sparse."""
+    """Draw rows of an integer number of seconds and two other features, of which one is sparse."""
     rng = np.random.default_rng(seed)
     seconds = BEGIN + rng.integers(round(hours * HOUR), size=n_rows)
     others = rng.integers(-300, 300, size=(n_rows, 2)) * [1, 0]
@@ -99,7 +99,7 @@ def msd(rows: Doubles, centers: NDArray[np.floating]) -> float:
 
 
 def lloyd(rows: Doubles, k: int = K) -> float:
-    """Give the mean squared distance of the best of some runs of Lloyd's method in float64."""
+    """Return the mean squared distance of the best of some runs of Lloyd's method in float64."""
     return float(KMeans(k, n_init=5, random_state=0).fit(rows - [BEGIN, 0, 0]).inertia_) / len(rows)
 
 
@@ -141,7 +141,7 @@ def test_what_is_written_beside_it_is_of_the_same_rows_and_centers(trained: Ende
     np.testing.assert_allclose(distances[np.arange(len(rows)), written[:, 0].astype(int)], written[:, 1], 1e-5, 1e-3)
     (logged,) = [line for line in trained.log.splitlines() if "#quality_metric" in line and "test msd" in line]
     assert float(logged.rpartition("=")[2]) == pytest.approx(msd(tested, centers), rel=1e-6)
-    # Times are told to the digits that tell them apart.
+    # Times have as many digits as it takes to distinguish them.
     assert "1,700,00" in (trained.base / "output/data/report.html").read_text()
 
 

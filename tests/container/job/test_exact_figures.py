@@ -126,7 +126,7 @@ N_LINKS = 150
 
 
 def large(base: Path) -> Job:
-    """Give a job whose closing passes take a while: the same rows many times."""
+    """Return a job whose closing passes take a while: the same rows many times."""
     job = job_in(base, SOME, k="30", feature_dim="30", mini_batch_size="5000", write_assignments="false")
     first = job.folder("train") / "part-0"
     for number in range(1, N_LINKS):

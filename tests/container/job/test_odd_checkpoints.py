@@ -1,4 +1,4 @@
-"""Checkpoints with a right checksum that no job has written: passed over, or gone on from, but never in the way."""
+"""Checkpoints with a valid checksum that no job has written: skipped or resumed from, but never in the way."""
 
 import copy
 import json
@@ -92,7 +92,7 @@ def good(ended: Path) -> tuple[Arrays, dict[str, Any]]:
 
 
 def ends_well(base: Path, ended: Path, heard: pytest.LogCaptureFixture) -> None:
-    """Run the job; if the checkpoint was passed over the model is that of a job without one."""
+    """Run the job; if the checkpoint was skipped, the model is that of a job without one."""
     shutil.rmtree(base / "model", ignore_errors=True)
     heard.clear()
     run(base)
@@ -178,7 +178,7 @@ def test_an_origin_must_fit_to_the_rows(tmp_path: Path, good: tuple[Arrays, dict
 
 
 def is_odd(base: Path, ended: Path, heard: pytest.LogCaptureFixture, content: bytes) -> None:
-    """Put a checkpoint in the job's way; one that is passed over needs no job to show it, for there is no other."""
+    """Give the job a checkpoint; one that is skipped needs no job to show it, since there is no other."""
     for path in (base / "checkpoints").iterdir():
         path.unlink()
     (base / "checkpoints" / NAME.format(AMID_EPOCH)).write_bytes(content)

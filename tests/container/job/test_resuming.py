@@ -1,4 +1,4 @@
-"""Jobs that go on: from a checkpoint of their own, or from an earlier model."""
+"""Jobs that resume from a checkpoint of their own, or continue an earlier model."""
 
 import re
 import shutil
@@ -193,7 +193,7 @@ def test_a_job_goes_on_from_the_largest_numbers_to_a_finite_model(
 
 
 def earlier(folder: Path, model: Path, array: str, value: float) -> ChannelConfiguration:
-    """Lay down a model in a channel; the numbers of one array of its state are all `value`."""
+    """Write a model into a channel; the numbers of one array of its state are all `value`."""
     shutil.copytree(model, folder, dirs_exist_ok=True)
     with np.load(folder / "state.npz") as state:
         arrays = dict(state)

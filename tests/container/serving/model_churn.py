@@ -24,7 +24,7 @@ class Outcome:
     wrong: list[str] = field(default_factory=list)
 
 
-def lay_down_models(base: Path, count: int, features: int = 1) -> None:
+def write_models(base: Path, count: int, features: int = 1) -> None:
     """Write models m0, m1, ... under `base`/models; all coordinates of the only center of model i are i."""
     for number in range(count):
         centers = np.full((1, features), number, np.float32)
@@ -34,7 +34,7 @@ def lay_down_models(base: Path, count: int, features: int = 1) -> None:
 def churn(
     port: int, base: Path, *, models: int, threads: int, requests: int | None = None, seconds: float | None = None
 ) -> Outcome:
-    """Load, ask and unload at random from several threads, for so many requests or so long."""
+    """Load, invoke and unload at random from several threads, for a number of requests or of seconds."""
     outcome = Outcome()
     lock = threading.Lock()
     ends = None if seconds is None else time.monotonic() + seconds

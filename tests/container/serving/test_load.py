@@ -54,7 +54,7 @@ def clients(server: ServerProcess, sent: bytes) -> Iterator[list[socket.socket]]
         HEAD + b"Content-Length: 99999999\r\n\r\n" + b"1,2,5\n" * 1000,
     ],
 )
-def test_clients_that_stop_amid_a_request_block_nobody(server: ServerProcess, sent: bytes) -> None:
+def test_clients_that_stop_during_a_request_block_nobody(server: ServerProcess, sent: bytes) -> None:
     with clients(server, sent):
         for _ in range(20):
             began = time.monotonic()

@@ -94,7 +94,7 @@ def labelled(made: Record, label: float) -> Record:
 
 
 def outcome(body: bytes) -> object:
-    """Give the rows, uid and metadata of a body, or what is wrong with it."""
+    """Return the rows, uid and metadata of a body, or what is wrong with it."""
     try:
         blocks = list(CODECS[RECORDIO].decode([body], FEATURES))
     except FormatError as error:
