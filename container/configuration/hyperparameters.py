@@ -81,7 +81,7 @@ TABLE: tuple[Hyperparameter, ...] = (
         "mini_batch_size",
         Integer(1, _INT32_MAX),
         "5000",
-        "Number of records of one step.",
+        "Number of records per step.",
         tunable=("3000", "15000"),
     ),
     Hyperparameter(
@@ -95,7 +95,10 @@ TABLE: tuple[Hyperparameter, ...] = (
         tunable=("4", "10"),
     ),
     Hyperparameter(
-        "local_lloyd_max_iter", Integer(1, _INT32_MAX), "300", "Most iterations of Lloyd's method at the end."
+        "local_lloyd_max_iter",
+        Integer(1, _INT32_MAX),
+        "300",
+        "Maximum number of iterations of Lloyd's method at the end.",
     ),
     Hyperparameter(
         "local_lloyd_tol",
@@ -113,7 +116,7 @@ TABLE: tuple[Hyperparameter, ...] = (
         "local_lloyd_num_trials",
         Integer(1, _INT32_MAX, auto=True),
         "auto",
-        "Number of runs of Lloyd's method at the end, of which the best is taken.",
+        "Number of runs of Lloyd's method at the end; the best one is kept.",
     ),
     Hyperparameter(
         "half_life_time_size",
@@ -134,7 +137,11 @@ TABLE: tuple[Hyperparameter, ...] = (
     _ignored("_enable_profiler", "false"),
     _ignored("_kvstore", "auto"),
     Hyperparameter(
-        "_log_level", Categorical(_LOG_LEVELS, fold_case=True), "info", "Least severe level logged.", origin="hidden"
+        "_log_level",
+        Categorical(_LOG_LEVELS, fold_case=True),
+        "info",
+        "Minimum level of log messages.",
+        origin="hidden",
     ),
     _ignored("_num_gpus", "auto"),
     _ignored("_num_kv_servers", "1"),
@@ -160,7 +167,7 @@ TABLE: tuple[Hyperparameter, ...] = (
         "checkpoint_interval_seconds",
         Integer(0, _INT32_MAX),
         "60",
-        "Least time between two checkpoints, in seconds.",
+        "Minimum time between two checkpoints, in seconds.",
         origin="own",
     ),
     Hyperparameter(
@@ -174,7 +181,7 @@ TABLE: tuple[Hyperparameter, ...] = (
         "write_report",
         Flag(),
         "true",
-        "Whether to write output/data/report.html, which shows what was found.",
+        "Whether to write the report, output/data/report.html.",
         origin="own",
     ),
 )

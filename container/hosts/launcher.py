@@ -224,7 +224,7 @@ class Launcher:
         # A proxy does not mind the death of its worker. One that fails has ended the worker itself, since mpiexec is
         # gone.
         if self._processes.exit_code(mpiexec.PROXY):
-            return await self._cause_elsewhere("its worker was ended from there")
+            return await self._cause_elsewhere("its proxy lost the connection with mpiexec")
         return PlatformError(f"{self._host} was lost: its worker {cause}")
 
     async def _cause_elsewhere(self, otherwise: str) -> JobError:

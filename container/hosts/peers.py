@@ -126,8 +126,8 @@ class Peers:
                     await self._arrived.wait()
                     self._arrived.clear()
         except TimeoutError:
-            reasons = "; ".join(f"{host} {self._reasons.get(host, 'has not called')}" for host in self._missing())
-            raise PlatformError(f"Not all hosts came within {timeout_seconds:g} seconds: {reasons}") from None
+            reasons = "; ".join(f"{host} {self._reasons.get(host, 'has not connected')}" for host in self._missing())
+            raise PlatformError(f"Not all hosts connected within {timeout_seconds:g} seconds: {reasons}") from None
         finally:
             for task in (*dialing, reporting):
                 task.cancel()
