@@ -98,7 +98,7 @@ TABLE: tuple[Hyperparameter, ...] = (
         "local_lloyd_max_iter",
         Integer(1, _INT32_MAX),
         "300",
-        "Maximum number of iterations of Lloyd's method at the end.",
+        "Maximum iterations of Lloyd's method at the end.",
     ),
     Hyperparameter(
         "local_lloyd_tol",
@@ -140,7 +140,7 @@ TABLE: tuple[Hyperparameter, ...] = (
         "_log_level",
         Categorical(_LOG_LEVELS, fold_case=True),
         "info",
-        "Minimum level of log messages.",
+        "Minimum level of the log.",
         origin="hidden",
     ),
     _ignored("_num_gpus", "auto"),
