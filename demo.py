@@ -1,4 +1,4 @@
-"""Write data, train, serve and predict, without Docker. Run it with `make demo`."""
+"""From data to predictions, without Docker: write data, train, serve, predict. Run it with `make demo`."""
 
 import contextlib
 import http.client
@@ -28,19 +28,19 @@ BAR_WIDTH = 40
 
 
 def main() -> None:
-    """Train on handwritten digits, show the model, and predict the clusters of a few rows."""
+    """Train on handwritten digits, show the model, and request the clusters of a few rows."""
     digits = load_digits().data.astype(np.float32)
     with tempfile.TemporaryDirectory(prefix="kmeans-demo-") as folder:
         base = Path(folder)
-        write_inputs(base, digits)
+        write_job(base, digits)
         train(base)
         show_model(base)
         with serve(base) as connection:
-            ask(connection, digits[:ROWS_ASKED])
+            predict(connection, digits[:ROWS_ASKED])
 
 
-def write_inputs(base: Path, rows: NDArray[np.float32]) -> None:
-    """Write the files that SageMaker would provide: the data of the channel and the configuration of the job."""
+def write_job(base: Path, rows: NDArray[np.float32]) -> None:
+    """Write the files that SageMaker would: the data of the channel and the configuration of the job."""
     title(f"{len(rows):,} handwritten digits of {rows.shape[1]} pixels, as protobuf RecordIO")
     configuration = {
         "hyperparameters": {"k": "10", "feature_dim": str(rows.shape[1])},
@@ -116,8 +116,8 @@ def answers_ping(port: int) -> bool:
             return False
 
 
-def ask(connection: http.client.HTTPConnection, rows: NDArray[np.float32]) -> None:
-    """Send the same rows as CSV and as RecordIO, and show the predictions."""
+def predict(connection: http.client.HTTPConnection, rows: NDArray[np.float32]) -> None:
+    """Send the same rows as CSV and as RecordIO, and show the responses."""
     csv = "".join(",".join(f"{value:g}" for value in row) + "\n" for row in rows).encode()
     recordio = encode(map(dense_record, rows))
     for content_type, body in ("text/csv", csv), (RECORDIO, recordio):

@@ -81,7 +81,7 @@ TABLE: tuple[Hyperparameter, ...] = (
         "mini_batch_size",
         Integer(1, _INT32_MAX),
         "5000",
-        "Number of records per step.",
+        "Number of records in a mini-batch.",
         tunable=("3000", "15000"),
     ),
     Hyperparameter(
@@ -91,20 +91,20 @@ TABLE: tuple[Hyperparameter, ...] = (
         "extra_center_factor",
         Integer(1, _INT32_MAX, auto=True),
         "auto",
-        "The stream keeps k times as many centers, and reduces them to k at the end.",
+        "Number of intermediate centers as a multiple of k; they are reduced to k at the end.",
         tunable=("4", "10"),
     ),
     Hyperparameter(
         "local_lloyd_max_iter",
         Integer(1, _INT32_MAX),
         "300",
-        "Maximum iterations of Lloyd's method at the end.",
+        "Maximum number of iterations of Lloyd's method at the end.",
     ),
     Hyperparameter(
         "local_lloyd_tol",
         Continuous(0.0, 1.0),
         "0.0001",
-        "Lloyd's method at the end stops when the loss changes by less than this share.",
+        "Relative change of the loss below which Lloyd's method at the end stops.",
     ),
     Hyperparameter(
         "local_lloyd_init_method",
@@ -137,11 +137,7 @@ TABLE: tuple[Hyperparameter, ...] = (
     _ignored("_enable_profiler", "false"),
     _ignored("_kvstore", "auto"),
     Hyperparameter(
-        "_log_level",
-        Categorical(_LOG_LEVELS, fold_case=True),
-        "info",
-        "Minimum level of the log.",
-        origin="hidden",
+        "_log_level", Categorical(_LOG_LEVELS, fold_case=True), "info", "Lowest level that is logged.", origin="hidden"
     ),
     _ignored("_num_gpus", "auto"),
     _ignored("_num_kv_servers", "1"),
@@ -150,7 +146,7 @@ TABLE: tuple[Hyperparameter, ...] = (
         "_tuning_objective_metric",
         Text(),
         "",
-        "Metric that a tuning job compares, set by the service.",
+        "Metric that a tuning job compares; set by the service.",
         origin="hidden",
     ),
     Hyperparameter(

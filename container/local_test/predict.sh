@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Send a file to the server of serve_local.sh and print the predictions: predict.sh FILE [CONTENT_TYPE]
+# Sends a file to the server of serve_local.sh and prints the response: predict.sh FILE [CONTENT_TYPE]
 set -euo pipefail
 [[ $# -eq 1 || $# -eq 2 ]] || { echo "usage: $0 FILE [CONTENT_TYPE]" >&2; exit 2; }
 command -v curl >/dev/null || { echo "$0: expected curl on PATH, found none" >&2; exit 1; }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Train on two hosts on this machine as SageMaker does: train_two_hosts.sh IMAGE
-# The sample next to this script is divided among the hosts. Each has a directory tree in ./test_dir/two_hosts, or below
-# $TEST_DIR. Every file of input/ is written again; the model is in algo-1/model.
+# Trains on two hosts as SageMaker does, on this machine: train_two_hosts.sh IMAGE
+# The sample next to this script is divided between the hosts, each of which has a tree in ./test_dir/two_hosts, or below
+# $TEST_DIR. All files of input/ are written again in each run; the model is in algo-1/model.
 set -euo pipefail
 [[ $# -eq 1 ]] || { echo "usage: $0 IMAGE" >&2; exit 2; }
 command -v docker >/dev/null || { echo "$0: expected docker on PATH, found none" >&2; exit 1; }
@@ -27,7 +27,7 @@ for i in "${!hosts[@]}"; do
   cp "$here/sample/config/hyperparameters.json" "$here/two_hosts/inputdataconfig.json" "$tree/input/config/"
   echo "{\"current_host\": \"${hosts[i]}\", \"hosts\": [\"algo-1\", \"algo-2\"], \"network_interface_name\": \"eth0\"}" \
     >"$tree/input/config/resourceconfig.json"
-  # Every second row goes to the same host. The shards of SageMaker are whole files.
+  # Every second row; SageMaker would shard whole files.
   awk -v host="$i" 'NR % 2 == host' "$here/sample/data/rows.csv" >"$tree/input/data/train/rows-$i.csv"
 done
 
