@@ -269,7 +269,7 @@ class Scene:
 
 
 def in_source(name: str, **values: str) -> str:
-    """Return the text of a module of the hosts, with some values filled in."""
+    """Return the source of a module of the hosts, with values in place of some names."""
     words = text(ROOT / "container/hosts" / name)
     for place, value in values.items():
         words = re.sub(rf"{{{re.escape(place)}(:g)?}}", value, words)

@@ -31,7 +31,7 @@ STATE = State(
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Return a folder with a complete model of ours."""
+    """Return a folder with a complete model."""
     save(tmp_path / "model", "algo-1", SavedModel(CENTERS, DESCRIPTION), STATE)
     return tmp_path / "model"
 

@@ -38,7 +38,7 @@ def read_until(process: "subprocess.Popen[str]", pattern: str) -> str:
 
 @contextmanager
 def piped(folder: Path, **hyperparameters: str) -> Iterator[tuple[Job, BinaryIO]]:
-    """Yield a job in Pipe mode, and the pipe, which stays open."""
+    """Return a job in Pipe mode, and the pipe, which stays open."""
     job = Job(folder, {**MINIMAL, **hyperparameters}, {"train": {"TrainingInputMode": "Pipe"}})
     fifo = folder / "input/data/train_0"
     fifo.parent.mkdir(parents=True)

@@ -55,11 +55,11 @@ class Browser:
         return self.driver.execute_script(script)
 
     def console(self) -> list[str]:
-        """Return what the page has written to the console: errors, and what its policy has blocked."""
+        """Return what the page wrote to the console: errors, and violations of its policy."""
         return self._log("browser")
 
     def requested(self) -> list[str]:
-        """Return every requested URL."""
+        """Return every address that was requested."""
         events = [json.loads(message)["message"] for message in self._log("performance")]
         return [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
 

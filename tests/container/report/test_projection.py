@@ -13,7 +13,7 @@ from kmeans.types import FloatArray
 
 
 def model_of(rows: FloatArray, centers: FloatArray) -> Model:
-    """Return a model with the parts that matter here."""
+    """Return a model with these centers, and these rows as its sample."""
     k = len(centers)
     sample = Sample(rows, np.zeros(len(rows), np.int64), np.ones(len(rows)), complete=True)
     state = State(centers.astype(np.float64), np.ones(k), np.zeros(rows.shape[1], np.float32), sample)

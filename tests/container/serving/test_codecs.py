@@ -243,7 +243,7 @@ def client(base: Path) -> FlaskClient:
 
 
 def fragments(*pieces: bytes) -> st.SearchStrategy[bytes]:
-    """Return bytes that now and then pass the first checks of a format."""
+    """Return bytes that sometimes pass the first checks of a format."""
     return st.lists(st.sampled_from(pieces) | st.binary(max_size=4), max_size=12).map(b"".join)
 
 
