@@ -1,4 +1,4 @@
-"""JSON from outside: bounded in length, without duplicate names, and with errors that name the file."""
+"""JSON objects of configuration files: bounded, with distinct names, and told by their path when they are broken."""
 
 import json
 import math
@@ -21,7 +21,7 @@ def read(path: Path, error: type[JobError]) -> dict[str, Any] | None:
     path : Path
         The file.
     error : type of JobError
-        The class of errors to raise.
+        What to raise.
 
     Returns
     -------
@@ -55,24 +55,24 @@ def read(path: Path, error: type[JobError]) -> dict[str, Any] | None:
 
 
 def loads(text: bytes | bytearray) -> Any:
-    """Parse standard JSON, without the extensions of Python's parser.
+    """Parse JSON as its standard has it, without the extensions of Python's parser.
 
     Parameters
     ----------
     text : bytes or bytearray
-        JSON in UTF-8; the caller bounds its length.
+        In UTF-8; its caller bounds its length.
 
     Returns
     -------
     object
-        The value; all numbers in it are finite.
+        All numbers in it are finite.
 
     Raises
     ------
     ValueError
-        If the text is not JSON, or has NaN, Infinity, a number beyond float64 or an object with a duplicate name.
+        If it is no JSON, holds NaN, Infinity or a number beyond float64, or holds one name twice in an object.
     RecursionError
-        If the text is nested too deeply.
+        If it is nested too deeply.
     """
     return json.loads(text, object_pairs_hook=_distinct, parse_float=_finite, parse_constant=_finite)
 
@@ -85,7 +85,7 @@ def _finite(text: str) -> float:
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Make an object of its members; a duplicate name is an error."""
+    """Make an object of its members, none of which may replace another in silence."""
     members = dict(pairs)
     if len(members) != len(pairs):
         raise ValueError(f"expected each name once, got '{named_twice(pairs)}' twice")
@@ -93,11 +93,11 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def named_twice(pairs: list[tuple[str, Any]]) -> str:
-    """Return the first duplicate name among members; there must be one."""
+    """Return the first name that comes more than once among members, of which there must be one."""
     return next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
 
 
 def shown(value: object) -> str:
-    """Quote a value as JSON, at most 120 characters of it."""
+    """Put what came as JSON, at most 120 characters of it."""
     text = json.dumps(value)
     return text if len(text) <= 120 else f"{text[:117]}..."

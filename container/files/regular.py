@@ -1,7 +1,7 @@
-"""Open files that come from outside: regular ones only.
+"""Opening files that come from outside: regular ones only.
 
-Opening a FIFO waits for its other end, maybe for ever, and opening a device may have any effect. So where a file is
-expected, only a regular file or a link to one is opened.
+Opening a FIFO waits for its other end, maybe for ever, and opening a device may do anything. So nothing but a regular
+file, or a link to one, is opened where a file is expected.
 """
 
 import errno
@@ -21,10 +21,10 @@ _KINDS = {
 
 
 class NotRegularFileError(OSError):
-    """The path is that of something other than a regular file; the text says where and what."""
+    """What has the name of a file is something else; the text says what, and where."""
 
     def __str__(self) -> str:
-        """Return a sentence without the error number, which adds nothing."""
+        """Return a sentence without the number of the error, which tells nothing more."""
         return f"{self.filename}: {self.strerror}"
 
 
@@ -37,7 +37,7 @@ def open_regular(path: Path, buffering: Literal[0]) -> io.FileIO: ...
 
 
 def open_regular(path: Path, buffering: Literal[-1, 0] = -1) -> io.BufferedReader | io.FileIO:
-    """Open a regular file for reading, without waiting.
+    """Open a regular file for reading; never wait for one.
 
     Parameters
     ----------
@@ -49,16 +49,16 @@ def open_regular(path: Path, buffering: Literal[-1, 0] = -1) -> io.BufferedReade
     Returns
     -------
     binary file
-        The file that was checked, even if the name is given to another one meanwhile.
+        What was looked at and what is open are the same, whatever happens to the name meanwhile.
 
     Raises
     ------
     NotRegularFileError
-        If it is not a regular file.
+        If it is of another kind.
     OSError
         If it can't be opened.
     """
-    # Checked before it is opened too, since opening a device can have an effect.
+    # Before it is opened, since that alone has an effect on some devices.
     check_regular(path)
     if buffering == 0:
         return open(path, "rb", 0, opener=regular_descriptor)
@@ -71,9 +71,9 @@ def check_regular(path: Path) -> None:
     Raises
     ------
     NotRegularFileError
-        If it is not a regular file.
+        If it is not a regular one.
     OSError
-        If it does not exist.
+        If there is none.
     """
     _check(path, path.stat().st_mode)
 

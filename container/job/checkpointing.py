@@ -41,23 +41,7 @@ def saving(
 ) -> Callable[[Snapshot], None]:
     """Return a function that saves snapshots: on every host or on none, since a job resumes from one that all have.
 
-    All hosts call this function, and the one that it returns, at the same steps.
-
-    Parameters
-    ----------
-    checkpoints : Checkpoints
-        The checkpoints of this host.
-    communicator : Communicator
-        The hosts of the job.
-    observer : Observer
-        Told of checkpoints that could not be written.
-    coordinates : callable
-        Returns the coordinates of the rows and centers, which are saved too; called for each snapshot.
-
-    Returns
-    -------
-    callable
-        Saves a snapshot.
+    All hosts call this, and what it returns, at the same steps. The coordinates, asked for each time, are saved too.
     """
 
     def on_all_hosts(ready: bool) -> bool:

@@ -1,4 +1,4 @@
-"""Find features whose values float32 can't hold apart, and choose the coordinates in which it can."""
+"""Where float32 can't hold the values of a feature apart, and what is done about it."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from kmeans.communicator import Communicator
     from kmeans.observer import Observer
 
-# Number of rows to examine, and of values to sort at once.
-MAX_ROWS: Final = 300
-_PIECE_VALUES: Final = 1 << 20
-# Float32 is fine enough if the middle half of the values spans this many of its steps. Rounding then adds 1 / 400 to
-# the mean squared distance even if 200 clusters share these steps: step^2 / 12 to width^2 / 12.
+# Rows that are looked at, and numbers of a column-wise piece of them.
+MOST_ROWS: Final = 300
+_PIECE_NUMBERS: Final = 1 << 20
+# Float32 is fine enough where half of the values span so many of its steps. Rounding then adds 1 / 400 to the mean
+# squared distance even where 200 clusters share these steps: step^2 / 12 to width^2 / 12.
 ENOUGH_STEPS: Final = 1 << 12
-_MAX_NAMED: Final = 5
-# Float32 represents all integers up to this one.
+_MOST_NAMED: Final = 5
+# Float32 has all whole numbers up to this one.
 _WHOLE_NUMBERS: Final = 1 << 24
 
 
@@ -32,16 +32,14 @@ class Coarse:
 
     Attributes
     ----------
-    features : ndarray of int64, shape (m,)
-        Their indices.
-    usual : ndarray of float32, shape (m,)
-        A usual value of each.
-    steps : ndarray of float64, shape (m,)
-        The distance from the usual value to the next float32 number.
-    spreads : ndarray of float64, shape (m,)
-        The interquartile range of the distinct values.
-    lost : ndarray of bool, shape (m,)
-        Whether the values are adjacent float32 numbers, as if they had been rounded to float32 already.
+    features
+        int64 (m,): their numbers, from 0.
+    usual
+        float32 (m,): a usual value of each.
+    steps, spreads
+        float64 (m,): from one float32 to the next one there; how far the middle half of the distinct values spreads.
+    lost
+        bool (m,): whether the values are neighbours among the float32 numbers, as if they had been rounded to them.
     """
 
     features: LabelArray
@@ -59,11 +57,11 @@ class Coarse:
         return Coordinates(origin)
 
     def named(self, which: BoolArray) -> str:
-        """Describe some of the features, for a message."""
+        """Return what a message says of some of the features."""
         parts = [
             f"feature {feature} (steps of {step:g}, half of the values within {spread:g})"
             for feature, step, spread in zip(
-                self.features[which][:_MAX_NAMED], self.steps[which], self.spreads[which], strict=False
+                self.features[which][:_MOST_NAMED], self.steps[which], self.spreads[which], strict=False
             )
         ]
         more = int(which.sum()) - len(parts)
@@ -71,22 +69,22 @@ class Coarse:
 
 
 def coarse_features(rows: DoubleArray) -> Coarse:
-    """Find features whose values float32 can't hold apart.
+    """Look for features whose values float32 can't hold apart.
 
-    The criterion is the interquartile range of the distinct values, so that neither a value that most rows have nor a
-    few outliers hide how close the others are. A constant feature is not coarse.
+    What counts is the spread of the distinct values, by their quartiles: neither a value that most rows have nor a few
+    far ones hide how near the others are. A constant feature has none.
 
     Parameters
     ----------
-    rows : ndarray of float64, shape (n, d)
-        Some rows, with all their digits.
+    rows
+        float64 (n, d): some rows, with all their digits.
 
     Returns
     -------
     Coarse
-        Without features if there are no rows.
+        None of the features where there are no rows.
     """
-    step = max(1, _PIECE_VALUES // max(1, len(rows)))
+    step = max(1, _PIECE_NUMBERS // max(1, len(rows)))
     begins = range(0, rows.shape[1] if len(rows) else 0, step)
     found = [np.empty((0, 4)), *(_coarse_among(rows[:, begin : begin + step], begin) for begin in begins)]
     features, usual, steps, spreads = np.concatenate(found).T
@@ -96,9 +94,9 @@ def coarse_features(rows: DoubleArray) -> Coarse:
 
 
 def _coarse_among(columns: DoubleArray, first: int) -> DoubleArray:
-    """Return index, usual value, step and spread of each coarse column: ndarray of float64, shape (m, 4)."""
+    """Return number, usual value, step and spread of each coarse column, float64 (m, 4)."""
     ordered = np.sort(columns.T, axis=1)
-    # The number of distinct values below each value.
+    # How many distinct values are less than each.
     ranks = np.zeros(ordered.shape, np.int32)
     np.cumsum(ordered[:, 1:] != ordered[:, :-1], axis=1, out=ranks[:, 1:])
     last = ranks[:, -1]
@@ -109,7 +107,7 @@ def _coarse_among(columns: DoubleArray, first: int) -> DoubleArray:
         return found
 
     usual = value(last // 2).astype(np.float32)
-    # Towards 0, since the largest number has no successor.
+    # Towards 0, since beyond the largest number there is none.
     steps = np.abs(usual.astype(np.float64) - np.nextafter(usual, np.float32(0.0)))
     with np.errstate(over="ignore"):
         spreads = value(-(-3 * last // 4)) - value(last // 4)
@@ -118,9 +116,9 @@ def _coarse_among(columns: DoubleArray, first: int) -> DoubleArray:
 
 
 def _rounded(values: DoubleArray) -> bool:
-    """Return whether all values are float32 numbers, and some of them adjacent ones.
+    """Return whether values are float32 numbers, and some of them next to each other among these.
 
-    Integers that float32 represents exactly, such as most counts and identifiers, do not count as rounded.
+    Whole numbers are not rounded as long as float32 has all of them, as those of most counts and identifiers.
     """
     distinct = np.unique(values)
     if np.abs(distinct).max(initial=0.0) <= _WHOLE_NUMBERS and (distinct == np.round(distinct)).all():
@@ -130,23 +128,23 @@ def _rounded(values: DoubleArray) -> bool:
 
 
 def choose_coordinates(rows: DoubleArray, communicator: "Communicator", observer: "Observer") -> Coordinates:
-    """Choose the coordinates of a job by its first rows; warn of features that have lost digits already.
+    """Choose the coordinates of a job by its first rows; say where digits are gone already.
 
     Parameters
     ----------
-    rows : ndarray of float64, shape (n, d)
-        Some of this host's rows; there may be none.
-    communicator : Communicator
+    rows
+        float64 (n, d): some of this host's rows; there may be none.
+    communicator
         The hosts, which all call this together.
-    observer : Observer
-        Told of features that have lost digits.
+    observer
+        Told of features that have lost their digits.
 
     Returns
     -------
     Coordinates
         The same on every host.
     """
-    coarse = coarse_features(communicator.gather_rows(thinned(rows, -(-MAX_ROWS // communicator.size))))
+    coarse = coarse_features(communicator.gather_rows(thinned(rows, -(-MOST_ROWS // communicator.size))))
     kept = ~coarse.lost
     if kept.any():
         LOGGER.info(

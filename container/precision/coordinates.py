@@ -1,4 +1,4 @@
-"""The coordinates of rows and centers in float32: absolute, or relative to an origin."""
+"""How rows and centers are told in float32: as they are, or by their distance from an origin."""
 
 from dataclasses import dataclass
 from typing import Any, Final
@@ -13,39 +13,39 @@ from kmeans.types import LARGEST, DoubleArray, FloatArray
 class Coordinates:
     """The coordinates in which a job computes.
 
-    Float32 can't hold some numbers apart, such as times in seconds since 1970, but it can once a usual value has been
-    subtracted from them in float64. Distances, and all that depends on them, are the same in any coordinates.
+    Numbers that float32 can't hold apart, such as times in seconds since 1970, it holds well once their usual value is
+    subtracted in float64. Distances, and all that is made of them, are the same in any coordinates.
 
-    Parameters
+    Attributes
     ----------
-    origin : ndarray of float32, shape (d,), or None
-        Subtracted from rows; 0 for features that need none. None if no feature needs one.
+    origin : ndarray of shape (d,), float32, or None
+        What is subtracted from rows, 0 for features that need none; None where no feature needs any.
     """
 
     origin: FloatArray | None = None
 
     @property
     def plain(self) -> bool:
-        """Whether rows and centers are absolute."""
+        """Whether rows and centers are told as they are."""
         return self.origin is None
 
     def relative(self, points: DoubleArray) -> DoubleArray:
-        """Return absolute points, float64 (n, d), in these coordinates: in float64, within the range of float32."""
+        """Return points, float64 (n, d), in these coordinates: float64, in float32's range."""
         return points if self.origin is None else np.clip(points - self.origin.astype(np.float64), -LARGEST, LARGEST)
 
     def rows(self, given: DoubleArray) -> FloatArray:
-        """Return absolute rows, float64 (n, d) within float32's range, in these coordinates, rounded to float32."""
+        """Return rows, float64 (n, d) in the range of float32, in these coordinates, rounded to float32."""
         return self.relative(given).astype(np.float32)
 
     def absolute(self, points: NDArray[np.floating[Any]]) -> DoubleArray:
-        """Return points in these coordinates, (n, d), as absolute ones: in float64, within the range of float32."""
+        """Return points that are in these coordinates, (n, d), as they are elsewhere: float64, in float32's range."""
         exact = points.astype(np.float64)
         return exact if self.origin is None else np.clip(exact + self.origin.astype(np.float64), -LARGEST, LARGEST)
 
     def centers(self, points: FloatArray) -> FloatArray | DoubleArray:
-        """Return centers as absolute ones, as a model has them: in float64 only if float32 can't hold them apart."""
+        """Return centers as a model has them: in float64 only where float32 can't hold them apart."""
         return points if self.origin is None else self.absolute(points)
 
 
-# The coordinates of ordinary rows.
+# Those of ordinary rows.
 PLAIN: Final = Coordinates()
