@@ -215,15 +215,15 @@ class Scene:
         return self.log({"k": "2", "feature_dim": "3"}, *ROWS)
 
     def log_on_a_full_disk(self) -> str:
-        output = io.StringIO()
-        with Path("/dev/full").open("w") as full, redirect_stderr(output):
+        errors = io.StringIO()
+        with Path("/dev/full").open("w") as full, redirect_stderr(errors):
             output = Output(full)
             output.write("a line")
             output.flush()
             # What is left in the buffer would be tried again when the stream is closed.
             with Path(os.devnull).open("w") as nowhere:
                 os.dup2(nowhere.fileno(), full.fileno())
-        return output.getvalue()
+        return errors.getvalue()
 
     def lasting_failure(self) -> str:
         (self.base / "output/failure").mkdir(parents=True)
