@@ -73,7 +73,7 @@ def test_no_tarball_of_another_model_stays_where_there_is_no_room_for_one(tmp_pa
     assert "model.tar.gz" not in files_in(tmp_path / "output")
 
 
-def test_a_model_folder_that_cannot_be_written_is_output_before_the_first_row_is_read(tmp_path: Path) -> None:
+def test_a_model_folder_that_cannot_be_written_is_reported_before_the_first_row_is_read(tmp_path: Path) -> None:
     job = job_in(tmp_path)
     (tmp_path / "model").symlink_to(READ_ONLY)
     ended = job.run()
@@ -128,7 +128,7 @@ def test_a_job_whose_outputs_are_closed_leaves_a_model(tmp_path: Path) -> None:
     assert files_in(tmp_path / "model") == ["kmeans.json", "model_algo-1", "state.npz"]
 
 
-def test_a_reason_without_words_is_output_by_its_kind() -> None:
+def test_a_reason_without_words_is_reported_by_its_kind() -> None:
     observer = Listening()
 
     def run_out_of_memory() -> None:

@@ -45,7 +45,7 @@ ODD_CONFIGURATION = {
 
 
 @pytest.mark.parametrize("where", ODD_CONFIGURATION)
-def test_what_is_no_text_in_the_configuration_is_expected(tmp_path: Path, where: str) -> None:
+def test_what_is_no_text_in_the_configuration_is_reported(tmp_path: Path, where: str) -> None:
     channels, hyperparameters, expected = ODD_CONFIGURATION[where]
     job = Job(tmp_path, hyperparameters, json.loads(json.dumps(channels)))
     (job.folder("train") / "rows.pbr").write_bytes(recordio(ROWS))
