@@ -121,7 +121,9 @@ def _resolve(k: int, source: Path, destination: Path, deadline: Deadline) -> Non
         resolved_from_k=description["k"] if description else None,
     )
     with tempfile.TemporaryDirectory() as folder:
-        tarball.write(destination, artifacts.save(Path(folder), HOST, artifacts.Model(final, new), state, coordinates))
+        tarball.write(
+            destination, artifacts.save(Path(folder), HOST, artifacts.SavedModel(final, new), state, coordinates)
+        )
     LOGGER.info("wrote %s: k = %d, msd %s on %d rows", destination, k, fit.msd, len(state.sample.rows))
 
 

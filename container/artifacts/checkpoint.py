@@ -17,12 +17,12 @@ from typing import IO, Any, BinaryIO, Final
 
 import numpy as np
 
-from container import json_object
 from container.artifacts import archive, resumable
-from container.artifacts.atomic import replacing
+from container.files import json_object
+from container.files.atomic import replacing
+from container.files.regular import open_regular
 from container.formats.errors import shown
 from container.logs.logger import LOGGER
-from container.regular_files import open_regular
 from container.resources import memory_limit_bytes
 from kmeans.settings import Settings
 from kmeans.stream.snapshot import Snapshot

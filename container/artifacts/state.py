@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from container.artifacts import archive
-from container.coordinates import PLAIN, Coordinates
+from container.precision.coordinates import PLAIN, Coordinates
 from kmeans.sample import Far, Sample
 from kmeans.state import State
 from kmeans.types import DoubleArray

@@ -12,11 +12,12 @@ from container.channels.filling import Division, Filling, fill_from
 from container.channels.interleaved import Interleaved
 from container.channels.opener import Opener
 from container.channels.prefetch import PackingFill, prefetched
-from container.channels.reading import HostPlace, Position, Reading
+from container.channels.reading import Position, Reading
 from container.channels.sampling import sample
 from container.configuration.files import ChannelConfiguration
-from container.coordinates import PLAIN, Coordinates
 from container.errors import AlgorithmError, CustomerError
+from container.hosts.place import ALONE
+from container.precision.coordinates import PLAIN, Coordinates
 from container.stopping import Stop
 from kmeans.source import GivenUpError, Stretch
 from kmeans.types import DoubleArray, FloatArray
@@ -88,7 +89,7 @@ class Channel:
         self._feature_dim = feature_dim
         self._mini_batch_size = mini_batch_size
         self._reading = reading
-        self._alone = reading.hosts.count == 1
+        self._alone = reading.place.count == 1
         self.shared = not self._alone and configuration.distribution == "FullyReplicated"
         self._interleaved: Interleaved | None = None
 
@@ -179,7 +180,7 @@ class Channel:
             together,
             together * self._mini_batch_size if self._reading.threaded else interleaved_rows,
             # Only rows that all hosts have are divided.
-            self._reading.hosts if self.shared else HostPlace(),
+            self._reading.place if self.shared else ALONE,
             may_be_empty=not self._alone,
         )
 

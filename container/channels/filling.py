@@ -10,8 +10,9 @@ import numpy as np
 from container.channels.opener import Opener
 from container.channels.prefetch import Filled
 from container.channels.reader import Reader
-from container.channels.reading import HostPlace, Position
-from container.coordinates import Coordinates
+from container.channels.reading import Position
+from container.hosts.place import HostPlace
+from container.precision.coordinates import Coordinates
 from kmeans.packed_rows import PackedRows
 from kmeans.source import GivenUpError
 from kmeans.types import FloatArray
@@ -34,7 +35,7 @@ class Division:
         The number of mini-batches that a buffer holds; one that is larger than a buffer is in several.
     piece_rows : int
         The most rows to read at once.
-    hosts : HostPlace
+    place : HostPlace
         This host's place among those that take mini-batches by turns.
     may_be_empty : bool
         Whether there may be no record at all.
@@ -43,7 +44,7 @@ class Division:
     batch_rows: int
     buffer_batches: int
     piece_rows: int
-    hosts: HostPlace
+    place: HostPlace
     may_be_empty: bool
 
     @property
@@ -95,7 +96,7 @@ class Filling:
         """
         division, position = self._division, self._position
         batches, self._given = divmod(skip, division.size)
-        self._ahead = (batches * division.hosts.count + division.hosts.rank) * division.size + self._given
+        self._ahead = (batches * division.place.count + division.place.rank) * division.size + self._given
         self._filled, buffer = 0, take()
         # Whoever takes mini-batches whole has room for all rows of one, and ends with none before its end.
         packing = packing and len(buffer) >= division.batch_rows
@@ -120,7 +121,7 @@ class Filling:
                             continue
                         yield buffer, self._filled
                         self._given = (self._given + self._filled) % division.size
-                        self._ahead = 0 if self._given else (division.hosts.count - 1) * division.size
+                        self._ahead = 0 if self._given else (division.place.count - 1) * division.size
                         self._filled, buffer = 0, take()
         except GivenUpError:
             # A job that resumes needs whole mini-batches, but without any row there is no model.

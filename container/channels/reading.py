@@ -1,22 +1,8 @@
 """How a host reads a channel, and how far it has come."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-
-@dataclass(frozen=True)
-class HostPlace:
-    """The place of a host among those of a job.
-
-    Parameters
-    ----------
-    rank : int
-        From 0.
-    count : int
-        The number of hosts.
-    """
-
-    rank: int = 0
-    count: int = 1
+from container.hosts.place import ALONE, HostPlace
 
 
 @dataclass(frozen=True)
@@ -25,7 +11,7 @@ class Reading:
 
     Parameters
     ----------
-    hosts : HostPlace
+    place : HostPlace
         This host's place among those of the job. Hosts that all have the same data divide the mini-batches: each takes
         one in turn. If there are several hosts, this one may have no record.
     needed_rows : int
@@ -40,7 +26,7 @@ class Reading:
         help it.
     """
 
-    hosts: HostPlace = field(default_factory=HostPlace)
+    place: HostPlace = ALONE
     needed_rows: int = 0
     fifo_timeout_seconds: float = 900.0
     threaded: bool = True

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from container.errors import CustomerError, PlatformError
-from container.regular_files import regular_descriptor
+from container.files.regular import regular_descriptor
 from container.stopping import Stop
 from kmeans.source import GivenUpError
 

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from container.channels.csv_reader import CSVReader
 from container.conversion.rows import MAX_ROW_BYTES, Rows, all_rows, side_by_side, width
+from container.files.regular import open_regular
 from container.formats.csv import parser
 from container.formats.errors import FormatError, located
-from container.regular_files import open_regular
 from kmeans.types import FloatArray
 
 # The size of a part, not counting the rest of its last line; each takes a reader of its own.

@@ -10,9 +10,9 @@ import numpy as np
 
 from container.artifacts.archive import ERRORS
 from container.conversion.rows import Rows, float32, rows_in_a_block, width
+from container.files.regular import open_regular
 from container.formats.errors import FormatError
 from container.formats.npy import read_header
-from container.regular_files import open_regular
 from kmeans.types import FloatArray
 
 # What numpy writes. With others, a few bytes could claim a lot of memory or time.

@@ -15,10 +15,10 @@ import numpy as np
 
 from container.channels.files import channel_files, listed
 from container.conversion.rows import MAX_ROW_BYTES, Rows, all_rows, rows_in_a_block, width
+from container.files.regular import open_regular
 from container.formats.errors import FormatError, IncompleteError, located
 from container.formats.recordio import frames, records
 from container.formats.recordio.layout import plain_layout
-from container.regular_files import open_regular
 from kmeans.types import FloatArray
 
 if TYPE_CHECKING:

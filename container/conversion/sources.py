@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Final
 
 from container.conversion.rows import Rows
+from container.files.regular import open_regular
 from container.formats.magic import CSV, HEAD_BYTES, NPY, PARQUET, RECORDIO, ZIP, refuse_others
-from container.regular_files import open_regular
 
 _NAMES: Final = {".csv": CSV, ".npy": NPY, ".npz": ZIP, ".parquet": PARQUET}
 

@@ -12,8 +12,8 @@ from typing import IO, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from container.artifacts.atomic import replacing, writing
 from container.conversion.rows import Rows, ahead, side_by_side
+from container.files.atomic import replacing, writing
 from container.formats.errors import FormatError
 from kmeans.types import FloatArray
 

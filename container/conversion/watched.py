@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 
 from container.conversion.rows import Rows
-from container.precision import coarse_features
+from container.precision.coarse_features import coarse_features
 from kmeans.assignment.shift import thinned
 from kmeans.types import FloatArray
 

@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
-from container.artifacts.atomic import replacing
 from container.channels.channel import Channel
+from container.files.atomic import replacing
 from kmeans.assignment.assigner import Centers, nearest
 from kmeans.assignment.scoring import Tally
 from kmeans.source import GivenUpError

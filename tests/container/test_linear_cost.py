@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from container import json_object
 from container.channels.csv_reader import CSVReader
 from container.channels.recordio_reader import RecordIOReader
 from container.channels.team import Team
@@ -18,6 +17,7 @@ from container.conversion import csv_rows
 from container.conversion.csv_rows import CSVRows
 from container.conversion.recordio_rows import RecordIORows
 from container.errors import CustomerError
+from container.files import json_object
 from container.formats.errors import FormatError
 from container.formats.recordio import frames, records, wire
 from container.formats.recordio.record_pb2 import Record

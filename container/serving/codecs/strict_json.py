@@ -1,4 +1,4 @@
-"""The JSON of requests: `container.json_object` reads it, and errors say where it is broken.
+"""The JSON of requests: `container.files.json_object` reads it, and errors say where it is broken.
 
 A document of instances is ``{"instances": [...]}``, a list of instances, or one instance; other names next to
 ``instances`` have no meaning. Its instances are parsed one by one.
@@ -8,8 +8,8 @@ import json
 import re
 from collections.abc import Iterator
 
+from container.files.json_object import decoder
 from container.formats.errors import FormatError, excerpt, shown
-from container.json_object import decoder
 
 
 class NotJSONError(FormatError):

@@ -1,4 +1,4 @@
-"""Checkpoints: whole, newest, of this very job, or passed over."""
+"""Checkpoints: whole, newest and of this very job, or skipped."""
 
 import json
 import logging
@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from container.artifacts.checkpoint import MAGIC, CheckpointError, Checkpoints
-from container.job.resuming import saving
+from container.job.checkpointing import saving
 from container.logs.progress import Progress, TimedSource
 from container.stopping import Stop
 from kmeans.communicator import Communicator, SingleHost

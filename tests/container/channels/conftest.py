@@ -13,8 +13,8 @@ from numpy.typing import ArrayLike
 from container.channels.channel import Channel
 from container.channels.reading import Reading
 from container.configuration.files import RECORDIO, ChannelConfiguration
-from container.coordinates import PLAIN, Coordinates
 from container.formats.recordio import records, wire
+from container.precision.coordinates import PLAIN, Coordinates
 from container.stopping import Stop
 
 MakeChannel = Callable[..., Channel]

@@ -10,11 +10,11 @@ import pytest
 
 from container.channels.csv_reader import CSVReader
 from container.channels.prefetch import MAX_GROUPS, MAX_TOGETHER
-from container.channels.reading import HostPlace
 from container.channels.recordio_reader import RecordIOReader
 from container.configuration.files import CSV
 from container.errors import CustomerError, PlatformError
 from container.formats.recordio import records
+from container.hosts.place import HostPlace
 from container.logs.logger import LOGGER
 from kmeans.kernels.jit import INTERPRETED
 from kmeans.packed_rows import PackedRows
@@ -56,8 +56,9 @@ def test_hosts_that_share_data_take_mini_batches_in_turns(
     write(folder, content_type)
     batches = [ROWS[i : i + size].tolist() for i in range(0, 11, size)]
     options = {"mini_batch_size": size, "threaded": threaded, **({"content_type": CSV} if content_type else {})}
+    hosts = tuple(f"algo-{number}" for number in range(1, count + 1))
     for rank in range(count):
-        source = make_channel(hosts=HostPlace(rank, count), **options)
+        source = make_channel(place=HostPlace(rank, hosts), **options)
         assert source.shared == (count > 1)
         assert rows_of(source) == batches[rank::count]
         own = [row for batch in batches[rank::count] for row in batch]
@@ -69,7 +70,7 @@ def test_hosts_that_share_data_take_mini_batches_in_turns(
 def test_hosts_with_shards_of_their_own_read_all_of_it_and_may_have_none(
     folder: Path, make_channel: MakeChannel
 ) -> None:
-    source = make_channel(hosts=HostPlace(1, 2), distribution="ShardedByS3Key")
+    source = make_channel(place=HostPlace(1, ("algo-1", "algo-2")), distribution="ShardedByS3Key")
     assert rows_of(source) == []
     assert source.sample(5, np.random.default_rng(0))[1] == 0
     write(folder)

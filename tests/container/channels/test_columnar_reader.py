@@ -10,7 +10,7 @@ from container.channels.filling import read_rows
 from container.channels.reader import Reader, RowArray
 from container.channels.sampling import sample
 from container.conversion.rows import all_rows
-from container.coordinates import Coordinates
+from container.precision.coordinates import Coordinates
 
 ROWS = np.arange(60, dtype=np.float32).reshape(20, 3)
 

@@ -8,10 +8,10 @@ import pytest
 from numpy.typing import NDArray
 
 from container.configuration.files import CSV, RECORDIO
-from container.coordinates import PLAIN, Coordinates
 from container.errors import CustomerError
 from container.formats.recordio.record_pb2 import Record
 from container.formats.recordio.records import encode
+from container.precision.coordinates import PLAIN, Coordinates
 from container.stopping import Stop
 from kmeans.source import GivenUpError
 from tests.container.channels.conftest import MakeChannel, dense, feeding

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from container.channels.channel import Channel
-from container.channels.reading import HostPlace
 from container.configuration.files import CSV
 from container.errors import CustomerError
 from container.formats.recordio.records import dense_record, encode
+from container.hosts.place import HostPlace
 from kmeans.kernels.jit import INTERPRETED
 from kmeans.packed_rows import PackedRows
 from kmeans.types import FloatArray
@@ -94,7 +94,7 @@ def test_a_record_of_another_length_is_met_in_a_block(folder: Path, make_channel
 
 def test_others_than_a_single_host_with_files_get_blocks(folder: Path, make_channel: MakeChannel) -> None:
     (folder / "rows.pbr").write_bytes(dense(numbered(40)))
-    for source in (make_channel(hosts=HostPlace(0, 2)), make_channel(mode="FastFile")):
+    for source in (make_channel(place=HostPlace(0, ("algo-1", "algo-2"))), make_channel(mode="FastFile")):
         assert all(isinstance(stretch, np.ndarray) and len(stretch) <= SIZE for stretch in source.stretches())
 
 

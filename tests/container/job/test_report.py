@@ -12,7 +12,7 @@ from container.configuration.files import Paths
 from container.errors import CustomerError
 from container.job import training
 from container.logs.logger import LOGGER, KeptWarnings
-from container.report.wording import number
+from container.report.formatting import number
 from container.stopping import Stop
 from kmeans.communicator import SingleHost
 from tests.container.job.job import Job, msd, recordio

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from container.coordinates import Coordinates
+from container.precision.coordinates import Coordinates
 from container.report import Facts
 from container.report.losses import Losses
 from kmeans.communicator import SingleHost

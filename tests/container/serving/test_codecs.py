@@ -24,7 +24,7 @@ from container.serving.app import create_app
 from container.serving.codecs import CODECS, text
 from container.serving.codecs.codec import BLOCK_VALUES, Columns, Instances, Predictions
 from container.serving.model import ServedModel
-from container.serving.settings import Settings
+from container.serving.settings import ServingSettings
 from tests.container.serving.wire import CSV, JSON, JSON_LINES, RECORDIO, answered, dense, frame
 
 ROWS = hnp.arrays(
@@ -239,7 +239,7 @@ def test_an_answer_is_written_alike_by_python_and_by_pyarrow(numbers: list[float
 
 @pytest.fixture(scope="session")
 def client(base: Path) -> FlaskClient:
-    return create_app(ServedModel(base / "model"), Settings()).test_client()
+    return create_app(ServedModel(base / "model"), ServingSettings()).test_client()
 
 
 def fragments(*pieces: bytes) -> st.SearchStrategy[bytes]:

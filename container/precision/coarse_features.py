@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from container.coordinates import PLAIN, Coordinates
 from container.logs.logger import LOGGER
+from container.precision.coordinates import PLAIN, Coordinates
 from kmeans.assignment.shift import thinned
 from kmeans.types import BoolArray, DoubleArray, FloatArray, LabelArray
 
@@ -129,8 +129,8 @@ def _rounded(values: DoubleArray) -> bool:
     return bool((single == distinct).all() and (np.nextafter(single[:-1], np.float32(np.inf)) == single[1:]).any())
 
 
-def settle(rows: DoubleArray, communicator: "Communicator", observer: "Observer") -> Coordinates:
-    """Return coordinates for a job, chosen by its first rows; report features that have lost digits already.
+def choose_coordinates(rows: DoubleArray, communicator: "Communicator", observer: "Observer") -> Coordinates:
+    """Choose the coordinates of a job by its first rows; say where digits are gone already.
 
     Parameters
     ----------

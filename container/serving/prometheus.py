@@ -1,7 +1,7 @@
-"""What `GET /metrics` tells, in Prometheus' text format, summed over all workers.
+"""The metrics of `GET /metrics`, in Prometheus' text format, summed over all workers.
 
-Import this module only when the metrics were asked for, once ``PROMETHEUS_MULTIPROC_DIR`` names a folder that the
-workers share: the client library looks at it when it is imported.
+Import this module only if metrics are enabled, and once ``PROMETHEUS_MULTIPROC_DIR`` names a folder that the workers
+share: the client library reads the variable when it is imported.
 """
 
 import time
@@ -25,7 +25,7 @@ _ERRORS = Counter("kmeans_errors", "Requests refused or failed, by the class of 
 
 
 def add_to(app: Flask) -> None:
-    """Measure every request of an application, and let it tell."""
+    """Measure every request of an application, and add the route of the metrics."""
 
     @app.before_request
     def begin() -> None:
@@ -33,7 +33,7 @@ def add_to(app: Flask) -> None:
 
     @app.after_request
     def count(response: Response) -> Response:
-        # The rule, not the path: what clients make up must not make a series each.
+        # The rule, not the path: an invented path must not create a time series.
         route = request.url_rule.rule if request.url_rule else "none"
         method = request.method if request.url_rule else "none"
         model = request.environ.get(MODEL, "")

@@ -4,14 +4,14 @@ import socket
 
 import pytest
 
-from container.serving.backlog import turn_away
+from container.serving.drain import stop_accepting
 
 
 def test_only_clients_that_came_before_are_let_in() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address = listener.getsockname()
         with socket.create_connection(address, timeout=10) as early:
-            turn_away([listener])
+            stop_accepting([listener])
             with socket.socket() as late:
                 late.settimeout(0.2)
                 with pytest.raises(TimeoutError):

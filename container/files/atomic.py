@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and errors that name the file."""
+"""Write files whole or not at all, with errors that name the file."""
 
 import io
 import os
@@ -10,28 +10,28 @@ from typing import Any, BinaryIO, cast
 
 @contextmanager
 def replacing(path: Path, temporary_name: str = ".{}.partial") -> Iterator[BinaryIO]:
-    """Open a file for writing that takes its name only when the block ends well.
+    """Open a file for writing that gets its name only if the block succeeds.
 
     Parameters
     ----------
     path : Path
-        The file to write. Its folder must exist; a file of that name is replaced.
+        The file to write. Its folder must exist; an existing file is replaced.
     temporary_name : str
-        How the temporary file is named after it.
+        The format of the name of the temporary file, given that of the file.
 
     Yields
     ------
     BinaryIO
-        A temporary file beside `path`, which is synced to disk and renamed at the end, or removed if the
-        block raises.
+        A temporary file in the same folder, which is synced to disk and renamed at the end, or removed if the block
+        raises.
 
     Raises
     ------
     OSError
-        If it can't be written whole; the error names the file.
+        If the file can't be written; the error names it.
     """
     temporary = path.with_name(temporary_name.format(path.name))
-    # What a killed job has left may be of any kind.
+    # A killed job may have left anything.
     temporary.unlink(missing_ok=True)
     try:
         with writing(temporary, path) as file:
@@ -41,11 +41,11 @@ def replacing(path: Path, temporary_name: str = ".{}.partial") -> Iterator[Binar
                 os.fsync(file.fileno())
         temporary.replace(path)
     except BaseException:
-        # What has gone wrong is told, rather than that the rest of it can't be removed.
+        # The first error is the one to report.
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise
-    # The rename itself is on disk only once the folder is.
+    # The rename is on disk only once the folder is.
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         with naming(path):
@@ -55,27 +55,27 @@ def replacing(path: Path, temporary_name: str = ".{}.partial") -> Iterator[Binar
 
 
 def writing(path: Path, name: Path | None = None) -> BinaryIO:
-    """Open a new file, of which each `write` writes all it is given.
+    """Open a new file, whose `write` writes all bytes or raises.
 
     Parameters
     ----------
     path : Path
-        The file; there must be none of that name.
+        The file; it must not exist.
     name : Path or None
-        What errors are to name instead.
+        The path that errors name instead.
 
     Returns
     -------
     BinaryIO
-        It is whole once it is closed without an error.
+        The file; it is whole once it is closed without an error.
     """
-    # A bare FileIO writes what there is room for and gives the count; a buffer writes on until the error comes.
+    # A bare FileIO returns early when the disk is full; a buffer goes on until the error is raised.
     return io.BufferedWriter(_NamedFile(path, name or path))
 
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Let errors of the operating system name a file: only `open` and its like do so by themselves."""
+    """Add the name of a file to errors of the operating system: only those of `open` and the like have it."""
     try:
         yield
     except OSError as error:
@@ -85,7 +85,7 @@ def naming(path: Path) -> Iterator[None]:
 
 
 class _NamedFile(io.FileIO):
-    """A file for writing, whose errors name it."""
+    """A file for writing, with errors that name it."""
 
     def __init__(self, path: Path, name: Path) -> None:
         self._named = name

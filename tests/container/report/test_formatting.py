@@ -2,7 +2,7 @@
 
 import pytest
 
-from container.report.wording import duration, moment, number, percent, signed
+from container.report.formatting import duration, moment, number, percent, signed
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 
 from container.formats.recordio import frames, records
 from container.formats.recordio.record_pb2 import Record
-from container.serving.selection import OUTPUTS, answers, row_step
+from container.serving.outputs import OUTPUTS, answers, row_step
 from kmeans.prediction import Predictor
 from tests.container.serving.wire import CSV, JSON, JSON_LINES, RECORDIO
 from tools.server_process import ServerProcess, serving

@@ -1,4 +1,4 @@
-"""What an answer can hold of each row, and how it is computed."""
+"""The outputs that an answer can have for each row, and how they are computed."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -17,44 +17,43 @@ OUTPUTS: Final = {
     "top_clusters": "indices of the closest clusters, the closest first",
     "top_distances": "distances to these",
 }
-# Those of the built-in.
+# The outputs of the built-in.
 DEFAULT_OUTPUTS: Final = ("closest_cluster", "distance_to_cluster")
 
-# Distances to all clusters of so many float64 numbers are held at once.
-_BLOCK_NUMBERS = 1 << 20
+# Number of distances, in float64, that are computed at once.
+_BLOCK_DISTANCES = 1 << 20
 
 
 def row_step(predictor: Predictor, outputs: Sequence[str]) -> int:
-    """Give the rows to answer at once, so that their distances to all clusters fit into a block."""
-    return _BLOCK_NUMBERS if tuple(outputs) == DEFAULT_OUTPUTS else max(1, _BLOCK_NUMBERS // predictor.k)
+    """Return the number of rows to answer at once, so that their distances to all clusters fit into a block."""
+    return _BLOCK_DISTANCES if tuple(outputs) == DEFAULT_OUTPUTS else max(1, _BLOCK_DISTANCES // predictor.k)
 
 
 def answers(predictor: Predictor, rows: FloatArray | DoubleArray, outputs: Sequence[str], top_n: int) -> Columns:
-    """Compute what was asked for.
+    """Compute outputs of rows.
 
     Parameters
     ----------
     predictor : Predictor
         The model.
-    rows : ndarray of shape (n, d), float32 or float64
-        Finite.
+    rows : ndarray of float32 or float64, shape (n, d)
+        Finite rows.
     outputs : sequence of str
-        Names of `OUTPUTS`.
+        Keys of `OUTPUTS`.
     top_n : int
-        Bound of the clusters named by ``top_clusters`` and ``top_distances``; there are no more than k.
+        Maximum number of clusters in ``top_clusters`` and ``top_distances``; there are no more than k.
 
     Returns
     -------
-    dict of str to ndarray
-        For each name, in their order, n numbers or a row of numbers for each row; distances beyond float32's range
-        are infinite.
+    dict of str to ndarray, shape (n,) or (n, m)
+        The outputs by name, in the order of `outputs`; distances beyond the range of float32 are infinite.
     """
     if set(outputs) <= set(DEFAULT_OUTPUTS):
         labels, nearest = predictor.predict(rows)
         found: Columns = {"closest_cluster": labels, "distance_to_cluster": nearest}
     else:
         squared = predictor.squared_distances(rows)
-        # Among equals the lowest index comes first, as in the closest cluster.
+        # Among equal distances the lowest index comes first, as for the closest cluster.
         order = np.argsort(squared, axis=1, kind="stable")[:, :top_n]
         ordered = np.sqrt(np.take_along_axis(squared, order, axis=1))
         with np.errstate(over="ignore"):

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from container.artifacts import mxnet_ndarray, tarball
-from container.artifacts.atomic import replacing, writing
 from container.artifacts.checkpoint import Checkpoints
-from container.artifacts.model import Model, save
+from container.artifacts.model import SavedModel, save
+from container.files.atomic import replacing, writing
 from kmeans.stream.snapshot import Snapshot
 from tests.container.disk import files_in, room_for
 from tests.kmeans.rows import settings_for
@@ -116,9 +116,9 @@ def test_a_file_without_a_temporary_one_is_written_whole_or_fails(tmp_path: Path
 
 WRITERS: dict[str, Callable[[Path], object]] = {
     "centers": lambda folder: mxnet_ndarray.write(folder / "model_algo-1", CENTERS),
-    "description": lambda folder: save(folder, "algo-1", Model(CENTERS, {"sizes": [0.0] * 10_000})),
+    "description": lambda folder: save(folder, "algo-1", SavedModel(CENTERS, {"sizes": [0.0] * 10_000})),
     # When the centers have no room, the description is there.
-    "model": lambda folder: save(folder, "algo-1", Model(CENTERS, {})),
+    "model": lambda folder: save(folder, "algo-1", SavedModel(CENTERS, {})),
     "tarball": lambda folder: tarball.write(folder / "model.tar.gz", [Path(__file__)]),
     "checkpoint": lambda folder: Checkpoints(folder, "algo-1", ("algo-1",), settings_for(CENTERS, 2), 0).save(
         Snapshot(1, {"centers": CENTERS}, {})

@@ -14,8 +14,8 @@ from container.artifacts.model import ModelError, load, load_state
 from container.configuration.files import Paths
 from container.configuration.files import load as load_configuration
 from container.errors import CustomerError, PlatformError
+from container.files.regular import NotRegularFileError, open_regular
 from container.hosts.agreement import _digest
-from container.regular_files import NotRegularFileError, open_regular
 
 
 def make_socket(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The worker's side of its launcher: signs of life and the outcome go there, the wish to stop comes from there."""
+"""The worker's connection with the launcher of its host; see `container.hosts.worker_link` for the other side."""
 
 import ctypes
 import os
@@ -6,7 +6,8 @@ import signal
 import socket
 import sys
 import threading
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from container.hosts.messages import BEAT_SECONDS, decode, encode
 from container.stopping import Stop
@@ -20,14 +21,15 @@ _PR_SET_PDEATHSIG = 1
 
 
 def end_with_parent() -> None:
-    """Let the kernel kill this process when the one that has started it ends, even if this one is stopped."""
+    """Have the kernel kill this process when its parent ends, even if this process is stopped."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class LauncherLink:
-    """The connection of a worker with its launcher, whose standard output and standard error it takes over.
+    """The connection of a worker with its launcher, closed at the end of the block that it is the context of.
 
-    The worker does not outlive the launcher, be it stopped or not.
+    The worker sends signs of life and its outcome, and is told when to stop. It writes to the standard output and the
+    standard error of the launcher, and does not outlive it.
 
     Parameters
     ----------
@@ -38,29 +40,44 @@ class LauncherLink:
     """
 
     def __init__(self, path: str, stop: Stop) -> None:
-        end_with_parent()
+        self._path = path
         self._stop = stop
         self._lock = threading.Lock()
         self._outcome_sent = False
         self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.connect(path)
-        _, descriptors, _, _ = socket.recv_fds(self._socket, 1, 2)
-        for ours, theirs in zip((sys.stdout, sys.stderr), descriptors, strict=True):
-            os.dup2(theirs, ours.fileno())
-            os.close(theirs)
+
+    def __enter__(self) -> Self:
+        """Connect, take over the launcher's outputs, and start to send signs of life."""
+        end_with_parent()
+        try:
+            self._socket.connect(self._path)
+            _, descriptors, _, _ = socket.recv_fds(self._socket, 1, 2)
+            for ours, theirs in zip((sys.stdout, sys.stderr), descriptors, strict=True):
+                os.dup2(theirs, ours.fileno())
+                os.close(theirs)
+        except BaseException:
+            self._socket.close()
+            raise
         threading.Thread(target=self._beat, name="beat", daemon=True).start()
         threading.Thread(target=self._listen, name="launcher", daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close the connection."""
+        self._socket.close()
 
     def ended(self) -> None:
-        """Tell that all is done."""
+        """Report that this host has done its work."""
         self._send_outcome(ended=True)
 
     def failed(self, exit_code: int, message: str) -> None:
-        """Tell of an error of this host."""
+        """Report an error of this host."""
         self._send_outcome(failed=exit_code, message=message)
 
     def lost(self, message: str) -> None:
-        """Tell that another host can't be reached."""
+        """Report that another host can't be reached."""
         self._send_outcome(lost=message)
 
     def _send_outcome(self, **message: Any) -> None:
@@ -72,7 +89,7 @@ class LauncherLink:
             self._socket.sendall(encode(**message))
 
     def _beat(self) -> None:
-        # `wait` on an event that nobody sets: a pause.
+        # Waiting for an event that nobody sets is a pause.
         pause = threading.Event()
         while not pause.wait(BEAT_SECONDS):
             try:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from container.errors import JobError
+from container.files.regular import NotRegularFileError, open_regular
 from container.formats.errors import excerpt, shown
-from container.regular_files import NotRegularFileError, open_regular
 
 # The largest file the service can write has 100 hyperparameters of 2,500 characters, each at most 6 bytes in JSON.
 _MAX_FILE_BYTES = 4 << 20

@@ -1,4 +1,4 @@
-"""Whether a model can be written, looked at before the hours that it takes to make one."""
+"""Check that a model can be written before the hours that training takes."""
 
 import os
 import shutil
@@ -8,16 +8,16 @@ from pathlib import Path
 from container.errors import PlatformError
 from kmeans.settings import Settings
 
-# What is not counted number by number: headers, and the description but for the sizes of its clusters.
+# Headers, and the description without the sizes of the clusters.
 _OTHER_BYTES = 1 << 16
-# A number of JSON, in a line of its own.
+# A number of JSON, on a line of its own.
 _SIZE_BYTES = 32
 
 
 def model_bytes(settings: Settings) -> int:
-    """Return how many bytes a model's files take at most: its centers, the state of its stream and its description.
+    """Return an upper bound of the size of a model's files: its centers, the state of its stream and its description.
 
-    Centers in float64, which the description of few models has, are not counted.
+    Centers in float64, which only few descriptions have, are not counted.
     """
     features = settings.n_features
     state = settings.n_centers * 8 * (features + 1)
@@ -26,26 +26,26 @@ def model_bytes(settings: Settings) -> int:
 
 
 def require(folder: Path, n_bytes: int) -> None:
-    """See that so many bytes can be written into a folder.
+    """Check that a number of bytes can be written into a folder.
 
     Parameters
     ----------
     folder : Path
-        It need not exist; it is not made.
+        The folder; it need not exist, and is not created.
     n_bytes : int
-        Of all files together.
+        The size of all files together.
 
     Raises
     ------
     PlatformError
-        If the folder can't be made or written to, or if there is less room.
+        If the folder can't be created or written to, or if the disk has less free space.
     """
-    place = next(place for place in (folder, *folder.parents) if os.path.lexists(place))
+    existing = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
     try:
-        # Permissions do not tell: the file system may be read-only, or have no file left.
-        with tempfile.TemporaryFile(dir=place):
+        # Permissions are not enough: the file system may be read-only, or out of inodes.
+        with tempfile.TemporaryFile(dir=existing):
             pass
-        free = shutil.disk_usage(place).free
+        free = shutil.disk_usage(existing).free
     except OSError as error:
         raise PlatformError(f"{folder}: expected a folder to write the model to, got {error.strerror}") from None
     if free < n_bytes:

@@ -1,4 +1,4 @@
-"""Numbers and times in the words of people."""
+"""Format numbers and times for people."""
 
 import time
 
@@ -8,7 +8,7 @@ _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def number(value: float, digits: int = 4) -> str:
-    """Write a number to `digits` significant digits, as 1,235 or 0.001235 or in powers of ten; a whole one whole."""
+    """Format a number with `digits` significant digits: 1,235 or 0.001235 or in powers of ten; integers in full."""
     if value == round(value) and abs(value) < 1e12:
         return f"{round(value):,}".replace("-", MINUS)
     mantissa, _, power = f"{value:.{digits - 1}e}".partition("e")
@@ -21,19 +21,19 @@ def number(value: float, digits: int = 4) -> str:
 
 
 def percent(share: float) -> str:
-    """Write a share: 12.3 %, 0.04 % or < 0.01 %."""
+    """Format a share: 12.3 %, 0.04 % or < 0.01 %."""
     if 0 < share < 0.0001:
         return "< 0.01 %"
     return f"{100 * share:.{1 if share >= 0.01 else 2}f} %"
 
 
 def signed(value: float) -> str:
-    """Write a number with its sign and one digit after the point: +1.2."""
+    """Format a number with its sign and one decimal: +1.2."""
     return f"{value:+z.1f}".replace("-", MINUS)
 
 
 def duration(seconds: float) -> str:
-    """Write a time span: 0.4 s, 12 min 3 s or 3 h 20 min."""
+    """Format a duration: 0.4 s, 12 min 3 s or 3 h 20 min."""
     if round(seconds, 1) < 60:
         return f"{seconds:.1f} s"
     whole = round(seconds)
@@ -43,6 +43,6 @@ def duration(seconds: float) -> str:
 
 
 def moment(seconds: float) -> str:
-    """Write a time of seconds since 1970: 24 November 2026, 23:59 UTC."""
+    """Format a time in seconds since 1970: 24 November 2026, 23:59 UTC."""
     at = time.gmtime(seconds)
     return f"{at.tm_mday} {time.strftime('%B %Y, %H:%M', at)} UTC"
