@@ -22,8 +22,8 @@ from benchmarks.blobs import lay_down
 from benchmarks.measure import machine, memory_folder, table
 from container.logs.metrics import REGEXES
 from kmeans.communicator import Communicator
-from kmeans.observer import Observer
-from kmeans.settings import MOST_BATCHES, MOST_REDUCED
+from kmeans.observer import Silent
+from kmeans.settings import MAX_BATCHES_PER_STEP, MAX_REDUCED
 from kmeans.thread_hosts import run_hosts
 from kmeans.threads import Threads
 from kmeans.training import fit
@@ -76,7 +76,7 @@ twice, for each waits for the other.
 {table(sums.rows())}
 ## Mini-batches that share a reduction
 
-Centers of more than {MOST_REDUCED:,} numbers are reduced every few mini-batches, up to {MOST_BATCHES}. What that
+Centers of more than {MAX_REDUCED:,} numbers are reduced every few mini-batches, up to {MAX_BATCHES_PER_STEP}. What that
 does to the msd is shown on two hosts and small data, where it must hurt more: an epoch has few steps. Means over
 {SEEDS} seeds.
 
@@ -200,7 +200,7 @@ def _msd_of_two(halves: list[FloatArray], k: int, batch_size: int, seed: int) ->
     chosen = settings_for(halves[0], k, batch_size=batch_size, seed=seed)
 
     def run(hosts: Communicator) -> float:
-        return fit(Rows(halves[hosts.rank], batch_size), chosen, hosts, Threads(), Observer()).score.msd
+        return fit(Rows(halves[hosts.rank], batch_size), chosen, hosts, Threads(), Silent()).score.msd
 
     return run_hosts(2, run)[0]
 

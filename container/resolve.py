@@ -45,7 +45,7 @@ with needed():
     from kmeans.finalization.finalization import finalize
     from kmeans.finalization.optimism import optimism
     from kmeans.kmeans_plus_plus import distinct
-    from kmeans.observer import Observer
+    from kmeans.observer import Silent
     from kmeans.threads import Threads
     from kmeans.types import as_points
 
@@ -94,7 +94,7 @@ def _resolve(k: int, source: Path, destination: Path, deadline: Deadline) -> Non
         raise CustomerError(
             f"Expected k up to {n_different}, as many different centers as the state of {source} has, got {k}"
         )
-    observer = Observer()
+    observer = Silent()
     seeds = np.random.SeedSequence(chosen.seed)
     how = finalization_settings(chosen, len(state.centers))
     with Threads(cpu_count()) as threads:

@@ -24,7 +24,7 @@ from container.json_object import shown
 from container.logs.logger import LOGGER
 from container.regular_files import open_regular
 from container.resources import memory_limit_bytes
-from kmeans.settings import Settings
+from kmeans.settings import TrainingSettings
 from kmeans.stream.snapshot import Snapshot
 
 MAGIC: Final = b"kmeans checkpoint 4\n"
@@ -74,14 +74,14 @@ class Checkpoints:
         This host's name, which is in their names.
     hosts : sequence of str
         The names of all hosts.
-    settings : Settings
+    settings : TrainingSettings
         What the job trains; they and the hosts must be the same in a job that goes on from them.
     interval_seconds : float
         Least time from one to the next.
     """
 
     def __init__(
-        self, folder: Path, host: str, hosts: Sequence[str], settings: Settings, interval_seconds: float
+        self, folder: Path, host: str, hosts: Sequence[str], settings: TrainingSettings, interval_seconds: float
     ) -> None:
         self.enabled = folder.is_dir()
         self._folder = folder

@@ -14,7 +14,7 @@ import numpy as np
 
 from container.artifacts.state import MAX_TOTAL_WEIGHT, beyond_float32
 from container.json_object import shown
-from kmeans.settings import Settings
+from kmeans.settings import TrainingSettings
 from kmeans.stream.farthest import most_rows
 from kmeans.stream.snapshot import Snapshot
 
@@ -104,7 +104,7 @@ FACTS: Final[Schema] = {
 STEP: Final = _whole(1, MAX_COUNT)
 
 
-def check(snapshot: Snapshot, settings: Settings, n_hosts: int) -> None:
+def check(snapshot: Snapshot, settings: TrainingSettings, n_hosts: int) -> None:
     """Check a snapshot of one host.
 
     Parameters
@@ -112,7 +112,7 @@ def check(snapshot: Snapshot, settings: Settings, n_hosts: int) -> None:
     snapshot : Snapshot
         Its arrays have the types and the numbers of dimensions of a checkpoint, and are finite; its facts are anything
         that JSON knows.
-    settings : Settings
+    settings : TrainingSettings
         Of the job.
     n_hosts : int
         Hosts of the job.
@@ -152,7 +152,7 @@ def check_facts(value: Any, schema: Schema, where: str = "") -> None:
             check_facts(value[name], kind, f"{where}.{name}" if where else name)
 
 
-def _check_shapes(snapshot: Snapshot, settings: Settings, n_hosts: int) -> None:
+def _check_shapes(snapshot: Snapshot, settings: TrainingSettings, n_hosts: int) -> None:
     arrays = snapshot.arrays
     n_centers, n_rows, n_features = len(arrays["centers"]), len(arrays["reservoir_rows"]), settings.n_features
     expected: dict[str, tuple[int, ...]] = {
@@ -174,7 +174,7 @@ def _check_shapes(snapshot: Snapshot, settings: Settings, n_hosts: int) -> None:
         _expect(arrays[name].shape == shape, f"expected {name} of shape {shape}, got {arrays[name].shape}")
 
 
-def _check_stream(snapshot: Snapshot, settings: Settings) -> None:
+def _check_stream(snapshot: Snapshot, settings: TrainingSettings) -> None:
     arrays, facts = snapshot.arrays, snapshot.facts
     begun = facts["epoch"] + facts["amid_epoch"]
     _expect(begun <= settings.epochs, f"expected {settings.epochs} epochs at most, got {begun} that have begun")
@@ -191,7 +191,7 @@ def _check_stream(snapshot: Snapshot, settings: Settings) -> None:
     _expect(not len(wrong), f"expected spreads from 0 to {MAX_AMOUNT:g}, got {wrong[:1]}")
 
 
-def _check_reservoir(snapshot: Snapshot, settings: Settings, n_hosts: int) -> None:
+def _check_reservoir(snapshot: Snapshot, settings: TrainingSettings, n_hosts: int) -> None:
     arrays, facts = snapshot.arrays, snapshot.facts["reservoir"]
     n_rows, rows_seen = len(arrays["reservoir_rows"]), facts["rows_seen"]
     most = min(rows_seen, settings.sample_size)

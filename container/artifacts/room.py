@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 from container.errors import PlatformError
-from kmeans.settings import Settings
+from kmeans.settings import TrainingSettings
 
 # What is not counted number by number: headers, and the description but for the sizes of its clusters.
 _OTHER_BYTES = 1 << 16
@@ -14,7 +14,7 @@ _OTHER_BYTES = 1 << 16
 _SIZE_BYTES = 32
 
 
-def model_bytes(settings: Settings) -> int:
+def model_bytes(settings: TrainingSettings) -> int:
     """Return how many bytes a model's files take at most: its centers, the state of its stream and its description.
 
     Centers in float64, which the description of few models has, are not counted.

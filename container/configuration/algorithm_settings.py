@@ -4,9 +4,7 @@ import math
 
 from container.configuration.hyperparameters import Hyperparameters
 from container.logs.logger import LOGGER
-from kmeans.finalization.finalization import FinalizationSettings
-from kmeans.finalization.shrinking import LloydSettings
-from kmeans.settings import Settings
+from kmeans.settings import FinalizationSettings, LloydSettings, TrainingSettings
 
 AUTO_TRIALS = 10
 # Fewer where one takes long: all iterate over no more than so many products of K, k and features at a time.
@@ -35,7 +33,7 @@ def auto_sample_size(n_features: int) -> int:
     return max(1, min(AUTO_SAMPLE_ROWS, AUTO_SAMPLE_BYTES // (4 * n_features)))
 
 
-def settings_of(given: Hyperparameters) -> Settings:
+def settings_of(given: Hyperparameters) -> TrainingSettings:
     """Evaluate the hyperparameters of a job; each `auto` that depends on others is logged."""
     factor = given.extra_center_factor
     if factor is None:
@@ -46,7 +44,7 @@ def settings_of(given: Hyperparameters) -> Settings:
         sample_size = auto_sample_size(given.feature_dim)
         LOGGER.info("'refine_sample_size' was set to 'auto', evaluated to %d.", sample_size)
     finalization = finalization_settings(given, given.k * factor)
-    return Settings(
+    return TrainingSettings(
         k=given.k,
         n_centers=given.k * factor,
         n_features=given.feature_dim,

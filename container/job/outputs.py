@@ -25,8 +25,8 @@ from container.stopping import Stop
 from container.versions import COMPUTING, versions
 from kmeans.assignment.scoring import Score, Tally
 from kmeans.communicator import Communicator, any_host
+from kmeans.model import Model
 from kmeans.threads import Threads
-from kmeans.training import Model
 
 # The loss over k, under output/data.
 CURVE = "msd_by_k.json"

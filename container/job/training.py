@@ -28,11 +28,12 @@ from kmeans.assignment.scoring import Score, score
 from kmeans.communicator import Communicator, any_host
 from kmeans.finalization.finalization import TooFewDistinctRowsError
 from kmeans.memory import NotEnoughMemoryError, centers_fit
-from kmeans.settings import Settings
+from kmeans.model import Model
+from kmeans.settings import TrainingSettings
+from kmeans.stream.control import Control
 from kmeans.stream.first_centers import NoRowsError
-from kmeans.stream.run import Control
 from kmeans.threads import Threads
-from kmeans.training import Model, fit
+from kmeans.training import fit
 
 # Sizes of clusters that one line of the log has at most: the service cuts long ones.
 MOST_SIZES = 1000
@@ -122,7 +123,7 @@ def run(job: JobConfiguration, communicator: Communicator, stop: Stop, began: fl
 def _fit(
     job: JobConfiguration,
     source: TimedSource,
-    chosen: Settings,
+    chosen: TrainingSettings,
     communicator: Communicator,
     threads: Threads,
     progress: Progress,

@@ -16,9 +16,9 @@ from container.job.resuming import saving
 from container.logs.progress import Progress, TimedSource
 from container.stopping import Stop
 from kmeans.communicator import Communicator, SingleHost
-from kmeans.observer import Observer
-from kmeans.settings import Settings
-from kmeans.stream.run import Control
+from kmeans.observer import Silent
+from kmeans.settings import TrainingSettings
+from kmeans.stream.control import Control
 from kmeans.stream.snapshot import Snapshot
 from kmeans.thread_hosts import run_hosts
 from kmeans.threads import Threads
@@ -55,7 +55,7 @@ def snapshots() -> list[Snapshot]:
 
 def checkpoints(
     folder: Path,
-    settings: Settings = SETTINGS,
+    settings: TrainingSettings = SETTINGS,
     host: str = "algo-1",
     hosts: tuple[str, ...] = HOSTS,
     interval: float = 0,
@@ -208,7 +208,7 @@ def test_hosts_go_on_from_the_step_that_all_have_written_when_one_has_no_room_fo
 ) -> None:
     def write(host: Communicator) -> list[int]:
         mine = checkpoints(tmp_path, host=f"algo-{host.rank}")
-        save = saving(mine, host, Observer())
+        save = saving(mine, host, Silent())
         for number, snapshot in enumerate(snapshots[:5]):
             if number == 2 and host.rank == 1:
                 # What comes from here on finds a folder where its file should go.
@@ -226,7 +226,7 @@ def test_checkpoints_are_off_when_a_host_has_no_folder_for_them(tmp_path: Path, 
     (tmp_path / "0").mkdir()
 
     def write(host: Communicator) -> None:
-        saving(checkpoints(tmp_path / f"{host.rank}"), host, Observer())(snapshots[0])
+        saving(checkpoints(tmp_path / f"{host.rank}"), host, Silent())(snapshots[0])
 
     run_hosts(2, write)
     assert list((tmp_path / "0").iterdir()) == []
