@@ -13,7 +13,7 @@ from kmeans.types import BoolArray, DoubleArray, FloatArray, LabelArray
 
 if TYPE_CHECKING:
     from kmeans.communicator import Communicator
-    from kmeans.observer import Observer
+    from kmeans.events import Events
 
 # Rows that are looked at, and numbers of a column-wise piece of them.
 MOST_ROWS: Final = 300
@@ -127,7 +127,7 @@ def _rounded(values: DoubleArray) -> bool:
     return bool((single == distinct).all() and (np.nextafter(single[:-1], np.float32(np.inf)) == single[1:]).any())
 
 
-def settle(rows: DoubleArray, communicator: "Communicator", observer: "Observer") -> Coordinates:
+def settle(rows: DoubleArray, communicator: "Communicator", events: "Events") -> Coordinates:
     """Choose the coordinates of a job by its first rows; say where digits are gone already.
 
     Parameters
@@ -136,8 +136,8 @@ def settle(rows: DoubleArray, communicator: "Communicator", observer: "Observer"
         float64 (n, d): some of this host's rows; there may be none.
     communicator
         The hosts, which all call this together.
-    observer
-        Told of features that have lost their digits.
+    events
+        Counts features that have lost their digits.
 
     Returns
     -------
@@ -151,7 +151,7 @@ def settle(rows: DoubleArray, communicator: "Communicator", observer: "Observer"
             "computing relative to an origin, where float32 is too coarse for the values: %s", coarse.named(kept)
         )
     if coarse.lost.any():
-        observer.happened(
+        events.happened(
             "coarse_features",
             int(coarse.lost.sum()),
             f"The values of some features were rounded to float32, which is too coarse for them: "

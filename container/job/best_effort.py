@@ -4,17 +4,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from container.logs.logger import LOGGER
-from kmeans.observer import Observer
+from kmeans.events import Events
 
 
 @contextmanager
-def beside_the_model(observer: Observer, event: str, fault: str) -> Iterator[None]:
+def beside_the_model(events: Events, event: str, fault: str) -> Iterator[None]:
     """Let the block fail: the failure is counted and becomes a warning.
 
     Parameters
     ----------
-    observer
-        Told of it.
+    events
+        Counts it.
     event
         Its name, by which it is counted.
     fault
@@ -24,4 +24,4 @@ def beside_the_model(observer: Observer, event: str, fault: str) -> Iterator[Non
         yield
     except Exception as error:  # Whatever it is, the model stands.
         LOGGER.debug("%s", fault, exc_info=True)
-        observer.happened(event, 1, f"{fault}: {str(error) or type(error).__name__}")
+        events.happened(event, 1, f"{fault}: {str(error) or type(error).__name__}")

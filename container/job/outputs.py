@@ -102,7 +102,7 @@ def restate_model(
     """
     if not files:
         return
-    with beside_the_model(progress, "description_failed", f"{artifacts.DESCRIPTION} was not replaced"):
+    with beside_the_model(progress.events, "description_failed", f"{artifacts.DESCRIPTION} was not replaced"):
         artifacts.save_description(job.paths.model, _description(job, model, coordinates, progress))
         _write_copies(job, model, progress, files)
 
@@ -128,12 +128,12 @@ def _write_copies(job: JobConfiguration, model: Model, progress: Progress, files
 
     Those from before go first: they say something else, and there may be no room for both.
     """
-    with beside_the_model(progress, "tarball_failed", f"{artifacts.TARBALL}, for local use, was not written"):
+    with beside_the_model(progress.events, "tarball_failed", f"{artifacts.TARBALL}, for local use, was not written"):
         path = job.paths.output / artifacts.TARBALL
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
         tarball.write(path, files)
-    with beside_the_model(progress, "curve_failed", f"{CURVE} was not written"):
+    with beside_the_model(progress.events, "curve_failed", f"{CURVE} was not written"):
         path = job.paths.output_data / CURVE
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
@@ -201,7 +201,7 @@ def write_assignments(
     share = (job.hosts.index(job.current_host), len(job.hosts)) if shared else (0, 1)
     folder = job.paths.output_data / assignments.FOLDER / job.current_host
     written = assignments.Written(Tally(len(model.centers)))
-    with beside_the_model(progress, "assignments_failed", "The assignments were not all written"):
+    with beside_the_model(progress.events, "assignments_failed", "The assignments were not all written"):
         written = assignments.write(folder, source, model.centers, model.state.shift, threads, share, stop.requested)
         if stop.requested():
             LOGGER.warning("Stopped early by %s: not all assignments were written.", stop.cause)
@@ -218,7 +218,7 @@ def write_assignments(
         return written.tally.score()
     if not model.stopped:
         message = f"The training rows have changed: expected {model.rows}, got {written.tally.rows}."
-        progress.happened("rows_changed", 1, message)
+        progress.events.happened("rows_changed", 1, message)
     return None
 
 
@@ -255,7 +255,7 @@ def write_report(
     progress.stage = "writing the report"
     began = time.time()
     path = job.paths.output_data / report.NAME
-    with beside_the_model(progress, "report_failed", "The report was not written"):
+    with beside_the_model(progress.events, "report_failed", "The report was not written"):
         facts = report.Facts(
             model=model,
             coordinates=coordinates,
@@ -272,7 +272,7 @@ def write_report(
             versions=versions(*COMPUTING),
             warnings=warnings.messages,
             warnings_left_out=warnings.left_out,
-            events=progress.events,
+            events=progress.events.counts,
         )
         report.write(path, facts)
         LOGGER.info("wrote %s, in %.3f seconds", path, time.time() - began)

@@ -1,51 +1,45 @@
-"""Where a job goes on from: an interrupted run of its own, or the model of an earlier job."""
+"""Where a job resumes or continues from: an interrupted run of its own, or the model of an earlier job."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 
 from container.artifacts import model as artifacts
-from container.artifacts.checkpoint import Checkpoints
+from container.artifacts.checkpoint import Checkpoint, Checkpoints
 from container.configuration.files import ChannelConfiguration
 from container.coordinates import Coordinates
 from container.errors import CustomerError
 from container.job.best_effort import beside_the_model
 from container.logs.logger import LOGGER
 from kmeans.communicator import Communicator
-from kmeans.observer import Observer
+from kmeans.events import Events
 from kmeans.stream.first_centers import EarlierModel
-from kmeans.stream.snapshot import Snapshot
+from kmeans.stream.snapshot import RunSnapshot
 
 
-def resumed(checkpoints: Checkpoints, communicator: Communicator) -> Snapshot | None:
-    """Give the newest checkpoint that every host has, or None when there is none."""
+def resumed(checkpoints: Checkpoints, communicator: Communicator) -> Checkpoint | None:
+    """Return the newest checkpoint that every host has, or None when there is none."""
     own = [list(found) for found in checkpoints.steps().items()]
     everyones = communicator.gather_rows(np.array(own, np.int64).reshape(-1, 2)).tolist()
     common = [step for step, checksum in own if everyones.count([step, checksum]) == communicator.size]
     if not common:
         if everyones:
-            LOGGER.warning("The hosts have no checkpoint in common: the job begins anew")
+            LOGGER.warning("The hosts have no checkpoint in common: starting from scratch")
         return None
     step = max(common)
-    LOGGER.info("going on from the checkpoint of step %d", step)
+    LOGGER.info("resuming from the checkpoint of step %d", step)
     return checkpoints.load(step)
-
-
-def coordinates_of(snapshot: Snapshot) -> Coordinates:
-    """Return the coordinates of the rows and centers of a snapshot that `saving` has kept."""
-    return Coordinates(snapshot.arrays.get("origin"))
 
 
 def saving(
     checkpoints: Checkpoints,
     communicator: Communicator,
-    observer: Observer,
+    events: Events,
     coordinates: Callable[[], Coordinates] = Coordinates,
-) -> Callable[[Snapshot], None]:
-    """Return what keeps snapshots: on every host or on none, for a job goes on from one that all have.
+) -> Callable[[RunSnapshot], None]:
+    """Return a function that saves snapshots: on every host or on none, since a job resumes from one that all have.
 
-    All hosts call this, and what it returns, at the same steps. The coordinates, asked for each time, are kept too.
+    All hosts call this, and what it returns, at the same steps. The coordinates, asked for each time, are saved too.
     """
 
     def on_all_hosts(ready: bool) -> bool:
@@ -56,16 +50,13 @@ def saving(
     if not on_all_hosts(checkpoints.enabled):
         return lambda _: None
 
-    def save(snapshot: Snapshot) -> None:
+    def save(snapshot: RunSnapshot) -> None:
         written = False
-        origin = coordinates().origin
-        if origin is not None:
-            snapshot = replace(snapshot, arrays={**snapshot.arrays, "origin": origin})
-        with beside_the_model(observer, "checkpoints_failed", "A checkpoint was not written"):
-            checkpoints.save(snapshot)
+        with beside_the_model(events, "checkpoints_failed", "A checkpoint was not written"):
+            checkpoints.save(snapshot, coordinates())
             written = True
         if not on_all_hosts(written):
-            with beside_the_model(observer, "checkpoints_failed", "A checkpoint was not removed"):
+            with beside_the_model(events, "checkpoints_failed", "A checkpoint was not removed"):
                 checkpoints.forget(snapshot.step)
 
     return save

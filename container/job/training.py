@@ -15,11 +15,12 @@ from container.configuration.files import JobConfiguration
 from container.coordinates import Coordinates
 from container.errors import CustomerError
 from container.job import outputs
-from container.job.resuming import coordinates_of, earlier_model, resumed, saving
+from container.job.resuming import earlier_model, resumed, saving
 from container.logs import logger
 from container.logs.logger import LOGGER
 from container.logs.metrics import log_metrics, log_quality, spread
-from container.logs.progress import Progress, TimedSource
+from container.logs.progress import Progress
+from container.logs.timed_source import TimedSource
 from container.precision import settle
 from container.resources import cpu_count, memory_limit_bytes
 from container.stopping import Stop
@@ -132,18 +133,18 @@ def _fit(
 ) -> Model:
     """Train, from where an interrupted job was if there is such a place."""
     earlier = earlier_model(job.channels["model"], chosen.n_features) if "model" in job.channels else None
-    snapshot = resumed(checkpoints, communicator)
+    checkpoint = resumed(checkpoints, communicator)
     rows = source.source
-    if snapshot is None:
-        rows.settle_by(lambda first: settle(first, communicator, progress))
+    if checkpoint is None:
+        rows.settle_by(lambda first: settle(first, communicator, progress.events))
     else:
-        rows.coordinates = coordinates_of(snapshot)
+        rows.coordinates = checkpoint.coordinates
     # The leader's clock decides for all hosts.
     control = Control(
         stop.requested,
         stop.overdue,
         lambda: communicator.rank == 0 and checkpoints.due(),
-        saving(checkpoints, communicator, progress, lambda: rows.coordinates),
+        saving(checkpoints, communicator, progress.events, lambda: rows.coordinates),
     )
     try:
         model = fit(
@@ -153,8 +154,9 @@ def _fit(
             threads,
             progress,
             control,
+            events=progress.events,
             earlier=earlier,
-            snapshot=snapshot,
+            snapshot=checkpoint.snapshot if checkpoint else None,
             memory_bytes=memory_limit_bytes(),
         )
     except TooFewDistinctRowsError as error:

@@ -123,9 +123,9 @@ def take_piece(
         rows, source, first_of_source = all_rows[:n], all_rows, 0
         if location.file < 0:
             rows, source, first_of_source = memory[start : start + n], memory, start
-        elif read_at(
-            location.file, buffer[records:], size, location.begin + start * stride
-        ) != size or not unpack(buffer, values_at, stride, n, rows):
+        elif read_at(location.file, buffer[records:], size, location.begin + start * stride) != size or not unpack(
+            buffer, values_at, stride, n, rows
+        ):
             return False
         labels, distances = all_labels[:n], all_distances[:n]
         assign_rows(source, first_of_source, first_of_source + n, prepared, labels, distances, space)

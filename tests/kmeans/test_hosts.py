@@ -315,7 +315,7 @@ class GivesUp(Rows):
 def test_a_source_that_gives_up_has_not_ended_its_epoch(
     digits: FloatArray, n_blocks: int, epoch: int, amid: bool
 ) -> None:
-    """In the middle of an epoch, between two, and early in a later one: the model knows all rows, and the job can go on."""
+    """Within an epoch, between two, and early in a later one: the model knows all rows, and the job can resume."""
     chosen = settings_for(digits, 10, batch_size=100, epochs=2)
     source = GivesUp(digits, 100, n_blocks)
     kept: list[RunSnapshot] = []

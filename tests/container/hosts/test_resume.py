@@ -69,7 +69,7 @@ def test_killed_at_random_and_started_anew(tmp_path: Path) -> None:
             for host in cluster.hosts:
                 shutil.rmtree(host.base / "output", ignore_errors=True)
             assert cluster.run() == [0, 0], cluster.logs
-            found = re.findall(r"going on from the checkpoint of step (\d+)", cluster.hosts[0].log)
+            found = re.findall(r"resuming from the checkpoint of step (\d+)", cluster.hosts[0].log)
             assert int(found[0]) >= step - 1
             identical += model_of(cluster) == expected
         shutil.rmtree(tmp_path / f"{resume}")

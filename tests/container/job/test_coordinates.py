@@ -232,7 +232,7 @@ def test_a_killed_job_keeps_its_origin(tmp_path: Path) -> None:
     (job.base / "checkpoints").mkdir()
     killed_at(job, 60)
     again = run(job)
-    assert "going on from the checkpoint of step" in again.log
+    assert "resuming from the checkpoint of step" in again.log
     assert "computing relative to an origin" not in again.log
     for name in ("model_algo-1", "kmeans.json", "state.npz"):
         assert (job.base / "model" / name).read_bytes() == (expected.base / "model" / name).read_bytes()

@@ -148,7 +148,7 @@ def test_a_job_that_is_killed_in_a_closing_pass_gives_the_same_bytes(tmp_path: P
     assert not (job.base / "model").exists()
     again = job.run()
     assert again.exit_code == 0, again.log
-    assert "going on from the checkpoint" in again.log
+    assert "resuming from the checkpoint" in again.log
     assert "processed a total of" not in again.log
     for name in FILES:
         assert (again.base / name).read_bytes() == (through.base / name).read_bytes(), name

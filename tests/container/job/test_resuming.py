@@ -64,7 +64,7 @@ def test_a_killed_job_that_is_started_anew_gives_the_same_bytes(
     killed_at(job, step)
     again = job.run()
     assert again.exit_code == 0, again.log
-    assert int(re.findall(r"going on from the checkpoint of step (\d+)", again.log)[0]) >= step
+    assert int(re.findall(r"resuming from the checkpoint of step (\d+)", again.log)[0]) >= step
     for name in FILES:
         assert (again.base / name).read_bytes() == (uninterrupted.base / name).read_bytes(), name
 
@@ -76,8 +76,8 @@ def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path, digits: Rows, unint
     *_, older, newest = sorted((tmp_path / "checkpoints").glob("checkpoint-*[0-9]"))
     newest.write_bytes(newest.read_bytes()[:-100])
     again = job.run()
-    assert f"Checkpoint {newest.name} is passed over" in again.log
-    assert f"going on from the checkpoint of step {int(older.name[-12:])}" in again.log
+    assert f"Skipping checkpoint {newest.name}" in again.log
+    assert f"resuming from the checkpoint of step {int(older.name[-12:])}" in again.log
     assert again.centers.tobytes() == uninterrupted.centers.tobytes()
 
 
@@ -115,7 +115,7 @@ def test_checkpoints_of_another_job_are_passed_over(tmp_path: Path, digits: Rows
     ended = job.run()
     assert ended.exit_code == 0, ended.log
     assert "it is of another job: seed was 0, is 5" in ended.log
-    assert "going on from" not in ended.log
+    assert "resuming from" not in ended.log
 
 
 CHANNELS = {"train": {"TrainingInputMode": "File"}, "model": {"ContentType": "application/x-sagemaker-model"}}
