@@ -10,7 +10,7 @@ from sklearn.datasets import load_digits
 
 from kmeans.communicator import AbortedError, Communicator, SingleHost
 from kmeans.model import Model
-from kmeans.observer import Observer, Silent
+from kmeans.observer import Silent
 from kmeans.settings import MAX_REDUCED, FinalizationSettings, LloydSettings, TrainingSettings
 from kmeans.stream.control import Control
 from kmeans.stream.first_centers import EarlierModel, NoRowsError
@@ -152,7 +152,7 @@ def test_stopping_on_one_host_stops_all_at_the_same_step(digits: FloatArray) -> 
     chosen = settings_for(digits, 10, batch_size=50, epochs=3)
     sources = shards(digits, [600, 1197], 50)
 
-    class Counting(Observer):
+    class Counting(Silent):
         steps = 0
 
         def stepped(self, step: object) -> None:

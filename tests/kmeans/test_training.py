@@ -10,7 +10,7 @@ from sklearn.datasets import load_digits
 from kmeans.communicator import SingleHost
 from kmeans.finalization.finalization import TooFewDistinctRowsError
 from kmeans.model import Model
-from kmeans.observer import Observer
+from kmeans.observer import Silent
 from kmeans.settings import FinalizationSettings, LloydSettings, TrainingSettings
 from kmeans.stream.control import Control
 from kmeans.threads import Threads
@@ -22,7 +22,7 @@ from tests.kmeans.rows import Rows, settings_for
 UNREFINED = FinalizationSettings(LloydSettings("kmeans++", 10, 300, 1e-4), refine=False)
 
 
-class CountingClosingPasses(Observer):
+class CountingClosingPasses(Silent):
     closing_passes = 0
 
     def closing(self, number: int) -> None:
@@ -176,7 +176,7 @@ def test_rows_far_from_the_origin_lose_no_precision(digits: FloatArray) -> None:
 
 
 def test_stopping_makes_a_model_of_the_rows_seen(digits: FloatArray) -> None:
-    class Counting(Observer):
+    class Counting(Silent):
         steps = 0
 
         def stepped(self, step: object) -> None:

@@ -168,7 +168,7 @@ def test_a_job_that_is_stopped_in_a_closing_pass_keeps_what_was_scored(tmp_path:
     assert sum(ended.description["cluster_sizes"]) == N_LINKS * len(SOME)
 
 
-class Meddler(Observer):
+class Meddler(Silent):
     """Does something to the files as a closing pass begins."""
 
     def __init__(self, at: int, meddle: Callable[[], object]) -> None:

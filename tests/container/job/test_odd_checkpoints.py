@@ -343,8 +343,8 @@ def test_hosts_go_on_together_or_not_at_all(
     write("algo-2", 4, rows_seen=-1)
 
     def step_of(communicator: Communicator) -> int | None:
-        snapshot = resumed(checkpoints_in(base, hosts[communicator.rank], hosts), communicator)
-        return None if snapshot is None else snapshot.step
+        checkpoint = resumed(checkpoints_in(base, hosts[communicator.rank], hosts), communicator)
+        return None if checkpoint is None else checkpoint.snapshot.step
 
     # Facts of one host alone may differ.
     assert run_hosts(2, step_of) == [2, 2]

@@ -8,14 +8,14 @@ from container.coordinates import Coordinates
 from container.report import Facts
 from container.report.losses import Losses
 from kmeans.communicator import SingleHost
-from kmeans.observer import MiniBatch, Observer
+from kmeans.observer import MiniBatch, Silent
 from kmeans.threads import Threads
 from kmeans.training import fit
 from kmeans.types import FloatArray
 from tests.kmeans.rows import Rows, settings_for
 
 
-class Recorder(Observer):
+class Recorder(Silent):
     def __init__(self) -> None:
         super().__init__()
         self.losses = Losses()

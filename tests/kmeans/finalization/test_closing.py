@@ -12,7 +12,7 @@ from kmeans.communicator import Communicator, SingleHost
 from kmeans.events import Events
 from kmeans.finalization.closing import MAX_PASSES, MIN_EXCESS, Closed, close, expected_excess
 from kmeans.model import Model
-from kmeans.observer import Observer
+from kmeans.observer import Silent
 from kmeans.settings import FinalizationSettings, LloydSettings, TrainingSettings
 from kmeans.stream.control import Control
 from kmeans.stream.first_centers import EarlierModel
@@ -28,7 +28,7 @@ SHIFT = np.zeros(4, np.float32)
 UNREFINED = FinalizationSettings(LloydSettings("kmeans++", 10, 300, 1e-4), refine=False)
 
 
-class Recorder(Observer):
+class Recorder(Silent):
     """Keeps what it hears; `on_pass` is called as each pass begins."""
 
     def __init__(self, on_pass: Callable[[int], None] = lambda _: None) -> None:

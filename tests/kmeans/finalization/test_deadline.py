@@ -13,7 +13,7 @@ from kmeans.model import Model
 from kmeans.observer import Observer, Silent
 from kmeans.source import GivenUpError
 from kmeans.stream.control import Control
-from kmeans.stream.snapshot import Snapshot
+from kmeans.stream.snapshot import RunSnapshot
 from kmeans.thread_hosts import run_hosts
 from kmeans.threads import Threads
 from kmeans.training import fit
@@ -48,7 +48,7 @@ def unhurried_looks(init_method: str) -> int:
     looks = itertools.count()
     taken: list[int] = []
 
-    class Refined(Observer):
+    class Refined(Silent):
         def refined(self, n_rows: int, msd: float | None) -> None:
             taken.append(next(looks))
 
@@ -128,7 +128,7 @@ def test_where_no_rows_can_be_drawn_the_first_ones_are_taken(given_up: tuple[int
     """Nothing that a stopped beginning leaves is kept to go on from."""
     rows = rows_of()
     chosen = settings_for(rows, K, batch_size=100)
-    kept: list[Snapshot] = []
+    kept: list[RunSnapshot] = []
 
     def train(hosts: Communicator) -> Model:
         made = Endless if hosts.rank in given_up else Rows

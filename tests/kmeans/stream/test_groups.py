@@ -14,7 +14,7 @@ from kmeans.communicator import SingleHost
 from kmeans.events import Events
 from kmeans.kernels.jit import INTERPRETED
 from kmeans.model import Model
-from kmeans.observer import MiniBatch, Observer, Silent
+from kmeans.observer import MiniBatch, Silent
 from kmeans.packed_rows import PackedRows
 from kmeans.settings import TrainingSettings
 from kmeans.source import Stretch
@@ -71,7 +71,7 @@ class InMemory(Rows):
             yield self.rows[start : start + self.size].copy()
 
 
-class Heard(Observer):
+class Heard(Silent):
     """Keeps what it is told of each step."""
 
     def __init__(self) -> None:
