@@ -19,7 +19,7 @@ from kmeans.stream.farthest import max_rows
 
 # Counts of rows are exact in float64 too, and leave room for further ones in int64.
 MAX_COUNT: Final = 1 << 53
-# A sum of squared distances of so many rows of float32 numbers is far below.
+# The sum of squared distances of that many rows of float32 numbers is far below.
 MAX_AMOUNT: Final = 1e200
 
 

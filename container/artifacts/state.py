@@ -40,7 +40,7 @@ MAX_TOTAL_WEIGHT: Final = 1e100
 MIN_WEIGHT: Final = 1e-100
 # A row of a sample that weighs less than this part of the heaviest one has decayed to nothing.
 MIN_SHARE: Final = 1e-100
-# A sum of squared distances of so many rows of float32 numbers is far below.
+# The sum of squared distances of that many rows of float32 numbers is far below.
 MAX_SPREAD: Final = 1e200
 
 

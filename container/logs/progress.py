@@ -15,7 +15,7 @@ from container.stopping import Stop
 from kmeans.events import Events
 from kmeans.observer import MiniBatch, Observer
 
-# The built-in reports the short and the long term loss every so many mini-batches.
+# The built-in reports the short and the long term loss after this number of mini-batches.
 REPORT_EVERY = 10
 
 

@@ -14,7 +14,7 @@ from kmeans.types import DoubleArray
 
 # Pieces of a mini-batch, at most: the threads share them.
 MAX_PIECES = 16
-# More where a row is compared with many centers, beside which adding up the sums costs little.
+# More where a row is compared with many centers: adding up the sums costs little in comparison.
 MAX_PIECES_OF_MANY_CENTERS, MANY_CENTERS = 32, 400
 # Fewer where adding up is dear: sums of more numbers than this leave the processor's cache.
 MAX_PIECES_OF_LARGE_SUMS, LARGE_SUMS = 8, 1 << 15

@@ -73,7 +73,7 @@ class ReservoirSnapshot:
 
 @dataclass(frozen=True)
 class RunSnapshot:
-    """The state of a `Run` on one host. Its arrays are views, valid until training goes on.
+    """The state of a `Run` on one host. Its arrays are views, valid until training continues.
 
     Attributes
     ----------

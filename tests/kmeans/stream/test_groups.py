@@ -20,9 +20,11 @@ from kmeans.settings import TrainingSettings
 from kmeans.source import Stretch
 from kmeans.stream.control import Control
 from kmeans.stream.groups import Groups
+from kmeans.stream.reservoir import Reservoir
 from kmeans.stream.run import Run
 from kmeans.stream.snapshot import RunSnapshot
 from kmeans.stream.start import StreamStart
+from kmeans.stream.stream import Stream
 from kmeans.threads import Threads
 from kmeans.training import fit
 from kmeans.types import FloatArray
@@ -248,6 +250,26 @@ def test_what_fails_between_two_groups_ends_the_threads(tmp_path: Path) -> None:
             threads,
             Failing(),
         )
+
+
+def test_the_reassignments_of_a_group_are_those_of_its_mini_batches() -> None:
+    rows = heavy_tailed(2000, 3, seed=3)
+    start = StreamStart(rows[:20].astype(np.float64), np.zeros(20), np.zeros(3, np.float32))
+    reservoir = Reservoir(10, 3, 0, np.random.default_rng(0))
+    alone = Stream(start, 0, SingleHost(), Threads(), reassign_far_rows=True)
+    expected = []
+    for block in np.split(rows, 20):
+        alone.add(block)
+        expected.append(alone.step().reassignments)
+    with Threads(2) as threads:
+        grouped = Stream(start, 0, SingleHost(), threads, reassign_far_rows=True)
+        packed, found = PackedRows.of_memory(rows), []
+        while packed.n_rows:
+            with grouped.group(packed, 100, reservoir.limits) as running:
+                pass
+            found += running.group.reassignments()
+    assert found == expected
+    assert sum(map(len, found)) > 10
 
 
 def test_a_stream_that_goes_on_does_not_begin_with_a_long_group() -> None:
