@@ -40,12 +40,13 @@ with needed():
     from kmeans.assignment.assigner import Centers
     from kmeans.assignment.scoring import score
     from kmeans.communicator import SingleHost
+    from kmeans.events import Events
     from kmeans.finalization.deadline import Deadline
     from kmeans.finalization.estimation import estimate
     from kmeans.finalization.finalization import finalize
     from kmeans.finalization.optimism import optimism
     from kmeans.kmeans_plus_plus import distinct
-    from kmeans.observer import Observer
+    from kmeans.observer import Silent
     from kmeans.threads import Threads
     from kmeans.types import as_points
 
@@ -94,11 +95,11 @@ def _resolve(k: int, source: Path, destination: Path, deadline: Deadline) -> Non
         raise CustomerError(
             f"Expected k up to {n_different}, as many different centers as the state of {source} has, got {k}"
         )
-    observer = Observer()
+    events = Events()
     seeds = np.random.SeedSequence(chosen.seed)
     how = finalization_settings(chosen, len(state.centers))
     with Threads(cpu_count()) as threads:
-        centers = finalize(state, k, how, seeds, threads, observer, SingleHost(), deadline)
+        centers = finalize(state, k, how, seeds, threads, Silent(), events, SingleHost(), deadline)
         if state.sample.complete or not len(state.sample.rows):
             fit = score([state.sample.rows], Centers(centers, state.shift), SingleHost(), threads)
         else:
@@ -117,7 +118,7 @@ def _resolve(k: int, source: Path, destination: Path, deadline: Deadline) -> Non
         msd_error=fit.msd_error,
         rows_scored=len(state.sample.rows),
         rows=fit.rows,
-        events=dict(observer.events),
+        events=dict(events.counts),
         resolved_from_k=description["k"] if description else None,
     )
     with tempfile.TemporaryDirectory() as folder:

@@ -1,7 +1,7 @@
 """What a job takes of memory at least: one that can't fit is refused before its arrays are made."""
 
 from kmeans.finalization.agglomeration import MOST_CENTERS, pair_bytes
-from kmeans.settings import Settings
+from kmeans.settings import TrainingSettings
 from kmeans.stream.stream import stream_bytes
 
 # What the sample knows of a row beside its features: label, number, position and key.
@@ -28,18 +28,18 @@ class NotEnoughMemoryError(ValueError):
         super().__init__(f"{what} take at least {needed / 1e9:.1f} GB of memory, and there are {available / 1e9:.1f}")
 
 
-def centers_fit(settings: Settings, available: float) -> bool:
+def centers_fit(settings: TrainingSettings, available: float) -> bool:
     """Return whether the stream's centers may fit into so many bytes."""
     return stream_bytes(settings.n_centers, settings.n_features) <= available
 
 
-def most_sample_rows(settings: Settings, available: float) -> float:
+def max_sample_rows(settings: TrainingSettings, available: float) -> float:
     """Return how many rows of a sample fit into so many bytes, beside the stream's centers."""
     left = available - stream_bytes(settings.n_centers, settings.n_features)
     return left // sample_bytes(1, settings.n_features)
 
 
-def check_memory(settings: Settings, n_rows: int | None, available: float) -> None:
+def check_memory(settings: TrainingSettings, n_rows: int | None, available: float) -> None:
     """Refuse a job that is certain not to fit.
 
     Parameters

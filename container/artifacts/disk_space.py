@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 from container.errors import PlatformError
-from kmeans.settings import Settings
+from kmeans.settings import TrainingSettings
 
 # Headers, and the description without the sizes of the clusters.
 _OTHER_BYTES = 1 << 16
@@ -14,7 +14,7 @@ _OTHER_BYTES = 1 << 16
 _SIZE_BYTES = 32
 
 
-def model_bytes(settings: Settings) -> int:
+def model_bytes(settings: TrainingSettings) -> int:
     """Return an upper bound of the size of a model's files: its centers, the state of its stream and its description.
 
     Centers in float64, which only few descriptions have, are not counted.

@@ -30,7 +30,7 @@ INTERLEAVED_ROW_BYTES: Final = 1 << 17
 
 
 class Channel:
-    """The rows of a channel: a `kmeans.source.Source`.
+    """The rows of a channel: a `kmeans.source.RowSource`.
 
     Parameters
     ----------

@@ -4,16 +4,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from container.logs.logger import LOGGER
-from kmeans.observer import Observer
+from kmeans.events import Events
 
 
 @contextmanager
-def warn_on_failure(observer: Observer, event: str, fault: str) -> Iterator[None]:
+def warn_on_failure(events: Events, event: str, fault: str) -> Iterator[None]:
     """Turn an exception of the block into a warning and a counted event.
 
     Parameters
     ----------
-    observer : Observer
+    events : Events
         Counts the event and logs the warning.
     event : str
         Name of the event.
@@ -24,4 +24,4 @@ def warn_on_failure(observer: Observer, event: str, fault: str) -> Iterator[None
         yield
     except Exception as error:  # Whatever it is, the model is not affected.
         LOGGER.debug("%s", fault, exc_info=True)
-        observer.happened(event, 1, f"{fault}: {str(error) or type(error).__name__}")
+        events.happened(event, 1, f"{fault}: {str(error) or type(error).__name__}")

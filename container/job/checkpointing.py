@@ -1,20 +1,19 @@
 """Checkpoints of a job of any number of hosts: written on all of them, and resumed from one that all have."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 
-from container.artifacts.checkpoint import Checkpoints
+from container.artifacts.checkpoint import Checkpoint, Checkpoints
 from container.job.best_effort import warn_on_failure
 from container.logs.logger import LOGGER
 from container.precision.coordinates import Coordinates
 from kmeans.communicator import Communicator
-from kmeans.observer import Observer
-from kmeans.stream.snapshot import Snapshot
+from kmeans.events import Events
+from kmeans.stream.snapshot import RunSnapshot
 
 
-def newest_common(checkpoints: Checkpoints, communicator: Communicator) -> Snapshot | None:
+def newest_common(checkpoints: Checkpoints, communicator: Communicator) -> Checkpoint | None:
     """Return the newest checkpoint that every host has, or None when there is none."""
     own = [list(found) for found in checkpoints.steps().items()]
     everyones = communicator.gather_rows(np.array(own, np.int64).reshape(-1, 2)).tolist()
@@ -28,17 +27,12 @@ def newest_common(checkpoints: Checkpoints, communicator: Communicator) -> Snaps
     return checkpoints.load(step)
 
 
-def coordinates_of(snapshot: Snapshot) -> Coordinates:
-    """Return the coordinates of the rows and centers of a snapshot that `saving` has kept."""
-    return Coordinates(snapshot.arrays.get("origin"))
-
-
 def saving(
     checkpoints: Checkpoints,
     communicator: Communicator,
-    observer: Observer,
+    events: Events,
     coordinates: Callable[[], Coordinates] = Coordinates,
-) -> Callable[[Snapshot], None]:
+) -> Callable[[RunSnapshot], None]:
     """Return a function that saves snapshots: on every host or on none, since a job resumes from one that all have.
 
     All hosts call this, and what it returns, at the same steps. The coordinates, asked for each time, are saved too.
@@ -52,16 +46,13 @@ def saving(
     if not on_all_hosts(checkpoints.enabled):
         return lambda _: None
 
-    def save(snapshot: Snapshot) -> None:
+    def save(snapshot: RunSnapshot) -> None:
         written = False
-        origin = coordinates().origin
-        if origin is not None:
-            snapshot = replace(snapshot, arrays={**snapshot.arrays, "origin": origin})
-        with warn_on_failure(observer, "checkpoints_failed", "A checkpoint was not written"):
-            checkpoints.save(snapshot)
+        with warn_on_failure(events, "checkpoints_failed", "A checkpoint was not written"):
+            checkpoints.save(snapshot, coordinates())
             written = True
         if not on_all_hosts(written):
-            with warn_on_failure(observer, "checkpoints_failed", "A checkpoint was not removed"):
+            with warn_on_failure(events, "checkpoints_failed", "A checkpoint was not removed"):
                 checkpoints.forget(snapshot.step)
 
     return save

@@ -23,7 +23,7 @@ from container.precision.coordinates import Coordinates
 from container.versions import COMPUTING, versions
 from kmeans.assignment.scoring import Score, Tally
 from kmeans.communicator import any_host
-from kmeans.training import Model
+from kmeans.model import Model
 
 # The loss over k, under output/data.
 CURVE = "msd_by_k.json"
@@ -94,7 +94,7 @@ def update_model(context: JobContext, model: Model, coordinates: Coordinates, fi
     """
     if not files:
         return
-    with warn_on_failure(context.progress, "description_failed", f"{artifacts.DESCRIPTION} was not replaced"):
+    with warn_on_failure(context.progress.events, "description_failed", f"{artifacts.DESCRIPTION} was not replaced"):
         artifacts.save_description(context.configuration.paths.model, _description(context, model, coordinates))
         _write_copies(context, model, files)
 
@@ -122,12 +122,12 @@ def _write_copies(context: JobContext, model: Model, files: tuple[Path, ...]) ->
     Earlier ones are removed first: they are out of date, and the disk may have no room for both.
     """
     paths, progress = context.configuration.paths, context.progress
-    with warn_on_failure(progress, "tarball_failed", f"{artifacts.TARBALL}, for local use, was not written"):
+    with warn_on_failure(progress.events, "tarball_failed", f"{artifacts.TARBALL}, for local use, was not written"):
         path = paths.output / artifacts.TARBALL
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
         tarball.write(path, files)
-    with warn_on_failure(progress, "curve_failed", f"{CURVE} was not written"):
+    with warn_on_failure(progress.events, "curve_failed", f"{CURVE} was not written"):
         path = paths.output_data / CURVE
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
@@ -180,7 +180,7 @@ def write_assignments(context: JobContext, model: Model, source: Channel) -> Sco
     share = (job.place.rank, job.place.count) if shared else (0, 1)
     folder = job.paths.output_data / assignments.FOLDER / job.place.name
     written = assignments.Written(Tally(len(model.centers)))
-    with warn_on_failure(progress, "assignments_failed", "The assignments were not all written"):
+    with warn_on_failure(progress.events, "assignments_failed", "The assignments were not all written"):
         written = assignments.write(
             folder, source, model.centers, model.state.shift, context.threads, share, stop.requested
         )
@@ -199,7 +199,7 @@ def write_assignments(context: JobContext, model: Model, source: Channel) -> Sco
         return written.tally.score()
     if not model.stopped:
         message = f"The training rows have changed: expected {model.rows}, got {written.tally.rows}."
-        progress.happened("rows_changed", 1, message)
+        progress.events.happened("rows_changed", 1, message)
     return None
 
 
@@ -231,7 +231,7 @@ def write_report(
     progress.stage = "writing the report"
     began = time.time()
     path = job.paths.output_data / report.NAME
-    with warn_on_failure(progress, "report_failed", "The report was not written"):
+    with warn_on_failure(progress.events, "report_failed", "The report was not written"):
         facts = report.Facts(
             model=model,
             coordinates=coordinates,
@@ -248,7 +248,7 @@ def write_report(
             versions=versions(*COMPUTING),
             warnings=warnings.messages,
             warnings_left_out=warnings.left_out,
-            events=progress.events,
+            events=progress.events.counts,
         )
         report.write(path, facts)
         LOGGER.info("wrote %s, in %.3f seconds", path, time.time() - began)

@@ -15,13 +15,14 @@ from container.configuration.algorithm_settings import settings_of
 from container.configuration.files import JobConfiguration
 from container.errors import CustomerError
 from container.job import outputs
-from container.job.checkpointing import coordinates_of, newest_common, saving
+from container.job.checkpointing import newest_common, saving
 from container.job.context import JobContext
 from container.job.earlier_model import read_earlier_model
 from container.logs import logger
 from container.logs.logger import LOGGER
 from container.logs.metrics import log_metrics, log_quality, spread
-from container.logs.progress import Progress, TimedSource
+from container.logs.progress import Progress
+from container.logs.timed_source import TimedSource
 from container.precision.coarse_features import choose_coordinates
 from container.precision.coordinates import Coordinates
 from container.resources import cpu_count, memory_limit_bytes
@@ -31,11 +32,12 @@ from kmeans.assignment.scoring import Score, score
 from kmeans.communicator import Communicator, any_host
 from kmeans.finalization.finalization import TooFewDistinctRowsError
 from kmeans.memory import NotEnoughMemoryError, centers_fit
-from kmeans.settings import Settings
+from kmeans.model import Model
+from kmeans.settings import TrainingSettings
+from kmeans.stream.control import Control
 from kmeans.stream.first_centers import NoRowsError
-from kmeans.stream.run import Control
 from kmeans.threads import Threads
-from kmeans.training import Model, fit
+from kmeans.training import fit
 
 # The service cuts long log lines.
 MAX_LOGGED_SIZES = 1000
@@ -100,23 +102,23 @@ def run(job: JobConfiguration, communicator: Communicator, stop: Stop, began: fl
     )
 
 
-def _fit(context: JobContext, chosen: Settings, source: TimedSource, checkpoints: Checkpoints) -> Model:
+def _fit(context: JobContext, chosen: TrainingSettings, source: TimedSource, checkpoints: Checkpoints) -> Model:
     """Train; resume from a checkpoint if there is one."""
     job, communicator = context.configuration, context.communicator
     progress, stop = context.progress, context.stop
     earlier = read_earlier_model(job.channels["model"], chosen.n_features) if "model" in job.channels else None
-    snapshot = newest_common(checkpoints, communicator)
+    checkpoint = newest_common(checkpoints, communicator)
     rows = source.source
-    if snapshot is None:
-        rows.settle_by(lambda first: choose_coordinates(first, communicator, progress))
+    if checkpoint is None:
+        rows.settle_by(lambda first: choose_coordinates(first, communicator, progress.events))
     else:
-        rows.coordinates = coordinates_of(snapshot)
+        rows.coordinates = checkpoint.coordinates
     # The leader's clock decides for all hosts.
     control = Control(
         stop.requested,
         stop.overdue,
         lambda: communicator.rank == 0 and checkpoints.due(),
-        saving(checkpoints, communicator, progress, lambda: rows.coordinates),
+        saving(checkpoints, communicator, progress.events, lambda: rows.coordinates),
     )
     try:
         model = fit(
@@ -126,8 +128,9 @@ def _fit(context: JobContext, chosen: Settings, source: TimedSource, checkpoints
             context.threads,
             progress,
             control,
+            events=progress.events,
             earlier=earlier,
-            snapshot=snapshot,
+            snapshot=checkpoint.snapshot if checkpoint else None,
             memory_bytes=memory_limit_bytes(),
         )
     except TooFewDistinctRowsError as error:

@@ -13,7 +13,7 @@ from kmeans.types import BoolArray, DoubleArray, FloatArray, LabelArray
 
 if TYPE_CHECKING:
     from kmeans.communicator import Communicator
-    from kmeans.observer import Observer
+    from kmeans.events import Events
 
 # The most rows that are examined, and the numbers in a column-wise piece of them.
 MAX_ROWS: Final = 300
@@ -129,7 +129,7 @@ def _rounded(values: DoubleArray) -> bool:
     return bool((single == distinct).all() and (np.nextafter(single[:-1], np.float32(np.inf)) == single[1:]).any())
 
 
-def choose_coordinates(rows: DoubleArray, communicator: "Communicator", observer: "Observer") -> Coordinates:
+def choose_coordinates(rows: DoubleArray, communicator: "Communicator", events: "Events") -> Coordinates:
     """Choose the coordinates of a job by its first rows; say where digits are gone already.
 
     Parameters
@@ -138,8 +138,8 @@ def choose_coordinates(rows: DoubleArray, communicator: "Communicator", observer
         Some of this host's rows; there may be none.
     communicator : Communicator
         The hosts, which all call this together.
-    observer : Observer
-        Called for features that have lost their digits.
+    events : Events
+        Counts the features that have lost their digits.
 
     Returns
     -------
@@ -153,7 +153,7 @@ def choose_coordinates(rows: DoubleArray, communicator: "Communicator", observer
             "computing relative to an origin, where float32 is too coarse for the values: %s", coarse.named(kept)
         )
     if coarse.lost.any():
-        observer.happened(
+        events.happened(
             "coarse_features",
             int(coarse.lost.sum()),
             f"The values of some features were rounded to float32, which is too coarse for them: "

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from container.precision.coordinates import Coordinates
 from container.report.losses import Losses
 from kmeans.assignment.scoring import Score
-from kmeans.training import Model
+from kmeans.model import Model
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kmeans.model import Model
 from kmeans.prediction import Predictor
-from kmeans.training import Model
 from kmeans.types import DoubleArray, FloatArray, LabelArray
 
 MAX_ROWS = 2_000

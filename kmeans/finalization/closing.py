@@ -21,8 +21,9 @@ from kmeans.assignment.assigner import Centers, nearest
 from kmeans.assignment.scoring import Score, Tally
 from kmeans.assignment.sums import add_rows, move_to_means
 from kmeans.communicator import Communicator, any_host, nothing
+from kmeans.events import Events
 from kmeans.observer import Observer
-from kmeans.source import Source
+from kmeans.source import RowSource
 from kmeans.threads import Threads
 from kmeans.types import DoubleArray, FloatArray, as_points
 
@@ -73,13 +74,14 @@ def expected_excess(score: Score, n_sampled: int, n_rows: int) -> float:
 
 
 def close(
-    source: Source,
+    source: RowSource,
     centers: FloatArray,
     shift: FloatArray,
     n_rows: int,
     communicator: Communicator,
     threads: Threads,
     observer: Observer,
+    events: Events,
     stopping: Callable[[], bool] = nothing,
 ) -> Closed | None:
     """Make closing passes while they pay.
@@ -97,7 +99,9 @@ def close(
     communicator, threads
         The hosts of the job, which call this together, and the threads of this one.
     observer
-        Told of every pass, and why they have ended where something is amiss.
+        Called before and after every pass.
+    events
+        Counts why passes have ended where something is amiss.
     stopping
         Whether to make do with the best centers so far, asked before each block; once true, it stays so.
 
@@ -109,12 +113,12 @@ def close(
     best: Closed | None = None
     for number in range(1, MAX_PASSES + 1):
         if any_host(stopping(), communicator):
-            _cut_short(observer)
+            _cut_short(events)
             break
         observer.closing(number)
         one = _Pass(centers, shift)
         one.read(source, threads, stopping)
-        if not one.holds(n_rows, communicator, observer):
+        if not one.holds(n_rows, communicator, events):
             break
         score = one.tally.score()
         observer.closed(number, score.msd)
@@ -151,7 +155,7 @@ class _Pass:
         self._fault = ""
         self._stopped = False
 
-    def read(self, source: Source, threads: Threads, stopping: Callable[[], bool]) -> None:
+    def read(self, source: RowSource, threads: Threads, stopping: Callable[[], bool]) -> None:
         """Take in this host's rows; what goes wrong in reading them is kept, for other hosts wait for this one."""
         blocks = source.blocks()
         counts: DoubleArray = np.zeros(len(self._centers))
@@ -169,7 +173,7 @@ class _Pass:
         # A source that is to stop may have given up on its rows.
         self._stopped = stopping()
 
-    def holds(self, n_rows: int, communicator: Communicator, observer: Observer) -> bool:
+    def holds(self, n_rows: int, communicator: Communicator, events: Events) -> bool:
         """Add up what the hosts have; return whether that are all `n_rows` rows, on every host the same."""
         votes = np.array([float(self._stopped), float(bool(self._fault))])
         communicator.sum(votes)
@@ -177,13 +181,13 @@ class _Pass:
         communicator.sum(self._sums)
         stopped, faults = votes
         if stopped:
-            _cut_short(observer)
+            _cut_short(events)
         elif faults:
             reason = self._fault or "another host could not read its rows"
-            observer.happened("closing_failed", 1, f"The model could not be made more exact on all rows: {reason}")
+            events.happened("closing_failed", 1, f"The model could not be made more exact on all rows: {reason}")
         elif self.tally.rows != n_rows:
             message = f"The training rows have changed: expected {n_rows}, got {self.tally.rows}."
-            observer.happened("rows_changed", 1, message)
+            events.happened("rows_changed", 1, message)
         else:
             return True
         return False
@@ -194,7 +198,7 @@ class _Pass:
         return as_points(self._centers)
 
 
-def _cut_short(observer: Observer) -> None:
-    observer.happened(
+def _cut_short(events: Events) -> None:
+    events.happened(
         "closing_cut_short", 1, "There was no time for another pass over all rows: the model is the best one so far."
     )

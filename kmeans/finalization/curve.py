@@ -6,7 +6,8 @@ from kmeans.communicator import Communicator, SingleHost
 from kmeans.finalization.coreset import coreset, reduced
 from kmeans.finalization.deadline import NEVER, Deadline
 from kmeans.finalization.lloyd import clustering_of, lloyd
-from kmeans.finalization.shrinking import LloydSettings, shrink
+from kmeans.finalization.shrinking import shrink
+from kmeans.settings import LloydSettings
 from kmeans.state import State
 from kmeans.threads import Threads
 from kmeans.types import DoubleArray

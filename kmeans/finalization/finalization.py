@@ -1,15 +1,15 @@
 """From what the stream has left to a model of k centers, for any k up to K."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from kmeans.communicator import Communicator
+from kmeans.events import Events
 from kmeans.finalization.deadline import NEVER, Deadline
 from kmeans.finalization.refinement import refine
-from kmeans.finalization.shrinking import LloydSettings, shrink
+from kmeans.finalization.shrinking import shrink
 from kmeans.kmeans_plus_plus import distinct, kmeans_plus_plus
 from kmeans.observer import Observer
+from kmeans.settings import FinalizationSettings
 from kmeans.state import State
 from kmeans.threads import Threads
 from kmeans.types import DoubleArray
@@ -33,22 +33,6 @@ class TooFewDistinctRowsError(ValueError):
         )
 
 
-@dataclass(frozen=True)
-class FinalizationSettings:
-    """How a model is made of the state.
-
-    Attributes
-    ----------
-    lloyd
-        Trials and the end of Lloyd's iteration.
-    refine
-        Whether to refine the model on the sample.
-    """
-
-    lloyd: LloydSettings
-    refine: bool
-
-
 def finalize(
     state: State,
     k: int,
@@ -56,6 +40,7 @@ def finalize(
     seeds: np.random.SeedSequence,
     threads: Threads,
     observer: Observer,
+    events: Events,
     communicator: Communicator,
     deadline: Deadline = NEVER,
 ) -> DoubleArray:
@@ -74,7 +59,9 @@ def finalize(
     threads
         The threads to use.
     observer
-        Told of every stage.
+        Called at every stage.
+    events
+        Counts the policies that are applied.
     communicator
         The hosts, which divide the trials; all have the same state. They get the same model, unless the deadline has
         passed: then the leader's counts.
@@ -96,19 +83,19 @@ def finalize(
     live = state.live()
     dead = len(state.centers) - len(live.centers)
     if dead:
-        observer.happened(
+        events.happened(
             "centers_without_weight",
             dead,
             f"{dead} of {len(state.centers)} centers have no weight: they take no part in the model.",
         )
     starts = [live.centers]
     if len(distinct(live.centers)) < k:
-        starts = [_filled(live, k, np.random.default_rng(for_filling), threads, observer, deadline)]
+        starts = [_filled(live, k, np.random.default_rng(for_filling), threads, events, deadline)]
     elif len(live.centers) > k:
         observer.shrinking(len(live.centers), k)
         trials = shrink(live, k, settings.lloyd, for_trials, threads, observer.attempted, communicator, deadline)
         observer.shrunk(trials[0].msd)
-        _count_relocations(observer, trials[0].relocated)
+        _count_relocations(events, trials[0].relocated)
         starts = [trial.centers for trial in trials]
     elif len(state.centers) == k:
         observer.shrinking_unneeded()
@@ -118,17 +105,17 @@ def finalize(
     observer.refined(len(state.sample.rows), None if refined is None else refined.msd)
     if refined is None:
         return starts[0]
-    _count_relocations(observer, refined.relocated)
+    _count_relocations(events, refined.relocated)
     return refined.centers
 
 
-def _count_relocations(observer: Observer, relocated: int) -> None:
+def _count_relocations(events: Events, relocated: int) -> None:
     if relocated:
-        observer.happened("relocated_clusters", relocated, f"Moved {relocated} empty clusters to the farthest points.")
+        events.happened("relocated_clusters", relocated, f"Moved {relocated} empty clusters to the farthest points.")
 
 
 def _filled(
-    state: State, k: int, rng: np.random.Generator, threads: Threads, observer: Observer, deadline: Deadline
+    state: State, k: int, rng: np.random.Generator, threads: Threads, events: Events, deadline: Deadline
 ) -> DoubleArray:
     """Add centers from the sample where there are fewer than k different ones."""
     rows, there = state.sample.rows, distinct(state.centers)
@@ -136,5 +123,5 @@ def _filled(
     if len(filled) < k:
         raise TooFewDistinctRowsError(k, len(rows), len(distinct(rows.astype(np.float64))))
     added = len(filled) - len(there)
-    observer.happened("centers_added_from_sample", added, f"Added {added} centers from the sample to reach k = {k}.")
+    events.happened("centers_added_from_sample", added, f"Added {added} centers from the sample to reach k = {k}.")
     return filled

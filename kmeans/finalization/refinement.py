@@ -11,9 +11,10 @@ from kmeans.finalization.coreset import Coreset, coreset, reduced
 from kmeans.finalization.deadline import NEVER, Deadline
 from kmeans.finalization.distributed_trials import clusterings
 from kmeans.finalization.lloyd import Clustering, clustering_of, lloyd
-from kmeans.finalization.shrinking import ONE_THREAD, LloydSettings
+from kmeans.finalization.shrinking import ONE_THREAD
 from kmeans.finalization.split_merge import SearchLimits, improve, work_of_a_point
 from kmeans.kmeans_plus_plus import kmeans_plus_plus, seeding_work
+from kmeans.settings import LloydSettings
 from kmeans.state import State
 from kmeans.threads import Threads
 from kmeans.types import DoubleArray

@@ -1,7 +1,6 @@
 """From the K weighted centers of the stream to k: the built-in's recipe."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import assert_never
 
 import numpy as np
@@ -11,34 +10,15 @@ from kmeans.finalization.deadline import NEVER, Deadline
 from kmeans.finalization.distributed_trials import clusterings
 from kmeans.finalization.lloyd import Clustering, clustering_of, lloyd
 from kmeans.kmeans_plus_plus import kmeans_plus_plus, random_rows
+from kmeans.settings import LloydSettings
 from kmeans.state import State
 from kmeans.threads import Threads
-from kmeans.types import InitMethod, as_points
+from kmeans.types import as_points
 
 # Trials run side by side, each in a thread of its own.
 ONE_THREAD = Threads(1)
 # So many of the best trials go on at most; memory does not grow with further ones.
 KEPT_TRIALS = 100
-
-
-@dataclass(frozen=True)
-class LloydSettings:
-    """How Lloyd's iteration runs at the end.
-
-    Attributes
-    ----------
-    init_method
-        How its first centers are chosen.
-    n_trials
-        How often Lloyd runs from new starts; the best loss is kept.
-    max_iterations, tolerance
-        See `kmeans.lloyd.lloyd`.
-    """
-
-    init_method: InitMethod
-    n_trials: int
-    max_iterations: int
-    tolerance: float
 
 
 def shrink(

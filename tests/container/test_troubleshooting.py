@@ -340,8 +340,8 @@ MAKERS: dict[str, Callable[[Scene], str]] = {
     "algo-2 was lost: its worker": lambda _: in_source(
         "launcher.py", **{"self._host": "algo-2", "cause": "ran out of memory"}
     ),
-    "is passed over: it is of": lambda scene: scene.other_job(),
-    "is passed over: epoch": lambda scene: scene.odd_checkpoint(),
+    "it is of another job": lambda scene: scene.other_job(),
+    "epoch: expected": lambda scene: scene.odd_checkpoint(),
     "Channel model: expected a": lambda scene: scene.other_features(),
     "Channel model: /opt/ml": lambda scene: scene.odd_state(),
     "Batch size 5000": lambda scene: scene.log({"k": "2", "feature_dim": "3"}, *(ROWS * 599)),

@@ -13,11 +13,30 @@ from container.artifacts import mxnet_ndarray, tarball
 from container.artifacts.checkpoint import Checkpoints
 from container.artifacts.model import SavedModel, save
 from container.files.atomic import replacing, writing
-from kmeans.stream.snapshot import Snapshot
+from kmeans.communicator import SingleHost
+from kmeans.stream.reservoir import Reservoir
+from kmeans.stream.snapshot import RunSnapshot
+from kmeans.stream.start import StreamStart
+from kmeans.stream.stream import Stream
+from kmeans.threads import Threads
 from tests.container.disk import files_in, room_for
 from tests.kmeans.rows import settings_for
 
 CENTERS = np.ones((100, 100), np.float32)
+
+
+def snapshot() -> RunSnapshot:
+    start = StreamStart(CENTERS.astype(np.float64), np.zeros(100), np.zeros(100, np.float32))
+    return RunSnapshot(
+        step=1,
+        epoch=0,
+        amid_epoch=True,
+        reassigned=0,
+        outlier_distance=1.0,
+        stream=Stream(start, 0, SingleHost(), Threads()).snapshot(),
+        reservoir=Reservoir(1, 100, 0, np.random.default_rng(0)).snapshot(),
+        observer={},
+    )
 
 
 def names(folder: Path) -> list[str]:
@@ -121,7 +140,7 @@ WRITERS: dict[str, Callable[[Path], object]] = {
     "model": lambda folder: save(folder, "algo-1", SavedModel(CENTERS, {})),
     "tarball": lambda folder: tarball.write(folder / "model.tar.gz", [Path(__file__)]),
     "checkpoint": lambda folder: Checkpoints(folder, "algo-1", ("algo-1",), settings_for(CENTERS, 2), 0).save(
-        Snapshot(1, {"centers": CENTERS}, {})
+        snapshot()
     ),
 }
 

@@ -12,7 +12,7 @@ import pytest
 from container.artifacts import disk_space
 from container.errors import PlatformError
 from container.job.best_effort import warn_on_failure
-from kmeans.observer import Observer
+from kmeans.events import Events
 from tests.container.disk import READ_ONLY, files_in, room_for
 from tests.container.job.job import TOP, Job, recordio
 
@@ -107,18 +107,6 @@ def test_a_log_that_nobody_reads_costs_no_model(tmp_path: Path) -> None:
     assert not (tmp_path / "output" / "failure").exists()
 
 
-class Listening(Observer):
-    """Keeps what it hears."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.messages: list[str] = []
-
-    def happened(self, event: str, count: int, message: str) -> None:
-        super().happened(event, count, message)
-        self.messages.append(message)
-
-
 def test_a_job_whose_outputs_are_closed_leaves_a_model(tmp_path: Path) -> None:
     job = job_in(tmp_path)
     job.configure()
@@ -128,13 +116,14 @@ def test_a_job_whose_outputs_are_closed_leaves_a_model(tmp_path: Path) -> None:
     assert files_in(tmp_path / "model") == ["kmeans.json", "model_algo-1", "state.npz"]
 
 
-def test_a_reason_without_words_is_reported_by_its_kind() -> None:
-    observer = Listening()
+def test_a_reason_without_words_is_told_by_its_kind() -> None:
+    messages: list[str] = []
+    events = Events(messages.append)
 
     def run_out_of_memory() -> None:
         raise MemoryError
 
-    with warn_on_failure(observer, "curve_failed", "The curve was not written"):
+    with warn_on_failure(events, "curve_failed", "The curve was not written"):
         run_out_of_memory()
-    assert observer.messages == ["The curve was not written: MemoryError"]
-    assert observer.events == {"curve_failed": 1}
+    assert messages == ["The curve was not written: MemoryError"]
+    assert events.counts == {"curve_failed": 1}

@@ -76,7 +76,7 @@ def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path, digits: Rows, unint
     *_, older, newest = sorted((tmp_path / "checkpoints").glob("checkpoint-*[0-9]"))
     newest.write_bytes(newest.read_bytes()[:-100])
     again = job.run()
-    assert f"Checkpoint {newest.name} is passed over" in again.log
+    assert f"Skipping checkpoint {newest.name}" in again.log
     assert f"resuming from the checkpoint of step {int(older.name[-12:])}" in again.log
     assert again.centers.tobytes() == uninterrupted.centers.tobytes()
 

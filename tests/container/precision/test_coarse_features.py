@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from container.precision.coarse_features import ENOUGH_STEPS, choose_coordinates, coarse_features
 from container.precision.coordinates import PLAIN, Coordinates
-from kmeans.observer import Observer
+from kmeans.events import Events
 from kmeans.thread_hosts import run_hosts
 
 Doubles = NDArray[np.float64]
@@ -128,9 +128,9 @@ def test_plain_coordinates_change_no_bit() -> None:
 
 def test_hosts_settle_on_the_same_coordinates_whatever_they_have() -> None:
     shards = [np.empty((0, 1)), SECONDS[:400, None], np.full((300, 1), 1.7e9)]
-    observers = [Observer() for _ in shards]
-    found = run_hosts(3, lambda host: choose_coordinates(shards[host.rank], host, observers[host.rank]))
+    events = [Events() for _ in shards]
+    found = run_hosts(3, lambda host: choose_coordinates(shards[host.rank], host, events[host.rank]))
     origins = [coordinates.origin for coordinates in found]
     assert all(origin is not None for origin in origins)
     assert len({origin.tobytes() for origin in origins if origin is not None}) == 1
-    assert not any(observer.events for observer in observers)
+    assert not any(own.counts for own in events)

@@ -7,8 +7,9 @@ from sklearn.cluster import KMeans
 from kmeans.assignment.shift import usual_values
 from kmeans.communicator import SingleHost
 from kmeans.finalization.lloyd import clustering_of, lloyd
-from kmeans.finalization.shrinking import LloydSettings, shrink
+from kmeans.finalization.shrinking import shrink
 from kmeans.sample import Sample
+from kmeans.settings import LloydSettings
 from kmeans.state import State
 from kmeans.threads import Threads
 from kmeans.types import InitMethod

@@ -14,10 +14,11 @@ from kmeans.finalization.coreset import coreset
 from kmeans.finalization.deadline import Deadline
 from kmeans.finalization.lloyd import lloyd
 from kmeans.finalization.refinement import refine
-from kmeans.finalization.shrinking import LloydSettings
 from kmeans.sample import Sample
+from kmeans.settings import LloydSettings
 from kmeans.state import State
 from kmeans.stream.reservoir import Reservoir
+from kmeans.stream.start import StreamStart
 from kmeans.stream.stream import Stream
 from kmeans.thread_hosts import run_hosts
 from kmeans.threads import Threads
@@ -33,7 +34,7 @@ def state_of(rows: FloatArray, n_centers: int, size: int, half_life: int = 0, se
     rng = np.random.default_rng(seed)
     shift = usual_values(rows)
     start = rows[rng.choice(len(rows), n_centers, replace=False)].astype(np.float64)
-    stream = Stream(start, np.zeros(len(start)), shift, half_life, SingleHost(), Threads())
+    stream = Stream(StreamStart(start, np.zeros(len(start)), shift), half_life, SingleHost(), Threads())
     reservoir = Reservoir(size, rows.shape[1], half_life, rng)
     for batch in np.array_split(rows, 10):
         reservoir.add(batch, *stream.add(batch))
