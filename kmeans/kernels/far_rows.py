@@ -11,9 +11,9 @@ DISTANCE, LABEL, HOST, POSITION, WEIGHT = range(-5, 0)
 EXTRA = 5
 
 # The rest of its center's weight, as a share of a row's own, below which the row is the center.
-LEAST_SHARE = 1e-6
+MIN_SHARE = 1e-6
 # Weight below this is lost to underflow on the way to a mean, and its reciprocal may be infinite: it counts as none.
-LEAST_WEIGHT = 1e-280
+MIN_WEIGHT = 1e-280
 # Centers that may be given up: those of least weight, for which a merger costs least.
 MAX_CENTERS = 16
 # Features from which on those of one center fill vectors.
@@ -172,7 +172,7 @@ def reassign_rows(
         center = np.int64(-1)
         gain = 0.0
         # A row that is nearly all of its center gains nothing.
-        if weight > LEAST_WEIGHT and rest > LEAST_SHARE * weight:
+        if weight > MIN_WEIGHT and rest > MIN_SHARE * weight:
             share = rest / whole if outside else whole / rest
             gain = weight * share * squared_difference(row, centers[own])
             if gain > least_cost:
@@ -181,7 +181,7 @@ def reassign_rows(
                     centers, weights, rows_of_now, candidates, gain, 0, n_centers
                 )
         if center < 0:
-            if outside and weight > LEAST_WEIGHT:
+            if outside and weight > MIN_WEIGHT:
                 spreads[own] += weight * (rest / whole) * squared_difference(row, centers[own])
                 for f in range(n_features):
                     centers[own, f] += weight / whole * (row[f] - centers[own, f])

@@ -170,19 +170,24 @@ def kernel(*signatures: Any, strict: bool = False, inline: bool = False) -> Call
     return decorate
 
 
-def emitted(signature: str) -> Callable[[Callable[..., Any]], Any]:
+def emitted(signature: str, interpreted: Callable[..., Any] | None = None) -> Callable[[Callable[..., Any]], Any]:
     """Make a function that writes LLVM code one that kernels can call.
 
     Parameters
     ----------
     signature
         A numba signature. The function gets a builder and a value for each argument, an array being a pointer to its
-        first element, and gives the value of the result or None.
+        first element, and returns the value of the result or None.
+    interpreted
+        The twin to call where kernels are not compiled; without one such kernels can't run there.
     """
     normalize: Any = normalize_signature
     arguments, result = normalize(signature)
 
     def decorate(emit: Callable[..., Any]) -> Any:
+        if INTERPRETED and interpreted:
+            return interpreted
+
         def define(_context: object, *_types: object) -> tuple[object, Callable[..., Any]]:
             def generate(context: Any, builder: Any, _signature: object, values: tuple[Any, ...]) -> Any:
                 given = [

@@ -1,8 +1,8 @@
 """Moves centers towards the means of their new rows; see `kmeans.stream.stream`."""
 
-from kmeans.assignment.sums import mean_of
-from kmeans.kernels.far_rows import LEAST_WEIGHT
+from kmeans.kernels.far_rows import MIN_WEIGHT
 from kmeans.kernels.jit import kernel
+from kmeans.kernels.sums import mean_of
 from kmeans.types import DoubleArray
 
 
@@ -23,10 +23,10 @@ def spread_out(
     """
     for j in range(len(centers)):
         weight = weights[j] * decay
-        if weight < LEAST_WEIGHT:
+        if weight < MIN_WEIGHT:
             weight = 0.0
         spreads[j] = spreads[j] * decay if weight > 0.0 else 0.0
-        if counts[j] > LEAST_WEIGHT:
+        if counts[j] > MIN_WEIGHT:
             inverse = 1.0 / counts[j]
             squared_step = 0.0
             for f in range(centers.shape[1]):
@@ -47,9 +47,9 @@ def move(
     """Decay the weights of centers, and move these towards the means of their new rows."""
     for j in range(len(centers)):
         weights[j] *= decay
-        if weights[j] < LEAST_WEIGHT:
+        if weights[j] < MIN_WEIGHT:
             weights[j] = 0.0
-        if counts[j] > LEAST_WEIGHT:
+        if counts[j] > MIN_WEIGHT:
             weights[j] += counts[j]
             share = counts[j] / weights[j]
             for f in range(centers.shape[1]):

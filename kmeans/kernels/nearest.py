@@ -1,136 +1,27 @@
 """The kernel that finds the nearest center of each row.
 
-A center's score is ||c||^2 / 2 - xc: the squared distance, halved, less what all centers share. Scores are summed in
-float32, and each is off by no more than a share of ||x|| ||c|| + ||c||^2 / 2. Where the second least score does not
+A center's score is ||c||^2 / 2 - xc: half the squared distance, less what all centers share. Scores are summed in
+float32, and each is off by no more than a part of ||x|| ||c|| + ||c||^2 / 2. Where the second least score does not
 exceed the least one by the errors of both, distances are compared in float64, so that labels are those of float64
-arithmetic. The winner's distance is always computed directly.
+arithmetic. The distance to the nearest center is always computed directly.
 """
-
-import math
-from typing import Any, NamedTuple
 
 import numpy as np
 from numba import types
 
-from kmeans.kernels.jit import array_type, kernel, tuple_type
+from kmeans.kernels.jit import array_type, kernel
 from kmeans.kernels.panels import lower_by_panel, transpose
+from kmeans.kernels.prepared import PREPARED, Prepared
 from kmeans.kernels.rows import squared_distance
-from kmeans.kernels.vectors import CENTERS, CHAIN, LANES, LINE, LINES, ROWS
-from kmeans.types import LARGEST, BoolArray, DoubleArray, FloatArray, LabelArray
-
-# Up to this many rows, and this many pairs of further
-# rows and centers, are compared directly.
-FEW_ROWS = ROWS // 12
-FEW_PAIRS = 3 * ROWS
+from kmeans.kernels.space import SPACE, Space, are_few, new_space
+from kmeans.kernels.vectors import CENTERS, LANES, LINE, LINES, ROWS
+from kmeans.types import LARGEST, DoubleArray, FloatArray, LabelArray
 
 QUARTER_OF_LARGEST = np.float32(LARGEST / 4)
-# Relative rounding of one float32 operation (half a unit in the last place), and what a number too small for float32
-# may lose.
-FLOAT32_ROUNDING = 2.0**-24
+# What a number too small for float32 may lose.
 FLOAT32_TINY = float(np.finfo(np.float32).tiny)
-
-
-def rounding_of(n_features: int) -> np.float32:
-    """Give the error of a score in parts of ||x|| ||c|| + ||c||^2 / 2.
-
-    A product passes a chain of sums and one sum for each chain; the center's number in the last bits of a score adds
-    CENTERS - 1 units in the last place; the rest covers the roundings of row, center, product and norm.
-    """
-    operations = min(n_features, CHAIN) + math.ceil(n_features / CHAIN) + 2 * CENTERS + 16
-    return np.float32(FLOAT32_ROUNDING * operations)
-
-
-@kernel("float32[::1](int64)")
-def aligned_floats(size: int) -> FloatArray:
-    """Give an array that starts a cache line."""
-    array = np.empty(size + LINE, np.float32)
-    first = -array.ctypes.data % (LINE * array.itemsize) // array.itemsize
-    return array[first : first + size]
-
-
-class Space(NamedTuple):
-    """Where `assign_rows` works; a line of numbers for each row of a block, if nothing else is said.
-
-    Attributes
-    ----------
-    block
-        float32 (d * ROWS,), d padded: a block of rows, across the lanes.
-    totals
-        float32 (CENTERS * ROWS,).
-    least, second
-        float32 (ROWS,): the least scores so far.
-    panels
-        float32 (ROWS,), int32 in truth: the panels with the least scores.
-    winners
-        int64 (ROWS,).
-    distances, norms
-        float32 (ROWS,): of the winners.
-    doubtful
-        bool (ROWS,).
-    last_rows
-        float32 (ROWS * d + LANES,): the last rows, followed by something to read.
-    numbers
-        int64 (most rows of a call,): of the doubtful rows.
-    group
-        float32 (ROWS * d + LANES,): rows that are compared directly. With fewer rows in a call it is smaller.
-    best, nearest
-        float64 and int64 (ROWS,): the least distances of these, and whose they are.
-    """
-
-    block: FloatArray
-    totals: FloatArray
-    least: FloatArray
-    second: FloatArray
-    panels: FloatArray
-    winners: LabelArray
-    distances: FloatArray
-    norms: FloatArray
-    doubtful: BoolArray
-    last_rows: FloatArray
-    numbers: LabelArray
-    group: FloatArray
-    best: DoubleArray
-    nearest: LabelArray
-
-
-_FLOATS, _DOUBLES, _INTS = types.float32[::1], types.float64[::1], types.int64[::1]
+_DOUBLES, _INTS = types.float64[::1], types.int64[::1]
 _ROWS, _CENTERS = array_type(types.float32, 2), array_type(types.float64, 2)
-SPACE: Any = tuple_type(
-    Space, [_FLOATS] * 5 + [_INTS, _FLOATS, _FLOATS, types.boolean[::1], _FLOATS, _INTS, _FLOATS, _DOUBLES, _INTS]
-)
-
-
-@kernel("boolean(int64, int64)")
-def _few(n_rows: int, n_centers: int) -> bool:
-    """Whether all rows are compared directly: a block takes the same time and memory however few it holds."""
-    return bool((n_rows - FEW_ROWS) * n_centers <= FEW_PAIRS)
-
-
-@kernel(SPACE(types.int64, types.int64, types.int64))
-def new_space(
-    n_features: int,  # IN
-    n_centers: int,  # IN
-    most_rows: int,  # IN
-) -> Space:
-    """Return where to work for calls with up to so many rows."""
-    n_padded = (n_features + LANES - 1) // LANES * LANES
-    block_rows = 0 if _few(most_rows, n_centers) else ROWS
-    return Space(
-        aligned_floats(n_padded * block_rows),
-        aligned_floats(CENTERS * ROWS),
-        aligned_floats(ROWS),
-        aligned_floats(ROWS),
-        aligned_floats(ROWS),
-        np.zeros(ROWS, np.int64),
-        np.zeros(ROWS, np.float32),
-        np.zeros(ROWS, np.float32),
-        np.zeros(ROWS, np.bool_),
-        np.zeros(block_rows * n_features + LANES, np.float32),
-        np.empty(most_rows, np.int64),
-        np.zeros(min(ROWS, most_rows) * n_features + LANES, np.float32),
-        np.empty(ROWS, np.float64),
-        np.empty(ROWS, np.int64),
-    )
 
 
 @kernel(types.void(_ROWS, _INTS, _CENTERS, _INTS, _DOUBLES, SPACE))
@@ -166,7 +57,7 @@ def compare_directly(
 
 
 @kernel("float32(float32, float32, float32, float32, float32, float32)")
-def errors(
+def error_bound(
     distance: np.float32,
     score: np.float32,
     norm: np.float32,
@@ -196,57 +87,6 @@ def errors(
     return rounding * size + tiny if size < QUARTER_OF_LARGEST else np.float32(np.inf)
 
 
-class Prepared(NamedTuple):
-    """Centers as `assign_rows` takes them.
-
-    Attributes
-    ----------
-    shift
-        float32 (d,), padded with zeros: subtracted from rows and centers where scores are summed in float32.
-    panels
-        float32 (P * d * CENTERS,): minus the centers, relative to the shift; feature by feature.
-    offsets
-        float32 (P * CENTERS,): half their squared norms.
-    exact
-        float64 (K, d), as the rows, d padded with zeros.
-    norms
-        float32 (K,), of the centers relative to the shift.
-    rounding
-        See `rounding_of`.
-    """
-
-    shift: FloatArray
-    panels: FloatArray
-    offsets: FloatArray
-    exact: DoubleArray
-    norms: FloatArray
-    rounding: np.float32
-
-
-PREPARED: Any = tuple_type(Prepared, [_FLOATS, _FLOATS, _FLOATS, _CENTERS, _FLOATS, types.float32])
-
-
-@kernel(types.void(_CENTERS, types.int64, types.int64, PREPARED))
-def lay_out(
-    centers: DoubleArray,  # IN (K, d)
-    first: int,  # IN: the first center to write
-    last: int,  # IN: the one behind the last
-    prepared: Prepared,  # INOUT: its shift is given
-) -> None:
-    """Write some centers as `assign_rows` takes them."""
-    n_features = centers.shape[1]
-    for j in range(first, last):
-        begin = j // CENTERS * CENTERS * n_features + j % CENTERS
-        squared_norm = 0.0
-        for f in range(n_features):
-            value = centers[j, f] - prepared.shift[f]
-            squared_norm += value * value
-            prepared.panels[begin + f * CENTERS] = -np.float32(value)
-            prepared.exact[j, f] = centers[j, f]
-        prepared.offsets[j] = np.float32(0.5 * squared_norm)
-        prepared.norms[j] = np.float32(np.sqrt(squared_norm))
-
-
 @kernel(types.void(_ROWS, types.int64, types.int64, PREPARED, _INTS, _DOUBLES, SPACE))
 def assign_rows(
     all_rows: FloatArray,  # IN (m, d)
@@ -261,7 +101,7 @@ def assign_rows(
     shift, panels, offsets, centers, norms, rounding = prepared
     rows = all_rows[begin:end]
     n_rows, n_features = rows.shape
-    if _few(n_rows, centers.shape[0]):
+    if are_few(n_rows, centers.shape[0]):
         for i in range(n_rows):
             space.numbers[i] = i
         compare_directly(rows, space.numbers[:n_rows], centers, labels, squared_distances, space)
@@ -310,7 +150,7 @@ def assign_rows(
         n_doubtful = 0
         for i in range(ROWS):
             # NaN and infinity decide nothing.
-            doubtful[i] = not second[i] - least[i] > errors(
+            doubtful[i] = not second[i] - least[i] > error_bound(
                 distances[i], least[i], winner_norms[i], largest_norm, rounding, tiny
             )
             n_doubtful += doubtful[i]

@@ -7,8 +7,10 @@ from numba import types
 from numpy.typing import NDArray
 
 from kmeans.kernels.jit import array_type, kernel, tuple_type, uncounted
-from kmeans.kernels.nearest import PREPARED, Prepared, assign_rows, new_space
+from kmeans.kernels.nearest import assign_rows
+from kmeans.kernels.prepared import PREPARED, Prepared
 from kmeans.kernels.rows import add_row
+from kmeans.kernels.space import new_space
 from kmeans.kernels.vectors import HALF
 from kmeans.types import DoubleArray, FloatArray, LabelArray
 

@@ -1,5 +1,6 @@
 """What is done in float64 with one row and one center, as LLVM code."""
 
+import numpy as np
 from llvmlite import ir
 
 from kmeans.kernels.jit import emitted
@@ -20,6 +21,7 @@ from kmeans.kernels.vectors import (
     spread,
     store,
 )
+from kmeans.types import DoubleArray, FloatArray
 
 
 @emitted("float64(float32[::1], int64, int64, float64[::1], int64)")
@@ -81,7 +83,12 @@ def squared_distance(
     return builder.extract_element(squares, ir.Constant(INT32, 0))
 
 
-@emitted("void(float32[::1], int64, int64, float64, float64[::1], int64)")
+def _add_row(rows: FloatArray, start: int, n_features: int, weight: float, sums: DoubleArray, sum_start: int) -> None:
+    """Do as `add_row`, in numpy."""
+    sums[sum_start : sum_start + n_features] += weight * rows[start : start + n_features].astype(np.float64)
+
+
+@emitted("void(float32[::1], int64, int64, float64, float64[::1], int64)", interpreted=_add_row)
 def add_row(
     builder: Builder,
     rows: Value,  # IN
