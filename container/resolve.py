@@ -61,7 +61,7 @@ def main(arguments: list[str] | None = None, stop: Stop | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m container.resolve", description=__doc__)
     parser.add_argument("--version", action="version", version=RELEASE)
     parser.add_argument("--k", type=int, required=True, help="clusters of the new model")
-    parser.add_argument("model", type=local_path, help="a model of ours: its folder or model.tar.gz")
+    parser.add_argument("model", type=local_path, help="a model with a state: its folder or model.tar.gz")
     parser.add_argument("out", type=local_path, help="the model.tar.gz to write")
     given = parser.parse_args(arguments)
     logger.set_up()

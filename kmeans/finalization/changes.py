@@ -118,7 +118,7 @@ class Changes:
         self._rejected = {one for one in self._rejected if not np.isin(one.split, better)}
 
     def _mergers(self) -> LabelArray:
-        """Return the centers whose mergers cost least, the cheapest first; of two that are each other's cheapest, one."""
+        """Return the centers by the cost of their merger, the cheapest first; of two that are each other's, one."""
         cheapest = np.argsort(self._costs, kind="stable")
         partners = self._partners[cheapest]
         twice = (self._partners[partners] == cheapest) & (partners < cheapest)

@@ -56,8 +56,8 @@ def refine(
     """Refine a model.
 
     The loss of a trial on the K centers is that on the rows only as far as the K centers stand for the rows. So there
-    are other starts in addition to the trials, and each is judged by where a short search on points leads. The search
-    goes on from the best ones, and the best of these runs to its end.
+    are other starts in addition to the trials, and each is judged by what a short search on points finds from it. Long
+    searches begin at the best of these, and Lloyd's iteration runs to its end from the best result.
 
     Parameters
     ----------

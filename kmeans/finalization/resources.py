@@ -1,6 +1,6 @@
 """What finalization may use: the threads of this host, the other hosts of the job, and the time that is left."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from kmeans.assignment.engine import Engine
 from kmeans.communicator import Communicator, SingleHost
@@ -28,7 +28,3 @@ class Resources:
     def late(self) -> bool:
         """Return whether the deadline has passed on any host: the same on all of them, which call this together."""
         return self.deadline.agreed(self.communicator)
-
-    def of_one_host(self) -> "Resources":
-        """Return the resources for work that other hosts take no part in."""
-        return replace(self, communicator=SingleHost())

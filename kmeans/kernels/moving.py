@@ -16,10 +16,11 @@ def spread_out(
     losses: DoubleArray,  # IN (K,): of the squared distances of the new rows to the centers, times their weights
     decay: float,  # IN
 ) -> None:
-    """Bring the spreads of centers to where `move` takes these.
+    """Update the spreads of centers for the move that `move` makes.
 
-    The spread of old and new rows together is that of each about its own mean, and what lies between the two means
-    (Chan, Golub & LeVeque 1979). A kernel of its own, for what is computed beside them changes how numbers are rounded.
+    The spread of old and new rows together is the sum of the spreads of both, each about its own mean, and the spread
+    between the two means (Chan, Golub & LeVeque 1979). This is a separate kernel, since other computations in the same
+    kernel would change how numbers are rounded.
     """
     for j in range(len(centers)):
         weight = weights[j] * decay
@@ -44,7 +45,7 @@ def move(
     counts: DoubleArray,  # IN (K,): of these weights
     decay: float,  # IN
 ) -> None:
-    """Decay the weights of centers, and move these towards the means of their new rows."""
+    """Decay the weights of centers, and move the centers towards the means of their new rows."""
     for j in range(len(centers)):
         weights[j] *= decay
         if weights[j] < MIN_WEIGHT:

@@ -27,13 +27,13 @@ _ROWS, _CENTERS = array_type(types.float32, 2), array_type(types.float64, 2)
 @kernel(types.void(_ROWS, _INTS, _CENTERS, _INTS, _DOUBLES, SPACE))
 def compare_directly(
     rows: FloatArray,  # IN (n, d)
-    numbers: LabelArray,  # IN (m,)
+    numbers: LabelArray,  # IN (m,): the numbers of these rows
     centers: DoubleArray,  # IN (K, d), d padded with zeros
     labels: LabelArray,  # INOUT (n,)
     squared_distances: DoubleArray,  # INOUT (n,)
     space: Space,  # INOUT
 ) -> None:
-    """Find the nearest centers of the rows of some numbers by their distances in float64."""
+    """Find the nearest centers of some rows by their distances in float64."""
     n_features = rows.shape[1]
     n_centers, n_padded = centers.shape
     flat_centers = centers.reshape(-1)
@@ -44,7 +44,7 @@ def compare_directly(
             group[i * n_features : (i + 1) * n_features] = rows[chosen[i]]
         best[:] = np.inf
         nearest[:] = 0
-        # A center meets all rows of the group while it is in the cache.
+        # A center is compared with all rows of the group while it is in the cache.
         for j in range(n_centers):
             for i in range(len(chosen)):
                 distance = squared_distance(group, i * n_features, n_features, flat_centers, j * n_padded)
@@ -65,25 +65,25 @@ def error_bound(
     rounding: np.float32,
     tiny: np.float32,
 ) -> np.float32:
-    """Give by how much rounding may have moved the least score and that of any nearer center away from each other.
+    """Return by how much rounding may have moved the least score and that of any nearer center away from each other.
 
     Parameters
     ----------
-    distance, score, norm
-        Of the winner: its squared distance, score, and ||c||.
-    largest_norm
+    distance, score, norm : float32
+        The squared distance, the score and ||c|| of the center with the least score.
+    largest_norm : float32
         The largest ||c||.
-    rounding, tiny
+    rounding, tiny : float32
         The relative and the absolute error of a score.
     """
     one, half = np.float32(1.0), np.float32(0.5)
-    # ||x||^2 = ||x - c||^2 - 2 score; it is no more than this with the error of the score, and with roundings here.
+    # ||x||^2 = ||x - c||^2 - 2 score; this is no less, whatever the error of the score and the roundings here.
     squared_norm = (distance * (one + np.float32(4.0) * rounding) - score - score) * (one + np.float32(8.0) * rounding)
     row_norm = np.sqrt(squared_norm + tiny)
     # ||c|| of a nearer center.
     other = min(row_norm + np.sqrt(distance), largest_norm)
     size = row_norm * (norm + other) + half * (norm * norm + other * other)
-    # Where what matters may have left the range of float32, the error knows no bound.
+    # Where these numbers may have left the range of float32, there is no bound.
     return rounding * size + tiny if size < QUARTER_OF_LARGEST else np.float32(np.inf)
 
 
@@ -108,7 +108,7 @@ def assign_rows(
         return
     n_padded = centers.shape[1]
     n_panels = offsets.shape[0] // CENTERS
-    # What lies behind the last row is read, and of no account.
+    # Numbers after the last row are read, but not used.
     flat_rows, flat_centers = all_rows.reshape(-1)[begin * n_features :], centers.reshape(-1)
     largest_norm = norms.max()
     tiny = np.float32(2.0 * FLOAT32_TINY * (n_features + 16))
@@ -131,7 +131,7 @@ def assign_rows(
             second[i] = np.inf
             panel_found[i] = 0
         for panel in range(n_panels):
-            # The next block is fetched while the first panels are at work.
+            # The next block is fetched into the cache while this one is compared with the first panels.
             ahead = first + (ROWS + panel * LINES * LINE) * n_features
             stride = LINES * LINE if panel * LINES * LINE < ROWS else 0
             lower_by_panel(
@@ -170,7 +170,7 @@ def assign_alone(
     labels: LabelArray,  # OUT (n,)
     squared_distances: DoubleArray,  # OUT (n,)
 ) -> None:
-    """Do as `assign_rows`, with space of its own."""
+    """Do as `assign_rows`, for all rows and in space of its own."""
     assign_rows(
         rows,
         0,

@@ -19,17 +19,17 @@ class Prepared(NamedTuple):
 
     Attributes
     ----------
-    shift
-        float32 (d,), padded with zeros: subtracted from rows and centers where scores are summed in float32.
-    panels
-        float32 (P * d * CENTERS,): minus the centers, relative to the shift; feature by feature.
-    offsets
-        float32 (P * CENTERS,): half their squared norms.
-    exact
-        float64 (K, d), as the rows, d padded with zeros.
-    norms
-        float32 (K,), of the centers relative to the shift.
-    rounding
+    shift : ndarray of float32, shape (d,)
+        Subtracted from rows and centers where scores are summed in float32; d is padded with zeros.
+    panels : ndarray of float32, shape (P * d * CENTERS,)
+        P panels of CENTERS centers, feature by feature: the centers relative to the shift, times -1.
+    offsets : ndarray of float32, shape (P * CENTERS,)
+        Half the squared norms of the centers relative to the shift.
+    exact : ndarray of float64, shape (K, d)
+        The centers; d is padded with zeros.
+    norms : ndarray of float32, shape (K,)
+        The norms of the centers relative to the shift.
+    rounding : float32
         See `rounding_of`.
     """
 
@@ -49,8 +49,8 @@ PREPARED: Any = tuple_type(Prepared, [_FLOATS, _FLOATS, _FLOATS, _CENTERS, _FLOA
 def lay_out(
     centers: DoubleArray,  # IN (K, d)
     first: int,  # IN: the first center to write
-    last: int,  # IN: the one behind the last
-    prepared: Prepared,  # INOUT: its shift is given
+    last: int,  # IN: the one after the last
+    prepared: Prepared,  # INOUT: has its shift
 ) -> None:
     """Write some centers as `assign_rows` takes them."""
     n_features = centers.shape[1]
@@ -67,7 +67,7 @@ def lay_out(
 
 
 def rounding_of(n_features: int) -> np.float32:
-    """Give the error of a score in parts of ||x|| ||c|| + ||c||^2 / 2.
+    """Return the error of a score as a part of ||x|| ||c|| + ||c||^2 / 2.
 
     A product passes a chain of sums and one sum for each chain; the center's number in the last bits of a score adds
     CENTERS - 1 units in the last place; the rest covers the roundings of row, center, product and norm.

@@ -15,32 +15,34 @@ MAX_DIRECT_PAIRS = 3 * ROWS
 
 
 class Space(NamedTuple):
-    """Where `assign_rows` works; a line of numbers for each row of a block, if nothing else is said.
+    """Where `assign_rows` works: arrays for one block of rows, and for the rows that are compared directly.
 
     Attributes
     ----------
-    block
-        float32 (d * ROWS,), d padded: a block of rows, across the lanes.
-    totals
-        float32 (CENTERS * ROWS,).
-    least, second
-        float32 (ROWS,): the least scores so far.
-    panels
-        float32 (ROWS,), int32 in truth: the panels with the least scores.
-    winners
-        int64 (ROWS,).
-    distances, norms
-        float32 (ROWS,): of the winners.
-    doubtful
-        bool (ROWS,).
-    last_rows
-        float32 (ROWS * d + LANES,): the last rows, followed by something to read.
-    numbers
-        int64 (rows of the largest call,): of the doubtful rows.
-    group
-        float32 (ROWS * d + LANES,): rows that are compared directly. With fewer rows in a call it is smaller.
-    best, nearest
-        float64 and int64 (ROWS,): the least distances of these, and whose they are.
+    block : ndarray of float32, shape (d * ROWS,)
+        A block of rows, across the lanes; d is padded.
+    totals : ndarray of float32, shape (CENTERS * ROWS,)
+        The scores of the block and a panel, while they are summed.
+    least, second : ndarray of float32, shape (ROWS,)
+        The two least scores so far.
+    panels : ndarray of float32, shape (ROWS,)
+        The panels with the least scores; the bits are those of int32.
+    winners : ndarray of int64, shape (ROWS,)
+        The centers with the least scores.
+    distances, norms : ndarray of float32, shape (ROWS,)
+        The squared distances to the winners, and the norms of these.
+    doubtful : ndarray of bool, shape (ROWS,)
+        Whether another center may be nearer than the winner.
+    last_rows : ndarray of float32, shape (ROWS * d + LANES,)
+        A copy of the last rows, followed by numbers that may be read.
+    numbers : ndarray of int64, shape (rows of the largest call,)
+        The numbers of the doubtful rows.
+    group : ndarray of float32, shape (ROWS * d + LANES,)
+        Rows that are compared directly; smaller where a call has fewer rows.
+    best : ndarray of float64, shape (ROWS,)
+        The least distances of these rows.
+    nearest : ndarray of int64, shape (ROWS,)
+        The centers at these distances.
     """
 
     block: FloatArray
@@ -67,7 +69,7 @@ SPACE: Any = tuple_type(
 
 @kernel("float32[::1](int64)")
 def aligned_floats(size: int) -> FloatArray:
-    """Give an array that starts a cache line."""
+    """Return an array that begins at the border of a cache line."""
     array = np.empty(size + LINE, np.float32)
     first = -array.ctypes.data % (LINE * array.itemsize) // array.itemsize
     return array[first : first + size]
@@ -75,7 +77,7 @@ def aligned_floats(size: int) -> FloatArray:
 
 @kernel("boolean(int64, int64)")
 def are_few(n_rows: int, n_centers: int) -> bool:
-    """Whether all rows are compared directly: a block takes the same time and memory however few it holds."""
+    """Return whether all rows are compared directly: a block takes the same time and memory with few rows as full."""
     return bool((n_rows - MAX_DIRECT_ROWS) * n_centers <= MAX_DIRECT_PAIRS)
 
 
@@ -85,7 +87,7 @@ def new_space(
     n_centers: int,  # IN
     max_rows: int,  # IN
 ) -> Space:
-    """Return where to work for calls with up to so many rows."""
+    """Return space for calls with up to `max_rows` rows."""
     n_padded = (n_features + LANES - 1) // LANES * LANES
     block_rows = 0 if are_few(max_rows, n_centers) else ROWS
     return Space(

@@ -101,7 +101,7 @@ def cheapest_merger(
 
 
 def farthest_rows(squared_distances: DoubleArray, count: int) -> list[int]:
-    """Give the places of the largest numbers above 0, the largest first, of equal ones the earlier."""
+    """Return the places of the largest numbers above 0, the largest first, of equal ones the earlier."""
     order = sorted(range(len(squared_distances)), key=lambda i: (-squared_distances[i], i))
     return [i for i in order[:count] if squared_distances[i] > 0.0]
 
@@ -109,7 +109,7 @@ def farthest_rows(squared_distances: DoubleArray, count: int) -> list[int]:
 def reassign(
     table: DoubleArray, outlier_distance: float, centers: DoubleArray, weights: DoubleArray, spreads: DoubleArray
 ) -> list[tuple[int, int, int]]:
-    """Give centers up for rows of a table where that pays; tell which for which row, and who took their rows over."""
+    """Reassign centers to rows of a table where that pays; return each row, its center, and who got its rows."""
     done: list[tuple[int, int, int]] = []
     new_label = np.arange(len(centers))
     barred = np.zeros(len(centers), np.bool_)

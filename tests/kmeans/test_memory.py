@@ -68,7 +68,7 @@ def test_all_hosts_tell_that_all_rows_are_too_few(shared: bool) -> None:
     assert "the 200 training rows looked at hold 200" in first
 
 
-def test_an_earlier_models_centers_count_beside_the_rows() -> None:
+def test_centers_of_an_earlier_model_count_in_addition_to_the_rows() -> None:
     earlier = EarlierModel(np.arange(30.0).reshape(10, 3) + 100, np.ones(10))
     assert len(train(settings_for(ROWS, 210), earlier=earlier).centers) == 210
     with pytest.raises(TooFewDistinctRowsError):

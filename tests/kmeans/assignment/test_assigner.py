@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kmeans.assignment.engine import Engine
+from kmeans.assignment.plain import PlainAssigner
 from kmeans.assignment.shift import usual_values
 from kmeans.assignment.sums import ClusterSums
 from kmeans.communicator import SingleHost
@@ -207,3 +208,25 @@ def test_sums_and_counts(n: int, d: int, k: int, seed: int) -> None:
     expected_sums, expected_counts = naive.add_rows(rows.astype(np.float64), labels, weights, k)
     np.testing.assert_allclose(found.sums, expected_sums, rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(found.counts, expected_counts, rtol=1e-13)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 130), st.integers(1, 40), st.integers(1, 20), st.integers(0, 2**32 - 1))
+def test_the_plain_assigner_does_what_the_one_of_the_engine_does(n: int, d: int, k: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    rows, weights = rng.standard_normal((n, d), dtype=np.float32), rng.uniform(0, 2, n)
+    centers = rng.standard_normal((k, d))
+    assigners = Engine(ONE_THREAD, usual_values(centers)).assigner(centers), PlainAssigner(centers)
+    assert [len(assigner) for assigner in assigners] == [k, k]
+    sums = [ClusterSums.zeros(k, d) for _ in assigners]
+    outlier_distance = float(np.median(assigners[1].assign(rows)[1])) if n else 1.0
+    (labels, squared), (expected_labels, expected_squared) = (
+        assigner.assign_and_sum(rows, weights, into, outlier_distance * (1 + 1e-9))
+        for assigner, into in zip(assigners, sums, strict=True)
+    )
+    np.testing.assert_array_equal(labels, expected_labels)
+    np.testing.assert_allclose(squared, expected_squared, rtol=1e-12)
+    np.testing.assert_allclose(sums[0].sums, sums[1].sums, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(sums[0].counts, sums[1].counts, rtol=1e-13)
+    np.testing.assert_allclose(sums[0].losses, sums[1].losses, rtol=1e-12)
+    assert sums[0].counts.sum() == pytest.approx(weights[squared <= outlier_distance * (1 + 1e-9)].sum())

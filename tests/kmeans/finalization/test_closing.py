@@ -159,7 +159,7 @@ def test_hosts_agree_and_reach_what_one_host_reaches(shared: bool) -> None:
 
 
 def test_a_model_of_a_small_sample_gains_by_them() -> None:
-    # So many that the farthest ones, which are kept beside the sample, are few of them.
+    # Enough that the farthest ones, which are kept in addition to the sample, are few of them.
     rows = rows_of(40_000)
     chosen = settings_for(rows, K, sample_size=300)
     once = train(Rows(rows, 500, rereadable=False), chosen, Recorder())

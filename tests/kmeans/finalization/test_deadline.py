@@ -27,7 +27,7 @@ PARTS = (0.0, 0.001, 0.03, 0.1, 0.2, 0.3, 0.45, 0.6, 0.75, 0.9, 0.98)
 
 
 def after_looks(count: int) -> Callable[[], bool]:
-    """Return a deadline that passes when it has been looked at so many times."""
+    """Return a deadline that passes after it was asked `count` times."""
     looks = itertools.count()
     return lambda: next(looks) >= count
 
@@ -119,7 +119,7 @@ def test_a_job_that_is_to_stop_takes_in_k_rows_first() -> None:
 
 
 class Endless(Rows):
-    """A source that is given up while rows are drawn from it."""
+    """A source that gives up while rows are drawn from it."""
 
     def sample(self, size: int, rng: np.random.Generator) -> tuple[FloatArray, int]:
         raise GivenUpError

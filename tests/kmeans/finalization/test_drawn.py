@@ -180,7 +180,7 @@ def test_a_reduced_state_keeps_rows_with_what_belongs_to_them() -> None:
     assert 400 < len(found.rows) < 600
     assert not found.complete
     np.testing.assert_array_equal(found.rows[:, 0], found.labels)
-    # The far rows are kept beside it, and not twice.
+    # The far rows are kept in addition to it, and not twice.
     assert found.far is not None
     np.testing.assert_array_equal(found.far.rows, far.rows)
     assert not found.far.sampled.any()

@@ -22,7 +22,7 @@ from tests.kmeans import naive
 
 
 def heavy_tailed(rng: np.random.Generator, n: int) -> FloatArray:
-    """Give rows of which a few make most of the loss."""
+    """Return rows of which a few make most of the loss."""
     return (rng.standard_normal((n, 3)) * rng.pareto(1.2, (n, 1))).astype(np.float32)
 
 

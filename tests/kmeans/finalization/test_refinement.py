@@ -45,7 +45,7 @@ def state_of(rows: FloatArray, n_centers: int, size: int, half_life: int = 0, se
 
 
 def whole(rows: FloatArray) -> State:
-    """Give a state whose sample is all rows; the stream has no part in it."""
+    """Return a state whose sample is all rows; the stream has no part in it."""
     n, d = rows.shape
     sample = Sample(rows, np.zeros(n, np.int64), np.ones(n), complete=True)
     return State(np.zeros((1, d)), np.full(1, float(n)), np.zeros(d, np.float32), sample)
@@ -90,7 +90,7 @@ def test_clusters_of_whole_strata_have_the_means_of_all_rows() -> None:
 
 
 def _spread(rows: FloatArray, k: int) -> DoubleArray:
-    """Give one row of each blob: the farthest from those before."""
+    """Return one row of each blob: the farthest from those before."""
     points = rows.astype(np.float64)
     chosen = [points[0]]
     while len(chosen) < k:

@@ -35,7 +35,7 @@ def settled(points: WeightedPoints, start: FloatArray | DoubleArray) -> Clusteri
 
 
 def stuck(seed: int = 5) -> tuple[WeightedPoints, Clustering]:
-    """Put all centers but one amid one blob: Lloyd's iteration alone does not spread them over the others."""
+    """Put all centers but one into one blob: Lloyd's iteration alone does not spread them over the others."""
     points = weighted(blobs(900, 2, 6, seed))
     rows = points.values
     start = np.concatenate([rows[:1], np.repeat(rows[1:2], 5, axis=0) + np.linspace(0, 0.1, 5)[:, None]])
