@@ -17,10 +17,12 @@ from container.channels.channel import Channel
 from container.channels.reading import Reading
 from container.configuration.algorithm_settings import auto_sample_size
 from container.configuration.files import ChannelConfiguration
+from kmeans.assignment.engine import Engine
 from kmeans.communicator import SingleHost
 from kmeans.events import Events
-from kmeans.finalization.lloyd import lloyd
+from kmeans.finalization.lloyd import StopRule, lloyd
 from kmeans.observer import Silent
+from kmeans.points import WeightedPoints
 from kmeans.settings import FinalizationSettings, LloydSettings, TrainingSettings
 from kmeans.stream.control import Control
 from kmeans.stream.run import Run
@@ -97,7 +99,8 @@ def lloyd_passes(case: Case, threads: Threads) -> int:
         passes += 1
         return False
 
-    lloyd(case.part, case.shift, np.ones(len(case.part)), case.centers, ITERATIONS, 0.0, threads, enough=enough)
+    points, stop = WeightedPoints.alike(case.part), StopRule(ITERATIONS, enough=enough)
+    lloyd(points, case.centers, stop, Engine(threads, case.shift))
     return passes
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from kmeans.assignment.assigner import Centers
+from kmeans.assignment.engine import Engine
 from kmeans.assignment.scoring import score
 from kmeans.assignment.shift import usual_values
 from kmeans.communicator import Communicator, SingleHost, any_host
@@ -17,6 +17,7 @@ from kmeans.finalization.deadline import Deadline
 from kmeans.finalization.estimation import estimate
 from kmeans.finalization.finalization import TooFewDistinctRowsError, finalize
 from kmeans.finalization.optimism import optimism
+from kmeans.finalization.resources import Resources
 from kmeans.memory import centers_fit, check_memory
 from kmeans.model import Model
 from kmeans.observer import Observer
@@ -134,7 +135,7 @@ class Trainer:
 
     def model_of(self, run: Run) -> Model:
         """Return the model of a run that has taken all rows."""
-        settings, communicator, threads = self.settings, self.communicator, self.threads
+        settings, communicator = self.settings, self.communicator
         if run.reassigned:
             self.events.counts["reassigned_centers"] += run.reassigned
             self.observer.reassigned(run.reassigned)
@@ -144,15 +145,17 @@ class Trainer:
         # The weights alone include rows of an earlier job, or of an earlier epoch than a later one that has begun.
         alike = not self._continues_weights and not (run.amid_epoch and run.epoch > 0)
         state = self._state(run, sample, n_rows[0], alike=alike)
-        centers = self._finalized(state)
+        engine = Engine(self.threads, state.shift)
+        resources = Resources(engine, communicator, self.deadline, self.events)
+        centers = self._finalized(state, resources)
         final = as_points(centers)
         in_double = final.astype(np.float64)
         ks = curve_ks(settings.k, settings.n_centers, settings.n_features)
-        msds = msd_by_k(state, in_double, ks, self.seeds.curve, threads, communicator, self.deadline)
+        msds = msd_by_k(state, in_double, ks, self.seeds.curve, self.threads, communicator, self.deadline)
         fit_of_rows = (
-            score([sample.rows], Centers(in_double, state.shift), SingleHost(), threads)
+            score([sample.rows], engine.assigner(in_double), SingleHost())
             if sample.complete
-            else estimate(state, int(n_rows[0]), in_double, threads)
+            else estimate(state, int(n_rows[0]), in_double, engine)
         )
         rng = np.random.default_rng(self.seeds.keeping)
         model = Model(
@@ -160,14 +163,14 @@ class Trainer:
             rows=int(n_rows[0]),
             stopped=run.stopped,
             score=fit_of_rows,
-            state=reduced_state(state, in_double, settings.kept_sample_size, rng, threads),
+            state=reduced_state(state, in_double, settings.kept_sample_size, rng, engine),
             msd_by_k={**msds, settings.k: fit_of_rows.msd},
         )
         if settings.finalization.refine:
             # Neither the weights of an earlier model's rows nor decayed ones count each row once.
             count_once = not (run.stopped or settings.half_life or self._continues_weights)
-            model = self._closed(model, len(sample.rows), count_once=count_once)
-            model = self._raised(model, state)
+            model = self._closed(model, len(sample.rows), resources, count_once=count_once)
+            model = self._raised(model, state, resources)
         inhabited = int(np.count_nonzero(model.score.cluster_sizes))
         # Every row is at a center, and some centers have no row.
         if alike and model.score_is_exact and model.score.ssd == 0.0 and inhabited < settings.k:
@@ -195,21 +198,12 @@ class Trainer:
         decay = 2.0 ** (-n_rows / half_life) if half_life else 1.0
         return replace(far, weights=far.weights * sum(decay**age for age in range(run.epoch + run.amid_epoch)))
 
-    def _finalized(self, state: State) -> DoubleArray:
+    def _finalized(self, state: State, resources: Resources) -> DoubleArray:
         """Return k centers, the same on every host."""
-        centers = finalize(
-            state,
-            self.settings.k,
-            self.settings.finalization,
-            self.seeds.finalization,
-            self.threads,
-            self.observer,
-            self.events,
-            self.communicator,
-            self.deadline,
-        )
+        settings = self.settings
+        centers = finalize(state, settings.k, settings.finalization, self.seeds.finalization, self.observer, resources)
         self.communicator.broadcast(centers)
-        if self.deadline.agreed(self.communicator):
+        if resources.late():
             self.events.happened(
                 "finalization_cut_short",
                 1,
@@ -217,29 +211,21 @@ class Trainer:
             )
         return centers
 
-    def _closed(self, model: Model, n_sampled: int, *, count_once: bool) -> Model:
+    def _closed(self, model: Model, n_sampled: int, resources: Resources, *, count_once: bool) -> Model:
         """Return a model after closing passes, where they promise a gain and each row counts once."""
         excess = 0.0 if model.score_is_exact else closing.expected_excess(model.score, n_sampled, model.rows)
         worthwhile = self.source.rereadable and excess > closing.MIN_EXCESS
         if not any_host(worthwhile and count_once, self.communicator):
             return model
-        closed = closing.close(
-            self.source,
-            model.centers,
-            model.state.shift,
-            model.rows,
-            self.communicator,
-            self.threads,
-            self.observer,
-            self.events,
-            lambda: self.control.stopping() or self.deadline.passed(),
-        )
+        hurried = replace(resources, deadline=Deadline(lambda: self.control.stopping() or self.deadline.passed()))
+        closed = closing.close(self.source, model.centers, model.rows, self.observer, hurried)
         return model if closed is None else replace(model, centers=closed.centers).rescored(closed.score)
 
-    def _raised(self, model: Model, state: State) -> Model:
+    def _raised(self, model: Model, state: State, resources: Resources) -> Model:
         """Return a model with its loss raised by what it is too low on rows that the centers were fitted to."""
-        if model.score_is_exact or self.deadline.agreed(self.communicator):
+        if model.score_is_exact or resources.late():
             return model
-        too_low = np.array([optimism(state, model.centers.astype(np.float64), self.threads, self.deadline.passed)])
+        centers = model.centers.astype(np.float64)
+        too_low = np.array([optimism(state, centers, resources.engine, resources.deadline.passed)])
         self.communicator.broadcast(too_low)
         return model.rescored(model.score.raised(float(too_low[0])))

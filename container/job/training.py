@@ -27,7 +27,7 @@ from container.precision.coarse_features import choose_coordinates
 from container.precision.coordinates import Coordinates
 from container.resources import cpu_count, memory_limit_bytes
 from container.stopping import Stop
-from kmeans.assignment.assigner import Centers
+from kmeans.assignment.engine import Engine
 from kmeans.assignment.scoring import Score, score
 from kmeans.communicator import Communicator, any_host
 from kmeans.finalization.finalization import TooFewDistinctRowsError
@@ -187,10 +187,10 @@ def _test_score(context: JobContext, model: Model, coordinates: Coordinates) -> 
         stop=stop,
         coordinates=coordinates,
     )
-    centers = Centers(model.centers.astype(np.float64), model.state.shift)
+    assigner = Engine(threads, model.state.shift).assigner(model.centers.astype(np.float64))
     # A host that stops still takes part in the sum, since the others wait for it.
     blocks = takewhile(lambda _: not stop.requested(), source.blocks())
-    found = score(blocks, centers, communicator, threads)
+    found = score(blocks, assigner, communicator)
     if any_host(stop.requested(), communicator):
         LOGGER.warning("Stopped by %s: the test channel was not scored.", stop.cause or "SIGTERM")
         return None

@@ -34,8 +34,9 @@ from kmeans.kernels.group_parts import (
 from kmeans.kernels.group_phases import end_step, move_centers, take_piece
 from kmeans.kernels.intrinsics import APART, advance, increase, look, make_way, pause, sleep, ticks
 from kmeans.kernels.jit import array_type, kernel, uncounted
-from kmeans.kernels.nearest import PREPARED, Prepared, new_space
 from kmeans.kernels.pieces import PIECE_SUMS, PieceSums, border
+from kmeans.kernels.prepared import PREPARED, Prepared
+from kmeans.kernels.space import new_space
 from kmeans.types import FloatArray, LabelArray
 
 _INT, _FLOAT = types.int64, types.float32

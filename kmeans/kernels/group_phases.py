@@ -22,9 +22,11 @@ from kmeans.kernels.group_parts import (
 from kmeans.kernels.intrinsics import read_at
 from kmeans.kernels.jit import array_type, kernel
 from kmeans.kernels.moving import move, spread_out
-from kmeans.kernels.nearest import PREPARED, SPACE, Prepared, Space, assign_rows, lay_out
+from kmeans.kernels.nearest import assign_rows
 from kmeans.kernels.packed import WORD, Integer, unpack
 from kmeans.kernels.pieces import PIECE_SUMS, PieceSums, add_to_piece, border, put_together
+from kmeans.kernels.prepared import PREPARED, Prepared, lay_out
+from kmeans.kernels.space import SPACE, Space
 from kmeans.types import DoubleArray, FloatArray, LabelArray
 
 _INT, _DOUBLE, _FLOAT = types.int64, types.float64, types.float32

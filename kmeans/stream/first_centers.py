@@ -11,6 +11,7 @@ import numpy as np
 
 from kmeans.communicator import Communicator, any_host
 from kmeans.kmeans_plus_plus import distinct, kmeans_plus_plus, random_rows
+from kmeans.points import WeightedPoints
 from kmeans.settings import TrainingSettings
 from kmeans.source import GivenUpError, RowSource, Stretch
 from kmeans.stream.largest_keys import chosen_of_all
@@ -207,8 +208,8 @@ def choose_centers(
         case "random":
             return np.concatenate([there, random_rows(first.distinct, wanted, rng)])
         case "kmeans++":
-            weights = np.ones(len(first.rows))
-            return kmeans_plus_plus(first.rows, weights, settings.n_centers, rng, threads, there, stopping)
+            points = WeightedPoints.alike(first.rows)
+            return kmeans_plus_plus(points, settings.n_centers, rng, threads, there, stopping)
         case other:
             assert_never(other)
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from kmeans.kernels.group import ALONE, BATCHES, LEFT, RETURN, take_group
 from kmeans.kernels.group_parts import GroupShape, StreamCenters, Terms
-from kmeans.kernels.nearest import Prepared
+from kmeans.kernels.prepared import Prepared
 from kmeans.packed_rows import PackedRows
 from kmeans.stream.candidates import Limits
 from kmeans.stream.group import Batches, Group, RunningGroup

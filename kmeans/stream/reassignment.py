@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kmeans.assignment.shift import QUARTILE_ROWS, thinned
-from kmeans.assignment.sums import add_rows
+from kmeans.assignment.sums import ClusterSums
 from kmeans.kernels.far_rows import DISTANCE, EXTRA, HOST, LABEL, POSITION, WEIGHT, offer_rows, reassign_rows
 from kmeans.stream.piece_sums import Sums
 from kmeans.types import DoubleArray, FloatArray, LabelArray
@@ -124,7 +124,7 @@ class FarRows:
         add_entries(held[~np.isin(held[:, POSITION], now_held)], sums)
         left = outliers[~np.isin(first_position + outliers, now_held)]
         distances = squared_distances[left]
-        add_rows(block[left], labels[left], weights[left], sums.points, sums.counts, distances, losses=sums.losses)
+        ClusterSums(*sums).add(block[left], labels[left], weights[left], distances)
 
     def _outliers(self) -> DoubleArray:
         """Return a copy of the entries that are outliers; the farthest rows come first."""

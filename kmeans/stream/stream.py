@@ -12,8 +12,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from kmeans.assignment.assigner import LEAST_PRODUCTS, Centers, assign, prepared_bytes
-from kmeans.assignment.sums import add_rows
+from kmeans.assignment.compiled import MIN_PRODUCTS, prepare, prepared_bytes
+from kmeans.assignment.plain import PlainAssigner
+from kmeans.assignment.sums import ClusterSums
 from kmeans.communicator import Communicator, nothing
 from kmeans.kernels.far_rows import DISTANCE
 from kmeans.kernels.group_parts import StreamCenters
@@ -108,7 +109,7 @@ class Stream:
         self.active: BoolArray = self.with_rows.copy()
         self._communicator = communicator
         self._threads = threads
-        self._prepared = Centers(self.centers, self.shift)
+        self._prepared = prepare(self.centers, self.shift)
         self._weights_of_rows: tuple[tuple[int, int, int], DoubleArray] = (0, 0, 0), np.empty(0)
         n_centers, n_features = self.centers.shape
         self._pieces = Pieces(n_centers, n_features)
@@ -159,20 +160,19 @@ class Stream:
         labels : ndarray of int64, shape (n,)
         squared_distances : ndarray of float64, shape (n,)
         """
-        labels: LabelArray = np.empty(len(block), np.int64)
-        squared_distances: DoubleArray = np.empty(len(block), np.float64)
         outlier_distance = self._far_rows.outlier_distance if self._far_rows else math.inf
         points, counts, losses = self._totals.sums
         if INTERPRETED:
-            assign(block, self._prepared, labels, squared_distances)
-            add_rows(block, labels, weights, points, counts, squared_distances, outlier_distance, losses)
-            return labels, squared_distances
+            into = ClusterSums(points, counts, losses)
+            return PlainAssigner(self.centers).assign_and_sum(block, weights, into, outlier_distance)
+        labels: LabelArray = np.empty(len(block), np.int64)
+        squared_distances: DoubleArray = np.empty(len(block), np.float64)
         n_centers = len(self.centers)
         count = n_pieces(len(block), *self.centers.shape)
         pieces, number = self._pieces.begin(len(block))
 
         def take(some: slice) -> None:
-            taken = weights, count, some.start, some.stop, self._prepared.prepared
+            taken = weights, count, some.start, some.stop, self._prepared
             take_pieces(block, *taken, outlier_distance, number, pieces, labels, squared_distances)
 
         def join(some: slice) -> None:
@@ -185,7 +185,7 @@ class Stream:
     def _shares(self, n_items: int, work: int) -> list[slice]:
         """Share items out among the threads if the work, in products, is worth waking them."""
         threads = self._threads.count
-        shares = min(n_items, SHARES * threads) if threads > 1 and work > LEAST_PRODUCTS else 1
+        shares = min(n_items, SHARES * threads) if threads > 1 and work > MIN_PRODUCTS else 1
         return [slice(n_items * share // shares, n_items * (share + 1) // shares) for share in range(shares)]
 
     def group(self, packed: PackedRows, batch_rows: int, limits: Callable[[float], Limits]) -> RunningGroup:
@@ -218,7 +218,7 @@ class Stream:
             batches,
             limits(float(self.rows_seen + count * batch_rows - 1)),
             StreamCenters(self.centers, self.weights, self.spreads, *self._totals.sums),
-            self._prepared.prepared,
+            self._prepared,
             self._pieces,
             self._taken,
         )
@@ -253,7 +253,7 @@ class Stream:
             self._far_rows.clear()
         else:
             self._move(decay)
-        self._prepared = Centers(self.centers, self.shift)
+        self._prepared = prepare(self.centers, self.shift)
         self.active = totals.active
         totals.clear()
         own_rows, self.pending = self.pending, 0
