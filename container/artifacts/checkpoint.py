@@ -18,7 +18,7 @@ from typing import IO, Any, BinaryIO, Final
 import numpy as np
 
 from container.artifacts import archive, resumable
-from container.artifacts.layout import arrays_of, facts_of, layout, snapshot_of
+from container.artifacts.snapshot_layout import arrays_of, facts_of, layout, snapshot_of
 from container.files import json_object
 from container.files.atomic import replacing
 from container.files.regular import open_regular
@@ -101,7 +101,7 @@ class Checkpoints:
         self._prefix = f"checkpoint-{host}-"
         self._settings = settings
         self._n_hosts = len(hosts)
-        # As a file gives it back.
+        # As it is read from a file, where tuples have become lists.
         self._job = json.loads(json.dumps({"hosts": hosts, **asdict(settings)}))
         self._interval = interval_seconds
         self._latest = time.monotonic()

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
-from container.artifacts.layout import Arrays
+from container.artifacts.snapshot_layout import Arrays
 from container.artifacts.state import MAX_TOTAL_WEIGHT, beyond_float32
 from container.formats.errors import shown
 from kmeans.settings import TrainingSettings

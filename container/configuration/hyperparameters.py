@@ -66,7 +66,7 @@ def _ignored(name: str, default: str) -> Hyperparameter:
 _INIT_METHODS: tuple["InitMethod", ...] = ("random", "kmeans++")
 _LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 
-# In the order in which the built-in logs its defaults.
+# In the order in which the built-in logs its defaults. A row that has an effect has a field in `Hyperparameters`.
 TABLE: tuple[Hyperparameter, ...] = (
     Hyperparameter("feature_dim", Integer(1, _INT32_MAX), None, "Number of features of a record."),
     Hyperparameter("k", Integer(2, _MAX_K), None, "Number of clusters."),

@@ -8,18 +8,13 @@ import socket
 import struct
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
 from flask import Flask
 from gunicorn.app.base import BaseApplication
-from gunicorn.arbiter import Arbiter
-from gunicorn.errors import HaltServer
-from gunicorn.workers.gthread import ThreadWorker
 
 from container.configuration.files import Paths
 from container.errors import JobError, PlatformError
@@ -27,21 +22,16 @@ from container.logs import logger
 from container.resources import memory_limit_bytes
 from container.serving import malloc
 from container.serving.app import create_app, create_multi_model_app
-from container.serving.drain import stop_accepting
+from container.serving.drain import DrainingArbiter, DrainingWorker
 from container.serving.model import ServedModel
 from container.serving.registry import Registry
 from container.serving.settings import ServingSettings
-from container.stopping import INTERRUPTED
 
 # Number of clients that a worker can serve, or wait for, at once. Threads are started as needed; those that compute
 # take turns.
 _THREADS = 256
 # A client that neither sends nor receives a byte for this long is dropped; in the middle of a block, after twice that.
 _IDLE_SECONDS = 60
-# An idle worker accepts a connection within this time.
-_YIELD_SECONDS = 0.0005
-# A client that has started to connect is connected within this time, over any network within a region.
-_CONNECT_SECONDS = 0.1
 # SageMaker kills a container 30 s after SIGTERM; this leaves time to end.
 _DRAIN_SECONDS = 25
 # Longer than the idle time of clients' connection pools (that of the platform is not documented; 60 s is common), since
@@ -49,49 +39,6 @@ _DRAIN_SECONDS = 25
 _KEEP_ALIVE_SECONDS = 65
 # A worker whose event loop does not respond for this long is replaced; requests, however long, do not block the loop.
 _WORKER_SILENCE_SECONDS = 60
-
-
-class _Worker(ThreadWorker):  # type: ignore[misc]
-    """Gunicorn's threaded worker; idle workers accept first, and a worker that ends drains the queue of connections."""
-
-    def accept(self, listener: Any) -> None:
-        if self.alive and self.nr_conns > len(self.keepalived_conns):
-            # A connection stays with its worker: at random, one worker would now and then have them all.
-            time.sleep(_YIELD_SECONDS)
-        super().accept(listener)
-
-    def handle_quit(self, _number: int, _frame: FrameType | None) -> NoReturn:
-        # Ctrl-C arrives twice, from the terminal and from the master, and Python would wait for the threads of clients
-        # that stopped sending or reading.
-        self.log.info("Worker exiting (pid: %s)", self.pid)
-        os._exit(0)
-
-    def set_accept_enabled(self, enabled: bool) -> None:
-        super().set_accept_enabled(enabled)
-        if self.alive:
-            return
-        # The kernel accepts connections into the queue for as long as the port is open.
-        for listener in self.sockets:
-            before = -1
-            while self.nr_conns != before:
-                before = self.nr_conns
-                self.accept(listener)
-            listener.close()
-        self.sockets: list[Any] = []
-
-
-class _Arbiter(Arbiter):  # type: ignore[misc]
-    """Gunicorn's master process; when it ends, it closes the queue before it tells the workers to drain it."""
-
-    def stop(self, graceful: bool = True) -> None:
-        stop_accepting(listener.sock for listener in self.LISTENERS)
-        # The workers still accept connections.
-        time.sleep(_CONNECT_SECONDS)
-        super().stop(graceful)
-
-    def handle_int(self) -> None:
-        self.stop(False)
-        raise HaltServer("Ctrl-C", INTERRUPTED)
 
 
 class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn comes without types
@@ -106,7 +53,7 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn comes without 
         given = {
             "bind": f"0.0.0.0:{self._settings.port}",
             "workers": self._settings.workers,
-            "worker_class": _Worker,
+            "worker_class": DrainingWorker,
             "threads": _THREADS,
             "timeout": _WORKER_SILENCE_SECONDS,
             "graceful_timeout": _DRAIN_SECONDS,
@@ -126,7 +73,7 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn comes without 
             self.cfg.set(name, value)
 
     def run(self) -> None:
-        _Arbiter(self).run()
+        DrainingArbiter(self).run()
 
     def load(self) -> Flask:
         paths = Paths.from_environment()

@@ -34,7 +34,7 @@ from kmeans.kernels.group_parts import (
 from kmeans.kernels.group_phases import end_step, move_centers, take_piece
 from kmeans.kernels.intrinsics import APART, advance, increase, look, make_way, pause, sleep, ticks
 from kmeans.kernels.jit import array_type, kernel, uncounted
-from kmeans.kernels.pieces import PIECE_SUMS, PieceSums, border
+from kmeans.kernels.pieces import PIECE_SUMS, PieceSums, first_row
 from kmeans.kernels.prepared import PREPARED, Prepared
 from kmeans.kernels.space import new_space
 from kmeans.types import FloatArray, LabelArray
@@ -155,7 +155,7 @@ def places_of(
     count = 0
     for batch in range(batches):
         for piece in range(shape.pieces):
-            begin = batch * shape.batch_rows + border(piece, shape.pieces, shape.batch_rows)
+            begin = batch * shape.batch_rows + first_row(piece, shape.pieces, shape.batch_rows)
             for place in range(begin, begin + n_chosen[batch, piece]):
                 places[count] = place
                 count += 1

@@ -20,7 +20,7 @@ class GroupShape(NamedTuple):
     batch_rows : int
         Rows of each.
     pieces : int
-        Pieces of a mini-batch; see `kmeans.kernels.pieces.border`.
+        Pieces of a mini-batch; see `kmeans.kernels.pieces.first_row`.
     ranges : int
         Ranges of centers.
     range_centers : int

@@ -24,7 +24,7 @@ from kmeans.kernels.jit import array_type, kernel
 from kmeans.kernels.moving import move, spread_out
 from kmeans.kernels.nearest import assign_rows
 from kmeans.kernels.packed import WORD, Integer, unpack
-from kmeans.kernels.pieces import PIECE_SUMS, PieceSums, add_to_piece, border, put_together
+from kmeans.kernels.pieces import PIECE_SUMS, PieceSums, add_to_piece, first_row, put_together
 from kmeans.kernels.prepared import PREPARED, Prepared, lay_out
 from kmeans.kernels.space import SPACE, Space
 from kmeans.types import DoubleArray, FloatArray, LabelArray
@@ -103,8 +103,8 @@ def take_piece(
 ) -> bool:
     """Read, assign and add up a piece of a mini-batch; return whether all its rows are plain and none is an outlier."""
     first = batch * shape.batch_rows
-    begin = first + border(piece, shape.pieces, shape.batch_rows)
-    end = first + border(piece + 1, shape.pieces, shape.batch_rows)
+    begin = first + first_row(piece, shape.pieces, shape.batch_rows)
+    end = first + first_row(piece + 1, shape.pieces, shape.batch_rows)
     values_at, stride = location.values_at, location.stride
     records = (values_at + WORD - 1) // WORD * WORD
     if work.far_batches[thread] != batch_number:

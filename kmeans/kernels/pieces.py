@@ -52,7 +52,7 @@ _ROWS, _LABELS, _DOUBLES = array_type(types.float32, 2), types.int64[::1], types
 
 
 @kernel("int64(int64, int64, int64)")
-def border(piece: int, n_pieces: int, n_rows: int) -> int:
+def first_row(piece: int, n_pieces: int, n_rows: int) -> int:
     """Return the first row of a piece of a mini-batch; for the piece after the last one, `n_rows`."""
     blocks = (n_rows + ROW_BLOCK - 1) // ROW_BLOCK
     return min(n_rows, blocks * piece // n_pieces * ROW_BLOCK)
@@ -163,7 +163,7 @@ def take_pieces(
     own_space = new_space(rows.shape[1], len(centers.exact), len(rows))
     space = uncounted(own_space)
     for piece in range(first, last):
-        begin, end = border(piece, n_pieces, len(rows)), border(piece + 1, n_pieces, len(rows))
+        begin, end = first_row(piece, n_pieces, len(rows)), first_row(piece + 1, n_pieces, len(rows))
         some, some_labels, distances = rows[begin:end], labels[begin:end], squared_distances[begin:end]
         assign_rows(rows, begin, end, centers, some_labels, distances, space)
         add_to_piece(some, some_labels, distances, weights[begin:end], outlier_distance, batch, piece, pieces)

@@ -16,7 +16,7 @@ from kmeans.types import DoubleArray
 MAX_PIECES = 16
 # More where a row is compared with many centers: adding up the sums costs little in comparison.
 MAX_PIECES_OF_MANY_CENTERS, MANY_CENTERS = 32, 400
-# Fewer where adding up is dear: sums of more numbers than this leave the processor's cache.
+# Fewer where adding up is expensive: sums of more numbers than this leave the processor's cache.
 MAX_PIECES_OF_LARGE_SUMS, LARGE_SUMS = 8, 1 << 15
 
 
@@ -26,11 +26,11 @@ class Sums(NamedTuple):
     Attributes
     ----------
     points : ndarray of float64, shape (K, d)
-        Of the rows, times their weights.
+        The sums of the weighted rows.
     counts : ndarray of float64, shape (K,)
-        Of the weights.
+        The sums of the weights.
     losses : ndarray of float64, shape (K,)
-        Of the squared distances, times the weights.
+        The sums of the weighted squared distances.
     """
 
     points: DoubleArray
@@ -39,7 +39,7 @@ class Sums(NamedTuple):
 
 
 def n_pieces(n_rows: int, n_centers: int, n_features: int) -> int:
-    """Return the number of pieces of a mini-batch; `kmeans.kernels.pieces.border` says where they are cut."""
+    """Return the number of pieces of a mini-batch; `kmeans.kernels.pieces.first_row` says where they are cut."""
     max_pieces = MAX_PIECES_OF_LARGE_SUMS if n_centers * n_features > LARGE_SUMS else MAX_PIECES
     if n_centers >= MANY_CENTERS:
         max_pieces = MAX_PIECES_OF_MANY_CENTERS

@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from container.artifacts.checkpoint import MAGIC, CheckpointError, Checkpoints
-from container.artifacts.layout import arrays_of, facts_of, snapshot_of
+from container.artifacts.snapshot_layout import arrays_of, facts_of, snapshot_of
 from container.job.checkpointing import saving
 from container.logs.progress import Progress
 from container.logs.timed_source import TimedSource

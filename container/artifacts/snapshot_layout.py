@@ -1,4 +1,4 @@
-"""How the snapshot of a run is laid out in a file: arrays by name, and facts as JSON has them.
+"""How the snapshot of a run is laid out in a file: arrays by name, and all other fields (the facts) as JSON.
 
 Both follow from the fields of its dataclasses; see `kmeans.stream.snapshot`.
 """
