@@ -10,7 +10,8 @@ import sys
 import time
 from types import FrameType
 
-# How long a job looks for a better model after it was told to stop; the rest of SageMaker's 120 seconds is for writing.
+# How long a job looks for a better model after it was asked to stop; the rest of SageMaker's 120 seconds is for
+# writing.
 GRACE_SECONDS = 15.0
 # The exit code that shells use: 128 plus the number of SIGINT.
 INTERRUPTED = 130

@@ -1,4 +1,4 @@
-"""The state of the stream as a NumPy archive, from which a model of any smaller k can be made."""
+"""The state of the stream as a NumPy archive, from which a model of any k up to K can be made."""
 
 import io
 from typing import Any, Final
@@ -57,6 +57,11 @@ def dumps(state: State, coordinates: Coordinates = PLAIN) -> bytes:
         What to encode.
     coordinates : Coordinates
         Those of its centers and rows, which are saved with them.
+
+    Returns
+    -------
+    bytes
+        The content of the file.
 
     Raises
     ------
@@ -154,7 +159,7 @@ def _check(arrays: dict[str, NDArray[Any]]) -> None:
         expected["sample_is_far"] = (n_rows,)
     for name, shape in expected.items():
         if arrays[name].shape != shape:
-            raise StateError(f"expected {name} of shape {shape} beside these centers, got {arrays[name].shape}")
+            raise StateError(f"expected {name} of shape {shape} for these centers, got {arrays[name].shape}")
     if "origin" in arrays and arrays["origin"].shape != (n_features,):
         raise StateError(f"expected an origin of shape {(n_features,)}, got {arrays['origin'].shape}")
     number = beyond_float32(arrays["centers"])

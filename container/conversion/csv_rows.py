@@ -27,32 +27,32 @@ class CSVRows(Rows):
 
     def count(self) -> int:
         """Return the number of rows."""
-        return sum(side_by_side(self._count, self._borders()))
+        return sum(side_by_side(self._count, self._offsets()))
 
     def blocks(self) -> Iterator[FloatArray]:
         """Yield the rows, block by block."""
         records = 0
         with located(renumber=lambda record: records + record):
-            for blocks in side_by_side(self._parse, self._borders()):
+            for blocks in side_by_side(self._parse, self._offsets()):
                 for block in blocks:
                     yield block
                     records += len(block)
 
-    def _count(self, borders: tuple[int, int]) -> int:
-        with _Part(self._path, *borders) as part:
+    def _count(self, offsets: tuple[int, int]) -> int:
+        with _Part(self._path, *offsets) as part:
             lines = part.read().rstrip(b"\r\n")
         return lines.count(b"\n") + 1 if lines else 0
 
-    def _parse(self, borders: tuple[int, int]) -> list[FloatArray]:
-        with _Part(self._path, *borders) as part:
+    def _parse(self, offsets: tuple[int, int]) -> list[FloatArray]:
+        with _Part(self._path, *offsets) as part:
             reader = CSVReader(part, self.n_features, self._labels)
             # Only the very first record may begin with a byte order mark, or be a header: others must not be number 1.
-            ahead = reader.records = int(borders[0] > 0)
+            ahead = reader.records = int(offsets[0] > 0)
             with located(renumber=lambda record: record - ahead):
                 return list(all_rows(reader))
 
-    def _borders(self) -> Iterator[tuple[int, int]]:
-        """Yield where parts begin and end: behind lines that are not empty. Empty ones are read with what follows."""
+    def _offsets(self) -> Iterator[tuple[int, int]]:
+        """Yield where parts begin and end: after lines that are not empty. Empty ones are read with what follows."""
         begin, size = 0, self._path.stat().st_size
         with open_regular(self._path) as stream:
             while begin < size:
@@ -67,7 +67,7 @@ class CSVRows(Rows):
 
 
 class _Part(io.RawIOBase):
-    """The bytes of a file between two borders."""
+    """The bytes of a file between two offsets."""
 
     def __init__(self, path: Path, begin: int, end: int) -> None:
         self._file = open_regular(path, 0)

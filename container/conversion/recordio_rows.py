@@ -61,7 +61,7 @@ class RecordIORows(Rows):
                     yield from all_rows(reader)
 
     def _record_features(self, file: Path) -> int:
-        """Return the numbers of the first record's row; 0 if the file is empty."""
+        """Return the number of features in the first record; 0 if the file is empty."""
         data = b""
         with self._opened(file) as stream:
             while len(data) < MAX_ROW_BYTES and (more := stream.read(max(1 << 16, len(data)))):

@@ -51,7 +51,7 @@ def rows_in_a_block(n_features: int) -> int:
 def width(columns: int, labels: int) -> int:
     """Return the number of features in a number of columns; raise FormatError if there are none, or too many."""
     if columns <= labels:
-        besides = f" beside {labels} of labels" if labels else ""
+        besides = f" in addition to {labels} of labels" if labels else ""
         raise FormatError(f"expected a column of numbers{besides}, got {columns} columns")
     if columns > MAX_FEATURES:
         raise FormatError(f"expected at most {MAX_FEATURES} columns, got {columns}")

@@ -20,6 +20,11 @@ def open_rows(path: Path, labels: int = 0) -> Rows:
     labels : int
         Leading columns to drop.
 
+    Returns
+    -------
+    Rows
+        The rows, to be read from the file as often as they are asked for.
+
     Raises
     ------
     FormatError

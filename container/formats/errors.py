@@ -134,6 +134,11 @@ def not_finite(value: float, column: int, *, record: int | None = None, name: st
         Counted from 1.
     name : str
         That of the column; empty where columns have none.
+
+    Returns
+    -------
+    FormatError
+        A MissingValueError for NaN, an InfiniteValueError for any other number.
     """
     named = f" (in {excerpt(name)})" if name else ""
     if math.isnan(value):

@@ -25,6 +25,11 @@ def is_sparse(n_values: int, n_keys: int, shape: Sequence[int], feature_dim: int
     feature_dim : int
         The numbers a row must have.
 
+    Returns
+    -------
+    bool
+        False if it is a dense one.
+
     Raises
     ------
     FormatError
@@ -50,14 +55,14 @@ def added_up(keys: NDArray[np.int64], values: NDArray[np.number]) -> tuple[NDArr
     ----------
     keys : ndarray of int64, shape (n,)
         In any order.
-    values : ndarray, shape (n,)
-        Any numbers.
+    values : ndarray of any number type, shape (n,)
+        Their values.
 
     Returns
     -------
     keys : ndarray of int64, shape (m,)
         Each once.
-    values : ndarray, shape (m,)
+    values : ndarray of float64 or the type of `values`, shape (m,)
         Their values, in float64 if any were added up.
     """
     distinct, places = np.unique(keys, return_inverse=True)

@@ -14,7 +14,7 @@ from container.versions import COMMUNICATING, COMPUTING, versions
 
 
 def facts_of(job: JobConfiguration) -> dict[str, str]:
-    """Return what this host was told and the versions that it has, by name.
+    """Return this host's configuration and its versions of packages, by name.
 
     Raises
     ------

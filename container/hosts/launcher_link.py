@@ -28,8 +28,8 @@ def end_with_parent() -> None:
 class LauncherLink:
     """The connection of a worker with its launcher, closed at the end of the block that it is the context of.
 
-    The worker sends signs of life and its outcome, and is told when to stop. It writes to the standard output and the
-    standard error of the launcher, and does not outlive it.
+    The worker sends heartbeats and its outcome, and receives the request to stop. It writes to the standard output and
+    the standard error of the launcher, and does not outlive it.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class LauncherLink:
         self._socket = socket.socket(socket.AF_UNIX)
 
     def __enter__(self) -> Self:
-        """Connect, take over the launcher's outputs, and start to send signs of life."""
+        """Connect, take over the launcher's outputs, and start to send heartbeats."""
         end_with_parent()
         try:
             self._socket.connect(self._path)

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 
 # The longest message is a greeting: hyperparameters (100 of 2,500 characters) and versions.
 MAX_LINE = 1 << 20
-# The time between two signs of life; silence is counted in such beats.
+# The time between two heartbeats; silence is counted in such beats.
 BEAT_SECONDS = 2.0
 
 

@@ -71,7 +71,7 @@ class Peers:
     facts : Mapping of str to str
         The facts of this host, for `container.hosts.agreement`.
     hear : callable
-        Called with the name of a host and its message; not for signs of life.
+        Called with the name of a host and its message; not for heartbeats.
     lose : callable
         Called with the name of a lost host and the reason; maybe more than once for a host.
 
@@ -235,7 +235,7 @@ class Peers:
                 self._hear(peer.host, message)
 
     async def _beat(self) -> None:
-        """Send signs of life, and check for those of others.
+        """Send heartbeats, and check for those of others.
 
         Silence is counted in beats of this host, not in time: if this host was stopped itself, it has missed messages.
         """

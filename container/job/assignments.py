@@ -92,7 +92,7 @@ def write(
     ----------
     folder : Path
         Where the files go; each appears whole or not at all.
-    source : Source
+    source : Channel
         The training rows, not through a pipe.
     centers : ndarray of float32, shape (k, d)
         The model.

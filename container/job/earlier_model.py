@@ -10,7 +10,7 @@ from kmeans.stream.first_centers import EarlierModel
 
 
 def read_earlier_model(channel: ChannelConfiguration, n_features: int) -> EarlierModel:
-    """Read the model that a job continues: one of ours with its weighted centers, or one of the built-in.
+    """Read the model that a job continues: one of this program with its weighted centers, or one of the built-in.
 
     Parameters
     ----------

@@ -15,7 +15,7 @@ from container.logs import logger
 from container.logs.logger import LOGGER
 from container.stopping import GRACE_SECONDS, Stop
 
-# How long a job may look for a better model after it was told to stop, in seconds.
+# How long a job may look for a better model after it was asked to stop, in seconds.
 GRACE_VARIABLE = "SAGEMAKER_KMEANS_GRACE_SECONDS"
 
 
@@ -53,7 +53,7 @@ def _load(paths: Paths, stop: Stop) -> JobConfiguration:
 
 
 def _grace_seconds() -> float:
-    """Return how long a job may look for a better model after it was told to stop."""
+    """Return how long a job may look for a better model after it was asked to stop."""
     given = os.environ.get(GRACE_VARIABLE) or f"{GRACE_SECONDS}"
     try:
         seconds = float(given)

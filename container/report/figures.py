@@ -26,15 +26,15 @@ from container.report.losses import Losses
 from container.report.profile import HeatMap
 from container.report.projection import Projection
 
-# Up to so many clusters have a bar each, and a number and a color in the plane.
+# Up to this number of clusters, each has a bar, and a number and a color in the plane.
 MAX_BARS = 30
 # Points of a curve over all clusters.
 MAX_CURVE = 500
-# Up to so many rows, their dots are larger.
+# Up to this number of rows, their dots are larger.
 FEW_ROWS = 200
-# Up to so many features, the cells of a heat map hold numbers.
+# Up to this number of features, the cells of a heat map hold numbers.
 MAX_NUMBERED = 12
-# Up to so many features, their numbers stand level.
+# Up to this number of features, their numbers are horizontal.
 MAX_LEVEL = 20
 ROW_HEIGHT = 21
 CELL_WIDTH = 15

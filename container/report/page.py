@@ -183,7 +183,7 @@ def _tiles(facts: Facts) -> list[tuple[str, str, str]]:
         ("Duration", duration(facts.seconds), "of the job, up to this report"),
         ("Throughput", number(facts.rows_per_second, 3), "rows a second, in training"),
         ("Hosts", number(len(facts.hosts)), ", ".join(facts.hosts[:HOSTS_NAMED]) + others),
-        ("Seed", str(facts.seed), "the only source of chance"),
+        ("Seed", str(facts.seed), "the only source of randomness"),
     ]
 
 

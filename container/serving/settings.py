@@ -34,9 +34,9 @@ class ServingSettings:
     max_held_bytes : int or None
         Maximum number of bytes of a request in memory: the undecoded part of its body, and its answer.
     batch_payload_mb : int
-        The maximum length of a request that a batch transform job is told.
+        The maximum length of a request that `/execution-parameters` reports.
     batch_strategy : str
-        The strategy for its requests that a batch transform job is told: one of `STRATEGIES`.
+        The strategy for requests that `/execution-parameters` reports: one of `STRATEGIES`.
     default_accept : str
         The media type of an answer if the client has no preference; a key of `container.serving.codecs.CODECS`.
     outputs : tuple of str

@@ -2,10 +2,10 @@
 
 Centers that are the means of sample rows are off by the noise of these means. With m of n rows in the sample, the loss
 exceeds that of means of all rows by about ``sum(variance of each cluster) (1 / m - 1 / n)``: k / m of itself where
-clusters are alike, more where a few rows make the loss. That is no exact figure: what the stream knows exactly lowers
-it (see `coreset`), noisy borders raise it. It tells whether passes can gain anything. Where rows can be read again,
-passes over all of them remove this noise. A pass compares each row with k centers, not with K as the stream does, and
-makes the loss and the sizes of the clusters exact.
+clusters are alike, more where a few rows make the loss. This is an approximation: the exact totals of the stream lower
+it (see `coreset`), and noisy boundaries raise it. It shows whether passes can gain anything. Where rows can be read
+again, passes over all of them remove this noise. A pass compares each row with k centers, not with K as the stream
+does, and makes the loss and the sizes of the clusters exact.
 
 A pass scores its centers and proposes the means of their rows as the next ones. Only centers that were scored are
 final: n passes make n - 1 moves. A center without rows stays where it is; that is rare, since the rows of the sample

@@ -3,9 +3,9 @@
 A sample alone says little where a few rows make most of the loss. But the stream knows more than its sample. For the
 rows of each of its K clusters (a stratum) it knows the weight, the mean and the spread about the mean, exactly, and so
 the loss if all of these rows went to the same center of the model, the one nearest to their mean: the home of the
-stratum. They do, unless the border of a cluster runs through the stratum; then some rows are nearer to another center,
-and the sample shows by how much (a ratio estimator; Cochran 1977, section 6.11). The rows farthest from their centers
-were all kept, and are taken out of the strata: they are scored one by one (section 5A.7).
+stratum. They do, unless the boundary of a cluster runs through the stratum; then some rows are nearer to another
+center, and the sample shows by how much (a ratio estimator; Cochran 1977, section 6.11). The rows farthest from their
+centers were all kept, and are taken out of the strata: they are scored one by one (section 5A.7).
 """
 
 import math

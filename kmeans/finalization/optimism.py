@@ -1,7 +1,7 @@
 """By how much a loss is too low because it was measured on the rows that the centers were fitted to.
 
-Centers that are means of a sample are nearer to its rows than to others, and the borders between them fit its rows
-better than others. That shows when a model is fitted to each half of the sample and scored on the other
+Centers that are means of a sample are nearer to its rows than to others, and the boundaries between them fit its
+rows better than others. That shows when a model is fitted to each half of the sample and scored on the other
 (cross-validation; Stone 1974). With half as many rows the noise of the fit, and so the difference, is twice as large.
 """
 

@@ -69,7 +69,7 @@ SPACE: Any = tuple_type(
 
 @kernel("float32[::1](int64)")
 def aligned_floats(size: int) -> FloatArray:
-    """Return an array that begins at the border of a cache line."""
+    """Return an array that begins at the start of a cache line."""
     array = np.empty(size + LINE, np.float32)
     first = -array.ctypes.data % (LINE * array.itemsize) // array.itemsize
     return array[first : first + size]

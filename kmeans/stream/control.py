@@ -9,7 +9,7 @@ from kmeans.stream.snapshot import RunSnapshot
 
 @dataclass(frozen=True)
 class Control:
-    """Questions that a run asks at every border of a mini-batch, and `hurrying` at any time.
+    """Callables that a run consults between mini-batches, and `hurrying` at any time.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""The streaming part of a job on one host: it can be saved, and resumed, at any border of a mini-batch."""
+"""The streaming part of a job on one host: it can be saved, and resumed, between any two mini-batches."""
 
 import math
 from collections.abc import Callable, Iterator

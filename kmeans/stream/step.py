@@ -8,7 +8,7 @@ from kmeans.stream.reassignment import Reassignment
 
 @dataclass(frozen=True)
 class StepFlags:
-    """What a host says at the border of a mini-batch, or what all hosts agree on.
+    """What a host reports after a mini-batch, or what all hosts agree on.
 
     All agree that the epoch has ended when it has on every host; one host is enough to stop or to save; the bound is
     the least of all.

@@ -6,8 +6,8 @@ what is wrong. A number means what it means there, a decimal rounded to float64 
 
 - Up to 2**53, and scaled by a power of ten up to 10**22, float64 has all that is multiplied or divided, so that the
   result is rounded once (Clinger 1990, "How to read floating point numbers accurately").
-- Any other number is near to what it should be. For float32 that is enough unless a border at which it rounds up is as
-  near. Otherwise, and always for float64, the line is not plain.
+- Any other number is near to what it should be. For float32 that is enough unless the midpoint of two float32 numbers
+  is as near. Otherwise, and always for float64, the line is not plain.
 """
 
 from typing import Final
@@ -22,7 +22,7 @@ from kmeans.types import DoubleArray
 
 # Why the kernel stopped.
 FULL: Final = 0
-MORE: Final = 1  # the buffer ends inside a line, or at its border
+MORE: Final = 1  # the buffer ends inside a line, or at its end
 ODD: Final = 2  # the next line is not plain
 
 # In place of an offset.
@@ -51,10 +51,10 @@ _POWERS: DoubleArray = np.array([float(f"1e{exponent}") for exponent in range(64
 _WHOLE_POWERS: NDArray[np.int64] = 10 ** np.arange(WORD + 1)
 # Numbers whose float64 is not exact are taken in this range, within that of float32.
 _LEAST, _MOST = 1e-36, 1e38
-# The bits of a float64 that a float32 has no room for, the border between two float32 in terms of them, and how near a
-# number may come to it: more than all roundings together, two units.
+# The bits of a float64 that a float32 has no room for, the midpoint of two float32 numbers in terms of them, and how
+# near a number may come to it: more than all roundings together, two units.
 _LOST_BITS = (1 << 29) - 1
-_BORDER = 1 << 28
+_MIDPOINT = 1 << 28
 _NEAR = 16
 
 
@@ -202,7 +202,7 @@ def _number(buffer: ByteArray, p: Integer, exact: bool) -> tuple[Integer, np.flo
             number = _scaled(value, exponent)
             if dropped or value > _LARGEST_EXACT or abs(exponent) > _EXACT_POWERS:
                 lost = np.float64(number).view(np.int64) & _LOST_BITS
-                plain = bool(not (exact or abs(lost - _BORDER) <= _NEAR or not _LEAST < number < _MOST))
+                plain = bool(not (exact or abs(lost - _MIDPOINT) <= _NEAR or not _LEAST < number < _MOST))
     # There is one way out, on which the buffer is looked at again: else the compiler makes every number count
     # references to the buffer, which takes as long as all of the rest.
     return np.int64(p if plain else _NOT_PLAIN), np.float64(-number if buffer[first] == _MINUS else number)

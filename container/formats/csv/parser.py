@@ -1,9 +1,10 @@
 """CSV of numbers: no header, a comma between cells, a line for each row.
 
-There are two parsers of one grammar. The first goes line by line and is the reference: it reads short texts, where it
-is the faster one, and finds the record and column of whatever is wrong. The second is pyarrow's, for long texts; what
-it can't read is read again by the first one. Both round a decimal to float64 and that, unless float64 is asked for, to
-float32, so that a number means the same in a text of any length.
+This module has two parsers of one grammar. The first goes line by line and is the reference: it reads short texts,
+where it is the faster one, and finds the record and column of whatever is wrong. The second is pyarrow's, for long
+texts; what it can't read is read again by the first one. Both round a decimal to float64 and that, unless float64 is
+asked for, to float32, so that a number means the same in a text of any length. The plain lines of files and requests
+are decoded elsewhere, by `decode_kernel` and by the codec of `serve`, which leave all other lines to this module.
 """
 
 import csv
@@ -28,7 +29,9 @@ _NUMBER = re.compile(r"[ \t]*[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0
 # In a line of these characters alone, float() accepts just what `_NUMBER` does.
 _PLAIN_LINE = re.compile(r"[0-9+\-.eE, \t]*")
 _LONE_RETURNS: Final = "expected lines that end in LF or CR LF, got CR alone: `tr '\\r' '\\n'` makes LF of it"
-_MORE_RETURNS: Final = "expected lines that end in LF or CR LF, got more CR beside LF: `tr -d '\\r'` leaves LF alone"
+_MORE_RETURNS: Final = (
+    "expected lines that end in LF or CR LF, got additional CR before LF: `tr -d '\\r'` leaves LF alone"
+)
 # What no text holds, such as bytes that are not UTF-8: CR is no end of a line there.
 _BINARY = re.compile("[\x00-\x08\x0e-\x1f\udc80-\udcff]")
 _NOT_FINITE = re.compile(r"[ \t]*[+-]?(?:nan|inf|infinity)[ \t]*", re.IGNORECASE)
@@ -89,6 +92,10 @@ def column_count(line: bytes, record: int) -> int:
         With or without its end.
     record : int
         The line's number, for an error.
+
+    Returns
+    -------
+    int
 
     Raises
     ------

@@ -17,7 +17,7 @@ from kmeans.kernels.packed import WIDE, ByteArray, Integer, RowArray, copy_wide,
 
 # Why a kernel stopped.
 FULL: Final = 0
-MORE: Final = 1  # the buffer ends inside a record, or at its border
+MORE: Final = 1  # the buffer ends inside a record, or at its end
 ODD: Final = 2  # the next record is not plain
 
 _MAGIC = np.int64(MAGIC)
@@ -74,8 +74,9 @@ def decode(
     copied = (row_bytes + WIDE - 1) // WIDE * WIDE
     keys = np.empty(out.shape[1], np.int64)
     found = np.zeros(FOUND, np.int64)
-    # Most files hold records of one shape, alike in all but the numbers at their end. Such a record is known by the
-    # bytes before its numbers, and need not be parsed: they are compared with those of the last parsed one, at `like`.
+    # Most files hold records of one shape, alike in all but the numbers at their end. Such a record is recognized by
+    # the bytes before its numbers, and need not be parsed: they are compared with those of the last parsed one, at
+    # `like`.
     like, like_values, like_size = NOT_PLAIN, NOT_PLAIN, NOT_PLAIN
     p: Integer = np.int64(position)
     while row < len(out):

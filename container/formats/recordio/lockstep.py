@@ -1,8 +1,8 @@
 """Many Record messages of one form, read in lockstep: field after field, each in all messages at once.
 
 The first message shows which fields there are and in which order. Others follow it as long as they have the same
-fields, however long these are. Messages that do not, and a form that no ordinary writer uses, are left to
-`container.formats.recordio.records`: nothing is refused here.
+fields, however long these are. All other messages, and forms that no ordinary writer uses, are left to
+`container.formats.recordio.records`: this module refuses nothing.
 """
 
 from collections.abc import Collection

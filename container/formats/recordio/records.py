@@ -86,7 +86,7 @@ def feature_count(record: Record) -> int:
     if not tensor.keys and (tensor.values or not tensor.shape):
         return len(tensor.values)
     if not tensor.shape:
-        raise FormatError("expected a shape beside the keys of the first record, got none: it says how long rows are")
+        raise FormatError("expected a shape with the keys of the first record, got none: it states the length of rows")
     return product(tensor.shape)
 
 

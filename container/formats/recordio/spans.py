@@ -66,7 +66,7 @@ class Spans:
 
 
 def spans_of(strings: list[bytes]) -> Spans:
-    """Return byte strings in one buffer."""
+    """Concatenate byte strings into one buffer, with the span of each."""
     ends = np.cumsum([0, *map(len, strings)], dtype=np.int64)
     return Spans(b"".join(strings), ends[:-1], ends[1:])
 

@@ -13,7 +13,7 @@ from container.formats.recordio.spans import Spans
 Columns = dict[str, NDArray[Any]]
 
 # Requests are read in blocks of about this many bytes, which make blocks of at most this many numbers. Every request in
-# work holds a few such blocks; with blocks of half the size, requests take a tenth more time.
+# progress holds a few such blocks; with blocks of half the size, requests take a tenth more time.
 BLOCK_BYTES: Final = 1 << 19
 BLOCK_VALUES: Final = 1 << 22
 

@@ -40,6 +40,11 @@ def parse(text: str, *, line: bool = False) -> object:
     line : bool
         Whether it is a line, so that errors name only a column.
 
+    Returns
+    -------
+    object
+        What `json.loads` makes of it.
+
     Raises
     ------
     NotJSONError
@@ -90,7 +95,7 @@ def _of_object(scanner: "_Scanner") -> Iterator[object]:
             raise FormatError(f'expected {{"instances": [...]}}, got {shown(members)}')
         yield members
     elif others := members.keys() & {"features", "data"}:
-        raise FormatError(f"expected no features beside instances, got {excerpt(min(others))}")
+        raise FormatError(f"expected no features next to instances, got {excerpt(min(others))}")
 
 
 class _Scanner:

@@ -50,7 +50,7 @@ BAD_BODIES = {
     "json, features beside instances": (
         JSON,
         b'{"features": [0, 0, 0], "instances": [[0, 0, 0]]}',
-        "expected no features beside instances, got 'features'",
+        "expected no features next to instances, got 'features'",
     ),
     "json, no comma between names": (JSON, b'{"instances": [] "a": 1}', "expected JSON, got '"),
     "json, NaN beside instances": (JSON, b'{"a": NaN, "instances": []}', "expected a finite number, got NaN"),

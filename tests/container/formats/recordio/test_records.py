@@ -168,7 +168,7 @@ def test_the_width_of_a_record() -> None:
         (record(), 0),
     ):
         assert records.feature_count(message) == count
-    with pytest.raises(FormatError, match=r"^expected a shape beside the keys of the first record, got none"):
+    with pytest.raises(FormatError, match=r"^expected a shape with the keys of the first record, got none"):
         records.feature_count(record(values=[1], keys=[1]))
 
 
