@@ -32,7 +32,7 @@ def random_rows(points: DoubleArray, n_centers: int, rng: np.random.Generator) -
     n_centers : int
         How many to draw; all of them when there are fewer.
     rng : numpy.random.Generator
-        The source of chance.
+        The source of randomness.
 
     Returns
     -------
@@ -92,7 +92,7 @@ def kmeans_plus_plus(
     n_centers : int
         How many centers are wanted, `initial` among them.
     rng : numpy.random.Generator
-        The source of chance.
+        The source of randomness.
     threads : Threads
         The threads to use.
     initial : ndarray of float64, shape (m, d), optional

@@ -29,12 +29,12 @@ class NotEnoughMemoryError(ValueError):
 
 
 def centers_fit(settings: TrainingSettings, available: float) -> bool:
-    """Return whether the stream's centers may fit into so many bytes."""
+    """Return whether the stream's centers may fit into `available` bytes."""
     return stream_bytes(settings.n_centers, settings.n_features) <= available
 
 
 def max_sample_rows(settings: TrainingSettings, available: float) -> float:
-    """Return how many rows of a sample fit into so many bytes, beside the stream's centers."""
+    """Return how many rows of a sample fit into `available` bytes, in addition to the stream's centers."""
     left = available - stream_bytes(settings.n_centers, settings.n_features)
     return left // sample_bytes(1, settings.n_features)
 
@@ -44,7 +44,7 @@ def check_memory(settings: TrainingSettings, n_rows: int | None, available: floa
 
     Parameters
     ----------
-    settings : Settings
+    settings : TrainingSettings
         What to train.
     n_rows : int or None
         The number of rows of all hosts; None where it is not known before they are read.
@@ -54,7 +54,7 @@ def check_memory(settings: TrainingSettings, n_rows: int | None, available: floa
     Raises
     ------
     NotEnoughMemoryError
-        When it does not fit.
+        If it does not fit.
     """
     n_centers, n_features = settings.n_centers, settings.n_features
     needed: float = stream_bytes(n_centers, n_features)

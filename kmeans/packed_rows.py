@@ -49,6 +49,11 @@ class PackedRows:
         ----------
         rows : ndarray of float32, shape (n, d)
             The rows.
+
+        Returns
+        -------
+        PackedRows
+            The rows are not copied.
         """
         return cls(len(rows), NO_FILE, 0, 0, b"", rows)
 

@@ -143,8 +143,8 @@ class Predictor:
         scores = np.matmul(shifted, self._minus_twice_shifted, order="F" if self.k <= _MAX_CENTERS else "C")
         scores += self._squared_norms
         norms = np.sqrt(np.einsum("ij,ij->i", shifted, shifted))
-        # No center of a larger norm is the closest or has the least score, since the center of least norm is nearer by
-        # more than roundings. So a far center does not widen the tolerance of rows that are far from it.
+        # A center of a larger norm than this is neither the closest one nor the one of the least score: the center of
+        # least norm is nearer, by more than rounding. So far centers do not widen the tolerance of rows far from them.
         reach = np.minimum(self._largest_norm, 4 * (norms + self._smallest_norm))
         # The terms of a score add up to at most (||x|| + ||c||)^2, and each of the two scores compared is off by at
         # most (d + a few) roundings of that; twice this covers the rounding of the bound itself.

@@ -59,6 +59,11 @@ class Sample:
         ----------
         indices : ndarray of int64, shape (n,)
             Which rows.
+
+        Returns
+        -------
+        Sample
+            It counts as incomplete, even if all rows are chosen.
         """
         far = self.far and replace(self.far, sampled=self.far.sampled[indices])
         return Sample(self.rows[indices], self.labels[indices], self.weights[indices], complete=False, far=far)

@@ -47,7 +47,7 @@ class RowSource(Protocol):
         ...
 
     def stretches(self, skip: int = 0) -> Iterator[Stretch]:
-        """Yield the rows once, as `blocks` does, but to a single host many mini-batches at a time.
+        """Yield the rows once, as `blocks` does, but many mini-batches at a time if there is a single host.
 
         They come as a block of several mini-batches, of which only the last of all may have fewer rows, or as they lie
         in a file. Rows in the file that the caller does not take follow in blocks.
@@ -61,6 +61,10 @@ class RowSource(Protocol):
         ----------
         points : ndarray of float64, shape (n, d)
             In the units of the data.
+
+        Returns
+        -------
+        ndarray of float64, shape (n, d)
         """
         ...
 

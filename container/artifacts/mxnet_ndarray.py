@@ -36,9 +36,8 @@ def dumps(array: NDArray[Any]) -> bytes:
 
     Parameters
     ----------
-    array : ndarray
-        An array of one or more dimensions, none of them 0. Its dtype is float16, float32, float64, uint8, int8, int32,
-        int64 or bool.
+    array : ndarray of float16, float32, float64, uint8, int8, int32, int64 or bool, shape (n, ...)
+        An array of one or more dimensions, none of them 0.
 
     Returns
     -------
@@ -74,8 +73,8 @@ def write(path: Path, array: NDArray[Any]) -> None:
     ----------
     path : Path
         The file to write.
-    array : ndarray
-        The array, as for `dumps`.
+    array : ndarray, shape (n, ...)
+        The array, of a type and a shape that `dumps` accepts.
     """
     with replacing(path) as file:
         file.write(dumps(array))
@@ -86,7 +85,7 @@ def loads(data: bytes | bytearray | memoryview) -> list[NDArray[Any]]:
 
     Parameters
     ----------
-    data : bytes-like
+    data : bytes, bytearray or memoryview
         The whole file. Every length in it is checked against the actual size before anything is allocated.
 
     Returns

@@ -43,8 +43,8 @@ class Channel:
     reading : Reading
         How to read them.
     stop : Stop
-        When the job is to stop, a silent pipe is not waited for, and once that is overdue, nothing is: there are no
-        more blocks then. The rows that have come of the very first block are still handed out.
+        Once the job is to stop, a silent pipe is not waited for. Once that is overdue, there are no more blocks, but
+        for the rows of the very first block that have already come.
     coordinates : Coordinates
         Those of the rows that are handed out.
 
@@ -154,10 +154,10 @@ class Channel:
         return cast(Iterator[FloatArray], self._pass(skip, packing=False))
 
     def stretches(self, skip: int = 0) -> Iterator[Stretch]:
-        """Yield rows as `blocks` does, but records that are alike as they lie in a file, where all cores can read them.
+        """Yield rows as `blocks` does, but records that are alike as packed rows, which all cores can read from a file.
 
-        Whoever gets packed rows takes some of them before the next stretch is asked for; the rest of them then comes in
-        blocks. So do mini-batches that take more than `BLOCK_BYTES`.
+        The caller takes some of the packed rows before it asks for the next stretch; the others then come in blocks.
+        Mini-batches that take more than `BLOCK_BYTES` come in blocks too.
         """
         return self._pass(skip, packing=self._alone and self._configuration.mode == "File")
 
@@ -232,8 +232,8 @@ class Channel:
         ----------
         size : int
             The rows wanted; all are drawn when there are fewer.
-        rng : Generator
-            The source of chance.
+        rng : numpy.random.Generator
+            The source of randomness.
 
         Returns
         -------
@@ -249,7 +249,7 @@ class Channel:
         PlatformError
             If the data can't be read.
         GivenUpError
-            When the job is to stop, and that is overdue.
+            If the job is to stop, and that is overdue.
         AlgorithmError
             In Pipe mode, where all that is read is gone.
         """

@@ -28,7 +28,7 @@ from kmeans.types import DoubleArray
 READERS: Final[Mapping[str, type[ByteReader]]] = {RECORDIO: RecordIOReader, CSV: CSVReader}
 
 # Where reading is interleaved with waiting for other hosts, the bytes of a file that are read before checking whether
-# they have come. Twice as much makes a host alone 3 % faster, and two hosts together slower.
+# the wait is over. Twice as much makes a host alone 3 % faster, and two hosts together slower.
 INTERLEAVED_READ_BYTES: Final = 1 << 18
 
 
@@ -44,9 +44,9 @@ class Opener:
     reading : Reading
         How to read them.
     stop : Stop
-        When the job is to stop, a silent pipe is not waited for.
+        Once the job is to stop, a silent pipe is not waited for.
     giving_up : callable
-        Whether to read no further, asked before each read.
+        Called before each read; returns whether to stop reading.
 
     Attributes
     ----------

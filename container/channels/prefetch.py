@@ -15,8 +15,8 @@ from kmeans.types import FloatArray
 # Small buffers change hands in groups, since waking the other thread takes as long as decoding a few of them. A group
 # has at most this many buffers, and this many bytes unless it is a single one.
 MAX_TOGETHER, BYTES_TOGETHER = 8, 1 << 20
-# One group is computed with while another is filled. There are more groups of small buffers, so that neither side
-# stalls on a single slow block. Buffers that fit into the processor's cache are written to faster.
+# The rows of one group are processed while another is filled. There are more groups of small buffers, so that neither
+# side stalls on a single slow block. Buffers that fit into the processor's cache are written to faster.
 MIN_GROUPS, MAX_GROUPS = 2, 4
 MAX_BYTES = 16 << 20
 # The priority of the thread that reads; that of all others is 0.
@@ -31,7 +31,7 @@ PackingFill = Callable[[Callable[[], FloatArray]], Iterator[Filled | PackedRows 
 
 
 class _AbandonedError(Exception):
-    """Nobody wants further blocks."""
+    """The consumer wants no further blocks."""
 
 
 @overload
@@ -94,9 +94,9 @@ def prefetched(fill: PackingFill, new_buffer: Callable[[], FloatArray], *, waits
         return taken.pop()
 
     def run() -> None:
-        # The computation has nothing to wait for while there are blocks. If both share a core, reading fills the gaps:
-        # hosts that wait for each other at every step then take the same time for it. Where the system does not let a
-        # thread have a priority of its own, it reads with that of all.
+        # While there are blocks, the computation need not wait for this thread, which therefore has a low priority. If
+        # both share a core, reading fills the gaps: hosts that wait for each other at every step then take the same
+        # time for it. If the system does not let a thread have a priority of its own, it has that of all others.
         with suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
         ending: BaseException | None = None

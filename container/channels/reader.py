@@ -85,6 +85,11 @@ class Reader(ABC):
         ----------
         multiple : int
             The caller has use for this number of rows, or a multiple of it.
+
+        Returns
+        -------
+        PackedRows or None
+            None if the caller is to read the records with `read`.
         """
         del multiple
         return None
@@ -101,6 +106,10 @@ class Reader(ABC):
         guess : bool
             Whether to conclude it from a file's size, if possible, instead of reading the file; `pick` then notices if
             it was wrong.
+
+        Returns
+        -------
+        int
 
         Raises
         ------

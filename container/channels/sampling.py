@@ -41,8 +41,8 @@ def sample(
         The numbers of a row.
     size : int
         The rows wanted; all are drawn when there are fewer.
-    rng : Generator
-        The source of chance.
+    rng : numpy.random.Generator
+        The source of randomness.
 
     Returns
     -------

@@ -51,16 +51,16 @@ def wait_for_fifo(path: Path, timeout_seconds: float, stop: Stop) -> None:
 
 
 class Stream(io.FileIO):
-    """The bytes of a file or a FIFO, read until somebody gives up on them.
+    """The bytes of a file or a FIFO, read until `giving_up` returns true.
 
     Parameters
     ----------
     path : Path
         The file or the FIFO.
     giving_up : callable
-        Whether to read no further; asked before each read.
+        Called before each read; returns whether to stop reading.
     giving_up_silence : callable
-        Whether not to wait for more; asked when a pipe has been silent for `SILENT_SECONDS`.
+        Called when a pipe has been silent for `SILENT_SECONDS`; returns whether to stop waiting for more.
     piped : bool
         Whether it is a FIFO, which is opened without waiting for a writer.
 

@@ -69,7 +69,7 @@ def writing(path: Path, name: Path | None = None) -> BinaryIO:
     BinaryIO
         The file; it is whole once it is closed without an error.
     """
-    # A bare FileIO returns early when the disk is full; a buffer goes on until the error is raised.
+    # A bare FileIO returns early when the disk is full; a buffered writer continues until the error is raised.
     return io.BufferedWriter(_NamedFile(path, name or path))
 
 

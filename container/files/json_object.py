@@ -88,6 +88,10 @@ def decoder(error: type[ValueError] = ValueError, *, finite: bool = True) -> jso
         all is a `json.JSONDecodeError`, an integer of too many digits a plain ValueError.
     finite : bool
         Whether to refuse decimals beyond float64, too, which are infinite otherwise.
+
+    Returns
+    -------
+    json.JSONDecoder
     """
 
     def distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

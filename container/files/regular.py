@@ -21,7 +21,7 @@ _KINDS = {
 
 
 class NotRegularFileError(OSError):
-    """Something else than a regular file is in its place; the text says what, and where."""
+    """The path is not that of a regular file; the text says what is there, and where."""
 
     def __str__(self) -> str:
         """Return a sentence without the number of the error, which adds nothing."""

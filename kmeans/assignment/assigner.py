@@ -61,7 +61,9 @@ class Assigner(Protocol):
 
         Returns
         -------
-        labels, squared_distances : ndarray
+        labels : ndarray of int64, shape (n,)
+            As from `assign`, outliers included.
+        squared_distances : ndarray of float64, shape (n,)
             As from `assign`, outliers included.
         """
         labels, squared_distances = self.assign(rows)

@@ -62,6 +62,11 @@ def prepare(centers: DoubleArray, shift: FloatArray) -> Prepared:
     shift : ndarray of float32, shape (d,)
         Subtracted from rows and centers where scores are summed in float32. Labels and distances do not depend on it;
         with usual values of the rows (see `kmeans.assignment.shift`) few of them have to be compared in float64.
+
+    Returns
+    -------
+    Prepared
+        Copies of the centers in the layouts of the kernels.
     """
     n_centers, n_features = centers.shape
     n_padded, k_padded = _padded(n_features, LANES), _padded(n_centers, CENTERS)

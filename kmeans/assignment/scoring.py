@@ -107,6 +107,11 @@ def score(blocks: Iterable[FloatArray], assigner: Assigner, communicator: Commun
         An assigner to the centers.
     communicator : Communicator
         The hosts of the job.
+
+    Returns
+    -------
+    Score
+        The same on every host.
     """
     tally = Tally(len(assigner))
     for block in blocks:

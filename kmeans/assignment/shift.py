@@ -22,7 +22,7 @@ def usual_values(points: NDArray[np.floating[Any]]) -> FloatArray:
     """Return a value of each feature that is near most of its values.
 
     It is the one of the three quartiles that is nearest to 0. So it is no mean of unlike values, and missing values do
-    no harm where up to a quarter of all values are such, coded as 0, or up to three quarters, coded as 1e36.
+    no harm if up to a quarter of all values are missing and coded as 0, or up to three quarters and coded as 1e36.
 
     Parameters
     ----------

@@ -104,7 +104,7 @@ def agglomerate_points(
     k : int
         How many centers are wanted.
     rng : numpy.random.Generator
-        The source of chance.
+        The source of randomness.
     engine : Engine
         What computes.
     stopping : callable

@@ -49,7 +49,7 @@ class Changes:
     start : Clustering
         The first clustering.
     rng : numpy.random.Generator
-        The source of chance.
+        The source of randomness.
 
     Attributes
     ----------

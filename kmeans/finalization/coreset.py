@@ -4,7 +4,7 @@ The stream knows exactly how many rows each of its K centers took, and their mea
 these rows lie. So the sample is divided by the center that each row went to (its strata): the rows of a stratum share
 its weight (post-stratification), and are moved together so that their mean is the center's (a control variate). A
 cluster made of whole strata then has the mean of all its rows, however small the sample; noise remains only where the
-border of a cluster runs through a stratum.
+boundary of a cluster runs through a stratum.
 
 Fewer points are drawn by their sensitivity, for a uniform sample misses the few rows that make the loss of data with
 heavy tails.
@@ -78,13 +78,14 @@ def drawn(
     weights : ndarray of float64, shape (n,)
         The weights of the points, with a positive sum.
     labels : ndarray of int64, shape (n,)
-        The clusters of the points, in a clustering that is not bad.
+        The clusters of the points, in a reasonable clustering.
     squared_distances : ndarray of float64, shape (n,)
         The squared distances of the points to the centers of their clusters.
     size : int
-        How many points are wanted, up to one more or less; less than n. There are fewer if fewer have a weight.
+        The number of points wanted, less than n. The result may have one more or one less, and has fewer if fewer
+        points have a weight.
     rng : numpy.random.Generator
-        The source of chance.
+        The source of randomness.
 
     Returns
     -------
@@ -138,11 +139,16 @@ def reduced(points: WeightedPoints, clustering: Clustering, size: int, rng: np.r
     points : WeightedPoints
         The points.
     clustering : Clustering
-        A clustering of the points that is not bad.
+        A reasonable clustering of the points.
     size : int
         How many points are wanted.
     rng : numpy.random.Generator
-        The source of chance.
+        The source of randomness.
+
+    Returns
+    -------
+    WeightedPoints
+        Weighted so that they stand for all points.
     """
     if len(points) <= size:
         return points
@@ -162,9 +168,14 @@ def reduced_state(state: State, centers: DoubleArray, size: int, rng: np.random.
     size : int
         How many rows are wanted.
     rng : numpy.random.Generator
-        The source of chance.
+        The source of randomness.
     engine : Engine
         What computes.
+
+    Returns
+    -------
+    State
+        The same centers, with the smaller sample.
     """
     sample = state.sample
     if len(sample.rows) <= size:

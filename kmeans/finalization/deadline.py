@@ -8,8 +8,8 @@ from kmeans.communicator import Communicator, any_host, nothing
 class Deadline:
     """The end of the time in which a better model is looked for.
 
-    Each host sees it pass on its own. Work of one host asks `passed`; a decision on which exchanges between the hosts
-    depend asks `agreed`.
+    Each host sees it pass on its own. Code that runs on one host calls `passed`; a decision that exchanges between
+    hosts depend on calls `agreed`.
 
     Parameters
     ----------

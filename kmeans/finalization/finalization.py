@@ -53,7 +53,7 @@ def finalize(
     settings : FinalizationSettings
         How it is made.
     seeds : numpy.random.SeedSequence
-        The source of chance.
+        The source of randomness.
     observer : Observer
         Called for every stage.
     resources : Resources
@@ -67,7 +67,7 @@ def finalize(
     Raises
     ------
     TooFewDistinctRowsError
-        When the state has fewer than k different centers and the sample does not add them.
+        If the state has fewer than k different centers and the sample does not add them.
     """
     for_trials, for_refining, for_filling = seeds.spawn(3)
     refining = settings.refine and len(state.sample.rows) > 0

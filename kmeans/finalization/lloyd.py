@@ -71,7 +71,7 @@ class StopRule:
 
 
 def evaluate(points: WeightedPoints, centers: DoubleArray, engine: Engine) -> Clustering:
-    """Return the clustering that centers, float64 (k, d), make of points; they are not moved.
+    """Assign points to centers that stay where they are.
 
     Parameters
     ----------
@@ -81,6 +81,11 @@ def evaluate(points: WeightedPoints, centers: DoubleArray, engine: Engine) -> Cl
         The centers.
     engine : Engine
         What computes.
+
+    Returns
+    -------
+    Clustering
+        The centers, with the labels and the loss that they give.
     """
     labels, squared_distances = engine.assigner(centers).assign(points.values)
     msd = float(points.weights @ squared_distances) / float(points.weights.sum())
@@ -184,13 +189,13 @@ class _UpdatedSums:
         self._into.add(self._points.values, labels, self._points.weights)
 
     def follow(self, changed: LabelArray, before: Assignment, after: Assignment) -> None:
-        """Take the points of some numbers out of the clusters that they leave, and add them to those that they enter.
+        """Move the given points from their previous clusters to their new ones.
 
         Parameters
         ----------
         changed : ndarray of int64, shape (m,)
             The numbers of the points.
-        before, after : tuple of ndarray of int64 and ndarray of float64, shape (n,)
+        before, after : tuple of (ndarray of int64, shape (n,), ndarray of float64, shape (n,))
             The labels and the squared distances of all points.
         """
         some = self._points.at(changed)
@@ -203,15 +208,20 @@ class _UpdatedSums:
     def are_rough(self, losses: DoubleArray, counts: DoubleArray) -> bool:
         """Return whether what the sums have lost is visible in the spread of a cluster.
 
-        A cluster without a spread, as one of a single point, is judged by the least spread of the others: the size of
-        its center says nothing, for it may come from a fill value in a feature in which nothing was lost.
+        A cluster without a spread, such as one of a single point, is compared with the least spread of the others, not
+        with the norm of its center: that may be large because of a fill value, in a feature in which nothing was lost.
 
         Parameters
         ----------
         losses : ndarray of float64, shape (k,)
             The sum of the squared distances of each cluster.
         counts : ndarray of float64, shape (k,)
-            Its weight.
+            The weight of each cluster.
+
+        Returns
+        -------
+        bool
+            If true, the sums are to be formed again.
         """
         if not self._lost.any():
             return False

@@ -55,9 +55,9 @@ def refine(
 ) -> Clustering | None:
     """Refine a model.
 
-    The loss of a trial on the K centers is that on the rows only as far as the K centers stand for the rows. So there
-    are other starts in addition to the trials, and each is judged by what a short search on points finds from it. Long
-    searches begin at the best of these, and Lloyd's iteration runs to its end from the best result.
+    The loss of a trial on the K centers is near its loss on the rows only if the K centers represent the rows well. So
+    there are other starts in addition to the trials, and each is ranked by the result of a short search on points. Long
+    searches start from the best of these, and Lloyd's iteration continues from the best result until it converges.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def refine(
     settings : LloydSettings
         The end of Lloyd's iteration.
     seeds : numpy.random.SeedSequence
-        The source of chance.
+        The source of randomness.
     resources : Resources
         The hosts, which divide the starts. Once the deadline has passed, the best start so far is the result, without
         further iterations.

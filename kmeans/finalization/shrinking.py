@@ -37,7 +37,7 @@ def shrink(
     settings : LloydSettings
         Trials, start and end of Lloyd's iteration.
     seeds : numpy.random.SeedSequence
-        The source of chance; each trial has a generator of its own.
+        The source of randomness; each trial has a generator of its own.
     attempted : callable
         Called with the number and the weighted mean squared distance of each trial.
     resources : Resources

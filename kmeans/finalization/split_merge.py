@@ -94,7 +94,7 @@ def improve(
     limits : SearchLimits
         When to end.
     rng : numpy.random.Generator
-        The source of chance.
+        The source of randomness.
     engine : Engine
         What computes.
     stopping : callable

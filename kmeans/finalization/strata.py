@@ -28,8 +28,10 @@ def without_far(
     -------
     far : Far
         The far rows, none of which weighs more than its stratum: parts of a state from outside may contradict.
-    means, weights, spreads : ndarray of float64
-        The same without the far rows.
+    means : ndarray of float64, shape (K, d)
+        The means without the far rows.
+    weights, spreads : ndarray of float64, shape (K,)
+        The weights and the sums of squared distances without the far rows.
     """
     far = replace(far, weights=np.minimum(far.weights, weights[far.labels]))
     touched, places = np.unique(far.labels, return_inverse=True)

@@ -238,6 +238,11 @@ def emitted(signature: str, interpreted: Callable[..., Any] | None = None) -> Ca
         to its first element, and returns the value of the result or None.
     interpreted : callable, optional
         The twin to call where kernels are not compiled; without one, kernels that call the function can't run there.
+
+    Returns
+    -------
+    callable
+        The decorator.
     """
     normalize: Any = normalize_signature
     arguments, result = normalize(signature)

@@ -65,7 +65,7 @@ def error_bound(
     rounding: np.float32,
     tiny: np.float32,
 ) -> np.float32:
-    """Return by how much rounding may have moved the least score and that of any nearer center away from each other.
+    """Return a bound of the error that rounding leaves in the difference of the least score and a nearer center's.
 
     Parameters
     ----------
@@ -75,6 +75,11 @@ def error_bound(
         The largest ||c||.
     rounding, tiny : float32
         The relative and the absolute error of a score.
+
+    Returns
+    -------
+    float32
+        Infinite where there is no bound.
     """
     one, half = np.float32(1.0), np.float32(0.5)
     # ||x||^2 = ||x - c||^2 - 2 score; this is no less, whatever the error of the score and the roundings here.

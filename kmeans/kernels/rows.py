@@ -33,7 +33,7 @@ def squared_distance(
     centers: Value,  # IN, each padded with zeros to a multiple of LANES
     center_start: Value,  # IN
 ) -> Value:
-    """Return the squared distance of a row and a center; up to LANES - 1 numbers after the row are read."""
+    """Return the squared distance between a row and a center; up to LANES - 1 numbers after the row are read."""
     row, center = at(builder, rows, start), at(builder, centers, center_start)
     zero, no_floats = ir.Constant(DOUBLES, [0.0] * HALF), ir.Constant(HALF_FLOATS, [0.0] * HALF)
 

@@ -55,7 +55,7 @@ def split_clusters(
     """Split clusters, each on its own, by Lloyd's iteration with two centers: its mean and a point of it at first."""
     n_features = points.shape[1]
     # Coordinates are relative to a point of the cluster, so that a value that all points share, even one as large as a
-    # fill value, leaves no rounding. It is not the seed, which may be far from all others.
+    # fill value, causes no rounding. It is not the point drawn as second center, which may be far from all others.
     origin, direction = np.empty(n_features), np.empty(n_features)
     means, sums, sizes = np.empty((2, n_features)), np.empty((2, n_features)), np.empty(2)
     for cluster in clusters:

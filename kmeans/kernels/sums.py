@@ -7,8 +7,8 @@ from kmeans.kernels.rows import add_row
 from kmeans.kernels.vectors import HALF
 from kmeans.types import DoubleArray, FloatArray, LabelArray
 
-# The sum of equal numbers and the sum of their weights are each off by one rounding of float64 per number. This part of
-# a mean is the worst error of half a million numbers, and a thousandth of the least difference of two float32 numbers.
+# The sum of equal numbers and the sum of their weights are each off by one rounding of float64 per number. Relative to
+# the mean, this is the worst error for half a million numbers, and a thousandth of the spacing of float32 numbers.
 MAX_ROUNDING = 2.0**-34
 
 

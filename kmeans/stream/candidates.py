@@ -115,6 +115,11 @@ def candidates_among(block: FloatArray, assigned: AssignedRows, first_number: in
         The place of the first one among the rows of this host.
     limits : Limits
         What makes a row a candidate.
+
+    Returns
+    -------
+    Candidates
+        In the order of the block, which must stay unchanged while they are used.
     """
     key, least_draw, least_distance = limits
     squared_distances = assigned.squared_distances

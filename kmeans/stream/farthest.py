@@ -16,7 +16,7 @@ from kmeans.stream.reassignment import Reassignment
 from kmeans.stream.snapshot import LargestKeysSnapshot
 from kmeans.types import DoubleArray, FloatArray, LabelArray
 
-# With so many, the rest of a loss is estimated to within a fraction of a percent.
+# With this many, the rest of a loss is estimated to within a fraction of a percent.
 MAX_ROWS = 5_000
 # Fewer where rows are wide.
 MAX_BYTES = 8 << 20

@@ -225,5 +225,10 @@ def with_twins(centers: DoubleArray, n_centers: int) -> DoubleArray:
         The centers.
     n_centers : int
         K, at least n.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_centers, d)
+        The centers first.
     """
     return np.concatenate([centers, np.repeat(centers[:1], n_centers - len(centers), axis=0)])

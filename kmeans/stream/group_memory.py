@@ -44,12 +44,12 @@ class GroupSizes:
 
 
 class GroupMemory:
-    """Gives groups their memory, and allocates it only when there was less.
+    """The memory of groups, which is kept from one group to the next, and allocated again only for larger ones.
 
     Parameters
     ----------
     sizes : GroupSizes
-        What it depends on.
+        What the amount of memory depends on.
     """
 
     def __init__(self, sizes: GroupSizes) -> None:
@@ -60,7 +60,7 @@ class GroupMemory:
         self._batch_rows = 0
 
     def of(self, batches: Batches) -> tuple[Workspace, Results]:
-        """Return memory for mini-batches; that of the results is not the one that the group before has used."""
+        """Return memory for mini-batches; the results of the previous group are not overwritten."""
         n_features, batch_rows = self._sizes.n_features, batches.batch_rows
         # The results of the group before may still be needed.
         self._results, self._results_before = self._results_before, self._results

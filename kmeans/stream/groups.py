@@ -103,6 +103,11 @@ class Groups:
             Memory for the sums of pieces.
         taken : callable
             Called at the end with what came of it.
+
+        Returns
+        -------
+        RunningGroup
+            The computation, which is to be waited for.
         """
         work, results = self._memory.of(batches)
         batch_rows = batches.batch_rows

@@ -53,7 +53,7 @@ class Reassignment:
         Parameters
         ----------
         labels : ndarray of int64, shape (n,)
-            INOUT: of the rows.
+            The labels of the rows; changed in place.
         positions : ndarray of int64, shape (n,)
             The places of the rows among those of their host.
         host : int
@@ -98,22 +98,22 @@ class FarRows:
         first_position: int,
         sums: Sums,
     ) -> None:
-        """Let the rows of a block into the table, as far as they are among the farthest.
+        """Enter those rows of a block into the table that are among the farthest.
 
         Parameters
         ----------
         block : ndarray of float32, shape (n, d)
             The rows.
         labels : ndarray of int64, shape (n,)
-            Their centers.
+            The centers of the rows.
         squared_distances : ndarray of float64, shape (n,)
-            To these.
+            The squared distances of the rows to their centers.
         weights : ndarray of float64, shape (n,)
-            Of the rows, decayed up to the last one.
+            The weights of the rows, decayed up to the last row.
         first_position : int
             The place of the first row among the rows of this host.
         sums : Sums
-            INOUT: outliers that have no entry in the table are added.
+            Changed in place: outliers that have no entry in the table are added.
         """
         held = self._outliers()
         offer_rows(block, labels, squared_distances, weights, first_position, self._host, self.table)
@@ -147,7 +147,12 @@ def outlier_distance(rows: FloatArray, shift: FloatArray) -> float:
     rows : ndarray of float32, shape (n, d)
         A sample of the rows.
     shift : ndarray of float32, shape (d,)
-        Usual values. The usual squared distance is the median of the distances from here that are not 0.
+        Usual values. The usual squared distance is the median of the squared distances to these that are not 0.
+
+    Returns
+    -------
+    float
+        The largest float64 if all rows are alike.
     """
     differences = thinned(rows, QUARTILE_ROWS).astype(np.float64) - shift
     squared = np.einsum("nd,nd->n", differences, differences)

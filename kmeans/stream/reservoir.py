@@ -3,7 +3,7 @@
 Every row gets a random key, and the rows with the largest keys are kept. For a row of weight w the key is
 log w - log e with e = -log(draw), which is exponentially distributed: the logarithm of their u^(1/w) in another form,
 which never overflows however fast weights grow. Samples of several hosts are merged by their keys. While rows come,
-each host tells the others a key that its share of a sample reaches, so that none of them has to keep a whole sample.
+each host sends the others a key that its share of the sample reaches, so that none of them has to keep a whole sample.
 
 In addition to the sample, the rows are kept that are farthest from their centers; see `kmeans.stream.farthest`.
 """
@@ -23,7 +23,7 @@ from kmeans.types import DoubleArray, FloatArray, LabelArray
 
 # Rows that come in before a bound is searched again, as a part of a host's share: a search reads the whole share.
 BOUND_SHARE = 0.25
-# The weights of a sample count up to a common factor. The heaviest is between e^-100 and e^100, so that no sum of
+# The weights of a sample matter only up to a common factor. The heaviest is between e^-100 and e^100, so that no sum of
 # weighted squares overflows or vanishes; the probability of a row that was drawn is far above e^-100.
 MAX_LOG_WEIGHT = 100.0
 MIN_PROBABILITY = math.exp(-100.0)
@@ -162,6 +162,11 @@ class Reservoir:
         ----------
         communicator : Communicator
             The hosts. With a single one the arrays are views, valid until rows are added.
+
+        Returns
+        -------
+        Sample
+            With the farthest rows.
         """
         self._held.sort()
         rows, labels, _, positions, keys = self._held.held()

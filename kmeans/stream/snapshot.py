@@ -1,6 +1,6 @@
-"""What a host needs to resume at the border of a mini-batch: a dataclass for each part of a run.
+"""What a host needs to resume between two mini-batches: a dataclass for each part of a run.
 
-The layout of a file follows from the fields: arrays stand under their names, the others among facts as JSON has them.
+The layout of a file follows from the fields: arrays are stored by name, all other fields (the facts) as JSON.
 """
 
 from dataclasses import dataclass, field
@@ -28,7 +28,7 @@ def _part(prefix: str = "", group: str = "") -> dict[str, Any]:
     prefix : str
         What the names of its arrays begin with.
     group : str
-        The name under which its facts stand together; without one they stand among those of the whole.
+        The JSON name of an object for its facts; if empty, they are stored among those of the whole.
     """
     return {PREFIX: prefix, GROUP: group}
 

@@ -4,7 +4,8 @@ A batch moves every center towards the mean of its new points by the share that 
 
     c <- c + p (mean - c),    p = w_new / (w_old + w_new)
 
-Decay is by point: one that came h points ago weighs 1/2 of one that comes now, wherever the borders of batches fall.
+Decay is by point: one that came h points ago weighs 1/2 of one that comes now, wherever the boundaries of mini-batches
+fall.
 """
 
 import math
@@ -135,6 +136,11 @@ class Stream:
         ----------
         block : ndarray of float32, shape (n, d)
             The rows.
+
+        Returns
+        -------
+        AssignedRows
+            Their nearest centers and what else is known of them.
         """
         hosts, turn = self._turns()
         positions = self.rows_seen + turn + hosts * np.arange(self.pending, self.pending + len(block), dtype=np.float64)
@@ -235,9 +241,14 @@ class Stream:
         Parameters
         ----------
         flags : StepFlags
-            What this host says.
+            What this host reports.
         meanwhile : callable
             Called while the hosts exchange their sums; see `Communicator.sum`.
+
+        Returns
+        -------
+        Step
+            What it found, over all hosts.
         """
         totals = self._totals
         totals.reduce(flags, self._far_rows.table if self._far_rows else None, meanwhile)
