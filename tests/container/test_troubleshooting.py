@@ -318,7 +318,7 @@ MAKERS: dict[str, Callable[[Scene], str]] = {
     ),
     "The job was stopped before any row": lambda scene: scene.stopped(),
     "The job was stopped before its hosts": lambda _: text(ROOT / "container/hosts/launcher.py"),
-    "There was no time to look": lambda _: text(ROOT / "kmeans/training.py"),
+    "There was no time to look": lambda _: text(ROOT / "kmeans/trainer.py"),
     # These take a hand in a job while it runs.
     "There was no time for another": lambda _: text(ROOT / "kmeans/finalization/closing.py"),
     "The model could not": lambda _: text(ROOT / "kmeans/finalization/closing.py"),
