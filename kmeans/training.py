@@ -12,9 +12,10 @@ from kmeans.assignment.shift import usual_values
 from kmeans.communicator import Communicator, SingleHost, any_host
 from kmeans.finalization import closing
 from kmeans.finalization.coreset import reduced_state
-from kmeans.finalization.curve import curve_ks, msd_by_k
+from kmeans.finalization.curve import Curve
 from kmeans.finalization.deadline import Deadline
 from kmeans.finalization.estimation import estimate
+from kmeans.finalization.exploration import explore, ks_to_explore
 from kmeans.finalization.finalization import TooFewDistinctRowsError, finalize
 from kmeans.finalization.optimism import optimism
 from kmeans.kmeans_plus_plus import distinct
@@ -48,8 +49,8 @@ class Model:
         Of these rows; estimated where neither the sample holds all of them nor closing passes have read them.
     state
         What the stream has left; a model of another k can be made of it.
-    msd_by_k
-        Estimates of the msd for other k, by k.
+    curve
+        Estimates for other k, and what is known of this one.
     events
         How often each policy was applied, by name.
     """
@@ -59,7 +60,7 @@ class Model:
     stopped: bool
     score: Score
     state: State
-    msd_by_k: dict[int, float]
+    curve: Curve
     events: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -67,10 +68,14 @@ class Model:
         """Whether the score was computed from all rows."""
         return self.score.is_exact
 
+    @property
+    def msd_by_k(self) -> dict[int, float]:
+        """The mean squared distance by k."""
+        return {one.k: one.msd for one in self.curve.figures}
+
     def rescored(self, score: Score) -> "Model":
         """Return the same model with another score."""
-        msds = {**self.msd_by_k, len(self.centers): score.msd}
-        return replace(self, score=score, msd_by_k=msds)
+        return replace(self, score=score, curve=self.curve.with_score(len(self.centers), score))
 
 
 class Seeds:
@@ -171,8 +176,6 @@ def fit(
         )
     final = as_points(centers)
     in_double = final.astype(np.float64)
-    ks = curve_ks(settings.k, settings.n_centers, settings.n_features)
-    msds = msd_by_k(state, in_double, ks, seeds.curve, threads, communicator, deadline)
     fit_of_rows = (
         score([sample.rows], Centers(in_double, state.shift), SingleHost(), threads)
         if sample.complete
@@ -184,7 +187,7 @@ def fit(
         stopped=run.stopped,
         score=fit_of_rows,
         state=reduced_state(state, in_double, settings.kept_sample_size, np.random.default_rng(seeds.keeping), threads),
-        msd_by_k={**msds, settings.k: fit_of_rows.msd},
+        curve=Curve((), 0.0, None),
     )
     if settings.finalization.refine:
         job = _Job(source, communicator, threads, observer, control, deadline)
@@ -192,6 +195,10 @@ def fit(
         count_once = not (run.stopped or settings.half_life or _has_weight(earlier))
         model = _closed(job, model, len(sample.rows), count_once=count_once)
         model = _raised(job, model, state)
+    ks = ks_to_explore(settings.k, settings.n_centers, settings.n_features)
+    in_double = model.centers.astype(np.float64)
+    curve = explore(state, in_double, model.score, ks, seeds.curve, threads, communicator, deadline)
+    model = replace(model, curve=curve)
     inhabited = int(np.count_nonzero(model.score.cluster_sizes))
     # Each of the rows is a center, and some centers are no row.
     if alike and model.score_is_exact and model.score.ssd == 0.0 and inhabited < settings.k:
