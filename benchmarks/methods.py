@@ -106,6 +106,11 @@ class Job:
         """Return the most clusters that `solve` can make of the latest run."""
         return int((model.load_state(self.base / "model")[0].weights > 0).sum())
 
+    def curve(self) -> dict[int, float]:
+        """Return the msd that the latest run tells of other k."""
+        content = json.loads((self.base / "output/data/msd_by_k.json").read_text())
+        return {one["k"]: one["msd"] for one in content["msd_by_k"]}
+
     def solve(self, k: int) -> Fit:
         """Make a model of `k` clusters from the state of the latest run."""
         solved = self.base / "solved.tar.gz"

@@ -1,8 +1,10 @@
 """The page that shows the figures of quality."""
 
 from collections.abc import Mapping
+from statistics import fmean
 from typing import Any
 
+from benchmarks import quality_suggestion
 from benchmarks.measure import table
 from benchmarks.quality_targets import LIMITS, MEAN, MEAN_AT_SAME_OPTIMUM, SAME_OPTIMUM, judge_all
 
@@ -39,7 +41,8 @@ def report(summary: str, content: Mapping[str, Any]) -> str:
     ]
     if other_k:
         parts += [
-            "## Other k\n\nThe mean msd of models solved from the state of a run for k, beside that of runs for it.",
+            "## Other k\n\nThe mean msd of models solved from the state of a run for k, and what `msd_by_k.json` of that "
+            "run tells, beside that of runs for the other k.",
             table(other_k),
         ]
     if drifting:
@@ -47,6 +50,8 @@ def report(summary: str, content: Mapping[str, Any]) -> str:
             "## Drift\n\nThe msd on the newest 10 % of a stream's rows, with `half_life_time_size`.",
             table(drifting),
         ]
+    if content.get("suggestions"):
+        parts.append(quality_suggestion.section(content["suggestions"]))
     parts += ["## Targets", _limits()]
     parts.append(", ".join(f"{name} {value}" for name, value in content["machine"].items()))
     return "\n\n".join(part.strip() for part in parts) + "\n"
@@ -121,6 +126,7 @@ def _rows_of_other_k(entry: Mapping[str, Any]) -> list[dict[str, Any]]:
             "other k": other["k"],
             "trained": f"{other['trained']['mean']:.6g}",
             "solved / trained": _ratio(other["solved"]["mean"] / other["trained"]["mean"]),
+            "told / trained": _ratio(fmean(other["told"]) / other["trained"]["mean"]) if other.get("told") else "",
             "trained, s": f"{other['trained']['seconds']:.1f}",
             "solved, s": f"{other['solved']['seconds']:.1f}",
             "misses": _misses(entry, f"k = {other['k']}"),

@@ -1,6 +1,7 @@
 """Makes the model of another k out of one job's model, in seconds: no data are read again.
 
-Run `python -m container.resolve --k 7 model.tar.gz out.tar.gz`.
+Run `python -m container.resolve --k 7 model.tar.gz out.tar.gz`. With `--data FOLDER`, the folder of the training data,
+`out-data` gets the report and the cluster of every row.
 """
 
 if __name__ == "__main__":
@@ -17,42 +18,86 @@ if __name__ == "__main__":
 import argparse
 import sys
 import tempfile
+import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from container.packages import needed
 
 with needed():
     import numpy as np
 
+    from container import report
+    from container.artifacts import curve as curves
     from container.artifacts import model as artifacts
     from container.artifacts import tarball
+    from container.artifacts.atomic import replacing
     from container.artifacts.description import describe
+    from container.channels.source import Source
     from container.command_line import check_new_file, local_path
     from container.configuration import hyperparameters
     from container.configuration.algorithm_settings import finalization_settings
+    from container.configuration.files import RECORDIO, ChannelConfiguration, content_type_of
     from container.configuration.hyperparameters import Hyperparameters
+    from container.coordinates import Coordinates
     from container.errors import CustomerError, JobError
+    from container.job import assignments
     from container.logs import logger
     from container.logs.logger import LOGGER
+    from container.report.losses import Losses
     from container.resources import cpu_count
     from container.stopping import Stop
-    from container.versions import RELEASE
+    from container.versions import COMPUTING, RELEASE, versions
     from kmeans.assignment.assigner import Centers
     from kmeans.assignment.scoring import score
     from kmeans.communicator import SingleHost
     from kmeans.finalization.deadline import Deadline
     from kmeans.finalization.estimation import estimate
+    from kmeans.finalization.exploration import explore, ks_to_explore
     from kmeans.finalization.finalization import finalize
     from kmeans.finalization.optimism import optimism
     from kmeans.kmeans_plus_plus import distinct
     from kmeans.observer import Observer
+    from kmeans.state import State
     from kmeans.threads import Threads
+    from kmeans.training import Model
     from kmeans.types import as_points
 
 # What the file of the centers is named after: the leader of a job of one host.
 HOST = "algo-1"
 # Counts of rows are exact in float64 too.
 MAX_ROWS = 1 << 53
+# Of a block of the data.
+BATCH_ROWS = 5_000
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked for.
+
+    Attributes
+    ----------
+    k : int
+        The clusters of the new model.
+    model, out : Path
+        The model that there is, and where the new one goes.
+    data : Path or None
+        The folder of the training data, if the report and the assignments are wanted.
+    content_type : str
+        What these are.
+    """
+
+    k: int
+    model: Path
+    out: Path
+    data: Path | None
+    content_type: str
+
+    @property
+    def beside(self) -> Path:
+        """The folder of the report and the assignments."""
+        return self.out.with_name(f"{self.out.name.removesuffix('.gz').removesuffix('.tar')}-data")
 
 
 def main(arguments: list[str] | None = None, stop: Stop | None = None) -> int:
@@ -60,12 +105,14 @@ def main(arguments: list[str] | None = None, stop: Stop | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m container.resolve", description=__doc__)
     parser.add_argument("--version", action="version", version=RELEASE)
     parser.add_argument("--k", type=int, required=True, help="clusters of the new model")
+    parser.add_argument("--data", type=local_path, help="folder of the training data, for a report and assignments")
+    parser.add_argument("--content-type", default=RECORDIO, help="of the data (default: %(default)s)")
     parser.add_argument("model", type=local_path, help="a model of ours: its folder or model.tar.gz")
     parser.add_argument("out", type=local_path, help="the model.tar.gz to write")
     given = parser.parse_args(arguments)
     logger.set_up()
     try:
-        _resolve(given.k, given.model, given.out, Deadline((stop or Stop()).overdue))
+        _resolve(Request(**vars(given)), stop or Stop())
     except JobError as error:
         LOGGER.error("%s", error)
         return error.exit_code
@@ -78,51 +125,158 @@ def main(arguments: list[str] | None = None, stop: Stop | None = None) -> int:
     return 0
 
 
-def _resolve(k: int, source: Path, destination: Path, deadline: Deadline) -> None:
-    check_new_file(destination)
+def _resolve(request: Request, stop: Stop) -> None:
+    began = time.time()
+    deadline = Deadline(stop.overdue)
+    check_new_file(request.out)
+    channel = _channel(request, request.data) if request.data else None
     try:
-        description = artifacts.load(source).description
-        state, coordinates = artifacts.load_state(source)
+        description = artifacts.load(request.model).description
+        state, coordinates = artifacts.load_state(request.model)
     except artifacts.ModelError as error:
         raise CustomerError(str(error)) from None
-    chosen = _hyperparameters(k, description)
-    live = state.live().centers
-    if k > len(live):
-        raise CustomerError(f"Expected k up to {len(live)}, as many centers as the state of {source} has, got {k}")
-    n_different = len(distinct(live))
-    if k > n_different:
-        raise CustomerError(
-            f"Expected k up to {n_different}, as many different centers as the state of {source} has, got {k}"
-        )
+    chosen = _hyperparameters(request.k, description)
+    _check_k(request, state)
     observer = Observer()
+    with logger.kept_warnings() as warnings, Threads(cpu_count()) as threads:
+        model = _model(chosen, state, description, threads, observer, deadline)
+        if channel is not None:
+            model = _assigned(request, channel, model, coordinates, threads, stop)
+        _write(request, model, coordinates, chosen, description)
+        if channel is not None:
+            facts = report.Facts(
+                model=model,
+                coordinates=coordinates,
+                tested=None,
+                losses=Losses(),
+                hosts=(HOST,),
+                hyperparameters={**_stated(description), "k": str(request.k)},
+                seed=chosen.seed,
+                epochs=chosen.epochs,
+                rows_seen=model.rows,
+                rows_per_second=model.rows / max(1e-9, time.time() - began),
+                began=began,
+                seconds=time.time() - began,
+                versions=versions(*COMPUTING),
+                warnings=warnings.messages,
+                warnings_left_out=warnings.left_out,
+                events=observer.events,
+            )
+            report.write(request.beside / report.NAME, facts)
+            with replacing(request.beside / curves.NAME) as file:
+                file.write(curves.dumps(model.curve))
+            LOGGER.info("wrote %s", request.beside)
+
+
+def _check_k(request: Request, state: State) -> None:
+    live = state.live().centers
+    n_different = len(distinct(live))
+    for most, which in ((len(live), "centers"), (n_different, "different centers")):
+        if request.k > most:
+            raise CustomerError(
+                f"Expected k up to {most}, as many {which} as the state of {request.model} has, got {request.k}"
+            )
+
+
+def _model(
+    chosen: Hyperparameters,
+    state: State,
+    description: dict[str, object] | None,
+    threads: Threads,
+    observer: Observer,
+    deadline: Deadline,
+) -> Model:
+    """Return the new model, scored on what the state has, and what is known of other k."""
     seeds = np.random.SeedSequence(chosen.seed)
+    for_curve = np.random.SeedSequence((chosen.seed, chosen.k))
     how = finalization_settings(chosen, len(state.centers))
-    with Threads(cpu_count()) as threads:
-        centers = finalize(state, k, how, seeds, threads, observer, SingleHost(), deadline)
-        if state.sample.complete or not len(state.sample.rows):
-            fit = score([state.sample.rows], Centers(centers, state.shift), SingleHost(), threads)
-        else:
-            fit = estimate(state, _rows(description, len(state.sample.rows)), centers, threads)
-            if how.refine:
-                fit = fit.raised(optimism(state, centers, threads, deadline.passed))
-    final = coordinates.centers(as_points(centers))
-    stated = dict(description["hyperparameters"]) if description else {}
+    centers = finalize(state, chosen.k, how, seeds, threads, observer, SingleHost(), deadline)
+    if state.sample.complete or not len(state.sample.rows):
+        fit = score([state.sample.rows], Centers(centers, state.shift), SingleHost(), threads)
+    else:
+        fit = estimate(state, _rows(description, len(state.sample.rows)), centers, threads)
+        if how.refine:
+            fit = fit.raised(optimism(state, centers, threads, deadline.passed))
+    ks = ks_to_explore(chosen.k, len(state.centers), centers.shape[1])
+    curve = explore(state, centers, fit, ks, for_curve, threads, SingleHost(), deadline)
+    return Model(as_points(centers), fit.rows, False, fit, state, curve, dict(observer.events))
+
+
+def _channel(request: Request, data: Path) -> ChannelConfiguration:
+    """Return the training data as a channel."""
+    if not data.is_dir():
+        raise CustomerError(f"{data}: expected the folder of the training data, got none")
+    if request.beside.exists():
+        raise CustomerError(f"{request.beside}: expected no such folder, for the report and the assignments go there")
+    name, label_size = content_type_of("train", request.content_type)
+    return ChannelConfiguration("train", name, label_size, "File", "FullyReplicated", data)
+
+
+def _assigned(
+    request: Request,
+    channel: ChannelConfiguration,
+    model: Model,
+    coordinates: Coordinates,
+    threads: Threads,
+    stop: Stop,
+) -> Model:
+    """Write the cluster of every training row; return the model with its exact score, if these are its rows."""
+    source = Source(
+        channel, model.centers.shape[1], BATCH_ROWS, stop=stop, coordinates=coordinates, threads=threads.count
+    )
+    folder = request.beside / assignments.FOLDER
+    written = assignments.write(folder, source, model.centers, model.state.shift, threads, stopping=stop.overdue)
+    LOGGER.info("wrote the assignments of %d rows of %d files", written.rows, written.files)
+    if not written.rows:
+        raise source.no_records()
+    if not written.whole:
+        LOGGER.warning("Stopped by %s: not all assignments were written.", stop.cause)
+    elif model.rows and written.tally.rows != model.rows:
+        LOGGER.warning(
+            "%s has %d rows, the model was made of %d: its figures are those of what it has kept of these.",
+            channel.path,
+            written.tally.rows,
+            model.rows,
+        )
+    else:
+        return model.rescored(written.tally.score())
+    return model
+
+
+def _write(
+    request: Request,
+    model: Model,
+    coordinates: Coordinates,
+    chosen: Hyperparameters,
+    description: dict[str, Any] | None,
+) -> None:
+    final = coordinates.centers(model.centers)
+    # Without a sample nothing was looked at.
+    exact = model.score_is_exact and model.score.rows > 0
     new = describe(
         final,
-        hyperparameters={**stated, "k": str(k)},
+        hyperparameters={**_stated(description), "k": str(request.k)},
         seed=chosen.seed,
-        cluster_sizes=fit.cluster_sizes.tolist(),
-        msd=fit.msd,
-        msd_is_exact=state.sample.complete,
-        msd_error=fit.msd_error,
-        rows_scored=len(state.sample.rows),
-        rows=fit.rows,
-        events=dict(observer.events),
+        cluster_sizes=model.score.cluster_sizes.tolist(),
+        msd=model.score.msd,
+        msd_is_exact=exact,
+        msd_error=model.score.msd_error,
+        rows_scored=model.score.rows if exact else len(model.state.sample.rows),
+        rows=model.score.rows,
+        **curves.indices(model.curve.of(request.k)),
+        events=model.events,
         resolved_from_k=description["k"] if description else None,
     )
     with tempfile.TemporaryDirectory() as folder:
-        tarball.write(destination, artifacts.save(Path(folder), HOST, artifacts.Model(final, new), state, coordinates))
-    LOGGER.info("wrote %s: k = %d, msd %s on %d rows", destination, k, fit.msd, len(state.sample.rows))
+        files = artifacts.save(Path(folder), HOST, artifacts.Model(final, new), model.state, coordinates)
+        tarball.write(request.out, files)
+    LOGGER.info("wrote %s: k = %d, msd %s on %d rows", request.out, request.k, model.score.msd, new["rows_scored"])
+
+
+def _stated(description: dict[str, Any] | None) -> dict[str, str]:
+    """Return the hyperparameters of the job as it was told them."""
+    stated = description.get("hyperparameters") if description else None
+    return dict(stated) if isinstance(stated, dict) else {}
 
 
 def _rows(description: dict[str, object] | None, n_sampled: int) -> int:

@@ -1,12 +1,12 @@
 """What a job leaves: the model, and beside it its tarball, the loss over k, assignments and the report."""
 
-import json
 import re
 import time
 from pathlib import Path
 from typing import Any
 
 from container import report
+from container.artifacts import curve as curves
 from container.artifacts import model as artifacts
 from container.artifacts import tarball
 from container.artifacts.atomic import replacing
@@ -27,9 +27,6 @@ from kmeans.assignment.scoring import Score, Tally
 from kmeans.communicator import Communicator, any_host
 from kmeans.threads import Threads
 from kmeans.training import Model
-
-# The loss over k, under output/data.
-CURVE = "msd_by_k.json"
 
 # On SageMaker the leader is algo-1, and notebooks load model_algo-1; the SDK's local mode puts a random word behind.
 _SERVICE_HOST = re.compile(r"(algo-[0-9]+)(-[a-z0-9]+)?")
@@ -78,6 +75,7 @@ def write_model(job: JobConfiguration, model: Model, coordinates: Coordinates, p
         )
     _write_copies(job, model, progress, files)
     LOGGER.info("wrote %s", ", ".join(str(file) for file in files))
+    LOGGER.info("suggested number of clusters: %s", curves.suggested(model.curve))
     progress.times["model.serialize.time"] = spread((time.time() - began) * 1000)
     return files
 
@@ -119,6 +117,7 @@ def _description(job: JobConfiguration, model: Model, coordinates: Coordinates, 
         rows_scored=model.score.rows if model.score.sample_rows is None else model.score.sample_rows,
         rows=model.score.rows,
         rows_seen=progress.rows,
+        **curves.indices(model.curve.of(len(model.centers))),
         events=model.events,
     )
 
@@ -133,13 +132,12 @@ def _write_copies(job: JobConfiguration, model: Model, progress: Progress, files
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
         tarball.write(path, files)
-    with beside_the_model(progress, "curve_failed", f"{CURVE} was not written"):
-        path = job.paths.output_data / CURVE
+    with beside_the_model(progress, "curve_failed", f"{curves.NAME} was not written"):
+        path = job.paths.output_data / curves.NAME
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
-        curve = [{"k": k, "msd": msd} for k, msd in sorted(model.msd_by_k.items())]
         with replacing(path) as file:
-            file.write((json.dumps({"msd_by_k": curve}, indent=2, allow_nan=False) + "\n").encode())
+            file.write(curves.dumps(model.curve))
 
 
 def _file_host(leader: str) -> str:

@@ -13,12 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from container.artifacts.atomic import replacing
+from container.artifacts.curve import indices, suggested
 from container.report import figures as plots
 from container.report import profile
 from container.report.facts import Facts
 from container.report.profile import Baseline, HeatMap
 from container.report.projection import MAX_CENTERS, project
 from container.report.wording import duration, moment, number, percent, signed
+from kmeans.finalization.curve import Figures
 
 NAME = "report.html"
 # Clusters that are listed at once; the others unfold.
@@ -127,7 +129,7 @@ def _context(facts: Facts) -> dict[str, Any]:
     plane = project(model, by_size, facts.seed)
     figures = {
         "losses": plots.losses(facts.losses),
-        "elbow": plots.elbow(model.msd_by_k, n_clusters),
+        "elbow": plots.elbow(model.curve, n_clusters),
         "sizes": plots.per_cluster(shares, "Share of the rows", 1 / n_clusters, "if all were equal", share=True),
         "spreads": plots.per_cluster(spreads, "Typical distance", float(np.sqrt(score.msd)), "all rows together"),
         "plane": plots.plane(plane, score.cluster_sizes),
@@ -146,7 +148,8 @@ def _context(facts: Facts) -> dict[str, Any]:
         "events": [(number(count), _event(name)) for name, count in sorted(facts.events.items())],
         "figures": {name: figure for name, figure in figures.items() if figure is not None},
         "first_loss": number(float(long_term[-1])) if len(long_term) else "",
-        "curve": [(number(k), number(msd)) for k, msd in sorted(model.msd_by_k.items())],
+        "suggested": suggested(model.curve),
+        "curve": [_row_of_curve(one) for one in model.curve.figures],
         "few_clusters": n_clusters <= plots.MAX_BARS,
         "drawn": f"{'All' if whole else 'A sample of'} {number(len(plane.rows))} rows",
         "plane": plane,
@@ -185,6 +188,16 @@ def _tiles(facts: Facts) -> list[tuple[str, str, str]]:
         ("Hosts", number(len(facts.hosts)), ", ".join(facts.hosts[:HOSTS_NAMED]) + others),
         ("Seed", str(facts.seed), "the only source of chance"),
     ]
+
+
+def _row_of_curve(one: Figures) -> list[str]:
+    """Return what the table says of one k."""
+    shown = [number(one.k), number(one.msd), number(one.msd_error, 2)]
+    return [*shown, *(_index(value) for value in indices(one).values())]
+
+
+def _index(value: float | None) -> str:
+    return "none" if value is None else number(value, 3)
 
 
 def _event(name: str) -> str:

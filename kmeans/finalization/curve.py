@@ -49,6 +49,10 @@ class Curve:
     total_msd: float
     suggestion: Suggestion | None
 
+    def of(self, k: int) -> Figures | None:
+        """Return the figures of one k; None where it was not looked at."""
+        return next((one for one in self.figures if one.k == k), None)
+
     def with_score(self, k: int, score: Score) -> "Curve":
         """Return the curve with another score of the model itself, of k clusters; the loss does not rise with k."""
         msds = [score.msd if one.k == k else one.msd for one in self.figures]

@@ -205,7 +205,7 @@ class _Exploration:
 
     def _loss(self, fitted: Clustering) -> tuple[float, float]:
         """Return what the loss would be of such centers that were fitted to all rows, and its standard error."""
-        k, n_rows = len(fitted.centers), self._score.rows
+        k, n_rows = len(fitted.centers), max(1, self._score.rows)
         scored = self._clustering_of(self._scored, fitted.centers)
         # Those of rows, whatever they have decayed to.
         weights = self._scored.weights * (n_rows / self._scored.weights.sum())
