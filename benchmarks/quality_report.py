@@ -41,8 +41,8 @@ def report(summary: str, content: Mapping[str, Any]) -> str:
     ]
     if other_k:
         parts += [
-            "## Other k\n\nThe mean msd of models solved from the state of a run for k, and what `msd_by_k.json` of that "
-            "run tells, beside that of runs for the other k.",
+            "## Other k\n\nThe mean msd of models solved from the state of a run for k, and what its `msd_by_k.json` "
+            "tells, beside that of runs for the other k.",
             table(other_k),
         ]
     if drifting:
