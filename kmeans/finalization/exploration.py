@@ -20,6 +20,7 @@ from kmeans.finalization.coreset import Coreset, coreset, reduced
 from kmeans.finalization.curve import Curve, Figures
 from kmeans.finalization.deadline import NEVER, Deadline
 from kmeans.finalization.lloyd import Clustering, clustering_of, lloyd
+from kmeans.finalization.shrinking import ONE_THREAD
 from kmeans.finalization.split_merge import work_of_a_point
 from kmeans.finalization.suggestion import Suggestion, suggest
 from kmeans.finalization.validity import calinski_harabasz, davies_bouldin, separated_share, simplified_silhouette
@@ -183,12 +184,13 @@ class _Exploration:
             rng = np.random.default_rng(way[1])
             return chain(self._fitted, start, way[0], self._iterations, rng, self._stopping)
 
-        for found in self._threads.map(go, zip(ways, seeds, strict=True)):
-            for one, clustering in found.items():
-                if self._stopping():
-                    return
-                self._by_k[one] = clustering
-                self._figures[one] = self._figures_of(one, clustering)
+        def judge(item: tuple[int, Clustering]) -> Figures | None:
+            return None if self._stopping() else self._figures_of(*item)
+
+        explored = [item for found in self._threads.map(go, zip(ways, seeds, strict=True)) for item in found.items()]
+        for (one, clustering), figures in zip(explored, self._threads.map(judge, explored), strict=True):
+            if figures is not None:
+                self._by_k[one], self._figures[one] = clustering, figures
 
     def _figures_of(self, k: int, clustering: Clustering) -> Figures:
         known = self._score.msd, self._score.msd_error
@@ -206,7 +208,9 @@ class _Exploration:
     def _loss(self, fitted: Clustering) -> tuple[float, float]:
         """Return what the loss would be of such centers that were fitted to all rows, and its standard error."""
         k, n_rows = len(fitted.centers), max(1, self._score.rows)
-        scored = self._clustering_of(self._scored, fitted.centers)
+        many = self._scored
+        # Each k in a thread of its own.
+        scored = clustering_of(many.points, many.shift, many.weights, fitted.centers, ONE_THREAD)
         # Those of rows, whatever they have decayed to.
         weights = self._scored.weights * (n_rows / self._scored.weights.sum())
         sizes = np.bincount(scored.labels, weights, minlength=k)
