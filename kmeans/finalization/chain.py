@@ -5,13 +5,14 @@ with its neighbor: the clusters whose splits lower the loss most are split, or t
 are merged (Ward 1963). Lloyd's iteration and a short search follow.
 """
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from kmeans.communicator import nothing
 from kmeans.finalization.coreset import Coreset
-from kmeans.finalization.lloyd import Clustering, clustering_of, lloyd
+from kmeans.finalization.lloyd import Clustering, lloyd
 from kmeans.finalization.shrinking import ONE_THREAD
 from kmeans.finalization.split_merge import SearchLimits, improve
 from kmeans.kernels.splits import merger_costs, split_clusters
@@ -22,7 +23,9 @@ SEARCH = SearchLimits(patience=5, changes=1000, work=np.inf)
 # Lloyd's iteration at each k, before the search.
 ITERATIONS = 30
 TOLERANCE = 1e-4
-# And at its end.
+# Clusters grow by this factor at most before they settle.
+GROWTH = 1.25
+# Lloyd's iterations to settle, there and after a search.
 SETTLING = 3
 
 
@@ -61,7 +64,7 @@ def chain(
     for k in ks:
         if stopping():
             break
-        centers = _resized(points, before, k, rng)
+        centers = _resized(points, before, k, rng, stopping)
         if centers is None:
             break
         before = found[k] = _searched(points, centers, iterations, rng)
@@ -96,15 +99,22 @@ class _Budget:
         return self._left < 0
 
 
-def _resized(points: Coreset, clustering: Clustering, k: int, rng: np.random.Generator) -> DoubleArray | None:
+def _resized(
+    points: Coreset, clustering: Clustering, k: int, rng: np.random.Generator, stopping: Callable[[], bool]
+) -> DoubleArray | None:
     """Return k centers made from those of a clustering; None where there are too few different points."""
     if len(clustering.centers) > k:
         return _merged(points, clustering, k)
     while len(clustering.centers) < k:
-        centers = _split(points, clustering, k, rng)
-        if len(centers) == len(clustering.centers):
+        n_centers = len(clustering.centers)
+        centers = _split(points, clustering, min(k, math.ceil(GROWTH * n_centers)), rng)
+        if len(centers) == n_centers:
             return None
-        clustering = clustering_of(points.points, points.shift, points.weights, centers, ONE_THREAD)
+        if len(centers) == k:
+            return centers
+        clustering = lloyd(
+            points.points, points.shift, points.weights, centers, SETTLING, TOLERANCE, ONE_THREAD, stopping
+        )
     return clustering.centers
 
 
