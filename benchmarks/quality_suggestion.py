@@ -17,15 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
-from benchmarks.measure import table
 from benchmarks.methods import Job
+from tools.markdown import table
 
-# Clusters lie at least so many of their standard deviations apart.
+# Clusters are at least this many of their standard deviations apart.
 APART = 5.0
 HALF_WIDTH = 10.0
 ROWS = 4_000
-# Clusters, features and standard deviations.
-BLOBS = ((3, 2, 0.8), (8, 2, 0.8), (20, 2, 0.4), (3, 5, 1.0), (12, 5, 1.0), (5, 10, 1.5), (40, 10, 1.5), (20, 30, 3.0))
 
 
 @dataclass(frozen=True)
@@ -149,7 +147,7 @@ def section(measured: Sequence[Mapping[str, Any]]) -> str:
         for one in measured
     ]
     exact, within = (sum(one[kind] for one in measured) for kind in ("exact", "within"))
-    line = f"The number is hit in {exact} of {len(measured)} cases, and in the range that is told in {within}."
+    line = f"The number is hit in {exact} of {len(measured)} cases, and in the suggested range in {within}."
     return f"## The k that is suggested\n\n{line}\n\n{table(rows)}"
 
 

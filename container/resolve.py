@@ -1,17 +1,17 @@
-"""Makes the model of another k out of one job's model, in seconds: no data are read again.
+"""Make a model of another k from the model of one job, in seconds: no data are read again.
 
 Run `python -m container.resolve --k 7 model.tar.gz out.tar.gz`. With `--data FOLDER`, the folder of the training data,
-`out-data` gets the report and the cluster of every row.
+the report and the cluster of every row are written to `out-data`.
 """
 
 if __name__ == "__main__":
-    # First of all, for what follows takes a moment.
+    # First of all, since the imports below take a moment.
     import os
 
     from container.stopping import end_on_interrupt
 
     stop = end_on_interrupt()
-    # As in `train`: BLAS with threads would fight with ours for the same cores.
+    # As in `train`: threads of BLAS would compete with ours for the same cores.
     for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[variable] = "1"
 
@@ -32,24 +32,25 @@ with needed():
     from container.artifacts import curve as curves
     from container.artifacts import model as artifacts
     from container.artifacts import tarball
-    from container.artifacts.atomic import replacing
     from container.artifacts.description import describe
-    from container.channels.source import Source
+    from container.channels.channel import Channel
+    from container.channels.reading import Reading
     from container.command_line import check_new_file, local_path
     from container.configuration import hyperparameters
     from container.configuration.algorithm_settings import finalization_settings
     from container.configuration.files import RECORDIO, ChannelConfiguration, content_type_of
     from container.configuration.hyperparameters import Hyperparameters
-    from container.coordinates import Coordinates
     from container.errors import CustomerError, JobError
+    from container.files.atomic import replacing
     from container.job import assignments
     from container.logs import logger
     from container.logs.logger import LOGGER
+    from container.precision.coordinates import Coordinates
     from container.report.losses import Losses
     from container.resources import cpu_count
     from container.stopping import Stop
     from container.versions import COMPUTING, RELEASE, versions
-    from kmeans.assignment.assigner import Centers
+    from kmeans.assignment.engine import Engine
     from kmeans.assignment.scoring import score
     from kmeans.communicator import SingleHost
     from kmeans.finalization.deadline import Deadline
@@ -57,35 +58,36 @@ with needed():
     from kmeans.finalization.exploration import explore, ks_to_explore
     from kmeans.finalization.finalization import finalize
     from kmeans.finalization.optimism import optimism
+    from kmeans.finalization.resources import Resources
     from kmeans.kmeans_plus_plus import distinct
-    from kmeans.observer import Observer
+    from kmeans.model import Model
+    from kmeans.observer import Silent
     from kmeans.state import State
     from kmeans.threads import Threads
-    from kmeans.training import Model
     from kmeans.types import as_points
 
 # What the file of the centers is named after: the leader of a job of one host.
 HOST = "algo-1"
 # Counts of rows are exact in float64 too.
 MAX_ROWS = 1 << 53
-# Of a block of the data.
+# Of a block of the training data.
 BATCH_ROWS = 5_000
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked for.
+    """What the command is asked to do.
 
     Attributes
     ----------
     k : int
-        The clusters of the new model.
+        The number of clusters of the new model.
     model, out : Path
-        The model that there is, and where the new one goes.
+        The model with a state, and the new one.
     data : Path or None
-        The folder of the training data, if the report and the assignments are wanted.
+        The folder of the training data; None if no report and no assignments are wanted.
     content_type : str
-        What these are.
+        The content type of the training data.
     """
 
     k: int
@@ -95,19 +97,19 @@ class Request:
     content_type: str
 
     @property
-    def beside(self) -> Path:
+    def data_folder(self) -> Path:
         """The folder of the report and the assignments."""
         return self.out.with_name(f"{self.out.name.removesuffix('.gz').removesuffix('.tar')}-data")
 
 
 def main(arguments: list[str] | None = None, stop: Stop | None = None) -> int:
-    """Read the command line, do the work until `stop` is overdue; return the exit code."""
+    """Run the command and return the exit code; the search for a better model ends when `stop` is overdue."""
     parser = argparse.ArgumentParser(prog="python -m container.resolve", description=__doc__)
     parser.add_argument("--version", action="version", version=RELEASE)
     parser.add_argument("--k", type=int, required=True, help="clusters of the new model")
     parser.add_argument("--data", type=local_path, help="folder of the training data, for a report and assignments")
-    parser.add_argument("--content-type", default=RECORDIO, help="of the data (default: %(default)s)")
-    parser.add_argument("model", type=local_path, help="a model of ours: its folder or model.tar.gz")
+    parser.add_argument("--content-type", default=RECORDIO, help="of the training data (default: %(default)s)")
+    parser.add_argument("model", type=local_path, help="a model with a state: its folder or model.tar.gz")
     parser.add_argument("out", type=local_path, help="the model.tar.gz to write")
     given = parser.parse_args(arguments)
     logger.set_up()
@@ -127,9 +129,8 @@ def main(arguments: list[str] | None = None, stop: Stop | None = None) -> int:
 
 def _resolve(request: Request, stop: Stop) -> None:
     began = time.time()
-    deadline = Deadline(stop.overdue)
     check_new_file(request.out)
-    channel = _channel(request, request.data) if request.data else None
+    configuration = _configuration(request, request.data) if request.data else None
     try:
         description = artifacts.load(request.model).description
         state, coordinates = artifacts.load_state(request.model)
@@ -137,103 +138,91 @@ def _resolve(request: Request, stop: Stop) -> None:
         raise CustomerError(str(error)) from None
     chosen = _hyperparameters(request.k, description)
     _check_k(request, state)
-    observer = Observer()
     with logger.kept_warnings() as warnings, Threads(cpu_count()) as threads:
-        model = _model(chosen, state, description, threads, observer, deadline)
-        if channel is not None:
-            model = _assigned(request, channel, model, coordinates, threads, stop)
+        engine = Engine(threads, state.shift)
+        model = _model(chosen, state, description, Resources(engine, deadline=Deadline(stop.overdue)))
+        if configuration is None:
+            _write(request, model, coordinates, chosen, description)
+            return
+        reading = Reading(threads=threads.count)
+        n_features = model.centers.shape[1]
+        channel = Channel(configuration, n_features, BATCH_ROWS, reading, stop=stop, coordinates=coordinates)
+        model = _assigned(request.data_folder, channel, model, engine, stop)
         _write(request, model, coordinates, chosen, description)
-        if channel is not None:
-            facts = report.Facts(
-                model=model,
-                coordinates=coordinates,
-                tested=None,
-                losses=Losses(),
-                hosts=(HOST,),
-                hyperparameters={**_stated(description), "k": str(request.k)},
-                seed=chosen.seed,
-                epochs=chosen.epochs,
-                rows_seen=model.rows,
-                rows_per_second=model.rows / max(1e-9, time.time() - began),
-                began=began,
-                seconds=time.time() - began,
-                versions=versions(*COMPUTING),
-                warnings=warnings.messages,
-                warnings_left_out=warnings.left_out,
-                events=observer.events,
-            )
-            report.write(request.beside / report.NAME, facts)
-            with replacing(request.beside / curves.NAME) as file:
-                file.write(curves.dumps(model.curve))
-            LOGGER.info("wrote %s", request.beside)
+    seconds = time.time() - began
+    facts = report.Facts(
+        model=model,
+        coordinates=coordinates,
+        tested=None,
+        losses=Losses(),
+        hosts=(HOST,),
+        hyperparameters=_stated(description, request.k),
+        seed=chosen.seed,
+        epochs=chosen.epochs,
+        rows_seen=model.rows,
+        rows_per_second=model.rows / max(1e-9, seconds),
+        began=began,
+        seconds=seconds,
+        versions=versions(*COMPUTING),
+        warnings=warnings.messages,
+        warnings_left_out=warnings.left_out,
+        events=model.events,
+    )
+    report.write(request.data_folder / report.NAME, facts)
+    with replacing(request.data_folder / curves.NAME) as file:
+        file.write(curves.dumps(model.curve))
+    LOGGER.info("wrote %s", request.data_folder)
 
 
-def _check_k(request: Request, state: State) -> None:
-    live = state.live().centers
-    n_different = len(distinct(live))
-    for most, which in ((len(live), "centers"), (n_different, "different centers")):
-        if request.k > most:
-            raise CustomerError(
-                f"Expected k up to {most}, as many {which} as the state of {request.model} has, got {request.k}"
-            )
-
-
-def _model(
-    chosen: Hyperparameters,
-    state: State,
-    description: dict[str, object] | None,
-    threads: Threads,
-    observer: Observer,
-    deadline: Deadline,
-) -> Model:
-    """Return the new model, scored on what the state has, and what is known of other k."""
-    seeds = np.random.SeedSequence(chosen.seed)
-    for_curve = np.random.SeedSequence((chosen.seed, chosen.k))
-    how = finalization_settings(chosen, len(state.centers))
-    centers = finalize(state, chosen.k, how, seeds, threads, observer, SingleHost(), deadline)
-    if state.sample.complete or not len(state.sample.rows):
-        fit = score([state.sample.rows], Centers(centers, state.shift), SingleHost(), threads)
-    else:
-        fit = estimate(state, _rows(description, len(state.sample.rows)), centers, threads)
-        if how.refine:
-            fit = fit.raised(optimism(state, centers, threads, deadline.passed))
-    ks = ks_to_explore(chosen.k, len(state.centers), centers.shape[1])
-    curve = explore(state, centers, fit, ks, for_curve, threads, SingleHost(), deadline)
-    return Model(as_points(centers), fit.rows, False, fit, state, curve, dict(observer.events))
-
-
-def _channel(request: Request, data: Path) -> ChannelConfiguration:
+def _configuration(request: Request, data: Path) -> ChannelConfiguration:
     """Return the training data as a channel."""
     if not data.is_dir():
         raise CustomerError(f"{data}: expected the folder of the training data, got none")
-    if request.beside.exists():
-        raise CustomerError(f"{request.beside}: expected no such folder, for the report and the assignments go there")
+    if request.data_folder.exists():
+        raise CustomerError(
+            f"{request.data_folder}: expected no such folder, since the report and the assignments are written there"
+        )
     name, label_size = content_type_of("train", request.content_type)
     return ChannelConfiguration("train", name, label_size, "File", "FullyReplicated", data)
 
 
-def _assigned(
-    request: Request,
-    channel: ChannelConfiguration,
-    model: Model,
-    coordinates: Coordinates,
-    threads: Threads,
-    stop: Stop,
-) -> Model:
-    """Write the cluster of every training row; return the model with its exact score, if these are its rows."""
-    source = Source(
-        channel, model.centers.shape[1], BATCH_ROWS, stop=stop, coordinates=coordinates, threads=threads.count
-    )
-    folder = request.beside / assignments.FOLDER
-    written = assignments.write(folder, source, model.centers, model.state.shift, threads, stopping=stop.overdue)
+def _check_k(request: Request, state: State) -> None:
+    live = state.live().centers
+    for n_most, what in ((len(live), "centers"), (len(distinct(live)), "different centers")):
+        if request.k > n_most:
+            raise CustomerError(
+                f"Expected k up to {n_most}, as many {what} as the state of {request.model} has, got {request.k}"
+            )
+
+
+def _model(chosen: Hyperparameters, state: State, description: dict[str, object] | None, resources: Resources) -> Model:
+    """Return the new model, with its score and estimates for other k."""
+    engine, seeds = resources.engine, np.random.SeedSequence(chosen.seed)
+    how = finalization_settings(chosen, len(state.centers))
+    centers = finalize(state, chosen.k, how, seeds, Silent(), resources)
+    if state.sample.complete or not len(state.sample.rows):
+        fit = score([state.sample.rows], engine.assigner(centers), SingleHost())
+    else:
+        fit = estimate(state, _rows(description, len(state.sample.rows)), centers, engine)
+        if how.refine:
+            fit = fit.raised(optimism(state, centers, engine, resources.deadline.passed))
+    ks = ks_to_explore(chosen.k, len(state.centers), centers.shape[1])
+    for_curve = np.random.SeedSequence((chosen.seed, chosen.k))
+    curve = explore(state, centers, fit, ks, for_curve, resources)
+    return Model(as_points(centers), fit.rows, False, fit, state, curve, dict(resources.events.counts))
+
+
+def _assigned(folder: Path, channel: Channel, model: Model, engine: Engine, stop: Stop) -> Model:
+    """Write the cluster of every training row; return the model with its exact score, if it was made of these rows."""
+    written = assignments.write(folder / assignments.FOLDER, channel, model.centers, engine, stopping=stop.overdue)
     LOGGER.info("wrote the assignments of %d rows of %d files", written.rows, written.files)
     if not written.rows:
-        raise source.no_records()
+        raise channel.no_records()
     if not written.whole:
-        LOGGER.warning("Stopped by %s: not all assignments were written.", stop.cause)
+        LOGGER.warning("Stopped early by %s: not all assignments were written.", stop.cause)
     elif model.rows and written.tally.rows != model.rows:
         LOGGER.warning(
-            "%s has %d rows, the model was made of %d: its figures are those of what it has kept of these.",
+            "%s has %d rows, but the model was made of %d: its figures remain those of its own rows.",
             channel.path,
             written.tally.rows,
             model.rows,
@@ -251,11 +240,11 @@ def _write(
     description: dict[str, Any] | None,
 ) -> None:
     final = coordinates.centers(model.centers)
-    # Without a sample nothing was looked at.
+    # Without a sample there are no rows to score.
     exact = model.score_is_exact and model.score.rows > 0
     new = describe(
         final,
-        hyperparameters={**_stated(description), "k": str(request.k)},
+        hyperparameters=_stated(description, request.k),
         seed=chosen.seed,
         cluster_sizes=model.score.cluster_sizes.tolist(),
         msd=model.score.msd,
@@ -268,15 +257,15 @@ def _write(
         resolved_from_k=description["k"] if description else None,
     )
     with tempfile.TemporaryDirectory() as folder:
-        files = artifacts.save(Path(folder), HOST, artifacts.Model(final, new), model.state, coordinates)
+        files = artifacts.save(Path(folder), HOST, artifacts.SavedModel(final, new), model.state, coordinates)
         tarball.write(request.out, files)
     LOGGER.info("wrote %s: k = %d, msd %s on %d rows", request.out, request.k, model.score.msd, new["rows_scored"])
 
 
-def _stated(description: dict[str, Any] | None) -> dict[str, str]:
-    """Return the hyperparameters of the job as it was told them."""
-    stated = description.get("hyperparameters") if description else None
-    return dict(stated) if isinstance(stated, dict) else {}
+def _stated(description: dict[str, Any] | None, k: int) -> dict[str, str]:
+    """Return the hyperparameters of the job as they were sent, with another k."""
+    stated = description["hyperparameters"] if description else {}
+    return {**stated, "k": str(k)}
 
 
 def _rows(description: dict[str, object] | None, n_sampled: int) -> int:
@@ -286,7 +275,7 @@ def _rows(description: dict[str, object] | None, n_sampled: int) -> int:
 
 
 def _hyperparameters(k: int, description: dict[str, object] | None) -> Hyperparameters:
-    """Give those of the job, with another k."""
+    """Return the hyperparameters of the job, with another k."""
     stated = description.get("hyperparameters") if description else None
     if not isinstance(stated, dict):
         raise CustomerError(f"Expected hyperparameters in {artifacts.DESCRIPTION}, got none")

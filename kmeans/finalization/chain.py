@@ -10,12 +10,12 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from kmeans.communicator import nothing
-from kmeans.finalization.coreset import Coreset
-from kmeans.finalization.lloyd import Clustering, lloyd
-from kmeans.finalization.shrinking import ONE_THREAD
+from kmeans.assignment.engine import Engine
+from kmeans.finalization.lloyd import Clustering, StopRule, lloyd
+from kmeans.finalization.resources import Resources
 from kmeans.finalization.split_merge import SearchLimits, improve
 from kmeans.kernels.splits import merger_costs, split_clusters
+from kmeans.points import WeightedPoints
 from kmeans.types import DoubleArray, LabelArray
 
 # The search at each k, as far as its iterations last.
@@ -30,18 +30,18 @@ SETTLING = 3
 
 
 def chain(
-    points: Coreset,
+    points: WeightedPoints,
     start: Clustering,
     ks: Sequence[int],
     iterations: int,
     rng: np.random.Generator,
-    stopping: Callable[[], bool] = nothing,
+    resources: Resources,
 ) -> dict[int, Clustering]:
     """Make clusterings for several k.
 
     Parameters
     ----------
-    points : Coreset
+    points : WeightedPoints
         What is clustered.
     start : Clustering
         The first clustering of them.
@@ -51,34 +51,36 @@ def chain(
         How many of Lloyd's each clustering gets, those of the search among them.
     rng : numpy.random.Generator
         The source of chance.
-    stopping : callable
-        Whether to end early.
+    resources : Resources
+        What computes, here on one thread, and the deadline, after which no further k is begun.
 
     Returns
     -------
     dict of int to Clustering
-        By k. Those that there are too few different points for are left out, and when stopped, those not reached.
+        By k, without those for which there are too few different points.
     """
+    engine, stopping = resources.engine.on_one_thread(), resources.deadline.passed
     found: dict[int, Clustering] = {}
     before = start
     for k in ks:
         if stopping():
             break
-        centers = _resized(points, before, k, rng, stopping)
+        centers = _resized(points, before, k, rng, engine, stopping)
         if centers is None:
             break
-        before = found[k] = _searched(points, centers, iterations, rng)
+        before = found[k] = _searched(points, centers, iterations, rng, engine)
     return found
 
 
-def _searched(points: Coreset, centers: DoubleArray, iterations: int, rng: np.random.Generator) -> Clustering:
+def _searched(
+    points: WeightedPoints, centers: DoubleArray, iterations: int, rng: np.random.Generator, engine: Engine
+) -> Clustering:
     """Return what Lloyd's iteration makes of centers, and a search of that."""
     budget = _Budget(iterations)
-    arrays = points.points, points.shift, points.weights
-    settled = lloyd(*arrays, centers, ITERATIONS, TOLERANCE, ONE_THREAD, budget.spent)
-    best = improve(points, settled, SEARCH, rng, ONE_THREAD, budget.spent)
+    settled = lloyd(points, centers, StopRule(ITERATIONS, TOLERANCE, budget.spent), engine)
+    best = improve(points, settled, SEARCH, rng, engine, budget.spent)
     # What a search has found may not have settled.
-    return lloyd(*arrays, best.centers, SETTLING, TOLERANCE, ONE_THREAD)
+    return lloyd(points, best.centers, StopRule(SETTLING, TOLERANCE), engine)
 
 
 class _Budget:
@@ -100,7 +102,12 @@ class _Budget:
 
 
 def _resized(
-    points: Coreset, clustering: Clustering, k: int, rng: np.random.Generator, stopping: Callable[[], bool]
+    points: WeightedPoints,
+    clustering: Clustering,
+    k: int,
+    rng: np.random.Generator,
+    engine: Engine,
+    stopping: Callable[[], bool],
 ) -> DoubleArray | None:
     """Return k centers made from those of a clustering; None where there are too few different points."""
     if len(clustering.centers) > k:
@@ -112,20 +119,18 @@ def _resized(
             return None
         if len(centers) == k:
             return centers
-        clustering = lloyd(
-            points.points, points.shift, points.weights, centers, SETTLING, TOLERANCE, ONE_THREAD, stopping
-        )
+        clustering = lloyd(points, centers, StopRule(SETTLING, TOLERANCE, stopping), engine)
     return clustering.centers
 
 
-def _split(points: Coreset, clustering: Clustering, k: int, rng: np.random.Generator) -> DoubleArray:
+def _split(points: WeightedPoints, clustering: Clustering, k: int, rng: np.random.Generator) -> DoubleArray:
     """Split the clusters that gain most by it, each once, until there are k at most."""
     n_centers, n_features = clustering.centers.shape
     gains: DoubleArray = np.zeros(n_centers)
     halves: DoubleArray = np.empty((n_centers, 2, n_features))
     order = np.argsort(clustering.labels, kind="stable")
     split_clusters(
-        points.points,
+        points.values,
         points.weights,
         clustering.squared_distances,
         order,
@@ -142,7 +147,7 @@ def _split(points: Coreset, clustering: Clustering, k: int, rng: np.random.Gener
     return np.concatenate([centers, halves[chosen, 1]])
 
 
-def _merged(points: Coreset, clustering: Clustering, k: int) -> DoubleArray:
+def _merged(points: WeightedPoints, clustering: Clustering, k: int) -> DoubleArray:
     """Merge pairs of clusters, those that cost least first, until k are left."""
     centers = clustering.centers.copy()
     sizes = np.bincount(clustering.labels, points.weights, minlength=len(centers)).astype(np.float64, copy=False)

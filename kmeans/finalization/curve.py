@@ -20,7 +20,7 @@ class Figures:
     msd_error : float
         The standard error of `msd`.
     silhouette, davies_bouldin, calinski_harabasz : float
-        Indices of validity, see `validity`; infinite where they have no value.
+        Indices of validity, see `validity`; infinite if they have no value.
     """
 
     k: int
@@ -42,7 +42,7 @@ class Curve:
     total_msd : float
         The mean squared distance of the rows to the mean of all.
     suggestion : Suggestion or None
-        The number of clusters that the rows suggest, if they suggest one.
+        The number of clusters that the rows suggest; None if there is no clear number.
     """
 
     figures: tuple[Figures, ...]
@@ -50,14 +50,14 @@ class Curve:
     suggestion: Suggestion | None
 
     def of(self, k: int) -> Figures | None:
-        """Return the figures of one k; None where it was not looked at."""
+        """Return the figures of one k; None if it was not explored."""
         return next((one for one in self.figures if one.k == k), None)
 
     def with_score(self, k: int, score: Score) -> "Curve":
-        """Return the curve with another score of the model itself, of k clusters; the loss does not rise with k."""
+        """Return the curve with another score of the model, of k clusters, so that the loss never rises with k."""
         msds = [score.msd if one.k == k else one.msd for one in self.figures]
         ks = [one.k for one in self.figures]
-        # Away from the model, for its score is known best.
+        # Other k are adjusted, outward from that of the model, since its score is known best.
         for place in range(len(ks)):
             if ks[place] > k and place:
                 msds[place] = min(msds[place], msds[place - 1])

@@ -14,18 +14,16 @@ import numpy as np
 
 from kmeans.assignment.pieces import pieces_of
 from kmeans.assignment.scoring import Score
-from kmeans.communicator import Communicator
 from kmeans.finalization.chain import chain
-from kmeans.finalization.coreset import Coreset, coreset, reduced
+from kmeans.finalization.coreset import coreset, reduced
 from kmeans.finalization.curve import Curve, Figures
-from kmeans.finalization.deadline import NEVER, Deadline
-from kmeans.finalization.lloyd import Clustering, clustering_of, lloyd
-from kmeans.finalization.shrinking import ONE_THREAD
+from kmeans.finalization.lloyd import Clustering, StopRule, evaluate, lloyd
+from kmeans.finalization.resources import Resources
 from kmeans.finalization.split_merge import work_of_a_point
 from kmeans.finalization.suggestion import Suggestion, suggest
 from kmeans.finalization.validity import calinski_harabasz, davies_bouldin, separated_share, simplified_silhouette
+from kmeans.points import WeightedPoints
 from kmeans.state import State
-from kmeans.threads import Threads
 from kmeans.types import DoubleArray, LabelArray
 
 # Numbers of clusters that are looked at: fewer where they take long.
@@ -69,9 +67,7 @@ def explore(
     score: Score,
     ks: Sequence[int],
     seeds: np.random.SeedSequence,
-    threads: Threads,
-    communicator: Communicator,
-    deadline: Deadline = NEVER,
+    resources: Resources,
 ) -> Curve:
     """Estimate the loss of models of several k, and how valid their clusters are.
 
@@ -84,26 +80,24 @@ def explore(
     score : Score
         Of the model.
     ks : sequence of int
-        Numbers of clusters, k among them; those larger than the number of centers with weight are left out.
+        Numbers of clusters, k among them; those larger than the number of centers with weight are omitted.
     seeds : numpy.random.SeedSequence
         The source of chance.
-    threads : Threads
-        The threads to use.
-    communicator : Communicator
-        The hosts. The leader does the work, for one k needs what was found for another.
-    deadline : Deadline
-        Once it has passed, the numbers that are not done yet are left out, but for k.
+    resources : Resources
+        The threads and the hosts, of which the leader does the work, since one k needs the result of another. Once the
+        deadline has passed, the numbers that are not done yet are omitted, except k.
 
     Returns
     -------
     Curve
         The same on every host.
     """
+    communicator = resources.communicator
     table: DoubleArray = np.empty((0, 6))
     # The variance of the rows, and the suggestion.
     about: DoubleArray = np.zeros(4)
     if communicator.rank == 0:
-        found = _Exploration(state.live(), centers, score, ks, seeds, threads, deadline).curve()
+        found = _Exploration(state.live(), centers, score, ks, seeds, resources).curve()
         table = np.array([_row(one) for one in found.figures]).reshape(-1, 6)
         about[0] = found.total_msd
         if found.suggestion:
@@ -123,7 +117,7 @@ class _Exploration:
 
     Parameters
     ----------
-    state, centers, score, ks, seeds, threads, deadline
+    state, centers, score, ks, seeds, resources
         As for `explore`; all centers of the state have weight.
     """
 
@@ -134,10 +128,10 @@ class _Exploration:
         score: Score,
         ks: Sequence[int],
         seeds: np.random.SeedSequence,
-        threads: Threads,
-        deadline: Deadline,
+        resources: Resources,
     ) -> None:
-        self._score, self._threads, self._stopping = score, threads, deadline.passed
+        self._score, self._resources = score, resources
+        self._engine, self._stopping = resources.engine, resources.deadline.passed
         self._k, n_features = centers.shape
         self._ks = [k for k in ks if k <= len(state.centers) or k == self._k]
         for_points, *self._seeds = seeds.spawn(5)
@@ -147,21 +141,18 @@ class _Exploration:
         n_scored = max(least, min(MAX_SCORED, int(SCORING_WORK / work)))
         n_fitted = max(least, min(MAX_FITTED, int(FITTING_WORK / (MAX_ITERATIONS * work))))
         everything = coreset(state)
-        self._scored = reduced(everything, self._clustering_of(everything, centers), n_scored, rng)
-        self._fitted = reduced(self._scored, self._clustering_of(self._scored, centers), n_fitted, rng)
-        affordable = int(FITTING_WORK / (len(self._fitted.points) * work))
+        self._scored = reduced(everything, evaluate(everything, centers, self._engine), n_scored, rng)
+        self._fitted = reduced(self._scored, evaluate(self._scored, centers, self._engine), n_fitted, rng)
+        affordable = int(FITTING_WORK / (len(self._fitted) * work))
         self._iterations = max(MIN_ITERATIONS, min(MAX_ITERATIONS, affordable))
-        self._model = self._clustering_of(self._fitted, centers)
+        self._model = evaluate(self._fitted, centers, self._engine)
         self._total_msd = _variance(self._scored)
         self._by_k: dict[int, Clustering] = {}
         self._figures: dict[int, Figures] = {}
 
     def curve(self) -> Curve:
         """Explore all k, and then those next to the one that is suggested."""
-        points = self._fitted
-        start = lloyd(
-            points.points, points.shift, points.weights, self._model.centers, self._iterations, 0.0, self._threads
-        )
+        start = lloyd(self._fitted, self._model.centers, StopRule(self._iterations), self._engine)
         self._figures[self._k] = self._figures_of(self._k, self._model)
         self._explore(start, self._ks, self._seeds[:2])
         suggestion = self._suggestion()
@@ -177,25 +168,25 @@ class _Exploration:
 
     def _explore(self, start: Clustering, ks: Sequence[int], seeds: Sequence[np.random.SeedSequence]) -> None:
         """Add clusterings of larger and of smaller k than that of `start`, and their figures."""
-        k = len(start.centers)
+        k, threads = len(start.centers), self._engine.threads
         ways = [[one for one in ks if one > k], [one for one in reversed(ks) if one < k]]
 
         def go(way: tuple[list[int], np.random.SeedSequence]) -> dict[int, Clustering]:
             rng = np.random.default_rng(way[1])
-            return chain(self._fitted, start, way[0], self._iterations, rng, self._stopping)
+            return chain(self._fitted, start, way[0], self._iterations, rng, self._resources)
 
         def judge(item: tuple[int, Clustering]) -> Figures | None:
             return None if self._stopping() else self._figures_of(*item)
 
-        explored = [item for found in self._threads.map(go, zip(ways, seeds, strict=True)) for item in found.items()]
-        for (one, clustering), figures in zip(explored, self._threads.map(judge, explored), strict=True):
+        explored = [item for found in threads.map(go, zip(ways, seeds, strict=True)) for item in found.items()]
+        for (one, clustering), figures in zip(explored, threads.map(judge, explored), strict=True):
             if figures is not None:
                 self._by_k[one], self._figures[one] = clustering, figures
 
     def _figures_of(self, k: int, clustering: Clustering) -> Figures:
         known = self._score.msd, self._score.msd_error
         msd, error = known if k == self._k else self._loss(clustering)
-        clusters = self._fitted.points, self._fitted.weights, clustering.centers, clustering.labels
+        clusters = self._fitted, clustering.centers, clustering.labels
         return Figures(
             k=k,
             msd=msd,
@@ -208,9 +199,8 @@ class _Exploration:
     def _loss(self, fitted: Clustering) -> tuple[float, float]:
         """Return what the loss would be of such centers that were fitted to all rows, and its standard error."""
         k, n_rows = len(fitted.centers), max(1, self._score.rows)
-        many = self._scored
         # Each k in a thread of its own.
-        scored = clustering_of(many.points, many.shift, many.weights, fitted.centers, ONE_THREAD)
+        scored = evaluate(self._scored, fitted.centers, self._engine.on_one_thread())
         # Those of rows, whatever they have decayed to.
         weights = self._scored.weights * (n_rows / self._scored.weights.sum())
         sizes = np.bincount(scored.labels, weights, minlength=k)
@@ -219,8 +209,7 @@ class _Exploration:
         n_scored = _effective_sizes(scored.labels, weights, k)
         # The points fitted are a part of those scored, and these of all rows.
         several = (n_fitted > 1.0) & (n_scored > 1.0)
-        noise = np.zeros(k)
-        noise[several] = (losses * (1 / sizes + 1 / n_fitted - 2 / n_scored))[several]
+        noise = losses[several] * (1 / sizes[several] + 1 / n_fitted[several] - 2 / n_scored[several])
         excess = float(noise.sum()) / n_rows
         # A point that weighs as much as a row stands for itself alone.
         means = np.divide(losses, sizes, out=np.zeros(k), where=sizes > 0.0)
@@ -231,12 +220,9 @@ class _Exploration:
     def _suggestion(self) -> Suggestion | None:
         def separated(k: int) -> float:
             clustering = self._model if k == self._k else self._by_k[k]
-            return separated_share(self._fitted.points, self._fitted.weights, clustering.centers, clustering.labels)
+            return separated_share(self._fitted, clustering.centers, clustering.labels)
 
         return suggest({k: one.calinski_harabasz for k, one in self._figures.items()}, separated)
-
-    def _clustering_of(self, points: Coreset, centers: DoubleArray) -> Clustering:
-        return clustering_of(points.points, points.shift, points.weights, centers, self._threads)
 
 
 def _effective_sizes(labels: LabelArray, weights: DoubleArray, k: int) -> DoubleArray:
@@ -246,9 +232,9 @@ def _effective_sizes(labels: LabelArray, weights: DoubleArray, k: int) -> Double
     return np.divide(sums**2, squares, out=np.zeros(k), where=squares > 0.0)
 
 
-def _variance(points: Coreset) -> float:
+def _variance(points: WeightedPoints) -> float:
     """Return the mean squared distance of points to their mean."""
     shares = points.weights / points.weights.sum()
-    pieces = pieces_of(*points.points.shape)
-    mean = sum((shares[piece] @ points.points[piece].astype(np.float64) for piece in pieces), np.zeros(()))
-    return float(sum(shares[piece] @ ((points.points[piece] - mean) ** 2).sum(axis=1) for piece in pieces))
+    pieces = pieces_of(*points.shape)
+    mean = sum((shares[piece] @ points.values[piece].astype(np.float64) for piece in pieces), np.zeros(()))
+    return float(sum(shares[piece] @ ((points.values[piece] - mean) ** 2).sum(axis=1) for piece in pieces))

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from kmeans.assignment.pieces import pieces_of
+from kmeans.points import WeightedPoints
 from kmeans.types import DoubleArray, FloatArray, LabelArray
 
 # Half the width of the windows in which density is compared, in distances of two centers.
@@ -25,7 +26,7 @@ VALLEY = 0.5
 STANDARD_ERRORS = 2.0
 
 
-def simplified_silhouette(points: FloatArray, weights: DoubleArray, centers: DoubleArray, labels: LabelArray) -> float:
+def simplified_silhouette(points: WeightedPoints, centers: DoubleArray, labels: LabelArray) -> float:
     """Return the mean over the points of (b - a) / max(a, b): a is the distance to its own center, b to the next.
 
     It is 1 where clusters are far apart, and 0 where points lie between them. A point that is alone in its cluster
@@ -33,17 +34,15 @@ def simplified_silhouette(points: FloatArray, weights: DoubleArray, centers: Dou
 
     Parameters
     ----------
-    points : ndarray of float32, shape (n, d)
+    points : WeightedPoints
         The points.
-    weights : ndarray of float64, shape (n,)
-        Their weights.
     centers : ndarray of float64, shape (k, d)
         The centers, k from 2.
     labels : ndarray of int64, shape (n,)
         The nearest center of each point.
     """
     widths: DoubleArray = np.empty(len(points))
-    for piece, squares in _squared_distances(points, centers):
+    for piece, squares in _squared_distances(points.values, centers):
         own = labels[piece]
         places = np.arange(len(own))
         nearest = np.sqrt(np.maximum(squares[places, own], 0.0))
@@ -53,10 +52,10 @@ def simplified_silhouette(points: FloatArray, weights: DoubleArray, centers: Dou
         widths[piece] = np.divide(next_nearest - nearest, larger, out=np.zeros_like(larger), where=larger > 0.0)
     alone = np.bincount(labels, minlength=len(centers)) == 1
     widths[alone[labels]] = 0.0
-    return float(np.average(widths, weights=weights))
+    return float(np.average(widths, weights=points.weights))
 
 
-def davies_bouldin(points: FloatArray, weights: DoubleArray, centers: DoubleArray, labels: LabelArray) -> float:
+def davies_bouldin(points: WeightedPoints, centers: DoubleArray, labels: LabelArray) -> float:
     """Return the mean over the clusters of how much each is like the one most like it (Davies & Bouldin 1979).
 
     Two clusters are alike by the sum of their mean distances to their centers, over the distance of these. Clusters
@@ -64,7 +63,7 @@ def davies_bouldin(points: FloatArray, weights: DoubleArray, centers: DoubleArra
 
     Parameters
     ----------
-    points, weights, centers, labels
+    points, centers, labels
         As for `simplified_silhouette`.
 
     Returns
@@ -72,12 +71,12 @@ def davies_bouldin(points: FloatArray, weights: DoubleArray, centers: DoubleArra
     float
         0 or more, the lower the better; infinite where two centers are the same.
     """
-    sizes = np.bincount(labels, weights, minlength=len(centers))
+    sizes = np.bincount(labels, points.weights, minlength=len(centers))
     to_centers: DoubleArray = np.empty(len(points))
     for piece in pieces_of(*points.shape):
-        to_centers[piece] = np.linalg.norm(points[piece] - centers[labels[piece]], axis=1)
+        to_centers[piece] = np.linalg.norm(points.values[piece] - centers[labels[piece]], axis=1)
     filled = sizes > 0.0
-    spreads = np.bincount(labels, weights * to_centers, minlength=len(centers))[filled] / sizes[filled]
+    spreads = np.bincount(labels, points.weights * to_centers, minlength=len(centers))[filled] / sizes[filled]
     alike: DoubleArray = np.zeros(len(spreads))
     means = centers[filled]
     for one, (mean, spread) in enumerate(zip(means, spreads, strict=True)):
@@ -109,7 +108,7 @@ def calinski_harabasz(msd: float, total_msd: float, n_rows: int, k: int) -> floa
     return max(0.0, total_msd / msd - 1.0) * max(0, n_rows - k) / (k - 1)
 
 
-def separated_share(points: FloatArray, weights: DoubleArray, centers: DoubleArray, labels: LabelArray) -> float:
+def separated_share(points: WeightedPoints, centers: DoubleArray, labels: LabelArray) -> float:
     """Return the share of the points that are in clusters with a valley of density between them and their neighbors.
 
     K-means cuts any data into clusters, a single cloud of points too; there, density is highest where it was cut. So
@@ -119,10 +118,10 @@ def separated_share(points: FloatArray, weights: DoubleArray, centers: DoubleArr
 
     Parameters
     ----------
-    points, weights, centers, labels
+    points, centers, labels
         As for `simplified_silhouette`.
     """
-    sizes = np.bincount(labels, weights, minlength=len(centers))
+    sizes = np.bincount(labels, points.weights, minlength=len(centers))
     order = np.argsort(labels, kind="stable")
     starts = np.searchsorted(labels[order], np.arange(len(centers) + 1))
     members = [order[start:end] for start, end in itertools.pairwise(starts.tolist())]
@@ -135,7 +134,7 @@ def separated_share(points: FloatArray, weights: DoubleArray, centers: DoubleArr
         if not length > 0.0 or not len(both):
             bridged[[one, other]] = True
             continue
-        valley = _has_valley((points[both] - centers[one]) @ (way / length), weights[both])
+        valley = _has_valley((points.values[both] - centers[one]) @ (way / length), points.weights[both])
         if valley is not None:
             valleys[[one, other]] += valley
             bridged[[one, other]] |= not valley

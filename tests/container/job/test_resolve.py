@@ -12,7 +12,7 @@ from sklearn.cluster import KMeans
 from sklearn.metrics import calinski_harabasz_score, davies_bouldin_score, silhouette_score
 
 from container.artifacts.description import describe
-from container.artifacts.model import Model, load, load_state, save
+from container.artifacts.model import SavedModel, load, load_state, save
 from kmeans.sample import Sample
 from kmeans.state import State
 from tests.container.job.job import TOP, Ended, Job, msd, recordio
@@ -76,7 +76,7 @@ def test_a_state_whose_centers_are_the_same(tmp_path: Path) -> None:
     sample = Sample(rows, np.zeros(5, np.int64), np.ones(5), complete=True)
     state = State(np.zeros((9, 2)), np.ones(9), rows[0], sample)
     description = describe(rows[:2], hyperparameters={"feature_dim": "2"}, seed=0, cluster_sizes=[5, 0], msd=0.0)
-    save(tmp_path / "model", "algo-1", Model(rows[:2], description), state)
+    save(tmp_path / "model", "algo-1", SavedModel(rows[:2], description), state)
     done = resolve("--k", "3", tmp_path / "model", tmp_path / "out.tar.gz")
     assert done.returncode == 2, done.stdout + done.stderr
     assert "Expected k up to 1, as many different centers as the state of" in done.stdout + done.stderr
@@ -161,7 +161,7 @@ def test_other_data_than_the_model_was_made_of(solved: Ended, tmp_path: Path, di
     given: list[str | Path] = ["--data", tmp_path / "other", "--content-type", "text/csv;label_size=0"]
     done = resolve("--k", "3", *given, solved.base / "model", tmp_path / "three.tar.gz")
     assert done.returncode == 0, done.stderr
-    assert "has 100 rows, the model was made of 1797" in done.stdout + done.stderr
+    assert "has 100 rows, but the model was made of 1797" in done.stdout + done.stderr
     assert len((tmp_path / "three-data/assignments/rows.csv.csv").read_text().splitlines()) == 101
     description = load(tmp_path / "three.tar.gz").description
     assert description is not None

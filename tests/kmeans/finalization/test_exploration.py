@@ -1,22 +1,24 @@
 """Models of other k than the model's own."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
 from sklearn.cluster import KMeans
 
-from kmeans.assignment.assigner import Centers
+from kmeans.assignment.engine import Engine
 from kmeans.assignment.scoring import Score, score
-from kmeans.communicator import Communicator, SingleHost
+from kmeans.communicator import SingleHost
 from kmeans.finalization.curve import Curve
 from kmeans.finalization.deadline import Deadline
 from kmeans.finalization.exploration import MAX_KS, explore, ks_to_explore
+from kmeans.finalization.resources import Resources
 from kmeans.state import State
 from kmeans.thread_hosts import run_hosts
-from kmeans.threads import Threads
+from kmeans.threads import ONE_THREAD, Threads
 from kmeans.types import DoubleArray, FloatArray
-from tests.kmeans.finalization.test_refinement import state_of, whole
+from tests.kmeans.finalization.test_refinement import resources_for, state_of, whole
 from tests.kmeans.rows import blobs, heavy_tailed
 
 
@@ -46,29 +48,14 @@ def test_wide_rows_get_fewer_points() -> None:
 def fitted(rows: FloatArray, k: int) -> tuple[DoubleArray, Score]:
     """Cluster all rows; return the best centers of a few starts, and their score."""
     centers = KMeans(k, n_init=4, random_state=0).fit(rows).cluster_centers_.astype(np.float64)
-    return centers, score([rows], Centers(centers, np.zeros(rows.shape[1], np.float32)), SingleHost(), Threads())
+    engine = Engine(ONE_THREAD, np.zeros(rows.shape[1], np.float32))
+    return centers, score([rows], engine.assigner(centers), SingleHost())
 
 
 def explored(
-    state: State,
-    centers: DoubleArray,
-    fit: Score,
-    ks: list[int],
-    communicator: Communicator | None = None,
-    deadline: Deadline | None = None,
-    threads: int = 1,
+    state: State, centers: DoubleArray, fit: Score, ks: list[int], resources: Resources | None = None
 ) -> Curve:
-    with Threads(threads) as pool:
-        return explore(
-            state,
-            centers,
-            fit,
-            ks,
-            np.random.SeedSequence(0),
-            pool,
-            communicator or SingleHost(),
-            deadline or Deadline(),
-        )
+    return explore(state, centers, fit, ks, np.random.SeedSequence(0), resources or resources_for(state))
 
 
 @pytest.mark.parametrize("rows", [blobs(6_000, 4, 6, 9), heavy_tailed(6_000, 3, 1)], ids=["blobs", "heavy tails"])
@@ -153,17 +140,31 @@ def test_a_k_beyond_the_different_rows_is_left_out() -> None:
     rows = np.repeat(np.array([[0, 0], [0, 9], [9, 0]], np.float32), 20, axis=0)
     state = whole(rows)
     state = State(np.zeros((9, 2)), np.ones(9), state.shift, state.sample)
-    fit = score([rows], Centers(rows[[0, 20]].astype(np.float64), state.shift), SingleHost(), Threads())
-    curve = explored(state, rows[[0, 20]].astype(np.float64), fit, [2, 3, 4, 5])
+    centers = rows[[0, 20]].astype(np.float64)
+    fit = score([rows], Engine(ONE_THREAD, state.shift).assigner(centers), SingleHost())
+    curve = explored(state, centers, fit, [2, 3, 4, 5])
     assert [one.k for one in curve.figures] == [2, 3]
     assert curve.figures[1].msd == 0.0
     assert curve.figures[1].calinski_harabasz == np.inf
     assert curve.suggestion is None
 
 
+def test_centers_at_one_place_leave_clusters_without_rows() -> None:
+    rows = np.repeat(np.array([[0, 0], [0, 9], [9, 0]], np.float32), 20, axis=0)
+    state = whole(rows)
+    state = State(np.zeros((9, 2)), np.ones(9), state.shift, state.sample)
+    centers = rows[[0, 20, 40, 0, 20]].astype(np.float64)
+    fit = score([rows], Engine(ONE_THREAD, state.shift).assigner(centers), SingleHost())
+    curve = explored(state, centers, fit, [2, 3, 4, 5])
+    assert [one.k for one in curve.figures] == [2, 3, 4, 5]
+    assert [one.msd for one in curve.figures[1:]] == [0.0, 0.0, 0.0]
+
+
 def test_once_there_is_no_time_only_the_model_is_told() -> None:
     rows = blobs(300, 2, 3, 0)
-    curve = explored(state_of(rows, 20, 300), *fitted(rows, 3), [2, 3, 4], deadline=Deadline(lambda: True))
+    state = state_of(rows, 20, 300)
+    late = replace(resources_for(state), deadline=Deadline(lambda: True))
+    curve = explored(state, *fitted(rows, 3), [2, 3, 4], late)
     assert [one.k for one in curve.figures] == [3]
 
 
@@ -172,5 +173,8 @@ def test_hosts_and_threads_find_the_same() -> None:
     state, model = state_of(rows, 30, 2_000), fitted(rows, 5)
     ks = list(range(2, 9))
     alone = explored(state, *model, ks)
-    assert explored(state, *model, ks, threads=2) == alone
-    assert run_hosts(2, lambda communicator: explored(state, *model, ks, communicator)) == [alone, alone]
+    with Threads(2) as threads:
+        assert explored(state, *model, ks, Resources(Engine(threads, state.shift))) == alone
+    engine = Engine(ONE_THREAD, state.shift)
+    on_hosts = run_hosts(2, lambda communicator: explored(state, *model, ks, Resources(engine, communicator)))
+    assert on_hosts == [alone, alone]

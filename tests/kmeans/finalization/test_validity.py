@@ -1,4 +1,4 @@
-"""Indices of validity, beside scikit-learn's."""
+"""Indices of validity, compared with those of scikit-learn."""
 
 import numpy as np
 import pytest
@@ -11,39 +11,34 @@ from kmeans.finalization.validity import (
     separated_share,
     simplified_silhouette,
 )
+from kmeans.points import WeightedPoints
 from kmeans.types import DoubleArray, FloatArray, LabelArray
 from tests.kmeans.rows import blobs
 
-Clusters = tuple[FloatArray, DoubleArray, DoubleArray, LabelArray]
+Clusters = tuple[WeightedPoints, DoubleArray, LabelArray]
 
 
 def clusters(rows: FloatArray, k: int) -> Clusters:
-    """Return points, weights, centers and labels of a clustering that has settled."""
+    """Return points, centers and labels of a clustering that has settled."""
     found = KMeans(k, n_init=5, random_state=0, tol=0).fit(rows)
     labels = found.labels_.astype(np.int64)
     means = np.array([rows[labels == one].mean(axis=0, dtype=np.float64) for one in range(k)])
-    return rows, np.ones(len(rows)), means, labels
+    return WeightedPoints.alike(rows), means, labels
 
 
 def repeated(points: FloatArray, centers: DoubleArray, labels: LabelArray) -> tuple[Clusters, Clusters]:
     """Return points with weights of 1 to 4, and the same points, each as often as it weighs."""
     weights = np.arange(len(points)) % 4 + 1
     each = np.repeat(np.arange(len(points)), weights)
-    return (points, weights.astype(np.float64), centers, labels), (
-        points[each],
-        np.ones(len(each)),
-        centers,
-        labels[each],
-    )
+    weighted = WeightedPoints(points, weights.astype(np.float64)), centers, labels
+    return weighted, (WeightedPoints.alike(points[each]), centers, labels[each])
 
 
 @pytest.mark.parametrize("k", [2, 5, 9])
 def test_scikit_learn_finds_the_same(k: int) -> None:
     rows = blobs(700, 3, 5, 1)
-    points, weights, centers, labels = clusters(rows, k)
-    assert davies_bouldin(points, weights, centers, labels) == pytest.approx(
-        davies_bouldin_score(rows, labels), rel=1e-6
-    )
+    points, centers, labels = clusters(rows, k)
+    assert davies_bouldin(points, centers, labels) == pytest.approx(davies_bouldin_score(rows, labels), rel=1e-6)
     msd, total = (float(((rows - to) ** 2).sum(axis=1).mean()) for to in (centers[labels], rows.mean(axis=0)))
     assert calinski_harabasz(msd, total, len(rows), k) == pytest.approx(calinski_harabasz_score(rows, labels), rel=1e-4)
 
@@ -51,9 +46,9 @@ def test_scikit_learn_finds_the_same(k: int) -> None:
 @pytest.mark.parametrize("k", [2, 5, 9])
 def test_the_silhouette_is_that_of_distances_to_centers(k: int) -> None:
     rows = blobs(700, 3, 5, 1)
-    points, weights, centers, labels = clusters(rows, k)
+    points, centers, labels = clusters(rows, k)
     distances = np.sort(np.linalg.norm(rows[:, None] - centers, axis=2), axis=1)
-    found = simplified_silhouette(points, weights, centers, labels)
+    found = simplified_silhouette(points, centers, labels)
     assert found == pytest.approx(float((1 - distances[:, 0] / distances[:, 1]).mean()), rel=1e-6)
     # That of all pairs is lower, for a row is nearer to a center than to the rows around it.
     assert 0.0 < found - silhouette_score(rows, labels) < 0.2
@@ -62,28 +57,28 @@ def test_the_silhouette_is_that_of_distances_to_centers(k: int) -> None:
 def test_the_silhouette_is_largest_where_scikit_learns_is() -> None:
     rows = blobs(700, 3, 5, 1)
     ours = {k: simplified_silhouette(*clusters(rows, k)) for k in range(2, 9)}
-    theirs = {k: silhouette_score(rows, clusters(rows, k)[3]) for k in range(2, 9)}
+    theirs = {k: silhouette_score(rows, clusters(rows, k)[2]) for k in range(2, 9)}
     assert max(ours, key=ours.__getitem__) == max(theirs, key=theirs.__getitem__)
 
 
 def test_weights_count_as_copies() -> None:
     rows = blobs(400, 3, 4, 2)
-    _, _, centers, labels = clusters(rows, 4)
+    _, centers, labels = clusters(rows, 4)
     weighted, copied = repeated(rows, centers, labels)
     for index in (simplified_silhouette, davies_bouldin):
         assert index(*weighted) == pytest.approx(index(*copied), rel=1e-9)
 
 
 def test_a_point_alone_in_its_cluster_has_no_silhouette() -> None:
-    points = np.array([[0, 0], [1, 0], [9, 0]], np.float32)
+    points = WeightedPoints.alike(np.array([[0, 0], [1, 0], [9, 0]], np.float32))
     centers, labels = np.array([[0.5, 0], [9, 0]]), np.array([0, 0, 1])
     expected = (1 - 0.5 / 9 + 1 - 0.5 / 8) / 3
-    assert simplified_silhouette(points, np.ones(3), centers, labels) == pytest.approx(expected)
+    assert simplified_silhouette(points, centers, labels) == pytest.approx(expected)
 
 
 def test_centers_at_one_place() -> None:
-    points = np.zeros((4, 2), np.float32)
-    clusters_of_one = points, np.ones(4), np.zeros((2, 2)), np.array([0, 0, 1, 1])
+    points = WeightedPoints.alike(np.zeros((4, 2), np.float32))
+    clusters_of_one = points, np.zeros((2, 2)), np.array([0, 0, 1, 1])
     assert simplified_silhouette(*clusters_of_one) == 0.0
     assert davies_bouldin(*clusters_of_one) == np.inf
     assert separated_share(*clusters_of_one) == 0.0
@@ -92,9 +87,9 @@ def test_centers_at_one_place() -> None:
 
 def test_a_cluster_without_points_is_left_out() -> None:
     rows = blobs(300, 2, 3, 1)
-    points, weights, centers, labels = clusters(rows, 3)
+    points, centers, labels = clusters(rows, 3)
     more = np.concatenate([centers, [[1e3, 1e3]]])
-    assert davies_bouldin(points, weights, more, labels) == davies_bouldin(points, weights, centers, labels)
+    assert davies_bouldin(points, more, labels) == davies_bouldin(points, centers, labels)
 
 
 def test_blobs_are_separated_and_halves_of_one_are_not() -> None:
