@@ -106,6 +106,11 @@ class Job:
         """Return the maximum number of clusters for `solve` after the latest run."""
         return int((model.load_state(self.base / "model")[0].weights > 0).sum())
 
+    def curve(self) -> dict[int, float]:
+        """Return the estimates of the msd for each k that the latest run has written."""
+        content = json.loads((self.base / "output/data/msd_by_k.json").read_text())
+        return {one["k"]: one["msd"] for one in content["msd_by_k"]}
+
     def solve(self, k: int) -> Fit:
         """Return a model with `k` clusters, made from the state of the latest run."""
         solved = self.base / "solved.tar.gz"

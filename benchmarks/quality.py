@@ -3,7 +3,9 @@
 For every data set and k, the whole `train` runs on files with default hyperparameters, for one epoch, with many seeds.
 With the data's own k it also runs on the same rows in sorted orders, and with `refine_sample_size=0`, which is the
 built-in's recipe. Time stamps are read from each suitable format of files. Scikit-learn's KMeans, its MiniBatchKMeans
-in one pass, and faiss's Kmeans get the same rows. The msd is that of all rows, in float64.
+in one pass, and faiss's Kmeans get the same rows. The msd is that of all rows, in float64. The estimates of a job for
+other k are compared with jobs for these k, and the k that it suggests with the number of clusters that the data were
+made of (`benchmarks.quality_suggestion`).
 """
 
 import argparse
@@ -18,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import baselines, datasets, files
+from benchmarks import baselines, datasets, files, quality_suggestion
 from benchmarks.baselines import Baselines, is_costly
 from benchmarks.datasets import Dataset, Reading
 from benchmarks.hard_datasets import hard
@@ -39,8 +41,10 @@ def main() -> None:
     """Measure the selected data sets; write the results after each of them."""
     summary = (__doc__ or "").strip()
     given = _arguments(summary)
-    content: dict[str, Any] = {"machine": machine(), "results": []}
+    content: dict[str, Any] = {"machine": machine(), "suggestions": [], "results": []}
     given.output.mkdir(parents=True, exist_ok=True)
+    if given.only is None:
+        content["suggestions"] = quality_suggestion.measure()
     text = ""
     for make in given.makers:
         measured = _Measured(make(), given)
@@ -188,6 +192,7 @@ class _Solved:
         self._job = job
         self._k = k
         self._fits: dict[int, list[tuple[int, Fit]]] = {}
+        self._estimated: dict[int, list[float]] = {}
 
     def add(self, seed: int) -> None:
         """Solve the state of the latest job."""
@@ -197,6 +202,8 @@ class _Solved:
         for other in {self._k // 2, self._k - 3, largest} - {self._k}:
             if other >= 2:
                 self._fits.setdefault(other, []).append((seed, self._job.solve(other)))
+        for other, msd in self._job.curve().items():
+            self._estimated.setdefault(other, []).append(msd)
 
     def compared(self, rows: NDArray[Any]) -> list[dict[str, Any]]:
         """Run the jobs to compare with; return the figures of both, by k."""
@@ -205,6 +212,7 @@ class _Solved:
                 "k": other,
                 "solved": _figures(f"k = {other}, solved from the state", (fit for _, fit in fits), rows),
                 "trained": _figures(f"k = {other}, trained", (self._job.train(other, seed) for seed, _ in fits), rows),
+                "estimated": self._estimated.get(other, []),
             }
             for other, fits in sorted(self._fits.items())
         ]

@@ -1,8 +1,10 @@
 """The page with the results of the quality benchmark."""
 
 from collections.abc import Mapping
+from statistics import fmean
 from typing import Any
 
+from benchmarks import quality_suggestion
 from benchmarks.quality_targets import LIMITS, MEAN, MEAN_AT_SAME_OPTIMUM, SAME_OPTIMUM, judge_all
 from tools.markdown import table
 
@@ -44,7 +46,8 @@ def report(summary: str, content: Mapping[str, Any]) -> str:
     if other_k:
         parts += [
             "## Other k\n\n"
-            "The mean msd of models solved from the state of a job for k, and of models trained for the other k.",
+            "The mean msd of models solved from the state of a job for k, and the estimate in its `msd_by_k.json`, "
+            "compared with that of models trained for the other k.",
             table(other_k),
         ]
     if drifting:
@@ -52,6 +55,8 @@ def report(summary: str, content: Mapping[str, Any]) -> str:
             "## Drift\n\nThe msd on the newest 10 % of a stream's rows, with `half_life_time_size`.",
             table(drifting),
         ]
+    if content.get("suggestions"):
+        parts.append(quality_suggestion.section(content["suggestions"]))
     parts += ["## Targets", _limits()]
     parts.append(", ".join(f"{name} {value}" for name, value in content["machine"].items()))
     return "\n\n".join(part.strip() for part in parts) + "\n"
@@ -126,11 +131,13 @@ def _rows_of_other_k(entry: Mapping[str, Any]) -> list[dict[str, Any]]:
             "other k": other["k"],
             "trained": f"{other['trained']['mean']:.6g}",
             "solved / trained": _ratio(other["solved"]["mean"] / other["trained"]["mean"]),
+            "estimated / trained": _ratio(fmean(estimated) / other["trained"]["mean"]) if estimated else "",
             "trained, s": f"{other['trained']['seconds']:.1f}",
             "solved, s": f"{other['solved']['seconds']:.1f}",
             "misses": _misses(entry, f"k = {other['k']}"),
         }
         for other in entry["other k"]
+        for estimated in [other.get("estimated")]
     ]
 
 

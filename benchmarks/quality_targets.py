@@ -1,7 +1,7 @@
 """The targets of the quality benchmark, and which of them are met."""
 
 from collections.abc import Iterable, Mapping
-from statistics import geometric_mean
+from statistics import fmean, geometric_mean
 from typing import Any
 
 MEAN, WORST, GEOMETRIC_MEAN = "mean / best", "worst / best", "geometric mean of mean / best"
@@ -11,6 +11,7 @@ DISTANCES = "time stamps, mean error of served squares"
 EXACT, ELSEWHERE, MISSING = "error of an exact msd", "rows counted in a wrong cluster", "rows counted in no cluster"
 ESTIMATE = "error of an estimated msd"
 SOLVED = "solved / trained"
+CURVE = "error of the estimated msd of another k"
 MINIBATCH, DECAY = "mean / MiniBatchKMeans", "decay / no decay"
 EARLIER, FAISS = "seconds / earlier", "seconds / faiss"
 
@@ -29,6 +30,7 @@ LIMITS: Mapping[str, float] = {
     MISSING: 0.0,
     ESTIMATE: 0.01,
     SOLVED: 1.01,
+    CURVE: 0.01,
     MINIBATCH: 1.0,
     DECAY: 0.8,
     EARLIER: 1.1,
@@ -82,7 +84,10 @@ def judge(entry: Mapping[str, Any]) -> list[dict[str, Any]]:
         drift = entry["drift"]
         targets.append(_held("newest rows", DECAY, drift["with decay"]["mean"] / drift["without decay"]["mean"]))
     for other in entry["other k"]:
-        targets.append(_held(f"k = {other['k']}", SOLVED, other["solved"]["mean"] / other["trained"]["mean"]))
+        trained = other["trained"]["mean"]
+        targets.append(_held(f"k = {other['k']}", SOLVED, other["solved"]["mean"] / trained))
+        if other.get("estimated"):
+            targets.append(_held(f"k = {other['k']}", CURVE, abs(fmean(other["estimated"]) / trained - 1)))
     seconds = entry["seconds"]
     for name, target in (("earlier", EARLIER), ("faiss", FAISS)):
         if name in seconds:

@@ -1,6 +1,7 @@
 """Make a model of another k from the model of one job, in seconds: no data are read again.
 
-Run `python -m container.resolve --k 7 model.tar.gz out.tar.gz`.
+Run `python -m container.resolve --k 7 model.tar.gz out.tar.gz`. With `--data FOLDER`, the folder of the training data,
+the report and the cluster of every row are written to `out-data`.
 """
 
 if __name__ == "__main__":
@@ -17,37 +18,51 @@ if __name__ == "__main__":
 import argparse
 import sys
 import tempfile
+import time
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from container.packages import needed
 
 with needed():
     import numpy as np
 
+    from container import report
+    from container.artifacts import curve as curves
     from container.artifacts import model as artifacts
     from container.artifacts import tarball
     from container.artifacts.description import describe
+    from container.channels.channel import Channel
+    from container.channels.reading import Reading
     from container.command_line import check_new_file, local_path
     from container.configuration import hyperparameters
     from container.configuration.algorithm_settings import finalization_settings
+    from container.configuration.files import RECORDIO, ChannelConfiguration, content_type_of
     from container.configuration.hyperparameters import Hyperparameters
     from container.errors import CustomerError, JobError
+    from container.files.atomic import replacing
+    from container.job import assignments
     from container.logs import logger
     from container.logs.logger import LOGGER
+    from container.precision.coordinates import Coordinates
+    from container.report.losses import Losses
     from container.resources import cpu_count
     from container.stopping import Stop
-    from container.versions import RELEASE
+    from container.versions import COMPUTING, RELEASE, versions
     from kmeans.assignment.engine import Engine
     from kmeans.assignment.scoring import score
     from kmeans.communicator import SingleHost
-    from kmeans.events import Events
     from kmeans.finalization.deadline import Deadline
     from kmeans.finalization.estimation import estimate
+    from kmeans.finalization.exploration import explore, ks_to_explore
     from kmeans.finalization.finalization import finalize
     from kmeans.finalization.optimism import optimism
     from kmeans.finalization.resources import Resources
     from kmeans.kmeans_plus_plus import distinct
+    from kmeans.model import Model
     from kmeans.observer import Silent
+    from kmeans.state import State
     from kmeans.threads import Threads
     from kmeans.types import as_points
 
@@ -55,6 +70,36 @@ with needed():
 HOST = "algo-1"
 # Counts of rows are exact in float64 too.
 MAX_ROWS = 1 << 53
+# Of a block of the training data.
+BATCH_ROWS = 5_000
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the command is asked to do.
+
+    Attributes
+    ----------
+    k : int
+        The number of clusters of the new model.
+    model, out : Path
+        The model with a state, and the new one.
+    data : Path or None
+        The folder of the training data; None if no report and no assignments are wanted.
+    content_type : str
+        The content type of the training data.
+    """
+
+    k: int
+    model: Path
+    out: Path
+    data: Path | None
+    content_type: str
+
+    @property
+    def data_folder(self) -> Path:
+        """The folder of the report and the assignments."""
+        return self.out.with_name(f"{self.out.name.removesuffix('.gz').removesuffix('.tar')}-data")
 
 
 def main(arguments: list[str] | None = None, stop: Stop | None = None) -> int:
@@ -62,12 +107,14 @@ def main(arguments: list[str] | None = None, stop: Stop | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m container.resolve", description=__doc__)
     parser.add_argument("--version", action="version", version=RELEASE)
     parser.add_argument("--k", type=int, required=True, help="clusters of the new model")
+    parser.add_argument("--data", type=local_path, help="folder of the training data, for a report and assignments")
+    parser.add_argument("--content-type", default=RECORDIO, help="of the training data (default: %(default)s)")
     parser.add_argument("model", type=local_path, help="a model with a state: its folder or model.tar.gz")
     parser.add_argument("out", type=local_path, help="the model.tar.gz to write")
     given = parser.parse_args(arguments)
     logger.set_up()
     try:
-        _resolve(given.k, given.model, given.out, Deadline((stop or Stop()).overdue))
+        _resolve(Request(**vars(given)), stop or Stop())
     except JobError as error:
         LOGGER.error("%s", error)
         return error.exit_code
@@ -80,55 +127,145 @@ def main(arguments: list[str] | None = None, stop: Stop | None = None) -> int:
     return 0
 
 
-def _resolve(k: int, source: Path, destination: Path, deadline: Deadline) -> None:
-    check_new_file(destination)
+def _resolve(request: Request, stop: Stop) -> None:
+    began = time.time()
+    check_new_file(request.out)
+    configuration = _configuration(request, request.data) if request.data else None
     try:
-        description = artifacts.load(source).description
-        state, coordinates = artifacts.load_state(source)
+        description = artifacts.load(request.model).description
+        state, coordinates = artifacts.load_state(request.model)
     except artifacts.ModelError as error:
         raise CustomerError(str(error)) from None
-    chosen = _hyperparameters(k, description)
-    live = state.live().centers
-    if k > len(live):
-        raise CustomerError(f"Expected k up to {len(live)}, as many centers as the state of {source} has, got {k}")
-    n_different = len(distinct(live))
-    if k > n_different:
-        raise CustomerError(
-            f"Expected k up to {n_different}, as many different centers as the state of {source} has, got {k}"
-        )
-    events = Events()
-    seeds = np.random.SeedSequence(chosen.seed)
-    how = finalization_settings(chosen, len(state.centers))
-    with Threads(cpu_count()) as threads:
+    chosen = _hyperparameters(request.k, description)
+    _check_k(request, state)
+    with logger.kept_warnings() as warnings, Threads(cpu_count()) as threads:
         engine = Engine(threads, state.shift)
-        resources = Resources(engine, deadline=deadline, events=events)
-        centers = finalize(state, k, how, seeds, Silent(), resources)
-        if state.sample.complete or not len(state.sample.rows):
-            fit = score([state.sample.rows], engine.assigner(centers), SingleHost())
-        else:
-            fit = estimate(state, _rows(description, len(state.sample.rows)), centers, engine)
-            if how.refine:
-                fit = fit.raised(optimism(state, centers, engine, deadline.passed))
-    final = coordinates.centers(as_points(centers))
-    stated = dict(description["hyperparameters"]) if description else {}
+        model = _model(chosen, state, description, Resources(engine, deadline=Deadline(stop.overdue)))
+        if configuration is None:
+            _write(request, model, coordinates, chosen, description)
+            return
+        reading = Reading(threads=threads.count)
+        n_features = model.centers.shape[1]
+        channel = Channel(configuration, n_features, BATCH_ROWS, reading, stop=stop, coordinates=coordinates)
+        model = _assigned(request.data_folder, channel, model, engine, stop)
+        _write(request, model, coordinates, chosen, description)
+    seconds = time.time() - began
+    facts = report.Facts(
+        model=model,
+        coordinates=coordinates,
+        tested=None,
+        losses=Losses(),
+        hosts=(HOST,),
+        hyperparameters=_stated(description, request.k),
+        seed=chosen.seed,
+        epochs=chosen.epochs,
+        rows_seen=model.rows,
+        rows_per_second=model.rows / max(1e-9, seconds),
+        began=began,
+        seconds=seconds,
+        versions=versions(*COMPUTING),
+        warnings=warnings.messages,
+        warnings_left_out=warnings.left_out,
+        events=model.events,
+    )
+    report.write(request.data_folder / report.NAME, facts)
+    with replacing(request.data_folder / curves.NAME) as file:
+        file.write(curves.dumps(model.curve))
+    LOGGER.info("wrote %s", request.data_folder)
+
+
+def _configuration(request: Request, data: Path) -> ChannelConfiguration:
+    """Return the training data as a channel."""
+    if not data.is_dir():
+        raise CustomerError(f"{data}: expected the folder of the training data, got none")
+    if request.data_folder.exists():
+        raise CustomerError(
+            f"{request.data_folder}: expected no such folder, since the report and the assignments are written there"
+        )
+    name, label_size = content_type_of("train", request.content_type)
+    return ChannelConfiguration("train", name, label_size, "File", "FullyReplicated", data)
+
+
+def _check_k(request: Request, state: State) -> None:
+    live = state.live().centers
+    for n_most, what in ((len(live), "centers"), (len(distinct(live)), "different centers")):
+        if request.k > n_most:
+            raise CustomerError(
+                f"Expected k up to {n_most}, as many {what} as the state of {request.model} has, got {request.k}"
+            )
+
+
+def _model(chosen: Hyperparameters, state: State, description: dict[str, object] | None, resources: Resources) -> Model:
+    """Return the new model, with its score and estimates for other k."""
+    engine, seeds = resources.engine, np.random.SeedSequence(chosen.seed)
+    how = finalization_settings(chosen, len(state.centers))
+    centers = finalize(state, chosen.k, how, seeds, Silent(), resources)
+    if state.sample.complete or not len(state.sample.rows):
+        fit = score([state.sample.rows], engine.assigner(centers), SingleHost())
+    else:
+        fit = estimate(state, _rows(description, len(state.sample.rows)), centers, engine)
+        if how.refine:
+            fit = fit.raised(optimism(state, centers, engine, resources.deadline.passed))
+    ks = ks_to_explore(chosen.k, len(state.centers), centers.shape[1])
+    for_curve = np.random.SeedSequence((chosen.seed, chosen.k))
+    curve = explore(state, centers, fit, ks, for_curve, resources)
+    return Model(as_points(centers), fit.rows, False, fit, state, curve, dict(resources.events.counts))
+
+
+def _assigned(folder: Path, channel: Channel, model: Model, engine: Engine, stop: Stop) -> Model:
+    """Write the cluster of every training row; return the model with its exact score, if it was made of these rows."""
+    written = assignments.write(folder / assignments.FOLDER, channel, model.centers, engine, stopping=stop.overdue)
+    LOGGER.info("wrote the assignments of %d rows of %d files", written.rows, written.files)
+    if not written.rows:
+        raise channel.no_records()
+    if not written.whole:
+        LOGGER.warning("Stopped early by %s: not all assignments were written.", stop.cause)
+    elif model.rows and written.tally.rows != model.rows:
+        LOGGER.warning(
+            "%s has %d rows, but the model was made of %d: its figures remain those of its own rows.",
+            channel.path,
+            written.tally.rows,
+            model.rows,
+        )
+    else:
+        return model.rescored(written.tally.score())
+    return model
+
+
+def _write(
+    request: Request,
+    model: Model,
+    coordinates: Coordinates,
+    chosen: Hyperparameters,
+    description: dict[str, Any] | None,
+) -> None:
+    final = coordinates.centers(model.centers)
+    # Without a sample there are no rows to score.
+    exact = model.score_is_exact and model.score.rows > 0
     new = describe(
         final,
-        hyperparameters={**stated, "k": str(k)},
+        hyperparameters=_stated(description, request.k),
         seed=chosen.seed,
-        cluster_sizes=fit.cluster_sizes.tolist(),
-        msd=fit.msd,
-        msd_is_exact=state.sample.complete,
-        msd_error=fit.msd_error,
-        rows_scored=len(state.sample.rows),
-        rows=fit.rows,
-        events=dict(events.counts),
+        cluster_sizes=model.score.cluster_sizes.tolist(),
+        msd=model.score.msd,
+        msd_is_exact=exact,
+        msd_error=model.score.msd_error,
+        rows_scored=model.score.rows if exact else len(model.state.sample.rows),
+        rows=model.score.rows,
+        **curves.indices(model.curve.of(request.k)),
+        events=model.events,
         resolved_from_k=description["k"] if description else None,
     )
     with tempfile.TemporaryDirectory() as folder:
-        tarball.write(
-            destination, artifacts.save(Path(folder), HOST, artifacts.SavedModel(final, new), state, coordinates)
-        )
-    LOGGER.info("wrote %s: k = %d, msd %s on %d rows", destination, k, fit.msd, len(state.sample.rows))
+        files = artifacts.save(Path(folder), HOST, artifacts.SavedModel(final, new), model.state, coordinates)
+        tarball.write(request.out, files)
+    LOGGER.info("wrote %s: k = %d, msd %s on %d rows", request.out, request.k, model.score.msd, new["rows_scored"])
+
+
+def _stated(description: dict[str, Any] | None, k: int) -> dict[str, str]:
+    """Return the hyperparameters of the job as they were sent, with another k."""
+    stated = description["hyperparameters"] if description else {}
+    return {**stated, "k": str(k)}
 
 
 def _rows(description: dict[str, object] | None, n_sampled: int) -> int:

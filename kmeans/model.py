@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 
 from kmeans.assignment.scoring import Score
+from kmeans.finalization.curve import Curve
 from kmeans.state import State
 from kmeans.types import FloatArray
 
@@ -23,8 +24,8 @@ class Model:
         Of these rows; estimated unless the sample holds all of them or closing passes have read them.
     state : State
         What the stream has left; a model of another k can be made of it.
-    msd_by_k : dict of int to float
-        Estimates of the msd for other k, by k.
+    curve : Curve
+        The loss and indices of validity of this k, and estimates for other k.
     events : dict of str to int
         How often each policy was applied, by name.
     """
@@ -34,7 +35,7 @@ class Model:
     stopped: bool
     score: Score
     state: State
-    msd_by_k: dict[int, float]
+    curve: Curve
     events: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -42,7 +43,11 @@ class Model:
         """Whether the score was computed from all rows."""
         return self.score.is_exact
 
+    @property
+    def msd_by_k(self) -> dict[int, float]:
+        """The mean squared distance of rows to their centers, by k."""
+        return {one.k: one.msd for one in self.curve.figures}
+
     def rescored(self, score: Score) -> "Model":
         """Return the same model with another score."""
-        msds = {**self.msd_by_k, len(self.centers): score.msd}
-        return replace(self, score=score, msd_by_k=msds)
+        return replace(self, score=score, curve=self.curve.with_score(len(self.centers), score))

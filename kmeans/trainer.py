@@ -12,9 +12,10 @@ from kmeans.communicator import Communicator, SingleHost, any_host
 from kmeans.events import Events
 from kmeans.finalization import closing
 from kmeans.finalization.coreset import reduced_state
-from kmeans.finalization.curve import curve_ks, msd_by_k
+from kmeans.finalization.curve import Curve
 from kmeans.finalization.deadline import Deadline
 from kmeans.finalization.estimation import estimate
+from kmeans.finalization.exploration import explore, ks_to_explore
 from kmeans.finalization.finalization import TooFewDistinctRowsError, finalize
 from kmeans.finalization.optimism import optimism
 from kmeans.finalization.resources import Resources
@@ -150,8 +151,6 @@ class Trainer:
         centers = self._finalized(state, resources)
         final = as_points(centers)
         in_double = final.astype(np.float64)
-        ks = curve_ks(settings.k, settings.n_centers, settings.n_features)
-        msds = msd_by_k(state, in_double, ks, self.seeds.curve, self.threads, communicator, self.deadline)
         fit_of_rows = (
             score([sample.rows], engine.assigner(in_double), SingleHost())
             if sample.complete
@@ -164,7 +163,7 @@ class Trainer:
             stopped=run.stopped,
             score=fit_of_rows,
             state=reduced_state(state, in_double, settings.kept_sample_size, rng, engine),
-            msd_by_k={**msds, settings.k: fit_of_rows.msd},
+            curve=Curve((), 0.0, None),
         )
         if settings.finalization.refine:
             # Neither the weights of an earlier model's rows nor decayed ones count each row once.
@@ -175,7 +174,7 @@ class Trainer:
         # Every row is at a center, and some centers have no row.
         if alike and model.score_is_exact and model.score.ssd == 0.0 and inhabited < settings.k:
             raise TooFewDistinctRowsError(settings.k, model.rows, inhabited)
-        return replace(model, events=dict(self.events.counts))
+        return replace(self._explored(model, state, resources), events=dict(self.events.counts))
 
     @property
     def _continues_weights(self) -> bool:
@@ -229,3 +228,9 @@ class Trainer:
         too_low = np.array([optimism(state, centers, resources.engine, resources.deadline.passed)])
         self.communicator.broadcast(too_low)
         return model.rescored(model.score.raised(float(too_low[0])))
+
+    def _explored(self, model: Model, state: State, resources: Resources) -> Model:
+        """Return a model with estimates for other k."""
+        settings, centers = self.settings, model.centers.astype(np.float64)
+        ks = ks_to_explore(settings.k, settings.n_centers, settings.n_features)
+        return replace(model, curve=explore(state, centers, model.score, ks, self.seeds.curve, resources))

@@ -214,7 +214,7 @@ def _channel(name: str, given: object, path: Path) -> ChannelConfiguration:
     mode = _one_of(name, given, "TrainingInputMode", modes, "File")
     distribution = _one_of(name, given, "S3DistributionType", ("FullyReplicated", "ShardedByS3Key"), "FullyReplicated")
     _one_of(name, given, "RecordWrapperType", ("None",), "None")
-    content_type, label_size = _content_type(name, given.get("ContentType"))
+    content_type, label_size = content_type_of(name, given.get("ContentType"))
     return ChannelConfiguration(name, content_type, label_size, cast(InputMode, mode), distribution, path)
 
 
@@ -225,8 +225,8 @@ def _one_of(channel: str, given: Mapping[str, Any], setting: str, known: tuple[s
     return str(value)
 
 
-def _content_type(channel: str, given: object) -> tuple[str, int | None]:
-    """Split a content type into its name, in lower case, and the number of label columns it states."""
+def content_type_of(channel: str, given: object) -> tuple[str, int | None]:
+    """Split a channel's content type into its name, in lower case, and the number of label columns it states."""
     known_types = CHANNELS[channel]
     if given is None or given == "":
         return known_types[0], None

@@ -1,12 +1,12 @@
 """The outputs of a job: the model, its tarball, the loss over k, assignments and the report."""
 
-import json
 import re
 import time
 from pathlib import Path
 from typing import Any
 
 from container import report
+from container.artifacts import curve as curves
 from container.artifacts import model as artifacts
 from container.artifacts import tarball
 from container.artifacts.description import describe
@@ -25,9 +25,6 @@ from kmeans.assignment.engine import Engine
 from kmeans.assignment.scoring import Score, Tally
 from kmeans.communicator import any_host
 from kmeans.model import Model
-
-# The loss over k, under output/data.
-CURVE = "msd_by_k.json"
 
 # On SageMaker the leader is algo-1, and notebooks load model_algo-1. The SDK's local mode appends a random word.
 _SERVICE_HOST = re.compile(r"(algo-[0-9]+)(-[a-z0-9]+)?")
@@ -75,6 +72,7 @@ def write_model(context: JobContext, model: Model, coordinates: Coordinates) -> 
         )
     _write_copies(context, model, files)
     LOGGER.info("wrote %s", ", ".join(str(file) for file in files))
+    LOGGER.info("suggested number of clusters: %s", curves.suggested(model.curve))
     context.progress.times["model.serialize.time"] = spread((time.time() - began) * 1000)
     return files
 
@@ -113,6 +111,7 @@ def _description(context: JobContext, model: Model, coordinates: Coordinates) ->
         rows_scored=model.score.rows if model.score.sample_rows is None else model.score.sample_rows,
         rows=model.score.rows,
         rows_seen=context.progress.rows,
+        **curves.indices(model.curve.of(len(model.centers))),
         events=model.events,
     )
 
@@ -128,13 +127,12 @@ def _write_copies(context: JobContext, model: Model, files: tuple[Path, ...]) ->
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
         tarball.write(path, files)
-    with warn_on_failure(progress.events, "curve_failed", f"{CURVE} was not written"):
-        path = paths.output_data / CURVE
+    with warn_on_failure(progress.events, "curve_failed", f"{curves.NAME} was not written"):
+        path = paths.output_data / curves.NAME
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
-        curve = [{"k": k, "msd": msd} for k, msd in sorted(model.msd_by_k.items())]
         with replacing(path) as file:
-            file.write((json.dumps({"msd_by_k": curve}, indent=2, allow_nan=False) + "\n").encode())
+            file.write(curves.dumps(model.curve))
 
 
 def _file_host(leader: str) -> str:

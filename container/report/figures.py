@@ -1,7 +1,5 @@
 """The plots of a report: figures of plotly in plain JSON types."""
 
-from collections.abc import Mapping
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,9 +23,12 @@ from container.report.formatting import number, percent, signed
 from container.report.losses import Losses
 from container.report.profile import HeatMap
 from container.report.projection import Projection
+from kmeans.finalization.curve import Curve
 
 # Up to this number of clusters, each has a bar, and a number and a color in the plane.
 MAX_BARS = 30
+# Half the width of the band about a curve.
+STANDARD_ERRORS = 2.0
 # Points of a curve over all clusters.
 MAX_CURVE = 500
 # Up to this number of rows, their dots are larger.
@@ -71,24 +72,41 @@ def losses(curve: Losses) -> Figure | None:
     return {"data": data, "layout": layout}
 
 
-def elbow(msd_by_k: Mapping[int, float], k: int) -> Figure | None:
-    """Plot the loss over the number of clusters, with that of the model; None if there is nothing to compare."""
-    if len(msd_by_k) < 2:
+def elbow(curve: Curve, k: int) -> Figure | None:
+    """Plot the loss over the number of clusters, with that of the model; None if there is nothing to compare.
+
+    A band shows two standard errors on either side.
+    """
+    if len(curve.figures) < 2:
         return None
-    ks = sorted(msd_by_k)
+    ks = [one.k for one in curve.figures]
+    msds = {one.k: one.msd for one in curve.figures}
     hover = "%{x:,} clusters: %{y:,.5~g}<extra></extra>"
     marker = {"color": "#ffffff", "size": 7, "line": {"color": MUTED, "width": 1.5}}
+    bounds = [
+        trace(
+            "scatter",
+            ks,
+            [max(0.0, one.msd + side * STANDARD_ERRORS * one.msd_error) for one in curve.figures],
+            mode="lines",
+            line=line(PALE, 0.0),
+            hoverinfo="skip",
+        )
+        for side in (-1, 1)
+    ]
+    bounds[1] |= {"fill": "tonexty", "fillcolor": "rgba(91, 103, 118, 0.25)"}
     data = [
         trace(
             "scatter",
             ks,
-            [msd_by_k[each] for each in ks],
+            list(msds.values()),
             mode="lines+markers",
             line=line(MUTED, 1.5),
             marker=marker,
             hovertemplate=hover,
         ),
-        trace("scatter", [k], [msd_by_k[k]], mode="markers", marker={"color": ACCENT, "size": 13}, hovertemplate=hover),
+        trace("scatter", [k], [msds[k]], mode="markers", marker={"color": ACCENT, "size": 13}, hovertemplate=hover),
+        *bounds,
     ]
     layout = plain_layout("Number of clusters", "Mean squared distance")
     layout["yaxis"]["rangemode"] = "tozero"

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from container.artifacts.curve import indices, suggested
 from container.files.atomic import replacing
 from container.report import figures as plots
 from container.report import profile
@@ -19,6 +20,7 @@ from container.report.facts import Facts
 from container.report.formatting import duration, moment, number, percent, signed
 from container.report.profile import Baseline, HeatMap
 from container.report.projection import MAX_CENTERS, project
+from kmeans.finalization.curve import Figures
 
 NAME = "report.html"
 # Clusters that are listed at first; the others can be unfolded.
@@ -127,7 +129,7 @@ def _context(facts: Facts) -> dict[str, Any]:
     plane = project(model, by_size, facts.seed)
     figures = {
         "losses": plots.losses(facts.losses),
-        "elbow": plots.elbow(model.msd_by_k, n_clusters),
+        "elbow": plots.elbow(model.curve, n_clusters),
         "sizes": plots.per_cluster(shares, "Share of the rows", 1 / n_clusters, "if all were equal", share=True),
         "spreads": plots.per_cluster(spreads, "Typical distance", float(np.sqrt(score.msd)), "all rows together"),
         "plane": plots.plane(plane, score.cluster_sizes),
@@ -146,7 +148,8 @@ def _context(facts: Facts) -> dict[str, Any]:
         "events": [(number(count), _event(name)) for name, count in sorted(facts.events.items())],
         "figures": {name: figure for name, figure in figures.items() if figure is not None},
         "first_loss": number(float(long_term[-1])) if len(long_term) else "",
-        "curve": [(number(k), number(msd)) for k, msd in sorted(model.msd_by_k.items())],
+        "suggested": suggested(model.curve),
+        "curve": [_row_of_curve(one) for one in model.curve.figures],
         "few_clusters": n_clusters <= plots.MAX_BARS,
         "drawn": f"{'All' if whole else 'A sample of'} {number(len(plane.rows))} rows",
         "plane": plane,
@@ -185,6 +188,16 @@ def _tiles(facts: Facts) -> list[tuple[str, str, str]]:
         ("Hosts", number(len(facts.hosts)), ", ".join(facts.hosts[:HOSTS_NAMED]) + others),
         ("Seed", str(facts.seed), "the only source of randomness"),
     ]
+
+
+def _row_of_curve(one: Figures) -> list[str]:
+    """Return the cells of the table for one k."""
+    shown = [number(one.k), number(one.msd), number(one.msd_error, 2)]
+    return [*shown, *(_index(value) for value in indices(one).values())]
+
+
+def _index(value: float | None) -> str:
+    return "none" if value is None else number(value, 3)
 
 
 def _event(name: str) -> str:

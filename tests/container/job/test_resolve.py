@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans
+from sklearn.metrics import calinski_harabasz_score, davies_bouldin_score, silhouette_score
 
 from container.artifacts.description import describe
 from container.artifacts.model import SavedModel, load, load_state, save
@@ -110,3 +111,73 @@ def test_the_curve_has_the_loss_of_each_k(solved: Ended, digits: NDArray[np.floa
         best = KMeans(point["k"], n_init=3, random_state=0).fit(digits).inertia_ / len(digits)
         assert point["msd"] == pytest.approx(best, rel=0.03)
     assert curve[8]["msd"] == solved.description["msd"]
+
+
+def test_the_suggestion_is_logged_and_indices_are_told(solved: Ended) -> None:
+    content = json.loads((solved.base / "output/data/msd_by_k.json").read_text())
+    own = content["msd_by_k"][8]
+    assert set(own) == {"k", "msd", "msd_error", "silhouette", "davies_bouldin", "calinski_harabasz"}
+    for index in ("silhouette", "davies_bouldin", "calinski_harabasz"):
+        assert solved.description[index] == own[index]
+    assert content["suggestion"] is None
+    assert "suggested number of clusters: no clear number from 2 to 20" in solved.log
+
+
+def test_the_indices_are_those_of_scikit_learn(solved: Ended, digits: NDArray[np.float32]) -> None:
+    labels = ((digits[:, None] - solved.centers) ** 2).sum(axis=2).argmin(axis=1)
+    description = solved.description
+    assert description["davies_bouldin"] == pytest.approx(davies_bouldin_score(digits, labels), rel=1e-3)
+    assert description["calinski_harabasz"] == pytest.approx(calinski_harabasz_score(digits, labels), rel=1e-3)
+    assert description["silhouette"] == pytest.approx(silhouette_score(digits, labels), abs=0.15)
+
+
+def test_with_the_data_it_writes_a_report_and_the_assignments(
+    solved: Ended, tmp_path: Path, digits: NDArray[np.float32]
+) -> None:
+    data = solved.base / "input/data/train"
+    done = resolve("--k", "7", "--data", data, solved.base / "model", tmp_path / "seven.tar.gz")
+    assert done.returncode == 0, done.stderr
+    model = load(tmp_path / "seven.tar.gz")
+    beside = tmp_path / "seven-data"
+    assert "<h1>7 clusters</h1>" in (beside / "report.html").read_text()
+    lines = (beside / "assignments/rows.pbr.csv").read_text().splitlines()
+    assert lines[0] == "closest_cluster,distance_to_cluster"
+    table = np.array([line.split(",") for line in lines[1:]], float)
+    squares = ((digits[:, None] - model.centers) ** 2).sum(axis=2)
+    np.testing.assert_array_equal(table[:, 0], squares.argmin(axis=1))
+    np.testing.assert_allclose(table[:, 1] ** 2, squares.min(axis=1), rtol=1e-4)
+    assert model.description is not None
+    curve = {point["k"]: point for point in json.loads((beside / "msd_by_k.json").read_text())["msd_by_k"]}
+    assert curve[7]["msd"] == model.description["msd"] == pytest.approx(squares.min(axis=1).mean())
+    assert curve[7]["silhouette"] == model.description["silhouette"]
+    again = resolve("--k", "7", "--data", data, solved.base / "model", tmp_path / "seven.tar.gz")
+    assert again.returncode == 2
+    assert "seven-data: expected no such folder" in again.stdout + again.stderr
+
+
+def test_other_data_than_the_model_was_made_of(solved: Ended, tmp_path: Path, digits: NDArray[np.float32]) -> None:
+    (tmp_path / "other").mkdir()
+    np.savetxt(tmp_path / "other/rows.csv", digits[:100], "%g", delimiter=",")
+    given: list[str | Path] = ["--data", tmp_path / "other", "--content-type", "text/csv;label_size=0"]
+    done = resolve("--k", "3", *given, solved.base / "model", tmp_path / "three.tar.gz")
+    assert done.returncode == 0, done.stderr
+    assert "has 100 rows, but the model was made of 1797" in done.stdout + done.stderr
+    assert len((tmp_path / "three-data/assignments/rows.csv.csv").read_text().splitlines()) == 101
+    description = load(tmp_path / "three.tar.gz").description
+    assert description is not None
+    assert description["rows"] == 1797
+
+
+@pytest.mark.parametrize(
+    ("data", "content_type", "message"),
+    [
+        ("nowhere", "text/csv", "nowhere: expected the folder of the training data, got none"),
+        (".", "text/html", 'expected content type application/x-recordio-protobuf or text/csv, got "text/html"'),
+        ("s3://bucket/rows", "text/csv", "expected a path on this machine, got 's3://bucket/rows'"),
+    ],
+)
+def test_data_that_cannot_be_read(tmp_path: Path, data: str, content_type: str, message: str) -> None:
+    done = resolve("--k", "3", "--data", data, "--content-type", content_type, tmp_path, tmp_path / "out.tar.gz")
+    assert done.returncode == 2
+    assert message in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr

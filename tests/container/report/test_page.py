@@ -17,6 +17,8 @@ from plotly.offline import get_plotlyjs
 
 from container import report
 from container.report import Facts, page
+from kmeans.finalization.curve import Curve, Figures
+from kmeans.finalization.suggestion import Suggestion
 from kmeans.types import FloatArray
 from tests.container.report.facts import blobs, facts_of
 
@@ -114,6 +116,21 @@ def test_what_is_shown_is_what_was_found(ordinary: Facts) -> None:
     assert "The job succeeded without warnings." in shown.text
 
 
+def test_the_suggestion_and_the_indices_are_shown(ordinary: Facts) -> None:
+    figures = Figures(10, 2.0, 0.25, 0.875, np.inf, 1234.0)
+    other = Figures(11, 1.5, 0.1, 0.5, 0.25, 1300.0)
+    curve = Curve((figures, other), 9.0, Suggestion(11, 10, 12))
+    content = page.render(replace(ordinary, model=replace(ordinary.model, curve=curve)))
+    shown = Page(content)
+    assert "k between 10 and 12; 11 by the index of Calinski and Harabasz" in shown.text
+    row = "".join(f'<td class="number">{value}</td>' for value in (10, 2, "0.25", "0.875", "none", "1,234"))
+    assert f"<tr>{row}</tr>" in content.decode()
+    low, high = shown.figures["elbow"]["data"][2:]
+    assert (low["y"], high["y"]) == ([1.5, 1.3], [2.5, 1.7])
+    none = Page(page.render(replace(ordinary, model=replace(ordinary.model, curve=replace(curve, suggestion=None)))))
+    assert "no clear number from 10 to 11" in none.text
+
+
 def test_texts_from_outside_stay_texts(tmp_path: Path, ordinary: Facts) -> None:
     hostile = replace(
         ordinary,
@@ -160,7 +177,8 @@ def test_many_clusters_of_many_features_make_no_huge_page() -> None:
     facts = facts_of(blobs(20, 1000, 1500), 20)
     centers = rng.normal(size=(3000, 1000)).astype(np.float32)
     score = replace(facts.model.score, cluster_sizes=rng.permutation(np.arange(3000.0)), cluster_ssds=rng.random(3000))
-    model = replace(facts.model, centers=centers, score=score, msd_by_k={2: 9.0, 3000: 1.0})
+    figures = tuple(Figures(k, msd, 0.0, 0.5, 1.0, np.inf) for k, msd in ((2, 9.0), (3000, 1.0)))
+    model = replace(facts.model, centers=centers, score=score, curve=Curve(figures, 10.0, None))
     content = page.render(replace(facts, model=model))
     assert len(content) - len(get_plotlyjs()) < 700_000
     shown = Page(content)

@@ -5,6 +5,7 @@ import pytest
 
 from container.report.projection import MAX_ROWS, MAX_WIDE_ROWS, project
 from kmeans.assignment.scoring import Score
+from kmeans.finalization.curve import Curve
 from kmeans.model import Model
 from kmeans.prediction import Predictor
 from kmeans.sample import Sample
@@ -18,7 +19,7 @@ def model_of(rows: FloatArray, centers: FloatArray) -> Model:
     sample = Sample(rows, np.zeros(len(rows), np.int64), np.ones(len(rows)), complete=True)
     state = State(centers.astype(np.float64), np.ones(k), np.zeros(rows.shape[1], np.float32), sample)
     score = Score(len(rows), 0.0, np.ones(k), np.zeros(k))
-    return Model(centers, len(rows), False, score, state, {})
+    return Model(centers, len(rows), False, score, state, Curve((), 0.0, None))
 
 
 @pytest.mark.parametrize(("n_rows", "n_features"), [(300, 5), (20, 90), (50, 50), (3, 3)])
