@@ -9,7 +9,7 @@ from sklearn.metrics import pairwise_distances_argmin
 
 from benchmarks.measure import medians, peak
 from container.resources import cpu_count
-from kmeans.assignment.assigner import Centers, nearest
+from kmeans.assignment.engine import Engine
 from kmeans.threads import Threads
 
 SHAPES = ((2, 100), (10, 100), (50, 100), (54, 10), (784, 100), (128, 1000), (16, 5000), (1024, 1000))
@@ -32,13 +32,13 @@ def run() -> list[dict[str, Any]]:
             n = int(min(400_000, max(5_000, WORK / (2 * d * k))))
             rows = rng.standard_normal((n, d), dtype=np.float32)
             centers = rng.standard_normal((k, d)).astype(np.float32)
-            ready = Centers(centers.astype(np.float64), np.zeros(d, np.float32))
+            assigner = Engine(threads, np.zeros(d, np.float32)).assigner(centers.astype(np.float64))
             product = np.empty((n, k), np.float32)
             index = faiss.IndexFlatL2(d)
             index.add(centers)
             seconds = medians(
                 {
-                    "ours": partial(nearest, rows, ready, threads),
+                    "ours": partial(assigner.assign, rows),
                     "faiss": partial(index.search, rows, 1),
                     "scikit-learn": partial(pairwise_distances_argmin, rows, centers),
                     "bare GEMM": partial(np.matmul, rows, centers.T, out=product),

@@ -16,11 +16,13 @@ from benchmarks.cores_clock import TimedThreads, Timing, now
 from container.channels.source import Source
 from container.configuration.algorithm_settings import auto_sample_size
 from container.configuration.files import ChannelConfiguration
+from kmeans.assignment.engine import Engine
 from kmeans.communicator import SingleHost
 from kmeans.finalization.finalization import FinalizationSettings
-from kmeans.finalization.lloyd import lloyd
+from kmeans.finalization.lloyd import StopRule, lloyd
 from kmeans.finalization.shrinking import LloydSettings
 from kmeans.observer import Observer
+from kmeans.points import WeightedPoints
 from kmeans.settings import Settings
 from kmeans.stream.run import Control, Run
 from kmeans.threads import Threads
@@ -98,7 +100,8 @@ def lloyd_passes(case: Case, threads: Threads) -> int:
         passes += 1
         return False
 
-    lloyd(case.part, case.shift, np.ones(len(case.part)), case.centers, ITERATIONS, 0.0, threads, enough=enough)
+    points, stop = WeightedPoints.alike(case.part), StopRule(ITERATIONS, enough=enough)
+    lloyd(points, case.centers, stop, Engine(threads, case.shift))
     return passes
 
 

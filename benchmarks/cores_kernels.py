@@ -11,10 +11,11 @@ from benchmarks.cores_contenders import BATCH_ROWS, Case, pinned_to
 from container.channels.csv_reader import CSVReader
 from container.channels.recordio_reader import RecordIOReader
 from container.configuration.files import CSV
-from kmeans.assignment.assigner import Centers, assign
-from kmeans.assignment.sums import add_rows
+from kmeans.assignment.engine import Engine
+from kmeans.assignment.sums import ClusterSums
 from kmeans.kernels.packed import WIDE, WORD, unpack
 from kmeans.kernels.pieces import ROW_BLOCK
+from kmeans.threads import ONE_THREAD
 from kmeans.types import DoubleArray, FloatArray
 
 # Size of a block of rows: it stays in the processor's cache, and calls from Python hardly matter.
@@ -22,11 +23,10 @@ BLOCK_BYTES = 1 << 19
 
 
 def kernels_alone(case: Case) -> DoubleArray:
-    """Decode, assign and add up the rows of the first file on one core; return the seconds of each, float64 (3,)."""
-    n_centers, n_features = case.centers.shape
-    centers, sums = Centers(case.centers, case.shift), np.zeros(case.centers.shape)
-    counts, losses, weights = np.zeros(n_centers), np.zeros(n_centers), np.ones(BATCH_ROWS)
-    all_labels, all_distances = np.empty(BATCH_ROWS, np.int64), np.empty(BATCH_ROWS)
+    """Decode, assign and add the rows of the first file on one core; return the seconds of each, float64 (3,)."""
+    n_features = case.centers.shape[1]
+    assigner = Engine(ONE_THREAD, case.shift).assigner(case.centers)
+    sums, weights = ClusterSums.zeros(*case.centers.shape), np.ones(BATCH_ROWS)
     block_rows = min(BATCH_ROWS, max(ROW_BLOCK, BLOCK_BYTES // (4 * n_features)))
     read = _csv_blocks if case.channel.content_type == CSV else _recordio_blocks
     blocks = read(case.channel.path, block_rows, n_features)
@@ -35,10 +35,9 @@ def kernels_alone(case: Case) -> DoubleArray:
         before = perf_counter()
         for rows in blocks:
             decoded = perf_counter()
-            labels, distances = all_labels[: len(rows)], all_distances[: len(rows)]
-            assign(rows, centers, labels, distances)
+            labels, distances = assigner.assign(rows)
             assigned = perf_counter()
-            add_rows(rows, labels, weights[: len(rows)], sums, counts, distances, case.outlier_distance, losses)
+            sums.add(rows, labels, weights[: len(rows)], distances, case.outlier_distance)
             added = perf_counter()
             seconds += decoded - before, assigned - decoded, added - assigned
             n_rows += len(rows)

@@ -23,7 +23,7 @@ from benchmarks.spark import session, spark_kmeans, spark_streaming_kmeans
 from container.artifacts import model
 from container.formats.recordio.records import dense_record, encode
 from container.resources import cpu_count
-from kmeans.assignment.assigner import Centers
+from kmeans.assignment.engine import Engine
 from kmeans.assignment.scoring import score
 from kmeans.assignment.shift import usual_values
 from kmeans.communicator import SingleHost
@@ -139,9 +139,9 @@ def _compare(d: int, k: int, methods: dict[str, tuple[Callable[[int, int], int],
 
 def _msd(rows: FloatArray, fit: Fit) -> float:
     """Return the mean squared distance of all rows; `benchmarks.methods.score` would take minutes."""
-    shift = usual_values(rows)
     with Threads(cpu_count()) as threads:
-        return score([rows], Centers(fit.centers.astype(np.float64), shift), SingleHost(), threads).msd
+        assigner = Engine(threads, usual_values(rows)).assigner(fit.centers.astype(np.float64))
+        return score([rows], assigner, SingleHost()).msd
 
 
 def configure(base: Path, **hyperparameters: object) -> None:

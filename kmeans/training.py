@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from kmeans.assignment.assigner import Centers
+from kmeans.assignment.engine import Engine
 from kmeans.assignment.scoring import Score, score
 from kmeans.assignment.shift import usual_values
 from kmeans.communicator import Communicator, SingleHost, any_host
@@ -17,6 +17,7 @@ from kmeans.finalization.deadline import Deadline
 from kmeans.finalization.estimation import estimate
 from kmeans.finalization.finalization import TooFewDistinctRowsError, finalize
 from kmeans.finalization.optimism import optimism
+from kmeans.finalization.resources import Resources
 from kmeans.kmeans_plus_plus import distinct
 from kmeans.memory import centers_fit, check_memory
 from kmeans.observer import Observer
@@ -159,9 +160,9 @@ def fit(
     # Rows of an earlier job, or of an earlier epoch beside a part of a later one, are in the weights alone.
     alike = not _has_weight(earlier) and not (run.amid_epoch and run.epoch > 0)
     state = _left(run, sample, settings, n_rows[0], alike=alike)
-    centers = finalize(
-        state, settings.k, settings.finalization, seeds.finalization, threads, observer, communicator, deadline
-    )
+    engine = Engine(threads, state.shift)
+    resources = Resources(engine, communicator, deadline)
+    centers = finalize(state, settings.k, settings.finalization, seeds.finalization, observer, resources)
     communicator.broadcast(centers)
     if deadline.agreed(communicator):
         observer.happened(
@@ -174,20 +175,20 @@ def fit(
     ks = curve_ks(settings.k, settings.n_centers, settings.n_features)
     msds = msd_by_k(state, in_double, ks, seeds.curve, threads, communicator, deadline)
     fit_of_rows = (
-        score([sample.rows], Centers(in_double, state.shift), SingleHost(), threads)
+        score([sample.rows], engine.assigner(in_double), SingleHost())
         if sample.complete
-        else estimate(state, int(n_rows[0]), in_double, threads)
+        else estimate(state, int(n_rows[0]), in_double, engine)
     )
     model = Model(
         centers=final,
         rows=int(n_rows[0]),
         stopped=run.stopped,
         score=fit_of_rows,
-        state=reduced_state(state, in_double, settings.kept_sample_size, np.random.default_rng(seeds.keeping), threads),
+        state=reduced_state(state, in_double, settings.kept_sample_size, np.random.default_rng(seeds.keeping), engine),
         msd_by_k={**msds, settings.k: fit_of_rows.msd},
     )
     if settings.finalization.refine:
-        job = _Job(source, communicator, threads, observer, control, deadline)
+        job = _Job(source, observer, control, resources)
         # Neither the weights of an earlier model's rows nor those that decay are in the rows.
         count_once = not (run.stopped or settings.half_life or _has_weight(earlier))
         model = _closed(job, model, len(sample.rows), count_once=count_once)
@@ -255,38 +256,31 @@ class _Job:
     """What a model is made better with, once it is there; see `fit`."""
 
     source: Source
-    communicator: Communicator
-    threads: Threads
     observer: Observer
     control: Control
-    deadline: Deadline
+    resources: Resources
 
 
 def _closed(job: _Job, model: Model, n_sampled: int, *, count_once: bool) -> Model:
     """Return a model after closing passes, where they promise something and each of its rows counts once."""
     excess = 0.0 if model.score_is_exact else closing.expected_excess(model.score, n_sampled, model.rows)
     worthwhile = job.source.rereadable and excess > closing.MIN_EXCESS
-    if not any_host(worthwhile and count_once, job.communicator):
+    if not any_host(worthwhile and count_once, job.resources.communicator):
         return model
-    closed = closing.close(
-        job.source,
-        model.centers,
-        model.state.shift,
-        model.rows,
-        job.communicator,
-        job.threads,
-        job.observer,
-        lambda: job.control.stopping() or job.deadline.passed(),
-    )
+    hurried = Deadline(lambda: job.control.stopping() or job.resources.deadline.passed())
+    resources = replace(job.resources, deadline=hurried)
+    closed = closing.close(job.source, model.centers, model.rows, job.observer, resources)
     return model if closed is None else replace(model, centers=closed.centers).rescored(closed.score)
 
 
 def _raised(job: _Job, model: Model, state: State) -> Model:
     """Return a model with its loss raised by what it is too low on rows that the centers were fitted to."""
-    if model.score_is_exact or job.deadline.agreed(job.communicator):
+    resources = job.resources
+    if model.score_is_exact or resources.late():
         return model
-    too_low = np.array([optimism(state, model.centers.astype(np.float64), job.threads, job.deadline.passed)])
-    job.communicator.broadcast(too_low)
+    centers = model.centers.astype(np.float64)
+    too_low = np.array([optimism(state, centers, resources.engine, resources.deadline.passed)])
+    resources.communicator.broadcast(too_low)
     return model.rescored(model.score.raised(float(too_low[0])))
 
 

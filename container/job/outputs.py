@@ -23,6 +23,7 @@ from container.logs.metrics import spread
 from container.logs.progress import Progress
 from container.stopping import Stop
 from container.versions import COMPUTING, versions
+from kmeans.assignment.engine import Engine
 from kmeans.assignment.scoring import Score, Tally
 from kmeans.communicator import Communicator, any_host
 from kmeans.threads import Threads
@@ -200,9 +201,10 @@ def write_assignments(
     shared = job.channels["train"].distribution == "FullyReplicated"
     share = (job.hosts.index(job.current_host), len(job.hosts)) if shared else (0, 1)
     folder = job.paths.output_data / assignments.FOLDER / job.current_host
+    engine = Engine(threads, model.state.shift)
     written = assignments.Written(Tally(len(model.centers)))
     with beside_the_model(progress, "assignments_failed", "The assignments were not all written"):
-        written = assignments.write(folder, source, model.centers, model.state.shift, threads, share, stop.requested)
+        written = assignments.write(folder, source, model.centers, engine, share, stop.requested)
         if stop.requested():
             LOGGER.warning("Stopped early by %s: not all assignments were written.", stop.cause)
         LOGGER.info(

@@ -23,7 +23,7 @@ from container.logs.progress import Progress, TimedSource
 from container.precision import settle
 from container.resources import cpu_count, memory_limit_bytes
 from container.stopping import Stop
-from kmeans.assignment.assigner import Centers
+from kmeans.assignment.engine import Engine
 from kmeans.assignment.scoring import Score, score
 from kmeans.communicator import Communicator, any_host
 from kmeans.finalization.finalization import TooFewDistinctRowsError
@@ -232,10 +232,10 @@ def _test_score(
         threads=threads.count,
         coordinates=coordinates,
     )
-    centers = Centers(model.centers.astype(np.float64), model.state.shift)
+    assigner = Engine(threads, model.state.shift).assigner(model.centers.astype(np.float64))
     # Whoever stops still takes part in the sum, for the others wait for it.
     blocks = takewhile(lambda _: not stop.requested(), source.blocks())
-    found = score(blocks, centers, communicator, threads)
+    found = score(blocks, assigner, communicator)
     if any_host(stop.requested(), communicator):
         LOGGER.warning("Stopped by %s: the test channel was not scored.", stop.cause or "SIGTERM")
         return None

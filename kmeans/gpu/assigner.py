@@ -9,7 +9,7 @@ from numba import cuda
 from kmeans.assignment.assigner import Assigner
 from kmeans.assignment.sums import ClusterSums
 from kmeans.gpu import nearest, sums
-from kmeans.gpu.device import Gpu, Slot, Space, free_bytes, is_out_of_memory
+from kmeans.gpu.device import DeviceArray, Gpu, Slot, Space, free_bytes, is_out_of_memory
 from kmeans.gpu.shapes import FEATURES, LANES, SEGMENT, SIDE, TEAMS, THREADS, TILE
 from kmeans.memory import NotEnoughMemoryError
 from kmeans.types import DoubleArray, FloatArray, LabelArray
@@ -76,19 +76,20 @@ class GpuAssigner(Assigner):
         """See `Assigner.assign_and_sum`; rows are added in the order of their labels."""
         with self._gpu.lock:
             space, work = self._gpu.space(max(len(rows), 1), *self._shape), self._gpu.work
-            sums.clear_totals[LIST_BLOCKS, THREADS, work](space.totals)
+            totals, host_totals = space.totals[: len(self)], space.host_totals[: len(self)]
+            sums.clear_totals[LIST_BLOCKS, THREADS, work](totals)
 
             def take(slot: Slot, n_rows: int) -> None:
                 self._assign(slot, n_rows, space)
-                self._add(slot, n_rows, space, outlier_distance)
+                self._add(slot, n_rows, space, totals, outlier_distance)
 
             result = self._run(rows, weights, space, take)
-            space.totals.copy_to_host(space.host_totals, stream=work)
+            totals.copy_to_host(host_totals, stream=work)
             work.synchronize()
             n_features = self._shape[1]
-            into.sums[:] += space.host_totals[:, :n_features]
-            into.counts[:] += space.host_totals[:, n_features]
-            into.losses[:] += space.host_totals[:, n_features + 1]
+            into.sums[:] += host_totals[:, :n_features]
+            into.counts[:] += host_totals[:, n_features]
+            into.losses[:] += host_totals[:, n_features + 1]
             return result
 
     def _run(
@@ -158,7 +159,7 @@ class GpuAssigner(Assigner):
             slot.rows, *centers, space.least, space.second, *doubtful, space.labels, space.squared_distances
         )
 
-    def _add(self, slot: Slot, n_rows: int, space: Space, outlier_distance: float) -> None:
+    def _add(self, slot: Slot, n_rows: int, space: Space, totals: DeviceArray, outlier_distance: float) -> None:
         """Launch the kernels that add the rows in a slot to the totals."""
         n_centers, n_features = self._shape
         chunk_rows, work = space.chunk_rows, self._gpu.work
@@ -190,12 +191,12 @@ class GpuAssigner(Assigner):
             space.keys,
             space.order,
             space.starts,
-            space.totals,
+            totals,
             space.heads,
             space.tails,
         )
         sums.join[(_blocks(n_centers, TEAMS), columns), block, work](
-            n_centers, space.starts, space.heads, space.tails, space.totals
+            n_centers, space.starts, space.heads, space.tails, totals
         )
 
 

@@ -64,25 +64,25 @@ class Gpu:
         return max(1, min(MAX_SHARES, math.ceil(n_centers / TILE), BLOCKS * self._multiprocessors // blocks))
 
     def space(self, n_rows: int, n_centers: int, n_features: int) -> "Space":
-        """Return memory for tiles of rows: the last one, if it has this shape.
+        """Return memory for tiles of rows: the last one, if it is large enough.
 
         Raises
         ------
         NotEnoughMemoryError
             If there is too little for the smallest tile.
         """
-        rows = min(n_rows, max(TILE_BYTES // (4 * n_features), 1))
-        shape = math.ceil(rows / TILE) * TILE, n_centers, n_features
-        if self._space is None or self._space.asked != shape:
+        rows = math.ceil(min(n_rows, max(TILE_BYTES // (4 * n_features), 1)) / TILE) * TILE
+        if self._space is None or not self._space.holds(rows, n_centers, n_features):
+            # Freed before there is another one.
             self._space = None
-            self._space = self._new_space(*shape)
+            self._space = self._new_space(rows, n_centers, n_features)
         return self._space
 
-    def _new_space(self, n_rows: int, n_centers: int, n_features: int) -> "Space":
-        asked = n_rows, n_centers, n_features
+    def _new_space(self, asked_rows: int, n_centers: int, n_features: int) -> "Space":
+        n_rows = asked_rows
         while True:
             try:
-                return Space(asked, n_rows, self.shares(n_rows, n_centers))
+                return Space(n_rows, n_centers, n_features, asked_rows, self.shares(n_rows, n_centers))
             except Exception as error:
                 if not is_out_of_memory(error):
                     raise
@@ -137,19 +137,18 @@ class Space:
 
     Parameters
     ----------
-    asked : tuple of int
-        Rows of a tile, centers and features, for which it was made.
-    n_rows : int
-        Rows of a tile that there is room for: fewer, if there was not enough memory.
+    n_rows, n_centers, n_features : int
+        Rows of a tile, centers and features that there is room for.
+    asked_rows : int
+        Rows of a tile that were asked for: more than `n_rows`, if there was not enough memory.
     shares : int
         The number of shares of the centers.
     """
 
-    def __init__(self, asked: tuple[int, int, int], n_rows: int, shares: int) -> None:
-        _, n_centers, n_features = asked
-        self.asked = asked
+    def __init__(self, n_rows: int, n_centers: int, n_features: int, asked_rows: int, shares: int) -> None:
         self.n_rows = n_rows
         self.shares = shares
+        self._shape = asked_rows, n_centers, n_features
         # So that a chunk is no shorter than CHUNK rows, and the counters of all are not too many.
         self.chunk_rows = max(CHUNK, math.ceil(n_rows * (n_centers + 1) / MAX_COUNTERS))
         self.slots = [
@@ -178,3 +177,8 @@ class Space:
         self.tails = cuda.device_array((segments, n_features + 2), np.float64)
         self.totals = cuda.device_array((n_centers, n_features + 2), np.float64)
         self.host_totals: DoubleArray = cuda.pinned_array((n_centers, n_features + 2), np.float64)
+
+    def holds(self, n_rows: int, n_centers: int, n_features: int) -> bool:
+        """Return whether there is room for tiles of this shape, as far as memory allows."""
+        most_rows, most_centers, own_features = self._shape
+        return n_rows <= most_rows and n_centers <= most_centers and n_features == own_features

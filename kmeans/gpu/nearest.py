@@ -18,7 +18,8 @@ from numba import cuda, float32, float64, int32
 
 from kmeans.gpu.jit import kernel
 from kmeans.gpu.shapes import ALIGNMENT, EACH, FEATURES, LANES, RUN, SIDE, STRIDE, TEAMS, THREADS, TILE
-from kmeans.kernels.nearest import FLOAT32_ROUNDING, FLOAT32_TINY
+from kmeans.kernels.nearest import FLOAT32_TINY
+from kmeans.kernels.prepared import FLOAT32_ROUNDING
 from kmeans.types import LARGEST
 
 Array = Any

@@ -1,4 +1,4 @@
-"""What is done in float64 with two centers."""
+"""Operations on two centers in float64."""
 
 from kmeans.kernels.jit import kernel
 from kmeans.types import DoubleArray

@@ -43,9 +43,11 @@ from kmeans.kernels.group_parts import (
 from kmeans.kernels.intrinsics import APART, advance, increase, look, make_way, pause, read_at, sleep, ticks
 from kmeans.kernels.jit import array_type, kernel, uncounted
 from kmeans.kernels.moving import move, spread_out
-from kmeans.kernels.nearest import PREPARED, SPACE, Prepared, Space, assign_rows, lay_out, new_space
+from kmeans.kernels.nearest import assign_rows
 from kmeans.kernels.packed import WORD, Integer, unpack
 from kmeans.kernels.pieces import PIECE_SUMS, PieceSums, add_to_piece, border, put_together
+from kmeans.kernels.prepared import PREPARED, Prepared, lay_out
+from kmeans.kernels.space import SPACE, Space, new_space
 from kmeans.stream.candidates import choose
 from kmeans.types import DoubleArray, FloatArray, LabelArray
 

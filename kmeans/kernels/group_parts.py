@@ -18,7 +18,7 @@ class Shape(NamedTuple):
     batches, batch_rows
         Mini-batches, and the rows of each.
     pieces
-        Pieces of a mini-batch; see `kmeans.piece_kernel.border`.
+        Pieces of a mini-batch; see `kmeans.kernels.pieces.border`.
     ranges, range_centers
         Ranges of centers, and the centers of each; the last one may have fewer.
     block_rows

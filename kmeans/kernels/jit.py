@@ -35,7 +35,7 @@ Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 # "nnan" and "ninf" stay out: with them the compiler may drop checks for NaN and infinity.
 FAST_MATH = {"nsz", "arcp", "contract", "afn", "reassoc"}
 
-# Per architecture, best first: the level (an LLVM CPU name) and the features that tell that a machine has it.
+# For each architecture, best first: the level (an LLVM CPU name) and the features that a machine of this level has.
 LEVELS: dict[str, dict[str, frozenset[str]]] = {
     "x86_64": {
         "x86-64-v4": frozenset({"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}),
@@ -47,12 +47,12 @@ LEVELS: dict[str, dict[str, frozenset[str]]] = {
 
 
 def levels() -> list[str]:
-    """Give the levels of this machine's architecture, best first, whether this machine has them or not."""
+    """Return the levels of this machine's architecture, best first, whether this machine has them or not."""
     return list(LEVELS.get(platform.machine(), {"generic": frozenset()}))
 
 
 def host_level() -> str:
-    """Give the best level that this machine has."""
+    """Return the best level that this machine has."""
     features = llvm.get_host_cpu_features()
     table = LEVELS.get(platform.machine(), {})
     return next((level for level, needed in table.items() if all(features.get(f) for f in needed)), "generic")
@@ -61,26 +61,26 @@ def host_level() -> str:
 if "NUMBA_CPU_NAME" not in os.environ:
     config.CPU_NAME = host_level()
 if "NUMBA_CPU_FEATURES" not in os.environ:
-    # Left unset, numba would add the features of this very machine to those of the level.
+    # If unset, numba adds the features of this machine to those of the level.
     config.CPU_FEATURES = ""
 
 
-# The level that code is made for; `NUMBA_CPU_NAME` may name any other CPU of LLVM's.
+# The level that code is made for; `NUMBA_CPU_NAME` may name any other CPU that LLVM knows.
 LEVEL: str = config.CPU_NAME
-# Set by NUMBA_DISABLE_JIT: kernels then run as Python, and what is `emitted` can't run.
+# Set by NUMBA_DISABLE_JIT: kernels then run as Python, and `emitted` functions can't run unless they have a twin.
 INTERPRETED = bool(config.DISABLE_JIT)
 
 
 class ReadableCacheLocator:
-    """Finds the cache of a function's machine code, be it writable or not.
+    """Finds the cache of a function's machine code, even if it is read-only.
 
-    Numba's own locators pass over a folder that they can't write to, full as it may be: an image's cache belongs to
-    root, and its file system may be mounted read-only.
+    Numba's own locators skip a folder that they can't write to, even a full one. The cache of an image belongs to root,
+    and its file system may be mounted read-only.
     """
 
     @classmethod
     def from_function(cls, function: Callable[..., Any], file: str) -> object:
-        """Give the locator that numba asks for the folder: `NUMBA_CACHE_DIR`, or `__pycache__` beside the source."""
+        """Return the locator that numba asks for the folder: `NUMBA_CACHE_DIR`, or `__pycache__` next to the source."""
         locator: Any = (UserProvidedCacheLocator if config.CACHE_DIR else InTreeCacheLocator)(function, file)
         locator.get_source_stamp = functools.partial(_stamp, Path(file))
         return locator
@@ -88,12 +88,12 @@ class ReadableCacheLocator:
 
 @functools.cache
 def _stamp(file: Path) -> str:
-    """Return a digest of what the code of a module's kernels depends on.
+    """Return a digest of all sources that the code of a module's kernels depends on.
 
-    Numba looks at their own file alone. But kernels call others, and have constants compiled into them, of modules that
-    theirs imports, directly or not.
+    Numba only considers the file of a kernel. But a kernel calls kernels, and contains constants, of other modules,
+    which its own module imports, directly or not.
     """
-    # The package at the top, or the folder of a program that is in none.
+    # The top package, or the folder of a program that is in no package.
     home = file.parent
     while (home.parent / "__init__.py").exists():
         home = home.parent
@@ -111,11 +111,11 @@ _IMPORT = re.compile(r"^(?:from ([\w.]+) )?import (\([^)]*\)|.*)", re.MULTILINE)
 
 @functools.cache
 def _imported(file: str) -> frozenset[str]:
-    """Return the sources of the modules that a module imports at its top: those above a kernel are loaded by then."""
+    """Return the sources of the modules that a module imports at its top; they are loaded before its kernels."""
     names: set[str] = set()
     for package, words in _IMPORT.findall(Path(file).read_text(encoding="utf-8")):
         imported = re.findall(r"[\w.]+", words)
-        # What is imported from a package may be a module.
+        # A name that is imported from a package may be a module.
         names |= {package, *(f"{package}.{word}" for word in imported)} if package else set(imported)
     sources = (getattr(sys.modules.get(name), "__file__", None) for name in names)
     return frozenset(source for source in sources if source)
@@ -131,7 +131,7 @@ def array_type(kind: Any, dimensions: int = 1) -> Any:
 
 
 def tuple_type(form: type[NamedTuple], kinds: list[Any]) -> Any:
-    """Return numba's type of a named tuple with elements of so many types."""
+    """Return numba's type of a named tuple whose elements have the given types."""
     types: Any = numba.types
     # Numba has a type of its own for those whose elements are of one type.
     alike = len(set(kinds)) == 1
@@ -228,19 +228,24 @@ def kernel(*signatures: Any, strict: bool = False, inline: bool = False) -> Call
     return decorate
 
 
-def emitted(signature: str) -> Callable[[Callable[..., Any]], Any]:
+def emitted(signature: str, interpreted: Callable[..., Any] | None = None) -> Callable[[Callable[..., Any]], Any]:
     """Make a function that writes LLVM code one that kernels can call.
 
     Parameters
     ----------
-    signature
-        A numba signature. The function gets a builder and a value for each argument, an array being a pointer to its
-        first element, and gives the value of the result or None.
+    signature : str
+        A numba signature. The function is called with a builder and a value for each argument, for an array a pointer
+        to its first element, and returns the value of the result or None.
+    interpreted : callable, optional
+        The twin to call where kernels are not compiled; without one, kernels that call the function can't run there.
     """
     normalize: Any = normalize_signature
     arguments, result = normalize(signature)
 
     def decorate(emit: Callable[..., Any]) -> Any:
+        if INTERPRETED and interpreted:
+            return interpreted
+
         def define(_context: object, *_types: object) -> tuple[object, Callable[..., Any]]:
             def generate(context: Any, builder: Any, _signature: object, values: tuple[Any, ...]) -> Any:
                 given = [
@@ -252,7 +257,7 @@ def emitted(signature: str) -> Callable[[Callable[..., Any]], Any]:
 
             return result(*arguments), generate
 
-        # Name, docstring and parameters: numba looks at those of `emit`.
+        # Numba reads the name, the docstring and the parameters of `emit`.
         return intrinsic(functools.wraps(emit)(define))
 
     return decorate
@@ -281,6 +286,6 @@ def _uncounted(_context: Any, kind: Any) -> Any:
 
 
 # Returns an array, or a tuple of arrays and numbers, of which no references are counted. Counting is atomic: it takes
-# as long as a few sums, and far longer where several threads count references of the same array. Whoever calls this
-# keeps the arrays alive.
+# as long as a few sums, and far longer where several threads count references of the same array. The caller keeps the
+# arrays alive.
 uncounted: Any = intrinsic(_uncounted)

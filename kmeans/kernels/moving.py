@@ -1,8 +1,8 @@
 """Moves centers towards the means of their new rows; see `kmeans.stream.stream`."""
 
-from kmeans.assignment.sums import mean_of
-from kmeans.kernels.far_rows import LEAST_WEIGHT
+from kmeans.kernels.far_rows import MIN_WEIGHT
 from kmeans.kernels.jit import kernel
+from kmeans.kernels.sums import mean_of
 from kmeans.types import DoubleArray
 
 
@@ -16,17 +16,18 @@ def spread_out(
     losses: DoubleArray,  # IN (K,): of the squared distances of the new rows to the centers, times their weights
     decay: float,  # IN
 ) -> None:
-    """Bring the spreads of centers to where `move` takes these.
+    """Update the spreads of centers for the move that `move` makes.
 
-    The spread of old and new rows together is that of each about its own mean, and what lies between the two means
-    (Chan, Golub & LeVeque 1979). A kernel of its own, for what is computed beside them changes how numbers are rounded.
+    The spread of old and new rows together is the sum of the spreads of both, each about its own mean, and the spread
+    between the two means (Chan, Golub & LeVeque 1979). This is a separate kernel, since other computations in the same
+    kernel would change how numbers are rounded.
     """
     for j in range(len(centers)):
         weight = weights[j] * decay
-        if weight < LEAST_WEIGHT:
+        if weight < MIN_WEIGHT:
             weight = 0.0
         spreads[j] = spreads[j] * decay if weight > 0.0 else 0.0
-        if counts[j] > LEAST_WEIGHT:
+        if counts[j] > MIN_WEIGHT:
             inverse = 1.0 / counts[j]
             squared_step = 0.0
             for f in range(centers.shape[1]):
@@ -44,12 +45,12 @@ def move(
     counts: DoubleArray,  # IN (K,): of these weights
     decay: float,  # IN
 ) -> None:
-    """Decay the weights of centers, and move these towards the means of their new rows."""
+    """Decay the weights of centers, and move the centers towards the means of their new rows."""
     for j in range(len(centers)):
         weights[j] *= decay
-        if weights[j] < LEAST_WEIGHT:
+        if weights[j] < MIN_WEIGHT:
             weights[j] = 0.0
-        if counts[j] > LEAST_WEIGHT:
+        if counts[j] > MIN_WEIGHT:
             weights[j] += counts[j]
             share = counts[j] / weights[j]
             for f in range(centers.shape[1]):

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from kmeans.communicator import Communicator, any_host
 from kmeans.kmeans_plus_plus import kmeans_plus_plus, random_rows
 from kmeans.observer import Observer
+from kmeans.points import WeightedPoints
 from kmeans.settings import Settings
 from kmeans.source import GivenUpError, Source, Stretch
 from kmeans.stream.largest_keys import chosen_of_all
@@ -209,7 +210,8 @@ def start_centers(
         case "random":
             centers = np.concatenate([there, random_rows(candidates, wanted, rng)])
         case "kmeans++":
-            centers = kmeans_plus_plus(rows, np.ones(len(rows)), settings.n_centers, rng, threads, there, stopping)
+            points = WeightedPoints.alike(rows)
+            centers = kmeans_plus_plus(points, settings.n_centers, rng, threads, there, stopping)
         case other:
             assert_never(other)
     missing = settings.n_centers - len(centers)

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from kmeans.kernels.far_rows import EXTRA
 from kmeans.kernels.group import ALONE, BATCHES, LEFT, N_COUNTERS, RETURN, places_of, take_group
 from kmeans.kernels.group_parts import Centers, Found, Place, Room, Shape, Terms
-from kmeans.kernels.nearest import Prepared
 from kmeans.kernels.packed import WIDE, WORD
 from kmeans.kernels.pieces import ROW_BLOCK
+from kmeans.kernels.prepared import Prepared
 from kmeans.packed_rows import PackedRows
 from kmeans.stream.candidates import Candidates, Limits
 from kmeans.stream.piece_sums import Pieces, n_pieces, piece_rows

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kmeans.assignment.shift import QUARTILE_ROWS, thinned
-from kmeans.assignment.sums import add_rows
+from kmeans.assignment.sums import ClusterSums
 from kmeans.kernels.far_rows import DISTANCE, EXTRA, HOST, LABEL, POSITION, WEIGHT, offer_rows, reassign_rows
 from kmeans.types import DoubleArray, FloatArray, LabelArray
 
@@ -111,7 +111,7 @@ class FarRows:
             The place of its first row among the rows of this host.
         sums, counts, losses
             INOUT float64 (K, d), (K,) and (K,): outliers for which there is no place in the table are added to them;
-            see `add_rows`.
+            see `ClusterSums`.
         """
         held = self._outliers()
         offer_rows(block, labels, squared_distances, weights, first_position, self._host, self.table)
@@ -122,7 +122,7 @@ class FarRows:
         add_entries(held[~np.isin(held[:, POSITION], now_held)], sums, counts, losses)
         left = outliers[~np.isin(first_position + outliers, now_held)]
         distances = squared_distances[left]
-        add_rows(block[left], labels[left], weights[left], sums, counts, distances, losses=losses)
+        ClusterSums(sums, counts, losses).add(block[left], labels[left], weights[left], distances)
 
     def _outliers(self) -> DoubleArray:
         """Return a copy of the entries that are outliers; the farthest rows come first."""

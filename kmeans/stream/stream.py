@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from kmeans.assignment.assigner import LEAST_PRODUCTS, Centers, assign, prepared_bytes
-from kmeans.assignment.sums import add_rows
+from kmeans.assignment.compiled import MIN_PRODUCTS, prepare, prepared_bytes
+from kmeans.assignment.plain import PlainAssigner
+from kmeans.assignment.sums import ClusterSums
 from kmeans.communicator import Communicator, nothing
 from kmeans.kernels.far_rows import DISTANCE, EXTRA
 from kmeans.kernels.jit import INTERPRETED
@@ -155,7 +156,7 @@ class Stream:
         self.active: NDArray[np.bool_] = self.with_rows.copy()
         self._communicator = communicator
         self._threads = threads
-        self._prepared = Centers(self.centers, shift)
+        self._prepared = prepare(self.centers, shift)
         self._weights_of_rows: tuple[tuple[int, int, int], DoubleArray] = (0, 0, 0), np.empty(0)
         self._pieces = Pieces(len(centers), centers.shape[1])
         self._groups = Groups(len(centers), centers.shape[1], threads, outlier_distance)
@@ -221,20 +222,18 @@ class Stream:
         labels : ndarray of int64, shape (n,)
         squared_distances : ndarray of float64, shape (n,)
         """
-        labels: LabelArray = np.empty(len(block), np.int64)
-        squared_distances: DoubleArray = np.empty(len(block), np.float64)
         outlier_distance = self._far_rows.outlier_distance if self._far_rows else math.inf
         if INTERPRETED:
-            assign(block, self._prepared, labels, squared_distances)
-            sums = self._sums, self._counts, squared_distances, outlier_distance, self._losses
-            add_rows(block, labels, weights, *sums)
-            return labels, squared_distances
+            into = ClusterSums(self._sums, self._counts, self._losses)
+            return PlainAssigner(self.centers).assign_and_sum(block, weights, into, outlier_distance)
+        labels: LabelArray = np.empty(len(block), np.int64)
+        squared_distances: DoubleArray = np.empty(len(block), np.float64)
         n_centers = len(self.centers)
         count = n_pieces(len(block), *self.centers.shape)
         pieces, number = self._pieces.begin(len(block))
 
         def take(some: slice) -> None:
-            taken = weights, count, some.start, some.stop, self._prepared.prepared
+            taken = weights, count, some.start, some.stop, self._prepared
             take_pieces(block, *taken, outlier_distance, number, pieces, labels, squared_distances)
 
         def join(some: slice) -> None:
@@ -248,7 +247,7 @@ class Stream:
     def _shares(self, n_items: int, work: int) -> list[slice]:
         """Share items out among the threads, as far as the work, in products, is worth waking them."""
         threads = self._threads.count
-        shares = min(n_items, SHARES * threads) if threads > 1 and work > LEAST_PRODUCTS else 1
+        shares = min(n_items, SHARES * threads) if threads > 1 and work > MIN_PRODUCTS else 1
         return [slice(n_items * share // shares, n_items * (share + 1) // shares) for share in range(shares)]
 
     def group(
@@ -279,7 +278,7 @@ class Stream:
             self._row_weights(batch_rows),
             float(np.exp2(-batch_rows / self.half_life)) if self.half_life else 1.0,
             (self.centers, self.weights, self.spreads, self._sums, self._counts, self._losses),
-            self._prepared.prepared,
+            self._prepared,
             self._pieces,
             (self.rows_added, self.rows_seen),
             key,
@@ -317,7 +316,7 @@ class Stream:
             self._far_rows.clear()
         else:
             self._move(decay)
-        self._prepared = Centers(self.centers, self.shift)
+        self._prepared = prepare(self.centers, self.shift)
         self.active = self._ended == 0.0
         agreed = Votes(not self.active.any(), bool(self._facts[2]), bool(self._facts[3]), float(self._bounds.min()))
         own_rows = self.pending

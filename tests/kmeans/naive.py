@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kmeans.kernels.far_rows import DISTANCE, EXTRA, LABEL, LEAST_SHARE, MAX_CENTERS, WEIGHT
+from kmeans.kernels.far_rows import DISTANCE, EXTRA, LABEL, MAX_CENTERS, MIN_SHARE, WEIGHT
 from kmeans.types import BoolArray, DoubleArray, FloatArray, LabelArray
 
 
@@ -119,7 +119,7 @@ def reassign(
         outside = entry[DISTANCE] > outlier_distance
         rest, whole = (weights[own], weights[own] + weight) if outside else (weights[own] - weight, weights[own])
         gain = 0.0
-        if rest > LEAST_SHARE * weight > 0.0:
+        if rest > MIN_SHARE * weight > 0.0:
             gain = weight * (rest / whole if outside else whole / rest) * ((row - centers[own]) ** 2).sum()
         lightest = [j for j in np.argsort(weights, kind="stable") if not barred[j]][:MAX_CENTERS]
         center, target, cost = cheapest_merger(centers, weights, barred, np.array(lightest, np.int64))

@@ -7,17 +7,20 @@ from functools import partial
 import numpy as np
 import pytest
 
+from kmeans.assignment.engine import Engine
 from kmeans.assignment.scoring import Score
 from kmeans.communicator import Communicator, SingleHost
 from kmeans.finalization.closing import MAX_PASSES, MIN_EXCESS, Closed, close, expected_excess
+from kmeans.finalization.deadline import Deadline
 from kmeans.finalization.finalization import FinalizationSettings
+from kmeans.finalization.resources import Resources
 from kmeans.finalization.shrinking import LloydSettings
 from kmeans.observer import Observer
 from kmeans.settings import Settings
 from kmeans.stream.first_centers import EarlierModel
 from kmeans.stream.run import Control
 from kmeans.thread_hosts import run_hosts
-from kmeans.threads import Threads
+from kmeans.threads import ONE_THREAD, Threads
 from kmeans.training import Model, fit
 from kmeans.types import FloatArray
 from tests.kmeans import naive
@@ -78,7 +81,7 @@ def rows_of(n: int = 3000, seed: int = 0) -> FloatArray:
 def closed_on(
     source: Rows, centers: FloatArray, n_rows: int, recorder: Recorder, threads: Threads, hosts: Communicator
 ) -> Closed | None:
-    return close(source, centers, SHIFT, n_rows, hosts, threads, recorder)
+    return close(source, centers, n_rows, recorder, Resources(Engine(threads, SHIFT), hosts))
 
 
 def train(source: Rows, chosen: Settings, recorder: Recorder, **more: object) -> Model:
@@ -156,7 +159,7 @@ def test_hosts_agree_and_reach_what_one_host_reaches(shared: bool) -> None:
 
 
 def test_a_model_of_a_small_sample_gains_by_them() -> None:
-    # So many that the farthest ones, which are kept beside the sample, are few of them.
+    # Enough that the farthest ones, which are kept in addition to the sample, are few of them.
     rows = rows_of(40_000)
     chosen = settings_for(rows, K, sample_size=300)
     once = train(Rows(rows, 500, rereadable=False), chosen, Recorder())
@@ -232,7 +235,8 @@ def test_a_stop_in_a_pass_leaves_the_best_that_was_scored(ending: int, n_hosts: 
 
         recorder = Recorder(lambda number: stopped.append(True) if number == ending else None)
         own = np.ascontiguousarray(rows[hosts.rank :: n_hosts])
-        return close(Rows(own, 100), rows[:K], SHIFT, len(rows), hosts, Threads(), recorder, stopping), recorder
+        resources = Resources(Engine(ONE_THREAD, SHIFT), hosts, Deadline(stopping))
+        return close(Rows(own, 100), rows[:K], len(rows), recorder, resources), recorder
 
     for closed, recorder in run_hosts(n_hosts, work):
         assert len(recorder.msds) == ending - 1

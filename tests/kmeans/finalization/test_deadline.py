@@ -10,11 +10,12 @@ import pytest
 from kmeans.communicator import Communicator, SingleHost
 from kmeans.kmeans_plus_plus import distinct, kmeans_plus_plus
 from kmeans.observer import Observer
+from kmeans.points import WeightedPoints
 from kmeans.source import GivenUpError
 from kmeans.stream.run import Control
 from kmeans.stream.snapshot import Snapshot
 from kmeans.thread_hosts import run_hosts
-from kmeans.threads import Threads
+from kmeans.threads import ONE_THREAD, Threads
 from kmeans.training import Model, fit
 from kmeans.types import FloatArray
 from tests.kmeans import naive
@@ -26,7 +27,7 @@ PARTS = (0.0, 0.001, 0.03, 0.1, 0.2, 0.3, 0.45, 0.6, 0.75, 0.9, 0.98)
 
 
 def after_looks(count: int) -> Callable[[], bool]:
-    """Return a deadline that passes when it has been looked at so many times."""
+    """Return a deadline that passes after it was asked `count` times."""
     looks = itertools.count()
     return lambda: next(looks) >= count
 
@@ -118,7 +119,7 @@ def test_a_job_that_is_to_stop_takes_in_k_rows_first() -> None:
 
 
 class Endless(Rows):
-    """A source that is given up while rows are drawn from it."""
+    """A source that gives up while rows are drawn from it."""
 
     def sample(self, size: int, rng: np.random.Generator) -> tuple[FloatArray, int]:
         raise GivenUpError
@@ -146,18 +147,19 @@ def test_where_no_rows_can_be_drawn_the_first_ones_are_taken(given_up: tuple[int
 
 def test_centers_drawn_at_once_are_distinct_and_apart_from_those_there() -> None:
     rng = np.random.default_rng(0)
-    points = np.repeat(rng.standard_normal((30, 2)).astype(np.float32), 3, axis=0)
-    for looks, initial in itertools.product(range(30), (None, points[:5].astype(np.float64))):
-        found = kmeans_plus_plus(points, np.ones(90), 25, rng, Threads(), initial, after_looks(looks))
+    points = WeightedPoints.alike(np.repeat(rng.standard_normal((30, 2)).astype(np.float32), 3, axis=0))
+    for looks, initial in itertools.product(range(30), (None, points.values[:5].astype(np.float64))):
+        found = kmeans_plus_plus(points, 25, rng, ONE_THREAD, initial, after_looks(looks))
         there = 0 if initial is None else 5
         assert len(found) == 25
         assert len(distinct(found)) == 25 - (there - len(distinct(found[:there])) if there else 0)
     # There are no more than 30.
-    assert len(kmeans_plus_plus(points, np.ones(90), 40, rng, Threads(), stopping=lambda: True)) == 30
+    assert len(kmeans_plus_plus(points, 40, rng, ONE_THREAD, stopping=lambda: True)) == 30
 
 
 def test_points_without_weight_are_not_drawn() -> None:
     points = np.arange(10, dtype=np.float32).reshape(-1, 1)
     weights = np.where(points[:, 0] < 4, 1.0, 0.0)
-    found = kmeans_plus_plus(points, weights, 6, np.random.default_rng(0), Threads(), stopping=lambda: True)
+    weighted = WeightedPoints(points, weights)
+    found = kmeans_plus_plus(weighted, 6, np.random.default_rng(0), ONE_THREAD, stopping=lambda: True)
     assert sorted(found[:, 0].tolist()) == [0.0, 1.0, 2.0, 3.0]

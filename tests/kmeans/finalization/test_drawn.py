@@ -5,24 +5,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kmeans.assignment.engine import Engine
 from kmeans.assignment.shift import usual_values
-from kmeans.finalization.coreset import Coreset, drawn, reduced, reduced_state
-from kmeans.finalization.lloyd import Clustering, lloyd
+from kmeans.finalization.coreset import drawn, reduced, reduced_state
+from kmeans.finalization.lloyd import Clustering, StopRule, lloyd
 from kmeans.kmeans_plus_plus import kmeans_plus_plus
+from kmeans.points import WeightedPoints
 from kmeans.sample import Far, Sample
 from kmeans.state import State
-from kmeans.threads import Threads
-from kmeans.types import DoubleArray, FloatArray, LabelArray
+from kmeans.threads import ONE_THREAD
+from kmeans.types import DoubleArray, LabelArray
 from tests.kmeans import naive
 from tests.kmeans.rows import heavy_tailed
 
 Labeled = tuple[DoubleArray, LabelArray, DoubleArray]
 
 
-def clustered(rows: FloatArray, weights: DoubleArray, k: int) -> Clustering:
+def clustered(points: WeightedPoints, k: int) -> Clustering:
     """Cluster as a model that is not bad does."""
-    start = kmeans_plus_plus(rows, weights, k, np.random.default_rng(0), Threads())
-    return lloyd(rows, usual_values(rows), weights, start, 5, 0.0, Threads())
+    start = kmeans_plus_plus(points, k, np.random.default_rng(0), ONE_THREAD)
+    return lloyd(points, start, StopRule(5), Engine(ONE_THREAD, usual_values(points.values)))
 
 
 def labeled(n: int, k: int, seed: int) -> Labeled:
@@ -133,18 +135,18 @@ def test_weights_of_very_different_size() -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_heavy_tails_are_seen_far_better_than_by_a_uniform_draw(seed: int) -> None:
     rows = heavy_tailed(20_000, 5, seed)
-    ones = np.ones(len(rows))
-    model = clustered(rows, ones, 20)
+    points = WeightedPoints.alike(rows)
+    model = clustered(points, 20)
     # The loss of another model: that on which the points were drawn is known beforehand.
-    other = kmeans_plus_plus(rows, ones, 20, np.random.default_rng(9), Threads())
+    other = kmeans_plus_plus(points, 20, np.random.default_rng(9), ONE_THREAD)
     truth = naive.nearest(rows, other)[1].mean()
     errors = []
     for draw in range(12):
         rng = np.random.default_rng(draw)
-        few = reduced(Coreset(rows, ones, usual_values(rows)), model, 1000, rng)
+        few = reduced(points, model, 1000, rng)
         uniform = rows[rng.choice(len(rows), 1000, replace=False)]
         estimates = (
-            np.average(naive.nearest(few.points, other)[1], weights=few.weights),
+            np.average(naive.nearest(few.values, other)[1], weights=few.weights),
             naive.nearest(uniform, other)[1].mean(),
         )
         errors.append([estimate / truth - 1 for estimate in estimates])
@@ -155,14 +157,13 @@ def test_heavy_tails_are_seen_far_better_than_by_a_uniform_draw(seed: int) -> No
 
 def test_what_is_few_already_is_taken_as_it_is() -> None:
     rows = heavy_tailed(100, 3, 0)
-    points = Coreset(rows, np.ones(100), usual_values(rows))
-    model = clustered(rows, points.weights, 4)
+    points = WeightedPoints.alike(rows)
+    model = clustered(points, 4)
     for size in (100, 101):
         assert reduced(points, model, size, np.random.default_rng(0)) is points
     fewer = reduced(points, model, 99, np.random.default_rng(0))
-    assert len(fewer.points) == len(fewer.weights)
-    assert fewer.points.flags.c_contiguous
-    assert fewer.shift is points.shift
+    assert len(fewer.values) == len(fewer.weights)
+    assert fewer.values.flags.c_contiguous
 
 
 def test_a_reduced_state_keeps_rows_with_what_belongs_to_them() -> None:
@@ -175,17 +176,17 @@ def test_a_reduced_state_keeps_rows_with_what_belongs_to_them() -> None:
     sample = Sample(rows, labels, rng.uniform(1, 2, 3_000), complete=False, far=far)
     centers = np.stack([np.arange(7.0), np.zeros(7)], axis=1)
     state = State(centers, np.bincount(labels).astype(np.float64), np.zeros(2, np.float32), sample, np.ones(7))
-    found = reduced_state(state, centers[:3], 500, np.random.default_rng(1), Threads()).sample
+    found = reduced_state(state, centers[:3], 500, np.random.default_rng(1), Engine(ONE_THREAD, state.shift)).sample
     assert 400 < len(found.rows) < 600
     assert not found.complete
     np.testing.assert_array_equal(found.rows[:, 0], found.labels)
-    # The far rows are kept beside it, and not twice.
+    # The far rows are kept in addition to it, and not twice.
     assert found.far is not None
     np.testing.assert_array_equal(found.far.rows, far.rows)
     assert not found.far.sampled.any()
     assert not {row.tobytes() for row in found.rows} & {row.tobytes() for row in far.rows}
     assert found.weights.sum() == pytest.approx(sample.weights[100:].sum())
-    assert reduced_state(state, centers[:3], 3_000, np.random.default_rng(1), Threads()) is state
+    assert reduced_state(state, centers[:3], 3_000, np.random.default_rng(1), Engine(ONE_THREAD, state.shift)) is state
 
 
 def test_rows_that_have_decayed_to_nothing_do_not_stay_in_a_reduced_state() -> None:
@@ -195,7 +196,9 @@ def test_rows_that_have_decayed_to_nothing_do_not_stay_in_a_reduced_state() -> N
         weights = np.where(np.arange(30) < 1 + n_left, 1.0, 0.0)
         sample = Sample(rows[:30], np.zeros(30, np.int64), weights, complete=False, far=far)
         state = State(rows[:1].astype(np.float64), np.array([40.0]), usual_values(rows), sample)
-        found = reduced_state(state, rows[:2].astype(np.float64), size, np.random.default_rng(0), Threads()).sample
+        found = reduced_state(
+            state, rows[:2].astype(np.float64), size, np.random.default_rng(0), Engine(ONE_THREAD, state.shift)
+        ).sample
         assert len(found.rows) == min(n_left, size)
         assert found.weights.sum() == pytest.approx(n_left)
         assert found.far is not None
