@@ -14,8 +14,8 @@ from kmeans.gpu.shapes import FEATURES, LANES, SEGMENT, SIDE, TEAMS, THREADS, TI
 from kmeans.memory import NotEnoughMemoryError
 from kmeans.types import DoubleArray, FloatArray, LabelArray
 
-# Blocks of kernels that go through lists of unknown length.
-LIST_BLOCKS = 512
+# The number of blocks, at most, that go through a list.
+MAX_LIST_BLOCKS = 512
 
 
 class GpuAssigner(Assigner):
@@ -77,7 +77,7 @@ class GpuAssigner(Assigner):
         with self._gpu.lock:
             space, work = self._gpu.space(max(len(rows), 1), *self._shape), self._gpu.work
             totals, host_totals = space.totals[: len(self)], space.host_totals[: len(self)]
-            sums.clear_totals[LIST_BLOCKS, THREADS, work](totals)
+            sums.clear_totals[_list_blocks(math.prod(totals.shape)), THREADS, work](totals)
 
             def take(slot: Slot, n_rows: int) -> None:
                 self._assign(slot, n_rows, space)
@@ -155,7 +155,7 @@ class GpuAssigner(Assigner):
             *doubtful,
         )
         centers = self._shift, self._points, self._offsets, self._centers
-        nearest.compare[min(n_rows, LIST_BLOCKS), THREADS, work](
+        nearest.compare[min(n_rows, MAX_LIST_BLOCKS), THREADS, work](
             slot.rows, *centers, space.least, space.second, *doubtful, space.labels, space.squared_distances
         )
 
@@ -166,7 +166,7 @@ class GpuAssigner(Assigner):
         n_chunks = _blocks(n_rows, chunk_rows)
         chunks, threads = _blocks(n_chunks, LANES), LANES
         n_counts = n_chunks * (n_centers + 1)
-        sums.clear[min(_blocks(n_counts, THREADS), LIST_BLOCKS), THREADS, work](space.counts, n_counts)
+        sums.clear[_list_blocks(n_counts), THREADS, work](space.counts, n_counts)
         sums.count[chunks, threads, work](
             space.labels,
             space.squared_distances,
@@ -203,3 +203,8 @@ class GpuAssigner(Assigner):
 def _blocks(size: int, block: int) -> int:
     """Return how many blocks hold so many items."""
     return -(-size // block)
+
+
+def _list_blocks(size: int) -> int:
+    """Return how many blocks go through a list of so many numbers."""
+    return min(_blocks(size, THREADS), MAX_LIST_BLOCKS)

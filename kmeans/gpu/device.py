@@ -48,7 +48,7 @@ class Gpu:
     """
 
     def __init__(self) -> None:
-        device = cuda.get_current_device()
+        device = cuda.current_context().device
         name = getattr(device, "name", "a simulated GPU")
         self.name = name.decode() if isinstance(name, bytes) else str(name)
         self._multiprocessors = int(getattr(device, "MULTIPROCESSOR_COUNT", 1))
@@ -98,9 +98,9 @@ def is_out_of_memory(error: Exception) -> bool:
     return getattr(error, "code", None) == OUT_OF_MEMORY or "OUT_OF_MEMORY" in str(error)
 
 
-def free_bytes() -> int:
-    """Return the free memory of the GPU."""
-    return int(cuda.current_context().get_memory_info()[0])
+def free_bytes() -> float:
+    """Return the free memory of the GPU, in bytes."""
+    return float(cuda.current_context().get_memory_info()[0])
 
 
 @dataclass

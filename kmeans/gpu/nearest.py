@@ -4,10 +4,10 @@ They decide as the CPU does, see `kmeans.kernels.nearest`: scores ||c||^2 / 2 - 
 centers relative to the shift; where the rounding of scores leaves a doubt, distances are compared in float64; and the
 distance of the winner is always computed in float64. Of equally near centers the first is taken.
 
-No n x K numbers are ever written. `least_scores` keeps the least score of each row, and the second least, in registers
-while tiles of centers pass by. Where rows are too few to occupy the GPU, blocks share out the centers too. `decide` puts
-their results together, and lists the rows in doubt. `compare` recomputes the scores of these, and compares in float64
-the centers that may be the nearest.
+No n x K numbers are ever written (as in Flash-KMeans, 2026): `least_scores` keeps the least score of each row, and the
+second least, in registers while tiles of centers pass by. Where rows are too few to occupy the GPU, the centers too are
+divided among blocks. `decide` combines their results, and lists the rows in doubt. `compare` computes the scores of
+these rows again, and compares in float64 the centers that may be the nearest.
 """
 
 import math

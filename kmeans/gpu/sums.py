@@ -1,9 +1,9 @@
 """The kernels that add rows to the sums of their clusters, in float64 and in an order that follows from the call alone.
 
-Adding floating-point numbers atomically would give other bytes in every run. Instead, rows are sorted by label, equal
-labels in the order of the rows, by counting: `count` counts the labels in each chunk of rows, `rank` and `start` turn
-counts into places, and `place` writes each row's number to its place. Then each thread of `add_segments` adds up one
-column of SEGMENT rows that are consecutive in this order, and `join` the sums of clusters that lie in several segments.
+Atomic additions of floating-point numbers would yield different bytes in every run. Instead, a counting sort orders the
+rows by label, and those of equal labels as they come: `count` counts the labels in each chunk of rows, `rank` and
+`start` turn counts into places, and `place` writes the number of each row to its place. In this order, each thread of
+`add_segments` adds up one column of SEGMENT consecutive rows; `join` adds up the sums of clusters in several segments.
 """
 
 from typing import Any
@@ -64,7 +64,7 @@ def rank(
     n_centers: int,  # IN
     starts: Array,  # OUT (K + 2,): the number of rows of each key
 ) -> None:
-    """Number the rows of a key chunk by chunk: a thread for each key."""
+    """Turn the counts of a key into the places of its chunks among its rows: a thread for each key."""
     key = cuda.grid(1)
     if key > n_centers:
         return
@@ -132,7 +132,7 @@ def add_segments(
     keys: Array,  # IN (>= n,)
     order: Array,  # IN (>= n,)
     starts: Array,  # IN (K + 2,)
-    totals: Array,  # INOUT (K, d + 2): weighted rows, weights and weighted squared distances, of clusters in one segment
+    totals: Array,  # INOUT (K, d + 2): weighted rows, weights, and weighted squared distances; see `join`
     heads: Array,  # OUT (>= segments, d + 2): sums of the first rows of a segment, if their cluster began before it
     tails: Array,  # OUT (>= segments, d + 2): sums of the last ones, if their cluster begins here and ends behind it
 ) -> None:

@@ -1,0 +1,48 @@
+"""The kernels for GPUs without a GPU: in numba's simulator, and compiled for every kind of GPU."""
+
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+
+import pytest
+
+COMPILE = """
+import sys
+from numba import cuda
+from kmeans.gpu import assigner
+from kmeans.gpu.jit import KERNELS
+
+for dispatcher, signature in KERNELS:
+    ptx, _ = cuda.compile_ptx(dispatcher.py_func, signature, cc=(int(sys.argv[1]), int(sys.argv[2])))
+    name = dispatcher.py_func.__name__
+    assert f".target sm_{sys.argv[1]}{sys.argv[2]}" in ptx, name
+    # Arrays of a thread are in registers, and floating-point numbers are not added atomically.
+    assert ".local .align" not in ptx, name
+    assert "atom.global.add.f" not in ptx, name
+"""
+
+
+def test_kernels_and_assigner_agree_with_numpy_in_the_simulator() -> None:
+    run(sys.executable, "-m", "tests.kmeans.gpu.simulated", simulator="1")
+
+
+@pytest.mark.skipif(find_spec("numba_cuda") is None, reason="numba-cuda is not installed; see requirements/gpu.txt")
+@pytest.mark.parametrize("capability", [(7, 0), (7, 5), (8, 0), (8, 6), (8, 9), (9, 0)])
+def test_kernels_compile_to_ptx(capability: tuple[int, int]) -> None:
+    major, minor = capability
+    run(sys.executable, "-c", COMPILE, str(major), str(minor), simulator="0")
+
+
+@pytest.mark.parametrize("module", ["kmeans.training", "container.job.training", "container.serving.app"])
+def test_nothing_of_cuda_is_imported_unasked(module: str) -> None:
+    program = f"import sys, {module}; assert not [name for name in sys.modules if name.startswith('kmeans.gpu')]"
+    program += "; assert not {'numba.cuda', 'numba_cuda', 'cuda'} & set(sys.modules)"
+    run(sys.executable, "-c", program, simulator="0")
+
+
+def run(*command: str, simulator: str) -> None:
+    result = subprocess.run(
+        command, capture_output=True, text=True, env={**os.environ, "NUMBA_ENABLE_CUDASIM": simulator}, check=False
+    )
+    assert result.returncode == 0, result.stderr[-4000:]
