@@ -3,10 +3,11 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kmeans.assignment.engine import Engine
+from kmeans.assignment.engine import MIN_GPU_ROWS, Engine
 from kmeans.assignment.scoring import Score, score
 from kmeans.assignment.shift import usual_values
 from kmeans.communicator import Communicator, SingleHost, any_host
@@ -31,6 +32,10 @@ from kmeans.stream.run import Control, Run
 from kmeans.stream.snapshot import Snapshot
 from kmeans.threads import Threads
 from kmeans.types import FloatArray, as_points
+
+if TYPE_CHECKING:
+    # Imports CUDA.
+    from kmeans.gpu.device import Gpu
 
 
 @dataclass
@@ -99,6 +104,7 @@ def fit(
     earlier: EarlierModel | None = None,
     snapshot: Snapshot | None = None,
     memory_bytes: float = math.inf,
+    gpu: "Gpu | None" = None,
 ) -> Model:
     """Train a model.
 
@@ -120,6 +126,8 @@ def fit(
         Where an interrupted run goes on; it ends as if it had not been interrupted.
     memory_bytes
         What this host has of memory.
+    gpu
+        The GPU of this host, for what it is worth it.
 
     Returns
     -------
@@ -150,6 +158,8 @@ def fit(
     else:
         run = Run.restored(snapshot, settings, communicator, threads, seeds.reservoir, observer, memory_bytes)
         stretches = run.rest_of_epoch(source)
+    if gpu is not None and settings.batch_size >= MIN_GPU_ROWS:
+        run.stream.use(gpu)
     run.take_rows(source, stretches, observer, control)
     if run.reassigned:
         observer.reassigned(run.reassigned)
@@ -160,7 +170,7 @@ def fit(
     # Rows of an earlier job, or of an earlier epoch beside a part of a later one, are in the weights alone.
     alike = not _has_weight(earlier) and not (run.amid_epoch and run.epoch > 0)
     state = _left(run, sample, settings, n_rows[0], alike=alike)
-    engine = Engine(threads, state.shift)
+    engine = Engine(threads, state.shift, gpu)
     resources = Resources(engine, communicator, deadline)
     centers = finalize(state, settings.k, settings.finalization, seeds.finalization, observer, resources)
     communicator.broadcast(centers)

@@ -4,7 +4,7 @@ import json
 import re
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from container import report
 from container.artifacts import model as artifacts
@@ -28,6 +28,10 @@ from kmeans.assignment.scoring import Score, Tally
 from kmeans.communicator import Communicator, any_host
 from kmeans.threads import Threads
 from kmeans.training import Model
+
+if TYPE_CHECKING:
+    # Imports CUDA.
+    from kmeans.gpu.device import Gpu
 
 # The loss over k, under output/data.
 CURVE = "msd_by_k.json"
@@ -165,6 +169,7 @@ def write_assignments(
     communicator: Communicator,
     threads: Threads,
     stop: Stop,
+    gpu: "Gpu | None",
 ) -> Score | None:
     """Write the cluster of every training row, unless told not to; all hosts call this together.
 
@@ -184,6 +189,8 @@ def write_assignments(
         Where rows are assigned.
     stop : Stop
         Asked before each block whether to end early.
+    gpu : Gpu or None
+        The GPU of this host, if it is used.
 
     Returns
     -------
@@ -201,7 +208,7 @@ def write_assignments(
     shared = job.channels["train"].distribution == "FullyReplicated"
     share = (job.hosts.index(job.current_host), len(job.hosts)) if shared else (0, 1)
     folder = job.paths.output_data / assignments.FOLDER / job.current_host
-    engine = Engine(threads, model.state.shift)
+    engine = Engine(threads, model.state.shift, gpu)
     written = assignments.Written(Tally(len(model.centers)))
     with beside_the_model(progress, "assignments_failed", "The assignments were not all written"):
         written = assignments.write(folder, source, model.centers, engine, share, stop.requested)

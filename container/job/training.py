@@ -2,6 +2,7 @@
 
 import time
 from itertools import takewhile
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from container.configuration.files import JobConfiguration
 from container.coordinates import Coordinates
 from container.errors import CustomerError
 from container.job import outputs
+from container.job.gpu import open_gpu
 from container.job.resuming import coordinates_of, earlier_model, resumed, saving
 from container.logs import logger
 from container.logs.logger import LOGGER
@@ -33,6 +35,10 @@ from kmeans.stream.first_centers import NoRowsError
 from kmeans.stream.run import Control
 from kmeans.threads import Threads
 from kmeans.training import Model, fit
+
+if TYPE_CHECKING:
+    # Imports CUDA.
+    from kmeans.gpu.device import Gpu
 
 # Sizes of clusters that one line of the log has at most: the service cuts long ones.
 MOST_SIZES = 1000
@@ -58,8 +64,8 @@ def run(job: JobConfiguration, communicator: Communicator, stop: Stop, began: fl
         If it fails.
     """
     with logger.kept_warnings() as warnings, Threads(cpu_count()) as threads:
-        _log_configuration(job)
         chosen = settings_of(job.hyperparameters)
+        gpu = _log_configuration(job, chosen, communicator)
         # A job that does not fit into memory is refused for that.
         if job.current_host == job.leader and centers_fit(chosen, memory_limit_bytes()):
             room.require(job.paths.model, room.model_bytes(chosen))
@@ -87,12 +93,12 @@ def run(job: JobConfiguration, communicator: Communicator, stop: Stop, began: fl
         progress = Progress(host, chosen.epochs, chosen.batch_size, source, stop)
         setup_seconds = time.time() - began
         with logger.Gathered(), logger.Heartbeat(progress.heartbeat):
-            model = _fit(job, source, chosen, communicator, threads, progress, checkpoints, stop)
+            model = _fit(job, source, chosen, communicator, threads, progress, checkpoints, stop, gpu)
             metrics = job.hyperparameters.eval_metrics
             progress.finalized()
             # First of all: the machine may go while the rows are assigned.
             files = outputs.write_model(job, model, rows.coordinates, progress)
-            exact = outputs.write_assignments(job, model, progress, rows, communicator, threads, stop)
+            exact = outputs.write_assignments(job, model, progress, rows, communicator, threads, stop, gpu)
             if exact is not None and not model.score_is_exact:
                 model = model.rescored(exact)
                 outputs.restate_model(job, model, rows.coordinates, progress, files)
@@ -102,7 +108,7 @@ def run(job: JobConfiguration, communicator: Communicator, stop: Stop, began: fl
             tested = None
             if "test" in job.channels:
                 progress.stage = "scoring the test channel"
-                tested = _test_score(job, model, rows.coordinates, communicator, threads, chosen.batch_size, stop)
+                tested = _test_score(job, model, rows.coordinates, communicator, threads, chosen.batch_size, stop, gpu)
                 for metric in metrics if tested else ():
                     log_quality(host, "test", metric, getattr(tested, metric))
             else:
@@ -128,6 +134,7 @@ def _fit(
     progress: Progress,
     checkpoints: Checkpoints,
     stop: Stop,
+    gpu: "Gpu | None",
 ) -> Model:
     """Train, from where an interrupted job was if there is such a place."""
     earlier = earlier_model(job.channels["model"], chosen.n_features) if "model" in job.channels else None
@@ -155,6 +162,7 @@ def _fit(
             earlier=earlier,
             snapshot=snapshot,
             memory_bytes=memory_limit_bytes(),
+            gpu=gpu,
         )
     except TooFewDistinctRowsError as error:
         if progress.cut_short:
@@ -173,7 +181,8 @@ def _fit(
     return model
 
 
-def _log_configuration(job: JobConfiguration) -> None:
+def _log_configuration(job: JobConfiguration, chosen: Settings, communicator: Communicator) -> "Gpu | None":
+    """Log what is to be done, in the built-in's lines; return the GPU that takes part, if any."""
     merged = {**hyperparameters.defaults(), **job.raw_hyperparameters}
     LOGGER.info(
         "Merging with provided configuration from %s: %s",
@@ -185,10 +194,12 @@ def _log_configuration(job: JobConfiguration) -> None:
         LOGGER.warning("Hyperparameter %s has no effect here.", name)
     train = job.channels["train"]
     LOGGER.info("Loaded iterator creator %s for content type ('%s', '1.0')", train.content_type, train.content_type)
-    LOGGER.info("Number of GPUs being used: 0")
+    gpu = open_gpu(job.hyperparameters.num_gpus, chosen, communicator)
+    LOGGER.info("Number of GPUs being used: %d", gpu is not None)
     LOGGER.info("Checkpoint loading and saving are %s.", "enabled" if job.paths.checkpoints.is_dir() else "disabled")
     LOGGER.info("Setting up with params: %s", merged)
     LOGGER.info("seed %d, %d threads, numpy %s", job.hyperparameters.seed, cpu_count(), np.__version__)
+    return gpu
 
 
 def _log_train_quality(host: str, model: Model, metrics: tuple[str, ...]) -> None:
@@ -219,6 +230,7 @@ def _test_score(
     threads: Threads,
     batch_size: int,
     stop: Stop,
+    gpu: "Gpu | None",
 ) -> Score | None:
     """Score the model on all rows of the test channel, of which each host takes its part; None when it was stopped."""
     place = Place(communicator.rank, communicator.size)
@@ -232,7 +244,7 @@ def _test_score(
         threads=threads.count,
         coordinates=coordinates,
     )
-    assigner = Engine(threads, model.state.shift).assigner(model.centers.astype(np.float64))
+    assigner = Engine(threads, model.state.shift, gpu).assigner(model.centers.astype(np.float64))
     # Whoever stops still takes part in the sum, for the others wait for it.
     blocks = takewhile(lambda _: not stop.requested(), source.blocks())
     found = score(blocks, assigner, communicator)

@@ -9,7 +9,6 @@ from itertools import chain
 import numpy as np
 
 from kmeans.communicator import Communicator, nothing
-from kmeans.kernels.jit import INTERPRETED
 from kmeans.memory import most_sample_rows
 from kmeans.observer import Observer
 from kmeans.packed_rows import PackedRows
@@ -180,7 +179,7 @@ class Run:
         """Take in the mini-batches of a stretch, as far as they can be taken together and nothing else is asked."""
         stream, n_rows = self.stream, self._settings.batch_size
         group: Group | None = None
-        left = INTERPRETED
+        left = not stream.takes_groups
         while not (self.stopped or left) and packed.n_rows >= n_rows:
             with stream.group(packed, n_rows, reservoir.key, reservoir.limits) as running:
                 # What the group before has left is looked at while other threads are at work on this one.

@@ -10,11 +10,14 @@ Decay is by point: one that came h points ago weighs 1/2 of one that comes now, 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kmeans.assignment.assigner import Assigner
 from kmeans.assignment.compiled import MIN_PRODUCTS, prepare, prepared_bytes
+from kmeans.assignment.engine import Engine, pays_on_gpu
 from kmeans.assignment.plain import PlainAssigner
 from kmeans.assignment.sums import ClusterSums
 from kmeans.communicator import Communicator, nothing
@@ -29,6 +32,10 @@ from kmeans.stream.piece_sums import Pieces, n_pieces
 from kmeans.stream.reassignment import FarRows, Reassignment, add_entries, farthest, reassign
 from kmeans.threads import Threads
 from kmeans.types import DoubleArray, FloatArray, LabelArray
+
+if TYPE_CHECKING:
+    # Imports CUDA.
+    from kmeans.gpu.device import Gpu
 
 # Shares of the work for each thread: each costs a call.
 SHARES = 2
@@ -157,6 +164,8 @@ class Stream:
         self._communicator = communicator
         self._threads = threads
         self._prepared = prepare(self.centers, shift)
+        self._engine: Engine | None = None
+        self._assigner: Assigner | None = None
         self._weights_of_rows: tuple[tuple[int, int, int], DoubleArray] = (0, 0, 0), np.empty(0)
         self._pieces = Pieces(len(centers), centers.shape[1])
         self._groups = Groups(len(centers), centers.shape[1], threads, outlier_distance)
@@ -175,6 +184,17 @@ class Stream:
         self._sums = sums.reshape(n_centers, n_features)
         self._decaying = self._totals[: n_centers * (n_features + 2)]
         self._far_tables = far.reshape(-1, n_features + EXTRA) if self._far_rows else far
+
+    @property
+    def takes_groups(self) -> bool:
+        """Whether mini-batches can be taken together; see `group`."""
+        return not INTERPRETED and self._assigner is None
+
+    def use(self, gpu: "Gpu") -> None:
+        """Assign and add rows on a GPU from now on, one mini-batch at a time, if it has enough to do."""
+        if pays_on_gpu(*self.centers.shape):
+            self._engine = Engine(self._threads, self.shift, gpu)
+            self._assigner = self._engine.assigner(self.centers)
 
     def begin_epoch(self) -> None:
         """Expect rows of every host again that has any."""
@@ -223,9 +243,10 @@ class Stream:
         squared_distances : ndarray of float64, shape (n,)
         """
         outlier_distance = self._far_rows.outlier_distance if self._far_rows else math.inf
-        if INTERPRETED:
+        assigner = PlainAssigner(self.centers) if INTERPRETED else self._assigner
+        if assigner is not None:
             into = ClusterSums(self._sums, self._counts, self._losses)
-            return PlainAssigner(self.centers).assign_and_sum(block, weights, into, outlier_distance)
+            return assigner.assign_and_sum(block, weights, into, outlier_distance)
         labels: LabelArray = np.empty(len(block), np.int64)
         squared_distances: DoubleArray = np.empty(len(block), np.float64)
         n_centers = len(self.centers)
@@ -316,7 +337,10 @@ class Stream:
             self._far_rows.clear()
         else:
             self._move(decay)
-        self._prepared = prepare(self.centers, self.shift)
+        if self._engine is None:
+            self._prepared = prepare(self.centers, self.shift)
+        else:
+            self._assigner = self._engine.assigner(self.centers)
         self.active = self._ended == 0.0
         agreed = Votes(not self.active.any(), bool(self._facts[2]), bool(self._facts[3]), float(self._bounds.min()))
         own_rows = self.pending
