@@ -11,9 +11,6 @@ from numba.cuda.cudadrv import devices
 from kmeans.gpu import nearest, sums  # noqa: F401  (the kernels to compile)
 from kmeans.gpu.jit import load
 
-# The compute capabilities of the GPUs of SageMaker's instances: V100, T4, A100, A10G, L4 and L40S, H100 and H200.
-CAPABILITIES = ((7, 0), (7, 5), (8, 0), (8, 6), (8, 9), (9, 0))
-
 
 def compile_ahead(capability: tuple[int, int]) -> None:
     """Compile all kernels for a compute capability, once in a process; neither a GPU nor a driver is needed."""

@@ -14,8 +14,11 @@ from kmeans.kernels.jit import ReadableCacheLocator
 
 SIMULATED = bool(config.ENABLE_CUDASIM)
 if not SIMULATED:
+    from numba.cuda.core import config as cuda_config
     from numba.cuda.core.caching import CacheImpl
 
+    # Few rows need few blocks.
+    cuda_config.CUDA_LOW_OCCUPANCY_WARNINGS = 0
     # Also from a cache that can't be written to, and of these very sources.
     CacheImpl._locator_classes = [ReadableCacheLocator]
 

@@ -249,7 +249,7 @@ def check_memory(gpu: Gpu) -> None:
         gpu._space = None
         with pytest.raises(NotEnoughMemoryError, match="On the GPU, 2 centers"):
             GpuAssigner(centers, shift, gpu)
-        with pytest.raises(NotEnoughMemoryError, match="On the GPU, 8 rows"):
+        with pytest.raises(NotEnoughMemoryError, match=f"On the GPU, {shapes.TILE} rows"):
             gpu.space(8, 2, 3)
     finally:
         cuda.device_array = real

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +23,15 @@ for dispatcher, signature in KERNELS:
     assert "atom.global.add.f" not in ptx, name
 """
 
+AHEAD = """
+from kmeans.gpu.ahead import compile_ahead
+from kmeans.gpu.jit import KERNELS
+compile_ahead((7, 5))
+print(*(sum(sum(count.values()) for count in counts) for counts in zip(
+    *((dispatcher._cache_misses, dispatcher._cache_hits) for dispatcher, _ in KERNELS)
+)))
+"""
+
 
 def test_kernels_and_assigner_agree_with_numpy_in_the_simulator() -> None:
     run(sys.executable, "-m", "tests.kmeans.gpu.simulated", simulator="1")
@@ -34,6 +44,19 @@ def test_kernels_compile_to_ptx(capability: tuple[int, int]) -> None:
     run(sys.executable, "-c", COMPILE, str(major), str(minor), simulator="0")
 
 
+@pytest.mark.skipif(find_spec("numba_cuda") is None, reason="numba-cuda is not installed; see requirements/gpu.txt")
+def test_code_compiled_ahead_is_found_in_the_cache(tmp_path: Path) -> None:
+    for expected in ("13 0", "0 13"):
+        printed = run(sys.executable, "-c", AHEAD, simulator="0", NUMBA_CACHE_DIR=str(tmp_path))
+        assert printed.split("\n")[-2] == expected
+
+
+def test_the_benchmark_says_that_there_is_no_gpu() -> None:
+    result = subprocess.run([sys.executable, "-m", "benchmarks", "gpu"], capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert result.stderr == "There is no GPU that CUDA can use here.\n"
+
+
 @pytest.mark.parametrize("module", ["kmeans.training", "container.job.training", "container.serving.app"])
 def test_nothing_of_cuda_is_imported_unasked(module: str) -> None:
     program = f"import sys, {module}; assert not [name for name in sys.modules if name.startswith('kmeans.gpu')]"
@@ -41,8 +64,8 @@ def test_nothing_of_cuda_is_imported_unasked(module: str) -> None:
     run(sys.executable, "-c", program, simulator="0")
 
 
-def run(*command: str, simulator: str) -> None:
-    result = subprocess.run(
-        command, capture_output=True, text=True, env={**os.environ, "NUMBA_ENABLE_CUDASIM": simulator}, check=False
-    )
+def run(*command: str, simulator: str, **environment: str) -> str:
+    variables = {**os.environ, "NUMBA_ENABLE_CUDASIM": simulator, **environment}
+    result = subprocess.run(command, capture_output=True, text=True, env=variables, check=False)
     assert result.returncode == 0, result.stderr[-4000:]
+    return result.stdout
