@@ -118,7 +118,7 @@ def _rates(gpu: Any, n: int, d: int, k: int) -> list[dict[str, Any]]:
 
 def _peak() -> float:
     """Return the float32 operations a second of the GPU; NaN for an unknown one."""
-    from numba import cuda
+    from kmeans.gpu.jit import cuda
 
     device = cuda.current_context().device
     units = UNITS.get(tuple(device.compute_capability), np.nan)

@@ -4,12 +4,12 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from numba import cuda
 
 from kmeans.assignment.assigner import Assigner
 from kmeans.assignment.sums import ClusterSums
 from kmeans.gpu import nearest, sums
 from kmeans.gpu.device import DeviceArray, Gpu, Slot, Space, free_bytes, is_out_of_memory
+from kmeans.gpu.jit import cuda
 from kmeans.gpu.shapes import FEATURES, LANES, SEGMENT, SIDE, TEAMS, THREADS, TILE
 from kmeans.memory import NotEnoughMemoryError
 from kmeans.types import DoubleArray, FloatArray, LabelArray
@@ -38,7 +38,8 @@ class GpuAssigner(Assigner):
 
     def __init__(self, centers: DoubleArray, shift: FloatArray, gpu: Gpu) -> None:
         self._gpu = gpu
-        self._shape = n_centers, n_features = centers.shape
+        n_centers, n_features = centers.shape
+        self._shape: tuple[int, int] = n_centers, n_features
         padded = math.ceil(n_centers / TILE) * TILE
         with gpu.lock:
             try:

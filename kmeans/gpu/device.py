@@ -6,10 +6,9 @@ from threading import RLock
 from typing import Any
 
 import numpy as np
-from numba import cuda
 
 from kmeans.gpu import nearest, sums  # noqa: F401  (the kernels to load)
-from kmeans.gpu.jit import load
+from kmeans.gpu.jit import cuda, load
 from kmeans.gpu.shapes import SEGMENT, TILE
 from kmeans.memory import NotEnoughMemoryError
 from kmeans.types import DoubleArray, FloatArray

@@ -5,12 +5,17 @@ which `container.precompile` fills when an image is built. Under numba's simulat
 as Python.
 """
 
+import importlib
 from collections.abc import Callable
 from typing import Any
 
-from numba import config, cuda
+import numba
 
 from kmeans.kernels.jit import ReadableCacheLocator
+
+config: Any = numba.config
+# For all modules with kernels; numba states no types here.
+cuda: Any = importlib.import_module("numba.cuda")
 
 SIMULATED = bool(config.ENABLE_CUDASIM)
 if not SIMULATED:

@@ -14,9 +14,9 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import cuda, float32, float64, int32
+from numba import float32, float64, int32
 
-from kmeans.gpu.jit import kernel
+from kmeans.gpu.jit import cuda, kernel
 from kmeans.gpu.shapes import ALIGNMENT, EACH, FEATURES, LANES, RUN, SIDE, STRIDE, TEAMS, THREADS, TILE
 from kmeans.kernels.nearest import FLOAT32_TINY
 from kmeans.kernels.prepared import FLOAT32_ROUNDING

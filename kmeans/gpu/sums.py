@@ -8,9 +8,9 @@ rows by label, and those of equal labels as they come: `count` counts the labels
 
 from typing import Any
 
-from numba import cuda, float64, int32
+from numba import float64, int32
 
-from kmeans.gpu.jit import kernel
+from kmeans.gpu.jit import cuda, kernel
 from kmeans.gpu.shapes import LANES, SEGMENT, TEAMS, THREADS
 
 Array = Any

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numba import cuda
 
 from kmeans.assignment.plain import PlainAssigner
 from kmeans.assignment.sums import ClusterSums
 from kmeans.gpu import device, nearest, shapes, sums
 from kmeans.gpu.assigner import GpuAssigner
 from kmeans.gpu.device import Gpu
+from kmeans.gpu.jit import cuda
 from kmeans.memory import NotEnoughMemoryError
 from kmeans.types import DoubleArray, FloatArray, LabelArray
 from tests.kmeans import naive

@@ -22,11 +22,12 @@ def shared_array(self: Any, shape: Any, dtype: Any, alignment: int | None = None
 def prepare() -> None:
     """Make the simulator accept the kernels, and their shapes small."""
     importlib.import_module("numba.cuda.simulator.kernelapi").FakeCUDAShared.array = shared_array
-    shapes = importlib.import_module("kmeans.gpu.shapes")
+    shapes: Any = importlib.import_module("kmeans.gpu.shapes")
     shapes.SIDE, shapes.EACH, shapes.RUN, shapes.FEATURES = 2, 4, 2, 4
     shapes.TILE, shapes.STRIDE = 8, 10
     shapes.LANES, shapes.TEAMS, shapes.THREADS, shapes.SEGMENT = 2, 2, 4, 4
-    importlib.import_module("kmeans.gpu.assigner").MAX_LIST_BLOCKS = 3
+    assigner: Any = importlib.import_module("kmeans.gpu.assigner")
+    assigner.MAX_LIST_BLOCKS = 3
 
 
 if __name__ == "__main__":
