@@ -5,24 +5,26 @@ they are installed, and so does compute-sanitizer. It takes a few minutes.
 """
 
 import importlib
+import json
+import os
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks.blobs import frame_bytes, write_job
+from benchmarks.measure import memory_folder
 from container.resources import cpu_count
-from kmeans.communicator import SingleHost
-from kmeans.observer import Observer
-from kmeans.threads import Threads
-from kmeans.training import fit
 from kmeans.types import DoubleArray, FloatArray
+from tools.documents import ROOT
 
-# Rows, features and centers.
+# Rows, features and centers; of the job, k, of which the stream has ten times as many.
 SHAPES = ((1_000_000, 50, 1000), (1_000_000, 128, 1024), (200_000, 784, 5000))
 JOB = (100_000, 784, 500)
 RUNS = 3
@@ -40,7 +42,7 @@ def run() -> list[dict[str, Any]]:
     """
     gpu = _gpu()
     _check()
-    return [result for shape in SHAPES for result in _rates(gpu, *shape)] + _jobs(gpu)
+    return [result for shape in SHAPES for result in _rates(gpu, *shape)] + _jobs()
 
 
 def _gpu() -> Any:
@@ -157,18 +159,20 @@ def _flash_kmeans(rows: FloatArray, centers: DoubleArray) -> float:
     return _seconds(iterate, torch.cuda.synchronize)
 
 
-def _jobs(gpu: Any) -> list[dict[str, Any]]:
+def _jobs() -> list[dict[str, Any]]:
     """Train the same model with and without the GPU."""
-    rows_module = importlib.import_module("tests.kmeans.rows")
     n, d, k = JOB
-    rows = rows_module.blobs(n, d, k, 0)
-    settings = rows_module.settings_for(rows, k, batch_size=5000)
     results = []
-    with Threads(cpu_count()) as threads:
-        for name, used in ((f"{threads.count} cores", None), ("with the GPU", gpu)):
+    with memory_folder("kmeans-gpu-", 2 * n * frame_bytes(d)) as folder:
+        base = Path(folder)
+        write_job(base, n, d, k)
+        for name, gpus in ((f"{cpu_count()} cores", "0"), ("with the GPU", "auto")):
+            given = {"k": str(k), "feature_dim": str(d), "write_report": "false", "_num_gpus": gpus}
+            (base / "input/config/hyperparameters.json").write_text(json.dumps(given))
             began = time.perf_counter()
-            source = rows_module.Rows(rows, settings.batch_size)
-            model = fit(source, settings, SingleHost(), threads, Observer(), gpu=used)
+            environment = {**os.environ, "SAGEMAKER_BASE_DIR": folder}
+            subprocess.run([sys.executable, ROOT / "train"], env=environment, stdout=subprocess.DEVNULL, check=True)
             seconds = time.perf_counter() - began
-            results.append(_result((n, d, settings.n_centers), f"job, {name}", seconds, f"msd {model.score.msd:.9g}"))
+            msd = json.loads((base / "model/kmeans.json").read_text())["msd"]
+            results.append(_result(JOB, f"job, {name}", seconds, f"msd {msd:.9g}"))
     return results

@@ -341,6 +341,7 @@ MAKERS: dict[str, Callable[[Scene], str]] = {
     "Batch size 5000": lambda scene: scene.log({"k": "2", "feature_dim": "3"}, *(ROWS * 599)),
     "The values of some features": lambda scene: scene.log({"k": "2", "feature_dim": "3"}, *TIMES),
     "float32 is too coarse": lambda scene: scene.converted_times(),
+    "Expected 2 GPUs": lambda scene: scene.log({"k": "2", "feature_dim": "3", "_num_gpus": "2"}, *ROWS),
     "Hyperparameter _num_slices": lambda scene: scene.log({"k": "2", "feature_dim": "3", "_num_slices": "2"}, *ROWS),
     "The centers are in": lambda scene: scene.log({"k": "2", "feature_dim": "3"}, *ROWS, host="laptop"),
     "No assignments": lambda scene: scene.log({"k": "2", "feature_dim": "3"}, *ROWS, mode="FastFile"),
