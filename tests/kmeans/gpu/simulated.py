@@ -28,6 +28,24 @@ def prepare() -> None:
     shapes.LANES, shapes.TEAMS, shapes.THREADS, shapes.SEGMENT = 2, 2, 4, 4
     assigner: Any = importlib.import_module("kmeans.gpu.assigner")
     assigner.MAX_LIST_BLOCKS = 3
+    check_types()
+
+
+def check_types() -> None:
+    """Let every launch check that its arguments are of the kernel's types: on a GPU others would be refused."""
+    numba: Any = importlib.import_module("numba")
+    simulated: Any = importlib.import_module("numba.cuda.simulator.kernel").FakeCUDAKernel
+    normalize: Any = importlib.import_module("numba.core.sigutils").normalize_signature
+    kernels = importlib.import_module("kmeans.gpu.jit").KERNELS
+    signatures = {dispatcher.py_func: normalize(signature)[0] for dispatcher, signature in kernels}
+    launch = simulated.__call__
+
+    def checked(self: Any, *arguments: Any) -> None:
+        types = tuple(numba.typeof(getattr(argument, "_ary", argument)) for argument in arguments)
+        assert types == signatures[self.fn], (self.fn, types)
+        launch(self, *arguments)
+
+    simulated.__call__ = checked
 
 
 if __name__ == "__main__":
