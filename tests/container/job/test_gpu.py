@@ -96,4 +96,4 @@ def test_gpus_are_counted_by_their_device_files(tmp_path: Path, monkeypatch: pyt
 def test_hosts_with_and_without_a_gpu_are_refused_by_name() -> None:
     error = disagreement({"algo-1": {"the number of GPUs": "1"}, "algo-2": {"the number of GPUs": "0"}})
     assert isinstance(error, CustomerError)
-    assert str(error) == "The hosts disagree on the number of GPUs: algo-1 has 1, algo-2 has 0"
+    assert str(error) == "Customer Error: The hosts disagree on the number of GPUs: algo-1 has 1, algo-2 has 0"
