@@ -98,7 +98,8 @@ def serve(base: Path) -> Iterator[http.client.HTTPConnection]:
                 sys.exit(f"{log.read_text()}serve did not become ready")
             time.sleep(0.02)
         say(f"GET /ping answered 200 after {time.perf_counter() - start:.1f} s")
-        yield http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
+            yield connection
     finally:
         server.terminate()
         server.wait()
@@ -107,14 +108,12 @@ def serve(base: Path) -> Iterator[http.client.HTTPConnection]:
 
 def answers_ping(port: int) -> bool:
     """Return whether the server is ready."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-    try:
-        connection.request("GET", "/ping")
-        return connection.getresponse().status == http.client.OK
-    except OSError:
-        return False
-    finally:
-        connection.close()
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
+        try:
+            connection.request("GET", "/ping")
+            return connection.getresponse().status == http.client.OK
+        except OSError:
+            return False
 
 
 def predict(connection: http.client.HTTPConnection, rows: NDArray[np.float32]) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from container.conversion import dense
+from container.formats.recordio.layout import dense_frames
 from kmeans.types import FloatArray
 
 FILE_BYTES = int(os.environ.get("BENCH_FILE_BYTES", 2 << 30))
@@ -16,7 +16,7 @@ CHUNK_ROWS = 50_000
 
 def frame_bytes(d: int) -> int:
     """Return the size of a row's record in a RecordIO file, in bytes."""
-    return dense.frames(np.zeros((1, d), np.float32)).nbytes
+    return dense_frames(np.zeros((1, d), np.float32)).nbytes
 
 
 def blobs(n: int, d: int, k: int) -> FloatArray:
@@ -39,6 +39,6 @@ def write_job(base: Path, n: int, d: int, k: int) -> FloatArray:
     for number, part in enumerate(np.array_split(rows, PARTS)):
         with (channel / f"part-{number}.pbr").open("wb") as file:
             for begin in range(0, len(part), CHUNK_ROWS):
-                file.write(dense.frames(part[begin : begin + CHUNK_ROWS]).data)
+                file.write(dense_frames(part[begin : begin + CHUNK_ROWS]).data)
     (base / "input/config").mkdir()
     return rows

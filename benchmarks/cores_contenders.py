@@ -13,18 +13,20 @@ from sklearn.cluster import MiniBatchKMeans
 
 from benchmarks.blobs import PARTS
 from benchmarks.cores_clock import TimedThreads, Timing, now
-from container.channels.source import Source
+from container.channels.channel import Channel
+from container.channels.reading import Reading
 from container.configuration.algorithm_settings import auto_sample_size
 from container.configuration.files import ChannelConfiguration
 from kmeans.assignment.engine import Engine
 from kmeans.communicator import SingleHost
-from kmeans.finalization.finalization import FinalizationSettings
+from kmeans.events import Events
 from kmeans.finalization.lloyd import StopRule, lloyd
-from kmeans.finalization.shrinking import LloydSettings
-from kmeans.observer import Observer
+from kmeans.observer import Silent
 from kmeans.points import WeightedPoints
-from kmeans.settings import Settings
-from kmeans.stream.run import Control, Run
+from kmeans.settings import FinalizationSettings, LloydSettings, TrainingSettings
+from kmeans.stream.control import Control
+from kmeans.stream.run import Run
+from kmeans.stream.start import StreamStart
 from kmeans.threads import Threads
 from kmeans.types import DoubleArray, FloatArray
 
@@ -48,10 +50,10 @@ class Case:
         return self.rows[: len(self.rows) // PARTS]
 
 
-def stream_settings(n_centers: int, n_features: int) -> Settings:
+def stream_settings(n_centers: int, n_features: int) -> TrainingSettings:
     """Return the settings that `train` has by default, for a tenth as many clusters as centers."""
     sample_size = auto_sample_size(n_features)
-    return Settings(
+    return TrainingSettings(
         k=max(1, n_centers // 10),
         n_centers=n_centers,
         n_features=n_features,
@@ -70,24 +72,21 @@ def stream_settings(n_centers: int, n_features: int) -> Settings:
 def stream(case: Case, n_threads: int, *, grouped: bool) -> Timing:
     """Run the stream over all rows on `n_threads` cores, as `train` does on one core or, with `grouped`, on several."""
     with pinned_to(n_threads), TimedThreads(n_threads) as threads:
-        source = Source(case.channel, case.rows.shape[1], BATCH_ROWS, threaded=grouped, threads=n_threads)
+        source = Channel(case.channel, case.rows.shape[1], BATCH_ROWS, Reading(threaded=grouped, threads=n_threads))
         stream_run = Run(
-            case.centers,
-            np.zeros(len(case.centers)),
-            case.shift,
-            case.outlier_distance,
+            StreamStart(case.centers, np.zeros(len(case.centers)), case.shift, case.outlier_distance),
             stream_settings(*case.centers.shape),
             SingleHost(),
             threads,
             np.random.SeedSequence(0),
         )
         began, ticks_before = perf_counter(), now()
-        stream_run.take_rows(source, source.stretches(), Observer(), Control())
+        stream_run.take_rows(source, source.stretches(), Silent(), Events(), Control())
         # The frequency of the processor's clock is unknown.
         ticks_per_second = (now() - ticks_before) / (perf_counter() - began)
     if stream_run.stream.rows_added != len(case.rows):
         raise ValueError(f"expected {len(case.rows)} rows in the stream, got {stream_run.stream.rows_added}")
-    alone = stream_run.stream._groups.alone_ticks / ticks_per_second
+    alone = stream_run.stream.alone_ticks / ticks_per_second
     return Timing(threads.seconds, threads.between, threads.other, alone)
 
 

@@ -13,9 +13,9 @@ import numpy as np
 from sagemaker.amazon.common import read_records
 
 from benchmarks.measure import medians
-from container.channels.source import Source
+from container.channels.channel import Channel
 from container.configuration.files import ChannelConfiguration
-from container.formats.recordio import records as recordio
+from container.formats.recordio import records, wire
 from container.formats.recordio.record_pb2 import Record
 from container.formats.recordio.records import dense_record, encode
 from kmeans.types import DoubleArray
@@ -87,7 +87,7 @@ def _measure(name: str, block: bytes, n_rows: int, d: int, content_type: str) ->
         }
         if content_type == RECORDIO:
             contenders["SDK + numpy"] = (len(part), partial(_read_with_sdk, part, d))
-            contenders["protobuf"] = (len(part), partial(recordio.decode, part, d))
+            contenders["protobuf"] = (len(part), partial(records.decode, part, d))
         else:
             contenders["numpy.loadtxt"] = (len(part), partial(_read_with_numpy, part))
         seconds = medians({other: function for other, (_, function) in contenders.items()})
@@ -105,7 +105,7 @@ def _measure(name: str, block: bytes, n_rows: int, d: int, content_type: str) ->
 
 def read(channel: ChannelConfiguration, d: int) -> None:
     """Read a channel once, without computing anything."""
-    for _ in Source(channel, d, BATCH_ROWS).blocks():
+    for _ in Channel(channel, d, BATCH_ROWS).blocks():
         pass
 
 
@@ -116,7 +116,7 @@ def _read_plainly(path: Path, buffer: bytearray) -> None:
 
 
 def _read_with_sdk(content: bytes, d: int) -> None:
-    rows = np.zeros((content.count(struct.pack("<I", recordio.MAGIC)), d), np.float32)
+    rows = np.zeros((content.count(struct.pack("<I", wire.MAGIC)), d), np.float32)
     for row, record in zip(rows, read_records(io.BytesIO(content)), strict=False):
         features = record.features["values"]
         tensor = features.float32_tensor if features.HasField("float32_tensor") else features.float64_tensor

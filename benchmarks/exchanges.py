@@ -20,7 +20,7 @@ SIZES = (1_000, 8_000, 100_000, 1_000_000)
 PROGRAM = """
 import statistics, sys, time, numpy as np
 from container.hosts import mpi
-hosts = mpi.MPIHosts()
+hosts = mpi.MPICommunicator()
 for size in map(int, sys.argv[1:]):
     values, medians = np.zeros(size), []
     for most_gathered in sys.maxsize, 0:

@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from container.conversion import dense
+from container.formats.recordio.layout import dense_frames
 from container.formats.recordio.record_pb2 import Record
 from container.formats.recordio.records import encode
 
@@ -60,7 +60,7 @@ def write(rows: NDArray[Any], folder: Path, form: str) -> None:
 
 
 def _float32_records(rows: NDArray[Any]) -> bytes:
-    return dense.frames(np.ascontiguousarray(rows, np.float32)).tobytes()
+    return dense_frames(np.ascontiguousarray(rows, np.float32)).tobytes()
 
 
 def _float64_records(rows: NDArray[Any]) -> bytes:

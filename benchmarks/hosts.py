@@ -23,12 +23,12 @@ from benchmarks import exchanges, files
 from benchmarks.blobs import blobs, write_job
 from benchmarks.cores_contenders import stream_settings
 from benchmarks.measure import RESULTS, machine, memory_folder
-from container.channels.source import Source
+from container.channels.channel import Channel
 from container.configuration.files import RECORDIO, ChannelConfiguration
 from container.logs.metrics import REGEXES
 from kmeans.communicator import Communicator
-from kmeans.observer import Observer
-from kmeans.settings import MOST_BATCHES, MOST_REDUCED, Settings
+from kmeans.observer import Silent
+from kmeans.settings import MAX_BATCHES_PER_STEP, MAX_REDUCED, TrainingSettings
 from kmeans.thread_hosts import run_hosts
 from kmeans.threads import Threads
 from kmeans.training import fit
@@ -79,9 +79,9 @@ affects two hosts twice, since each waits for the other.
 {table(sums.rows())}
 ## Mini-batches that share a reduction
 
-Centers of more than {MOST_REDUCED:,} numbers are reduced only every few mini-batches, up to {MOST_BATCHES}. The table
-shows the effect on the msd, with two hosts and small data, where it matters more, since an epoch has few steps. Figures
-are means over {SEEDS} seeds, relative to one mini-batch a step.
+Centers of more than {MAX_REDUCED:,} numbers are reduced only every few mini-batches, up to {MAX_BATCHES_PER_STEP}.
+The table shows the effect on the msd, with two hosts and small data, where it matters more, since an epoch has few
+steps. Figures are means over {SEEDS} seeds, relative to one mini-batch a step.
 
 {table(shared)}
 ## Checkpoints
@@ -216,10 +216,10 @@ def _divided(rows: NDArray[Any], folder: Path) -> list[ChannelConfiguration]:
     return channels
 
 
-def _msd_of_two(channels: list[ChannelConfiguration], settings: Settings) -> float:
+def _msd_of_two(channels: list[ChannelConfiguration], settings: TrainingSettings) -> float:
     def run(hosts: Communicator) -> float:
-        source = Source(channels[hosts.rank], settings.n_features, settings.batch_size)
-        return fit(source, settings, hosts, Threads(), Observer()).score.msd
+        source = Channel(channels[hosts.rank], settings.n_features, settings.batch_size)
+        return fit(source, settings, hosts, Threads(), Silent()).score.msd
 
     return run_hosts(2, run)[0]
 

@@ -22,7 +22,7 @@ from benchmarks.measure import rest
 from container.artifacts import model
 from container.serving.app import create_app
 from container.serving.model import ServedModel
-from container.serving.settings import Settings
+from container.serving.settings import ServingSettings
 from tools.documents import ROOT
 
 Centers = NDArray[np.floating[Any]]
@@ -114,7 +114,7 @@ class Job:
 
     def serve(self, rows: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Return the clusters and distances that `serve` returns for rows of CSV, with the latest model."""
-        client = create_app(ServedModel(self.base / "model"), Settings()).test_client()
+        client = create_app(ServedModel(self.base / "model"), ServingSettings()).test_client()
         answers: list[Mapping[str, float]] = []
         for begin in range(0, len(rows), BLOCK_ROWS):
             body = files.FORMS[files.CSV].encode(rows[begin : begin + BLOCK_ROWS])

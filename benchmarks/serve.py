@@ -27,7 +27,7 @@ import numpy as np
 from benchmarks.measure import RESULTS, machine, page
 from benchmarks.serve_faults import faults
 from benchmarks.serve_rates import rates
-from container.artifacts.model import Model, save
+from container.artifacts.model import SavedModel, save
 from container.formats.recordio.records import dense_record, encode
 from container.resources import cpu_count
 from tools.documents import ROOT
@@ -289,7 +289,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="kmeans-serve-") as folder:
         base = Path(folder)
         centers = np.random.default_rng(1).standard_normal((CLUSTERS, FEATURES), np.float32)
-        save(base / "model", "algo-1", Model(centers))
+        save(base / "model", "algo-1", SavedModel(centers))
         parts = {
             "compare": lambda: compare(base, given.seconds or 4, given.turns),
             "rates": lambda: rates(given.turns),

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from container.artifacts.model import Model, save
+from container.artifacts.model import SavedModel, save
 from tools.load import CENTERS, Load
 from tools.server_process import ServerProcess, serving, wait_until
 
@@ -27,7 +27,7 @@ def _fault(name: str, turns: int) -> dict[str, Any]:
     for _ in range(turns):
         with tempfile.TemporaryDirectory() as folder:
             base = Path(folder)
-            save(base / "model", "algo-1", Model(CENTERS))
+            save(base / "model", "algo-1", SavedModel(CENTERS))
             with serving(base) as server, Load(server, CLIENTS, keep="a request" not in name) as load:
                 _wait_for_answers(load, 2000)
                 if name.startswith("SIGKILL"):

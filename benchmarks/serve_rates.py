@@ -11,10 +11,10 @@ from threadpoolctl import threadpool_limits
 
 from container.formats.recordio.record_pb2 import Record
 from container.formats.recordio.records import dense_record, encode
-from container.serving import allocator
+from container.serving import malloc
 from container.serving.codecs import CODECS
 from container.serving.codecs.codec import BLOCK_BYTES, Instances, Predictions
-from container.serving.selection import DEFAULT_OUTPUTS, answers
+from container.serving.outputs import DEFAULT_OUTPUTS, answers
 from kmeans.prediction import Predictor
 
 CSV, RECORDIO = "text/csv", "application/x-recordio-protobuf"
@@ -32,7 +32,7 @@ def rates(turns: int) -> list[dict[str, Any]]:
     digits of the distance. Records with uids and sparse records are decoded field by field, many at once, in 0.1 to 3
     microseconds each.
     """
-    allocator.settle()
+    malloc.configure()
     with threadpool_limits(1):
         return [_rate(form, columns, turns) for form in _BODIES for columns in COLUMNS]
 

@@ -1,8 +1,8 @@
-"""Compiles every kernel for every CPU level of this architecture, and for every kind of GPU.
+"""Compile every kernel for every CPU level of this architecture, and for every kind of GPU.
 
 Run `python -m container.precompile` when an image is built.
 
-Numba keeps the machine code in `NUMBA_CACHE_DIR`; a job then loads that of the best level its machine has.
+Numba keeps the machine code in `NUMBA_CACHE_DIR`; a job then loads that of the best level of its machine.
 """
 
 import os
@@ -17,7 +17,7 @@ with needed():
 
 # The job imports all modules with kernels but that of `container.convert`.
 PROGRAM = """
-import container.job.training, container.conversion.sparse
+import container.job.training, container.formats.recordio.sparse_kernel
 from kmeans.kernels.jit import compile_all
 compile_all()
 """
@@ -33,7 +33,7 @@ GPU_CAPABILITIES = ((7, 0), (7, 5), (8, 0), (8, 6), (8, 9), (9, 0), (10, 0), (12
 
 
 def main() -> None:
-    """Compile level by level, each in a process of its own: numba settles the level once."""
+    """Compile each level in a process of its own: numba determines the level once."""
     for level in levels():
         subprocess.run([sys.executable, "-c", PROGRAM], env={**os.environ, "NUMBA_CPU_NAME": level}, check=True)
     for major, minor in GPU_CAPABILITIES if find_spec("numba_cuda") else ():

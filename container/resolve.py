@@ -40,13 +40,14 @@ with needed():
     from kmeans.assignment.engine import Engine
     from kmeans.assignment.scoring import score
     from kmeans.communicator import SingleHost
+    from kmeans.events import Events
     from kmeans.finalization.deadline import Deadline
     from kmeans.finalization.estimation import estimate
     from kmeans.finalization.finalization import finalize
     from kmeans.finalization.optimism import optimism
     from kmeans.finalization.resources import Resources
     from kmeans.kmeans_plus_plus import distinct
-    from kmeans.observer import Observer
+    from kmeans.observer import Silent
     from kmeans.threads import Threads
     from kmeans.types import as_points
 
@@ -95,13 +96,13 @@ def _resolve(k: int, source: Path, destination: Path, deadline: Deadline) -> Non
         raise CustomerError(
             f"Expected k up to {n_different}, as many different centers as the state of {source} has, got {k}"
         )
-    observer = Observer()
+    events = Events()
     seeds = np.random.SeedSequence(chosen.seed)
     how = finalization_settings(chosen, len(state.centers))
     with Threads(cpu_count()) as threads:
         engine = Engine(threads, state.shift)
-        resources = Resources(engine, deadline=deadline)
-        centers = finalize(state, k, how, seeds, observer, resources)
+        resources = Resources(engine, deadline=deadline, events=events)
+        centers = finalize(state, k, how, seeds, Silent(), resources)
         if state.sample.complete or not len(state.sample.rows):
             fit = score([state.sample.rows], engine.assigner(centers), SingleHost())
         else:
@@ -120,11 +121,13 @@ def _resolve(k: int, source: Path, destination: Path, deadline: Deadline) -> Non
         msd_error=fit.msd_error,
         rows_scored=len(state.sample.rows),
         rows=fit.rows,
-        events=dict(observer.events),
+        events=dict(events.counts),
         resolved_from_k=description["k"] if description else None,
     )
     with tempfile.TemporaryDirectory() as folder:
-        tarball.write(destination, artifacts.save(Path(folder), HOST, artifacts.Model(final, new), state, coordinates))
+        tarball.write(
+            destination, artifacts.save(Path(folder), HOST, artifacts.SavedModel(final, new), state, coordinates)
+        )
     LOGGER.info("wrote %s: k = %d, msd %s on %d rows", destination, k, fit.msd, len(state.sample.rows))
 
 

@@ -1,7 +1,7 @@
 """The least memory that a job takes: one that can't fit is refused before its arrays are made."""
 
 from kmeans.finalization.agglomeration import MAX_CENTERS, pair_bytes
-from kmeans.settings import Settings
+from kmeans.settings import TrainingSettings
 from kmeans.stream.stream import stream_bytes
 
 # What the sample keeps of a row in addition to its features: label, number, position and key.
@@ -28,18 +28,18 @@ class NotEnoughMemoryError(ValueError):
         super().__init__(f"{what} take at least {needed / 1e9:.1f} GB of memory, and there are {available / 1e9:.1f}")
 
 
-def centers_fit(settings: Settings, available: float) -> bool:
-    """Return whether the stream's centers may fit into the available bytes."""
+def centers_fit(settings: TrainingSettings, available: float) -> bool:
+    """Return whether the stream's centers may fit into so many bytes."""
     return stream_bytes(settings.n_centers, settings.n_features) <= available
 
 
-def most_sample_rows(settings: Settings, available: float) -> float:
-    """Return the number of sampled rows that fit into the available bytes together with the stream's centers."""
+def max_sample_rows(settings: TrainingSettings, available: float) -> float:
+    """Return how many rows of a sample fit into so many bytes, beside the stream's centers."""
     left = available - stream_bytes(settings.n_centers, settings.n_features)
     return left // sample_bytes(1, settings.n_features)
 
 
-def check_memory(settings: Settings, n_rows: int | None, available: float) -> None:
+def check_memory(settings: TrainingSettings, n_rows: int | None, available: float) -> None:
     """Refuse a job that is certain not to fit.
 
     Parameters

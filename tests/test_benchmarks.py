@@ -15,8 +15,8 @@ from benchmarks.cores_clock import Timing, amdahl_speedup, speedup_bound
 from benchmarks.measure import page
 from benchmarks.methods import Fit, lloyd, score
 from benchmarks.quality_targets import MEAN, WORST, judge
+from container.formats.recordio.frames import split_frames
 from container.formats.recordio.record_pb2 import Record
-from container.formats.recordio.records import split_frames
 from tools.documents import ROOT
 
 TENSORS = {files.FLOAT32: "float32_tensor", files.FLOAT64: "float64_tensor", files.INT32: "int32_tensor"}

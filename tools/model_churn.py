@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from container.artifacts.model import Model, save
+from container.artifacts.model import SavedModel, save
 
 
 @dataclass
@@ -28,7 +28,7 @@ def write_models(base: Path, count: int, features: int = 1) -> None:
     """Write models m0, m1, ... under `base`/models; all coordinates of the only center of model i are i."""
     for number in range(count):
         centers = np.full((1, features), number, np.float32)
-        save(base / "models" / f"m{number}" / "model", "algo-1", Model(centers))
+        save(base / "models" / f"m{number}" / "model", "algo-1", SavedModel(centers))
 
 
 def churn(

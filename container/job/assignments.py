@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
-from container.artifacts.atomic import replacing
-from container.channels.source import Source
+from container.channels.channel import Channel
+from container.files.atomic import replacing
 from kmeans.assignment.assigner import Assigner
 from kmeans.assignment.engine import Engine
 from kmeans.assignment.scoring import Tally
@@ -80,7 +80,7 @@ class Written:
 
 def write(
     folder: Path,
-    source: Source,
+    source: Channel,
     centers: FloatArray,
     engine: Engine,
     share: tuple[int, int] = (0, 1),
@@ -111,7 +111,7 @@ def write(
     Raises
     ------
     CustomerError, PlatformError
-        As `Source.file_blocks`.
+        As `Channel.file_blocks`.
     OSError
         If a file can't be written.
     """

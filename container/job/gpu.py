@@ -6,25 +6,31 @@ from container.logs.logger import LOGGER
 from container.resources import gpu_count
 from kmeans.assignment.engine import pays_on_gpu
 from kmeans.communicator import Communicator, any_host
-from kmeans.settings import Settings
+from kmeans.settings import TrainingSettings
 
 if TYPE_CHECKING:
     # Imports CUDA.
     from kmeans.gpu.device import Gpu
 
 
-def open_gpu(wanted: int | None, settings: Settings, communicator: Communicator) -> "Gpu | None":
-    """Return the GPU of this host if the job is to use it; all hosts use one, or none does.
+def open_gpu(wanted: int | None, settings: TrainingSettings, communicator: Communicator) -> "Gpu | None":
+    """Return the GPU of this host if the job is to use it, and log so; all hosts use one, or none does.
 
     Parameters
     ----------
     wanted : int or None
         The value of `_num_gpus`; None for `auto`.
-    settings : Settings
+    settings : TrainingSettings
         What to train.
     communicator : Communicator
         The hosts, which call this together.
     """
+    gpu = _chosen(wanted, settings, communicator)
+    LOGGER.info("Number of GPUs being used: %d", gpu is not None)
+    return gpu
+
+
+def _chosen(wanted: int | None, settings: TrainingSettings, communicator: Communicator) -> "Gpu | None":
     if wanted == 0:
         return None
     available = gpu_count()

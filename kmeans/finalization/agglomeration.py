@@ -135,9 +135,10 @@ def pair_costs(
     costs: DoubleArray,  # OUT (K, K): rows and columns first .. last - 1, as far as the diagonal
 ) -> None:
     """Compute by how much the loss grows when each of some centers is merged with each of those before it."""
+    n_features = centers.shape[1]
     for j in range(last):
         for i in range(max(first, j), last):
-            distance = squared_difference(centers[i], centers[j])
+            distance = squared_difference(centers[i], centers[j], n_features)
             costs[i, j] = weights[i] * (weights[j] / (weights[i] + weights[j])) * distance
             costs[j, i] = costs[i, j]
         if j >= first:

@@ -20,11 +20,12 @@ from kmeans.assignment.engine import Engine
 from kmeans.assignment.scoring import Score, Tally
 from kmeans.assignment.sums import ClusterSums
 from kmeans.communicator import Communicator
+from kmeans.events import Events
 from kmeans.finalization.deadline import Deadline
 from kmeans.finalization.resources import Resources
 from kmeans.kernels.sums import move_to_means
 from kmeans.observer import Observer
-from kmeans.source import Source
+from kmeans.source import RowSource
 from kmeans.types import DoubleArray, FloatArray, as_points
 
 # Parts of the loss: no pass is made where less can be gained, and no further one after a pass that has gained less.
@@ -73,12 +74,14 @@ def expected_excess(score: Score, n_sampled: int, n_rows: int) -> float:
     return float(variances.sum() * (1 / n_sampled - 1 / n_rows) / score.msd)
 
 
-def close(source: Source, centers: FloatArray, n_rows: int, observer: Observer, resources: Resources) -> Closed | None:
+def close(
+    source: RowSource, centers: FloatArray, n_rows: int, observer: Observer, resources: Resources
+) -> Closed | None:
     """Make closing passes while they pay.
 
     Parameters
     ----------
-    source : Source
+    source : RowSource
         The rows of this host; they can be read again.
     centers : ndarray of float32, shape (k, d)
         The model so far, the same on all hosts.
@@ -97,12 +100,12 @@ def close(source: Source, centers: FloatArray, n_rows: int, observer: Observer, 
     best: Closed | None = None
     for number in range(1, MAX_PASSES + 1):
         if resources.late():
-            _cut_short(observer)
+            _cut_short(resources.events)
             break
         observer.closing(number)
         one = _Pass(centers, resources.engine)
         one.read(source, resources.deadline)
-        if not one.is_whole(n_rows, resources.communicator, observer):
+        if not one.is_whole(n_rows, resources.communicator, resources.events):
             break
         score = one.tally.score()
         observer.closed(number, score.msd)
@@ -139,7 +142,7 @@ class _Pass:
         self._fault = ""
         self._stopped = False
 
-    def read(self, source: Source, deadline: Deadline) -> None:
+    def read(self, source: RowSource, deadline: Deadline) -> None:
         """Read the rows of this host; an error in reading them is kept, since other hosts wait for this one."""
         blocks = source.blocks()
         while not deadline.passed():
@@ -154,7 +157,7 @@ class _Pass:
         # The source may have ended early for the same reason.
         self._stopped = deadline.passed()
 
-    def is_whole(self, n_rows: int, communicator: Communicator, observer: Observer) -> bool:
+    def is_whole(self, n_rows: int, communicator: Communicator, events: Events) -> bool:
         """Add up the hosts' sums; return whether they are of all `n_rows` rows, the same on every host."""
         flags = np.array([float(self._stopped), float(bool(self._fault))])
         communicator.sum(flags)
@@ -162,13 +165,13 @@ class _Pass:
         communicator.sum(self._sums.sums)
         stopped, faults = flags
         if stopped:
-            _cut_short(observer)
+            _cut_short(events)
         elif faults:
             reason = self._fault or "another host could not read its rows"
-            observer.happened("closing_failed", 1, f"The model could not be made more exact on all rows: {reason}")
+            events.happened("closing_failed", 1, f"The model could not be made more exact on all rows: {reason}")
         elif self.tally.rows != n_rows:
             message = f"The training rows have changed: expected {n_rows}, got {self.tally.rows}."
-            observer.happened("rows_changed", 1, message)
+            events.happened("rows_changed", 1, message)
         else:
             return True
         return False
@@ -179,7 +182,7 @@ class _Pass:
         return as_points(self._centers)
 
 
-def _cut_short(observer: Observer) -> None:
-    observer.happened(
+def _cut_short(events: Events) -> None:
+    events.happened(
         "closing_cut_short", 1, "There was no time for another pass over all rows: the model is the best one so far."
     )

@@ -8,7 +8,8 @@ from kmeans.finalization.coreset import coreset, reduced
 from kmeans.finalization.deadline import NEVER, Deadline
 from kmeans.finalization.lloyd import StopRule, evaluate, lloyd
 from kmeans.finalization.resources import Resources
-from kmeans.finalization.shrinking import LloydSettings, shrink
+from kmeans.finalization.shrinking import shrink
+from kmeans.settings import LloydSettings
 from kmeans.state import State
 from kmeans.threads import Threads
 from kmeans.types import DoubleArray

@@ -1,15 +1,15 @@
 """From what the stream has left to a model of k centers, for any k up to K."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
+from kmeans.events import Events
 from kmeans.finalization.refinement import refine
 from kmeans.finalization.resources import Resources
-from kmeans.finalization.shrinking import LloydSettings, shrink
+from kmeans.finalization.shrinking import shrink
 from kmeans.kmeans_plus_plus import distinct, kmeans_plus_plus
 from kmeans.observer import Observer
 from kmeans.points import WeightedPoints
+from kmeans.settings import FinalizationSettings
 from kmeans.state import State
 from kmeans.types import DoubleArray
 
@@ -32,22 +32,6 @@ class TooFewDistinctRowsError(ValueError):
             f"k = {k} clusters need at least as many distinct rows; the {n_rows} training rows looked at "
             f"hold {n_distinct}."
         )
-
-
-@dataclass(frozen=True)
-class FinalizationSettings:
-    """How a model is made of the state.
-
-    Attributes
-    ----------
-    lloyd : LloydSettings
-        Trials, start and end of Lloyd's iteration.
-    refine : bool
-        Whether to refine the model on the sample.
-    """
-
-    lloyd: LloydSettings
-    refine: bool
 
 
 def finalize(
@@ -90,19 +74,19 @@ def finalize(
     live = state.live()
     dead = len(state.centers) - len(live.centers)
     if dead:
-        observer.happened(
+        resources.events.happened(
             "centers_without_weight",
             dead,
             f"{dead} of {len(state.centers)} centers have no weight: they take no part in the model.",
         )
     starts = [live.centers]
     if len(distinct(live.centers)) < k:
-        starts = [_filled(live, k, np.random.default_rng(for_filling), observer, resources)]
+        starts = [_filled(live, k, np.random.default_rng(for_filling), resources)]
     elif len(live.centers) > k:
         observer.shrinking(len(live.centers), k)
         trials = shrink(live, k, settings.lloyd, for_trials, observer.attempted, resources)
         observer.shrunk(trials[0].msd)
-        _count_relocations(observer, trials[0].relocated)
+        _count_relocations(resources.events, trials[0].relocated)
         starts = [trial.centers for trial in trials]
     elif len(state.centers) == k:
         observer.shrinking_unneeded()
@@ -112,16 +96,16 @@ def finalize(
     observer.refined(len(state.sample.rows), None if refined is None else refined.msd)
     if refined is None:
         return starts[0]
-    _count_relocations(observer, refined.relocated)
+    _count_relocations(resources.events, refined.relocated)
     return refined.centers
 
 
-def _count_relocations(observer: Observer, relocated: int) -> None:
+def _count_relocations(events: Events, relocated: int) -> None:
     if relocated:
-        observer.happened("relocated_clusters", relocated, f"Moved {relocated} empty clusters to the farthest points.")
+        events.happened("relocated_clusters", relocated, f"Moved {relocated} empty clusters to the farthest points.")
 
 
-def _filled(state: State, k: int, rng: np.random.Generator, observer: Observer, resources: Resources) -> DoubleArray:
+def _filled(state: State, k: int, rng: np.random.Generator, resources: Resources) -> DoubleArray:
     """Add centers from the sample where there are fewer than k different ones."""
     rows, there = state.sample.rows, distinct(state.centers)
     points, stopping = WeightedPoints.alike(rows), resources.deadline.passed
@@ -129,5 +113,7 @@ def _filled(state: State, k: int, rng: np.random.Generator, observer: Observer, 
     if len(filled) < k:
         raise TooFewDistinctRowsError(k, len(rows), len(distinct(rows.astype(np.float64))))
     added = len(filled) - len(there)
-    observer.happened("centers_added_from_sample", added, f"Added {added} centers from the sample to reach k = {k}.")
+    resources.events.happened(
+        "centers_added_from_sample", added, f"Added {added} centers from the sample to reach k = {k}."
+    )
     return filled

@@ -10,10 +10,10 @@ from kmeans.finalization.coreset import coreset, reduced
 from kmeans.finalization.distributed_trials import clusterings
 from kmeans.finalization.lloyd import Clustering, StopRule, evaluate, lloyd
 from kmeans.finalization.resources import Resources
-from kmeans.finalization.shrinking import LloydSettings
 from kmeans.finalization.split_merge import SearchLimits, improve, work_of_a_point
 from kmeans.kmeans_plus_plus import kmeans_plus_plus, work_of_kmeans_plus_plus
 from kmeans.points import WeightedPoints
+from kmeans.settings import LloydSettings
 from kmeans.state import State
 from kmeans.types import DoubleArray
 

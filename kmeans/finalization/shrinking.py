@@ -1,7 +1,6 @@
 """From the K weighted centers of the stream to k: the built-in's recipe."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import assert_never
 
 import numpy as np
@@ -11,33 +10,12 @@ from kmeans.finalization.lloyd import Clustering, StopRule, evaluate, lloyd
 from kmeans.finalization.resources import Resources
 from kmeans.kmeans_plus_plus import kmeans_plus_plus, random_rows
 from kmeans.points import WeightedPoints
+from kmeans.settings import LloydSettings
 from kmeans.state import State
-from kmeans.types import InitMethod, as_points
+from kmeans.types import as_points
 
 # How many of the best trials are kept at most: memory does not grow with further ones.
 KEPT_TRIALS = 100
-
-
-@dataclass(frozen=True)
-class LloydSettings:
-    """How Lloyd's iteration runs at the end.
-
-    Attributes
-    ----------
-    init_method : {"random", "kmeans++"}
-        How its first centers are chosen.
-    n_trials : int
-        How often it runs, each time from other first centers; the best loss is kept.
-    max_iterations : int
-        See `kmeans.finalization.lloyd.StopRule`.
-    tolerance : float
-        See `kmeans.finalization.lloyd.StopRule`.
-    """
-
-    init_method: InitMethod
-    n_trials: int
-    max_iterations: int
-    tolerance: float
 
 
 def shrink(

@@ -81,7 +81,8 @@ def lightest(weights: DoubleArray, barred: BoolArray) -> LabelArray:
 
 
 @kernel(
-    "Tuple((int64, int64, float64))(float64[:, ::1], float64[::1], boolean[::1], int64[::1], float64, int64, int64)"
+    "Tuple((int64, int64, float64))(float64[:, ::1], float64[::1], boolean[::1], int64[::1], float64, int64, int64)",
+    strict=True,
 )
 def cheapest_merger(
     centers: DoubleArray,  # IN (K, d)
@@ -116,7 +117,7 @@ def cheapest_merger(
                     continue
                 both, cost = weights[center] + weight, 0.0
                 if both > 0.0:
-                    cost = weights[center] * weight * squared_difference(centers[center], other) / both
+                    cost = weights[center] * weight * squared_difference(centers[center], other, n_features) / both
                 if cost < best_cost or (cost == best_cost and place < best):
                     best, best_target, best_cost = np.int64(place), np.int64(target), cost
         return (candidates[best] if best >= 0 else best), best_target, best_cost
@@ -149,7 +150,9 @@ def cheapest_merger(
     return (candidates[best] if best >= 0 else best), best_target, best_cost
 
 
-@kernel("int64(float64[:, ::1], float64, float64[:, ::1], float64[::1], float64[::1], float64, int64[:, ::1])")
+@kernel(
+    "int64(float64[:, ::1], float64, float64[:, ::1], float64[::1], float64[::1], float64, int64[:, ::1])", strict=True
+)
 def reassign_rows(
     table: DoubleArray,  # IN
     outlier_distance: float,  # IN: rows beyond it are in no center yet
@@ -175,7 +178,7 @@ def reassign_rows(
         # A row that is nearly all of its center can gain nothing.
         if weight > MIN_WEIGHT and rest > MIN_SHARE * weight:
             share = rest / whole if outside else whole / rest
-            gain = weight * share * squared_difference(row, centers[own])
+            gain = weight * share * squared_difference(row, centers[own], n_features)
             if gain > least_cost:
                 candidates = lightest(weights, rows_of_now)
                 center, target, least_cost = cheapest_merger(
@@ -183,7 +186,7 @@ def reassign_rows(
                 )
         if center < 0:
             if outside and weight > MIN_WEIGHT:
-                spreads[own] += weight * (rest / whole) * squared_difference(row, centers[own])
+                spreads[own] += weight * (rest / whole) * squared_difference(row, centers[own], n_features)
                 for f in range(n_features):
                     centers[own, f] += weight / whole * (row[f] - centers[own, f])
                 weights[own] = whole
@@ -200,7 +203,12 @@ def reassign_rows(
         both = weights[center] + weights[target]
         if both > 0.0:
             share = weights[center] / both
-            between = weights[center] * weights[target] * squared_difference(centers[center], centers[target]) / both
+            between = (
+                weights[center]
+                * weights[target]
+                * squared_difference(centers[center], centers[target], n_features)
+                / both
+            )
             spreads[target] += spreads[center] + between
             for f in range(n_features):
                 centers[target, f] += share * (centers[center, f] - centers[target, f])

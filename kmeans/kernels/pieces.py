@@ -65,7 +65,9 @@ def is_dense(pieces: PieceSums) -> bool:
     return bool(n_places == pieces.marks.shape[1] and n_places * n_features <= WIDE_VALUES)
 
 
-@kernel(types.int64(_ROWS, _LABELS, _DOUBLES, _DOUBLES, types.float64, types.int64, types.int64, PIECE_SUMS))
+@kernel(
+    types.int64(_ROWS, _LABELS, _DOUBLES, _DOUBLES, types.float64, types.int64, types.int64, PIECE_SUMS), strict=True
+)
 def add_to_piece(
     rows: FloatArray,  # IN (n, d)
     labels: LabelArray,  # IN (n,)
@@ -171,6 +173,7 @@ def take_pieces(
 
 @kernel(
     types.void(PIECE_SUMS, types.int64, types.int64, types.int64, types.int64, _MATRIX, _DOUBLES, _DOUBLES),
+    strict=True,
 )
 def put_together(
     pieces: PieceSums,  # IN

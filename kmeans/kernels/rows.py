@@ -17,9 +17,9 @@ from kmeans.kernels.vectors import (
     at,
     int64,
     load,
-    shuffle,
     spread,
     store,
+    total_of,
 )
 from kmeans.types import DoubleArray, FloatArray
 
@@ -74,13 +74,7 @@ def squared_distance(
     left = spread(builder, builder.trunc(builder.sub(n_features, whole), INT32), HALF)
     numbers = [list(range(half * HALF, half * HALF + HALF)) for half in range(2)]
     masks = [builder.icmp_signed(">", left, ir.Constant(ir.VectorType(INT32, HALF), lanes)) for lanes in numbers]
-    squares = builder.fadd(*add(whole, ended, masks))
-    width = HALF // 2
-    while width:
-        turned = shuffle(builder, squares, squares, [(lane + width) % HALF for lane in range(HALF)])
-        squares = builder.fadd(squares, turned)
-        width //= 2
-    return builder.extract_element(squares, ir.Constant(INT32, 0))
+    return total_of(builder, builder.fadd(*add(whole, ended, masks)))
 
 
 def _add_row(rows: FloatArray, start: int, n_features: int, weight: float, sums: DoubleArray, sum_start: int) -> None:

@@ -20,13 +20,13 @@ def merger_costs(
     partners: LabelArray,  # OUT (k,): -1 where there is no other
 ) -> None:
     """Find for each cluster the one that it is merged with at the least cost, and by how much the loss grows then."""
-    n_centers = len(centers)
+    n_centers, n_features = centers.shape
     for i in range(n_centers):
         costs[i] = np.inf
         partners[i] = -1
     for i in range(n_centers):
         for j in range(i):
-            distance = squared_difference(centers[i], centers[j])
+            distance = squared_difference(centers[i], centers[j], n_features)
             both = sizes[i] + sizes[j]
             cost = sizes[i] * (sizes[j] / both) * distance if both > 0.0 else 0.0
             if cost < costs[i]:

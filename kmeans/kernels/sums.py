@@ -41,7 +41,7 @@ def add_rows(
             sums[label, f] += weight * np.float64(rows[i, f])
 
 
-@kernel("float64(float64, float64)")
+@kernel("float64(float64, float64)", strict=True)
 def mean_of(total: float, weight: float) -> float:
     """Return the mean of float32 numbers whose weighted sum is given; exactly the number if they are all equal.
 

@@ -82,6 +82,16 @@ def add_product(builder: Builder, left: Value, right: Value, total: Value) -> Va
     return call(builder, name, vector, left, right, total)
 
 
+def total_of(builder: Builder, vector: Value) -> Value:
+    """Return the sum of the HALF lanes of a vector of float64 numbers."""
+    width = HALF // 2
+    while width:
+        turned = shuffle(builder, vector, vector, [(lane + width) % HALF for lane in range(HALF)])
+        vector = builder.fadd(vector, turned)
+        width //= 2
+    return builder.extract_element(vector, ir.Constant(INT32, 0))
+
+
 def lesser(builder: Builder, left: Value, right: Value) -> Value:
     """Return the lesser in each lane, and `right` where one is NaN: a single instruction."""
     return builder.select(builder.fcmp_ordered("<", left, right), left, right)

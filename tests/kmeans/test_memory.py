@@ -9,19 +9,20 @@ import pytest
 from kmeans.assignment.engine import Engine
 from kmeans.communicator import Communicator, SingleHost
 from kmeans.finalization.deadline import Deadline
-from kmeans.finalization.finalization import FinalizationSettings, TooFewDistinctRowsError
+from kmeans.finalization.finalization import TooFewDistinctRowsError
 from kmeans.finalization.resources import Resources
-from kmeans.finalization.shrinking import KEPT_TRIALS, LloydSettings, shrink
+from kmeans.finalization.shrinking import KEPT_TRIALS, shrink
 from kmeans.memory import NotEnoughMemoryError
-from kmeans.observer import Observer
+from kmeans.model import Model
+from kmeans.observer import Silent
 from kmeans.sample import Sample
-from kmeans.settings import Settings
+from kmeans.settings import FinalizationSettings, LloydSettings, TrainingSettings
 from kmeans.state import State
 from kmeans.stream.first_centers import EarlierModel, NoRowsError
 from kmeans.stream.stream import stream_bytes
 from kmeans.thread_hosts import run_hosts
 from kmeans.threads import ONE_THREAD, Threads
-from kmeans.training import Model, fit
+from kmeans.training import fit
 from tests.kmeans import naive
 from tests.kmeans.rows import Rows, settings_for
 from tests.memory import at_most
@@ -34,10 +35,14 @@ UNREFINED = FinalizationSettings(LloydSettings("kmeans++", 10, 300, 1e-4), refin
 
 
 def train(
-    chosen: Settings, *, rereadable: bool = True, available: float = math.inf, earlier: EarlierModel | None = None
+    chosen: TrainingSettings,
+    *,
+    rereadable: bool = True,
+    available: float = math.inf,
+    earlier: EarlierModel | None = None,
 ) -> Model:
     source = Rows(ROWS, 50, rereadable)
-    return fit(source, chosen, SingleHost(), Threads(), Observer(), earlier=earlier, memory_bytes=available)
+    return fit(source, chosen, SingleHost(), Threads(), Silent(), earlier=earlier, memory_bytes=available)
 
 
 @pytest.mark.parametrize("rereadable", [True, False])
@@ -59,7 +64,7 @@ def test_all_hosts_tell_that_all_rows_are_too_few(shared: bool) -> None:
 
     def told(hosts: Communicator) -> str:
         with pytest.raises(TooFewDistinctRowsError) as caught:
-            fit(sources[hosts.rank], chosen, hosts, Threads(), Observer())
+            fit(sources[hosts.rank], chosen, hosts, Threads(), Silent())
         return str(caught.value)
 
     with at_most(256 * MEGABYTE):
@@ -98,7 +103,7 @@ def test_so_are_features_of_which_not_one_row_fits(rereadable: bool) -> None:
 
     settings = settings_for(ROWS, 2, n_features=LARGEST)
     with at_most(64 * MEGABYTE), pytest.raises(NotEnoughMemoryError, match="20 intermediate centers of 2147483647 fea"):
-        fit(Wide(ROWS, 50, rereadable), settings, SingleHost(), Threads(), Observer(), memory_bytes=8e9)
+        fit(Wide(ROWS, 50, rereadable), settings, SingleHost(), Threads(), Silent(), memory_bytes=8e9)
 
 
 def test_no_rows_are_still_told_as_such() -> None:
@@ -106,7 +111,7 @@ def test_no_rows_are_still_told_as_such() -> None:
         source = Rows(ROWS[:0], 50)
         settings = settings_for(ROWS, 2, n_centers=2 * LARGEST, n_features=n_features)
         with at_most(64 * MEGABYTE), pytest.raises(NoRowsError):
-            fit(source, settings, SingleHost(), Threads(), Observer(), memory_bytes=8e9)
+            fit(source, settings, SingleHost(), Threads(), Silent(), memory_bytes=8e9)
 
 
 def test_a_sample_is_counted_by_the_rows_that_there_are() -> None:

@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
 
+from container.formats.recordio.frames import frame
 from container.formats.recordio.record_pb2 import Record
-from container.formats.recordio.records import frame
 from tests.container.fuzz import values
 from tests.container.fuzz.kinds import put_odd_kind
 from tests.container.fuzz.trees import CONTENT_TYPES, Oddity, Rows, Tree, content, good_rows

@@ -31,11 +31,11 @@ PRELOADED = (
     "container.job.main",
     "container.serving.server",
     "container.conversion.csv_rows",
-    "container.conversion.dense",
+    "container.formats.recordio.layout",
     "container.conversion.numpy_rows",
     "container.conversion.parquet_rows",
     "container.conversion.recordio_rows",
-    "container.conversion.sparse",
+    "container.formats.recordio.sparse_kernel",
     "container.conversion.targets",
 )
 # What `train` does on small data takes two.

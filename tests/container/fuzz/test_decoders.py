@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from container.artifacts import mxnet_ndarray, tarball
 from container.artifacts.model import ModelError, load
 from container.formats.errors import FormatError
-from container.formats.recordio import records as frames
+from container.formats.recordio import records
 from container.formats.recordio.record_pb2 import Record
 from container.serving.codecs import CODECS
 from tests.container.fuzz import tallies
@@ -93,7 +93,7 @@ TARGETS: dict[str, tuple[Callable[[bytes], None], list[bytes]]] = {
     "jsonlines": (decoding(JSON_LINES), [b'{"features": [1, 2, 3]}\n{"configuration": {}, "features": [1, 2, 3]}\r\n']),
     "recordio": (
         decoding(RECORDIO),
-        [frames.encode(map(frames.dense_record, ROWS)), frames.encode([SPARSE] * 3), frames.encode([SPARSE]) * 200],
+        [records.encode(map(records.dense_record, ROWS)), records.encode([SPARSE] * 3), records.encode([SPARSE]) * 200],
     ),
     "ndarray": (load_ndarray, [mxnet_ndarray.dumps(ROWS), mxnet_ndarray.dumps(ROWS.astype(np.int64))]),
     "model": (load_file, [mxnet_ndarray.dumps(ROWS), packed()]),

@@ -123,7 +123,7 @@ class Cluster:
             self.configure(host)
 
     def configure(self, host: Host, **changes: str) -> None:
-        """Lay down the files of one host, with other hyperparameters than the rest if need be."""
+        """Write the files of one host, with other hyperparameters than those of the rest if need be."""
         config = host.base / "input/config"
         config.mkdir(parents=True, exist_ok=True)
         (config / "hyperparameters.json").write_text(json.dumps({**self.hyperparameters, **changes}))

@@ -31,8 +31,8 @@ from container.stopping import on_signals
 stop = on_signals()
 from tests.kmeans.gpu import simulated
 simulated.prepare()
-import kmeans.assignment.engine, kmeans.training
-kmeans.assignment.engine.MIN_GPU_PRODUCTS = kmeans.training.MIN_GPU_ROWS = 1
+import kmeans.assignment.engine, kmeans.trainer
+kmeans.assignment.engine.MIN_GPU_PRODUCTS = kmeans.trainer.MIN_GPU_ROWS = 1
 from container.job.main import main
 sys.exit(main(stop))
 """

@@ -5,10 +5,10 @@ import pytest
 
 from container.report.projection import MAX_ROWS, MAX_WIDE_ROWS, project
 from kmeans.assignment.scoring import Score
+from kmeans.model import Model
 from kmeans.prediction import Predictor
 from kmeans.sample import Sample
 from kmeans.state import State
-from kmeans.training import Model
 from kmeans.types import FloatArray
 
 

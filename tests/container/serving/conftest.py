@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from container.artifacts.model import Model, save
+from container.artifacts.model import SavedModel, save
 from tools.load import CENTERS
 from tools.server_process import ServerProcess, serving
 
@@ -14,7 +14,7 @@ from tools.server_process import ServerProcess, serving
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Root of a tree with a model of three clusters and three features."""
     base = tmp_path_factory.mktemp("ml")
-    save(base / "model", "algo-1", Model(CENTERS))
+    save(base / "model", "algo-1", SavedModel(CENTERS))
     return base
 
 

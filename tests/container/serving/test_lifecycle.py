@@ -22,10 +22,10 @@ import sys
 from pathlib import Path
 from container.serving.app import create_app
 from container.serving.model import ServedModel
-from container.serving.settings import Settings
+from container.serving.settings import ServingSettings
 import container.serving.server
 
-client = create_app(ServedModel(Path(sys.argv[1])), Settings()).test_client()
+client = create_app(ServedModel(Path(sys.argv[1])), ServingSettings()).test_client()
 record = b"\\x0a\\x1a\\x0a\\x06values\\x12\\x10\\x12\\x0e\\x0a\\x0c" + bytes(12)
 for content_type, body in {
     "text/csv": b"0,0,0\\n" * 1000,

@@ -15,15 +15,9 @@ import numpy as np
 import pytest
 
 from container.artifacts import tarball
-from container.artifacts.model import Model, save
-from container.serving.registry import (
-    DuplicateModelError,
-    OutOfMemoryError,
-    Registry,
-    RegistryError,
-    UnknownModelError,
-    check_name,
-)
+from container.artifacts.model import SavedModel, save
+from container.serving.errors import DuplicateModelError, OutOfMemoryError, RegistryError, UnknownModelError
+from container.serving.registry import Registry, check_name
 from tests.container.serving.wire import CSV, JSON
 from tools.model_churn import churn, write_models
 from tools.server_process import Answer, ServerProcess, serving, wait_until
@@ -33,7 +27,7 @@ MULTI_MODEL = {"SAGEMAKER_MULTI_MODEL": "true"}
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Lay down models of one feature; model i has its only center at i."""
+    """Write models of one feature; model i has its only center at i."""
     tree = tmp_path_factory.mktemp("ml")
     write_models(tree, 10)
     return tree
@@ -100,7 +94,7 @@ def test_a_name_that_cannot_be(server: ServerProcess, tree: Path, name: object) 
 
 
 def test_a_url_that_leaves_the_folder_of_models(server: ServerProcess, tree: Path, tmp_path: Path) -> None:
-    save(tmp_path / "model", "algo-1", Model(np.ones((1, 1), np.float32)))
+    save(tmp_path / "model", "algo-1", SavedModel(np.ones((1, 1), np.float32)))
     models = tree / "models"
     (models / "linked").symlink_to(tmp_path / "model")
     (models / "holding-a-link").mkdir()
@@ -180,9 +174,9 @@ def test_models_come_and_go_and_every_answer_is_of_the_right_one(server: ServerP
 
 def test_a_model_is_what_was_there_when_it_was_loaded_for_all_workers(server: ServerProcess, tree: Path) -> None:
     folder = tree / "models" / "changing"
-    save(folder, "algo-1", Model(np.array([[1]], np.float32)))
+    save(folder, "algo-1", SavedModel(np.array([[1]], np.float32)))
     assert post(server, model_name="changing", url=str(folder)).status == 200
-    save(folder, "algo-1", Model(np.array([[2]], np.float32)))
+    save(folder, "algo-1", SavedModel(np.array([[2]], np.float32)))
     assert {invoke(server, "changing").body for _ in range(20)} == {b"0.0,1.0\n"}
     shutil.rmtree(folder)
     # So do workers that come later.
@@ -193,7 +187,7 @@ def test_a_model_is_what_was_there_when_it_was_loaded_for_all_workers(server: Se
     server.wait_until_it_answers()
     assert {invoke(server, "changing").body for _ in range(20)} == {b"0.0,1.0\n"}
     assert server.request("DELETE", "/models/changing").status == 200
-    save(folder, "algo-1", Model(np.array([[3]], np.float32)))
+    save(folder, "algo-1", SavedModel(np.array([[3]], np.float32)))
     assert post(server, model_name="changing", url=str(folder)).status == 200
     assert {invoke(server, "changing").body for _ in range(20)} == {b"0.0,3.0\n"}
     assert server.request("DELETE", "/models/changing").status == 200
@@ -331,7 +325,7 @@ def test_on_a_full_disk_models_can_be_unloaded(tmp_path: Path) -> None:
     worker.unload("m0")
     after = lock.stat()
     assert (after.st_ino, after.st_size) == (before.st_ino, before.st_size)
-    written = (tmp_path / "shared" / "departures").read_bytes()
+    written = (tmp_path / "shared" / "unloaded").read_bytes()
     assert written[-1:] == b"\0"
     assert len(written) > 4096
 

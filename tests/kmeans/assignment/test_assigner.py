@@ -10,6 +10,7 @@ from kmeans.assignment.plain import PlainAssigner
 from kmeans.assignment.shift import usual_values
 from kmeans.assignment.sums import ClusterSums
 from kmeans.communicator import SingleHost
+from kmeans.stream.start import StreamStart
 from kmeans.stream.stream import Stream
 from kmeans.threads import ONE_THREAD, Threads
 from tests.kmeans import naive
@@ -185,7 +186,8 @@ def test_any_number_of_threads_gives_the_same_bytes() -> None:
     results = []
     for count in (1, 2, 5):
         threads = Threads(count)
-        stream = Stream(centers, np.zeros(k), shift, 1000, SingleHost(), threads, outlier_distance=50.0)
+        start = StreamStart(centers, np.zeros(k), shift, outlier_distance=50.0)
+        stream = Stream(start, 1000, SingleHost(), threads, reassign_far_rows=True)
         labels, *_ = stream.add(rows)
         stream.step()
         found = Engine(threads, shift).assigner(centers).assign(rows)

@@ -9,14 +9,15 @@ import pytest
 
 from kmeans.communicator import Communicator, SingleHost
 from kmeans.kmeans_plus_plus import distinct, kmeans_plus_plus
-from kmeans.observer import Observer
+from kmeans.model import Model
+from kmeans.observer import Observer, Silent
 from kmeans.points import WeightedPoints
 from kmeans.source import GivenUpError
-from kmeans.stream.run import Control
-from kmeans.stream.snapshot import Snapshot
+from kmeans.stream.control import Control
+from kmeans.stream.snapshot import RunSnapshot
 from kmeans.thread_hosts import run_hosts
 from kmeans.threads import ONE_THREAD, Threads
-from kmeans.training import Model, fit
+from kmeans.training import fit
 from kmeans.types import FloatArray
 from tests.kmeans import naive
 from tests.kmeans.rows import Rows, settings_for
@@ -37,7 +38,7 @@ def training(
 ) -> Model:
     chosen = settings_for(rows, K, batch_size=100, init_method=init_method)
     threads = Threads(2)
-    model = fit(Rows(rows, 100), chosen, SingleHost(), threads, observer or Observer(), Control(hurrying=hurrying))
+    model = fit(Rows(rows, 100), chosen, SingleHost(), threads, observer or Silent(), Control(hurrying=hurrying))
     threads.close()
     return model
 
@@ -48,7 +49,7 @@ def unhurried_looks(init_method: str) -> int:
     looks = itertools.count()
     taken: list[int] = []
 
-    class Refined(Observer):
+    class Refined(Silent):
         def refined(self, n_rows: int, msd: float | None) -> None:
             taken.append(next(looks))
 
@@ -88,7 +89,7 @@ def test_hosts_whose_time_runs_out_at_different_moments_have_one_model(part: flo
         # On the first one it does not run out at all.
         hurrying = after_looks(looks * hosts.rank if hosts.rank else 10**9)
         source = Rows(rows[hosts.rank :: 3], 100)
-        return fit(source, chosen, hosts, Threads(), Observer(), Control(hurrying=hurrying))
+        return fit(source, chosen, hosts, Threads(), Silent(), Control(hurrying=hurrying))
 
     models = run_hosts(3, train)
     assert len({model.centers.tobytes() for model in models}) == 1
@@ -99,9 +100,7 @@ def test_hosts_whose_time_runs_out_at_different_moments_have_one_model(part: flo
 def test_with_no_time_at_all_the_first_rows_make_a_model() -> None:
     rows = rows_of()
     now = Control(lambda: True, lambda: True)
-    model = fit(
-        Rows(rows, 100), settings_for(rows, K, init_method="kmeans++"), SingleHost(), Threads(), Observer(), now
-    )
+    model = fit(Rows(rows, 100), settings_for(rows, K, init_method="kmeans++"), SingleHost(), Threads(), Silent(), now)
     assert model.stopped
     assert model.rows == 100
     check(model, rows[:100])
@@ -111,7 +110,7 @@ def test_with_no_time_at_all_the_first_rows_make_a_model() -> None:
 def test_a_job_that_is_to_stop_takes_in_k_rows_first() -> None:
     rows = rows_of()
     model = fit(
-        Rows(rows, 8), settings_for(rows, K, batch_size=8), SingleHost(), Threads(), Observer(), Control(lambda: True)
+        Rows(rows, 8), settings_for(rows, K, batch_size=8), SingleHost(), Threads(), Silent(), Control(lambda: True)
     )
     assert model.stopped
     assert model.rows == 24
@@ -130,13 +129,13 @@ def test_where_no_rows_can_be_drawn_the_first_ones_are_taken(given_up: tuple[int
     """Nothing that a stopped beginning leaves is kept to go on from."""
     rows = rows_of()
     chosen = settings_for(rows, K, batch_size=100)
-    kept: list[Snapshot] = []
+    kept: list[RunSnapshot] = []
 
     def train(hosts: Communicator) -> Model:
         made = Endless if hosts.rank in given_up else Rows
         own = made(rows[300 * hosts.rank :][:300], 100)
         control = Control(lambda: hosts.rank in given_up, save=kept.append)
-        return fit(own, chosen, hosts, Threads(), Observer(), control)
+        return fit(own, chosen, hosts, Threads(), Silent(), control)
 
     models = run_hosts(3, train)
     assert len({model.centers.tobytes() for model in models}) == 1

@@ -15,8 +15,9 @@ from kmeans.state import State
 from kmeans.stream.candidates import Candidates
 from kmeans.stream.farthest import Farthest
 from kmeans.stream.reservoir import Reservoir
+from kmeans.stream.start import StreamStart
 from kmeans.stream.stream import Stream
-from kmeans.threads import ONE_THREAD
+from kmeans.threads import ONE_THREAD, Threads
 from kmeans.types import DoubleArray, FloatArray
 from tests.kmeans import naive
 
@@ -30,9 +31,8 @@ def state_of(rows: FloatArray, n_centers: int, sample_size: int, half_life: int 
     rng = np.random.default_rng(seed)
     shift = np.zeros(rows.shape[1], np.float32)
     centers = rows[rng.choice(len(rows), n_centers, replace=False)].astype(np.float64)
-    stream = Stream(
-        centers, np.zeros(n_centers), shift, half_life, SingleHost(), ONE_THREAD, outlier_distance=float("inf")
-    )
+    start = StreamStart(centers, np.zeros(n_centers), shift)
+    stream = Stream(start, half_life, SingleHost(), Threads(), reassign_far_rows=True)
     reservoir = Reservoir(sample_size, rows.shape[1], half_life, rng)
     for block in np.array_split(rows, max(1, len(rows) // 1000)):
         reservoir.add(block, *stream.add(block))

@@ -8,9 +8,10 @@ from kmeans.assignment.engine import Engine
 from kmeans.assignment.shift import usual_values
 from kmeans.finalization.lloyd import StopRule, evaluate, lloyd
 from kmeans.finalization.resources import Resources
-from kmeans.finalization.shrinking import LloydSettings, shrink
+from kmeans.finalization.shrinking import shrink
 from kmeans.points import WeightedPoints
 from kmeans.sample import Sample
+from kmeans.settings import LloydSettings
 from kmeans.state import State
 from kmeans.threads import ONE_THREAD, Threads
 from kmeans.types import DoubleArray, InitMethod

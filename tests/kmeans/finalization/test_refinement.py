@@ -16,11 +16,12 @@ from kmeans.finalization.deadline import Deadline
 from kmeans.finalization.lloyd import StopRule, lloyd
 from kmeans.finalization.refinement import refine
 from kmeans.finalization.resources import Resources
-from kmeans.finalization.shrinking import LloydSettings
 from kmeans.points import WeightedPoints
 from kmeans.sample import Sample
+from kmeans.settings import LloydSettings
 from kmeans.state import State
 from kmeans.stream.reservoir import Reservoir
+from kmeans.stream.start import StreamStart
 from kmeans.stream.stream import Stream
 from kmeans.thread_hosts import run_hosts
 from kmeans.threads import ONE_THREAD, Threads
@@ -36,7 +37,7 @@ def state_of(rows: FloatArray, n_centers: int, size: int, half_life: int = 0, se
     rng = np.random.default_rng(seed)
     shift = usual_values(rows)
     start = rows[rng.choice(len(rows), n_centers, replace=False)].astype(np.float64)
-    stream = Stream(start, np.zeros(len(start)), shift, half_life, SingleHost(), Threads())
+    stream = Stream(StreamStart(start, np.zeros(len(start)), shift), half_life, SingleHost(), Threads())
     reservoir = Reservoir(size, rows.shape[1], half_life, rng)
     for batch in np.array_split(rows, 10):
         reservoir.add(batch, *stream.add(batch))
@@ -45,7 +46,7 @@ def state_of(rows: FloatArray, n_centers: int, size: int, half_life: int = 0, se
 
 
 def whole(rows: FloatArray) -> State:
-    """Return a state whose sample holds all rows, without a stream."""
+    """Return a state whose sample is all rows; the stream has no part in it."""
     n, d = rows.shape
     sample = Sample(rows, np.zeros(n, np.int64), np.ones(n), complete=True)
     return State(np.zeros((1, d)), np.full(1, float(n)), np.zeros(d, np.float32), sample)
@@ -90,7 +91,7 @@ def test_clusters_of_whole_strata_have_the_means_of_all_rows() -> None:
 
 
 def _spread(rows: FloatArray, k: int) -> DoubleArray:
-    """Return one row of each blob: the farthest from the previous ones."""
+    """Return one row of each blob: the farthest from those before."""
     points = rows.astype(np.float64)
     chosen = [points[0]]
     while len(chosen) < k:

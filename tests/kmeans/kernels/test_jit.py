@@ -1,5 +1,6 @@
 """The cache of machine code."""
 
+import importlib
 import os
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kmeans.kernels import jit
 from kmeans.kernels.rearranging import move_rows
 
 CALLED = """
@@ -118,3 +120,28 @@ def run(folder: Path, *arguments: str, **environment: str) -> str:
         check=True,
     )
     return done.stdout
+
+
+# Called by kernels of other modules without being strict: these copy, compare, or bound errors.
+ROUND_NOTHING_THAT_COUNTS = {
+    "_farther", "_offer", "aligned_floats", "assign_rows", "choose", "clear", "compare_directly", "draw", "end_step",
+    "error_bound", "finite", "first_infinite", "is_dense", "lay_out", "lightest", "move_centers", "new_space",
+    "read_record", "take_piece", "unpack", "_arrange", "_entry", "_tensor", "_values",
+}  # fmt: skip
+
+
+def test_what_several_kernels_call_rounds_alike_in_all_of_them() -> None:
+    importlib.import_module("container.job.training")
+    by_id = {id(each): each for each in jit._KERNELS}
+    called = {
+        id(value)
+        for each in jit._KERNELS
+        for name in each.py_func.__code__.co_names
+        if id(value := each.py_func.__globals__.get(name)) in by_id
+    }
+    loose = {
+        by_id[number].py_func.__name__
+        for number in called
+        if by_id[number].targetoptions["fastmath"] and "float" in str(by_id[number]._signatures)
+    }
+    assert loose - ROUND_NOTHING_THAT_COUNTS == set()

@@ -1,0 +1,51 @@
+"""What the stages of a training job share on one of its hosts."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from container.configuration.files import JobConfiguration
+from container.logs.progress import Progress
+from container.stopping import Stop
+from kmeans.assignment.engine import Engine
+from kmeans.communicator import Communicator
+from kmeans.threads import Threads
+from kmeans.types import FloatArray
+
+if TYPE_CHECKING:
+    # Imports CUDA.
+    from kmeans.gpu.device import Gpu
+
+
+@dataclass(frozen=True, slots=True)
+class JobContext:
+    """What the stages of a training job share on one of its hosts.
+
+    Parameters
+    ----------
+    configuration : JobConfiguration
+        The configuration of the job on this host.
+    communicator : Communicator
+        The hosts of the job; their ranks are those of the configuration.
+    threads : Threads
+        The threads of this host.
+    gpu : Gpu or None
+        The GPU of this host, if the job uses it.
+    stop : Stop
+        Whether the job is to end early.
+    progress : Progress
+        Logs the stages of the job and counts its events.
+    began : float
+        Start of the job, in seconds since 1970.
+    """
+
+    configuration: JobConfiguration
+    communicator: Communicator
+    threads: Threads
+    gpu: "Gpu | None"
+    stop: Stop
+    progress: Progress
+    began: float
+
+    def engine(self, shift: FloatArray) -> Engine:
+        """Return an engine for rows with the given usual values, float32 (d,)."""
+        return Engine(self.threads, shift, self.gpu)
