@@ -11,7 +11,7 @@ from container.artifacts.checkpoint import Checkpoints
 from container.channels.channel import Channel
 from container.channels.reading import Reading
 from container.configuration import hyperparameters
-from container.configuration.algorithm_settings import settings_of
+from container.configuration.algorithm_settings import log_evaluated, settings_of
 from container.configuration.files import JobConfiguration
 from container.errors import CustomerError
 from container.job import outputs
@@ -66,7 +66,7 @@ def run(job: JobConfiguration, communicator: Communicator, stop: Stop, began: fl
         _log_configuration(job)
         chosen = settings_of(job.hyperparameters)
         gpu = open_gpu(job.hyperparameters.num_gpus, chosen, communicator)
-        _log_setup(job)
+        _log_setup(job, chosen)
         # A job that does not fit into memory is refused for that reason first.
         if job.place.leads and centers_fit(chosen, memory_limit_bytes()):
             disk_space.require(job.paths.model, disk_space.model_bytes(chosen))
@@ -215,10 +215,11 @@ def _log_configuration(job: JobConfiguration) -> None:
     LOGGER.info("Loaded iterator creator %s for content type ('%s', '1.0')", train.content_type, train.content_type)
 
 
-def _log_setup(job: JobConfiguration) -> None:
+def _log_setup(job: JobConfiguration, chosen: TrainingSettings) -> None:
     LOGGER.info("Checkpoint loading and saving are %s.", "enabled" if job.paths.checkpoints.is_dir() else "disabled")
     LOGGER.info("Setting up with params: %s", _merged(job))
     LOGGER.info("seed %d, %d threads, numpy %s", job.hyperparameters.seed, cpu_count(), np.__version__)
+    log_evaluated(job.hyperparameters, chosen)
 
 
 def _merged(job: JobConfiguration) -> dict[str, str]:
