@@ -73,6 +73,10 @@ bench-hosts: setup ## measure one and two hosts, each on its own core; results g
 image: ## build the Docker image
 	docker build $(DOCKER_BUILD_FLAGS) --tag $(IMAGE) .
 
+.PHONY: image-gpu
+image-gpu: ## build the experimental image for machines with an NVIDIA GPU
+	docker build $(DOCKER_BUILD_FLAGS) --target gpu --build-arg REQUIREMENTS=gpu --tag $(IMAGE):gpu-experimental .
+
 .PHONY: test-container
 test-container: $(VENV)/sdk.stamp ## build the image and test it, also with the SageMaker SDK
 	$(bin)/python -m pytest tests/image $(ARGS)
@@ -83,6 +87,7 @@ lock: setup ## update the lock files from pyproject.toml
 	$(compile) --group dev --group sdk -c requirements/bench.txt -o requirements/sdk.txt
 	$(compile) --group dev -c requirements/bench.txt -o requirements/dev.txt
 	$(compile) -c requirements/bench.txt -o requirements/runtime.txt
+	$(compile) --extra gpu -c requirements/bench.txt -o requirements/gpu.txt
 
 # All files use one resolution, that of the largest set. They keep the extras: pip would otherwise look for newer releases
 # of packages that are required with an extra, and find no hash for them.

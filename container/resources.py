@@ -2,9 +2,13 @@
 
 import math
 import os
+import re
+from importlib.util import find_spec
 from pathlib import Path
 
 _CGROUP = Path("/sys/fs/cgroup")
+_DEVICES = Path("/dev")
+_GPU = re.compile(r"nvidia[0-9]+")
 
 
 def cpu_count(cgroup: Path = _CGROUP) -> int:
@@ -42,6 +46,26 @@ def memory_limit_bytes(cgroup: Path = _CGROUP) -> int:
     physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     limits = (_words(cgroup / name) for name in ("memory.max", "memory/memory.limit_in_bytes"))
     return min([physical, *(int(words[0]) for words in limits if len(words) == 1 and words[0].isdigit())])
+
+
+def gpu_count(devices: Path = _DEVICES) -> int:
+    """Count the GPUs that this program can use, without loading CUDA.
+
+    Parameters
+    ----------
+    devices : Path
+        The folder of device files.
+
+    Returns
+    -------
+    int
+        0 without the packages of the extra `gpu`. Under numba's simulator of a GPU, 1.
+    """
+    if os.environ.get("NUMBA_ENABLE_CUDASIM") == "1":
+        return 1
+    if find_spec("numba_cuda") is None:
+        return 0
+    return sum(1 for path in devices.iterdir() if _GPU.fullmatch(path.name))
 
 
 def oom_kills(cgroup: Path = _CGROUP) -> int:

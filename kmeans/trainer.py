@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kmeans.assignment.engine import Engine
+from kmeans.assignment.engine import MIN_GPU_ROWS, Engine
 from kmeans.assignment.scoring import score
 from kmeans.assignment.shift import usual_values
 from kmeans.communicator import Communicator, SingleHost, any_host
@@ -34,6 +35,10 @@ from kmeans.stream.snapshot import RunSnapshot
 from kmeans.stream.start import StreamStart
 from kmeans.threads import Threads
 from kmeans.types import DoubleArray, as_points
+
+if TYPE_CHECKING:
+    # Imports CUDA.
+    from kmeans.gpu.device import Gpu
 
 
 class Seeds:
@@ -65,6 +70,7 @@ class Trainer:
     seeds: Seeds
     earlier: EarlierModel | None
     memory_bytes: float
+    gpu: "Gpu | None"
 
     def begun(self) -> Run:
         """Return a new run that has taken all rows."""
@@ -73,7 +79,7 @@ class Trainer:
         if any_host(control.stopping(), self.communicator):
             # Centers that were chosen in a hurry, or among few rows, are not worth resuming from.
             control = replace(control, save=lambda _: None)
-        run.take_rows(self.source, stretches, self.observer, self.events, control)
+        self._take_rows(run, stretches, control)
         return run
 
     def resumed(self, snapshot: RunSnapshot) -> Run:
@@ -84,8 +90,13 @@ class Trainer:
         self.events.restore(snapshot.observer["events"])
         self.observer.restore(snapshot.observer)
         stretches = run.rest_of_epoch(self.source)
-        run.take_rows(self.source, stretches, self.observer, self.events, self.control)
+        self._take_rows(run, stretches, self.control)
         return run
+
+    def _take_rows(self, run: Run, stretches: Iterator[Stretch] | None, control: Control) -> None:
+        if self.gpu is not None and self.settings.batch_size >= MIN_GPU_ROWS:
+            run.stream.use(self.gpu)
+        run.take_rows(self.source, stretches, self.observer, self.events, control)
 
     def _begin(self) -> tuple[Run, Iterator[Stretch]]:
         """Return a new run with the rows of its first epoch."""
@@ -146,7 +157,7 @@ class Trainer:
         # The weights alone include rows of an earlier job, or of an earlier epoch than a later one that has begun.
         alike = not self._continues_weights and not (run.amid_epoch and run.epoch > 0)
         state = self._state(run, sample, n_rows[0], alike=alike)
-        engine = Engine(self.threads, state.shift)
+        engine = Engine(self.threads, state.shift, self.gpu)
         resources = Resources(engine, communicator, self.deadline, self.events)
         centers = self._finalized(state, resources)
         final = as_points(centers)

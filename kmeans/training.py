@@ -1,6 +1,7 @@
 """Trains a model: start from a sample; for each epoch, for each batch, step; finalize; score."""
 
 import math
+from typing import TYPE_CHECKING
 
 from kmeans.communicator import Communicator
 from kmeans.events import Events
@@ -14,6 +15,10 @@ from kmeans.stream.first_centers import EarlierModel
 from kmeans.stream.snapshot import RunSnapshot
 from kmeans.threads import Threads
 from kmeans.trainer import Seeds, Trainer
+
+if TYPE_CHECKING:
+    # Imports CUDA.
+    from kmeans.gpu.device import Gpu
 
 
 # One parameter for each thing that a caller may want to give; all but five have defaults.
@@ -29,6 +34,7 @@ def fit(
     earlier: EarlierModel | None = None,
     snapshot: RunSnapshot | None = None,
     memory_bytes: float = math.inf,
+    gpu: "Gpu | None" = None,
 ) -> Model:
     """Train a model.
 
@@ -54,6 +60,8 @@ def fit(
         Where to resume an interrupted run; the result is as if it had not been interrupted.
     memory_bytes : float
         The memory of this host.
+    gpu : Gpu or None
+        The GPU of this host, used for work that is worth it.
 
     Returns
     -------
@@ -84,5 +92,6 @@ def fit(
         seeds=Seeds(settings.seed),
         earlier=earlier,
         memory_bytes=memory_bytes,
+        gpu=gpu,
     )
     return trainer.model_of(trainer.begun() if snapshot is None else trainer.resumed(snapshot))

@@ -34,15 +34,10 @@ def auto_sample_size(n_features: int) -> int:
 
 
 def settings_of(given: Hyperparameters) -> TrainingSettings:
-    """Evaluate the hyperparameters of a job; each `auto` that depends on others is logged."""
+    """Evaluate the hyperparameters of a job."""
     factor = given.extra_center_factor
     if factor is None:
         factor = auto_center_factor(given.k)
-        LOGGER.info("'extra_center_factor' was set to 'auto', evaluated to %d.", factor)
-    sample_size = given.refine_sample_size
-    if sample_size is None:
-        sample_size = auto_sample_size(given.feature_dim)
-        LOGGER.info("'refine_sample_size' was set to 'auto', evaluated to %d.", sample_size)
     finalization = finalization_settings(given, given.k * factor)
     return TrainingSettings(
         k=given.k,
@@ -56,10 +51,19 @@ def settings_of(given: Hyperparameters) -> TrainingSettings:
         reassign_far_rows=finalization.refine,
         finalization=finalization,
         # Without refinement the sample is still needed to score the model.
-        sample_size=sample_size or auto_sample_size(given.feature_dim),
+        sample_size=given.refine_sample_size or auto_sample_size(given.feature_dim),
         kept_sample_size=max(1, KEPT_SAMPLE_BYTES // (4 * given.feature_dim)),
         seed=given.seed,
     )
+
+
+def log_evaluated(given: Hyperparameters, settings: TrainingSettings) -> None:
+    """Log what each `auto` that depends on other hyperparameters stands for, in the settings made of them."""
+    if given.extra_center_factor is None:
+        factor = settings.n_centers // settings.k
+        LOGGER.info("'extra_center_factor' was set to 'auto', evaluated to %d.", factor)
+    if given.refine_sample_size is None:
+        LOGGER.info("'refine_sample_size' was set to 'auto', evaluated to %d.", settings.sample_size)
 
 
 def auto_trials(k: int, n_centers: int, n_features: int) -> int:

@@ -139,7 +139,13 @@ TABLE: tuple[Hyperparameter, ...] = (
     Hyperparameter(
         "_log_level", Categorical(_LOG_LEVELS, fold_case=True), "info", "Lowest level that is logged.", origin="hidden"
     ),
-    _ignored("_num_gpus", "auto"),
+    Hyperparameter(
+        "_num_gpus",
+        Integer(0, _INT32_MAX, auto=True),
+        "auto",
+        "Number of GPUs of each host; at most one is used, by the image for GPUs.",
+        origin="hidden",
+    ),
     _ignored("_num_kv_servers", "1"),
     _ignored("_num_slices", "1"),
     Hyperparameter(
@@ -205,6 +211,7 @@ class Hyperparameters:
     eval_metrics: tuple[str, ...]
     force_dense: bool
     log_level: str
+    num_gpus: int | None
     tuning_objective_metric: str
     seed: int
     refine_sample_size: int | None

@@ -10,6 +10,7 @@ from container.configuration.files import JobConfiguration
 from container.errors import CustomerError, JobError, PlatformError
 from container.files.atomic import naming
 from container.files.regular import open_regular
+from container.resources import gpu_count
 from container.versions import COMMUNICATING, COMPUTING, versions
 
 
@@ -29,6 +30,8 @@ def facts_of(job: JobConfiguration) -> dict[str, str]:
         "hosts": json.dumps(job.place.hosts),
         "channels": json.dumps(channels),
     }
+    if job.hyperparameters.num_gpus != 0:
+        facts["the number of GPUs"] = str(min(gpu_count(), 1))
     given = {**hyperparameters.defaults(), **job.raw_hyperparameters}
     if "model" in job.channels:
         facts["the earlier model"] = _digest(job.channels["model"].path)

@@ -1,12 +1,19 @@
 """What the stages of a training job share on one of its hosts."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from container.configuration.files import JobConfiguration
 from container.logs.progress import Progress
 from container.stopping import Stop
+from kmeans.assignment.engine import Engine
 from kmeans.communicator import Communicator
 from kmeans.threads import Threads
+from kmeans.types import FloatArray
+
+if TYPE_CHECKING:
+    # Imports CUDA.
+    from kmeans.gpu.device import Gpu
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +28,8 @@ class JobContext:
         The hosts of the job; their ranks are those of the configuration.
     threads : Threads
         The threads of this host.
+    gpu : Gpu or None
+        The GPU of this host, if the job uses it.
     stop : Stop
         Whether the job is to end early.
     progress : Progress
@@ -32,6 +41,11 @@ class JobContext:
     configuration: JobConfiguration
     communicator: Communicator
     threads: Threads
+    gpu: "Gpu | None"
     stop: Stop
     progress: Progress
     began: float
+
+    def engine(self, shift: FloatArray) -> Engine:
+        """Return an engine for rows with the given usual values, float32 (d,)."""
+        return Engine(self.threads, shift, self.gpu)

@@ -21,7 +21,6 @@ from container.logs.logger import LOGGER
 from container.logs.metrics import spread
 from container.precision.coordinates import Coordinates
 from container.versions import COMPUTING, versions
-from kmeans.assignment.engine import Engine
 from kmeans.assignment.scoring import Score, Tally
 from kmeans.communicator import any_host
 from kmeans.model import Model
@@ -180,7 +179,7 @@ def write_assignments(context: JobContext, model: Model, source: Channel) -> Sco
     folder = job.paths.output_data / assignments.FOLDER / job.place.name
     written = assignments.Written(Tally(len(model.centers)))
     with warn_on_failure(progress.events, "assignments_failed", "The assignments were not all written"):
-        engine = Engine(context.threads, model.state.shift)
+        engine = context.engine(model.state.shift)
         written = assignments.write(folder, source, model.centers, engine, share, stop.requested)
         if stop.requested():
             LOGGER.warning("Stopped early by %s: not all assignments were written.", stop.cause)

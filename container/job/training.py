@@ -11,13 +11,14 @@ from container.artifacts.checkpoint import Checkpoints
 from container.channels.channel import Channel
 from container.channels.reading import Reading
 from container.configuration import hyperparameters
-from container.configuration.algorithm_settings import settings_of
+from container.configuration.algorithm_settings import log_evaluated, settings_of
 from container.configuration.files import JobConfiguration
 from container.errors import CustomerError
 from container.job import outputs
 from container.job.checkpointing import newest_common, saving
 from container.job.context import JobContext
 from container.job.earlier_model import read_earlier_model
+from container.job.gpu import open_gpu
 from container.logs import logger
 from container.logs.logger import LOGGER
 from container.logs.metrics import log_metrics, log_quality, spread
@@ -27,7 +28,6 @@ from container.precision.coarse_features import choose_coordinates
 from container.precision.coordinates import Coordinates
 from container.resources import cpu_count, memory_limit_bytes
 from container.stopping import Stop
-from kmeans.assignment.engine import Engine
 from kmeans.assignment.scoring import Score, score
 from kmeans.communicator import Communicator, any_host
 from kmeans.finalization.finalization import TooFewDistinctRowsError
@@ -65,6 +65,8 @@ def run(job: JobConfiguration, communicator: Communicator, stop: Stop, began: fl
     with logger.kept_warnings() as warnings, Threads(cpu_count()) as threads:
         _log_configuration(job)
         chosen = settings_of(job.hyperparameters)
+        gpu = open_gpu(job.hyperparameters.num_gpus, chosen, communicator)
+        _log_setup(job, chosen)
         # A job that does not fit into memory is refused for that reason first.
         if job.place.leads and centers_fit(chosen, memory_limit_bytes()):
             disk_space.require(job.paths.model, disk_space.model_bytes(chosen))
@@ -80,7 +82,7 @@ def run(job: JobConfiguration, communicator: Communicator, stop: Stop, began: fl
         rows = Channel(job.channels["train"], chosen.n_features, chosen.batch_size, reading, stop=stop)
         source = TimedSource(rows)
         progress = Progress(job.place.name, chosen.epochs, chosen.batch_size, source, stop)
-        context = JobContext(job, communicator, threads, stop, progress, began)
+        context = JobContext(job, communicator, threads, gpu, stop, progress, began)
         setup_seconds = time.time() - began
         with logger.Gathered(), logger.Heartbeat(progress.heartbeat):
             model = _fit(context, chosen, source, checkpoints)
@@ -132,6 +134,7 @@ def _fit(context: JobContext, chosen: TrainingSettings, source: TimedSource, che
             earlier=earlier,
             snapshot=checkpoint.snapshot if checkpoint else None,
             memory_bytes=memory_limit_bytes(),
+            gpu=context.gpu,
         )
     except TooFewDistinctRowsError as error:
         if progress.cut_short:
@@ -187,7 +190,7 @@ def _test_score(context: JobContext, model: Model, coordinates: Coordinates) -> 
         stop=stop,
         coordinates=coordinates,
     )
-    assigner = Engine(threads, model.state.shift).assigner(model.centers.astype(np.float64))
+    assigner = context.engine(model.state.shift).assigner(model.centers.astype(np.float64))
     # A host that stops still takes part in the sum, since the others wait for it.
     blocks = takewhile(lambda _: not stop.requested(), source.blocks())
     found = score(blocks, assigner, communicator)
@@ -200,21 +203,28 @@ def _test_score(context: JobContext, model: Model, coordinates: Coordinates) -> 
 
 
 def _log_configuration(job: JobConfiguration) -> None:
-    merged = {**hyperparameters.defaults(), **job.raw_hyperparameters}
     LOGGER.info(
         "Merging with provided configuration from %s: %s",
         job.paths.config / "hyperparameters.json",
         dict(job.raw_hyperparameters),
     )
-    LOGGER.info("Final configuration: %s", merged)
+    LOGGER.info("Final configuration: %s", _merged(job))
     for name in job.hyperparameters.without_effect:
         LOGGER.warning("Hyperparameter %s has no effect here.", name)
     train = job.channels["train"]
     LOGGER.info("Loaded iterator creator %s for content type ('%s', '1.0')", train.content_type, train.content_type)
-    LOGGER.info("Number of GPUs being used: 0")
+
+
+def _log_setup(job: JobConfiguration, chosen: TrainingSettings) -> None:
     LOGGER.info("Checkpoint loading and saving are %s.", "enabled" if job.paths.checkpoints.is_dir() else "disabled")
-    LOGGER.info("Setting up with params: %s", merged)
+    LOGGER.info("Setting up with params: %s", _merged(job))
     LOGGER.info("seed %d, %d threads, numpy %s", job.hyperparameters.seed, cpu_count(), np.__version__)
+    log_evaluated(job.hyperparameters, chosen)
+
+
+def _merged(job: JobConfiguration) -> dict[str, str]:
+    """Return the defaults, replaced by the values that were given."""
+    return {**hyperparameters.defaults(), **job.raw_hyperparameters}
 
 
 def _log_train_quality(context: JobContext, model: Model) -> None:

@@ -9,7 +9,6 @@ import numpy as np
 
 from kmeans.communicator import Communicator, nothing
 from kmeans.events import Events
-from kmeans.kernels.jit import INTERPRETED
 from kmeans.memory import max_sample_rows
 from kmeans.observer import MiniBatch, Observer
 from kmeans.packed_rows import PackedRows
@@ -167,7 +166,7 @@ class Run:
         """Take the mini-batches of a stretch, as far as they can be taken in groups and nothing else is asked."""
         stream, n_rows = self.stream, self._settings.batch_size
         group: Group | None = None
-        left = INTERPRETED
+        left = not stream.takes_groups
         while not (self.stopped or left) and packed.n_rows >= n_rows:
             with stream.group(packed, n_rows, reservoir.limits) as running:
                 # The results of the group before are evaluated while other threads work on this one.

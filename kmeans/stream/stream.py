@@ -10,10 +10,13 @@ fall.
 
 import math
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kmeans.assignment.assigner import Assigner
 from kmeans.assignment.compiled import MIN_PRODUCTS, prepare, prepared_bytes
+from kmeans.assignment.engine import Engine, pays_on_gpu
 from kmeans.assignment.plain import PlainAssigner
 from kmeans.assignment.sums import ClusterSums
 from kmeans.communicator import Communicator, nothing
@@ -34,6 +37,10 @@ from kmeans.stream.step import NO_FLAGS, Step, StepFlags
 from kmeans.stream.totals import Totals
 from kmeans.threads import Threads
 from kmeans.types import BoolArray, DoubleArray, FloatArray, LabelArray
+
+if TYPE_CHECKING:
+    # Imports CUDA.
+    from kmeans.gpu.device import Gpu
 
 # Shares of the work for each thread: each costs a call.
 SHARES = 2
@@ -111,6 +118,8 @@ class Stream:
         self._communicator = communicator
         self._threads = threads
         self._prepared = prepare(self.centers, self.shift)
+        self._engine: Engine | None = None
+        self._assigner: Assigner | None = None
         self._weights_of_rows: tuple[tuple[int, int, int], DoubleArray] = (0, 0, 0), np.empty(0)
         n_centers, n_features = self.centers.shape
         self._pieces = Pieces(n_centers, n_features)
@@ -124,6 +133,17 @@ class Stream:
     def alone_ticks(self) -> int:
         """For how long only one of the threads could work in groups, in ticks of the processor's clock."""
         return self._groups.alone_ticks
+
+    @property
+    def takes_groups(self) -> bool:
+        """Whether mini-batches can be taken in groups; see `group`."""
+        return not INTERPRETED and self._assigner is None
+
+    def use(self, gpu: "Gpu") -> None:
+        """Assign and add rows on a GPU from now on, one mini-batch at a time, if it has enough to do."""
+        if pays_on_gpu(*self.centers.shape):
+            self._engine = Engine(self._threads, self.shift, gpu)
+            self._assigner = self._engine.assigner(self.centers)
 
     def begin_epoch(self) -> None:
         """Expect rows of every host again that has any."""
@@ -168,9 +188,10 @@ class Stream:
         """
         outlier_distance = self._far_rows.outlier_distance if self._far_rows else math.inf
         points, counts, losses = self._totals.sums
-        if INTERPRETED:
+        assigner = PlainAssigner(self.centers) if INTERPRETED else self._assigner
+        if assigner is not None:
             into = ClusterSums(points, counts, losses)
-            return PlainAssigner(self.centers).assign_and_sum(block, weights, into, outlier_distance)
+            return assigner.assign_and_sum(block, weights, into, outlier_distance)
         labels: LabelArray = np.empty(len(block), np.int64)
         squared_distances: DoubleArray = np.empty(len(block), np.float64)
         n_centers = len(self.centers)
@@ -264,7 +285,10 @@ class Stream:
             self._far_rows.clear()
         else:
             self._move(decay)
-        self._prepared = prepare(self.centers, self.shift)
+        if self._engine is None:
+            self._prepared = prepare(self.centers, self.shift)
+        else:
+            self._assigner = self._engine.assigner(self.centers)
         self.active = totals.active
         totals.clear()
         own_rows, self.pending = self.pending, 0

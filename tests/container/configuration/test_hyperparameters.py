@@ -68,6 +68,7 @@ def test_required_values_alone_give_the_defaults() -> None:
         eval_metrics=("msd",),
         force_dense=True,
         log_level="info",
+        num_gpus=None,
         tuning_objective_metric="",
         seed=0,
         refine_sample_size=None,
@@ -197,8 +198,8 @@ def test_the_log_level_may_be_in_capitals() -> None:
 
 
 def test_hidden_names_that_mean_nothing_here_are_recorded_when_they_ask_for_something() -> None:
-    raw = REQUIRED | {"_kvstore": "dist_sync", "_num_slices": "1", "_num_gpus": "2", "force_dense": "False"}
-    assert parse(raw).without_effect == ("force_dense", "_kvstore", "_num_gpus")
+    raw = REQUIRED | {"_kvstore": "dist_sync", "_num_slices": "2", "_num_gpus": "2", "force_dense": "False"}
+    assert parse(raw).without_effect == ("force_dense", "_kvstore", "_num_slices")
     assert parse(REQUIRED | {"force_dense": "True", "_num_gpus": " auto "}).without_effect == ()
 
 

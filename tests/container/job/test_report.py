@@ -22,13 +22,13 @@ CHANNELS = {"train": {"TrainingInputMode": "File"}, "test": {"TrainingInputMode"
 
 
 def test_it_tells_of_the_job_and_its_warnings(tmp_path: Path, digits: NDArray[np.float32]) -> None:
-    job = Job(tmp_path, {**HYPERPARAMETERS, "mini_batch_size": "600", "epochs": "2", "_num_gpus": "<b>8</b>"}, CHANNELS)
+    job = Job(tmp_path, {**HYPERPARAMETERS, "mini_batch_size": "600", "epochs": "2", "_kvstore": "<b>8</b>"}, CHANNELS)
     (job.folder("train") / "rows").write_bytes(recordio(digits))
     (job.folder("test") / "rows").write_bytes(recordio(digits[:1000]))
     ended = job.run()
     assert ended.exit_code == 0, ended.log
     page = (tmp_path / "output/data/report.html").read_text()
-    assert "<li>Hyperparameter _num_gpus has no effect here.</li>" in page
+    assert "<li>Hyperparameter _kvstore has no effect here.</li>" in page
     assert "&lt;b&gt;8&lt;/b&gt;" in page
     assert "<dd>3,594<small>in 2 epochs</small></dd>" in page
     assert '"x":[1,2,3,4,5,6]' in page

@@ -1,0 +1,1 @@
+"""Assignment and sums on one NVIDIA GPU, with numba's CUDA target; nothing else imports it, or CUDA, unasked."""
