@@ -1,8 +1,8 @@
 """The matrix of an MXNet NDArray file, the format of a K-means model, read without mxnet.
 
 All numbers are little-endian. A file is a header, a count and that many arrays, a count and that many names. Arrays
-have one of four layouts: V2, written since MXNet 0.12; V3, the same with NumPy's shapes; V1, without a storage type; and
-the oldest, whose leading number is the number of dimensions itself.
+have one of four layouts: V2, written since MXNet 0.12; V3, the same with NumPy's shapes; V1, without a storage type;
+and the oldest, whose leading number is the number of dimensions itself.
 """
 
 import math

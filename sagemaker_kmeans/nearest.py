@@ -91,7 +91,8 @@ class NearestCenters:
         for part in _parts(len(row), rows.shape[1]):
             differences = rows[row[part]] - self._centers[center[part]]
             squared[row[part], center[part]] = np.einsum("nd,nd->n", differences, differences)
-        return squared.argmin(axis=1)
+        closest: NDArray[np.int64] = squared.argmin(axis=1)
+        return closest
 
 
 def _parts(n_rows: int, numbers_per_row: int) -> Iterator[slice]:

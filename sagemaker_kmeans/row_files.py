@@ -186,10 +186,11 @@ def _write_csv(file: IO[bytes], predictions: Predictions) -> int:
 
 
 def _write_npy(file: IO[bytes], predictions: Predictions) -> int:
-    parts = [
-        np.rec.fromarrays([labels, distances], names=",".join(_COLUMNS)).view(np.ndarray)
-        for labels, distances in predictions
-    ]
+    parts = []
+    for labels, distances in predictions:
+        part = np.empty(len(labels), list(zip(_COLUMNS, ("<i8", "<f4"), strict=True)))
+        part[_COLUMNS[0]], part[_COLUMNS[1]] = labels, distances
+        parts.append(part)
     if not parts:
         raise RowFileError("expected at least one row, got none")
     array = np.concatenate(parts)

@@ -80,7 +80,7 @@ def test_leading_labels_are_dropped(tmp_path: Path, model: Path, given: str) -> 
         (
             "a.csv",
             b"1,2\n3,nan\n",
-            "in the 2 rows after 0: expected numbers that are finite in float32, got others in row 1",
+            "in the 2 rows after 0: expected numbers that are finite in float32, got others in",
         ),
         ("a.csv", b"\xff\xfe", "utf-8"),
         ("a.npy", b"cos\nsystem\n(S'true'\ntR.", "expected an array of numpy.save"),

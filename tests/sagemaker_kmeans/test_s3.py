@@ -13,7 +13,7 @@ from tests.sagemaker_kmeans.test_local_model import CENTERS, packed, saved
 
 @pytest.fixture
 def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder whose files are the objects of the bucket `models`."""
+    """Return a folder whose files are the objects of the bucket `models`."""
     root = tmp_path / "s3"
     (root / "models").mkdir(parents=True)
 
@@ -21,9 +21,7 @@ def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         def do_GET(self) -> None:
             path = root / self.path.split("?")[0].lstrip("/")
             found = path.is_file()
-            body = (
-                path.read_bytes() if found else b"<Error><Code>NoSuchKey</Code><Message>No such key.</Message></Error>"
-            )
+            body = path.read_bytes() if found else b"<Error><Code>NoSuchKey</Code></Error>"
             self.send_response(200 if found else 404)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
