@@ -4,6 +4,7 @@ import inspect
 import tempfile
 from pathlib import Path
 from typing import Any, Final
+from uuid import uuid4
 
 from sagemaker import Session
 from sagemaker.amazon import kmeans as sdk
@@ -132,7 +133,9 @@ class KMeans(sdk.KMeans):
         self.write_report = write_report
         self._usual_mini_batch_size = self.mini_batch_size
         # In local mode, a folder for each job, unless one was given.
-        self._output_by_job = isinstance(self.sagemaker_session, LocalKMeansSession) and not self.output_path
+        self._output_by_job = isinstance(self.sagemaker_session, LocalKMeansSession) and (
+            not self.output_path or self.output_path.startswith(self.sagemaker_session.jobs.root.as_uri())
+        )
         self._predictor: Any = None
 
     def training_image_uri(self) -> Any:
@@ -182,7 +185,9 @@ class KMeans(sdk.KMeans):
             For `fit`.
         """
         rows, labels = checked(train, labels)
-        address = f"{self.data_location.rstrip('/')}/{type(self).__name__}-{sagemaker_timestamp()}/"
+        # Two in the same millisecond are two.
+        name = f"{type(self).__name__}-{sagemaker_timestamp()}-{uuid4().hex[:8]}"
+        address = f"{self.data_location.rstrip('/')}/{name}/"
         described = {"num_records": rows.shape[0], "feature_dim": rows.shape[1], "channel": channel}
         if address.startswith("file://"):
             folder = Path(address.removeprefix("file://"))

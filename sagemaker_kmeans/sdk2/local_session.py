@@ -69,6 +69,9 @@ class _Client(LocalSagemakerClient):
         found = super().describe_training_job(name)
         described = {
             **asked,
+            # What the service adds, and `attach` looks at.
+            "OutputDataConfig": {"KmsKeyId": "", **asked["OutputDataConfig"]},
+            "ResourceConfig": {"VolumeSizeInGB": 30, **asked["ResourceConfig"]},
             **{key: found[key] for key in ("TrainingJobArn", "TrainingJobStatus", "ModelArtifacts")},
         }
         self.sagemaker_session.jobs.save(name, described)
