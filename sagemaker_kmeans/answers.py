@@ -39,7 +39,7 @@ def arrays(bodies: Iterable[bytes]) -> tuple[NDArray[np.int64], NDArray[np.float
     labels: list[float] = []
     distances: list[float] = []
     for body in bodies:
-        for record in _records(body):
+        for record in split(body):
             answered = dict(_labels(record))
             try:
                 labels.append(answered["closest_cluster"])
@@ -50,7 +50,8 @@ def arrays(bodies: Iterable[bytes]) -> tuple[NDArray[np.int64], NDArray[np.float
     return np.array(labels).astype(np.int64), np.array(distances, np.float32)
 
 
-def _records(body: bytes) -> Iterator[memoryview]:
+def split(body: bytes) -> Iterator[memoryview]:
+    """Yield the records of an answer, or raise AnswerError."""
     view, position = memoryview(body), 0
     while position < len(view):
         try:

@@ -8,7 +8,7 @@ from sagemaker.amazon import kmeans as sdk
 from sagemaker.serializers import RecordSerializer
 
 from sagemaker_kmeans.answers import arrays
-from sagemaker_kmeans.records import request_parts
+from sagemaker_kmeans.records import CONTENT_TYPE, request_parts
 
 
 class KMeansPredictor(sdk.KMeansPredictor):
@@ -60,8 +60,8 @@ class KMeansPredictor(sdk.KMeansPredictor):
         answers = (
             session.sagemaker_runtime_client.invoke_endpoint(
                 EndpointName=self.endpoint_name,
-                ContentType="application/x-recordio-protobuf",
-                Accept="application/x-recordio-protobuf",
+                ContentType=CONTENT_TYPE,
+                Accept=CONTENT_TYPE,
                 Body=body,
             )
             for body in request_parts(rows)
