@@ -33,7 +33,8 @@ def main(file: str) -> None:
     environment["SAGEMAKER_BASE_DIR"] = str(base)
     for port in service.get("ports", []):
         environment["SAGEMAKER_BIND_TO_PORT"] = port.partition(":")[0]
-    program = str(ROOT / service["command"])
+    # An image without a command trains, as its Dockerfile says.
+    program = str(ROOT / service.get("command", "train"))
     os.execve(sys.executable, [sys.executable, program], os.environ | environment)
 
 

@@ -2,8 +2,11 @@
 
 import io
 import json
+import os
+import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
@@ -165,3 +168,31 @@ def manifest_of(aws: Aws, address: str) -> list[str]:
     """Return the keys that a manifest in S3 lists."""
     (head, *names) = json.load(io.BytesIO(aws.objects[address.removeprefix("s3://")]))
     return [head["prefix"].removeprefix("s3://") + name for name in names]
+
+
+# What `docker context inspect` prints.
+_CONTEXT = '[{"Endpoints": {"docker": {"Host": "unix:///var/run/docker.sock"}}}]'
+
+
+@contextmanager
+def local_mode(folder: Path) -> Iterator[None]:
+    """Put a docker-compose of these tests first, an empty home, and nothing of AWS anywhere."""
+    programs = folder / "bin"
+    programs.mkdir()
+    scripts = {
+        "docker": f"#!/bin/sh\n[ $1 = context ] && echo '{_CONTEXT}'\n",
+        "docker-compose": f'#!/bin/sh\nexec "{sys.executable}" "{Path(__file__).with_name("compose.py")}" "$@"\n',
+    }
+    for name, script in scripts.items():
+        (programs / name).write_text(script)
+        (programs / name).chmod(0o755)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            patch.delenv(name)
+        patch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+        patch.setenv("HOME", str(folder / "home"))
+        patch.setenv("TMPDIR", str(folder))
+        patch.setenv("SAGEMAKER_SUPPRESS_V2_WARNING", "1")
+        patch.setattr("tempfile.tempdir", None)
+        patch.chdir(folder)
+        yield

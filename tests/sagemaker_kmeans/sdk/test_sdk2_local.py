@@ -14,7 +14,7 @@ import pytest
 from sagemaker_kmeans import load
 from tests.documents import ROOT
 from tests.ports import free_port
-from tests.sagemaker_kmeans.sdk.conftest import need_sdk
+from tests.sagemaker_kmeans.sdk.conftest import local_mode, need_sdk
 
 need_sdk("2")
 
@@ -23,7 +23,6 @@ from sagemaker_kmeans.sdk2 import LocalKMeansSession  # noqa: E402
 
 ROWS = np.concatenate([np.random.default_rng(0).normal(center, 0.1, (50, 2)) for center in (0.0, 5.0, 9.0)])
 ROWS = ROWS.astype(np.float32)
-CONTEXT = '[{"Endpoints": {"docker": {"Host": "unix:///var/run/docker.sock"}}}]'
 COMMON = {"role": "any", "instance_count": 1, "instance_type": "local", "image_uri": "kmeans"}
 
 
@@ -34,25 +33,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module", autouse=True)
 def _environment(folder: Path) -> Iterator[None]:
-    """Put the docker-compose of these tests first, an empty home, and nothing of AWS anywhere."""
-    programs = folder / "bin"
-    programs.mkdir()
-    scripts = {
-        "docker": f"#!/bin/sh\n[ $1 = context ] && echo '{CONTEXT}'\n",
-        "docker-compose": f'#!/bin/sh\nexec "{sys.executable}" "{Path(__file__).with_name("compose.py")}" "$@"\n',
-    }
-    for name, script in scripts.items():
-        (programs / name).write_text(script)
-        (programs / name).chmod(0o755)
-    with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in os.environ if name.startswith("AWS_")]:
-            patch.delenv(name)
-        patch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
-        patch.setenv("HOME", str(folder / "home"))
-        patch.setenv("TMPDIR", str(folder))
-        patch.setenv("SAGEMAKER_SUPPRESS_V2_WARNING", "1")
-        patch.setattr("tempfile.tempdir", None)
-        patch.chdir(folder)
+    with local_mode(folder):
         yield
 
 
