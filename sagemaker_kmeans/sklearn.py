@@ -40,7 +40,7 @@ _AUTO_SAMPLE_ROWS: Final = 200_000
 _KEPT_SAMPLE_BYTES: Final = 32 << 20
 
 
-class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator):  # type: ignore[misc]
+class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator):
     """K-means in one pass over the rows, with a refinement at the end, as `train` does it.
 
     Parameters
@@ -117,7 +117,7 @@ class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         self.n_threads = n_threads
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any = None) -> Self:  # noqa: N803
+    def fit(self, X: Any, y: Any = None) -> Self:  # noqa: ARG002, N803
         """Find clusters from scratch.
 
         Parameters
@@ -129,7 +129,7 @@ class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         rows = validate_data(self, X, dtype=_DTYPES, order="C")
         return self._train(rows, None)
 
-    def partial_fit(self, X: Any, y: Any = None) -> Self:  # noqa: N803
+    def partial_fit(self, X: Any, y: Any = None) -> Self:  # noqa: ARG002, N803
         """Go on with more rows: the stream resumes from the state that the last call has left.
 
         Parameters
@@ -154,7 +154,7 @@ class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         rows = self._checked(X)
         return np.sqrt(self._predictor().squared_distances(rows)).astype(rows.dtype)
 
-    def score(self, X: Any, y: Any = None) -> float:  # noqa: N803
+    def score(self, X: Any, y: Any = None) -> float:  # noqa: ARG002, N803
         """Return the negated sum of the squared distances of rows to their closest centers."""
         rows = self._checked(X)
         return -self._inertia(rows, self._predictor().predict(rows)[0])
@@ -177,9 +177,11 @@ class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
                 model = fit(
                     _Rows(single, settings.batch_size), settings, SingleHost(), threads, Observer(), earlier=earlier
                 )
-                centers, self._state = model.centers, model.state
+                centers = model.centers
+                self._state: State | None = model.state
             except TooFewDistinctRowsError:
-                centers, self._state = self._of_few_distinct(single), None
+                centers = self._of_few_distinct(single)
+                self._state = None
         self.cluster_centers_ = (centers.astype(np.float64) + self._origin).astype(rows.dtype)
         labels = self._predictor().predict(rows)[0]
         self.labels_ = labels.astype(np.int32)
@@ -279,7 +281,8 @@ def _origin(rows: NDArray[Any]) -> NDArray[Any]:
     if rows.dtype == np.float32:
         return np.zeros(rows.shape[1], np.float32)
     few = rows[:: max(1, len(rows) // _ORIGIN_ROWS)]
-    return np.median(few, axis=0).astype(rows.dtype)
+    usual: NDArray[Any] = np.median(few, axis=0).astype(rows.dtype)
+    return usual
 
 
 def _single(rows: NDArray[Any], origin: NDArray[Any]) -> NDArray[np.float32]:

@@ -39,7 +39,7 @@ class _Setting:
         estimator._hyperparameters[self._row.name] = None if value is None else self._row.checked(value)
 
 
-class _Trainer(ModelTrainer):  # type: ignore[misc]
+class _Trainer(ModelTrainer):
     """A trainer whose job may have a name of the caller's."""
 
     _job_name: str | None = PrivateAttr(default=None)

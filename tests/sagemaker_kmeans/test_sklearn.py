@@ -24,7 +24,7 @@ ROWS, TRUTH = make_blobs(n_samples=600, n_features=5, centers=4, cluster_std=0.5
 
 
 @pytest.mark.filterwarnings("ignore")
-@parametrize_with_checks([StreamingKMeans()])
+@parametrize_with_checks([StreamingKMeans()])  # type: ignore[untyped-decorator]
 def test_scikit_learns_checks(estimator: Any, check: Callable[[Any], None]) -> None:
     check(estimator)
 

@@ -35,7 +35,9 @@ def main(file: str) -> None:
         environment["SAGEMAKER_BIND_TO_PORT"] = port.partition(":")[0]
     # An image without a command trains, as its Dockerfile says.
     program = str(ROOT / service.get("command", "train"))
-    os.execve(sys.executable, [sys.executable, program], os.environ | environment)
+    # Version 3 of the SDK excludes what these need.
+    python = os.environ.get("KMEANS_PYTHON", sys.executable)
+    os.execve(python, [python, program], os.environ | environment)
 
 
 if __name__ == "__main__":

@@ -123,7 +123,8 @@ class Aws:
         given = self._given[model.name]
         if model.name == "PutObject":
             self.objects[f"{given['Bucket']}/{given['Key']}"] = given["Body"]
-        answered = self.answers.get(model.name, lambda _: {})(given)
+        make = self.answers.get(model.name)
+        answered = make(given) if make else {}
         return type("Http", (), {"status_code": 200})(), {**answered, "ResponseMetadata": {"HTTPStatusCode": 200}}
 
     def _create_training_job(self, given: dict[str, Any]) -> dict[str, Any]:

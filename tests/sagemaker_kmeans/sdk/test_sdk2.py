@@ -38,7 +38,7 @@ SETTINGS: dict[str, Any] = {
     "center_factor": 2,
     "eval_metrics": ["msd", "ssd"],
 }
-COMMON = {"role": ROLE, "instance_count": 2, "instance_type": "ml.c5.xlarge"}
+COMMON: dict[str, Any] = {"role": ROLE, "instance_count": 2, "instance_type": "ml.c5.xlarge"}
 # What differs from the requests of the SDK's class.
 OURS = {"TrainingImage", "MetricDefinitions"}
 
@@ -50,7 +50,8 @@ def session(boto_session: Any) -> Any:
 
 def estimators(session: Any, **settings: Any) -> tuple[Any, Any]:
     """Return the SDK's own estimator and ours, of the same call."""
-    return tuple(kind(**{**COMMON, **settings}, sagemaker_session=session) for kind in (sdk.KMeans, KMeans))
+    given = {**COMMON, **settings, "sagemaker_session": session}
+    return sdk.KMeans(**given), KMeans(**given)
 
 
 def records(**given: Any) -> RecordSet:

@@ -23,7 +23,7 @@ from sagemaker_kmeans.sdk2 import LocalKMeansSession  # noqa: E402
 
 ROWS = np.concatenate([np.random.default_rng(0).normal(center, 0.1, (50, 2)) for center in (0.0, 5.0, 9.0)])
 ROWS = ROWS.astype(np.float32)
-COMMON = {"role": "any", "instance_count": 1, "instance_type": "local", "image_uri": "kmeans"}
+COMMON: dict[str, Any] = {"role": "any", "instance_count": 1, "instance_type": "local", "image_uri": "kmeans"}
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,8 @@ def trained(_environment: None) -> Any:
 def test_from_rows_to_records_without_aws(trained: Any, folder: Path) -> None:
     model = load(trained.model_data.removeprefix("file://"))
     assert Path(trained.model_data.removeprefix("file://")).is_relative_to(folder / "home")
-    assert sorted(model.cluster_sizes) == [50, 50, 50]
+    assert model.cluster_sizes is not None
+    assert model.cluster_sizes.tolist() == [50, 50, 50]
     predictor = trained.deploy(1, "local")
     try:
         assert type(predictor) is KMeansPredictor

@@ -19,7 +19,7 @@ from sagemaker.core.parameter import IntegerParameter  # noqa: E402
 from sagemaker_kmeans import KMeans, KMeansModel, KMeansPredictor  # noqa: E402
 
 ROWS = np.random.default_rng(0).random((100, 4), np.float32)
-COMMON = {"role": ROLE, "instance_count": 2, "instance_type": "ml.c5.xlarge"}
+COMMON: dict[str, Any] = {"role": ROLE, "instance_count": 2, "instance_type": "ml.c5.xlarge"}
 MODEL = "s3://my-bucket/models/job/output/model.tar.gz"
 
 
@@ -82,7 +82,14 @@ def test_fit_trains_with_our_image_metrics_and_manifest(aws: Aws, session: Any) 
 
 
 def test_attach_brings_back_image_and_hyperparameters(aws: Aws, session: Any) -> None:
-    given = {"k": 3, "tol": 0.5, "eval_metrics": ["msd"], "num_trials": "auto", "seed": 3, "write_report": False}
+    given: dict[str, Any] = {
+        "k": 3,
+        "tol": 0.5,
+        "eval_metrics": ["msd"],
+        "num_trials": "auto",
+        "seed": 3,
+        "write_report": False,
+    }
     estimator = KMeans(**COMMON, **given, image_uri="other:2", sagemaker_session=session)
     estimator.fit(estimator.record_set(ROWS), wait=False, job_name="job")
     attached = KMeans.attach("job", session)
@@ -137,7 +144,7 @@ def test_a_tuner_says_where_the_metrics_are(aws: Aws, session: Any) -> None:
     }
     estimator = KMeans(**COMMON, k=3, sagemaker_session=session)
     sets = [estimator.record_set(ROWS), estimator.record_set(ROWS, channel="test")]
-    tuner = estimator.tuner({"extra_center_factor": IntegerParameter(4, 10)}, sets, max_jobs=4)
+    tuner = estimator.tuner({"extra_center_factor": IntegerParameter(4, 10)}, records=sets, max_jobs=4)
     tuner.tune(wait=False)
     request = aws.sent("CreateHyperParameterTuningJob")[-1]
     definition = request["TrainingJobDefinition"]
