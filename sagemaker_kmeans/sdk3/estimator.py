@@ -186,7 +186,7 @@ class KMeans:
             shards.write_folder(folder, rows, labels, self.instance_count)
             return RecordSet(folder.as_uri(), s3_data_type="S3Prefix", distribution="FullyReplicated", **described)
         session = self.sagemaker_session
-        root = self._data_location or f"s3://{session.default_bucket()}/sagemaker-record-sets"
+        root = self._data_location or _default_location(session)
         s3 = session.boto_session.resource("s3", region_name=session.boto_region_name)
         extra = {"ServerSideEncryption": "AES256"} if encrypt else {}
         address = f"{root.rstrip('/')}/{unique}/"
@@ -387,6 +387,11 @@ class KMeans:
         trainer.input_data_config = channels
         defaults = {"objective_type": "Minimize", "metric_definitions": list(METRIC_DEFINITIONS)}
         return HyperparameterTuner(trainer, objective_metric_name, hyperparameter_ranges, **{**defaults, **kwargs})
+
+
+def _default_location(session: Any) -> str:
+    parts = (session.default_bucket(), session.default_bucket_prefix, "sagemaker-record-sets")
+    return "s3://" + "/".join(filter(None, parts))
 
 
 for _row in TABLE:

@@ -7,11 +7,14 @@ import re
 import subprocess
 import sys
 import tarfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import sagemaker_kmeans
@@ -243,3 +246,14 @@ def test_an_unknown_attribute_is_an_error() -> None:
 def test_the_description_is_at_hand(tmp_path: Path) -> None:
     description = json.loads((saved(tmp_path, CENTERS) / "kmeans.json").read_bytes())
     assert load(tmp_path).description == description
+
+
+@given(data=st.data())
+def test_changed_bytes_are_a_model_or_refused(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+    content = bytearray(mxnet_ndarray.dumps(CENTERS))
+    for place, value in data.draw(st.lists(st.tuples(st.integers(0, len(content) - 1), st.integers(0, 255)))):
+        content[place] = value
+    path = tmp_path_factory.mktemp("changed") / "model_algo-1"
+    path.write_bytes(content[: data.draw(st.integers(0, len(content)))])
+    with suppress(ModelError):
+        load(path)
