@@ -287,7 +287,7 @@ def test_attach_brings_back_image_and_hyperparameters(aws: Aws, session: Any) ->
 def test_deploy_makes_the_sdks_requests_with_our_image(aws: Aws, session: Any) -> None:
     for estimator in estimators(session, k=2):
         estimator.fit(records(), wait=False, job_name="job")
-        predictor = estimator.deploy(1, "ml.m5.large", endpoint_name="endpoint", model_name="model")
+        predictor = estimator.deploy(1, "ml.m5.large", endpoint_name="endpoint", model_name="model", wait=False)
         assert predictor.endpoint_name == "endpoint"
     assert type(predictor) is KMeansPredictor
     theirs, ours = aws.sent("CreateModel")
@@ -307,7 +307,7 @@ def test_a_model_in_s3_is_deployed(aws: Aws, session: Any) -> None:
     model = KMeansModel(
         "s3://my-bucket/model.tar.gz", ROLE, session, env={"SAGEMAKER_INFERENCE_OUTPUT": "distances"}, image_uri="a:1"
     )
-    assert type(model.deploy(1, "ml.m5.large")) is KMeansPredictor
+    assert type(model.deploy(1, "ml.m5.large", wait=False)) is KMeansPredictor
     container = aws.named("CreateModel", "PrimaryContainer")
     assert container["Image"] == "a:1"
     assert container["ModelDataUrl"] == "s3://my-bucket/model.tar.gz"
