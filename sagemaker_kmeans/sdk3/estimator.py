@@ -6,49 +6,23 @@ from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
 
-from pydantic import PrivateAttr
 from sagemaker.core.analytics import TrainingJobAnalytics
 from sagemaker.core.common_utils import name_from_base
 from sagemaker.core.resources import TrainingJob
 from sagemaker.core.shapes import MetricDefinition
 from sagemaker.core.training.configs import Compute, OutputDataConfig
-from sagemaker.train import ModelTrainer
 from sagemaker.train.model_trainer import Mode
 from sagemaker.train.tuner import HyperparameterTuner
 
 from sagemaker_kmeans import image, shards
-from sagemaker_kmeans.hyperparameters import CONSTANT, METRIC_DEFINITIONS, TABLE, Hyperparameter, as_sent
+from sagemaker_kmeans.hyperparameters import CONSTANT, METRIC_DEFINITIONS, TABLE, as_sent
 from sagemaker_kmeans.local_jobs import LocalJobs
 from sagemaker_kmeans.records import checked
 from sagemaker_kmeans.sdk3.model import KMeansModel
 from sagemaker_kmeans.sdk3.predictor import KMeansPredictor
 from sagemaker_kmeans.sdk3.record_set import RecordSet
 from sagemaker_kmeans.sdk3.sessions import LOCAL_INSTANCE_TYPES, default_session
-
-
-class _Setting:
-    """A hyperparameter as an attribute, which is checked when it is set."""
-
-    def __init__(self, row: Hyperparameter) -> None:
-        self._row = row
-
-    def __get__(self, estimator: Any, kind: Any = None) -> Any:
-        return self if estimator is None else estimator._hyperparameters.get(self._row.name)
-
-    def __set__(self, estimator: Any, value: Any) -> None:
-        estimator._hyperparameters[self._row.name] = None if value is None else self._row.checked(value)
-
-
-class _Trainer(ModelTrainer):
-    """A trainer whose job may have a name of the caller's."""
-
-    _job_name: str | None = PrivateAttr(default=None)
-
-    def _create_training_job_args(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        request: dict[str, Any] = super()._create_training_job_args(*args, **kwargs)
-        if self._job_name and "training_job_name" in request:
-            request["training_job_name"] = self._job_name
-        return request
+from sagemaker_kmeans.sdk3.trainer import NamedJobTrainer, Setting
 
 
 class KMeans:
@@ -232,7 +206,7 @@ class KMeans:
         """Train with rows: `record_set` and `fit` in one."""
         self.fit(self.record_set(train, labels), mini_batch_size, wait, logs, job_name)
 
-    def _prepared(self, records: Any, mini_batch_size: int | None, job_name: str) -> tuple[_Trainer, list[Any]]:
+    def _prepared(self, records: Any, mini_batch_size: int | None, job_name: str) -> tuple[NamedJobTrainer, list[Any]]:
         """Return a trainer for these channels, and the channels."""
         sets = list(records) if isinstance(records, list | tuple) else [records]
         if not any(each.channel == "train" for each in sets):
@@ -250,18 +224,18 @@ class KMeans:
             options |= {"training_mode": Mode.LOCAL_CONTAINER, "local_container_root": str(folder)}
         else:
             options |= {"sagemaker_session": self.sagemaker_session, "role": self.role}
-        trainer = _Trainer(
+        trainer = NamedJobTrainer(
             training_image=self.image_uri,
             base_job_name=self.base_job_name,
             hyperparameters=self.hyperparameters(),
             **options,
         )
-        trainer._job_name = job_name
+        trainer.name_job(job_name)
         metrics = [MetricDefinition(name=each["Name"], regex=each["Regex"]) for each in METRIC_DEFINITIONS]
         trainer.with_metric_definitions(metrics)
         return trainer, [each.input_data() for each in sets]
 
-    def _keep(self, trainer: _Trainer) -> None:
+    def _keep(self, trainer: NamedJobTrainer) -> None:
         """Keep the description of a local job for `attach`, in the form of `DescribeTrainingJob`."""
         name = str(self._job_name)
         model = self._jobs.folder(name) / "compressed_artifacts" / "model.tar.gz"
@@ -395,4 +369,4 @@ def _default_location(session: Any) -> str:
 
 
 for _row in TABLE:
-    setattr(KMeans, _row.attribute, _Setting(_row))
+    setattr(KMeans, _row.attribute, Setting(_row))

@@ -21,6 +21,7 @@ def main(image: str, hosts: str, rows_file: str, answers_file: str) -> None:
     # As another notebook would, later.
     attached = KMeans.attach(kmeans.latest_training_job.name)
     model = load(attached.model_data.removeprefix("file://"))
+    assert model.cluster_sizes is not None
     predictor = attached.deploy(initial_instance_count=1, instance_type="local")
     try:
         records = predictor.predict(rows[:500])
