@@ -2,7 +2,6 @@
 
 import math
 import os
-from collections.abc import Iterator
 from typing import Any, Final, Self
 from warnings import warn
 
@@ -23,12 +22,10 @@ from kmeans.state import State
 from kmeans.stream.first_centers import EarlierModel
 from kmeans.threads import Threads
 from kmeans.training import fit
+from sagemaker_kmeans.memory_rows import MemoryRows, blocks, single_rows, usual_origin
 
 _DTYPES: Final = (np.float64, np.float32)
 _MAX_SEED: Final = 2**31 - 1
-# Rows that the origin is chosen by.
-_ORIGIN_ROWS: Final = 1000
-_BLOCK_NUMBERS: Final = 1 << 20
 # As `train` evaluates 'auto'.
 _AUTO_TRIALS: Final = 10
 _MIN_TRIALS: Final = 2
@@ -122,11 +119,11 @@ class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
 
         Parameters
         ----------
-        X : array-like of numbers, shape (n_samples, n_features)
-            Rows.
+        X : array-like of numbers or SciPy sparse matrix, shape (n_samples, n_features)
+            Rows. A sparse matrix is made dense a block at a time.
         y : ignored
         """
-        rows = validate_data(self, X, dtype=_DTYPES, order="C")
+        rows = validate_data(self, X, accept_sparse="csr", dtype=_DTYPES, order="C")
         return self._train(rows, None)
 
     def partial_fit(self, X: Any, y: Any = None) -> Self:  # noqa: ARG002, N803
@@ -139,25 +136,33 @@ class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         y : ignored
         """
         state = getattr(self, "_state", None)
-        rows = validate_data(
-            self, X, dtype=_DTYPES if state is None else self._origin.dtype, order="C", reset=not state
-        )
+        dtype = _DTYPES if state is None else self._origin.dtype
+        rows = validate_data(self, X, accept_sparse="csr", dtype=dtype, order="C", reset=not state)
         return self._train(rows, state)
 
     def predict(self, X: Any) -> NDArray[np.int32]:  # noqa: N803
         """Return the closest cluster of each row, int32 (n_samples,)."""
-        rows = self._checked(X)
-        return self._predictor().predict(rows)[0].astype(np.int32)
+        return self._labels(self._checked(X)).astype(np.int32)
 
     def transform(self, X: Any) -> NDArray[Any]:  # noqa: N803
         """Return the distances of rows to all centers, (n_samples, n_clusters), of the type of the rows."""
         rows = self._checked(X)
-        return np.sqrt(self._predictor().squared_distances(rows)).astype(rows.dtype)
+        predictor = Predictor(self.cluster_centers_)
+        distances = np.empty((rows.shape[0], len(self.cluster_centers_)), rows.dtype)
+        for part, block in blocks(rows):
+            distances[part] = np.sqrt(predictor.squared_distances(block))
+        return distances
 
     def score(self, X: Any, y: Any = None) -> float:  # noqa: ARG002, N803
         """Return the negated sum of the squared distances of rows to their closest centers."""
         rows = self._checked(X)
-        return -self._inertia(rows, self._predictor().predict(rows)[0])
+        return -self._inertia(rows, self._labels(rows))
+
+    def __sklearn_tags__(self) -> Any:
+        """Return what scikit-learn asks of an estimator: it takes sparse matrices."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
 
     @property
     def _n_features_out(self) -> int:
@@ -165,32 +170,31 @@ class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
 
     def _train(self, rows: NDArray[Any], state: State | None) -> Self:
         if state is None:
-            if len(rows) < self.n_clusters:
-                raise ValueError(f"n_samples={len(rows)} should be >= n_clusters={self.n_clusters}.")
-            self._origin = _origin(rows)
-        single = _single(rows, self._origin)
+            if rows.shape[0] < self.n_clusters:
+                raise ValueError(f"n_samples={rows.shape[0]} should be >= n_clusters={self.n_clusters}.")
+            self._origin = usual_origin(rows)
+        single = single_rows(rows, self._origin)
         settings = self._settings(rows.shape[1])
         earlier = None if state is None else EarlierModel(state.live().centers, state.live().weights)
         n_threads = self.n_threads or len(os.sched_getaffinity(0))
         with Threads(n_threads) as threads:
             try:
-                model = fit(
-                    _Rows(single, settings.batch_size), settings, SingleHost(), threads, Observer(), earlier=earlier
-                )
+                source = MemoryRows(single, settings.batch_size)
+                model = fit(source, settings, SingleHost(), threads, Observer(), earlier=earlier)
                 centers = model.centers
                 self._state: State | None = model.state
             except TooFewDistinctRowsError:
                 centers = self._of_few_distinct(single)
                 self._state = None
         self.cluster_centers_ = (centers.astype(np.float64) + self._origin).astype(rows.dtype)
-        labels = self._predictor().predict(rows)[0]
+        labels = self._labels(rows)
         self.labels_ = labels.astype(np.int32)
         self.inertia_ = self._inertia(rows, labels)
         return self
 
-    def _of_few_distinct(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    def _of_few_distinct(self, rows: Any) -> NDArray[np.float32]:
         """Return the distinct rows as centers, the first of them again for clusters that stay empty."""
-        distinct = np.unique(rows, axis=0)
+        distinct = np.unique(np.concatenate([np.unique(block, axis=0) for _, block in blocks(rows)]), axis=0)
         warn(
             f"Number of distinct clusters ({len(distinct)}) found smaller than n_clusters ({self.n_clusters}). "
             "Possibly due to duplicate points in X.",
@@ -230,69 +234,23 @@ class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
             seed=seed if isinstance(seed, int) else int(check_random_state(seed).randint(_MAX_SEED)),
         )
 
-    def _checked(self, rows: Any) -> NDArray[Any]:
+    def _checked(self, rows: Any) -> Any:
         check_is_fitted(self)
-        found: NDArray[Any] = validate_data(self, rows, dtype=_DTYPES, order="C", reset=False)
-        return found
+        return validate_data(self, rows, accept_sparse="csr", dtype=_DTYPES, order="C", reset=False)
 
-    def _predictor(self) -> Predictor:
-        return Predictor(self.cluster_centers_)
+    def _labels(self, rows: Any) -> NDArray[np.int64]:
+        predictor = Predictor(self.cluster_centers_)
+        labels = np.empty(rows.shape[0], np.int64)
+        for part, block in blocks(rows):
+            labels[part] = predictor.predict(block)[0]
+        return labels
 
-    def _inertia(self, rows: NDArray[Any], labels: NDArray[np.int64]) -> float:
-        step = max(1, _BLOCK_NUMBERS // rows.shape[1])
+    def _inertia(self, rows: Any, labels: NDArray[np.int64]) -> float:
         total = 0.0
-        for start in range(0, len(rows), step):
-            part = slice(start, start + step)
-            differences = rows[part] - self.cluster_centers_[labels[part]].astype(np.float64)
+        for part, block in blocks(rows):
+            differences = block - self.cluster_centers_[labels[part]].astype(np.float64)
             total += float(np.einsum("ij,ij->", differences, differences))
         return total
-
-
-class _Rows:
-    """Rows in memory as a source; see `kmeans.source.Source`."""
-
-    rereadable = True
-    shared = False
-
-    def __init__(self, rows: NDArray[np.float32], batch_size: int) -> None:
-        self._rows, self._batch_size = rows, batch_size
-
-    def blocks(self, skip: int = 0) -> Iterator[NDArray[np.float32]]:
-        for start in range(skip, len(self._rows), self._batch_size):
-            yield self._rows[start : start + self._batch_size]
-
-    def stretches(self, skip: int = 0) -> Iterator[NDArray[np.float32]]:
-        if skip < len(self._rows):
-            yield self._rows[skip:]
-
-    def relative(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        return points
-
-    def read_ahead(self) -> bool:
-        return False
-
-    def sample(self, size: int, rng: np.random.Generator) -> tuple[NDArray[np.float32], int]:
-        n_rows = len(self._rows)
-        return self._rows[np.sort(rng.choice(n_rows, min(size, n_rows), replace=False))], n_rows
-
-
-def _origin(rows: NDArray[Any]) -> NDArray[Any]:
-    """Return what rows are taken relative to, in their type: 0 for float32."""
-    if rows.dtype == np.float32:
-        return np.zeros(rows.shape[1], np.float32)
-    few = rows[:: max(1, len(rows) // _ORIGIN_ROWS)]
-    usual: NDArray[Any] = np.median(few, axis=0).astype(rows.dtype)
-    return usual
-
-
-def _single(rows: NDArray[Any], origin: NDArray[Any]) -> NDArray[np.float32]:
-    """Return rows relative to the origin, in float32 and writable, as the kernels take them."""
-    shifted = rows if rows.dtype == np.float32 else rows - origin
-    with np.errstate(over="ignore"):
-        single = np.require(shifted, np.float32, ["C", "W"])
-    if not np.isfinite(single).all():
-        raise ValueError("expected numbers in the range of float32, got larger ones")
-    return single
 
 
 def _auto_center_factor(k: int) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_digits, make_blobs
@@ -167,3 +168,17 @@ def test_it_is_cloned_pickled_and_part_of_a_pipeline() -> None:
 def test_one_cluster_is_the_mean() -> None:
     model = StreamingKMeans(1, random_state=0).fit(ROWS)
     np.testing.assert_allclose(model.cluster_centers_[0], ROWS.mean(axis=0), rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_sparse_rows_get_the_model_of_dense_ones(dtype: Any) -> None:
+    rows = (ROWS * (np.abs(ROWS) > 2)).astype(dtype)
+    dense = StreamingKMeans(4, random_state=0).fit(rows)
+    sparse = StreamingKMeans(4, random_state=0).fit(csr_array(rows))
+    # Float64 rows are taken relative to an origin where they are dense, and then get other numbers of clusters.
+    assert v_measure_score(sparse.labels_, dense.labels_) == pytest.approx(1.0)
+    if dtype == np.float32:
+        np.testing.assert_array_equal(sparse.cluster_centers_, dense.cluster_centers_)
+    np.testing.assert_allclose(sparse.transform(csr_array(rows)), sparse.transform(rows), rtol=1e-6)
+    assert sparse.inertia_ == pytest.approx(dense.inertia_, rel=1e-5)
+    assert dense.partial_fit(csr_array(rows)).score(csr_array(rows)) == pytest.approx(-dense.inertia_)
