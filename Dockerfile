@@ -2,7 +2,7 @@
 
 FROM python:3.11-slim-bookworm AS build
 
-# Nothing is left to run time: byte code is made here, once, and so is the machine code of the kernels.
+# Nothing is compiled at run time: both the byte code and the machine code of the kernels are created here.
 ENV PATH=/opt/program:/opt/venv/bin:$PATH \
     NUMBA_CACHE_DIR=/opt/kernels \
     PYTHONDONTWRITEBYTECODE=1 \
@@ -13,8 +13,8 @@ RUN python3 -m venv /opt/venv \
  && /opt/venv/bin/pip install --no-cache-dir --disable-pip-version-check --no-compile --require-hashes \
         --requirement /tmp/runtime.txt \
  && /opt/venv/bin/pip uninstall --yes pip setuptools \
- # Headers, compilers, test suites and parts for other programs: for building against the packages, never for running.
- # Of mpich, mpiexec, its proxy and libmpi with what it loads are left; of plotly, what makes a page.
+ # Remove headers, compilers, test suites and parts for other programs, which are not needed at run time. What remains of
+ # mpich is mpiexec, its proxy and libmpi with its dependencies, and of plotly what generates a page.
  && cd /opt/venv/lib/python3*/site-packages \
  && rm -rf pyarrow/include pyarrow/src pyarrow/tests numpy/_core/include numpy/_core/lib simdjson/simdjson.* \
         mpi4py/MPI.openmpi.* mpi4py/include plotly/labextension plotly/package_data/datasets \

@@ -1,31 +1,31 @@
-# The verbs of the project; `make` alone lists them.
+# The targets of the project; `make` without arguments lists them.
 PYTHON ?= python3
 VENV ?= .venv
 IMAGE ?= sagemaker-kmeans
-# For an engine whose build containers have no network of their own: DOCKER_BUILD_FLAGS="--network host".
+# If build containers of the Docker engine have no network of their own: DOCKER_BUILD_FLAGS="--network host".
 DOCKER_BUILD_FLAGS ?=
-# Tests to run, or flags for pytest: make test ARGS="-k csv -x"
+# Arguments for pytest or a benchmark: make test ARGS="-k csv -x"
 ARGS ?=
 
 bin := $(VENV)/bin
 
 .PHONY: help
 help:
-	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r verb text; do printf 'make %-16s %s\n' "$$verb" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(MAKEFILE_LIST) | while IFS='|' read -r target text; do printf 'make %-16s %s\n' "$$target" "$$text"; done
 
 .PHONY: setup
-setup: $(VENV)/dev.stamp ## make .venv with the locked dependencies, those of development too
+setup: $(VENV)/dev.stamp ## create .venv with the locked dependencies, including those for development
 
 .PHONY: demo
-demo: setup ## train on handwritten digits, serve the model, ask it, without Docker
+demo: setup ## train on handwritten digits, serve the model and query it, without Docker
 	@$(bin)/python demo.py
 
 .PHONY: test
-test: setup ## run all tests that need no Docker
+test: setup ## run all tests that do not need Docker
 	$(bin)/python -m pytest --ignore tests/image --ignore tests/sagemaker_kmeans/sdk $(ARGS)
 
 .PHONY: coverage
-coverage: setup ## show which lines tests run, kernels as Python: slow, so name a part: ARGS=tests/kmeans/finalization/test_lloyd.py
+coverage: setup ## show which lines tests execute; slow, so select some: ARGS=tests/kmeans/finalization/test_lloyd.py
 	NUMBA_DISABLE_JIT=1 $(bin)/python -m pytest $(or $(ARGS),tests/kmeans) --cov
 
 .PHONY: lint
@@ -37,36 +37,36 @@ lint: setup ## check style, types and formatting
 	$(bin)/shellcheck container/*.sh container/local_test/*.sh .ci/run
 
 .PHONY: format
-format: setup ## mend what ruff can mend
+format: setup ## fix what ruff can fix, and format
 	$(bin)/ruff check --fix . train serve
 	$(bin)/ruff format . train serve
 
 .PHONY: bench
-bench: $(VENV)/bench.stamp ## measure speed; figures go to benchmarks/results/
+bench: $(VENV)/bench.stamp ## measure speed; results go to benchmarks/results/
 	$(bin)/python -m benchmarks $(ARGS)
 
 .PHONY: bench-quality
-bench-quality: setup ## measure accuracy beside other k-means; figures go to benchmarks/results/
+bench-quality: setup ## compare the accuracy with other k-means; results go to benchmarks/results/
 	$(bin)/python -m benchmarks.quality $(ARGS)
 
 .PHONY: bench-serve
-bench-serve: setup ## measure serving beside bare Flask and scikit-learn (needs wrk)
+bench-serve: setup ## compare serving with bare Flask and scikit-learn (needs wrk)
 	$(bin)/python -m benchmarks.serve $(ARGS)
 
 .PHONY: soak-serve
-soak-serve: setup ## load `serve` for 150 s a payload and watch its memory (needs wrk)
+soak-serve: setup ## keep `serve` under load for 150 s for each payload and watch its memory (needs wrk)
 	$(bin)/python -m benchmarks.serve soak $(ARGS)
 
 .PHONY: fuzz
-fuzz: setup ## feed decoders any bytes, and train and serve on any trees, for 10 minutes; meant for every night
+fuzz: setup ## feed random bytes to the decoders and random trees to train and serve, for 10 minutes
 	FUZZ_SECONDS=$(or $(FUZZ_SECONDS),600) $(bin)/python -m pytest tests/container/fuzz --timeout 0 $(ARGS)
 
 .PHONY: test-resumes
-test-resumes: setup ## kill jobs of two hosts at random 50 times, and compare what they end with when started anew
+test-resumes: setup ## kill jobs of two hosts 50 times at random, and compare the resumed jobs with uninterrupted ones
 	RESUMES=$(or $(RESUMES),50) $(bin)/python -m pytest tests/container/hosts/test_resume.py -s --timeout 0 $(ARGS)
 
 .PHONY: bench-hosts
-bench-hosts: setup ## measure one and two hosts, each with a core of its own; figures go to benchmarks/results/
+bench-hosts: setup ## measure one and two hosts, each on its own core; results go to benchmarks/results/
 	$(bin)/python -m benchmarks.hosts $(ARGS)
 
 .PHONY: image
@@ -74,7 +74,7 @@ image: ## build the Docker image
 	docker build $(DOCKER_BUILD_FLAGS) --tag $(IMAGE) .
 
 .PHONY: test-container
-test-container: $(VENV)/sdk.stamp ## build the image and test it, with the SageMaker SDK too
+test-container: $(VENV)/sdk.stamp ## build the image and test it, also with the SageMaker SDK
 	$(bin)/python -m pytest tests/image $(ARGS)
 
 .PHONY: test-sdk
@@ -83,28 +83,28 @@ test-sdk: $(VENV)/sdk.stamp $(VENV)/sdk3.stamp ## test the package sagemaker_kme
 	KMEANS_PYTHON=$(abspath $(bin)/python) $(sdk3)/bin/python -m pytest tests/sagemaker_kmeans/sdk $(ARGS)
 
 .PHONY: lock
-lock: setup ## renew the lock files from pyproject.toml
+lock: setup ## update the lock files from pyproject.toml
 	$(compile) --group dev --group sdk --group spark --group intel -o requirements/bench.txt
 	$(compile) --group dev --group sdk -c requirements/bench.txt -o requirements/sdk.txt
 	$(compile:pyproject.toml=) --group sdk3 -o requirements/sdk3.txt
 	$(compile) --group dev -c requirements/bench.txt -o requirements/dev.txt
 	$(compile) -c requirements/bench.txt -o requirements/runtime.txt
 
-# One resolution, that of the largest set, holds for all files. Extras stay in them: pip would else look for newer releases
-# of packages that are named with one, and find no hash.
+# All files use one resolution, that of the largest set. They keep the extras: pip would otherwise look for newer releases
+# of packages that are required with an extra, and find no hash for them.
 compile = $(bin)/uv pip compile --quiet --universal --python-version 3.11 pyproject.toml \
 	--system-certs --no-emit-index-url --no-emit-find-links --generate-hashes --no-header --no-strip-extras
 
 .PHONY: readme
-readme: setup ## renew what README, docs/ and other files state that is made from code and figures
-	$(bin)/python -m tests.generated
+readme: setup ## update the generated parts of README, docs/ and other files
+	$(bin)/python -m tools.generated
 
 .PHONY: clean
 clean: ## remove .venv and all caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .cache .coverage
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-# A stamp is newer than the lock file that it was installed from, so that a second run has nothing to do.
+# A stamp is newer than the lock file that was installed, so a second run has nothing to do.
 install = $(bin)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement
 
 $(VENV)/bin/python:

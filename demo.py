@@ -1,4 +1,4 @@
-"""The whole way once, without Docker: write data, train, serve, predict. Run it with `make demo`."""
+"""From data to predictions, without Docker: write data, train, serve, predict. Run it with `make demo`."""
 
 import contextlib
 import http.client
@@ -28,19 +28,19 @@ BAR_WIDTH = 40
 
 
 def main() -> None:
-    """Train on handwritten digits, show the model, ask the server for the clusters of a few rows."""
+    """Train on handwritten digits, show the model, and request the clusters of a few rows."""
     digits = load_digits().data.astype(np.float32)
     with tempfile.TemporaryDirectory(prefix="kmeans-demo-") as folder:
         base = Path(folder)
-        lay_down(base, digits)
+        write_job(base, digits)
         train(base)
         show_model(base)
         with serve(base) as connection:
-            ask(connection, digits[:ROWS_ASKED])
+            predict(connection, digits[:ROWS_ASKED])
 
 
-def lay_down(base: Path, rows: NDArray[np.float32]) -> None:
-    """Write what SageMaker would: the channel's data and the configuration of the job."""
+def write_job(base: Path, rows: NDArray[np.float32]) -> None:
+    """Write the files that SageMaker would: the data of the channel and the configuration of the job."""
     title(f"{len(rows):,} handwritten digits of {rows.shape[1]} pixels, as protobuf RecordIO")
     configuration = {
         "hyperparameters": {"k": "10", "feature_dim": str(rows.shape[1])},
@@ -57,7 +57,7 @@ def lay_down(base: Path, rows: NDArray[np.float32]) -> None:
 
 
 def train(base: Path) -> None:
-    """Run `train`; show its log only when it fails."""
+    """Run `train`; show its log only if it fails."""
     title("./train")
     start = time.perf_counter()
     job = subprocess.run([HERE / "train"], env=environment(base), capture_output=True, text=True, check=False)
@@ -66,7 +66,7 @@ def train(base: Path) -> None:
     for line in job.stdout.splitlines():
         if "#quality_metric" in line or "#throughput_metric" in line:
             say(line[line.index("#") :])
-    say(f"took {time.perf_counter() - start:.1f} s and left")
+    say(f"took {time.perf_counter() - start:.1f} s and wrote")
     for path in sorted(path for path in (base / "model").iterdir() if path.is_file()):
         say(f"{path}  {path.stat().st_size:,} bytes")
 
@@ -82,7 +82,7 @@ def show_model(base: Path) -> None:
 
 @contextlib.contextmanager
 def serve(base: Path) -> Iterator[http.client.HTTPConnection]:
-    """Run `serve` on a free port, for as long as the caller needs it."""
+    """Run `serve` on a free port until the block ends."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     title(f"./serve on port {port}")
@@ -98,7 +98,8 @@ def serve(base: Path) -> Iterator[http.client.HTTPConnection]:
                 sys.exit(f"{log.read_text()}serve did not become ready")
             time.sleep(0.02)
         say(f"GET /ping answered 200 after {time.perf_counter() - start:.1f} s")
-        yield http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as connection:
+            yield connection
     finally:
         server.terminate()
         server.wait()
@@ -106,19 +107,17 @@ def serve(base: Path) -> Iterator[http.client.HTTPConnection]:
 
 
 def answers_ping(port: int) -> bool:
-    """Tell whether the server is ready."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-    try:
-        connection.request("GET", "/ping")
-        return connection.getresponse().status == http.client.OK
-    except OSError:
-        return False
-    finally:
-        connection.close()
+    """Return whether the server is ready."""
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
+        try:
+            connection.request("GET", "/ping")
+            return connection.getresponse().status == http.client.OK
+        except OSError:
+            return False
 
 
-def ask(connection: http.client.HTTPConnection, rows: NDArray[np.float32]) -> None:
-    """Send the same rows as CSV and as RecordIO, and show the answers."""
+def predict(connection: http.client.HTTPConnection, rows: NDArray[np.float32]) -> None:
+    """Send the same rows as CSV and as RecordIO, and show the responses."""
     csv = "".join(",".join(f"{value:g}" for value in row) + "\n" for row in rows).encode()
     recordio = encode(map(dense_record, rows))
     for content_type, body in ("text/csv", csv), (RECORDIO, recordio):
@@ -135,13 +134,13 @@ def ask(connection: http.client.HTTPConnection, rows: NDArray[np.float32]) -> No
 
 
 def environment(base: Path, **more: str) -> dict[str, str]:
-    """Give the environment of `train` and `serve`: the tree's root, and this Python first on the path."""
+    """Return the environment of `train` and `serve`: the root of the tree, and this Python first on the path."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     return {**os.environ, "PATH": path, "SAGEMAKER_BASE_DIR": str(base), **more}
 
 
 def title(text: str) -> None:
-    """Begin a section of the output."""
+    """Start a section of the output."""
     sys.stdout.write(f"\n{text}\n")
     sys.stdout.flush()
 

@@ -5,17 +5,15 @@ import importlib
 import inspect
 import json
 import sys
-from pathlib import Path
 
-from benchmarks.measure import machine, page
+from benchmarks.measure import RESULTS, machine, page
 
-RESULTS = Path(__file__).parent / "results"
-# Each is imported when it is run: not all of them need the same packages.
+# Imported when they are run, since they need different packages.
 BENCHMARKS = ("assign", "decode", "convert", "train", "profile", "scale", "cores", "start")
 
 
 def main() -> None:
-    """Measure, print a table each, and keep figures and machine in `results/`."""
+    """Run the benchmarks; print their tables, and write figures and machine to `results/`."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(BENCHMARKS)}; all by default")
     names = parser.parse_args().names or BENCHMARKS

@@ -1,4 +1,4 @@
-"""What others find on the data sets of quality, kept in a file by the checksum of the rows: it is slow to find."""
+"""Results of other k-means on the data sets of the quality benchmark, cached in a file by the checksum of the rows."""
 
 import json
 import zlib
@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.measure import machine
+from benchmarks.measure import RESULTS, machine
 from benchmarks.methods import FAISS_ITERATIONS, Fit, faiss_kmeans, lloyd, minibatch_kmeans, score
 
-PATH = Path(__file__).parent / "results/quality-baselines.json"
+PATH = RESULTS / "quality-baselines.json"
 RUNS = 10
-# Lloyd's iterations end long before, if not so many are needed.
+# A limit only: Lloyd's method ends when nothing changes.
 ITERATIONS = 300
-# Where an iteration takes more products than this, there are fewer of all, and in the rows' own precision.
+# If an iteration takes more multiplications than this, there are fewer runs and iterations, in the rows' own precision.
 COSTLY = 1e10
 COSTLY_RUNS = 3
 COSTLY_ITERATIONS = 25
@@ -26,16 +26,16 @@ COSTLY_ITERATIONS = 25
 
 @dataclass(frozen=True)
 class Method:
-    """A k-means of others.
+    """Another k-means.
 
     Parameters
     ----------
     name : str
-        As the tables call it.
+        Its name in the tables.
     fit : callable
-        From rows, k, a seed and the most iterations to a `Fit`.
+        Called with rows, k, a seed and the maximum number of iterations; returns a `Fit`.
     iterations : int
-        The most iterations.
+        Maximum number of iterations.
     """
 
     name: str
@@ -49,12 +49,12 @@ MINIBATCH = Method("MiniBatchKMeans", minibatch_kmeans, 1)
 
 
 class Baselines:
-    """Figures of methods of others: those of a file, and the others measured when asked for and added to it.
+    """Figures of other methods, read from a file; missing ones are measured when asked for, and added to the file.
 
     Parameters
     ----------
     path : Path
-        A file of JSON, which need not exist.
+        A JSON file, which need not exist.
     """
 
     def __init__(self, path: Path = PATH) -> None:
@@ -65,24 +65,24 @@ class Baselines:
         }
 
     def figures(self, method: Method, name: str, rows: NDArray[Any], k: int) -> dict[str, Any]:
-        """Return the figures of a method.
+        """Return the figures of a method on a data set.
 
         Parameters
         ----------
         method : Method
-            Whose.
+            The method.
         name : str
-            What the file calls the rows.
+            Name of the rows in the file.
         rows : ndarray of float32 or float64, shape (n, d)
-            The points, in the order to read them in.
+            The points, in the order in which to read them.
         k : int
             Number of clusters.
 
         Returns
         -------
         dict
-            `msd` of each run on all rows, their `mean`, `best` and `worst`; which `method`, `data`, `n`, `d`, `k`,
-            `crc32` of the rows' bytes, and the most `iterations` they are of. Times would be those of another machine.
+            The `msd` of each run on all rows, and their `mean`, `best` and `worst`; `method`, `data`, `n`, `d`, `k`,
+            `crc32` of the rows' bytes, and the maximum `iterations`. No times, since those depend on the machine.
         """
         key = (method.name, zlib.crc32(np.ascontiguousarray(rows).data), k)
         if key not in self._known:
@@ -99,7 +99,7 @@ class Baselines:
         return self._known[key]
 
     def _write(self) -> None:
-        # A line for each, so that a change shows what it changed.
+        # One line for each, so that diffs are readable.
         entries = sorted(self._known.values(), key=lambda entry: (entry["method"], entry["data"], entry["k"]))
         lines = ",\n".join(f"  {json.dumps(entry)}" for entry in entries)
         text = f'{{\n "machine": {json.dumps(machine())},\n "results": [\n{lines}\n ]\n}}\n'
@@ -109,14 +109,14 @@ class Baselines:
 
 
 def is_costly(rows: NDArray[Any], k: int) -> bool:
-    """Say whether an iteration over these rows takes so long that there are fewer of all."""
+    """Return whether an iteration over these rows takes so long that there are fewer runs and iterations."""
     return rows.size * k > COSTLY
 
 
 def _measured(method: Method, rows: NDArray[Any], k: int) -> dict[str, Any]:
     costly = is_costly(rows, k)
     iterations = min(method.iterations, COSTLY_ITERATIONS) if costly else method.iterations
-    # In float64, so that no rounding counts against them, unless that takes too long; faiss knows only float32.
+    # In float64, so that rounding does not count against them, unless that takes too long; faiss has only float32.
     points = rows if costly else rows.astype(np.float64)
 
     seeds = range(COSTLY_RUNS if costly else RUNS)

@@ -1,26 +1,26 @@
-"""Rows around a few places, and the files of a job over them."""
+"""Rows scattered around random centers, and the files of a job that clusters them."""
 
 import os
 from pathlib import Path
 
 import numpy as np
 
-from container.conversion import dense
+from container.formats.recordio.layout import dense_frames
 from kmeans.types import FloatArray
 
 FILE_BYTES = int(os.environ.get("BENCH_FILE_BYTES", 2 << 30))
 PARTS = 4
-# Rows that are made and written at a time.
+# Rows generated and written at once.
 CHUNK_ROWS = 50_000
 
 
 def frame_bytes(d: int) -> int:
-    """Return the size of a row's record in a file."""
-    return dense.frames(np.zeros((1, d), np.float32)).nbytes
+    """Return the size of a row's record in a RecordIO file, in bytes."""
+    return dense_frames(np.zeros((1, d), np.float32)).nbytes
 
 
 def blobs(n: int, d: int, k: int) -> FloatArray:
-    """Return rows around `k` places, float32 (n, d), the same at each call."""
+    """Return float32 rows of shape (n, d) around `k` centers, the same in each call."""
     rng = np.random.default_rng(0)
     centers = rng.uniform(-10, 10, (k, d)).astype(np.float32)
     rows: FloatArray = np.empty((n, d), np.float32)
@@ -31,14 +31,14 @@ def blobs(n: int, d: int, k: int) -> FloatArray:
     return rows
 
 
-def lay_down(base: Path, n: int, d: int, k: int) -> FloatArray:
-    """Write the files of a job over blobs, and return its rows."""
+def write_job(base: Path, n: int, d: int, k: int) -> FloatArray:
+    """Write the input files of a job on blobs, and return the rows."""
     rows = blobs(n, d, k)
     channel = base / "input/data/train"
     channel.mkdir(parents=True)
     for number, part in enumerate(np.array_split(rows, PARTS)):
         with (channel / f"part-{number}.pbr").open("wb") as file:
             for begin in range(0, len(part), CHUNK_ROWS):
-                file.write(dense.frames(part[begin : begin + CHUNK_ROWS]).data)
+                file.write(dense_frames(part[begin : begin + CHUNK_ROWS]).data)
     (base / "input/config").mkdir()
     return rows

@@ -19,7 +19,7 @@ from kmeans.types import FloatArray
 
 N_ROWS = 2_500_000
 N_FEATURES = 50
-# Compression takes longer: these files hold a part of the rows.
+# Compression takes longer, so these files hold fewer rows.
 PART_ROWS = 500_000
 RUNS = 3
 
@@ -27,9 +27,9 @@ RUNS = 3
 def run() -> list[dict[str, Any]]:
     """Measure whole processes; MB are those of the file that is not RecordIO.
 
-    Files are in memory where the system has a folder for that, so that no disk is measured. The CPU time of a file of
-    two rows is the start: Python, the libraries, and the kernels where they are used. Rows have 50 normally
-    distributed numbers, with four decimals in CSV; nine of ten are 0 in the file for --sparse.
+    Files are kept in memory if the system has a folder for that, so disks do not matter. The start is the CPU time for
+    a file of two rows: Python, the libraries, and the kernels if they are used. Rows have 50 normally distributed
+    numbers, with four decimals in CSV; for --sparse, nine of ten are 0.
     """
     rng = np.random.default_rng(0)
     rows = rng.standard_normal((N_ROWS, N_FEATURES), dtype=np.float32)
@@ -64,7 +64,7 @@ def _measure(name: str, rows: FloatArray) -> dict[str, Any]:
 
 
 def _ways(way: str, whole: list[str | Path], start: list[str | Path], file: Path) -> dict[str, Any]:
-    """Measure one direction; `file` is the one whose bytes count."""
+    """Measure one direction; `file` is the one whose size counts."""
     processor: dict[str, list[float]] = {"whole": [], "start": []}
     seconds = medians(
         {
@@ -102,7 +102,7 @@ def _table(rows: FloatArray) -> Any:
 
 
 def _convert(arguments: list[str | Path], processor: list[float]) -> None:
-    """Run the command, and note its CPU seconds."""
+    """Run the command, and append its CPU seconds to `processor`."""
     target = Path(arguments[1])
     if target.is_dir():
         shutil.rmtree(target)

@@ -1,4 +1,4 @@
-"""What the stream makes of each core: from files to centers, beside its kernels, and beside others in memory."""
+"""How the stream scales with cores, from files to centers, compared with its kernels and with other methods."""
 
 import importlib.util
 import math
@@ -14,8 +14,8 @@ import numpy as np
 import pyarrow
 import pyarrow.csv
 
-from benchmarks.blobs import FILE_BYTES, PARTS, blobs, frame_bytes, lay_down
-from benchmarks.cores_clock import Taken, at_most, by_amdahl
+from benchmarks.blobs import FILE_BYTES, PARTS, blobs, frame_bytes, write_job
+from benchmarks.cores_clock import Timing, amdahl_speedup, speedup_bound
 from benchmarks.cores_contenders import BATCH_ROWS, Case, lloyd_passes, onedal_passes, partial_fit, stream
 from benchmarks.cores_kernels import kernels_alone
 from benchmarks.measure import medians, memory_folder
@@ -33,35 +33,35 @@ CASES = (
     *((CSV, d, 100) for d in (10, 50, 784)),
 )
 SHORT = os.environ.get("BENCH_SHORT", "0") != "0"
-# One core takes in the rows in about so many seconds, times the square root of the number of cores.
+# Seconds that one core takes for the rows, to be multiplied by the square root of the number of cores.
 RUNS, SECONDS = (3, 0.3) if SHORT else (5, 1.0)
-# Fewer, and none of the four files would have a group of several mini-batches.
-LEAST_ROWS = 80_000
-# Operations of a core in a second, and those of a row beside products with centers: whatever its features, and of each
-# feature in a file.
+# With fewer, none of the four files would have a group of several mini-batches.
+MIN_ROWS = 80_000
+# Operations of a core in a second; those of a row in addition to the products with centers; and those of decoding a
+# feature.
 OPERATIONS, ROW_OPERATIONS = 1e11, 4000
 FEATURE_OPERATIONS = {RECORDIO: 200, CSV: 2000}
-# Of a number in CSV, with a comma.
+# A number in CSV, with a comma.
 CSV_BYTES = 8
 PARTIAL_FIT_ROWS = 200_000
-# Those of machines on which it is worth knowing.
+# Numbers of cores for which to predict the speed-up.
 PREDICTED = (4, 8, 16, 36, 96)
 
 
 def run() -> list[dict[str, Any]]:
-    """Measure the stream alone, of mini-batches of 5000 rows; rates are million rows a second, medians of turns.
+    """Measure the stream alone, with mini-batches of 5000 rows; rates are million rows a second, medians of turns.
 
-    The columns "1 core", "2 cores" and so on are those of as many threads, held on as many cores. "kernels" is what one
-    core makes of the rows of a file where it does nothing but decode, assign and add them up, some rows after the
-    other; beside it the microseconds of each for 5000 rows. "Lloyd" are iterations of ours over rows in memory,
-    "oneDAL" those of scikit-learn-intelex where that is installed, partial_fit that of scikit-learn's MiniBatchKMeans
-    with as many centers as the stream has: all three on all cores.
+    The columns "1 core", "2 cores" and so on are for as many threads, pinned to as many cores. "kernels" is the rate of
+    one core that only decodes, assigns and adds up the rows of a file, block by block; the columns that follow are the
+    microseconds of each for 5000 rows. "Lloyd" is the rate of this program's iterations over rows in memory, "oneDAL"
+    that of scikit-learn-intelex if it is installed, and "partial_fit" that of scikit-learn's MiniBatchKMeans with as
+    many centers as the stream has, all three on all cores.
 
-    The serial share is the time in which only one thread can work, by the clock, as a part of what one core takes from
-    the first group of mini-batches to the last: the end of each step, and what is done between two groups. "x 4" and so
-    on are what so many cores would make of it, as multiples of what one does: by Amdahl's law, and where all that is
-    shared comes in as many equal pieces as a mini-batch is cut into, and the calling thread does alone what it does
-    beside the others ("beside"). Of CSV they are not told: other threads decode it than those that take its rows in.
+    "serial %" is the share of the time in which only one thread can work, measured on one core from the first group of
+    mini-batches to the last: the end of each step, and the work between two groups. "other %" is the share of what the
+    calling thread does while the others work. "x 4" and so on predict the speed-up by as many cores: first by Amdahl's
+    law, then with the shared work divided into as many equal pieces as a mini-batch has, and with the calling thread
+    doing its other work alone. There is no prediction for CSV, since other threads decode it.
     """
     results = []
     for content_type, d, k in CASES:
@@ -73,7 +73,7 @@ def run() -> list[dict[str, Any]]:
 def _usual_rows(content_type: str, d: int, k: int) -> int:
     operations = 2 * d * k + FEATURE_OPERATIONS[content_type] * d + ROW_OPERATIONS
     seconds = SECONDS * math.sqrt(cpu_count())
-    wanted = max(LEAST_ROWS, int(seconds * OPERATIONS / operations))
+    wanted = max(MIN_ROWS, int(seconds * OPERATIONS / operations))
     return min(wanted, FILE_BYTES // _row_bytes(content_type, d))
 
 
@@ -82,13 +82,13 @@ def _row_bytes(content_type: str, d: int) -> int:
 
 
 def compare(content_type: str, d: int, k: int, n_rows: int, runs: int = RUNS) -> dict[str, Any]:
-    """Measure one file of about so many rows, d features each, with K centers."""
-    # Files hold whole mini-batches, so that none is taken alone; the first one has rows for all centers.
+    """Measure files of about `n_rows` rows with d features, with K = `k` centers."""
+    # Files hold whole mini-batches, so that all are in groups; the first one has rows for all centers.
     step = PARTS * BATCH_ROWS
     n_rows = max(1, round(n_rows / step)) * step
     n_cores = cpu_count()
     counts = [*(1 << power for power in range(n_cores.bit_length()) if 1 << power < n_cores), n_cores]
-    clocked: list[Taken] = []
+    timings: list[Timing] = []
     kernels: list[DoubleArray] = []
     passes: dict[str, int] = {}
     with memory_folder("kmeans-cores-", n_rows * _row_bytes(content_type, d)) as folder, Threads(n_cores) as threads:
@@ -103,7 +103,7 @@ def compare(content_type: str, d: int, k: int, n_rows: int, runs: int = RUNS) ->
         if importlib.util.find_spec("sklearnex"):
             contenders["oneDAL"] = len(case.part), lambda: passes.update({"oneDAL": onedal_passes(case)})
         if content_type == RECORDIO:
-            contenders["clocked"] = n_rows, lambda: clocked.append(stream(case, 1, grouped=True))
+            contenders["timed"] = n_rows, lambda: timings.append(stream(case, 1, grouped=True))
         seconds = medians({name: function for name, (_, function) in contenders.items()}, runs)
     rates = {name: count * passes.get(name, 1) / seconds[name] / 1e6 for name, (count, _) in contenders.items()}
     one, every = rates[_cores(1)], rates[_cores(n_cores)]
@@ -125,7 +125,7 @@ def compare(content_type: str, d: int, k: int, n_rows: int, runs: int = RUNS) ->
         **({"oneDAL": _digits(rates["oneDAL"])} if "oneDAL" in rates else {}),
         "partial_fit": _digits(rates["partial_fit"]),
         "all cores / partial_fit": round(every / rates["partial_fit"], 2),
-        **_prediction(clocked, n_pieces(BATCH_ROWS, k, d)),
+        **_prediction(timings, n_pieces(BATCH_ROWS, k, d)),
     }
 
 
@@ -137,34 +137,34 @@ def _cores(count: int) -> str:
     return "1 core" if count == 1 else f"{count} cores"
 
 
-def _prediction(clocked: list[Taken], pieces: int) -> dict[str, Any]:
-    """Return what the clock tells of larger machines; nothing where it was not asked."""
+def _prediction(timings: list[Timing], pieces: int) -> dict[str, Any]:
+    """Return the predictions for more cores; empty texts if there are no timings."""
     heads = [f"x {count}" for count in PREDICTED]
-    if not clocked:
-        return dict.fromkeys(("serial %", "beside %", "pieces", *heads), "")
-    taken = Taken(*(statistics.median(column) for column in zip(*clocked, strict=True)))
-    gains = [f"{by_amdahl(taken, count):.1f} / {at_most(taken, count, pieces):.1f}" for count in PREDICTED]
+    if not timings:
+        return dict.fromkeys(("serial %", "other %", "pieces", *heads), "")
+    timing = Timing(*(statistics.median(column) for column in zip(*timings, strict=True)))
+    gains = [f"{amdahl_speedup(timing, count):.1f} / {speedup_bound(timing, count, pieces):.1f}" for count in PREDICTED]
     return {
-        "serial %": _digits(100 * (taken.apart + taken.alone) / taken.seconds),
-        "beside %": _digits(100 * taken.beside / taken.seconds),
+        "serial %": _digits(100 * (timing.between + timing.alone) / timing.seconds),
+        "other %": _digits(100 * timing.other / timing.seconds),
         "pieces": pieces,
         **dict(zip(heads, gains, strict=True)),
     }
 
 
 def _case(base: Path, content_type: str, d: int, k: int, n_rows: int) -> Case:
-    n_places = max(1, k // 10)
+    n_blobs = max(1, k // 10)
     folder = base / "input/data/train"
     if content_type == RECORDIO:
-        rows = lay_down(base, n_rows, d, n_places)
+        rows = write_job(base, n_rows, d, n_blobs)
     else:
-        rows = blobs(n_rows, d, n_places).round(4)
+        rows = blobs(n_rows, d, n_blobs).round(4)
         folder.mkdir(parents=True)
         for number, part in enumerate(np.array_split(rows, PARTS)):
             columns = pyarrow.table({str(column): values for column, values in enumerate(part.T)})
             options = pyarrow.csv.WriteOptions(include_header=False)
             pyarrow.csv.write_csv(columns, folder / f"part-{number}.csv", options)
-    # Of the first file, so that over its rows alone no cluster is empty.
+    # From the first file, so that no cluster is empty on its rows.
     drawn = rows[np.random.default_rng(0).choice(n_rows // PARTS, max(k, BATCH_ROWS), replace=False)]
     shift = usual_values(drawn)
     channel = ChannelConfiguration(

@@ -1,4 +1,4 @@
-"""The time in which only one thread can work, by the clock, and what it makes of machines with more cores."""
+"""The time in which only one thread can work, and the speed-up by more cores that follows from it."""
 
 import math
 from collections.abc import Callable
@@ -10,39 +10,39 @@ from kmeans.kernels.jit import kernel
 from kmeans.threads import Threads
 
 
-class Taken(NamedTuple):
-    """Seconds that groups of mini-batches have taken.
+class Timing(NamedTuple):
+    """Seconds of groups of mini-batches.
 
     Attributes
     ----------
-    seconds
-        From the beginning of the first one to the end of the last.
-    apart
+    seconds : float
+        From the start of the first group to the end of the last.
+    between : float
         Of these, between two groups.
-    beside
-        Of the calling thread, for other things while all others work at a group.
-    alone
-        In a group, for the part of it that one thread does and no other can share.
+    other : float
+        Of the calling thread, for other work while the others process a group.
+    alone : float
+        Within groups, for the work that only one thread can do.
     """
 
     seconds: float
-    apart: float
-    beside: float
+    between: float
+    other: float
     alone: float
 
 
-class Clocked(Threads):
-    """Threads that tell how long they were at work together, and how long their caller was not.
+class TimedThreads(Threads):
+    """Threads that measure how long they work.
 
     Attributes
     ----------
-    seconds, apart, beside
-        See `Taken`.
+    seconds, between, other : float
+        See `Timing`.
     """
 
     def __init__(self, count: int = 1) -> None:
         super().__init__(count)
-        self.seconds = self.apart = self.beside = 0.0
+        self.seconds = self.between = self.other = 0.0
         self._ended: float | None = None
 
     def begin(self, function: Callable[[int], object]) -> Callable[[], None]:
@@ -50,12 +50,12 @@ class Clocked(Threads):
         asked = perf_counter()
         if self._ended is not None:
             self.seconds += asked - self._ended
-            self.apart += asked - self._ended
+            self.between += asked - self._ended
         join = super().begin(function)
         begun = perf_counter()
 
         def joined() -> None:
-            self.beside += perf_counter() - begun
+            self.other += perf_counter() - begun
             join()
             self._ended = perf_counter()
             self.seconds += self._ended - asked
@@ -63,28 +63,32 @@ class Clocked(Threads):
         return joined
 
 
-def by_amdahl(taken: Taken, n_cores: int) -> float:
-    """Return how many times as fast so many cores are as the one that was clocked, by Amdahl's law."""
-    serial = taken.apart + taken.alone
-    return taken.seconds / (serial + (taken.seconds - serial) / n_cores)
+def amdahl_speedup(timing: Timing, n_cores: int) -> float:
+    """Return the speed-up by `n_cores` cores over the one that was measured, by Amdahl's law."""
+    serial = timing.between + timing.alone
+    return timing.seconds / (serial + (timing.seconds - serial) / n_cores)
 
 
-def at_most(taken: Taken, n_cores: int, n_pieces: int) -> float:
-    """Return what is left of that where work is not shared out as finely as one likes.
+def speedup_bound(timing: Timing, n_cores: int, n_pieces: int) -> float:
+    """Return the speed-up by `n_cores` cores if the shared work is divided into a limited number of pieces.
 
     Parameters
     ----------
-    taken
-        By one core.
-    n_cores
-        How many.
-    n_pieces
-        So many equal pieces make up all that can be shared; each is done by one core.
+    timing : Timing
+        Of one core.
+    n_cores : int
+        Number of cores.
+    n_pieces : int
+        Number of equal pieces of the shared work; each is done by one core.
+
+    Returns
+    -------
+    float
     """
-    serial = taken.apart + taken.alone
-    shared = (taken.seconds - serial) * math.ceil(n_pieces / n_cores) / n_pieces
-    # What the calling thread does beside the others is done by no other.
-    return taken.seconds / max(serial + shared, taken.apart + taken.beside)
+    serial = timing.between + timing.alone
+    shared = (timing.seconds - serial) * math.ceil(n_pieces / n_cores) / n_pieces
+    # No other thread can do the other work of the calling thread.
+    return timing.seconds / max(serial + shared, timing.between + timing.other)
 
 
 @kernel("int64()")

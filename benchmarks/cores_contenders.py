@@ -1,4 +1,4 @@
-"""What is measured with more and fewer cores: the stream, and others over rows in memory."""
+"""The methods of the benchmark of cores: the stream, and others on rows in memory."""
 
 import os
 from collections import Counter
@@ -12,17 +12,21 @@ import numpy as np
 from sklearn.cluster import MiniBatchKMeans
 
 from benchmarks.blobs import PARTS
-from benchmarks.cores_clock import Clocked, Taken, now
-from container.channels.source import Source
+from benchmarks.cores_clock import TimedThreads, Timing, now
+from container.channels.channel import Channel
+from container.channels.reading import Reading
 from container.configuration.algorithm_settings import auto_sample_size
 from container.configuration.files import ChannelConfiguration
+from kmeans.assignment.engine import Engine
 from kmeans.communicator import SingleHost
-from kmeans.finalization.finalization import FinalizationSettings
-from kmeans.finalization.lloyd import lloyd
-from kmeans.finalization.shrinking import LloydSettings
-from kmeans.observer import Observer
-from kmeans.settings import Settings
-from kmeans.stream.run import Control, Run
+from kmeans.events import Events
+from kmeans.finalization.lloyd import StopRule, lloyd
+from kmeans.observer import Silent
+from kmeans.points import WeightedPoints
+from kmeans.settings import FinalizationSettings, LloydSettings, TrainingSettings
+from kmeans.stream.control import Control
+from kmeans.stream.run import Run
+from kmeans.stream.start import StreamStart
 from kmeans.threads import Threads
 from kmeans.types import DoubleArray, FloatArray
 
@@ -32,7 +36,7 @@ ITERATIONS = 3
 
 @dataclass(frozen=True)
 class Case:
-    """A channel with its rows, and where streams over it start."""
+    """A channel with its rows, and the first centers of streams over it."""
 
     channel: ChannelConfiguration
     rows: FloatArray
@@ -46,9 +50,10 @@ class Case:
         return self.rows[: len(self.rows) // PARTS]
 
 
-def _settings(n_centers: int, n_features: int) -> Settings:
+def stream_settings(n_centers: int, n_features: int) -> TrainingSettings:
+    """Return the settings that `train` has by default, for a tenth as many clusters as centers."""
     sample_size = auto_sample_size(n_features)
-    return Settings(
+    return TrainingSettings(
         k=max(1, n_centers // 10),
         n_centers=n_centers,
         n_features=n_features,
@@ -64,32 +69,29 @@ def _settings(n_centers: int, n_features: int) -> Settings:
     )
 
 
-def stream(case: Case, n_threads: int, *, grouped: bool) -> Taken:
-    """Take in all rows on as many cores as threads, as `train` does it on one or, `grouped`, on several."""
-    with held_on(n_threads), Clocked(n_threads) as threads:
-        source = Source(case.channel, case.rows.shape[1], BATCH_ROWS, threaded=grouped, threads=n_threads)
+def stream(case: Case, n_threads: int, *, grouped: bool) -> Timing:
+    """Run the stream over all rows on `n_threads` cores, as `train` does on one core or, with `grouped`, on several."""
+    with pinned_to(n_threads), TimedThreads(n_threads) as threads:
+        source = Channel(case.channel, case.rows.shape[1], BATCH_ROWS, Reading(threaded=grouped, threads=n_threads))
         stream_run = Run(
-            case.centers,
-            np.zeros(len(case.centers)),
-            case.shift,
-            case.outlier_distance,
-            _settings(*case.centers.shape),
+            StreamStart(case.centers, np.zeros(len(case.centers)), case.shift, case.outlier_distance),
+            stream_settings(*case.centers.shape),
             SingleHost(),
             threads,
             np.random.SeedSequence(0),
         )
         began, ticks_before = perf_counter(), now()
-        stream_run.take_rows(source, source.stretches(), Observer(), Control())
-        # Of the processor's clock nothing is known but that it goes on.
+        stream_run.take_rows(source, source.stretches(), Silent(), Events(), Control())
+        # The frequency of the processor's clock is unknown.
         ticks_per_second = (now() - ticks_before) / (perf_counter() - began)
     if stream_run.stream.rows_added != len(case.rows):
         raise ValueError(f"expected {len(case.rows)} rows in the stream, got {stream_run.stream.rows_added}")
-    alone = stream_run.stream._groups.alone_ticks / ticks_per_second
-    return Taken(threads.seconds, threads.apart, threads.beside, alone)
+    alone = stream_run.stream.alone_ticks / ticks_per_second
+    return Timing(threads.seconds, threads.between, threads.other, alone)
 
 
 def lloyd_passes(case: Case, threads: Threads) -> int:
-    """Iterate over the rows of a file; return how often each was assigned."""
+    """Run Lloyd's iterations over the rows of the first file; return how often each row was assigned."""
     passes = 1
 
     def enough(_: float) -> bool:
@@ -97,12 +99,13 @@ def lloyd_passes(case: Case, threads: Threads) -> int:
         passes += 1
         return False
 
-    lloyd(case.part, case.shift, np.ones(len(case.part)), case.centers, ITERATIONS, 0.0, threads, enough=enough)
+    points, stop = WeightedPoints.alike(case.part), StopRule(ITERATIONS, enough=enough)
+    lloyd(points, case.centers, stop, Engine(threads, case.shift))
     return passes
 
 
 def onedal_passes(case: Case) -> int:
-    """Do the same with scikit-learn-intelex."""
+    """Run the same with scikit-learn-intelex; return how often each row was assigned."""
     from sklearnex.cluster import KMeans
 
     fit = KMeans(len(case.centers), init=case.centers, n_init=1, max_iter=ITERATIONS, tol=0.0).fit(case.part)
@@ -110,15 +113,15 @@ def onedal_passes(case: Case) -> int:
 
 
 def partial_fit(rows: FloatArray, centers: DoubleArray) -> None:
-    """Let scikit-learn take in rows, mini-batch after mini-batch, from the same centers on."""
+    """Run scikit-learn's MiniBatchKMeans over the rows, one mini-batch after the other, from the same centers."""
     estimator = MiniBatchKMeans(len(centers), init=centers, n_init=1, batch_size=BATCH_ROWS, random_state=0)
     for begin in range(0, len(rows), BATCH_ROWS):
         estimator.partial_fit(rows[begin : begin + BATCH_ROWS])
 
 
 @contextmanager
-def held_on(count: int) -> Iterator[None]:
-    """Hold this thread, and those that it starts, on so many cores: processors that share none, as far as there are."""
+def pinned_to(count: int) -> Iterator[None]:
+    """Pin this thread, and those that it starts, to `count` CPUs, on different cores as far as possible."""
     allowed = os.sched_getaffinity(0)
     taken: Counter[str] = Counter()
     order = []

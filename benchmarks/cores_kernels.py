@@ -1,4 +1,4 @@
-"""The kernels of the stream by themselves, on one core."""
+"""The kernels of the stream alone, on one core."""
 
 import os
 from collections.abc import Iterator
@@ -7,38 +7,37 @@ from time import perf_counter
 
 import numpy as np
 
-from benchmarks.cores_contenders import BATCH_ROWS, Case, held_on
+from benchmarks.cores_contenders import BATCH_ROWS, Case, pinned_to
 from container.channels.csv_reader import CSVReader
 from container.channels.recordio_reader import RecordIOReader
 from container.configuration.files import CSV
-from kmeans.assignment.assigner import Centers, assign
-from kmeans.assignment.sums import add_rows
+from kmeans.assignment.engine import Engine
+from kmeans.assignment.sums import ClusterSums
 from kmeans.kernels.packed import WIDE, WORD, unpack
 from kmeans.kernels.pieces import ROW_BLOCK
+from kmeans.threads import ONE_THREAD
 from kmeans.types import DoubleArray, FloatArray
 
-# Rows that kernels are given at a time: they stay in the processor's cache, and calls from Python hardly count.
+# Size of a block of rows: it stays in the processor's cache, and calls from Python hardly matter.
 BLOCK_BYTES = 1 << 19
 
 
 def kernels_alone(case: Case) -> DoubleArray:
     """Decode, assign and add the rows of the first file on one core; return the seconds of each, float64 (3,)."""
-    n_centers, n_features = case.centers.shape
-    centers, sums = Centers(case.centers, case.shift), np.zeros(case.centers.shape)
-    counts, losses, weights = np.zeros(n_centers), np.zeros(n_centers), np.ones(BATCH_ROWS)
-    all_labels, all_distances = np.empty(BATCH_ROWS, np.int64), np.empty(BATCH_ROWS)
+    n_features = case.centers.shape[1]
+    assigner = Engine(ONE_THREAD, case.shift).assigner(case.centers)
+    sums, weights = ClusterSums.zeros(*case.centers.shape), np.ones(BATCH_ROWS)
     block_rows = min(BATCH_ROWS, max(ROW_BLOCK, BLOCK_BYTES // (4 * n_features)))
     read = _csv_blocks if case.channel.content_type == CSV else _recordio_blocks
     blocks = read(case.channel.path, block_rows, n_features)
     seconds, n_rows = np.zeros(3), 0
-    with held_on(1):
+    with pinned_to(1):
         before = perf_counter()
         for rows in blocks:
             decoded = perf_counter()
-            labels, distances = all_labels[: len(rows)], all_distances[: len(rows)]
-            assign(rows, centers, labels, distances)
+            labels, distances = assigner.assign(rows)
             assigned = perf_counter()
-            add_rows(rows, labels, weights[: len(rows)], sums, counts, distances, case.outlier_distance, losses)
+            sums.add(rows, labels, weights[: len(rows)], distances, case.outlier_distance)
             added = perf_counter()
             seconds += decoded - before, assigned - decoded, added - assigned
             n_rows += len(rows)
@@ -49,22 +48,22 @@ def kernels_alone(case: Case) -> DoubleArray:
 
 
 def _recordio_blocks(folder: Path, block_rows: int, n_features: int) -> Iterator[FloatArray]:
-    """Read records with nothing but `pread` and the kernel."""
+    """Read records with only `pread` and the kernel."""
     with (folder / "part-0.pbr").open("rb", buffering=0) as file:
         packed = RecordIOReader(file, n_features, None).packed(1)
         if packed is None:
-            raise ValueError("expected records alike, got others")
+            raise ValueError("expected records that differ only in their numbers")
         values_at, stride = len(packed.head), packed.stride
         records = -(-values_at // WORD) * WORD
         buffer = np.empty(records + block_rows * stride + WIDE, np.uint8)
         buffer[:values_at] = np.frombuffer(packed.head, np.uint8)
-        # Whole blocks of bytes are copied, which may end behind the last row.
+        # The kernel copies whole blocks of bytes, which may end after the last row.
         all_rows: FloatArray = np.empty((block_rows + -(-WIDE // (4 * n_features)), n_features), np.float32)
         for begin in range(0, packed.n_rows, block_rows):
             rows = all_rows[: min(block_rows, packed.n_rows - begin)]
             os.preadv(packed.file, [buffer[records:][: len(rows) * stride].data], packed.begin + begin * stride)
             if not unpack(buffer, values_at, stride, len(rows), rows):
-                raise ValueError("expected records alike, got others")
+                raise ValueError("expected records that differ only in their numbers")
             yield rows
 
 

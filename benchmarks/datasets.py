@@ -1,4 +1,4 @@
-"""Data sets of the benchmark of quality: kind ones, made from fixed seeds, and those read from a folder."""
+"""Data sets of the quality benchmark: simple ones, generated from fixed seeds, and those read from a folder."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,23 +15,23 @@ from benchmarks.files import FLOAT32
 IndexArray = NDArray[np.int64]
 
 FILE_K = 10
-# Numbers of clusters beside a data set's own, where it has rows for them: more than so many for each.
+# Numbers of clusters in addition to a data set's own, if it has more than this number of rows for each cluster.
 KS = (10, 50, 200)
 ROWS_PER_CLUSTER = 5
-# Norm of an outlier beside blobs in a box of +-10: missing one of the two doubles the msd of 200,000 rows.
+# Norm of an outlier next to blobs in a box of +-10: missing one of the two doubles the msd of 200,000 rows.
 OUTLIER = 2000.0
 
 
 @dataclass(frozen=True)
 class Reading:
-    """How a job gets the rows of a data set.
+    """How a job reads the rows of a data set.
 
     Parameters
     ----------
     index : ndarray of int64, shape (n,)
-        A permutation: the order of the rows.
+        The order of the rows, a permutation.
     form : str
-        What the rows are written as; a key of `benchmarks.files.FORMS`.
+        The format of the files; a key of `benchmarks.files.FORMS`.
     """
 
     index: IndexArray
@@ -45,7 +45,7 @@ class Dataset:
     Parameters
     ----------
     name : str
-        Unique.
+        A unique name.
     rows : ndarray of float32 or float64, shape (n, d)
         The points.
     k : int
@@ -53,9 +53,9 @@ class Dataset:
     ks : tuple of int
         All numbers of clusters to measure, `k` among them.
     readings : Mapping of str to Reading
-        By name; the others are compared with the first.
+        By name; the first is the one that the others are compared with.
     half_life : int
-        Of a stream that drifts, the `half_life_time_size` to train with as well; 0 for data that do not change.
+        For a stream that drifts, the `half_life_time_size` to train with in addition; 0 for data that do not change.
     """
 
     name: str
@@ -66,14 +66,14 @@ class Dataset:
     half_life: int = 0
 
 
-def kind() -> dict[str, Callable[[], Dataset]]:
-    """Return the data sets that need no file, by name; each is made when called."""
+def simple() -> dict[str, Callable[[], Dataset]]:
+    """Return functions that generate the data sets, by name."""
     makers = (digits, blobs, imbalanced, anisotropic, outliers, blobs500, drift)
     return {maker.__name__: maker for maker in makers}
 
 
-def found(folder: Path) -> dict[str, Callable[[], Dataset]]:
-    """Give the data sets in a folder's ``.npz`` and ``.csv`` files, by file name; each is read when called."""
+def from_folder(folder: Path) -> dict[str, Callable[[], Dataset]]:
+    """Return functions that read the ``.npz`` and ``.csv`` files of a folder, by file name."""
     paths = (path for path in sorted(folder.iterdir()) if path.suffix in (".npz", ".csv"))
     return {path.name: partial(read, path) for path in paths}
 
@@ -111,7 +111,7 @@ def anisotropic() -> Dataset:
 
 
 def outliers() -> Dataset:
-    """20 blobs and two far rows; the best model spends a center on each of them."""
+    """20 blobs and two far rows; the best model has a center for each of them."""
     rows, _ = make_blobs(200_000, 16, centers=20, random_state=4)
     far = np.full((1, 16), OUTLIER / 4)
     return dataset("outliers", np.concatenate([rows, far, -far]), 22)
@@ -143,13 +143,13 @@ def read(path: Path) -> Dataset:
     Parameters
     ----------
     path : Path
-        A ``.csv`` of numbers alone, or a ``.npz`` whose one matrix holds the rows; a vector of as many integers beside
-        it holds classes to sort by. Bytes, as of pixels, are brought to 0..1.
+        A ``.csv`` of numbers, or a ``.npz`` with one matrix, the rows. If the ``.npz`` also has a vector with an
+        integer for each row, these are classes to sort by. Bytes, such as pixels, are scaled to 0..1.
 
     Returns
     -------
     Dataset
-        With `FILE_K` clusters.
+        The data set, with k = `FILE_K`.
 
     Raises
     ------
@@ -172,20 +172,28 @@ def read(path: Path) -> Dataset:
 def dataset(
     name: str, rows: NDArray[Any], k: int, labels: NDArray[Any] | None = None, ks: tuple[int, ...] | None = None
 ) -> Dataset:
-    """Return a data set of float32 rows, read shuffled, by the widest feature, and by cluster where labels tell it.
+    """Return a data set of float32 rows, read shuffled, sorted by the widest feature and, with `labels`, by cluster.
 
     Parameters
     ----------
-    name, rows, k
-        As of `Dataset`.
+    name : str
+        A unique name.
+    rows : ndarray of float, shape (n, d)
+        The points.
+    k : int
+        The data's own number of clusters.
     labels : ndarray of int, shape (n,), optional
         The rows' clusters.
     ks : tuple of int, optional
-        Numbers of clusters to measure; the default is `KS` and `k`.
+        Numbers of clusters to measure; by default `KS` and `k`.
+
+    Returns
+    -------
+    Dataset
     """
     order = shuffled(len(rows))
     widest = rows[:, rows.var(axis=0).argmax()]
-    # Sorted from the shuffled order, so that rows of one cluster keep no order of the file's.
+    # Sorted from the shuffled order, so that rows of one cluster do not keep the order of the file.
     readings = {"shuffled": Reading(order), "by feature": Reading(order[widest[order].argsort(kind="stable")])}
     if labels is not None:
         readings["by cluster"] = Reading(order[labels[order].argsort(kind="stable")])
@@ -193,7 +201,7 @@ def dataset(
 
 
 def shuffled(n: int) -> IndexArray:
-    """Return a random order of `n` rows, always the same."""
+    """Return a random order of `n` rows, the same in each call."""
     return np.random.default_rng(0).permutation(n)
 
 

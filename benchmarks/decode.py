@@ -1,4 +1,4 @@
-"""Reading a channel: our decoder, the SageMaker SDK, the protobuf library, numpy, a plain copy of the bytes."""
+"""Reading a channel: this program, the SageMaker SDK, the protobuf library, numpy, and a copy of the bytes."""
 
 import io
 import os
@@ -13,15 +13,15 @@ import numpy as np
 from sagemaker.amazon.common import read_records
 
 from benchmarks.measure import medians
-from container.channels.source import Source
+from container.channels.channel import Channel
 from container.configuration.files import ChannelConfiguration
-from container.formats.recordio import records as recordio
+from container.formats.recordio import records, wire
 from container.formats.recordio.record_pb2 import Record
 from container.formats.recordio.records import dense_record, encode
 from kmeans.types import DoubleArray
 
 FILE_BYTES = 1 << 30
-# The SDK and the protobuf library take so long that they read a part.
+# The SDK and the protobuf library are so slow that they read only a part.
 PART_BYTES = 2 << 20
 BATCH_ROWS = 5000
 RECORDIO = "application/x-recordio-protobuf"
@@ -30,12 +30,12 @@ VALUES_OF_SPARSE = 20
 
 
 def run() -> list[dict[str, Any]]:
-    """Measure a file of each form in the page cache; figures are GB of file a second.
+    """Measure a file of each format in the page cache; figures are GB of the file a second.
 
-    The plain read goes through the file in pieces of a megabyte. The copy is one of the file's bytes in memory, from
-    and to memory that is there already, as are all but the first blocks of rows that ours fills. Ours can't be faster
-    than the plain read and a copy out of its buffer together; with few features much of a record is its head, which is
-    compared with that of the record before.
+    The plain read reads the file in blocks of a megabyte. The copy is one of the file's bytes, between buffers that are
+    already allocated, as are all but the first blocks of rows that this program fills. Decoding cannot be faster than
+    the plain read and a copy from its buffer together. With few features, a large part of each record is its header,
+    which is compared with that of the previous record.
     """
     rng = np.random.default_rng(0)
     results = []
@@ -77,7 +77,7 @@ def _measure(name: str, block: bytes, n_rows: int, d: int, content_type: str) ->
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "part-0"
         file.write_bytes(content)
-        # What is written back later would be measured with whoever reads then.
+        # Otherwise writing back would slow down whichever contender reads at the time.
         os.sync()
         channel = ChannelConfiguration("train", content_type, None, "File", "FullyReplicated", Path(folder))
         contenders: dict[str, tuple[int, Callable[[], object]]] = {
@@ -87,7 +87,7 @@ def _measure(name: str, block: bytes, n_rows: int, d: int, content_type: str) ->
         }
         if content_type == RECORDIO:
             contenders["SDK + numpy"] = (len(part), partial(_read_with_sdk, part, d))
-            contenders["protobuf"] = (len(part), partial(recordio.decode, part, d))
+            contenders["protobuf"] = (len(part), partial(records.decode, part, d))
         else:
             contenders["numpy.loadtxt"] = (len(part), partial(_read_with_numpy, part))
         seconds = medians({other: function for other, (_, function) in contenders.items()})
@@ -104,8 +104,8 @@ def _measure(name: str, block: bytes, n_rows: int, d: int, content_type: str) ->
 
 
 def read(channel: ChannelConfiguration, d: int) -> None:
-    """Go through a channel once, with nothing to compute."""
-    for _ in Source(channel, d, BATCH_ROWS).blocks():
+    """Read a channel once, without computing anything."""
+    for _ in Channel(channel, d, BATCH_ROWS).blocks():
         pass
 
 
@@ -116,7 +116,7 @@ def _read_plainly(path: Path, buffer: bytearray) -> None:
 
 
 def _read_with_sdk(content: bytes, d: int) -> None:
-    rows = np.zeros((content.count(struct.pack("<I", recordio.MAGIC)), d), np.float32)
+    rows = np.zeros((content.count(struct.pack("<I", wire.MAGIC)), d), np.float32)
     for row, record in zip(rows, read_records(io.BytesIO(content)), strict=False):
         features = record.features["values"]
         tensor = features.float32_tensor if features.HasField("float32_tensor") else features.float64_tensor

@@ -1,4 +1,4 @@
-"""How long hosts take to add up what each of them has: measured between two containers, predicted for more."""
+"""The time that hosts take to add up their sums: measured with two containers, predicted for more."""
 
 import math
 import os
@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from container.hosts import mpiexec
-from tests.image.blackbox import IMAGE, docker
-from tests.image.network import network_of
+from tools.containers import IMAGE, docker
+from tools.network import network_of
 
 PREDICTED_HOSTS = (2, 4, 8, 16, 32, 64)
 SIZES = (1_000, 8_000, 100_000, 1_000_000)
-# Add up float64 numbers among two hosts: gathered, and by MPI's reduction. Print each size with seconds of both.
+# Adds up float64 numbers of two hosts, by gathering and by MPI's reduction; prints each size with the seconds of both.
 PROGRAM = """
 import statistics, sys, time, numpy as np
 from container.hosts import mpi
-hosts = mpi.MPIHosts()
+hosts = mpi.MPICommunicator()
 for size in map(int, sys.argv[1:]):
     values, medians = np.zeros(size), []
     for most_gathered in sys.maxsize, 0:
@@ -38,14 +38,14 @@ hosts.finalize()
 
 @dataclass(frozen=True)
 class Line:
-    """Seconds of a message: a latency, and a time for each byte."""
+    """The time of a message: a latency and a time for each byte, in seconds."""
 
     latency: float
     per_byte: float
 
     @classmethod
     def through(cls, points: list[tuple[int, float]]) -> "Line":
-        """Take the latency of the smallest, the slope to the largest; points are float64 numbers and seconds."""
+        """Return the line through the smallest and the largest of points (number of float64 values, seconds)."""
         (least, least_seconds), (most, most_seconds) = min(points), max(points)
         per_byte = (most_seconds - least_seconds) / (8 * (most - least))
         return cls(max(1e-6, least_seconds - 8 * least * per_byte), per_byte)
@@ -53,14 +53,14 @@ class Line:
 
 @dataclass(frozen=True)
 class Exchanges:
-    """Seconds of a sum between two hosts, by the count of its numbers.
+    """Seconds of a sum between two hosts, by the number of float64 values.
 
     Parameters
     ----------
-    gathered
-        Made by each host out of what both have.
-    reduced
-        By MPI's reduction.
+    gathered : dict of int to float
+        Each host gathers the values of both and adds them up.
+    reduced : dict of int to float
+        MPI's reduction adds them up.
     """
 
     gathered: dict[int, float]
@@ -68,37 +68,37 @@ class Exchanges:
 
     @property
     def gathering(self) -> Line:
-        """What sums that are gathered take."""
+        """The time of sums that are gathered."""
         return Line.through([pair for pair in self.gathered.items() if 8 * pair[0] <= mpiexec.SHORT_BYTES])
 
     @property
     def reducing(self) -> Line:
-        """What all others take."""
+        """The time of all other sums."""
         return Line.through(list(self.reduced.items()))
 
     def seconds(self, n_hosts: int, n_bytes: int) -> float:
-        """Predict a sum of so many hosts."""
+        """Return the predicted seconds of a sum of `n_bytes` bytes over `n_hosts` hosts."""
         if (n_hosts - 1) * n_bytes <= mpiexec.SHORT_BYTES:
             return self.gathering.latency + (n_hosts - 1) * n_bytes * self.gathering.per_byte
-        # Two hosts exchange once what each has; that is what the line was fitted to.
+        # The line was fitted to two hosts, which exchange their values once.
         line = self.reducing
         return math.log2(n_hosts) * line.latency + 2 * (n_hosts - 1) / n_hosts * n_bytes * line.per_byte
 
     def explained(self) -> str:
-        """Say how `seconds` comes about."""
+        """Return an explanation of `seconds`."""
         near, far = self.gathering, self.reducing
         text = (
-            "A step takes the time of a mini-batch on one host, and that of a sum of K (d + 1) float64 numbers. Of N"
-            f" hosts each gathers what the others have while that is no more than {mpiexec.SHORT_BYTES >> 10}"
-            f" KB: {1e6 * near.latency:.0f} us, and these bytes at {1e-9 / near.per_byte:.2f} GB/s. Otherwise MPI"
+            "A step takes the time of a mini-batch on one host plus that of a sum of K (d + 1) float64 numbers. Each of"
+            f" N hosts gathers the values of the others if these have at most {mpiexec.SHORT_BYTES >> 10}"
+            f" KB: {1e6 * near.latency:.0f} us, and their bytes at {1e-9 / near.per_byte:.2f} GB/s. Otherwise MPI"
             f" reduces them: log2(N) latencies of {1e6 * far.latency:.0f} us, and 2 (N - 1) / N times the bytes of one"
-            f" host at {1e-9 / far.per_byte:.2f} GB/s. Both are lines through the measured sums below, here on one"
-            " machine, whose cores the exchange takes from the computation. Figures are million rows a second."
+            f" host at {1e-9 / far.per_byte:.2f} GB/s. Both are lines through the sums below, measured on a single"
+            " machine, where the exchange takes time from the computation. Figures are million rows a second."
         )
         return textwrap.fill(text, 120)
 
     def rows(self) -> list[dict[str, Any]]:
-        """Give the rows of a table."""
+        """Return the rows of a table."""
         return [
             {
                 "float64 numbers": size,
@@ -110,7 +110,7 @@ class Exchanges:
 
 
 def measure() -> Exchanges:
-    """Let two containers add up sums of all sizes."""
+    """Measure sums of all sizes between two containers."""
     with tempfile.TemporaryDirectory(prefix="kmeans-hosts-") as folder, ExitStack() as containers:
         (Path(folder) / "exchange.py").write_text(PROGRAM)
         network = containers.enter_context(network_of(IMAGE, Path(folder), 2))
@@ -139,7 +139,7 @@ def measure() -> Exchanges:
 def predicted(
     exchanges: Exchanges, d: int, n_centers: int, batch_size: int, measured: dict[str, Any]
 ) -> dict[str, Any]:
-    """Predict the speed of more hosts from that of one."""
+    """Return the predicted speeds of more hosts, from that of one."""
     alone = batch_size / (1e6 * measured["1 host, million rows/s"])
     row: dict[str, Any] = {"d": d, "K": n_centers, "measured 2": measured["2 hosts"]}
     for hosts in PREDICTED_HOSTS:
@@ -149,7 +149,7 @@ def predicted(
 
 
 def _proxy_script(place: int, names: list[str]) -> str:
-    """Give the shell command of a host that takes part in an MPI job without a launcher."""
+    """Return the shell command of a host that takes part in an MPI job without a launcher."""
     programs = Path("/opt/venv/bin")
     worker = [str(programs / "python3"), "/opt/ml/exchange.py", *map(str, SIZES)]
     proxy = " ".join(mpiexec.proxy(programs, names[0], "eth0", place))

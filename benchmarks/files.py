@@ -1,4 +1,4 @@
-"""The files that rows are written to, in each form that keeps what they are."""
+"""Files of rows, in several formats."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from container.conversion import dense
+from container.formats.recordio.layout import dense_frames
 from container.formats.recordio.record_pb2 import Record
 from container.formats.recordio.records import encode
 
@@ -17,7 +17,7 @@ FLOAT64: Final = "float64 records"
 INT32: Final = "int32 records"
 CSV: Final = "CSV"
 
-# Several files, as channels have; the sample for the first centers is drawn over all of them.
+# Several files, as channels usually have.
 PARTS = 4
 
 RECORDIO_TYPE = "application/x-recordio-protobuf"
@@ -25,16 +25,16 @@ RECORDIO_TYPE = "application/x-recordio-protobuf"
 
 @dataclass(frozen=True)
 class Form:
-    """A way to write rows.
+    """A format of files.
 
     Parameters
     ----------
     suffix : str
-        What the files' names end with.
+        The suffix of file names.
     content_type : str
-        What the channel says of them.
+        The content type of the channel.
     encode : callable
-        From rows, shape (n, d), to the bytes of a file.
+        Called with rows, shape (n, d); returns the bytes of a file.
     """
 
     suffix: str
@@ -43,14 +43,14 @@ class Form:
 
 
 def write(rows: NDArray[Any], folder: Path, form: str) -> None:
-    """Write rows into a folder, as a few files.
+    """Write rows to a few files in a folder.
 
     Parameters
     ----------
     rows : ndarray, shape (n, d)
-        In the order to be read in.
+        The rows, in the order in which to read them.
     folder : Path
-        It exists.
+        An existing folder.
     form : str
         A key of `FORMS`.
     """
@@ -60,7 +60,7 @@ def write(rows: NDArray[Any], folder: Path, form: str) -> None:
 
 
 def _float32_records(rows: NDArray[Any]) -> bytes:
-    return dense.frames(np.ascontiguousarray(rows, np.float32)).tobytes()
+    return dense_frames(np.ascontiguousarray(rows, np.float32)).tobytes()
 
 
 def _float64_records(rows: NDArray[Any]) -> bytes:
@@ -73,7 +73,7 @@ def _float64_records(rows: NDArray[Any]) -> bytes:
 def _int32_records(rows: NDArray[Any]) -> bytes:
     whole = rows.astype(np.int32)
     if not np.array_equal(whole, rows):
-        raise ValueError("expected whole numbers that int32 holds, got others")
+        raise ValueError("expected whole numbers in the range of int32")
     records = [Record() for _ in whole]
     for record, row in zip(records, whole, strict=True):
         record.features["values"].int32_tensor.values.extend(row.tolist())

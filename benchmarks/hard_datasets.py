@@ -1,4 +1,4 @@
-"""Hard data sets of the benchmark of quality: heavy tails, fill values, embeddings, time stamps; all made."""
+"""Hard data sets of the quality benchmark, all generated: heavy tails, fill values, embeddings, time stamps."""
 
 from collections.abc import Callable
 from functools import partial
@@ -8,18 +8,18 @@ import numpy as np
 from benchmarks.datasets import Dataset, Reading, dataset, shuffled
 from benchmarks.files import CSV, FLOAT64, INT32
 
-# What tables hold in place of a number that is missing: a common value, and one that drowns all digits of others.
+# Fill values for missing numbers: a common one, and one so large that sums with it lose all other digits.
 MISSING = -9999.0
 FAR_MISSING = 1e20
-# When the time stamps begin: seconds since 1970, of which float32 holds every 128th.
+# The first time stamp, in seconds since 1970, where float32 has steps of 128.
 EPOCH = 1_700_000_000
 HOUR = 3600
-# Rows whose noise is formed at once, to bound the memory.
+# Rows generated at once, to limit memory.
 BLOCK_ROWS = 10_000
 
 
 def hard() -> dict[str, Callable[[], Dataset]]:
-    """Return the data sets by name; each is made when called."""
+    """Return functions that generate the data sets, by name."""
     return {
         "lognormal": lognormal,
         "power_law": power_law,
@@ -32,7 +32,7 @@ def hard() -> dict[str, Callable[[], Dataset]]:
 
 
 def lognormal() -> Dataset:
-    """300 blobs whose sizes and scales are log-normal: a few hold most rows, others most of the loss."""
+    """300 blobs with log-normal sizes and scales: a few have most rows, others most of the loss."""
     n_rows, n_features, n_blobs = 100_000, 16, 300
     rng = np.random.default_rng(7)
     sizes = rng.lognormal(sigma=2, size=n_blobs)
@@ -44,7 +44,7 @@ def lognormal() -> Dataset:
 
 
 def power_law() -> Dataset:
-    """Power-law counts without a variance, as of votes and visits: a few rows hold most of the loss."""
+    """Power-law counts with infinite variance, such as votes or visits: a few rows have most of the loss."""
     n_rows, n_features = 250_000, 6
     rng = np.random.default_rng(8)
     popularity = 10 * (1 + rng.pareto(1.5, n_rows))
@@ -64,7 +64,7 @@ def fill_values() -> Dataset:
 
 
 def embeddings(name: str, n: int, d: int, directions: int, k: int) -> Dataset:
-    """Return `n` unit vectors in `d` dimensions around `directions` random ones, as of texts or pictures."""
+    """Return `n` unit vectors in `d` dimensions around random `directions`, such as embeddings of texts."""
     rng = np.random.default_rng(11)
     centers = rng.normal(size=(directions, d))
     labels = rng.integers(0, directions, n)
@@ -77,7 +77,7 @@ def embeddings(name: str, n: int, d: int, directions: int, k: int) -> Dataset:
 
 
 def time_stamps(name: str, hours: int) -> Dataset:
-    """Return events in so many hours: when, in epoch seconds, around 100 moments, and for how many seconds."""
+    """Return events around 100 moments within `hours`: their time in epoch seconds, and their length in seconds."""
     n_rows, n_moments = 20_000, 100
     rng = np.random.default_rng(12)
     moments = rng.uniform(0, hours * HOUR, n_moments)

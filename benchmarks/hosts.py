@@ -1,6 +1,6 @@
-"""Many hosts: what the second one adds, and what more would.
+"""Several hosts: the speed-up by a second host, and predictions for more.
 
-Train in containers on a network, each pinned to a core of its own: `make bench-hosts`, after `make image`.
+Jobs run in containers on a network, each pinned to its own core: `make bench-hosts`, after `make image`.
 """
 
 import argparse
@@ -11,39 +11,42 @@ import subprocess
 import sys
 import tempfile
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
-from benchmarks import exchanges
-from benchmarks.blobs import lay_down
-from benchmarks.measure import machine, memory_folder, table
+from benchmarks import exchanges, files
+from benchmarks.blobs import blobs, write_job
+from benchmarks.cores_contenders import stream_settings
+from benchmarks.measure import RESULTS, machine, memory_folder
+from container.channels.channel import Channel
+from container.configuration.files import RECORDIO, ChannelConfiguration
 from container.logs.metrics import REGEXES
 from kmeans.communicator import Communicator
-from kmeans.observer import Observer
-from kmeans.settings import MOST_BATCHES, MOST_REDUCED
+from kmeans.observer import Silent
+from kmeans.settings import MAX_BATCHES_PER_STEP, MAX_REDUCED, TrainingSettings
 from kmeans.thread_hosts import run_hosts
 from kmeans.threads import Threads
 from kmeans.training import fit
-from kmeans.types import FloatArray
-from tests.image.blackbox import IMAGE, Tree
-from tests.image.network import Host, network_of
-from tests.kmeans.rows import Rows, settings_for
+from tools.containers import IMAGE, Tree
+from tools.markdown import table
+from tools.network import Host, network_of
 
-RESULTS = Path(__file__).parent / "results"
 BATCH = 5000
 FACTOR = 10
 EPOCHS = 3
 RUNS = 6
 SEEDS = 5
-# d, K, and rows of all hosts together, for seconds of stream an epoch.
+# d, K, and the rows of all hosts together: enough for an epoch of some seconds.
 SHAPES = ((50, 100, 8_000_000), (50, 1000, 2_000_000), (784, 100, 600_000), (784, 1000, 240_000))
 
 
 def main() -> None:
-    """Measure, print, and keep the figures in `results/`."""
+    """Measure; print the page, and write page and figures to `results/`."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.hosts", description=__doc__)
     parser.add_argument("--runs", type=int, default=RUNS, help=f"runs of each job (default: {RUNS})")
     runs = parser.parse_args().runs
@@ -59,11 +62,11 @@ def main() -> None:
     stated = ", ".join(f"{key} {value}" for key, value in facts.items())
     text = f"""# {(__doc__ or "").strip()}
 
-Rows a second of the stream, read from files in memory. Figures are medians of alternating runs, of which each begins
-with another core; ratios are of runs that followed each other. A mini-batch has {BATCH} rows. Communication is the part
-of the stream's time that a host spends in it, waiting for the other one included. Two jobs of one host each, which have
-nothing to do with each other, show what the machine itself makes of two busy cores; what else it does hits two hosts
-twice, for each waits for the other.
+The table shows the speed of the stream on files in memory. Figures are medians of alternating runs, each of which
+starts with another core; ratios are those of consecutive runs. A mini-batch has {BATCH} rows. Communication is the
+share of the stream's time that a host spends on it, including the time that it waits for the other host. Two
+independent jobs of one host each show what the machine itself makes of two busy cores. Other load on the machine
+affects two hosts twice, since each waits for the other.
 
 {table(speeds)}
 ## More hosts, predicted
@@ -76,14 +79,15 @@ twice, for each waits for the other.
 {table(sums.rows())}
 ## Mini-batches that share a reduction
 
-Centers of more than {MOST_REDUCED:,} numbers are reduced every few mini-batches, up to {MOST_BATCHES}. What that
-does to the msd is shown on two hosts and small data, where it must hurt more: an epoch has few steps. Means over
-{SEEDS} seeds.
+Centers of more than {MAX_REDUCED:,} numbers are reduced only every few mini-batches, up to {MAX_BATCHES_PER_STEP}.
+The table shows the effect on the msd, with two hosts and small data, where it matters more, since an epoch has few
+steps. Figures are means over {SEEDS} seeds, relative to one mini-batch a step.
 
 {table(shared)}
 ## Checkpoints
 
-One host with the largest sample, and a checkpoint every second. The share is what one costs of the default interval.
+One host with the largest sample writes a checkpoint every second. The share is that of one checkpoint in the default
+interval.
 
 {table([checkpoints])}
 {stated}
@@ -102,13 +106,13 @@ One host with the largest sample, and a checkpoint every second. The share is wh
 
 
 def measure_shape(d: int, n_centers: int, n_rows: int, runs: int) -> dict[str, Any]:
-    """Run, in turns, a job of one host, one of two hosts, and two jobs of one host at once, over the same rows."""
-    # How many jobs of how many hosts each.
+    """Alternate between a job of one host, one of two hosts, and two jobs of one host at once, on the same rows."""
+    # Number of jobs, and of hosts of each.
     cases = ((1, 1), (1, 2), (2, 1))
     speeds: dict[tuple[int, int], list[float]] = {case: [] for case in cases}
     shares, bytes_sent = [], 0
     with memory_folder("kmeans-hosts-") as folder:
-        lay_down(Path(folder) / "rows", n_rows, d, n_centers // FACTOR)
+        write_job(Path(folder) / "rows", n_rows, d, n_centers // FACTOR)
         parts = sorted((Path(folder) / "rows/input/data/train").iterdir())
         for run in range(runs):
             for n_jobs, n_hosts in cases:
@@ -144,7 +148,7 @@ def measure_shape(d: int, n_centers: int, n_rows: int, runs: int) -> dict[str, A
 
 
 def _ratio(many: list[float], one: list[float]) -> float:
-    """Compare runs that followed each other: a machine has slow minutes."""
+    """Return the median ratio of consecutive runs, since a machine has slow minutes."""
     return statistics.median(fast / slow for fast, slow in zip(many, one, strict=True))
 
 
@@ -165,12 +169,12 @@ def configure(tree: Tree, d: int, n_centers: int, **more: str) -> None:
 
 
 def rows_per_second(host: Host) -> float:
-    """Give the speed of a host's stream, the median of its epochs but the first."""
+    """Return the speed of a host's stream, the median over all epochs except the first."""
     return statistics.median(float(speed) for speed in re.findall(REGEXES["train:throughput"], host.log)[1:])
 
 
 def communication(host: Host) -> tuple[float, int]:
-    """Give the part of the stream that went into communication, and the bytes sent."""
+    """Return the share of the stream's time that was spent on communication, and the bytes sent."""
     found = re.search(r"(\S+) of them in steps, (\d+) bytes sent", host.log)
     update = re.search(r'"update.time": \{"sum": ([\d.]+)', host.log)
     assert found, host.log
@@ -179,37 +183,52 @@ def communication(host: Host) -> tuple[float, int]:
 
 
 def measure_shared_reductions() -> list[dict[str, Any]]:
-    """Train with one step for several mini-batches, which is a step of as many rows."""
+    """Train with several mini-batches a step, which is the same as larger mini-batches."""
     rng = np.random.default_rng(0)
-    blobs = rng.uniform(-10, 10, (50, 16))[rng.integers(50, size=200_000)] + rng.standard_normal((200_000, 16)) * 3
     digits = load_digits().data[rng.permutation(1797)]
+    data = (("blobs, 200000 x 16", blobs(200_000, 16, 50), 50, 1000), ("digits, 1797 x 64", digits, 10, 50))
     results = []
-    for name, rows, k, batch_size in (("blobs, 200000 x 16", blobs, 50, 1000), ("digits, 1797 x 64", digits, 10, 50)):
-        halves = np.array_split(np.ascontiguousarray(rows, np.float32), 2)
+    for name, rows, k, batch_size in data:
         row: dict[str, Any] = {"data": name, "k": k, "mini_batch_size": batch_size}
         alone = 0.0
-        for together in (1, 2, 4, 8, 16):
-            msds = [_msd_of_two(halves, k, batch_size * together, seed) for seed in range(SEEDS)]
-            alone = alone or statistics.mean(msds)
-            row[f"{together} a step"] = f"{statistics.mean(msds) / alone:.4f}"
+        with tempfile.TemporaryDirectory(prefix="kmeans-hosts-") as folder:
+            channels = _divided(rows, Path(folder))
+            settings = replace(stream_settings(FACTOR * k, rows.shape[1]), batch_size=batch_size)
+            for together in (1, 2, 4, 8, 16):
+                msds = [
+                    _msd_of_two(channels, replace(settings, batch_size=batch_size * together, seed=seed))
+                    for seed in range(SEEDS)
+                ]
+                alone = alone or statistics.mean(msds)
+                row[f"{together} a step"] = f"{statistics.mean(msds) / alone:.4f}"
         results.append(row)
     return results
 
 
-def _msd_of_two(halves: list[FloatArray], k: int, batch_size: int, seed: int) -> float:
-    chosen = settings_for(halves[0], k, batch_size=batch_size, seed=seed)
+def _divided(rows: NDArray[Any], folder: Path) -> list[ChannelConfiguration]:
+    """Write half of the rows for each of two hosts; return their channels."""
+    channels = []
+    for rank, half in enumerate(np.array_split(rows, 2)):
+        path = folder / str(rank)
+        path.mkdir()
+        files.write(half, path, files.FLOAT32)
+        channels.append(ChannelConfiguration("train", RECORDIO, None, "File", "ShardedByS3Key", path))
+    return channels
 
+
+def _msd_of_two(channels: list[ChannelConfiguration], settings: TrainingSettings) -> float:
     def run(hosts: Communicator) -> float:
-        return fit(Rows(halves[hosts.rank], batch_size), chosen, hosts, Threads(), Observer()).score.msd
+        source = Channel(channels[hosts.rank], settings.n_features, settings.batch_size)
+        return fit(source, settings, hosts, Threads(), Silent()).score.msd
 
     return run_hosts(2, run)[0]
 
 
 def measure_checkpoints() -> dict[str, Any]:
-    """Run a job that keeps checkpoints all the time."""
+    """Run a job that writes a checkpoint every second."""
     d, n_rows, interval = 50, 2_000_000, 60
     with tempfile.TemporaryDirectory(prefix="kmeans-hosts-") as folder:
-        lay_down(Path(folder) / "rows", n_rows, d, 10)
+        write_job(Path(folder) / "rows", n_rows, d, 10)
         with network_of(IMAGE, Path(folder) / "job", 1) as network:
             (host,) = network.hosts
             configure(host.tree, d, 100, checkpoint_interval_seconds="1", refine_sample_size="auto")

@@ -1,4 +1,4 @@
-"""Medians of alternating runs, the machine they were measured on, and the page that has both."""
+"""Medians of alternating runs, facts about the machine, and the page with both."""
 
 import inspect
 import os
@@ -14,23 +14,26 @@ from typing import Any
 
 import numpy as np
 
+from tools.markdown import table
+
+RESULTS = Path(__file__).parent / "results"
 RUNS = 5
-# A turn lasts this long at least, with as many runs as that takes: the first ones find cores asleep.
+# Minimum length of a turn, which has as many runs as that takes: the first ones find cores asleep.
 TURN_SECONDS = 0.2
-# A process that takes less of a core than this, for so many seconds, rests; after so many tries it never will.
+# A process is at rest if it uses less than this share of a core for this time; after the last try, do not wait longer.
 AT_REST = 0.1
 REST_SECONDS = 0.02
 REST_TRIES = 100
 MEMORY = Path("/dev/shm")
-# The product of matrices of this size is taken for the peak of the machine.
+# The product of matrices of this size is taken as the peak of the machine.
 PEAK_SIZE = 2048
 
 
 def medians(contenders: Mapping[str, Callable[[], object]], runs: int = RUNS) -> dict[str, float]:
-    """Give each contender's median seconds; contenders take turns, so that a slow minute hits all of them.
+    """Return the median seconds of each contender.
 
-    Each begins at rest: threads of OpenMP and of OpenBLAS go on spinning when their work is done, on the cores of who
-    comes next.
+    Contenders take turns, so that a slow minute affects all of them. Each starts when the process is at rest: threads
+    of OpenMP and OpenBLAS keep spinning after their work, on cores that the next contender needs.
     """
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     for run in contenders.values():
@@ -53,7 +56,7 @@ def _turn(run: Callable[[], object]) -> float:
 
 
 def rest() -> None:
-    """Wait until this process takes no more time of any core."""
+    """Wait until this process no longer uses any core."""
     for _ in range(REST_TRIES):
         used = time.process_time()
         time.sleep(REST_SECONDS)
@@ -62,22 +65,22 @@ def rest() -> None:
 
 
 def memory_folder(prefix: str, n_bytes: int = 0) -> tempfile.TemporaryDirectory[str]:
-    """Make a temporary folder in memory where there is one with room for so many bytes.
+    """Return a temporary folder, in memory if there is space for `n_bytes` bytes.
 
-    What was written to a disk may leave the page cache.
+    Files on a disk may be dropped from the page cache.
     """
     roomy = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > n_bytes
     return tempfile.TemporaryDirectory(prefix=prefix, dir=MEMORY if roomy else None)
 
 
 def peak() -> float:
-    """Give the float32 operations a second of a large product on all cores."""
+    """Return the float32 operations a second of a large matrix product on all cores."""
     square = np.ones((PEAK_SIZE, PEAK_SIZE), np.float32)
     return 2 * PEAK_SIZE**3 / medians({"peak": lambda: np.matmul(square, square)})["peak"]
 
 
 def machine() -> dict[str, Any]:
-    """Say what the figures were measured on."""
+    """Return facts about the machine and the packages."""
     cpu = next(
         (
             line.split(":", 1)[1].strip()
@@ -104,15 +107,7 @@ def _version(package: str) -> str | None:
         return None
 
 
-def table(rows: list[dict[str, Any]]) -> str:
-    """Give rows of equal keys as a Markdown table."""
-    heads = list(rows[0])
-    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
-    lines += ["| " + " | ".join(str(row[head]) for head in heads) + " |" for row in rows]
-    return "\n".join(lines) + "\n"
-
-
 def page(title: str, measure: Callable[..., object], rows: list[dict[str, Any]], facts: Mapping[str, object]) -> str:
-    """Return results as a page of Markdown: the docstring of what measured them, a table, the machine."""
+    """Return results as a page of Markdown: the docstring of the function that measured them, a table, the machine."""
     stated = ", ".join(f"{key} {value}" for key, value in facts.items())
     return f"# {title}\n\n{inspect.getdoc(measure) or ''}\n\n{table(rows)}\n{stated}\n"

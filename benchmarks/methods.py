@@ -1,4 +1,4 @@
-"""What the benchmark of quality compares: our whole `train`, and the k-means of others; each gives centers."""
+"""The methods that the quality benchmark compares: the whole `train`, and other k-means."""
 
 import json
 import os
@@ -22,35 +22,35 @@ from benchmarks.measure import rest
 from container.artifacts import model
 from container.serving.app import create_app
 from container.serving.model import ServedModel
-from container.serving.settings import Settings
+from container.serving.settings import ServingSettings
+from tools.documents import ROOT
 
 Centers = NDArray[np.floating[Any]]
 
-TOP = Path(__file__).parents[1]
-# Rows of a step of MiniBatchKMeans: our `mini_batch_size`.
+# Rows of a step of MiniBatchKMeans: the default `mini_batch_size` of `train`.
 BATCH_ROWS = 5000
-# What faiss's Kmeans does by default.
+# The default of faiss's Kmeans.
 FAISS_ITERATIONS = 25
 # Rows whose distances are computed at once.
 BLOCK_ROWS = 8192
-# Rows, at most, of which the median is taken.
+# Maximum number of rows for the median.
 ORIGIN_ROWS = 10_000
-# A value that leaves others no digits in sums of float64: larger than all measured ones.
+# A value so large that float64 sums with it lose the digits of all others.
 DROWNING = 1e15
 
 
 @dataclass(frozen=True)
 class Fit:
-    """What a method found.
+    """The result of a method.
 
     Parameters
     ----------
     centers : ndarray, shape (k, d)
-        The model.
+        The centers of the model.
     seconds : float
-        Wall clock; of ours, that of the whole process.
+        Wall-clock time; for `train`, that of the whole process.
     description : Mapping
-        What our model says of itself, `kmeans.json`; empty for others.
+        For `train`, the content of `kmeans.json`; empty for other methods.
     """
 
     centers: Centers
@@ -60,23 +60,23 @@ class Fit:
 
 @dataclass(frozen=True)
 class Score:
-    """How a model fits rows: the msd, and how many rows each cluster has."""
+    """How a model fits rows: the msd and the cluster sizes."""
 
     msd: float
     sizes: NDArray[np.int64]
 
 
 class Job:
-    """Trains on one file tree, as often as asked.
+    """Jobs on one tree of files, which `train` can run any number of times.
 
     Parameters
     ----------
     base : Path
-        An empty folder: the root of the tree.
+        An empty folder, the root of the tree.
     rows : ndarray, shape (n, d)
-        Written here, once.
+        The training rows, which are written once.
     form : str
-        As what: a key of `benchmarks.files.FORMS`.
+        The format of the files; a key of `benchmarks.files.FORMS`.
     """
 
     def __init__(self, base: Path, rows: NDArray[Any], form: str = files.FLOAT32) -> None:
@@ -89,32 +89,32 @@ class Job:
         (base / "input/config/inputdataconfig.json").write_text(json.dumps(content))
         files.write(rows, channel, form)
 
-    def train(self, k: int, seed: int, checkout: Path = TOP, **hyperparameters: object) -> Fit:
-        """Run a checkout's `train` with these hyperparameters and the defaults of all others."""
-        # What an earlier run left must not be taken for the result of this one.
+    def train(self, k: int, seed: int, checkout: Path = ROOT, **hyperparameters: object) -> Fit:
+        """Run the `train` of a checkout with these hyperparameters, and defaults for all others."""
+        # Output of an earlier run must not be taken for that of this one.
         for left in ("model", "output"):
             shutil.rmtree(self.base / left, ignore_errors=True)
         given = {"k": k, "feature_dim": self._feature_dim, "seed": seed, **hyperparameters}
         content = json.dumps({name: str(value) for name, value in given.items()})
         (self.base / "input/config/hyperparameters.json").write_text(content)
-        # The script names its Python by `env`.
+        # The script finds Python on the PATH.
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
         environment = {**os.environ, "PATH": path, "SAGEMAKER_BASE_DIR": str(self.base)}
         return _found(self.base / "model", _run([checkout / "train"], environment, checkout))
 
     def centers_of_stream(self) -> int:
-        """Return the most clusters that `solve` can make of the latest run."""
+        """Return the maximum number of clusters for `solve` after the latest run."""
         return int((model.load_state(self.base / "model")[0].weights > 0).sum())
 
     def solve(self, k: int) -> Fit:
-        """Make a model of `k` clusters from the state of the latest run."""
+        """Return a model with `k` clusters, made from the state of the latest run."""
         solved = self.base / "solved.tar.gz"
         command = [sys.executable, "-m", "container.resolve", "--k", str(k), self.base / "output/model.tar.gz", solved]
-        return _found(solved, _run(command, os.environ, TOP))
+        return _found(solved, _run(command, os.environ, ROOT))
 
     def serve(self, rows: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Return the clusters and distances that `serve` answers to rows of CSV, with the latest model."""
-        client = create_app(ServedModel(self.base / "model"), Settings()).test_client()
+        """Return the clusters and distances that `serve` returns for rows of CSV, with the latest model."""
+        client = create_app(ServedModel(self.base / "model"), ServingSettings()).test_client()
         answers: list[Mapping[str, float]] = []
         for begin in range(0, len(rows), BLOCK_ROWS):
             body = files.FORMS[files.CSV].encode(rows[begin : begin + BLOCK_ROWS])
@@ -134,10 +134,10 @@ def _found(path: Path, seconds: float) -> Fit:
 
 
 def lloyd(rows: NDArray[Any], k: int, seed: int, iterations: int) -> Fit:
-    """Run scikit-learn's full-data Lloyd once, from greedy k-means++, until nothing changes or `iterations` are over.
+    """Run scikit-learn's Lloyd on all rows once, from greedy k-means++, until nothing changes or for `iterations`.
 
-    Rows with a value so large that it leaves no digits to others are given one of the clusters: scikit-learn subtracts
-    the mean of all rows.
+    Rows with a value of `DROWNING` or more get one of the clusters for themselves, since scikit-learn subtracts the
+    mean of all rows, in which the others would lose their digits.
     """
     drowning = np.abs(rows).max(axis=1) >= DROWNING
 
@@ -155,7 +155,7 @@ def _lloyd(rows: NDArray[Any], k: int, seed: int, iterations: int) -> Centers:
 
 
 def minibatch_kmeans(rows: NDArray[Any], k: int, seed: int, passes: int = 1) -> Fit:
-    """Run scikit-learn's MiniBatchKMeans in so many passes, in the order of `rows`."""
+    """Run scikit-learn's MiniBatchKMeans for a number of passes, in the order of `rows`."""
 
     def fit() -> Centers:
         estimator = MiniBatchKMeans(k, batch_size=BATCH_ROWS, random_state=seed)
@@ -168,7 +168,7 @@ def minibatch_kmeans(rows: NDArray[Any], k: int, seed: int, passes: int = 1) -> 
 
 
 def faiss_kmeans(rows: NDArray[Any], k: int, seed: int, iterations: int = FAISS_ITERATIONS) -> Fit:
-    """Run faiss's Kmeans with its defaults, but on all rows: it would take 256 for each center."""
+    """Run faiss's Kmeans with its defaults, but on all rows instead of 256 for each center."""
     points = rows.astype(np.float32)
 
     def fit() -> Centers:
@@ -188,8 +188,8 @@ def faiss_kmeans(rows: NDArray[Any], k: int, seed: int, iterations: int = FAISS_
 
 def score(rows: NDArray[Any], centers: Centers) -> Score:
     """Assign all rows to their nearest centers, in float64."""
-    # Relative to a point amid the data, the products that find the nearest center lose no digits to a far origin: a
-    # median, which no fill value moves.
+    # Relative to a point in the middle of the data, the products lose no digits to a far origin. The median does not
+    # depend on fill values.
     origin = np.median(rows[:: 1 + len(rows) // ORIGIN_ROWS], axis=0).astype(np.float64)
     shifted = centers.astype(np.float64) - origin
     half_norms = (shifted**2).sum(axis=1) / 2
@@ -211,7 +211,7 @@ def _timed(fit: Callable[[], Centers]) -> Fit:
 
 
 def _run(command: Sequence[object], environment: Mapping[str, str], folder: Path) -> float:
-    """Run a program in a folder and return its seconds; its failure ends the benchmark."""
+    """Run a program in a folder and return its seconds; end the benchmark if it fails."""
     rest()
     began = time.perf_counter()
     process = subprocess.run(

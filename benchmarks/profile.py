@@ -1,4 +1,4 @@
-"""Where the time of a whole job goes: phases of `train` beside what the machine needs for their largest parts."""
+"""The phases of a whole job, compared with the time that the machine needs for their largest parts."""
 
 import re
 import resource
@@ -10,34 +10,34 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.blobs import FILE_BYTES, frame_bytes, lay_down
+from benchmarks.blobs import FILE_BYTES, frame_bytes, write_job
 from benchmarks.decode import read
 from benchmarks.measure import RUNS, medians, peak
-from benchmarks.methods import TOP
 from benchmarks.train import SHAPES, configure, environment
 from container.configuration.files import RECORDIO, ChannelConfiguration
+from tools.documents import ROOT
 
-# Phases as the log names them -> as the table does.
+# Name of a phase in the log -> in the table.
 PHASES = {"initialize": "first centers", "update": "stream", "shrink": "K to k", "refine": "refinement"}
 
 
 def run() -> list[dict[str, Any]]:
-    """Measure the jobs of `train`, to the model alone; all figures are seconds.
+    """Measure the jobs of the benchmark `train` that write only a model; all figures are seconds.
 
-    The start lasts until rows are looked at, the rest is waiting for the first ones, scoring, writing and the end.
-    Under "assignment" stands what the products of all rows with K centers would take at the rate of a large float32
-    product on all cores, under "decoding" a pass over the channel with nothing to compute, on one core. The stream
-    can't take less, and shares the cores among both. partial_fit of scikit-learn has its rows in memory, no start, and
-    k centers instead of K to compare them with: it can take less time than our start and these products.
+    The start lasts until the first rows are read; the rest is waiting for them, scoring, writing and exiting.
+    "assignment" is the time that the products of all rows with K centers would take at the rate of a large float32
+    matrix product on all cores. "decoding" is a pass over the channel without computation, on one core. The stream
+    cannot take less, and does both on the same cores. scikit-learn's partial_fit has its rows in memory, no start, and
+    k centers instead of K, so it may take less time than the start and these products alone.
     """
-    most = peak()
-    return [_profile(d, k, most) for d, k in SHAPES]
+    peak_rate = peak()
+    return [_profile(d, k, peak_rate) for d, k in SHAPES]
 
 
-def _profile(d: int, k: int, most: float) -> dict[str, Any]:
+def _profile(d: int, k: int, peak_rate: float) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="kmeans-profile-") as folder:
         base = Path(folder)
-        n_rows = len(lay_down(base, FILE_BYTES // frame_bytes(d), d, k))
+        n_rows = len(write_job(base, FILE_BYTES // frame_bytes(d), d, k))
         configure(base, k=k, feature_dim=d, write_assignments="false", write_report="false")
         channel = ChannelConfiguration("train", RECORDIO, None, "File", "FullyReplicated", base / "input/data/train")
         decoding = medians({"decoding": partial(read, channel, d)})["decoding"]
@@ -49,16 +49,16 @@ def _profile(d: int, k: int, most: float) -> dict[str, Any]:
         "K": n_centers,
         "million rows": round(n_rows / 1e6, 2),
         **{name: round(value, 2) for name, value in median.items()},
-        "assignment": round(2 * n_rows * d * n_centers / most, 2),
+        "assignment": round(2 * n_rows * d * n_centers / peak_rate, 2),
         "decoding": round(decoding, 2),
     }
 
 
 def _job(base: Path) -> dict[str, float]:
-    """Run `train`, and give its seconds by phase as its log has them."""
+    """Run `train`; return its seconds by phase, as logged."""
     used, began = _processor_seconds(), time.time()
     log = subprocess.run(
-        [TOP / "train"],
+        [ROOT / "train"],
         env=environment(base),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -1,9 +1,9 @@
-"""The msd of our models beside that of others: `make bench-quality`.
+"""The msd of models, compared with other k-means: `make bench-quality`.
 
-For every data set and k, our whole `train` runs on files with default hyperparameters, for one epoch, with many seeds.
-With the data's own k it runs on the same rows in sorted orders too, and with `refine_sample_size=0`, which is the
-built-in's recipe. Time stamps are read from each form of file that holds them. Scikit-learn's KMeans, its
-MiniBatchKMeans in one pass, and faiss's Kmeans take the same rows. The msd is that of all rows, in float64.
+For every data set and k, the whole `train` runs on files with default hyperparameters, for one epoch, with many seeds.
+With the data's own k it also runs on the same rows in sorted orders, and with `refine_sample_size=0`, which is the
+built-in's recipe. Time stamps are read from each suitable format of files. Scikit-learn's KMeans, its MiniBatchKMeans
+in one pass, and faiss's Kmeans get the same rows. The msd is that of all rows, in float64.
 """
 
 import argparse
@@ -22,22 +22,21 @@ from benchmarks import baselines, datasets, files
 from benchmarks.baselines import Baselines, is_costly
 from benchmarks.datasets import Dataset, Reading
 from benchmarks.hard_datasets import hard
-from benchmarks.measure import machine
+from benchmarks.measure import RESULTS, machine
 from benchmarks.methods import DROWNING, Fit, Job, faiss_kmeans, score
 from benchmarks.quality_report import report
 from benchmarks.quality_targets import judge
 
-RESULTS = Path(__file__).parent / "results"
-# A drifting stream's models are compared on the newest rows: one in so many.
+# Models of a drifting stream are compared on the newest rows: 1 / NEWEST of them.
 NEWEST = 10
-# Seeds, and those of what is measured beside the models, of a short run.
+# Seeds of a short run, for models and for additional measurements.
 SHORT = (2, 1)
-# The most of both where a job takes minutes.
+# Maximum of both if a job takes minutes.
 COSTLY = (3, 1)
 
 
 def main() -> None:
-    """Measure the data sets asked for; write the results after each of them."""
+    """Measure the selected data sets; write the results after each of them."""
     summary = (__doc__ or "").strip()
     given = _arguments(summary)
     content: dict[str, Any] = {"machine": machine(), "results": []}
@@ -52,36 +51,36 @@ def main() -> None:
             (given.output / "quality.json").write_text(json.dumps(content, indent=1) + "\n")
             (given.output / "quality.md").write_text(text)
     if not text:
-        sys.exit(f"expected a k that one of the data sets is measured with, got {given.k}")
+        sys.exit(f"expected a k with which one of the data sets is measured, got {given.k}")
     sys.stdout.write(f"\n{text}")
 
 
 def _arguments(summary: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.quality", description=summary)
-    parser.add_argument("--data", type=Path, metavar="FOLDER", help="measure every .npz and .csv in it too")
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="measure these data sets alone")
-    parser.add_argument("--k", nargs="+", type=int, metavar="K", help="measure these numbers of clusters alone")
-    parser.add_argument("--seeds", type=int, default=10, help="seeds of each method (default %(default)s)")
+    parser.add_argument("--data", type=Path, metavar="FOLDER", help="also measure every .npz and .csv in this folder")
+    parser.add_argument("--only", nargs="+", metavar="NAME", help="measure only these data sets")
+    parser.add_argument("--k", nargs="+", type=int, metavar="K", help="measure only these numbers of clusters")
+    parser.add_argument("--seeds", type=int, default=10, help="seeds of each method (default: %(default)s)")
     parser.add_argument(
         "--few",
         type=int,
         default=3,
-        help="seeds of the built-in's recipe, of estimates and of other k; 0 leaves these out (default %(default)s)",
+        help="seeds of the built-in's recipe, of estimates and of other k; 0 to omit these (default: %(default)s)",
     )
-    parser.add_argument("--short", action="store_true", help="{} seeds, and {} of the others".format(*SHORT))
-    parser.add_argument("--against", type=Path, metavar="CHECKOUT", help="compare times with this checkout's, in turns")
+    parser.add_argument("--short", action="store_true", help="the same as --seeds {} --few {}".format(*SHORT))
+    parser.add_argument("--against", type=Path, metavar="CHECKOUT", help="compare times with this checkout, in turns")
     parser.add_argument(
         "--baselines",
         type=Path,
         default=baselines.PATH,
         metavar="FILE",
-        help="where figures of others are kept; what is missing is measured (default: %(default)s)",
+        help="results of other k-means; missing ones are measured and added (default: %(default)s)",
     )
     parser.add_argument("--output", type=Path, default=RESULTS, metavar="FOLDER", help="default: %(default)s")
     given = parser.parse_args()
     if given.short:
         given.seeds, given.few = SHORT
-    available = {**datasets.kind(), **hard(), **(datasets.found(given.data) if given.data else {})}
+    available = {**datasets.simple(), **hard(), **(datasets.from_folder(given.data) if given.data else {})}
     names = given.only or list(available)
     for unknown in (name for name in names if name not in available):
         parser.error(f"expected data sets among {', '.join(available)}, got {unknown!r}")
@@ -96,7 +95,7 @@ def _arguments(summary: str) -> argparse.Namespace:
 
 
 class _Measured:
-    """Measures one data set as told on the command line."""
+    """The measurements of one data set, as selected on the command line."""
 
     def __init__(self, dataset: Dataset, given: argparse.Namespace) -> None:
         self._dataset = dataset
@@ -108,12 +107,12 @@ class _Measured:
         self.ks = [k for k in dataset.ks if given.k is None or k in given.k]
 
     def entry(self, k: int) -> dict[str, Any]:
-        """Return all figures of one k."""
+        """Return all figures for one k."""
         dataset, (n, d) = self._dataset, self._rows.shape
         own = k == dataset.k
         costly = is_costly(self._rows, k)
         seeds, few = np.minimum((self._seeds, self._few), COSTLY) if costly else (self._seeds, self._few)
-        _say(f"\n{dataset.name}: {n} x {d}, k = {k}")
+        _print(f"\n{dataset.name}: {n} x {d}, k = {k}")
         lloyd = self._others(baselines.LLOYD, self._rows, k)
         entry: dict[str, Any] = {
             "data": dataset.name,
@@ -125,7 +124,7 @@ class _Measured:
             "baselines": {"kmeans": lloyd, "best": lloyd["best"], "minibatch": {}},
             "orders": {},
         }
-        # Faiss knows only float32, and ends the process where a sum of values leaves it.
+        # Faiss has only float32, and ends the process if a sum of values exceeds its range.
         if own and entry["float32"] and np.abs(self._rows).max() < DROWNING:
             entry["baselines"]["faiss"] = self._others(baselines.FAISS, self._rows, k)
         for name, reading in dataset.readings.items():
@@ -137,7 +136,7 @@ class _Measured:
     def _reading(
         self, entry: dict[str, Any], name: str, reading: Reading, seeds: int, few: int, *, first: bool
     ) -> dict[str, Any]:
-        """Return the figures of jobs on the rows as read in one way; what is told of them once is added to `entry`."""
+        """Return the figures of jobs on the rows in one reading; add to `entry` what is measured only once."""
         k, own = entry["k"], entry["k"] == self._dataset.k
         rows = self._rows[reading.index]
         with tempfile.TemporaryDirectory(prefix="kmeans-quality-") as folder:
@@ -160,7 +159,7 @@ class _Measured:
                 entry["baselines"]["minibatch"][name] = minibatch
             if first:
                 entry["seconds"] = rivals.seconds(figures["ours"]["seconds"])
-                entry["other k"] = solved.beside_trained(rows)
+                entry["other k"] = solved.compared(rows)
                 estimates = (job.train(k, seed, write_assignments="false") for seed in range(few))
                 entry["estimated"] = _figures("without assignments", estimates, rows) if few else None
                 if own and self._dataset.half_life:
@@ -168,7 +167,7 @@ class _Measured:
         return figures
 
     def _drift(self, job: Job, rows: NDArray[Any], fits: list[Fit], others: dict[str, Any]) -> dict[str, Any]:
-        """Return how the models fit the newest rows, with and without decay."""
+        """Return the figures of the newest rows, with and without decay."""
         k, newest = self._dataset.k, rows[-(len(rows) // NEWEST) :]
         others["best on newest"] = self._others(baselines.LLOYD, newest, k, "newest rows")["best"]
         decayed = (job.train(k, seed, half_life_time_size=self._dataset.half_life) for seed in range(len(fits)))
@@ -183,7 +182,7 @@ class _Measured:
 
 
 class _Solved:
-    """Models for other k, from the states of jobs for k, beside those of jobs for that k."""
+    """Models for other k, solved from the states of jobs for k, to compare with jobs for these k."""
 
     def __init__(self, job: Job, k: int) -> None:
         self._job = job
@@ -193,14 +192,14 @@ class _Solved:
     def add(self, seed: int) -> None:
         """Solve the state of the latest job."""
         most = min(2 * self._k, self._job.centers_of_stream())
-        # The state of another seed may hold a few centers less.
+        # The state of another seed may hold a few centers fewer.
         largest = min(most, max(self._fits, default=most))
         for other in {self._k // 2, self._k - 3, largest} - {self._k}:
             if other >= 2:
                 self._fits.setdefault(other, []).append((seed, self._job.solve(other)))
 
-    def beside_trained(self, rows: NDArray[Any]) -> list[dict[str, Any]]:
-        """Run the jobs to compare with; return the figures of both by k."""
+    def compared(self, rows: NDArray[Any]) -> list[dict[str, Any]]:
+        """Run the jobs to compare with; return the figures of both, by k."""
         return [
             {
                 "k": other,
@@ -212,7 +211,7 @@ class _Solved:
 
 
 class _Rivals:
-    """Times of what is run in turns with our jobs: an earlier checkout's, and faiss's where a job takes long."""
+    """Times of alternatives, run in turns with the jobs: an earlier checkout, and faiss if a job takes long."""
 
     def __init__(self, rows: NDArray[Any], k: int, against: Path | None) -> None:
         self._runs: dict[str, Callable[[Job, int], Fit]] = {}
@@ -228,12 +227,12 @@ class _Rivals:
             self._seconds[name].append(run(job, seed).seconds)
 
     def seconds(self, ours: float) -> dict[str, float]:
-        """Return the medians, ours among them."""
+        """Return the medians, including `ours`."""
         return {"ours": ours, **{name: median(values) for name, values in self._seconds.items()}}
 
 
 def _served(job: Job, fit: Fit, rows: NDArray[Any]) -> dict[str, float]:
-    """Return the msd of the clusters that the latest model answers, and how far off the distances are, of 1."""
+    """Return the msd of the clusters that `serve` returns, and the relative mean error of the squared distances."""
     clusters, distances = job.serve(rows)
     square = ((rows - fit.centers[clusters]) ** 2).sum(axis=1)
     msd = float(square.mean())
@@ -241,12 +240,12 @@ def _served(job: Job, fit: Fit, rows: NDArray[Any]) -> dict[str, float]:
 
 
 def _figures(label: str, fits: Iterable[Fit], rows: NDArray[Any]) -> dict[str, Any]:
-    """Score one method's models, one for each seed, on `rows`, and what they say of themselves."""
+    """Return the scores on `rows` of the models of one method, by seed, and the errors of their own figures."""
     scored = [(score(rows, fit.centers), fit) for fit in fits]
     values = [scores.msd for scores, _ in scored]
-    # The first run may compile kernels, which is left out of a median.
+    # The first run may compile kernels, which does not affect the median.
     seconds = median(fit.seconds for _, fit in scored)
-    _say(f"  {label}: msd {fmean(values):.6g}, worst {max(values):.6g}, {seconds:.2f} s, {len(values)} seeds")
+    _print(f"  {label}: msd {fmean(values):.6g}, worst {max(values):.6g}, {seconds:.2f} s, {len(values)} seeds")
     return {
         "mean": fmean(values),
         "worst": max(values),
@@ -257,7 +256,7 @@ def _figures(label: str, fits: Iterable[Fit], rows: NDArray[Any]) -> dict[str, A
             {
                 "exact": fit.description["msd_is_exact"],
                 "msd": fit.description["msd"] / scores.msd - 1,
-                # Of rows that are told in a wrong cluster, each is missing in one, and too many in another.
+                # A row in a wrong cluster is missing in one cluster and surplus in another.
                 "rows elsewhere": float(np.abs(scores.sizes - fit.description["cluster_sizes"]).sum() / 2),
                 "rows": float(sum(fit.description["cluster_sizes"])),
             }
@@ -266,7 +265,7 @@ def _figures(label: str, fits: Iterable[Fit], rows: NDArray[Any]) -> dict[str, A
     }
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 

@@ -1,10 +1,10 @@
-"""The page that shows the figures of quality."""
+"""The page with the results of the quality benchmark."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from benchmarks.measure import table
 from benchmarks.quality_targets import LIMITS, MEAN, MEAN_AT_SAME_OPTIMUM, SAME_OPTIMUM, judge_all
+from tools.markdown import table
 
 
 def report(summary: str, content: Mapping[str, Any]) -> str:
@@ -13,33 +13,38 @@ def report(summary: str, content: Mapping[str, Any]) -> str:
     Parameters
     ----------
     summary : str
-        What was measured: a title, an empty line, and more.
+        A title, an empty line, and a description of the measurements.
     content : Mapping of str to Any
         `machine`, and `results`: entries with their `targets`.
+
+    Returns
+    -------
+    str
     """
     results = content["results"]
-    beside = [row for entry in results for row in _rows_beside_others(entry)]
+    others = [row for entry in results for row in _rows_with_others(entry)]
     other_k = [row for entry in results for row in _rows_of_other_k(entry)]
     drifting = [_row_of_drift(entry) for entry in results if "drift" in entry]
     parts = [
         f"# {summary}",
         _summary(results),
-        "## Beside the best of full Lloyd runs\n\n"
-        "Lloyd is scikit-learn's KMeans on all rows in float64, from k-means++, until nothing changes; its best run of "
-        "ten, or of three with 25 iterations where it takes long, is 1 in the other columns of msd.",
+        "## Compared with full Lloyd runs\n\n"
+        "Lloyd is scikit-learn's KMeans on all rows in float64, from k-means++, until nothing changes. The other "
+        "columns are multiples of its best run, of ten, or of three with 25 iterations if it takes long.",
         table([_row(entry, order) for entry in results for order in entry["orders"]]),
     ]
-    if beside:
-        parts += ["## Beside other methods\n\nMeans, as multiples of the same.", table(beside)]
+    if others:
+        parts += ["## Compared with other methods\n\nMeans, as multiples of the same best run.", table(others)]
     parts += [
-        "## What models say of themselves\n\n"
-        "The largest difference of the msd in `kmeans.json` from that of all rows, over the seeds: of jobs with "
-        "default hyperparameters, and of those that write no assignments.",
+        "## The figures in `kmeans.json`\n\n"
+        "The largest relative error of its msd, over the seeds, for jobs with default hyperparameters and for jobs "
+        "that write no assignments.",
         table([_row_of_statements(entry) for entry in results]),
     ]
     if other_k:
         parts += [
-            "## Other k\n\nThe mean msd of models solved from the state of a run for k, beside that of runs for it.",
+            "## Other k\n\n"
+            "The mean msd of models solved from the state of a job for k, and of models trained for the other k.",
             table(other_k),
         ]
     if drifting:
@@ -70,7 +75,7 @@ def _row(entry: Mapping[str, Any], order: str) -> dict[str, Any]:
     }
 
 
-def _rows_beside_others(entry: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _rows_with_others(entry: Mapping[str, Any]) -> list[dict[str, Any]]:
     others = entry["baselines"]
     if "faiss" not in others:
         return []
@@ -148,7 +153,7 @@ def _misses(entry: Mapping[str, Any], case: str) -> str:
 
 
 def _summary(results: list[Mapping[str, Any]]) -> str:
-    """Say how many targets hold, and list those that do not."""
+    """Return the number of targets that hold, and a list of those that do not."""
     overall = judge_all(results)
     judged = [(f"{entry['data']}, k = {entry['k']}", target) for entry in results for target in entry["targets"]]
     judged += [("all data", overall)] if overall else []
@@ -165,7 +170,7 @@ def _summary(results: list[Mapping[str, Any]]) -> str:
 
 def _limits() -> str:
     rows = [{"target": target, "at most": f"{limit:g}"} for target, limit in LIMITS.items()]
-    same = f"{MEAN}, where our best run is within {SAME_OPTIMUM:g} of Lloyd's: both found one optimum"
+    same = f"{MEAN}, if our best run is within {SAME_OPTIMUM:g} of Lloyd's: both found the same optimum"
     return table([*rows, {"target": same, "at most": f"{MEAN_AT_SAME_OPTIMUM:g}"}])
 
 

@@ -1,4 +1,4 @@
-"""The targets of quality, and which of them the figures meet."""
+"""The targets of the quality benchmark, and which of them are met."""
 
 from collections.abc import Iterable, Mapping
 from statistics import geometric_mean
@@ -8,13 +8,13 @@ MEAN, WORST, GEOMETRIC_MEAN = "mean / best", "worst / best", "geometric mean of 
 SORTED = "sorted / shuffled"
 TIME_STAMPS, SERVED = "time stamps, worst / best", "time stamps, served / best"
 DISTANCES = "time stamps, mean error of served squares"
-EXACT, ELSEWHERE, MISSING = "error of an exact msd", "rows told elsewhere", "rows told of in no cluster"
+EXACT, ELSEWHERE, MISSING = "error of an exact msd", "rows counted in a wrong cluster", "rows counted in no cluster"
 ESTIMATE = "error of an estimated msd"
 SOLVED = "solved / trained"
 MINIBATCH, DECAY = "mean / MiniBatchKMeans", "decay / no decay"
 EARLIER, FAISS = "seconds / earlier", "seconds / faiss"
 
-# The most that a figure may be, by target. The best is that of full Lloyd runs.
+# The upper limit of each figure. "best" is that of full Lloyd runs.
 LIMITS: Mapping[str, float] = {
     MEAN: 1.0,
     WORST: 1.005,
@@ -23,7 +23,7 @@ LIMITS: Mapping[str, float] = {
     TIME_STAMPS: 1.01,
     SERVED: 1.01,
     DISTANCES: 0.01,
-    # A msd is a sum of as many numbers as there are rows, in another order; float32 rows lose nothing in it.
+    # The msd sums as many numbers as there are rows, in another order; float32 rows themselves are exact.
     EXACT: 1e-9,
     ELSEWHERE: 0.0,
     MISSING: 0.0,
@@ -34,25 +34,25 @@ LIMITS: Mapping[str, float] = {
     EARLIER: 1.1,
     FAISS: 1.0,
 }
-# Where our best model and Lloyd's are this close, both found the same optimum, and no mean of ours can be below it.
+# If our best model and Lloyd's are this close, both found the same optimum, and a mean cannot be below it.
 SAME_OPTIMUM = 1e-3
 MEAN_AT_SAME_OPTIMUM = 1.002
-# A weight that was summed up in float32 elsewhere may be off by so much of a row.
+# A weight that was summed up in float32 may be wrong by this fraction of the rows.
 ROUNDING_ROWS = 1e-6
 
 
 def judge(entry: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Hold the figures of a data set and k against the targets.
+    """Compare the figures of a data set and k with the targets.
 
     Parameters
     ----------
     entry : Mapping of str to Any
-        As `benchmarks.quality` measures it.
+        Figures, as measured by `benchmarks.quality`.
 
     Returns
     -------
     list of dict
-        `case`, `target`, `figure`, `limit` and whether it `holds`.
+        For each target its `case`, `target`, `figure`, `limit`, and whether it `holds`.
     """
     others = entry["baselines"]
     best = others["best"]
@@ -91,7 +91,7 @@ def judge(entry: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def judge_all(entries: Iterable[Mapping[str, Any]]) -> dict[str, Any] | None:
-    """Hold the geometric mean over all data sets and k against its target; None if there is nothing to judge."""
+    """Compare the geometric mean over all data sets and k with its target; None if there is no data set."""
     ratios = [
         next(iter(entry["orders"].values()))["ours"]["mean"] / entry["baselines"]["best"]
         for entry in entries
@@ -101,7 +101,7 @@ def judge_all(entries: Iterable[Mapping[str, Any]]) -> dict[str, Any] | None:
 
 
 def _judge_statements(case: str, stated: list[Mapping[str, Any]], n: int) -> list[dict[str, Any]]:
-    """Judge what models say of the training rows: the worst of the seeds."""
+    """Compare the figures that models state about the training rows, with the worst of the seeds."""
     targets = []
     exact = [statement for statement in stated if statement["exact"]]
     if exact:

@@ -1,8 +1,8 @@
 """Serving under load: `make bench-serve`. It needs wrk (Debian's package of that name).
 
-Contenders stand behind the same gunicorn settings and answer the same bodies: `serve`; a Flask view that reads the
-body and answers "ok", the floor of this stack; and a Flask view around scikit-learn's KMeans.predict. Each payload is
-measured in turns, contender after contender, so that a slow minute of the machine hits all of them.
+The contenders run behind the same gunicorn settings and get the same requests: `serve`; a Flask view that reads the
+body and answers "ok", the lower bound of this stack; and a Flask view around scikit-learn's KMeans.predict. For each
+payload the contenders take turns, so that a slow minute of the machine affects all of them.
 """
 
 import argparse
@@ -24,17 +24,17 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.measure import machine, page
+from benchmarks.measure import RESULTS, machine, page
 from benchmarks.serve_faults import faults
 from benchmarks.serve_rates import rates
-from container.artifacts.model import Model, save
+from container.artifacts.model import SavedModel, save
 from container.formats.recordio.records import dense_record, encode
 from container.resources import cpu_count
-from tests.container.serving.model_churn import churn, lay_down_models
-from tests.container.serving.server_process import ROOT, wait_until
-from tests.ports import free_port
+from tools.documents import ROOT
+from tools.model_churn import churn, write_models
+from tools.ports import free_port
+from tools.server_process import children, wait_until
 
-RESULTS = Path(__file__).parent / "results"
 CONNECTIONS, LARGE_CONNECTIONS = 32, 4
 FEATURES, CLUSTERS = 50, 10
 LARGE_BYTES = 6_000_000
@@ -43,7 +43,7 @@ CSV, JSON, RECORDIO = "text/csv", "application/json", "application/x-recordio-pr
 
 @dataclass(frozen=True)
 class Payload:
-    """What is sent over and over."""
+    """The body of a request, which is sent repeatedly."""
 
     name: str
     content_type: str
@@ -51,11 +51,11 @@ class Payload:
 
     @property
     def connections(self) -> int:
-        """Give the connections that ask at once: a large body on each of many would only wait in line."""
+        """The number of concurrent connections: fewer for large bodies, which would only queue."""
         return CONNECTIONS if len(self.body) < 1 << 20 else LARGE_CONNECTIONS
 
     def script(self, folder: Path) -> Path:
-        """Write what wrk sends."""
+        """Write a script for wrk that sends the body, and return its path."""
         body = folder / f"{self.name.replace(' ', '-')}.body"
         body.write_bytes(self.body)
         script = body.with_suffix(".lua")
@@ -77,11 +77,10 @@ class Contender:
     seconds_to_ready: float
 
     def workers(self) -> list[int]:
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        return [int(pid) for pid in children.read_text().split()]
+        return children(self.process.pid)
 
     def memory(self, kind: str = "Pss") -> list[float]:
-        """Give the MB of each worker: Pss counts shared pages in parts, Private those of its own."""
+        """Return the MB of each worker: Pss counts its share of shared pages, Private only its own pages."""
         return [_smaps(pid, kind) for pid in self.workers()]
 
 
@@ -104,7 +103,7 @@ def payloads() -> list[Payload]:
 
 @contextmanager
 def running(name: str, command: Sequence[str | Path], port: int, **environment: str) -> Iterator[Contender]:
-    """Start a server; it is ready when /ping says 200."""
+    """Start a server; it is ready when /ping returns 200."""
     log = tempfile.TemporaryFile()  # noqa: SIM115  the process holds it
     began = time.perf_counter()
     given = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
@@ -119,7 +118,7 @@ def running(name: str, command: Sequence[str | Path], port: int, **environment: 
 
 
 def contender(name: str, base: Path) -> Any:
-    """Give what starts one of the three."""
+    """Return a context in which one of the three contenders runs."""
     port = free_port()
     if name == "serve":
         return running(name, [ROOT / "serve"], port, SAGEMAKER_BASE_DIR=str(base), SAGEMAKER_BIND_TO_PORT=str(port))
@@ -132,7 +131,7 @@ def contender(name: str, base: Path) -> Any:
 
 @dataclass(frozen=True)
 class Load:
-    """What wrk saw."""
+    """The figures that wrk reports; latencies are milliseconds."""
 
     rate: float
     p50: float
@@ -142,7 +141,7 @@ class Load:
 
 
 def wrk(port: int, script: Path, seconds: int, connections: int = CONNECTIONS) -> Load:
-    """Ask for so long; failures are answers that are no 200, and whatever went wrong with sockets."""
+    """Send requests for a number of seconds; failures are responses other than 200, and socket errors."""
     if shutil.which("wrk") is None:
         sys.exit("wrk is not installed: apt-get install wrk")
     url = f"http://127.0.0.1:{port}/invocations"
@@ -162,9 +161,9 @@ def wrk(port: int, script: Path, seconds: int, connections: int = CONNECTIONS) -
 
 
 def compare(base: Path, seconds: int, turns: int) -> list[dict[str, Any]]:
-    """Measure rates and latencies of all contenders, payload by payload; medians over turns.
+    """Measure rates and latencies of all contenders for each payload; medians over turns.
 
-    Payloads have 50 columns. 32 connections ask at once, 4 for 6 MB.
+    Payloads have 50 columns. There are 32 concurrent connections, or 4 for payloads of 6 MB.
     """
     names = ("serve", "bare Flask", "scikit-learn")
     rows = []
@@ -172,7 +171,7 @@ def compare(base: Path, seconds: int, turns: int) -> list[dict[str, Any]]:
         running_ones = [stack.enter_context(contender(name, base)) for name in names]
         for payload in payloads():
             script = payload.script(base)
-            # Long enough for the slowest contender to answer a few times.
+            # Long enough for a few responses of the slowest contender.
             duration = seconds if payload.connections == CONNECTIONS else max(seconds, 10)
             loads: dict[str, list[Load]] = {name: [] for name in names}
             for one in running_ones:
@@ -203,7 +202,7 @@ def compare(base: Path, seconds: int, turns: int) -> list[dict[str, Any]]:
 
 
 def start_up(base: Path, turns: int) -> list[dict[str, Any]]:
-    """Measure the time to the first 200 on /ping, and memory when ready."""
+    """Measure the time to the first 200 on /ping, and the memory at that time."""
     rows = []
     for name in ("serve", "bare Flask", "scikit-learn"):
         seconds, shared, own = [], [], []
@@ -225,7 +224,7 @@ def start_up(base: Path, turns: int) -> list[dict[str, Any]]:
 
 
 def soak(base: Path, seconds: int) -> list[dict[str, Any]]:
-    """Ask for long over 32 connections, payload by payload on one server; memory grows from the end of the warm-up."""
+    """Send each payload for long to one server, over up to 32 connections; growth of memory is after a warm-up."""
     rows = []
     with contender("serve", base) as server:
         scripts = [(payload, payload.script(base)) for payload in payloads()]
@@ -247,10 +246,10 @@ def soak(base: Path, seconds: int) -> list[dict[str, Any]]:
 
 
 def many_models(seconds: int) -> list[dict[str, Any]]:
-    """Load, ask and unload 50 models at random from 8 threads."""
+    """Load, invoke and unload 50 models at random from 8 threads."""
     with tempfile.TemporaryDirectory() as folder:
         base = Path(folder)
-        lay_down_models(base, 50)
+        write_models(base, 50)
         port = free_port()
         environment = {
             "SAGEMAKER_MULTI_MODEL": "true",
@@ -277,12 +276,12 @@ def many_models(seconds: int) -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    """Measure what is named, print tables, keep them in `results/`."""
+    """Run the named measurements; print tables, and write them to `results/`."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.serve", description=__doc__)
     parser.add_argument(
-        "what", nargs="*", help="compare, rates, start, faults, soak, models; without any, all but soak"
+        "what", nargs="*", help="compare, rates, start, faults, soak, models (default: all except soak)"
     )
-    parser.add_argument("--seconds", type=int, default=0, help="of each measurement, or of the soak")
+    parser.add_argument("--seconds", type=int, default=0, help="seconds of each measurement")
     parser.add_argument("--turns", type=int, default=5)
     given = parser.parse_args()
     what = given.what or ["compare", "rates", "start", "faults", "models"]
@@ -290,7 +289,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="kmeans-serve-") as folder:
         base = Path(folder)
         centers = np.random.default_rng(1).standard_normal((CLUSTERS, FEATURES), np.float32)
-        save(base / "model", "algo-1", Model(centers))
+        save(base / "model", "algo-1", SavedModel(centers))
         parts = {
             "compare": lambda: compare(base, given.seconds or 4, given.turns),
             "rates": lambda: rates(given.turns),

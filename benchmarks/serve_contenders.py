@@ -1,4 +1,4 @@
-"""What `serve` is measured beside: applications as one would write them in an afternoon."""
+"""Simple alternatives to `serve`, to compare it with."""
 
 import io
 from pathlib import Path
@@ -11,7 +11,7 @@ from container.formats.recordio.records import decode
 
 
 def bare() -> Flask:
-    """Read the body and answer "ok": what Flask and gunicorn take for themselves."""
+    """Return an application that reads the body and answers "ok": the time of Flask and gunicorn alone."""
     app = Flask(__name__, static_folder=None)
     app.add_url_rule("/ping", view_func=lambda: Response(status=200))
 
@@ -24,7 +24,7 @@ def bare() -> Flask:
 
 
 def sklearn(base: str) -> Flask:
-    """Answer by scikit-learn's KMeans: numpy.loadtxt and the protobuf library read, predict and transform answer."""
+    """Return an application around scikit-learn's KMeans, with numpy.loadtxt and the protobuf library as decoders."""
     from sklearn.cluster import KMeans
 
     centers = load(Path(base) / "model").centers

@@ -1,4 +1,4 @@
-"""What becomes of requests when a worker is killed, and when `serve` ends: `python -m benchmarks.serve faults`."""
+"""Requests while a worker is killed, and while `serve` ends: `python -m benchmarks.serve faults`."""
 
 import os
 import signal
@@ -6,10 +6,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from container.artifacts.model import Model, save
-from tests.container.serving.conftest import CENTERS
-from tests.container.serving.load import Load, workers
-from tests.container.serving.server_process import ServerProcess, serving, wait_until
+from container.artifacts.model import SavedModel, save
+from tools.load import CENTERS, Load
+from tools.server_process import ServerProcess, serving, wait_until
 
 CLIENTS = 32
 
@@ -17,8 +16,8 @@ CLIENTS = 32
 def faults(turns: int) -> list[dict[str, Any]]:
     """Kill a worker, and end the server, under the load of 32 clients.
 
-    A killed worker takes along what it works on, at most one request a client; SIGTERM takes none along. A client is
-    turned away when it comes after SIGTERM.
+    A killed worker breaks the requests that it is processing, at most one for each client; SIGTERM breaks none. Clients
+    that connect after SIGTERM are turned away.
     """
     return [_fault(name, turns) for name in ("SIGKILL of a worker", "SIGTERM", "SIGTERM, a connection a request")]
 
@@ -28,7 +27,7 @@ def _fault(name: str, turns: int) -> dict[str, Any]:
     for _ in range(turns):
         with tempfile.TemporaryDirectory() as folder:
             base = Path(folder)
-            save(base / "model", "algo-1", Model(CENTERS))
+            save(base / "model", "algo-1", SavedModel(CENTERS))
             with serving(base) as server, Load(server, CLIENTS, keep="a request" not in name) as load:
                 _wait_for_answers(load, 2000)
                 if name.startswith("SIGKILL"):
@@ -54,7 +53,7 @@ def _wait_for_answers(load: Load, count: int) -> None:
 
 
 def _kill_a_worker(server: ServerProcess) -> None:
-    before = workers(server)
+    before = server.workers()
     victim = min(before)
     os.kill(victim, signal.SIGKILL)
-    wait_until(lambda: victim not in workers(server) and len(workers(server)) == len(before))
+    wait_until(lambda: victim not in server.workers() and len(server.workers()) == len(before))

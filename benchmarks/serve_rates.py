@@ -1,4 +1,4 @@
-"""How many bytes of a request one core reads, and answers, in a second: `python -m benchmarks.serve rates`."""
+"""The bytes of requests that one core decodes, and answers, in a second: `python -m benchmarks.serve rates`."""
 
 import statistics
 import time
@@ -11,10 +11,10 @@ from threadpoolctl import threadpool_limits
 
 from container.formats.recordio.record_pb2 import Record
 from container.formats.recordio.records import dense_record, encode
-from container.serving import allocator
+from container.serving import malloc
 from container.serving.codecs import CODECS
 from container.serving.codecs.codec import BLOCK_BYTES, Instances, Predictions
-from container.serving.selection import DEFAULT_OUTPUTS, answers
+from container.serving.outputs import DEFAULT_OUTPUTS, answers
 from kmeans.prediction import Predictor
 
 CSV, RECORDIO = "text/csv", "application/x-recordio-protobuf"
@@ -24,15 +24,15 @@ BODY_BYTES = 6_000_000
 
 
 def rates(turns: int) -> list[dict[str, Any]]:
-    """Measure one core's reading, and its whole work but receiving and sending, by the CPU time of this process.
+    """Measure decoding, and all work except receiving and sending, on one core, by the CPU time of this process.
 
-    CSV is read at more than 100 MB/s, and RecordIO whose records differ in their numbers alone at more than 500 MB/s;
-    these are answered at about that rate too, all but the shortest lines. A row of two whole numbers has but 8 bytes,
-    and its answer 20: of the 0.14 microseconds that the answer's text takes, 0.08 go into up to 17 digits of the
-    distance. Records with uids of their own and sparse ones are read field by field in many at once, in 0.1 to 3
+    CSV is decoded at more than 100 MB/s, and RecordIO whose records differ only in their numbers at more than 500 MB/s;
+    both are answered at about the same rate, except for the shortest lines. A row of two whole numbers has only 8
+    bytes, and its response 20: of the 0.14 microseconds for the text of the response, 0.08 are spent on the up to 17
+    digits of the distance. Records with uids and sparse records are decoded field by field, many at once, in 0.1 to 3
     microseconds each.
     """
-    allocator.settle()
+    malloc.configure()
     with threadpool_limits(1):
         return [_rate(form, columns, turns) for form in _BODIES for columns in COLUMNS]
 
@@ -108,7 +108,7 @@ def _with_uids(rows: NDArray[np.float32]) -> bytes:
 
 
 def _sparse(rows: NDArray[np.float32]) -> bytes:
-    """One in five numbers is there."""
+    """Encode every fifth number of each row."""
 
     def record(row: NDArray[np.float32]) -> Record:
         keys = np.arange(0, len(row), 5)

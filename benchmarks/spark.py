@@ -1,4 +1,4 @@
-"""Spark's k-means on this machine's cores: the rival of the paper that describes the built-in."""
+"""Spark's k-means on this machine's cores, with which the paper on the built-in compares it."""
 
 import os
 import tempfile
@@ -25,7 +25,7 @@ MEMORY = "8g"
 
 @contextmanager
 def session() -> Iterator[SparkSession]:
-    """Start Spark on all cores of this machine, on loopback; end it."""
+    """Run Spark on all cores of this machine, on the loopback interface, until the block ends."""
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     with tempfile.TemporaryDirectory(prefix="kmeans-spark-") as folder:
         builder = SparkSession.builder.master(f"local[{cpu_count()}]").appName("kmeans")
@@ -45,7 +45,7 @@ def session() -> Iterator[SparkSession]:
 
 
 def spark_kmeans(spark: SparkSession, rows: FloatArray, k: int, seed: int) -> Fit:
-    """Run MLlib's KMeans with its defaults on rows that are in Spark's memory already."""
+    """Run MLlib's KMeans with its defaults on rows that are already in Spark's memory."""
     with tempfile.TemporaryDirectory(prefix="kmeans-spark-") as folder:
         path = Path(folder) / "rows.parquet"
         features = pa.FixedSizeListArray.from_arrays(pa.array(rows.ravel()), rows.shape[1])
@@ -61,7 +61,7 @@ def spark_kmeans(spark: SparkSession, rows: FloatArray, k: int, seed: int) -> Fi
 
 
 def spark_streaming_kmeans(spark: SparkSession, rows: FloatArray, k: int, seed: int) -> Fit:
-    """Run StreamingKMeans in one pass, from random rows, batches of our size."""
+    """Run StreamingKMeans for one pass, from random rows, with `BATCH_ROWS` rows a batch."""
     start = rows[np.random.default_rng(seed).choice(len(rows), k, replace=False)]
     batches = [
         spark.sparkContext.parallelize(list(rows[begin : begin + BATCH_ROWS].astype(np.float64)), cpu_count())

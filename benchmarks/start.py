@@ -1,4 +1,4 @@
-"""From `docker run IMAGE train` to the first mini-batch: `python -m benchmarks start`, after `make image`."""
+"""The time from `docker run IMAGE train` to the first mini-batch: `python -m benchmarks start`, after `make image`."""
 
 import statistics
 import subprocess
@@ -11,21 +11,21 @@ import numpy as np
 
 from benchmarks.measure import RUNS
 from kmeans.kernels.jit import host_level, levels
-from tests.image.blackbox import IMAGE, Tree
+from tools.containers import IMAGE, Tree
 
-# Logged when the centers are chosen, before the first mini-batch.
+# Logged when the first centers are chosen, before the first mini-batch.
 STARTED = '"Meta": "init_train_data_iter"'
 ROWS, N_FEATURES = 20_000, 50
 
 
 def run() -> list[dict[str, Any]]:
-    """Measure containers in turns, one for each level of the processor that the machine has.
+    """Measure containers in turns, one for each CPU level that the machine supports.
 
-    The image holds the machine code of every level; a job takes the best one. Nothing is compiled: the program's folder
-    is read-only, and code that was missing would take its time.
+    The image contains the machine code of every level, of which a job uses the best one. Nothing is compiled: the
+    program's folder is read-only, and missing code would cost time.
     """
-    have = levels()[levels().index(host_level()) :]
-    seconds: dict[str, list[tuple[float, float]]] = {level: [] for level in have}
+    supported = levels()[levels().index(host_level()) :]
+    seconds: dict[str, list[tuple[float, float]]] = {level: [] for level in supported}
     with tempfile.TemporaryDirectory(prefix="kmeans-start-") as folder:
         tree = Tree(Path(folder))
         tree.configure({"k": 10, "feature_dim": N_FEATURES})
@@ -45,7 +45,7 @@ def run() -> list[dict[str, Any]]:
 
 
 def _job(tree: Tree, level: str) -> tuple[float, float]:
-    """Give the seconds to the first mini-batch and to the end."""
+    """Return the seconds to the first mini-batch and to the end."""
     flags = ["--rm", "--read-only", "--tmpfs", "/tmp", "--network", "none", "--env", f"NUMBA_CPU_NAME={level}"]
     began = time.perf_counter()
     with subprocess.Popen(

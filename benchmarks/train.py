@@ -1,4 +1,4 @@
-"""From file to model: our whole process beside scikit-learn, faiss and Spark with their rows in memory."""
+"""From file to model: the whole process, compared with scikit-learn, faiss and Spark with their rows in memory."""
 
 import io
 import json
@@ -16,31 +16,32 @@ from typing import Any
 import numpy as np
 from sagemaker.amazon.common import read_records
 
-from benchmarks.blobs import FILE_BYTES, frame_bytes, lay_down
+from benchmarks.blobs import FILE_BYTES, frame_bytes, write_job
 from benchmarks.measure import rest
-from benchmarks.methods import TOP, Fit, faiss_kmeans, minibatch_kmeans
+from benchmarks.methods import Fit, faiss_kmeans, minibatch_kmeans
 from benchmarks.spark import session, spark_kmeans, spark_streaming_kmeans
 from container.artifacts import model
 from container.formats.recordio.records import dense_record, encode
 from container.resources import cpu_count
-from kmeans.assignment.assigner import Centers
+from kmeans.assignment.engine import Engine
 from kmeans.assignment.scoring import score
 from kmeans.assignment.shift import usual_values
 from kmeans.communicator import SingleHost
 from kmeans.threads import Threads
 from kmeans.types import FloatArray
+from tools.documents import ROOT
 
-# Features, k, and extra centers as by default.
+# Features and k; the number of intermediate centers is the default.
 SHAPES = ((50, 10), (784, 10), (16, 500))
-# Runs of each method; a method that takes long ends with the run that takes it beyond so many seconds.
+# Runs of each method; a method makes no further run once it has taken this number of seconds.
 RUNS = 5
 RUN_SECONDS = 45
-# Methods that are slower by orders of magnitude take a part of the rows: enough that what each run costs, whatever the
-# rows, hardly counts.
+# Methods that are slower by orders of magnitude get a part of the rows, large enough that the fixed cost of a run
+# hardly matters.
 PYTHON_PART_BYTES, PYTHON_PART_ROWS = 20_000_000, 20_000
 SPARK_PART_BYTES, SPARK_PART_PRODUCTS = 200_000_000, 1_500_000_000
 
-# Runs a program from a small process: a child's peak of memory begins with what its parent had when it was started.
+# Runs a program from a small process, since the peak memory of a child starts with the memory of its parent.
 _MEASURED = """
 import os, subprocess, sys, time
 began = time.perf_counter()
@@ -58,10 +59,10 @@ OURS, OURS_BY_DEFAULT = "ours, to the model", "ours, by default"
 def run() -> list[dict[str, Any]]:
     """Measure jobs on dense RecordIO files of 2 GB in the page cache.
 
-    Ours is the time of the whole process, from start to exit: to the model, and by default with the cluster of every
-    row and a report. Of the others it is that of fitting alone, with the rows in memory; SDK + partial_fit also decodes
-    RecordIO in memory. Methods take turns; seconds are medians of so many runs, the msd is the mean over them, on all
-    rows. Where a method measured a part of the rows, its seconds are scaled to all of them.
+    "ours" is the time of the whole process, from start to exit: with only a model, and by default, which adds the
+    cluster of every row and a report. For the others it is the time of fitting alone, with the rows in memory; SDK +
+    partial_fit also decodes RecordIO in memory. Methods take turns; seconds are medians over the runs, and the msd is
+    the mean over them, on all rows. If a method ran on a part of the rows, its seconds are scaled to all of them.
     """
     with session() as spark:
         methods: dict[str, tuple[Callable[[int, int], int], Method]] = {
@@ -95,7 +96,7 @@ def _compare(d: int, k: int, methods: dict[str, tuple[Callable[[int, int], int],
     peaks: dict[str, int] = {}
     with tempfile.TemporaryDirectory(prefix="kmeans-train-") as folder:
         base = Path(folder)
-        rows = lay_down(base, FILE_BYTES // frame_bytes(d), d, k)
+        rows = write_job(base, FILE_BYTES // frame_bytes(d), d, k)
 
         def ours(name: str, _: FloatArray, k: int, seed: int) -> Fit:
             outputs = {} if name == OURS_BY_DEFAULT else {"write_assignments": "false", "write_report": "false"}
@@ -137,10 +138,10 @@ def _compare(d: int, k: int, methods: dict[str, tuple[Callable[[int, int], int],
 
 
 def _msd(rows: FloatArray, fit: Fit) -> float:
-    """Give the mean squared distance of all rows; `benchmarks.methods.msd` takes minutes for so many."""
-    shift = usual_values(rows)
+    """Return the mean squared distance of all rows; `benchmarks.methods.score` would take minutes."""
     with Threads(cpu_count()) as threads:
-        return score([rows], Centers(fit.centers.astype(np.float64), shift), SingleHost(), threads).msd
+        assigner = Engine(threads, usual_values(rows)).assigner(fit.centers.astype(np.float64))
+        return score([rows], assigner, SingleHost()).msd
 
 
 def configure(base: Path, **hyperparameters: object) -> None:
@@ -150,16 +151,16 @@ def configure(base: Path, **hyperparameters: object) -> None:
 
 
 def environment(base: Path) -> dict[str, str]:
-    """Give the environment of a job's process."""
+    """Return the environment of a job's process."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     return {**os.environ, "PATH": path, "SAGEMAKER_BASE_DIR": str(base)}
 
 
 def train(base: Path, **hyperparameters: object) -> tuple[float, int]:
-    """Run `train`; give its seconds and the most memory it took, in bytes."""
+    """Run `train`; return its seconds and its peak memory in bytes."""
     configure(base, **hyperparameters)
     ended = subprocess.run(
-        [sys.executable, "-c", _MEASURED, TOP / "train"],
+        [sys.executable, "-c", _MEASURED, ROOT / "train"],
         env=environment(base),
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

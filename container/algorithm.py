@@ -1,10 +1,10 @@
-"""The container as a SageMaker algorithm resource: the CreateAlgorithm request, derived from the tables of the program.
+"""Register the container as a SageMaker algorithm resource: a CreateAlgorithm request, made from the program's tables.
 
 Run `python -m container.algorithm --image URI --role ARN`; with `--register` the request is sent.
 """
 
 if __name__ == "__main__":
-    # First of all, for what follows takes a moment.
+    # First of all, since the other imports take a moment.
     from container.stopping import end_on_interrupt
 
     end_on_interrupt()
@@ -32,13 +32,13 @@ DESCRIPTION: Final = "An open, drop-in replacement for the built-in K-means algo
 CHANNEL_DESCRIPTIONS: Final = {
     "train": "The rows to cluster.",
     "test": "Rows on which the model is scored: test:msd and test:ssd.",
-    "model": "The model of an earlier job, to go on from.",
+    "model": "The model of an earlier job, to continue.",
 }
-# FastFile is a mode of the service, but CreateAlgorithm refuses it (github.com/boto/boto3/issues/4469).
+# The service supports FastFile, but CreateAlgorithm rejects it (github.com/boto/boto3/issues/4469).
 INPUT_MODES: Final = ("File", "Pipe")
-# The service looks for the job's content type among these as a whole, with its parameters.
+# The service compares the content type of a job as a whole, with its parameters.
 LABEL_SIZES: Final = (0, 1)
-# Families of x86 machines that train, transform and serve; each size is in all three lists of the service.
+# Families of x86 instances for training, batch transform and hosting; each size is available for all three.
 _SIZES_BY_FAMILY: Final = {
     "m5": ("xlarge", "2xlarge", "4xlarge", "12xlarge", "24xlarge"),
     "c5": ("xlarge", "2xlarge", "4xlarge", "9xlarge", "18xlarge"),
@@ -54,30 +54,30 @@ _IMAGE = re.compile(r"[0-9]{12}\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.co
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::(?P<account>[0-9]{12}):role/[a-zA-Z_0-9+=,.@/-]{1,600}")
 _S3_ADDRESS = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/(?P<prefix>[!-~]{1,800}?)/*")
 
-# The job that the service runs to see that the algorithm works.
+# The job that the service runs to validate the algorithm.
 _VALIDATION_ROWS: Final = 1000
 _VALIDATION_HYPERPARAMETERS: Final = {"k": "4", "feature_dim": "8"}
 _VALIDATION_INSTANCE: Final = "ml.m5.xlarge"
 
 
 def request(image: str, role: str, name: str, validation: str) -> dict[str, Any]:
-    """Make the request of CreateAlgorithm.
+    """Return the request of CreateAlgorithm.
 
     Parameters
     ----------
     image : str
-        The image's address in ECR.
+        URI of the image in ECR.
     role : str
-        ARN of the role in which the service runs the validation job.
+        ARN of the role with which the service runs the validation job.
     name : str
         The algorithm's name.
     validation : str
-        S3 address below which the validation job reads `train/` and writes `output/`.
+        S3 URI below which the validation job reads `train/` and writes `output/`.
 
     Returns
     -------
     dict
-        The parameters, as boto3 takes them.
+        The parameters, for boto3.
     """
     response_types = content_types = list(CODECS)
     return {
@@ -111,8 +111,8 @@ def request(image: str, role: str, name: str, validation: str) -> dict[str, Any]
 def _hyperparameter(row: Hyperparameter) -> dict[str, Any]:
     """Describe a hyperparameter in the service's terms.
 
-    The service knows no "integer or 'auto'". A tunable one of that kind is declared an integer and without a default,
-    since 'auto' is no integer: who wants 'auto' leaves it out. One that is not tunable is declared free text.
+    The service has no type "integer or 'auto'". A tunable hyperparameter of that kind is declared an integer without a
+    default, since 'auto' is not an integer: to get 'auto', omit it. One that is not tunable is declared free text.
     """
     described: dict[str, Any] = {
         "Name": row.name,
@@ -135,7 +135,7 @@ def _hyperparameter(row: Hyperparameter) -> dict[str, Any]:
         case Categorical():
             described |= _categorical(row.domain.values)
         case Flag():
-            # The service compares letter by letter, and the SDK sends "True".
+            # The service compares case-sensitively, and the SDK sends "True".
             described |= _categorical(("true", "false", "True", "False"))
     return described
 
@@ -179,21 +179,21 @@ def _validation_job(address: str) -> dict[str, Any]:
 
 
 def validation_data() -> bytes:
-    """Make the rows of the validation job, as RecordIO."""
+    """Return the rows of the validation job, as RecordIO."""
     n_features = int(_VALIDATION_HYPERPARAMETERS["feature_dim"])
     rows = np.random.default_rng(0).normal(size=(_VALIDATION_ROWS, n_features)).astype(np.float32)
     return encode(map(dense_record, rows))
 
 
 def register(sagemaker: Any, s3: Any, parameters: dict[str, Any]) -> str:
-    """Put the rows of the validation job into S3 and send the request.
+    """Upload the rows of the validation job to S3 and send the request.
 
     Parameters
     ----------
-    sagemaker, s3
+    sagemaker, s3 : client
         Clients of boto3.
     parameters : dict
-        What `request` gives.
+        The request, from `request`.
 
     Returns
     -------
@@ -208,7 +208,7 @@ def register(sagemaker: Any, s3: Any, parameters: dict[str, Any]) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Read the command line; print the request, or send it; give the exit code."""
+    """Read the command line, print the request or send it, and return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m container.algorithm", description=__doc__)
     parser.add_argument("--version", action="version", version=RELEASE)
     parser.add_argument("--image", required=True, help="the image in ECR, as build_and_push.sh names it")

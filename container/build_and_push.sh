@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Builds the image for amd64 and arm64, and pushes it to ECR: build_and_push.sh [--dry-run] IMAGE [REGION]
-# IMAGE is the repository's name, with a tag or without; -arm64 is added for arm64, which is Graviton.
-# --dry-run prints the commands; it asks AWS for nothing. PLATFORMS=linux/amd64 builds for this platform alone.
+# Build the image for amd64 and arm64, and push it to ECR: build_and_push.sh [--dry-run] IMAGE [REGION]
+# IMAGE is the name of the repository, with or without a tag; -arm64 is appended for arm64, which is Graviton.
+# --dry-run prints the commands without contacting AWS. PLATFORMS=linux/amd64 builds for this platform only.
 set -euo pipefail
 
 usage() { echo "usage: $0 [--dry-run] IMAGE [REGION]" >&2; exit 2; }
@@ -12,7 +12,7 @@ if [[ ${1:-} == --dry-run ]]; then dry_run=1; shift; fi
 [[ $# -eq 1 || $# -eq 2 ]] || usage
 image=$1
 [[ $image =~ ^[a-z0-9]([a-z0-9._/-]*[a-z0-9])?(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?$ ]] ||
-  fail "expected a name in small letters, with a tag or without, got '$image'"
+  fail "expected a name in lower case, with or without a tag, got '$image'"
 [[ $image == *:* ]] || image+=:latest
 repository=${image%:*}
 platforms=${PLATFORMS:-linux/amd64,linux/arm64}
@@ -32,7 +32,7 @@ domain=amazonaws.com
 if [[ $dry_run ]]; then
   account=ACCOUNT
 else
-  account=$(aws sts get-caller-identity --query Account --output text) || fail "expected credentials of AWS, got none"
+  account=$(aws sts get-caller-identity --query Account --output text) || fail "expected AWS credentials, got none"
 fi
 registry=$account.dkr.ecr.$region.$domain
 
@@ -49,14 +49,14 @@ if [[ $dry_run ]]; then
 else
   aws ecr get-login-password --region "$region" | docker login --username AWS --password-stdin "$registry"
 fi
-# SageMaker refuses an index, be it of platforms or of attestations, and the media types of OCI: each platform is an
-# image of its own, in Docker's types.
+# SageMaker rejects an index, of platforms or of attestations, and the media types of OCI: each platform is an image of
+# its own, with Docker's media types.
 for platform in ${platforms//,/ }; do
   uri=$registry/$image
   [[ $platform == linux/amd64 ]] || uri+=-${platform##*/}
   run docker buildx build --platform "$platform" --provenance=false \
     --output "type=image,name=$uri,push=true,oci-mediatypes=false" "$context"
-  # That of the first platform is printed last.
+  # The URI of the first platform is printed last.
   uris=$uri${uris:+$'\n'$uris}
 done
 echo "$uris"

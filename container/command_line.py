@@ -1,4 +1,4 @@
-"""Paths on the command line: of this machine, and such as can be written."""
+"""Check paths on the command line."""
 
 import argparse
 import re
@@ -7,17 +7,17 @@ from typing import Final
 
 from container.errors import CustomerError
 
-# A path library makes one slash of two.
+# `Path` turns two slashes into one.
 _ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
 
 
 def local_path(text: str) -> Path:
-    """Return the path that an argument names; a type for argparse.
+    """Return an argument as a path on this machine; a type for argparse.
 
     Raises
     ------
     ArgumentTypeError
-        If it is empty, or an address such as ``s3://bucket/key``, of which a path would be a folder named ``s3:``.
+        If it is empty, or a URL such as ``s3://bucket/key``, which as a path would be in a folder named ``s3:``.
     """
     if not text:
         raise argparse.ArgumentTypeError("expected a path, got nothing")
@@ -29,7 +29,7 @@ def local_path(text: str) -> Path:
 
 
 def check_new_file(path: Path) -> None:
-    """Raise a CustomerError if no file of that path can be made: it is a folder, or lies in none."""
+    """Raise a CustomerError if no file can be created at a path: it is a folder, or its parent is not."""
     if path.is_dir():
         raise CustomerError(f"{path}: expected a file to write, got a folder")
     if not path.parent.is_dir():

@@ -1,10 +1,10 @@
-"""Makes RecordIO-protobuf of CSV, .npy, .npz or Parquet, and the other way round, in bounded memory.
+"""Converts CSV, .npy, .npz or Parquet to RecordIO-protobuf, and back, in bounded memory.
 
 Run `python -m container.convert data.csv out/`, or `python -m container.convert out/ data.csv`.
 """
 
 if __name__ == "__main__":
-    # First of all, for what follows takes a moment.
+    # First of all: the imports that follow take a moment.
     from container.stopping import end_on_interrupt
 
     end_on_interrupt()
@@ -15,7 +15,7 @@ import sys
 
 from container.command_line import check_new_file, local_path
 from container.errors import CustomerError, PlatformError
-from container.formats.errors import FormatError
+from container.formats.errors import FormatError, located
 from container.logs.logger import escaping
 from container.packages import needed
 from container.versions import RELEASE
@@ -26,12 +26,12 @@ with needed("pyarrow"):
     from container.conversion.watched import Watched
 
 MAX_SHARDS = 100_000
-# Not of a wrong path, but of the disk.
+# Errors of the disk, not of a wrong path.
 _DISK_ERRORS = (errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Read the command line, do the work; give the exit code."""
+    """Run the command; return its exit code."""
     parser = argparse.ArgumentParser(prog="python -m container.convert", description=__doc__)
     parser.add_argument("--version", action="version", version=RELEASE)
     parser.add_argument(
@@ -52,26 +52,24 @@ def main(arguments: list[str] | None = None) -> int:
     if given.labels and (given.source.suffix.lower() not in SUFFIXES or given.source.is_dir()):
         parser.error(f"--labels is for {', '.join(SUFFIXES)}: in RecordIO labels stand apart, and are not read")
     try:
-        if to_file:
-            check_new_file(given.target)
-        rows = Watched(open_rows(given.source, given.labels))
-        if rows.left_out:
-            sys.stderr.write(f"{given.source}: left out {rows.left_out}\n")
-        if to_file:
-            n, size = write_file(rows, given.target)
-        else:
-            n, size = write_shards(rows, given.target, given.shards, _encoder(sparse=given.sparse))
-    except FormatError as error:
-        sys.stderr.write(f"{given.source}, {error}\n" if error.place else f"{given.source}: {error}\n")
-        return CustomerError.exit_code
-    except CustomerError as error:
+        with located(file=str(given.source)):
+            if to_file:
+                check_new_file(given.target)
+            rows = Watched(open_rows(given.source, given.labels))
+            if rows.left_out:
+                sys.stderr.write(f"{given.source}: left out {rows.left_out}\n")
+            if to_file:
+                n, size = write_file(rows, given.target)
+            else:
+                n, size = write_shards(rows, given.target, given.shards, _encoder(sparse=given.sparse))
+    except (FormatError, CustomerError) as error:
         sys.stderr.write(f"{error}\n")
         return CustomerError.exit_code
     except MemoryError:
         sys.stderr.write(f"{given.source}: expected more memory than there is\n")
         return PlatformError.exit_code
     except OSError as error:
-        # Whoever writes names the file; who reads may not.
+        # What writes names the file; what reads may not.
         unnamed = error.errno is not None and error.filename is None
         sys.stderr.write(f"{given.source}: {error}\n" if unnamed else f"{error}\n")
         return PlatformError.exit_code if error.errno in _DISK_ERRORS else CustomerError.exit_code
@@ -85,12 +83,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _encoder(*, sparse: bool) -> Encoder:
-    """Load the one that is asked for: kernels take a second to load."""
+    """Return what frames rows, loading no other: kernels take a second to load."""
     if sparse:
-        from container.conversion.sparse import frames
-    else:
-        from container.conversion.dense import frames
-    return frames
+        from container.formats.recordio.sparse_kernel import sparse_frames
+
+        return sparse_frames
+    from container.formats.recordio.layout import dense_frames
+
+    return dense_frames
 
 
 if __name__ == "__main__":

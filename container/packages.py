@@ -1,4 +1,4 @@
-"""Packages that this Python lacks, and where there is one that has them."""
+"""Packages that are not installed: which one is missing, and how to get a Python that has it."""
 
 import shlex
 import sys
@@ -12,7 +12,7 @@ _OWN = ("container", "kmeans")
 
 
 def missing(error: BaseException) -> str | None:
-    """Say which package an import did not find, and what to do about it; None for any other error."""
+    """Return a sentence on the package that an import did not find and what to do; None for any other error."""
     if not isinstance(error, ModuleNotFoundError) or not error.name or error.name.partition(".")[0] in _OWN:
         return None
     return (
@@ -28,13 +28,13 @@ def _find(name: str) -> None:
 
 @contextmanager
 def needed(*later: str) -> Iterator[None]:
-    """End the program with a sentence if a package is missing.
+    """End the program with a message if a package is missing.
 
     Parameters
     ----------
-    *later
-        Packages that the program imports only when it has use for them. Those that it imports at once are imported in
-        the block.
+    *later : str
+        Packages that the program imports only when it needs them. Those that it needs at once are imported in the
+        block.
     """
     try:
         yield

@@ -1,16 +1,16 @@
-"""Makes the model of another k out of one job's model, in seconds: no data are read again.
+"""Make a model of another k from the model of one job, in seconds: no data are read again.
 
 Run `python -m container.resolve --k 7 model.tar.gz out.tar.gz`.
 """
 
 if __name__ == "__main__":
-    # First of all, for what follows takes a moment.
+    # First of all, since the imports below take a moment.
     import os
 
     from container.stopping import end_on_interrupt
 
     stop = end_on_interrupt()
-    # As in `train`: BLAS with threads would fight with ours for the same cores.
+    # As in `train`: threads of BLAS would compete with ours for the same cores.
     for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[variable] = "1"
 
@@ -37,15 +37,17 @@ with needed():
     from container.resources import cpu_count
     from container.stopping import Stop
     from container.versions import RELEASE
-    from kmeans.assignment.assigner import Centers
+    from kmeans.assignment.engine import Engine
     from kmeans.assignment.scoring import score
     from kmeans.communicator import SingleHost
+    from kmeans.events import Events
     from kmeans.finalization.deadline import Deadline
     from kmeans.finalization.estimation import estimate
     from kmeans.finalization.finalization import finalize
     from kmeans.finalization.optimism import optimism
+    from kmeans.finalization.resources import Resources
     from kmeans.kmeans_plus_plus import distinct
-    from kmeans.observer import Observer
+    from kmeans.observer import Silent
     from kmeans.threads import Threads
     from kmeans.types import as_points
 
@@ -56,11 +58,11 @@ MAX_ROWS = 1 << 53
 
 
 def main(arguments: list[str] | None = None, stop: Stop | None = None) -> int:
-    """Read the command line, do the work until `stop` is overdue; return the exit code."""
+    """Run the command and return the exit code; the search for a better model ends when `stop` is overdue."""
     parser = argparse.ArgumentParser(prog="python -m container.resolve", description=__doc__)
     parser.add_argument("--version", action="version", version=RELEASE)
     parser.add_argument("--k", type=int, required=True, help="clusters of the new model")
-    parser.add_argument("model", type=local_path, help="a model of ours: its folder or model.tar.gz")
+    parser.add_argument("model", type=local_path, help="a model with a state: its folder or model.tar.gz")
     parser.add_argument("out", type=local_path, help="the model.tar.gz to write")
     given = parser.parse_args(arguments)
     logger.set_up()
@@ -94,17 +96,19 @@ def _resolve(k: int, source: Path, destination: Path, deadline: Deadline) -> Non
         raise CustomerError(
             f"Expected k up to {n_different}, as many different centers as the state of {source} has, got {k}"
         )
-    observer = Observer()
+    events = Events()
     seeds = np.random.SeedSequence(chosen.seed)
     how = finalization_settings(chosen, len(state.centers))
     with Threads(cpu_count()) as threads:
-        centers = finalize(state, k, how, seeds, threads, observer, SingleHost(), deadline)
+        engine = Engine(threads, state.shift)
+        resources = Resources(engine, deadline=deadline, events=events)
+        centers = finalize(state, k, how, seeds, Silent(), resources)
         if state.sample.complete or not len(state.sample.rows):
-            fit = score([state.sample.rows], Centers(centers, state.shift), SingleHost(), threads)
+            fit = score([state.sample.rows], engine.assigner(centers), SingleHost())
         else:
-            fit = estimate(state, _rows(description, len(state.sample.rows)), centers, threads)
+            fit = estimate(state, _rows(description, len(state.sample.rows)), centers, engine)
             if how.refine:
-                fit = fit.raised(optimism(state, centers, threads, deadline.passed))
+                fit = fit.raised(optimism(state, centers, engine, deadline.passed))
     final = coordinates.centers(as_points(centers))
     stated = dict(description["hyperparameters"]) if description else {}
     new = describe(
@@ -117,11 +121,13 @@ def _resolve(k: int, source: Path, destination: Path, deadline: Deadline) -> Non
         msd_error=fit.msd_error,
         rows_scored=len(state.sample.rows),
         rows=fit.rows,
-        events=dict(observer.events),
+        events=dict(events.counts),
         resolved_from_k=description["k"] if description else None,
     )
     with tempfile.TemporaryDirectory() as folder:
-        tarball.write(destination, artifacts.save(Path(folder), HOST, artifacts.Model(final, new), state, coordinates))
+        tarball.write(
+            destination, artifacts.save(Path(folder), HOST, artifacts.SavedModel(final, new), state, coordinates)
+        )
     LOGGER.info("wrote %s: k = %d, msd %s on %d rows", destination, k, fit.msd, len(state.sample.rows))
 
 
@@ -132,7 +138,7 @@ def _rows(description: dict[str, object] | None, n_sampled: int) -> int:
 
 
 def _hyperparameters(k: int, description: dict[str, object] | None) -> Hyperparameters:
-    """Give those of the job, with another k."""
+    """Return the hyperparameters of the job, with another k."""
     stated = description.get("hyperparameters") if description else None
     if not isinstance(stated, dict):
         raise CustomerError(f"Expected hyperparameters in {artifacts.DESCRIPTION}, got none")

@@ -1,4 +1,4 @@
-"""What this container may use of the machine: the cgroup's limits, not the host's size."""
+"""The resources that this container may use: the limits of its control group, not the size of the machine."""
 
 import math
 import os
@@ -8,7 +8,7 @@ _CGROUP = Path("/sys/fs/cgroup")
 
 
 def cpu_count(cgroup: Path = _CGROUP) -> int:
-    """Count the CPUs this process can keep busy.
+    """Return the number of CPUs that this process can keep busy.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ def cpu_count(cgroup: Path = _CGROUP) -> int:
 
 
 def memory_limit_bytes(cgroup: Path = _CGROUP) -> int:
-    """Give the memory this process may use.
+    """Return the memory that this process may use.
 
     Parameters
     ----------
@@ -36,8 +36,8 @@ def memory_limit_bytes(cgroup: Path = _CGROUP) -> int:
     Returns
     -------
     int
-        Bytes: the smaller of the cgroup's limit and the machine's memory. Version 1 writes "no limit" as a number
-        near 2**63, which the machine's memory caps.
+        The smaller of the control group's limit and the machine's memory, in bytes. In version 1 "no limit" is a
+        number near 2**63.
     """
     physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     limits = (_words(cgroup / name) for name in ("memory.max", "memory/memory.limit_in_bytes"))
@@ -45,12 +45,17 @@ def memory_limit_bytes(cgroup: Path = _CGROUP) -> int:
 
 
 def oom_kills(cgroup: Path = _CGROUP) -> int:
-    """Count the processes of this container that the kernel has killed for want of memory; 0 where it does not say.
+    """Return the number of processes of this container that the kernel has killed because memory ran out.
 
     Parameters
     ----------
     cgroup : Path
         Root of the mounted control groups, version 1 or 2.
+
+    Returns
+    -------
+    int
+        The number of processes; 0 if it is not known.
     """
     words = _words(cgroup / "memory.events") or _words(cgroup / "memory/memory.oom_control")
     counts = dict(zip(words[::2], words[1::2], strict=False))
@@ -59,21 +64,21 @@ def oom_kills(cgroup: Path = _CGROUP) -> int:
 
 
 def _cpu_quota(cgroup: Path) -> float | None:
-    """Give the CPU time allowed per unit of time, or None when it is not limited."""
+    """Return the CPU time allowed per unit of time, or None if it is not limited."""
     words = _words(cgroup / "cpu.max")
     if not words:
         for controller in ("cpu", "cpu,cpuacct"):
             words = _words(cgroup / controller / "cpu.cfs_quota_us") + _words(cgroup / controller / "cpu.cfs_period_us")
             if words:
                 break
-    # Both versions write a word that is not a positive number for "no limit": "max" and "-1".
+    # "No limit" is a word that is not a positive number: "max" in version 2, "-1" in version 1.
     if len(words) != 2 or not all(word.isdigit() and int(word) > 0 for word in words):
         return None
     return int(words[0]) / int(words[1])
 
 
 def _words(path: Path) -> list[str]:
-    """Split a control file into words; a file that is absent or not readable has none."""
+    """Return the words of a control file; none if the file is missing or not readable."""
     try:
         return path.read_text(encoding="ascii", errors="replace").split()
     except OSError:

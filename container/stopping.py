@@ -1,7 +1,7 @@
-"""The wish that a process ends: SIGTERM, or Ctrl-C.
+"""Stop a process: SIGTERM and Ctrl-C.
 
-It may come before anything else is imported, and process 1 of a container gets no signal without a handler: so this
-module imports next to nothing, and is what a program imports first.
+A signal may arrive before anything else is imported, and process 1 of a container gets no signal without a handler. So
+this module imports next to nothing, and a program imports it first.
 """
 
 import os
@@ -10,23 +10,23 @@ import sys
 import time
 from types import FrameType
 
-# Of SageMaker's 120 seconds: so long a better model is looked for, and the rest is for writing it.
+# How long a job looks for a better model after it was told to stop; the rest of SageMaker's 120 seconds is for writing.
 GRACE_SECONDS = 15.0
-# As shells have it, 128 and the number of SIGINT.
+# The exit code that shells use: 128 plus the number of SIGINT.
 INTERRUPTED = 130
 
 
 class Stop:
-    """Whether a job is to end early, with a model of what it has.
+    """Whether a job is to end early, with a model of the rows so far.
 
     Parameters
     ----------
-    grace_seconds
-        After the request, how long the job may look for a better model.
+    grace_seconds : float
+        How long the job may look for a better model after the request.
 
     Attributes
     ----------
-    cause
+    cause : str
         The name of the signal; empty before there is one.
     """
 
@@ -36,37 +36,37 @@ class Stop:
         self._since = 0.0
 
     def request(self, cause: str) -> None:
-        """Ask for the end; a second request changes nothing."""
+        """Request the end; a second request has no effect."""
         if not self.cause:
             self._since = time.monotonic()
             self.cause = cause
 
     def requested(self) -> bool:
-        """Return whether the end was asked for."""
+        """Return whether the end was requested."""
         return bool(self.cause)
 
     def overdue(self) -> bool:
-        """Return whether it was, and the time for a better model is over."""
+        """Return whether the end was requested and the grace period is over."""
         return self.requested() and time.monotonic() - self._since >= self.grace_seconds
 
     def insist(self) -> None:
-        """Allow no more time."""
+        """End the grace period."""
         self.grace_seconds = 0.0
 
 
 def on_signals() -> Stop:
-    """Install the handlers of a training job: SIGTERM and the first Ctrl-C ask for the end, the second one is the end.
+    """Install the handlers of a training job: SIGTERM and the first Ctrl-C request the end, a second Ctrl-C exits.
 
     Returns
     -------
     Stop
-        Set by them.
+        Requested by the handlers.
     """
     stop = Stop()
 
     def handle(signum: int, frame: FrameType | None) -> None:
         if signum == signal.SIGINT and stop.requested():
-            # What still computes in other threads is waited for.
+            # Other threads that compute are waited for.
             stop.insist()
             _end(signum, frame)
         stop.request(signal.Signals(signum).name)
@@ -77,24 +77,24 @@ def on_signals() -> Stop:
 
 
 def ignore_signals() -> None:
-    """Let no signal change how a job ends that has ended: Python takes its handlers back while it shuts down."""
+    """Ignore signals once a job has ended: Python restores the default handlers while it shuts down."""
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, signal.SIG_IGN)
 
 
 def end_on_signals() -> None:
-    """Let SIGTERM end this process with 0, and Ctrl-C as `end_on_interrupt` has it."""
+    """Exit with code 0 at SIGTERM, and at Ctrl-C as `end_on_interrupt`."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     end_on_interrupt()
 
 
 def end_on_interrupt() -> Stop:
-    """Let Ctrl-C end this process without a traceback.
+    """Exit at Ctrl-C without a traceback.
 
     Returns
     -------
     Stop
-        Overdue from then on, for what computes in other threads, which are waited for.
+        Requested by the handler, for computations in other threads, which are waited for.
     """
     stop = Stop(grace_seconds=0.0)
 
@@ -107,6 +107,6 @@ def end_on_interrupt() -> Stop:
 
 
 def _end(_signum: int, _frame: FrameType | None) -> None:
-    """Leave whatever is being done, so that what is half written is removed; the next Ctrl-C does not wait for that."""
+    """Raise SystemExit, so that unfinished files are removed; the next Ctrl-C exits at once."""
     signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
     raise SystemExit(INTERRUPTED)

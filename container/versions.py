@@ -1,4 +1,4 @@
-"""Which release this is, and the versions of the packages that it computes with."""
+"""The release of this program, and the versions of the packages that it computes with."""
 
 import platform
 import sys
@@ -9,11 +9,11 @@ from typing import Final
 from kmeans import __version__
 
 PROGRAM: Final = "sagemaker-kmeans"
-# What `--version` prints.
+# The output of `--version`.
 RELEASE: Final = f"{PROGRAM} {__version__}"
-# The packages that compute a model, and those that carry it from host to host.
+# The packages that compute a model, and those that hosts communicate with.
 COMPUTING: Final = ("numpy", "numba")
-CARRYING: Final = ("mpi4py", "mpich")
+COMMUNICATING: Final = ("mpi4py", "mpich")
 
 
 def versions(*packages: str) -> dict[str, str]:
@@ -27,24 +27,24 @@ def versions(*packages: str) -> dict[str, str]:
     Returns
     -------
     dict of str to str
-        This program and Python first.
+        The versions by name; this program and Python come first.
 
     Raises
     ------
     PackageNotFoundError
-        If one is not installed; it is a ModuleNotFoundError.
+        If a package is not installed; this is a ModuleNotFoundError.
     """
     own = {PROGRAM: __version__, "python": platform.python_version()}
     return own | {package: version(package) for package in packages}
 
 
 def answer_version(arguments: Sequence[str]) -> None:
-    """Print the release and end the program if ``--version`` is all that it is asked.
+    """Print the release and end the program if the only argument is ``--version``.
 
     Parameters
     ----------
     arguments : sequence of str
-        Those of the command line.
+        The arguments of the command line.
     """
     if list(arguments) == ["--version"]:
         sys.stdout.write(f"{RELEASE}\n")

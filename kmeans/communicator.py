@@ -1,4 +1,4 @@
-"""What the algorithm asks of the hosts of a job; every host makes the same calls in the same order."""
+"""How the hosts of a job exchange arrays; every host makes the same calls in the same order."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -10,11 +10,11 @@ from kmeans.types import DoubleArray
 
 
 class AbortedError(Exception):
-    """Another host has failed: what this one waits for will not come."""
+    """Another host has failed, and this one would wait for it without end."""
 
 
 def nothing() -> bool:
-    """Do nothing, and say that there is nothing more to do."""
+    """Do nothing, and return that there is nothing more to do."""
     return False
 
 
@@ -26,24 +26,24 @@ class Communicator(Protocol):
 
     @property
     def rank(self) -> int:
-        """Place of this host, from 0; the leader has 0."""
+        """The place of this host, from 0; the leader has 0."""
         ...
 
     @property
     def size(self) -> int:
-        """How many hosts there are."""
+        """The number of hosts."""
         ...
 
     def sum(self, values: DoubleArray, meanwhile: Callable[[], bool] = nothing) -> None:
         """Replace `values`, on every host, by their sums over the hosts: the same bytes on all of them.
 
-        `meanwhile` is called once, and again while they are on their way and it says that there is more to do; it does
-        not look at `values`. It takes but a moment each time, for values move between its calls.
+        `meanwhile` is called once, and again while values are on their way and it returns that there is more to do. It
+        must not use `values`, and must return soon, since values only move between its calls.
         """
         ...
 
     def gather_rows(self, rows: np.ndarray) -> np.ndarray:
-        """Give every host the rows of all hosts, in the order of the ranks; hosts may have any number of them."""
+        """Return, on every host, the rows of all hosts in the order of the ranks; each may have any number of them."""
         ...
 
     def broadcast(self, values: NDArray[np.generic]) -> None:
@@ -51,7 +51,7 @@ class Communicator(Protocol):
         ...
 
     def abort(self) -> None:
-        """Let no host wait for this one any longer."""
+        """Release hosts that wait for this one; they raise `AbortedError`."""
         ...
 
 
@@ -74,7 +74,7 @@ class SingleHost:
         meanwhile()
 
     def gather_rows(self, rows: np.ndarray) -> np.ndarray:
-        """Give `rows` back."""
+        """Return `rows`."""
         return rows
 
     def broadcast(self, values: NDArray[np.generic]) -> None:

@@ -1,4 +1,4 @@
-"""Where centers start: distinct rows at random, or greedy k-means++ (Arthur & Vassilvitskii 2007)."""
+"""The first centers: distinct rows at random, or greedy k-means++ (Arthur & Vassilvitskii 2007)."""
 
 import math
 from collections.abc import Callable
@@ -8,12 +8,13 @@ import numpy as np
 from kmeans.assignment.pieces import pieces_of
 from kmeans.communicator import nothing
 from kmeans.kernels.jit import kernel
+from kmeans.points import WeightedPoints
 from kmeans.threads import Threads
 from kmeans.types import DoubleArray, FloatArray, as_points
 
 
 def distinct(points: DoubleArray) -> DoubleArray:
-    """Give the distinct rows of `points`, float64 (n, d), in the order of their first appearance."""
+    """Return the distinct rows of `points`, float64 (n, d), in the order of their first appearance."""
     # -0.0 and 0.0 are equal numbers of different bytes; adding 0.0 makes them one.
     unsigned = np.ascontiguousarray(points + 0.0)
     as_bytes = unsigned.view(np.dtype((np.void, unsigned.dtype.itemsize * unsigned.shape[1]))).ravel()
@@ -26,17 +27,16 @@ def random_rows(points: DoubleArray, n_centers: int, rng: np.random.Generator) -
 
     Parameters
     ----------
-    points
-        float64 (n, d), distinct rows.
-    n_centers
-        How many are wanted; all are given when there are fewer.
-    rng
+    points : ndarray of float64, shape (n, d)
+        Distinct rows.
+    n_centers : int
+        How many to draw; all of them when there are fewer.
+    rng : numpy.random.Generator
         The source of chance.
 
     Returns
     -------
-    DoubleArray
-        float64 (min(n, n_centers), d).
+    ndarray of float64, shape (min(n, n_centers), d)
     """
     chosen = rng.choice(len(points), min(n_centers, len(points)), replace=False)
     return points[chosen]
@@ -48,10 +48,10 @@ def lowered_distances(
     weights: DoubleArray,  # IN (n,)
     squared_distances: DoubleArray,  # IN (n,)
     candidates: DoubleArray,  # IN (m, d)
-    lowered: DoubleArray,  # OUT (m, n): the distances with a candidate as one more center
+    lowered: DoubleArray,  # OUT (m, n)
     losses: DoubleArray,  # OUT (m,): their weighted sums
 ) -> None:
-    """Show what each candidate would be worth."""
+    """Compute the distances and the loss that there would be with each candidate as one more center."""
     losses[:] = 0.0
     for i in range(points.shape[0]):
         for c in range(candidates.shape[0]):
@@ -63,8 +63,8 @@ def lowered_distances(
             losses[c] += weights[i] * lowered[c, i]
 
 
-def seeding_work(n_points: int, n_centers: int, n_features: int) -> float:
-    """Return how many squares of differences `kmeans_plus_plus` adds up."""
+def work_of_kmeans_plus_plus(n_points: int, n_centers: int, n_features: int) -> float:
+    """Return the number of squares that `kmeans_plus_plus` adds up."""
     return float(n_points) * n_centers * n_features * _n_candidates(n_centers)
 
 
@@ -73,8 +73,7 @@ def _n_candidates(n_centers: int) -> int:
 
 
 def kmeans_plus_plus(
-    points: FloatArray,
-    weights: DoubleArray,
+    points: WeightedPoints,
     n_centers: int,
     rng: np.random.Generator,
     threads: Threads,
@@ -88,26 +87,25 @@ def kmeans_plus_plus(
 
     Parameters
     ----------
-    points
-        float32 (n, d), C-contiguous.
-    weights
-        float64 (n,), not negative.
-    n_centers
+    points : WeightedPoints
+        The points.
+    n_centers : int
         How many centers are wanted, `initial` among them.
-    rng
+    rng : numpy.random.Generator
         The source of chance.
-    threads
+    threads : Threads
         The threads to use.
-    initial
-        float64 (m, d): centers that are there already.
-    stopping
-        Whether to draw the centers that are still missing all at once; asked before each step.
+    initial : ndarray of float64, shape (m, d), optional
+        Centers that are there already.
+    stopping : callable
+        Called before each step; returns whether to draw the centers that are still missing all at once.
 
     Returns
     -------
-    DoubleArray
-        float64 (n_centers, d), or fewer when no further point lies apart from all centers.
+    ndarray of float64, shape (n_centers, d)
+        Fewer when no further point lies apart from all centers.
     """
+    values, weights = points.values, points.weights
     centers = [] if initial is None else list(initial)
     closest: DoubleArray = np.full(len(points), np.inf)
     n_candidates = _n_candidates(n_centers)
@@ -122,7 +120,7 @@ def kmeans_plus_plus(
         def lower_piece(number: int) -> None:
             piece = pieces[number]
             lowered_distances(
-                points[piece], weights[piece], closest[piece], candidates, lowered[:, piece], losses[number]
+                values[piece], weights[piece], closest[piece], candidates, lowered[:, piece], losses[number]
             )
 
         threads.map(lower_piece, range(len(pieces)))
@@ -141,12 +139,12 @@ def kmeans_plus_plus(
         if not cumulated[-1] > 0.0:
             break
         if stopping():
-            centers += list(_drawn_at_once(points, potential, np.array(centers), n_centers - len(centers), rng))
+            centers += list(_drawn_at_once(values, potential, np.array(centers), n_centers - len(centers), rng))
             break
-        # The last point of positive potential is the bound: rounding must not lead past it.
+        # Rounding must not lead past the last point of positive potential.
         last = len(points) - 1 - int((potential[::-1] > 0.0).argmax())
         drawn = np.searchsorted(cumulated, rng.random(n_candidates if centers else 1) * cumulated[-1], side="right")
-        candidates = points[np.minimum(drawn, last)].astype(np.float64)
+        candidates = values[np.minimum(drawn, last)].astype(np.float64)
         best = int(lower(candidates).argmin())
         centers.append(candidates[best])
         closest[:] = lowered[best]
@@ -162,10 +160,10 @@ def _drawn_at_once(
 
     Returns
     -------
-    DoubleArray
-        float64 (n_wanted, d), distinct points apart from `centers`, or all of them when there are fewer.
+    ndarray of float64, shape (n_wanted, d)
+        Distinct points apart from `centers`; all of them when there are fewer.
     """
-    # Without replacement: the smallest of exponential variables with these rates (Efraimidis & Spirakis 2006).
+    # Drawn without replacement: the smallest of exponential variables with these rates (Efraimidis & Spirakis 2006).
     with np.errstate(divide="ignore"):
         order = np.argsort(rng.standard_exponential(len(points)) / potential)
     # Sorting rows, as `distinct` does, takes seconds where there are many of them.

@@ -1,69 +1,133 @@
-"""What training tells of its progress; the edge turns it into log lines."""
+"""What training reports while it runs; `container.logs` turns it into log lines."""
 
-from collections import Counter
-from typing import Any
-
-from kmeans.stream.stream import Step
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 
-class Observer:
-    """Hears of every stage of training and, unless a method is overridden, keeps silent.
+@dataclass(frozen=True)
+class MiniBatch:
+    """What one mini-batch was, over all hosts.
 
     Attributes
     ----------
-    events
-        How often each policy was applied, by name.
+    rows : int
+        Its rows.
+    inertia : float
+        Sum of their squared distances to the centers as they were before the step.
+    own_rows : int
+        The rows that came from this host.
+    reassigned : int
+        Centers that were reassigned to far rows.
     """
 
-    def __init__(self) -> None:
-        self.events: Counter[str] = Counter()
+    rows: int
+    inertia: float
+    own_rows: int
+    reassigned: int = 0
+
+
+class Observer(Protocol):
+    """Called at every stage of training."""
 
     def facts(self) -> dict[str, Any]:
-        """Give what `restore` needs to go on counting, as JSON knows it; an override must hold these."""
-        return {"events": dict(self.events)}
+        """Return what `restore` needs to resume counting, as JSON can hold it; `events` is not among the names."""
+        ...
 
     def restore(self, facts: dict[str, Any]) -> None:
-        """Go on from `facts` of an earlier run; an override must call this."""
-        self.events = Counter(facts["events"])
+        """Resume from the `facts` of an interrupted run."""
+        ...
 
     def initialized(self, n_rows: int, n_centers: int) -> None:
-        """Hear that `n_centers` centers were chosen from `n_rows` rows."""
+        """Note that `n_centers` centers were chosen from `n_rows` rows."""
+        ...
 
-    def stepped(self, step: Step) -> None:
-        """Hear of one mini-batch."""
+    def stepped(self, batch: MiniBatch) -> None:
+        """Note one mini-batch."""
+        ...
 
     def epoch_ended(self, epoch: int) -> None:
-        """Hear that epoch number `epoch`, from 0, is over."""
+        """Note that epoch number `epoch`, from 0, is over."""
+        ...
 
     def stopped(self) -> None:
-        """Hear that the stream has ended early."""
+        """Note that the stream has ended early."""
+        ...
 
     def reassigned(self, count: int) -> None:
-        """Hear that the stream has given up centers for far rows, `count` times in all; an override must call this."""
-        self.events["reassigned_centers"] += count
+        """Note that the stream has reassigned centers to far rows, `count` times in all."""
+        ...
 
     def shrinking(self, n_centers: int, k: int) -> None:
-        """Hear that `n_centers` centers are about to be reduced to `k`."""
+        """Note that `n_centers` centers are about to be reduced to `k`."""
+        ...
 
     def shrinking_unneeded(self) -> None:
-        """Hear that the stream has k centers already."""
+        """Note that the stream has k centers already."""
+        ...
 
     def attempted(self, trial: int, msd: float) -> None:
-        """Hear of the loss of one trial over the weighted centers."""
+        """Note the loss of one trial over the weighted centers."""
+        ...
 
     def shrunk(self, msd: float) -> None:
-        """Hear of the least loss of all trials."""
+        """Note the least loss of all trials."""
+        ...
 
     def refined(self, n_rows: int, msd: float | None) -> None:
-        """Hear of the loss on the sample of `n_rows` rows after refinement; None when it was not lowered."""
+        """Note the loss on the sample of `n_rows` rows after refinement; None when it was not lowered."""
+        ...
 
     def closing(self, number: int) -> None:
-        """Hear that closing pass `number`, from 1, over all rows is about to begin."""
+        """Note that closing pass `number`, from 1, over all rows is about to begin."""
+        ...
 
     def closed(self, number: int, msd: float) -> None:
-        """Hear of the exact loss of the centers that closing pass `number` was given."""
+        """Note the exact loss of the centers that closing pass `number` was given."""
+        ...
 
-    def happened(self, event: str, count: int, message: str) -> None:
-        """Count a policy that was applied; an override must call this one."""
-        del message
-        self.events[event] += count
+
+class Silent:
+    """An observer that does nothing; what inherits from it overrides the methods that it cares about."""
+
+    def facts(self) -> dict[str, Any]:
+        """See `Observer`."""
+        return {}
+
+    def restore(self, facts: dict[str, Any]) -> None:
+        """See `Observer`."""
+
+    def initialized(self, n_rows: int, n_centers: int) -> None:
+        """See `Observer`."""
+
+    def stepped(self, batch: MiniBatch) -> None:
+        """See `Observer`."""
+
+    def epoch_ended(self, epoch: int) -> None:
+        """See `Observer`."""
+
+    def stopped(self) -> None:
+        """See `Observer`."""
+
+    def reassigned(self, count: int) -> None:
+        """See `Observer`."""
+
+    def shrinking(self, n_centers: int, k: int) -> None:
+        """See `Observer`."""
+
+    def shrinking_unneeded(self) -> None:
+        """See `Observer`."""
+
+    def attempted(self, trial: int, msd: float) -> None:
+        """See `Observer`."""
+
+    def shrunk(self, msd: float) -> None:
+        """See `Observer`."""
+
+    def refined(self, n_rows: int, msd: float | None) -> None:
+        """See `Observer`."""
+
+    def closing(self, number: int) -> None:
+        """See `Observer`."""
+
+    def closed(self, number: int, msd: float) -> None:
+        """See `Observer`."""

@@ -1,4 +1,4 @@
-"""Rows of which any thread can find any: in memory, or in a file in records alike in all but their numbers."""
+"""Rows that any thread can find by number: in memory, or in a file in records alike in all but their numbers."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from kmeans.types import FloatArray
 
-# In place of a file's descriptor.
+# Takes the place of a file's descriptor.
 NO_FILE = -1
 
 
@@ -16,21 +16,21 @@ class PackedRows:
 
     Attributes
     ----------
-    n_rows
-        How many there are that are not taken yet. What a file holds is for those to check who read it.
-    file
-        Descriptor of a regular file; `NO_FILE` of rows in memory.
-    begin
+    n_rows : int
+        Rows that are not taken yet. What lies in a file is not checked before it is read.
+    file : int
+        Descriptor of a regular file; `NO_FILE` for rows in memory.
+    begin : int
         The byte where the first record begins that is not taken yet.
-    stride
-        Bytes from one to the next.
-    head
-        The bytes of a record before its numbers, at least `kmeans.packed_kernel.WORD`. The numbers are float32, little
+    stride : int
+        Bytes from one record to the next.
+    head : bytes
+        The bytes of a record before its numbers, at least `kmeans.kernels.packed.WORD`. The numbers are float32, little
         endian, one after the other.
-    memory
-        float32 (n, d): rows in memory; of a file none.
-    taken
-        How many were taken.
+    memory : ndarray of float32, shape (n, d)
+        Rows in memory; none for a file.
+    taken : int
+        Rows that were taken.
     """
 
     n_rows: int
@@ -43,7 +43,13 @@ class PackedRows:
 
     @classmethod
     def of_memory(cls, rows: FloatArray) -> "PackedRows":
-        """Return rows, float32 (n, d), as a stretch; they must be finite."""
+        """Return rows in memory, which must be finite, as a stretch.
+
+        Parameters
+        ----------
+        rows : ndarray of float32, shape (n, d)
+            The rows.
+        """
         return cls(len(rows), NO_FILE, 0, 0, b"", rows)
 
     @classmethod
@@ -53,17 +59,17 @@ class PackedRows:
 
     @property
     def in_memory(self) -> bool:
-        """Whether they are."""
+        """Whether the rows are in memory."""
         return self.file == NO_FILE
 
     def take(self, n_rows: int) -> None:
-        """Be told that the first rows were taken."""
+        """Mark the first `n_rows` rows as taken."""
         self.begin += n_rows * self.stride
         self.n_rows -= n_rows
         self.taken += n_rows
 
-    def next_block(self, most: int) -> FloatArray:
-        """Take up to so many rows that are in memory, and return them."""
-        block = self.memory[self.taken : self.taken + most]
+    def next_block(self, max_rows: int) -> FloatArray:
+        """Take up to `max_rows` rows that are in memory, and return them."""
+        block = self.memory[self.taken : self.taken + max_rows]
         self.take(len(block))
         return block

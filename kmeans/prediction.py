@@ -8,11 +8,11 @@ from kmeans.types import DoubleArray, FloatArray, LabelArray
 
 # Float64 numbers in one block's largest array: 1 MB, so that a block stays in a core's cache (the fastest measured).
 _BLOCK_NUMBERS = 1 << 17
-# Up to so many products, direct distances to all centers cost less than the steps that save most of them.
-_DIRECT_NUMBERS = 1 << 14
-# Up to so many columns, and centers, numpy is quicker along the rows than across them.
-_FEW_COLUMNS = 8
-_FEW_CENTERS = 128
+# Up to this many products, direct distances to all centers cost less than the steps that avoid most of them.
+_MAX_DIRECT_NUMBERS = 1 << 14
+# Up to this many columns, or centers, numpy is faster along the rows than across them.
+_MAX_COLUMNS = 8
+_MAX_CENTERS = 128
 _UNIT_ROUNDOFF = np.finfo(np.float64).eps / 2
 
 
@@ -21,13 +21,14 @@ class Predictor:
 
     Parameters
     ----------
-    centers : ndarray of shape (k, d), float32 or float64
+    centers : ndarray of float32 or float64, shape (k, d)
         Finite numbers, at least one row and one column.
 
     Attributes
     ----------
     dtype : dtype
-        That of the centers, in which rows are best given: float32 can't hold apart what is near centers that it can't.
+        That of the centers. Rows should have it too: where float32 can't distinguish the centers, it can't distinguish
+        rows near them.
 
     Raises
     ------
@@ -61,17 +62,17 @@ class Predictor:
 
     @property
     def k(self) -> int:
-        """Number of centers."""
+        """The number of centers."""
         return len(self._centers)
 
     @property
     def feature_dim(self) -> int:
-        """Number of columns of a row."""
+        """The number of columns of a row."""
         return int(self._centers.shape[1])
 
     @property
     def nbytes(self) -> int:
-        """Bytes of memory that it takes."""
+        """The memory that it takes, in bytes."""
         return sum(
             array.nbytes
             for array in (
@@ -88,14 +89,14 @@ class Predictor:
 
         Parameters
         ----------
-        rows : ndarray of shape (n, d), float32 or float64
+        rows : ndarray of float32 or float64, shape (n, d)
             Numbers that are finite in float32.
 
         Returns
         -------
-        labels : ndarray of shape (n,), int64
+        labels : ndarray of int64, shape (n,)
             Index of the closest center; of several at the same distance, the lowest.
-        distances : ndarray of shape (n,), float32
+        distances : ndarray of float32, shape (n,)
             Euclidean distance (not squared) to that center; infinity where it is beyond float32's range.
 
         Raises
@@ -105,7 +106,7 @@ class Predictor:
         """
         if rows.ndim != 2 or rows.shape[1] != self.feature_dim:
             raise ValueError(f"expected rows of shape (n, {self.feature_dim}), got {rows.shape}")
-        if len(rows) * self._centers.size <= _DIRECT_NUMBERS:
+        if len(rows) * self._centers.size <= _MAX_DIRECT_NUMBERS:
             squared = self.squared_distances(rows)
             with np.errstate(over="ignore"):
                 return squared.argmin(axis=1), np.sqrt(squared.min(axis=1)).astype(np.float32)
@@ -122,13 +123,13 @@ class Predictor:
 
         Parameters
         ----------
-        rows : ndarray of shape (n, d), float32 or float64
+        rows : ndarray of float32 or float64, shape (n, d)
             Numbers that are finite in float32.
 
         Returns
         -------
-        ndarray of shape (n, k), float64
-            The label that `predict` gives is the index of the least one, and its distance the root of that.
+        ndarray of float64, shape (n, k)
+            `predict` returns the index of the least one, and its square root.
         """
         squared = np.empty((len(rows), self.k))
         step = max(1, _BLOCK_NUMBERS // self._centers.size)
@@ -138,12 +139,12 @@ class Predictor:
         return squared
 
     def _predict_block(self, rows: DoubleArray) -> tuple[LabelArray, FloatArray]:
-        shifted = np.subtract(rows, self._offset, order="F" if self.feature_dim <= _FEW_COLUMNS else "C")
-        scores = np.matmul(shifted, self._minus_twice_shifted, order="F" if self.k <= _FEW_CENTERS else "C")
+        shifted = np.subtract(rows, self._offset, order="F" if self.feature_dim <= _MAX_COLUMNS else "C")
+        scores = np.matmul(shifted, self._minus_twice_shifted, order="F" if self.k <= _MAX_CENTERS else "C")
         scores += self._squared_norms
         norms = np.sqrt(np.einsum("ij,ij->i", shifted, shifted))
-        # No center beyond this is the closest or has the least score, since that of least norm is nearer by more than
-        # roundings. So a far center does not widen the tolerance of rows that are far from it.
+        # No center of a larger norm is the closest or has the least score, since the center of least norm is nearer by
+        # more than roundings. So a far center does not widen the tolerance of rows that are far from it.
         reach = np.minimum(self._largest_norm, 4 * (norms + self._smallest_norm))
         # The terms of a score add up to at most (||x|| + ||c||)^2, and each of the two scores compared is off by at
         # most (d + a few) roundings of that; twice this covers the rounding of the bound itself.

@@ -11,14 +11,14 @@ class Far:
 
     Attributes
     ----------
-    rows
-        float32 (n, d).
-    labels
-        int64 (n,): the center of the stream that each went to.
-    weights
-        float64 (n,): of each in the stream.
-    sampled
-        bool (m,): which rows of the sample are among them.
+    rows : ndarray of float32, shape (n, d)
+        The rows.
+    labels : ndarray of int64, shape (n,)
+        The center of the stream that each was assigned to.
+    weights : ndarray of float64, shape (n,)
+        The weight of each in the stream.
+    sampled : ndarray of bool, shape (m,)
+        Which rows of the sample are among them.
     """
 
     rows: FloatArray
@@ -33,16 +33,16 @@ class Sample:
 
     Attributes
     ----------
-    rows
-        float32 (m, d).
-    labels
-        int64 (m,): the center of the stream that each went to.
-    weights
-        float64 (m,): how much of the stream each stands for, up to a common factor. That is its own weight over the
-        probability that it was drawn (Horvitz & Thompson 1952).
-    complete
+    rows : ndarray of float32, shape (m, d)
+        The rows.
+    labels : ndarray of int64, shape (m,)
+        The center of the stream that each was assigned to.
+    weights : ndarray of float64, shape (m,)
+        How much of the stream each stands for, up to a common factor: its own weight over the probability that it was
+        drawn (Horvitz & Thompson 1952).
+    complete : bool
         Whether these are all rows of the stream.
-    far
+    far : Far or None
         The farthest rows of the stream, where they are known.
     """
 
@@ -52,7 +52,13 @@ class Sample:
     complete: bool
     far: Far | None = None
 
-    def part(self, places: LabelArray) -> "Sample":
-        """Return the rows at some places, int64 (n,), with what belongs to them, and all of the farthest rows."""
-        far = self.far and replace(self.far, sampled=self.far.sampled[places])
-        return Sample(self.rows[places], self.labels[places], self.weights[places], complete=False, far=far)
+    def part(self, indices: LabelArray) -> "Sample":
+        """Return some of the rows with what belongs to them, and all of the farthest rows.
+
+        Parameters
+        ----------
+        indices : ndarray of int64, shape (n,)
+            Which rows.
+        """
+        far = self.far and replace(self.far, sampled=self.far.sampled[indices])
+        return Sample(self.rows[indices], self.labels[indices], self.weights[indices], complete=False, far=far)

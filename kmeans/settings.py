@@ -1,47 +1,84 @@
-"""What to train."""
+"""What to train, and how."""
 
 import math
 from dataclasses import dataclass
 
-from kmeans.finalization.finalization import FinalizationSettings
 from kmeans.types import InitMethod
 
 # A reduction over the hosts of more numbers than this takes longer than a mini-batch is worth.
-MOST_REDUCED = 4_000_000
-# Mini-batches that share one reduction at most: the centers that they meet are as old.
-MOST_BATCHES = 16
+MAX_REDUCED = 4_000_000
+# Mini-batches that share one reduction at most: the later ones meet centers that are that many mini-batches old.
+MAX_BATCHES_PER_STEP = 16
 
 
 @dataclass(frozen=True)
-class Settings:
+class LloydSettings:
+    """How Lloyd's iteration runs on the weighted centers of the stream.
+
+    Attributes
+    ----------
+    init_method : InitMethod
+        How its first centers are chosen.
+    n_trials : int
+        How often it runs from new starts; the best loss is kept.
+    max_iterations : int
+        See `kmeans.finalization.lloyd.lloyd`.
+    tolerance : float
+        See `kmeans.finalization.lloyd.lloyd`.
+    """
+
+    init_method: InitMethod
+    n_trials: int
+    max_iterations: int
+    tolerance: float
+
+
+@dataclass(frozen=True)
+class FinalizationSettings:
+    """How K centers of the stream become the k centers of the model.
+
+    Attributes
+    ----------
+    lloyd : LloydSettings
+        Trials and the end of Lloyd's iteration.
+    refine : bool
+        Whether to refine the model on the sample.
+    """
+
+    lloyd: LloydSettings
+    refine: bool
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
     """What to train.
 
     Attributes
     ----------
-    k
+    k : int
         Centers of the model.
-    n_centers
+    n_centers : int
         Centers of the stream, K >= k.
-    n_features
+    n_features : int
         Features of a row.
-    batch_size
+    batch_size : int
         Rows of a mini-batch of one host.
-    epochs
+    epochs : int
         Passes over the rows.
-    init_method
+    init_method : InitMethod
         How the stream's first centers are chosen.
-    half_life
+    half_life : int
         Rows after which a row weighs 1/2; 0 for no decay.
-    reassign_far_rows
+    reassign_far_rows : bool
         Whether rows far from all centers may become centers of the stream.
-    finalization
+    finalization : FinalizationSettings
         How K centers become k.
-    sample_size
+    sample_size : int
         Rows kept to score the model on, and to refine it.
-    kept_sample_size
+    kept_sample_size : int
         Rows of the sample that stay in the model's state.
-    seed
-        The only source of chance.
+    seed : int
+        The only source of randomness.
     """
 
     k: int
@@ -58,7 +95,7 @@ class Settings:
     seed: int
 
     def batches_per_step(self, n_hosts: int) -> int:
-        """Give how many mini-batches of each host make one step: more than one where a reduction is large."""
+        """Return how many mini-batches of each host make one step: more than one where a reduction is large."""
         if n_hosts == 1:
             return 1
-        return max(1, min(MOST_BATCHES, math.ceil(self.n_centers * self.n_features / MOST_REDUCED)))
+        return max(1, min(MAX_BATCHES_PER_STEP, math.ceil(self.n_centers * self.n_features / MAX_REDUCED)))

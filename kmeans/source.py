@@ -13,48 +13,84 @@ Stretch = FloatArray | PackedRows
 
 
 class GivenUpError(Exception):
-    """The job is to stop, and the rows are not waited for."""
+    """The job is to stop, and the source does not wait for further rows."""
 
 
-class Source(Protocol):
+class RowSource(Protocol):
     """Where the rows of this host come from."""
 
     @property
     def rereadable(self) -> bool:
-        """Whether rows can be drawn before the first pass."""
+        """Whether the rows can be read more than once, and drawn before the first pass."""
         ...
 
     @property
     def shared(self) -> bool:
-        """Whether every host can draw from the rows of all hosts, of which `blocks` gives its share."""
+        """Whether every host can draw from the rows of all hosts; `blocks` yields this host's share of them."""
         ...
 
     def blocks(self, skip: int = 0) -> Iterator[FloatArray]:
-        """Give one pass over the rows, float32 (n, d) each, valid until the next; the first `skip` are left out.
+        """Yield the rows once, in blocks.
 
-        A mini-batch is a block, or several where it is large; none holds rows of two mini-batches.
+        A mini-batch is a block, or several where it is large; no block has rows of two mini-batches.
+
+        Parameters
+        ----------
+        skip : int
+            The number of rows at the beginning to skip.
+
+        Yields
+        ------
+        ndarray of float32, shape (n, d)
+            Valid until the next one.
         """
         ...
 
     def stretches(self, skip: int = 0) -> Iterator[Stretch]:
-        """Give one pass over the rows as `blocks` does, but to a single host many mini-batches at a time.
+        """Yield the rows once, as `blocks` does, but to a single host many mini-batches at a time.
 
-        They come as a block of several of them, of which the last one of all may have fewer rows, or as they lie in a
-        file; what is not taken of these comes in blocks.
+        They come as a block of several mini-batches, of which only the last of all may have fewer rows, or as they lie
+        in a file. Rows in the file that the caller does not take follow in blocks.
         """
         ...
 
     def relative(self, points: DoubleArray) -> DoubleArray:
-        """Return points from elsewhere, float64 (n, d), in the coordinates of the rows, once the first have come."""
+        """Return points from elsewhere in the coordinates of the rows, which are known once the first rows have come.
+
+        Parameters
+        ----------
+        points : ndarray of float64, shape (n, d)
+            In the units of the data.
+        """
         ...
 
     def read_ahead(self) -> bool:
-        """Use a moment in which nothing can be computed for the blocks to come; tell whether there is more to do."""
+        """Prepare some of the blocks to come; return whether there is more to do.
+
+        Called at moments in which nothing can be computed.
+        """
         ...
 
     def sample(self, size: int, rng: np.random.Generator) -> tuple[FloatArray, int]:
-        """Draw `size` rows uniformly without replacement, or all when there are fewer; tell how many there are.
+        """Draw rows uniformly, without replacement.
 
-        Raises `GivenUpError` when the job is to stop, and that would take too long.
+        Parameters
+        ----------
+        size : int
+            The number of rows; all are taken when there are fewer.
+        rng : numpy.random.Generator
+            The source of randomness.
+
+        Returns
+        -------
+        rows : ndarray of float32, shape (n, d)
+            The rows.
+        n_rows : int
+            The number of rows that there are.
+
+        Raises
+        ------
+        GivenUpError
+            If the job is to stop, and drawing would take too long.
         """
         ...

@@ -1,4 +1,4 @@
-"""What is left of the rows when the stream has ended: a model of any k up to K can be made of it."""
+"""What the stream leaves of the rows: a model of any k up to K can be made of it."""
 
 from dataclasses import dataclass, replace
 
@@ -14,17 +14,17 @@ class State:
 
     Attributes
     ----------
-    centers
-        float64 (K, d).
-    weights
-        float64 (K,): how many rows went to each; decayed.
-    shift
-        float32 (d,): usual values of the rows; see `kmeans.shift.usual_values`.
-    sample
+    centers : ndarray of float64, shape (K, d)
+        The centers.
+    weights : ndarray of float64, shape (K,)
+        The decayed number of rows of each.
+    shift : ndarray of float32, shape (d,)
+        Usual values of the rows; see `kmeans.assignment.shift.usual_values`.
+    sample : Sample
         Some of the rows, or all.
-    spreads
-        float64 (K,): the sum of the squared distances of the rows of each center to it, weighted as the weights; None
-        where that is not known, or not that of the rows that the sample is of.
+    spreads : ndarray of float64, shape (K,), or None
+        Sums of the squared distances of the rows to their centers, weighted as the weights; None where they are not
+        known, or belong to other rows than the sample does.
     """
 
     centers: DoubleArray
@@ -34,11 +34,11 @@ class State:
     spreads: DoubleArray | None = None
 
     def live(self) -> "State":
-        """Give the same without the centers that have no weight."""
+        """Return the same without the centers that have no weight."""
         live = self.weights > 0.0
         if live.all():
             return self
-        # A row may have gone to a center that has lost all weight since: to the live one before it, or the first.
+        # A row may belong to a center that has lost all weight since: it moves to the live one before it, or the first.
         new_labels = np.maximum(np.cumsum(live) - 1, 0)
         far = self.sample.far
         sample = replace(

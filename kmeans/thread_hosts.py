@@ -1,4 +1,4 @@
-"""Hosts that are threads of one process: several hosts without a network, for tests and for trying things out."""
+"""Hosts that are threads of one process: several hosts without a network, for tests and experiments."""
 
 import threading
 from collections.abc import Callable
@@ -15,7 +15,7 @@ Result = TypeVar("Result")
 
 
 class _Board:
-    """Where each host lays down what the others take."""
+    """Where each host puts the arrays that the others read."""
 
     def __init__(self, size: int) -> None:
         self.slots: list[np.ndarray] = [np.empty(0)] * size
@@ -48,13 +48,13 @@ class ThreadHost:
         self._board.barrier.abort()
 
     def _exchange(self, values: np.ndarray) -> list[np.ndarray]:
-        """Give what all hosts have laid down, when all have."""
+        """Return the arrays of all hosts, once all have put theirs."""
         self._board.slots[self.rank] = values.copy()
         self._wait()
-        found = list(self._board.slots)
-        # Nobody lays down anew before all have taken.
+        arrays = list(self._board.slots)
+        # No host puts its next array before all have read these.
         self._wait()
-        return found
+        return arrays
 
     def _wait(self) -> None:
         try:
@@ -68,9 +68,9 @@ def run_hosts(size: int, work: Callable[[Communicator], Result]) -> list[Result]
 
     Parameters
     ----------
-    size
-        How many hosts.
-    work
+    size : int
+        The number of hosts.
+    work : callable
         Called with the communicator of each host.
 
     Returns
@@ -81,7 +81,7 @@ def run_hosts(size: int, work: Callable[[Communicator], Result]) -> list[Result]
     Raises
     ------
     Exception
-        What `work` raised on the first host that failed by itself; the others get `AbortedError`.
+        What `work` raised on the first host that failed by itself; on the others `AbortedError` is raised.
     """
     board = _Board(size)
 

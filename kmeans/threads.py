@@ -1,7 +1,7 @@
-"""A pool of threads over which pieces of work are spread.
+"""A pool of threads among which pieces of work are divided.
 
-Results must not depend on how many threads there are: what is done with a piece depends on it alone, and what is summed
-over pieces is summed in their order.
+Results must not depend on the number of threads: the result of a piece depends on that piece alone, and sums over
+pieces are formed in the order of the pieces.
 """
 
 from collections.abc import Callable, Iterable
@@ -15,12 +15,12 @@ Result = TypeVar("Result")
 
 
 class Threads:
-    """A fixed number of threads, which end with the block that it is the context of.
+    """A fixed number of threads; a context manager, at whose end they end.
 
     Parameters
     ----------
-    count
-        How many pieces of work run at once; 1 runs everything in the caller's thread.
+    count : int
+        How many pieces of work run at once; with 1 everything runs in the caller's thread.
     """
 
     def __init__(self, count: int = 1) -> None:
@@ -29,12 +29,12 @@ class Threads:
         self._pool = ThreadPoolExecutor(count - 1, thread_name_prefix="kmeans") if count > 1 else None
 
     def map(self, function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
-        """Apply `function` to every item; the results are in the order of the items."""
+        """Apply `function` to every item, and return the results in the order of the items."""
         work = list(items)
         if self._pool is None or len(work) < 2:
             return [function(item) for item in work]
         results: dict[int, Result] = {}
-        # Whoever is free takes the next item; taking one is a single step of the interpreter.
+        # A thread that is free takes the next item; taking one is a single step of the interpreter.
         numbers = iter(range(len(work)))
 
         def run() -> None:
@@ -45,10 +45,10 @@ class Threads:
         try:
             run()
         finally:
-            # After an error nobody takes another item.
+            # After an error no thread takes another item.
             for _ in numbers:
                 pass
-            # A thread that has not begun by now would find nothing left.
+            # A thread that has not started yet would find no item left.
             others = [other for other in others if not other.cancel()]
             wait(others)
         for other in others:
@@ -56,9 +56,12 @@ class Threads:
         return [results[number] for number in range(len(work))]
 
     def begin(self, function: Callable[[int], object]) -> Callable[[], None]:
-        """Call `function` with the numbers 1, 2, ... in the other threads, and return at once.
+        """Call `function` with the numbers 1, 2, ... in the other threads, and return without waiting for them.
 
-        What is returned calls it with 0 in the caller's thread, and waits for the others.
+        Returns
+        -------
+        callable
+            Calls `function` with 0 in the caller's thread, and waits for the others.
         """
         begun = Semaphore(0)
 
@@ -67,7 +70,7 @@ class Threads:
             function(number)
 
         others = [self._pool.submit(run, number) for number in range(1, self.count)] if self._pool else []
-        # As long as this thread has the interpreter for itself, none of the others begins.
+        # The other threads start only when this one releases the interpreter.
         for _ in others:
             begun.acquire()
 
@@ -88,10 +91,14 @@ class Threads:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """End the threads, whatever has happened."""
+        """End the threads, after an error too."""
         self.close()
 
     def close(self) -> None:
         """End the threads; running work is finished first."""
         if self._pool is not None:
             self._pool.shutdown()
+
+
+# For work that is itself one of several pieces, each in a thread of its own.
+ONE_THREAD = Threads(1)

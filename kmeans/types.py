@@ -1,4 +1,4 @@
-"""Types used throughout, and the way from float64 to float32."""
+"""Types used throughout, and the conversion from float64 to float32."""
 
 from typing import Literal
 

@@ -22,7 +22,7 @@ def blocks(rows: Any, size: int | None = None, skip: int = 0) -> Iterator[tuple[
 
 
 class MemoryRows:
-    """Rows in memory as a source; see `kmeans.source.Source`."""
+    """Rows in memory as a source; see `kmeans.source.RowSource`."""
 
     rereadable = True
     shared = False

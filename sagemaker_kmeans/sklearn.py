@@ -13,11 +13,10 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from kmeans.communicator import SingleHost
-from kmeans.finalization.finalization import FinalizationSettings, TooFewDistinctRowsError
-from kmeans.finalization.shrinking import LloydSettings
-from kmeans.observer import Observer
+from kmeans.finalization.finalization import TooFewDistinctRowsError
+from kmeans.observer import Silent
 from kmeans.prediction import Predictor
-from kmeans.settings import Settings
+from kmeans.settings import FinalizationSettings, LloydSettings, TrainingSettings
 from kmeans.state import State
 from kmeans.stream.first_centers import EarlierModel
 from kmeans.threads import Threads
@@ -180,7 +179,7 @@ class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         with Threads(n_threads) as threads:
             try:
                 source = MemoryRows(single, settings.batch_size)
-                model = fit(source, settings, SingleHost(), threads, Observer(), earlier=earlier)
+                model = fit(source, settings, SingleHost(), threads, Silent(), earlier=earlier)
                 centers = model.centers
                 self._state: State | None = model.state
             except TooFewDistinctRowsError:
@@ -203,7 +202,7 @@ class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         )
         return np.concatenate([distinct, np.repeat(distinct[:1], self.n_clusters - len(distinct), axis=0)])
 
-    def _settings(self, n_features: int) -> Settings:
+    def _settings(self, n_features: int) -> TrainingSettings:
         if self.init not in ("random", "k-means++"):
             raise ValueError(f"expected init to be 'random' or 'k-means++', got {self.init!r}")
         for name in ("n_clusters", "batch_size", "epochs"):
@@ -217,7 +216,7 @@ class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         affordable = int(_TRIALS_WORK / (k * n_centers * n_features)) if sample else _AUTO_TRIALS
         trials = max(_MIN_TRIALS, min(_AUTO_TRIALS, affordable)) if self.n_init == "auto" else int(self.n_init)
         seed = self.random_state
-        return Settings(
+        return TrainingSettings(
             k=k,
             n_centers=n_centers,
             n_features=n_features,

@@ -1,13 +1,13 @@
-"""What holds for every test."""
+"""Settings for all tests."""
 
 import os
 
 from hypothesis import HealthCheck, settings
 
-# As `train` does: BLAS runs with one thread; numpy reads these when it is imported.
+# BLAS runs with one thread, as in `train`; numpy reads these variables when it is imported.
 for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[variable] = "1"
 
-# How long an example takes says more of the machine, and of what else it does, than of the code.
+# The time of an example depends more on the machine and its other load than on the code.
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("suite")

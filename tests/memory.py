@@ -1,4 +1,4 @@
-"""A bound of the memory that code under test may ask for."""
+"""A limit on the memory that code under test may allocate."""
 
 import resource
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from pathlib import Path
 
 @contextmanager
 def at_most(n_bytes: int) -> Iterator[None]:
-    """Let this process have so many bytes more; beyond them memory cannot be had."""
+    """Limit this process to `n_bytes` more bytes; further allocations fail."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + n_bytes, hard))

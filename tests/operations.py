@@ -6,12 +6,12 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-# Methods that look at all of what they belong to.
+# Methods that scan their whole object.
 _SCANS = {"count", "decode", "find", "index", "replace", "rfind", "rindex", "rstrip", "split", "splitlines", "strip"}
 
 
 def operations(work: Callable[[], object]) -> int:
-    """Count calls, and the items of what is scanned by them, in this thread and in those that it starts."""
+    """Return the number of calls and of scanned items, in this thread and in those that it starts."""
     total = 0
 
     def note(_frame: FrameType, event: str, called: Any) -> None:
@@ -23,7 +23,7 @@ def operations(work: Callable[[], object]) -> int:
             scanned = called.__self__
             total += len(scanned) if isinstance(scanned, bytes | bytearray | str | list) else 0
 
-    # Whoever counts already, a debugger for example, goes on afterwards.
+    # Another profiler, such as a debugger, continues afterwards.
     before = sys.getprofile(), threading.getprofile()
     threading.setprofile(note)
     sys.setprofile(note)

@@ -1,4 +1,4 @@
-"""What some tests need of the machine."""
+"""What some tests require of the machine."""
 
 import os
 from typing import NoReturn
@@ -9,7 +9,7 @@ IN_CI = os.environ.get("CI") == "true"
 
 
 def missing(reason: str) -> NoReturn:
-    """Skip for want of something, but fail in CI, where it must be there."""
+    """Skip the test since something is missing, but fail in CI, where it must be there."""
     if IN_CI:
         pytest.fail(reason, pytrace=False)
     pytest.skip(reason)

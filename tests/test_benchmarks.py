@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from benchmarks import files
 from benchmarks.baselines import LLOYD, Baselines, Method
-from benchmarks.cores_clock import Taken, at_most, by_amdahl
+from benchmarks.cores_clock import Timing, amdahl_speedup, speedup_bound
 from benchmarks.measure import page
 from benchmarks.methods import Fit, lloyd, score
 from benchmarks.quality_targets import MEAN, WORST, judge
+from container.formats.recordio.frames import split_frames
 from container.formats.recordio.record_pb2 import Record
-from container.formats.recordio.records import split_frames
-from tests.documents import ROOT
+from tools.documents import ROOT
 
 TENSORS = {files.FLOAT32: "float32_tensor", files.FLOAT64: "float64_tensor", files.INT32: "int32_tensor"}
 
@@ -152,13 +152,13 @@ print(json.dumps([cores.compare(content_type, 2, 3, 20_000, runs=1) for content_
 
 
 def test_what_more_cores_would_make_follows_from_what_one_alone_can_do() -> None:
-    taken = Taken(seconds=10.0, apart=0.5, beside=1.0, alone=0.5)
-    assert by_amdahl(taken, 1) == at_most(taken, 1, 16) == 1.0
-    assert by_amdahl(taken, 9) == 5.0
+    timing = Timing(seconds=10.0, between=0.5, other=1.0, alone=0.5)
+    assert amdahl_speedup(timing, 1) == speedup_bound(timing, 1, 16) == 1.0
+    assert amdahl_speedup(timing, 9) == 5.0
     # Sixteen pieces take nine cores as long as eight.
-    assert at_most(taken, 9, 16) == at_most(taken, 8, 16) == 10.0 / (1.0 + 9.0 / 8)
+    assert speedup_bound(timing, 9, 16) == speedup_bound(timing, 8, 16) == 10.0 / (1.0 + 9.0 / 8)
     # What the calling thread does takes 1.5 s.
-    assert at_most(taken, 96, 96) == 10.0 / 1.5
+    assert speedup_bound(timing, 96, 96) == 10.0 / 1.5
 
 
 def _rows() -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""What a clone holds where Git converts line ends, as it does on Windows by default."""
+"""The files of a clone if Git converts line ends, as it does by default on Windows."""
 
 import os
 import subprocess
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.documents import ROOT
+from tools.documents import ROOT
 
 BINARY = {".png"}
 

@@ -1,4 +1,4 @@
-"""What the pages say is so. The tests of the image run the README's program; `test_troubleshooting` reads its page."""
+"""The pages state what is true. Tests of the image run the README's program; `test_troubleshooting` checks its page."""
 
 import ast
 import json
@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 
 from container.logs.metrics import REGEXES
-from tests import generated
-from tests.documents import PAGES, ROOT, all_snippets, snippets, text
+from tools import generated
+from tools.documents import PAGES, ROOT, all_snippets, snippets, text
 
 SOURCES = [
     path
-    for folder in ("container", "kmeans", "sagemaker_kmeans", "benchmarks")
+    for folder in ("container", "kmeans", "sagemaker_kmeans", "benchmarks", "tools")
     for path in (ROOT / folder).rglob("*.py")
 ]
 
@@ -50,13 +50,13 @@ def test_no_snippet_is_of_a_language_that_is_not_checked() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_every_verb_named_is_one_of_makes(page: str) -> None:
+def test_every_target_named_is_one_of_makes(page: str) -> None:
     listed = subprocess.run(
         ["make", "--no-print-directory", "help"], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    verbs = re.findall(r"^make (\S+)", listed.stdout, re.MULTILINE)
-    assert verbs
-    assert set(re.findall(r"(?:`|^)make ([a-z-]+)", text(PAGES[page]), re.MULTILINE)) <= set(verbs)
+    targets = re.findall(r"^make (\S+)", listed.stdout, re.MULTILINE)
+    assert targets
+    assert set(re.findall(r"(?:`|^)make ([a-z-]+)", text(PAGES[page]), re.MULTILINE)) <= set(targets)
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -66,8 +66,15 @@ def test_every_link_within_the_repository_leads_to_a_file(page: str) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES)
+def test_every_link_to_a_heading_leads_to_one(page: str) -> None:
+    for target, anchor in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", text(PAGES[page])):
+        headings = re.findall(r"^#+ (.*)", text(PAGES[page].parent / target if target else PAGES[page]), re.MULTILINE)
+        assert anchor in {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_every_path_of_the_repository_named_is_there(page: str) -> None:
-    named = re.findall(r"`((?:container|kmeans|benchmarks|requirements|tests|docs)/[\w./-]*)`", text(PAGES[page]))
+    named = re.findall(r"`((?:container|kmeans|benchmarks|requirements|tests|tools|docs)/[\w./-]*)`", text(PAGES[page]))
     assert [path for path in named if not (ROOT / path).exists()] == []
 
 

@@ -1,4 +1,4 @@
-"""One number says which release this is, wherever it is stated."""
+"""The same release number is stated everywhere."""
 
 import os
 import re
@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from kmeans import __version__
-from tests.documents import ROOT, text
-from tests.generated import STATED_RELEASES
+from tools.documents import ROOT, text
+from tools.generated import STATED_RELEASES
 
 
 @pytest.mark.parametrize("file", STATED_RELEASES, ids=lambda file: file.name)

@@ -1,1 +1,1 @@
-"""What a job leaves behind, and how it is read back."""
+"""The files that a job writes, and how they are read: models, states, checkpoints."""

@@ -1,4 +1,4 @@
-"""Arrays by name in an uncompressed ``.npz``: NumPy's format, read without its unpickling and evaluating."""
+"""Named arrays in an uncompressed ``.npz``: NumPy's format, read without unpickling or evaluating anything."""
 
 import math
 import re
@@ -11,19 +11,19 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-# The type and the number of dimensions of each array.
+# The dtype and the number of dimensions of each array.
 Layout = Mapping[str, tuple[str, int]]
 
 _NPY_MAGIC = b"\x93NUMPY\x01\x00"
-# Only the form that NumPy writes for such arrays is read: its own reader of headers evaluates them as Python literals,
-# with all that can go wrong in that. The two bytes after the magic are the header's length.
+# Only the form that NumPy writes for such arrays is accepted: NumPy itself evaluates headers as Python literals, which
+# is not safe. The two bytes after the magic are the length of the header.
 _HEADER = re.compile(
     re.escape(_NPY_MAGIC)
     + rb"..\{'descr': '(?P<dtype>[<|][fiub][148])', 'fortran_order': False, "
     + rb"'shape': \((?P<shape>[0-9]{1,19},(?: ?[0-9]{1,19})?)\), \} *\n",
     re.DOTALL,
 )
-# What zipfile raises for damaged archives: its own error, and whatever a wrong number in one leads to.
+# What zipfile raises for damaged archives: its own error, and whatever a wrong number leads to.
 ERRORS = (
     zipfile.BadZipFile,
     zlib.error,
@@ -38,7 +38,7 @@ ERRORS = (
 
 
 class ArchiveError(ValueError):
-    """The bytes are no such archive; the text says what was expected and what came."""
+    """The bytes are no such archive; the text says what was expected and what was found."""
 
 
 def dump(file: Any, arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -46,15 +46,15 @@ def dump(file: Any, arrays: Mapping[str, NDArray[Any]]) -> None:
 
     Parameters
     ----------
-    file : file-like
-        Binary; it need not be seekable.
+    file : binary file
+        The file to write to; it need not be seekable.
     arrays : Mapping of str to ndarray
-        By name.
+        The arrays, by name.
 
     Raises
     ------
     ValueError
-        If a number is not finite; nothing is written then.
+        If a number is not finite; then nothing is written.
     """
     for name, array in arrays.items():
         if not is_finite(array):
@@ -63,8 +63,8 @@ def dump(file: Any, arrays: Mapping[str, NDArray[Any]]) -> None:
 
 
 def is_finite(array: NDArray[Any]) -> bool:
-    """Return whether there is neither NaN nor infinity in an array; without a copy of it."""
-    # The least and the largest of numbers are NaN if one of them is.
+    """Return whether all numbers of an array are finite, without copying it."""
+    # The minimum and the maximum are NaN if any number is.
     return not array.size or bool(np.isfinite(array.min()) and np.isfinite(array.max()))
 
 
@@ -74,23 +74,23 @@ def load(file: IO[bytes], size: int, layout: Layout, optional: Layout | None = N
     Parameters
     ----------
     file : binary file
-        Seekable. Sizes in it are checked against the bytes really there before anything is allocated.
+        The archive; it must be seekable. Sizes in it are checked against the actual size before anything is allocated.
     size : int
-        Bytes of the archive.
+        The size of the archive in bytes.
     layout : Layout
-        What it holds.
+        The arrays that it must have.
     optional : Layout
-        What it may hold.
+        The arrays that it may have.
 
     Returns
     -------
     dict of str to ndarray
-        By name; all numbers are finite.
+        The arrays, by name; all numbers are finite.
 
     Raises
     ------
     ArchiveError
-        If it is no such archive.
+        If the file is no such archive.
     """
     try:
         with zipfile.ZipFile(file) as archive:
@@ -108,7 +108,7 @@ def load(file: IO[bytes], size: int, layout: Layout, optional: Layout | None = N
 def _member(archive: zipfile.ZipFile, name: str, dtype: str, n_dimensions: int, max_bytes: int) -> NDArray[Any]:
     """Read one array."""
     info = archive.getinfo(f"{name}.npy")
-    # Ours are stored without compression, so none is larger than the archive.
+    # Members are not compressed, so none is larger than the archive.
     if info.compress_type != zipfile.ZIP_STORED or info.file_size > max_bytes:
         raise ArchiveError(f"expected {name} without compression and whole, got {info.file_size} bytes")
     content = archive.read(info)
@@ -124,7 +124,7 @@ def _member(archive: zipfile.ZipFile, name: str, dtype: str, n_dimensions: int, 
     # NumPy's booleans must be 0 or 1.
     if dtype == "|b1" and np.frombuffer(values, np.uint8).max(initial=0) > 1:
         raise ArchiveError(f"expected booleans in {name}, got other bytes")
-    # A copy can be written to, as kernels expect of what they are given.
+    # A copy is writable, as kernels require.
     array = np.frombuffer(values, dtype=dtype).reshape(shape).copy()
     if not is_finite(array):
         raise ArchiveError(f"expected finite {name}, got NaN or infinity")
@@ -132,5 +132,5 @@ def _member(archive: zipfile.ZipFile, name: str, dtype: str, n_dimensions: int, 
 
 
 def _header_line(content: bytes) -> str:
-    """Give what stands where the description of an array should."""
+    """Return the start of the text in place of an array's header."""
     return content[len(_NPY_MAGIC) + 2 :][:80].partition(b"\n")[0].decode(errors="replace").strip()

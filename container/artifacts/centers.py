@@ -1,4 +1,4 @@
-"""The centers of a model: in the built-in's format, in float32, and in float64 where that can't hold them apart."""
+"""The centers of a model: in float32 in the built-in's format, and in float64 if float32 is too coarse for them."""
 
 from typing import Any
 
@@ -10,21 +10,31 @@ from kmeans.types import DoubleArray, FloatArray
 
 
 class CentersError(ValueError):
-    """These are no centers; the text says what was expected and what came."""
+    """The data are no centers; the text says what was expected and what was found."""
 
 
 def dumps(centers: NDArray[Any]) -> bytes:
-    """Encode centers, float32 or float64, as the built-in does: in float32."""
+    """Encode centers, float32 or float64, in the built-in's format: in float32."""
     return mxnet_ndarray.dumps(_single(centers))
 
 
 def loads(data: bytes | bytearray) -> FloatArray:
-    """Decode centers; they are a matrix of finite numbers.
+    """Decode centers from the built-in's format.
+
+    Parameters
+    ----------
+    data : bytes or bytearray
+        The whole file.
+
+    Returns
+    -------
+    ndarray of float32, shape (k, d)
+        The centers; all numbers are finite.
 
     Raises
     ------
     CentersError
-        If they are something else.
+        If the file is invalid, or has something else than a matrix of finite numbers.
     """
     try:
         arrays = mxnet_ndarray.loads(data)
@@ -39,19 +49,24 @@ def loads(data: bytes | bytearray) -> FloatArray:
 
 
 def exact(given: object, centers: FloatArray) -> DoubleArray:
-    """Return the centers in float64 that a description states.
+    """Return the centers in float64 that a description has.
 
     Parameters
     ----------
     given : object
-        What JSON has of them.
-    centers : ndarray of shape (k, d), float32
-        The same, rounded.
+        The centers as JSON.
+    centers : ndarray of float32, shape (k, d)
+        The same centers, rounded.
+
+    Returns
+    -------
+    ndarray of float64, shape (k, d)
+        The exact centers.
 
     Raises
     ------
     CentersError
-        If they are others, or no matrix of numbers.
+        If they are other centers, or no matrix of numbers.
     """
     fits = isinstance(given, list) and len(given) == len(centers)
     for row in given if isinstance(given, list) and fits else ():
@@ -61,7 +76,7 @@ def exact(given: object, centers: FloatArray) -> DoubleArray:
     try:
         found = np.array(given, np.float64)
     except OverflowError:
-        # A whole number of more than 308 digits.
+        # An integer of more than 308 digits.
         found = np.full(centers.shape, np.inf)
     if not np.array_equal(_single(found), centers):
         raise CentersError("expected centers that are, in float32, those of the model's file, got others")
@@ -69,6 +84,6 @@ def exact(given: object, centers: FloatArray) -> DoubleArray:
 
 
 def _single(numbers: NDArray[Any]) -> FloatArray:
-    # A number too large for float32 becomes infinite, and is then refused; so is the kind of NaN that signals.
+    # A number too large for float32 becomes infinite, which callers reject; a signaling NaN would warn too.
     with np.errstate(over="ignore", invalid="ignore"):
         return numbers.astype(np.float32, copy=False)

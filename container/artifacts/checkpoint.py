@@ -1,7 +1,7 @@
-"""Checkpoints: what a host needs to go on where an interrupted job was.
+"""Checkpoints: what a host needs to resume an interrupted job.
 
-SageMaker keeps the folder in S3 while the job runs, under one prefix for all hosts, and lays it down again before the
-job is started anew. A file is a line with the format, a checksum (SHA-256) of all that follows, and an archive of
+SageMaker keeps the folder in S3 while the job runs, under one prefix for all hosts, and restores it before the job is
+started again. A file is a line with the format, a checksum (SHA-256) of everything that follows, and an archive of
 arrays. It appears whole or not at all.
 """
 
@@ -11,21 +11,23 @@ import json
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any, BinaryIO, Final
 
 import numpy as np
 
-from container import json_object
 from container.artifacts import archive, resumable
-from container.artifacts.atomic import replacing
-from container.json_object import shown
+from container.artifacts.layout import arrays_of, facts_of, layout, snapshot_of
+from container.files import json_object
+from container.files.atomic import replacing
+from container.files.regular import open_regular
+from container.formats.errors import shown
 from container.logs.logger import LOGGER
-from container.regular_files import open_regular
+from container.precision.coordinates import PLAIN, Coordinates
 from container.resources import memory_limit_bytes
-from kmeans.settings import Settings
-from kmeans.stream.snapshot import Snapshot
+from kmeans.settings import TrainingSettings
+from kmeans.stream.snapshot import RunSnapshot, StreamSnapshot
 
 MAGIC: Final = b"kmeans checkpoint 4\n"
 # SageMaker does not upload files of such names.
@@ -33,27 +35,13 @@ TEMPORARY_NAME: Final = "{}.sagemaker-ignore"
 KEPT: Final = 2
 
 _FACTS: Final = "facts"
-_LAYOUT: Final = {
-    "centers": ("<f8", 2),
-    "weights": ("<f8", 1),
-    "spreads": ("<f8", 1),
-    "shift": ("<f4", 1),
-    "active": ("|b1", 1),
-    "with_rows": ("|b1", 1),
-    "reservoir_rows": ("<f4", 2),
-    "reservoir_labels": ("<i8", 1),
-    "reservoir_numbers": ("<i8", 1),
-    "reservoir_positions": ("<f8", 1),
-    "reservoir_keys": ("<f8", 1),
-    "reservoir_far_rows": ("<f4", 2),
-    "reservoir_far_labels": ("<i8", 1),
-    "reservoir_far_numbers": ("<i8", 1),
-    "reservoir_far_positions": ("<f8", 1),
-    "reservoir_far_keys": ("<f8", 1),
-    _FACTS: ("|u1", 1),
-}
+_LAYOUT: Final = {**layout(RunSnapshot), _FACTS: ("|u1", 1)}
 # Only where the coordinates of the rows are not plain.
-_OPTIONAL: Final = {"origin": ("<f4", 1)}
+_ORIGIN: Final = "origin"
+_OPTIONAL: Final = {_ORIGIN: ("<f4", 1)}
+# What all hosts of a job hold alike.
+_COMMON_FACTS: Final = ("epoch", "amid_epoch", "reassigned", "rows_seen", "outlier_distance")
+_COMMON_ARRAYS: Final = (*layout(StreamSnapshot), _ORIGIN)
 _HEAD: Final[resumable.Schema] = {"job": {}, "step": resumable.STEP}
 _DIGEST_BYTES: Final = hashlib.sha256().digest_size
 _PIECE: Final = 1 << 20
@@ -61,6 +49,22 @@ _PIECE: Final = 1 << 20
 
 class CheckpointError(ValueError):
     """The file is no checkpoint of this job; the text says why."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a file holds.
+
+    Attributes
+    ----------
+    snapshot : RunSnapshot
+        Where to resume.
+    coordinates : Coordinates
+        Those of its centers and rows.
+    """
+
+    snapshot: RunSnapshot
+    coordinates: Coordinates = PLAIN
 
 
 class Checkpoints:
@@ -71,38 +75,54 @@ class Checkpoints:
     folder : Path
         Where they are; without it nothing is written.
     host : str
-        This host's name, which is in their names.
+        This host's name, which is part of their names.
     hosts : sequence of str
         The names of all hosts.
-    settings : Settings
-        What the job trains; they and the hosts must be the same in a job that goes on from them.
+    settings : TrainingSettings
+        What the job trains; a job that resumes must have the same, and the same hosts.
     interval_seconds : float
         Least time from one to the next.
+
+    Attributes
+    ----------
+    enabled : bool
+        Whether there is a folder.
+    written : int
+        Checkpoints that were written.
+    seconds : float
+        Spent in writing them.
     """
 
     def __init__(
-        self, folder: Path, host: str, hosts: Sequence[str], settings: Settings, interval_seconds: float
+        self, folder: Path, host: str, hosts: Sequence[str], settings: TrainingSettings, interval_seconds: float
     ) -> None:
         self.enabled = folder.is_dir()
         self._folder = folder
         self._prefix = f"checkpoint-{host}-"
         self._settings = settings
         self._n_hosts = len(hosts)
-        # As it comes back out of a file.
+        # As a file gives it back.
         self._job = json.loads(json.dumps({"hosts": hosts, **asdict(settings)}))
         self._interval = interval_seconds
         self._latest = time.monotonic()
-        # The steps of this job that are on disk, in the order in which they were written or found.
+        # The steps of this job's checkpoints on disk, oldest first.
         self._steps: list[int] = []
         self.seconds = 0.0
         self.written = 0
 
     def due(self) -> bool:
-        """Tell whether it is time for the next one."""
+        """Return whether it is time for the next one."""
         return self.enabled and time.monotonic() - self._latest >= self._interval
 
-    def save(self, snapshot: Snapshot) -> None:
-        """Write a checkpoint, and drop all but the latest ones.
+    def save(self, snapshot: RunSnapshot, coordinates: Coordinates = PLAIN) -> None:
+        """Write a checkpoint, and remove all but the latest ones.
+
+        Parameters
+        ----------
+        snapshot : RunSnapshot
+            Where to resume.
+        coordinates : Coordinates
+            Those of its centers and rows.
 
         Raises
         ------
@@ -116,15 +136,18 @@ class Checkpoints:
         began = time.monotonic()
         # One that can't be written is not tried again at once.
         self._latest = began
-        facts = json.dumps({"job": self._job, "step": snapshot.step, **snapshot.facts}, allow_nan=False).encode()
+        facts = json.dumps({"job": self._job, **facts_of(snapshot)}, allow_nan=False).encode()
+        arrays = arrays_of(snapshot)
+        if coordinates.origin is not None:
+            arrays[_ORIGIN] = coordinates.origin
         with replacing(self._path(snapshot.step), TEMPORARY_NAME) as file:
             file.write(MAGIC + bytes(_DIGEST_BYTES))
             hashing = _HashingWriter(file)
-            archive.dump(hashing, {**snapshot.arrays, _FACTS: np.frombuffer(facts, np.uint8)})
+            archive.dump(hashing, {**arrays, _FACTS: np.frombuffer(facts, np.uint8)})
             file.seek(len(MAGIC))
             file.write(hashing.digest())
         self._steps = [step for step in self._steps if step != snapshot.step] + [snapshot.step]
-        # What another job has left is not touched, whatever its steps are.
+        # Files of another job are left alone, whatever their steps are.
         while len(self._steps) > KEPT:
             self._path(self._steps.pop(0)).unlink(missing_ok=True)
         self._latest = time.monotonic()
@@ -132,7 +155,7 @@ class Checkpoints:
         self.written += 1
 
     def forget(self, step: int) -> None:
-        """Drop the checkpoint of a step, which another host could not write; the one before it stays.
+        """Remove the checkpoint of a step, which another host could not write; the one before it stays.
 
         Raises
         ------
@@ -145,32 +168,32 @@ class Checkpoints:
             self._path(step).unlink(missing_ok=True)
 
     def steps(self) -> dict[int, int]:
-        """Return the steps of those that this job can go on from; others are passed over with a warning.
+        """Return the steps that this job can resume from; other checkpoints are skipped with a warning.
 
         Returns
         -------
         dict of int to int
-            The newest first. The numbers tell whether hosts can go on together: they are checksums, of 64 bits, of what
-            all hosts hold alike.
+            The newest first, each with a checksum, of 64 bits, of what all hosts hold alike: hosts can resume together
+            where it is the same.
         """
         found = {}
         for path in self._paths():
             try:
-                snapshot = self._read(path)
+                checkpoint = self._read(path)
             except (CheckpointError, OSError) as error:
-                LOGGER.warning("Checkpoint %s is passed over: %s", path.name, error)
+                LOGGER.warning("Skipping checkpoint %s: %s", path.name, error)
             else:
-                found[snapshot.step] = _common(snapshot)
+                found[checkpoint.snapshot.step] = _common(checkpoint)
         self._steps = sorted(found)
         return found
 
-    def load(self, step: int) -> Snapshot:
+    def load(self, step: int) -> Checkpoint:
         """Read the checkpoint of a step.
 
         Raises
         ------
         CheckpointError
-            If it is none of this job.
+            If it is not one of this job.
         """
         return self._read(self._path(step))
 
@@ -178,14 +201,14 @@ class Checkpoints:
         return self._folder / f"{self._prefix}{step:012d}"
 
     def _paths(self) -> list[Path]:
-        """Give the files of this host, the newest first."""
+        """Return the files of this host, the newest first."""
         if not self.enabled:
             return []
         names = (path.name for path in self._folder.iterdir())
         steps = [name.removeprefix(self._prefix) for name in names if name.startswith(self._prefix)]
         return [self._folder / f"{self._prefix}{step}" for step in sorted(filter(_is_step, steps), reverse=True)]
 
-    def _read(self, path: Path) -> Snapshot:
+    def _read(self, path: Path) -> Checkpoint:
         limit = memory_limit_bytes() // 2
         with open_regular(path) as file:
             size = os.fstat(file.fileno()).st_size
@@ -193,17 +216,18 @@ class Checkpoints:
                 raise CheckpointError(f"expected at most {limit} bytes, for which there is memory, got {size}")
             _verify(file)
             try:
-                snapshot = self._snapshot(file, size)
+                checkpoint = self._checkpoint(file, size)
             except CheckpointError:
                 raise
             except (ValueError, RecursionError) as error:
                 raise CheckpointError(str(error)) from error
-        if path != self._path(snapshot.step):
-            raise CheckpointError(f"expected the name of step {snapshot.step}, got that of another one")
-        return snapshot
+        step = checkpoint.snapshot.step
+        if path != self._path(step):
+            raise CheckpointError(f"expected the name of step {step}, got that of another one")
+        return checkpoint
 
-    def _snapshot(self, file: IO[bytes], size: int) -> Snapshot:
-        """Read what follows the checksum, and look at all of it."""
+    def _checkpoint(self, file: IO[bytes], size: int) -> Checkpoint:
+        """Read what follows the checksum, and check all of it."""
         arrays = archive.load(file, size, _LAYOUT, _OPTIONAL)
         facts = json_object.loads(arrays.pop(_FACTS).tobytes())
         resumable.check_facts(facts, _HEAD)
@@ -213,9 +237,8 @@ class Checkpoints:
             name = different[0]
             was, now = shown(job.get(name)), shown(self._job.get(name))
             raise CheckpointError(f"it is of another job: {name} was {was}, is {now}")
-        snapshot = Snapshot(facts.pop("step"), arrays, facts)
-        resumable.check(snapshot, self._settings, self._n_hosts)
-        return snapshot
+        resumable.check(arrays, facts, self._settings, self._n_hosts)
+        return Checkpoint(snapshot_of(RunSnapshot, arrays, facts), Coordinates(arrays.get(_ORIGIN)))
 
 
 class _HashingWriter(io.RawIOBase):
@@ -241,7 +264,7 @@ def _is_step(text: str) -> bool:
 
 
 def _verify(file: IO[bytes]) -> None:
-    """Compare the checksum; the file is left at the beginning of the archive."""
+    """Check the checksum, and go to the beginning of the archive."""
     magic, expected = file.read(len(MAGIC)), file.read(_DIGEST_BYTES)
     if magic != MAGIC:
         raise CheckpointError(f"expected it to begin with {MAGIC!r}, got {magic!r}")
@@ -254,11 +277,13 @@ def _verify(file: IO[bytes]) -> None:
     file.seek(begin)
 
 
-def _common(snapshot: Snapshot) -> int:
+def _common(checkpoint: Checkpoint) -> int:
     """Return a checksum of what all hosts of a job hold alike after a step."""
-    names = ("epoch", "amid_epoch", "reassigned", "rows_seen", "outlier_distance")
-    digest = hashlib.sha256(json.dumps([snapshot.facts[name] for name in names]).encode())
-    for name in ("centers", "weights", "spreads", "shift", "active", "with_rows", *_OPTIONAL):
-        if name in snapshot.arrays:
-            digest.update(snapshot.arrays[name].data)
+    facts, arrays = facts_of(checkpoint.snapshot), arrays_of(checkpoint.snapshot)
+    if checkpoint.coordinates.origin is not None:
+        arrays[_ORIGIN] = checkpoint.coordinates.origin
+    digest = hashlib.sha256(json.dumps([facts[name] for name in _COMMON_FACTS]).encode())
+    for name in _COMMON_ARRAYS:
+        if name in arrays:
+            digest.update(arrays[name].data)
     return int.from_bytes(digest.digest()[:8], signed=True)

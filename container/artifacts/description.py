@@ -1,4 +1,4 @@
-"""What a model is and how it was made, in JSON: the content of ``kmeans.json``."""
+"""The description of a model and of its training, in JSON: the content of ``kmeans.json``."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -7,14 +7,14 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from container import json_object
+from container.files import json_object
 from container.versions import COMPUTING, versions
 
 FORMAT_VERSION: Final = 1
 
 
 class DescriptionError(ValueError):
-    """The bytes are no description of these centers; the text says what was expected and what came."""
+    """The bytes are no description of these centers; the text says what was expected and what was found."""
 
 
 def describe(
@@ -26,22 +26,22 @@ def describe(
     msd: float,
     **facts: Any,
 ) -> dict[str, Any]:
-    """Say in plain JSON what a model is and how it was made.
+    """Return the description of a model and of its training.
 
     Parameters
     ----------
     centers : ndarray of float32 or float64, shape (k, d)
-        The model; in float64 its numbers are part of what is said.
+        The centers; they are part of the description if they are in float64.
     hyperparameters : Mapping of str to str
-        All values of the job, defaults included, as sent.
+        All values of the job as sent, including defaults.
     seed : int
-        The seed that was used.
+        The random seed of the job.
     cluster_sizes : sequence of float, length k
-        Weight of the rows of each cluster; their number when there is no decay.
+        The weight of the rows of each cluster; without decay this is their number.
     msd : float
-        Mean squared distance of training rows to their centers.
-    **facts
-        Further entries of JSON types.
+        The mean squared distance of training rows to their centers.
+    **facts : object
+        Further entries, of JSON types.
 
     Returns
     -------
@@ -82,12 +82,17 @@ def loads(data: bytes | bytearray, shape: tuple[int, ...]) -> dict[str, Any]:
     data : bytes or bytearray
         The whole file.
     shape : tuple of int
-        That of the centers, (k, d), to which it is to belong.
+        The shape (k, d) of the centers that it must describe.
+
+    Returns
+    -------
+    dict
+        The content of ``kmeans.json``.
 
     Raises
     ------
     DescriptionError
-        If it is none, or one of other centers.
+        If the bytes are no description, or that of other centers.
     """
     try:
         description = json_object.loads(data)

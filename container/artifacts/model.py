@@ -1,4 +1,4 @@
-"""The model of a job: the files written, and every form in which a model is read back."""
+"""Save and load models: the files of a job, and all other forms in which a model is read."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -10,9 +10,9 @@ from typing import Any
 from numpy.typing import NDArray
 
 from container.artifacts import archive, centers, description, state, tarball
-from container.artifacts.atomic import replacing
-from container.coordinates import PLAIN, Coordinates
-from container.regular_files import NotRegularFileError, open_regular
+from container.files.atomic import replacing
+from container.files.regular import NotRegularFileError, open_regular
+from container.precision.coordinates import PLAIN, Coordinates
 from container.resources import memory_limit_bytes
 from kmeans.state import State
 
@@ -25,22 +25,22 @@ _GZIP_MAGIC = b"\x1f\x8b"
 
 
 class ModelError(ValueError):
-    """What was found is no model; the text says where, what was expected and what came."""
+    """There is no valid model; the text says where, what was expected and what was found."""
 
 
 class ModelTooLargeError(ModelError):
-    """The files of a model are larger than allowed."""
+    """A file of the model is larger than allowed."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Model:
-    """A model, ready to predict.
+class SavedModel:
+    """A model as it is saved.
 
     Parameters
     ----------
     centers : ndarray of float32 or float64, shape (k, d)
-        Finite in float32, C-contiguous. In float64 where float32 can't hold them apart: the model's file has them in
-        float32 in any case, and ``kmeans.json`` as they are.
+        Finite in float32, and C-contiguous. In float64 only if float32 can't hold them apart: then ``kmeans.json`` has
+        them in float64, in addition to the file of the centers in float32.
     description : dict or None
         The content of ``kmeans.json``; None for a model of the built-in.
     """
@@ -52,38 +52,36 @@ class Model:
 def save(
     directory: Path,
     host: str,
-    model: Model,
+    model: SavedModel,
     stream: State | None = None,
     stream_coordinates: Coordinates = PLAIN,
 ) -> tuple[Path, ...]:
     """Write a model, whole or not at all; the file of the centers appears last.
 
-    What is not finite is not written: then there is no file at all.
-
     Parameters
     ----------
     directory : Path
-        The model's folder; made if need be.
+        The folder of the model; it is created if it does not exist.
     host : str
-        The leader's name, which ends the name of the centers' file.
-    model : Model
-        Its description, if any, becomes ``kmeans.json``.
+        The name of the leader, the suffix of the name of the centers' file.
+    model : SavedModel
+        The model; its description, if any, becomes ``kmeans.json``.
     stream : State or None
-        What the stream has left, from which models for other k can be made.
+        The state of the stream, of which models for other k can be made.
     stream_coordinates : Coordinates
-        Those of its centers and rows.
+        The coordinates of its centers and rows.
 
     Returns
     -------
     tuple of Path
-        The files written.
+        The files.
 
     Raises
     ------
     ValueError
-        If a number in it is NaN or infinity.
+        If a number is NaN or infinity; then no file is written.
     OSError
-        If a file can't be written; it is named, and those before it are removed.
+        If a file can't be written; the error names it, and the files before it are removed.
     """
     contents: dict[Path, bytes] = {}
     if stream is not None:
@@ -107,40 +105,47 @@ def save(
 
 
 def save_description(directory: Path, facts: Mapping[str, Any]) -> None:
-    """Replace the description of a model that was saved there.
+    """Replace the description of a saved model.
+
+    Parameters
+    ----------
+    directory : Path
+        The folder of the model.
+    facts : Mapping
+        The description.
 
     Raises
     ------
     ValueError
-        If a number in it is NaN or infinity.
+        If a number is NaN or infinity.
     OSError
-        If it can't be written; then there is the one from before.
+        If the file can't be written; then the earlier description is kept.
     """
     content = description.dumps(facts)
     with replacing(directory / DESCRIPTION) as file:
         file.write(content)
 
 
-def load(path: Path, max_bytes: int | None = None) -> Model:
-    """Read a model of ours or of the built-in.
+def load(path: Path, max_bytes: int | None = None) -> SavedModel:
+    """Load a model of this program or of the built-in.
 
     Parameters
     ----------
     path : Path
-        A model's folder, a bare ``model_algo-1`` of any name, a ``model.tar.gz`` of either, or a folder that holds
-        only such a tarball.
+        The folder of a model, a file like ``model_algo-1`` of any name, a ``model.tar.gz`` of either, or a folder with
+        nothing but such a tarball.
     max_bytes : int or None
-        Bound of each file's length, and of a tarball's uncompressed; None for half of the memory.
+        Maximum size of each file, and of an uncompressed tarball; None for half of the memory.
 
     Returns
     -------
-    Model
-        Centers checked to be a finite matrix and to agree with the description.
+    SavedModel
+        The model; its centers are finite and agree with the description.
 
     Raises
     ------
     ModelError
-        If there is no model, more than one, or one that cannot be read.
+        If there is no model, more than one, or an invalid one.
     """
     files = _files(path, max_bytes=max_bytes)
     names = [name for name in files if name.startswith(MODEL_PREFIX)]
@@ -151,35 +156,35 @@ def load(path: Path, max_bytes: int | None = None) -> Model:
     try:
         single = centers.loads(files[place])
         if DESCRIPTION not in files:
-            return Model(single)
+            return SavedModel(single)
         place = DESCRIPTION
         facts = description.loads(files[DESCRIPTION], single.shape)
         if "centers" in facts:
-            return Model(centers.exact(facts["centers"], single), facts)
+            return SavedModel(centers.exact(facts["centers"], single), facts)
     except (centers.CentersError, description.DescriptionError) as cause:
         raise ModelError(f"{path}: {place}: {cause}") from cause
-    return Model(single, facts)
+    return SavedModel(single, facts)
 
 
 def load_state(path: Path) -> tuple[State, Coordinates]:
-    """Read the state of the stream that was saved with a model.
+    """Load the state of the stream that was saved with a model.
 
     Parameters
     ----------
     path : Path
-        A model's folder or a ``model.tar.gz``.
+        The folder of a model, or a ``model.tar.gz``.
 
     Returns
     -------
     state : State
-        Checked.
+        The state, validated.
     coordinates : Coordinates
-        Those of its centers and rows.
+        The coordinates of its centers and rows.
 
     Raises
     ------
     ModelError
-        If there is none, or it cannot be read.
+        If there is no state, or an invalid one.
     """
     found = find_state(path)
     if found is None:
@@ -188,7 +193,7 @@ def load_state(path: Path) -> tuple[State, Coordinates]:
 
 
 def find_state(path: Path) -> tuple[State, Coordinates] | None:
-    """Read the state as `load_state` does, or return None for a model without one."""
+    """Load the state as `load_state` does; return None for a model without a state."""
     files = _files(path, STATE.__eq__)
     if STATE not in files:
         return None
@@ -205,13 +210,13 @@ def _wanted(name: str) -> bool:
 def _files(
     path: Path, wanted: Callable[[str], bool] = _wanted, max_bytes: int | None = None
 ) -> Mapping[str, bytes | bytearray]:
-    """Read the files of a model into memory, at most half of what there is of it."""
+    """Return the content of the files of a model by name; by default they may take half of the memory."""
     if max_bytes is None:
         max_bytes = memory_limit_bytes() // 2
     try:
         if path.is_dir():
             named = [file for file in path.iterdir() if wanted(file.name) and not file.is_dir()]
-            # What is no regular file is looked at only where it is all there is, and is then told.
+            # Other than regular files are opened only if there are no regular ones; the error then names them.
             files = [file for file in named if file.is_file()] or named
             if files or not (path / TARBALL).exists():
                 return {file.name: _content(file, max_bytes) for file in files}
@@ -238,5 +243,5 @@ def _content(file: Path, max_bytes: int) -> bytes:
             raise ModelTooLargeError(
                 f"{file}: expected at most {max_bytes} bytes, for which there is memory, got {size}"
             )
-        # Not what is added to it meanwhile.
+        # No more than that, even if the file grows meanwhile.
         return opened.read(size)

@@ -1,8 +1,8 @@
-"""MXNet's NDArray list file, the format of the built-in's model, written and read without mxnet.
+"""MXNet's NDArray list files, the format of the built-in's model, written and read without mxnet.
 
-All numbers are little-endian. A file is a header, a count and that many arrays, a count and that many names. Four
-layouts of an array exist: V2, written since MXNet 0.12; V3, the same with NumPy's meaning of a shape without
-dimensions; V1, without a storage type; and the first one, whose leading number is the count of dimensions itself.
+All numbers are little-endian. A file is a header, a count and that many arrays, a count and that many names. There are
+four layouts of an array: V2, written since MXNet 0.12; V3, the same with NumPy's meaning of a shape without dimensions;
+V1, without a storage type; and the original one, whose first number is the number of dimensions itself.
 """
 
 import math
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from container.artifacts.atomic import replacing
+from container.files.atomic import replacing
 
 _FILE_MAGIC = 0x112
 _V1_MAGIC = 0xF993FAC8
@@ -28,7 +28,7 @@ _MIN_NAME_BYTES = 8
 
 
 class NDArrayFormatError(ValueError):
-    """The bytes are no NDArray list file; the text says what was expected, what came and at which byte."""
+    """The bytes are no NDArray list file; the text says what was expected, what was found and at which byte."""
 
 
 def dumps(array: NDArray[Any]) -> bytes:
@@ -37,7 +37,8 @@ def dumps(array: NDArray[Any]) -> bytes:
     Parameters
     ----------
     array : ndarray
-        One dimension or more, none of them 0; of type float16, float32, float64, uint8, int8, int32, int64 or bool.
+        An array of one or more dimensions, none of them 0. Its dtype is float16, float32, float64, uint8, int8, int32,
+        int64 or bool.
 
     Returns
     -------
@@ -47,7 +48,7 @@ def dumps(array: NDArray[Any]) -> bytes:
     Raises
     ------
     ValueError
-        If the type or the shape has no form in the file.
+        If the format has no such dtype or shape.
     """
     stored = array.dtype.newbyteorder("<")
     if stored not in _DTYPES:
@@ -74,7 +75,7 @@ def write(path: Path, array: NDArray[Any]) -> None:
     path : Path
         The file to write.
     array : ndarray
-        As for `dumps`.
+        The array, as for `dumps`.
     """
     with replacing(path) as file:
         file.write(dumps(array))
@@ -86,18 +87,18 @@ def loads(data: bytes | bytearray | memoryview) -> list[NDArray[Any]]:
     Parameters
     ----------
     data : bytes-like
-        The whole file. Every length in it is checked against the bytes really there before anything is allocated.
+        The whole file. Every length in it is checked against the actual size before anything is allocated.
 
     Returns
     -------
     list of ndarray
-        The arrays in the file's order, each a copy in its own type. Names are checked and left out. An array that
-        was saved empty has shape (0,).
+        The arrays in the order of the file, as copies, each with its own dtype. Names are checked and dropped. An array
+        that was saved empty has shape (0,).
 
     Raises
     ------
     NDArrayFormatError
-        If the bytes are no list file, end early, go on after the end, or hold a sparse array.
+        If the bytes are no list file, end early, have trailing bytes, or contain a sparse array.
     """
     reader = _Reader(data)
     magic = reader.number("Q", "the file's header")
@@ -112,7 +113,7 @@ def loads(data: bytes | bytearray | memoryview) -> list[NDArray[Any]]:
 
 
 class _Reader:
-    """Bytes taken from the front, never more than there are."""
+    """Reads bytes from the front, and fails instead of reading beyond the end."""
 
     def __init__(self, data: bytes | bytearray | memoryview) -> None:
         self._data = memoryview(data).cast("B")
@@ -155,7 +156,7 @@ def _array(reader: _Reader) -> NDArray[Any]:
         stype = reader.number("i", "the storage type")
         if stype != _DENSE:
             raise reader.fault("a dense array (storage type 0)", f"storage type {stype}")
-        # In V3 a shape of no dimensions is a scalar, and -1 stands for no array at all.
+        # In V3 a shape without dimensions is a scalar, and -1 stands for no array.
         empty_dimensions = -1 if magic == _V3_MAGIC else 0
         dimensions, code = reader.number("i", "the number of dimensions"), "q"
     elif magic == _V1_MAGIC:
@@ -176,6 +177,6 @@ def _array(reader: _Reader) -> NDArray[Any]:
     dtype = _DTYPES[flag]
     values = reader.take(math.prod(shape) * dtype.itemsize, f"the numbers of an array of shape {shape}")
     if dtype == np.bool_:
-        # Any byte but 0 is true; NumPy's own booleans must be 0 or 1.
+        # Any byte but 0 is true; NumPy's booleans must be 0 or 1.
         return np.frombuffer(values, dtype=np.uint8).reshape(shape).astype(np.bool_)
     return np.frombuffer(values, dtype=dtype).reshape(shape).astype(dtype.newbyteorder("="))

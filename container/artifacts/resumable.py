@@ -1,8 +1,7 @@
-"""What a snapshot out of a file must hold, so that a run of a job can go on from it.
+"""What a snapshot from a file must hold, so that a run of a job can resume from it.
 
-A right checksum says that a file is as it was written, not that this job wrote it. All that a run looks at later is
-looked at here first: names, types and ranges of the facts, and how the arrays fit to them, to each other and to the
-job.
+A right checksum says that a file is as it was written, not that this job wrote it. Everything that a run uses later is
+checked here first: names, types and ranges of the facts, and how the arrays fit to them, to each other and to the job.
 """
 
 import sys
@@ -12,20 +11,20 @@ from typing import Any, Final, TypeAlias
 
 import numpy as np
 
+from container.artifacts.layout import Arrays
 from container.artifacts.state import MAX_TOTAL_WEIGHT, beyond_float32
-from container.json_object import shown
-from kmeans.settings import Settings
-from kmeans.stream.farthest import most_rows
-from kmeans.stream.snapshot import Snapshot
+from container.formats.errors import shown
+from kmeans.settings import TrainingSettings
+from kmeans.stream.farthest import max_rows
 
-# Counts of rows are exact in float64 too, and leave room to go on counting in int64.
+# Counts of rows are exact in float64 too, and leave room for further ones in int64.
 MAX_COUNT: Final = 1 << 53
-# A sum of squared distances of so many rows of float32 numbers is far below.
+# The sum of squared distances of that many rows of float32 numbers is far below.
 MAX_AMOUNT: Final = 1e200
 
 
 class SnapshotError(ValueError):
-    """No run of the job can go on from it; the text says what was expected, what came and where."""
+    """No run of the job can resume from it; the text says what was expected, what came and where."""
 
 
 @dataclass(frozen=True)
@@ -34,9 +33,9 @@ class Kind:
 
     Attributes
     ----------
-    words
+    words : str
         What is expected.
-    holds
+    holds : callable
         Returns whether a value is of this kind.
     """
 
@@ -47,14 +46,14 @@ class Kind:
 Schema: TypeAlias = "Kind | Mapping[str, Schema] | tuple[Schema, ...]"
 
 
-def _whole(least: int, most: int) -> Kind:
+def _whole(low: int, high: int) -> Kind:
     # True and False are integers to Python.
-    return Kind(f"a whole number from {least} to {most}", lambda value: type(value) is int and least <= value <= most)
+    return Kind(f"a whole number from {low} to {high}", lambda value: type(value) is int and low <= value <= high)
 
 
-def _number(least: float, most: float) -> Kind:
+def _number(low: float, high: float) -> Kind:
     return Kind(
-        f"a number from {least:g} to {most:g}", lambda value: type(value) in (int, float) and least <= value <= most
+        f"a number from {low:g} to {high:g}", lambda value: type(value) in (int, float) and low <= value <= high
     )
 
 
@@ -68,7 +67,9 @@ _THRESHOLD = Kind(
     "a finite number or null", lambda value: value is None or _number(-MAX_AMOUNT, MAX_AMOUNT).holds(value)
 )
 
+STEP: Final = _whole(1, MAX_COUNT)
 FACTS: Final[Schema] = {
+    "step": STEP,
     "epoch": _COUNT,
     "amid_epoch": _FLAG,
     "reassigned": _COUNT,
@@ -101,18 +102,18 @@ FACTS: Final[Schema] = {
         },
     },
 }
-STEP: Final = _whole(1, MAX_COUNT)
 
 
-def check(snapshot: Snapshot, settings: Settings, n_hosts: int) -> None:
-    """Check a snapshot of one host.
+def check(arrays: Arrays, facts: Any, settings: TrainingSettings, n_hosts: int) -> None:
+    """Check the snapshot of one host before it becomes one.
 
     Parameters
     ----------
-    snapshot : Snapshot
-        Its arrays have the types and the numbers of dimensions of a checkpoint, and are finite; its facts are anything
-        that JSON knows.
-    settings : Settings
+    arrays : dict of str to ndarray
+        They have the types and the numbers of dimensions of a checkpoint, and are finite.
+    facts : Any
+        Anything that JSON can hold.
+    settings : TrainingSettings
         Of the job.
     n_hosts : int
         Hosts of the job.
@@ -120,17 +121,16 @@ def check(snapshot: Snapshot, settings: Settings, n_hosts: int) -> None:
     Raises
     ------
     SnapshotError
-        If no run of the job can go on from it.
+        If no run of the job can resume from it.
     """
-    check_facts(snapshot.step, STEP, "step")
-    check_facts(snapshot.facts, FACTS)
-    _check_shapes(snapshot, settings, n_hosts)
-    _check_stream(snapshot, settings)
-    _check_reservoir(snapshot, settings, n_hosts)
+    check_facts(facts, FACTS)
+    _check_shapes(arrays, settings, n_hosts)
+    _check_stream(arrays, facts, settings)
+    _check_reservoir(arrays, facts["reservoir"], settings, n_hosts)
 
 
 def check_facts(value: Any, schema: Schema, where: str = "") -> None:
-    """Check facts against a schema; names that it does not have are let through.
+    """Check facts against a schema; names that are not in the schema are ignored.
 
     Raises
     ------
@@ -152,8 +152,7 @@ def check_facts(value: Any, schema: Schema, where: str = "") -> None:
             check_facts(value[name], kind, f"{where}.{name}" if where else name)
 
 
-def _check_shapes(snapshot: Snapshot, settings: Settings, n_hosts: int) -> None:
-    arrays = snapshot.arrays
+def _check_shapes(arrays: Arrays, settings: TrainingSettings, n_hosts: int) -> None:
     n_centers, n_rows, n_features = len(arrays["centers"]), len(arrays["reservoir_rows"]), settings.n_features
     expected: dict[str, tuple[int, ...]] = {
         "centers": (max(1, n_centers), n_features),
@@ -174,8 +173,7 @@ def _check_shapes(snapshot: Snapshot, settings: Settings, n_hosts: int) -> None:
         _expect(arrays[name].shape == shape, f"expected {name} of shape {shape}, got {arrays[name].shape}")
 
 
-def _check_stream(snapshot: Snapshot, settings: Settings) -> None:
-    arrays, facts = snapshot.arrays, snapshot.facts
+def _check_stream(arrays: Arrays, facts: dict[str, Any], settings: TrainingSettings) -> None:
     begun = facts["epoch"] + facts["amid_epoch"]
     _expect(begun <= settings.epochs, f"expected {settings.epochs} epochs at most, got {begun} that have begun")
     number = beyond_float32(arrays["centers"])
@@ -191,18 +189,17 @@ def _check_stream(snapshot: Snapshot, settings: Settings) -> None:
     _expect(not len(wrong), f"expected spreads from 0 to {MAX_AMOUNT:g}, got {wrong[:1]}")
 
 
-def _check_reservoir(snapshot: Snapshot, settings: Settings, n_hosts: int) -> None:
-    arrays, facts = snapshot.arrays, snapshot.facts["reservoir"]
+def _check_reservoir(arrays: Arrays, facts: dict[str, Any], settings: TrainingSettings, n_hosts: int) -> None:
     n_rows, rows_seen = len(arrays["reservoir_rows"]), facts["rows_seen"]
-    most = min(rows_seen, settings.sample_size)
-    # A host may be without rows only beside others; nothing has left the sample while there is no threshold.
-    least = rows_seen if facts["threshold"] is None else 1
+    high = min(rows_seen, settings.sample_size)
+    # Only one of several hosts may be without rows; without a threshold no row was dropped.
+    low = rows_seen if facts["threshold"] is None else 1
     if n_hosts == 1:
-        least = max(1, least)
-    _expect(least <= n_rows <= most, f"expected {least} to {most} rows in the reservoir, got {n_rows}")
+        low = max(1, low)
+    _expect(low <= n_rows <= high, f"expected {low} to {high} rows in the reservoir, got {n_rows}")
     n_far = len(arrays["reservoir_far_rows"])
-    most_far = min(rows_seen, most_rows(settings.n_features))
-    _expect(n_far <= most_far, f"expected {most_far} of the farthest rows at most, got {n_far}")
+    max_far = min(rows_seen, max_rows(settings.n_features))
+    _expect(n_far <= max_far, f"expected {max_far} of the farthest rows at most, got {n_far}")
     last_number = facts["first_number"] + rows_seen - 1
     ranges = {
         "labels": len(arrays["centers"]) - 1,

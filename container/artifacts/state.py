@@ -1,4 +1,4 @@
-"""The state of the stream as a NumPy archive, of which a model of any smaller k can be made."""
+"""The state of the stream as a NumPy archive, from which a model of any smaller k can be made."""
 
 import io
 from typing import Any, Final
@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from container.artifacts import archive
-from container.coordinates import PLAIN, Coordinates
+from container.precision.coordinates import PLAIN, Coordinates
 from kmeans.sample import Far, Sample
 from kmeans.state import State
 from kmeans.types import DoubleArray
 
-# What the archive holds, and how many dimensions each array has.
+# The arrays of the archive, with their types and numbers of dimensions.
 _ARRAYS: Final = {
     "centers": ("<f8", 2),
     "weights": ("<f8", 1),
@@ -34,13 +34,13 @@ _OPTIONAL: Final = {
     "origin": ("<f4", 1),
 }
 
-# Far above any number of rows, and above what sample weights come to; a square of float32 numbers times it is finite.
+# Far above any number of rows, and above what sample weights add up to; a square of float32 numbers times it is finite.
 MAX_TOTAL_WEIGHT: Final = 1e100
-# Far below the weights of a stream, whose latest row weighs 1, and of the heaviest row that it has left.
+# Far below the weights of a stream, whose latest row weighs 1, and below the heaviest row of its sample.
 MIN_WEIGHT: Final = 1e-100
-# A row of a sample that weighs less beside the heaviest one has decayed to nothing.
-LEAST_SHARE: Final = 1e-100
-# A sum of squared distances of so many rows of float32 numbers is far below.
+# A row of a sample that weighs less than this part of the heaviest one has decayed to nothing.
+MIN_SHARE: Final = 1e-100
+# The sum of squared distances of that many rows of float32 numbers is far below.
 MAX_SPREAD: Final = 1e200
 
 
@@ -56,7 +56,7 @@ def dumps(state: State, coordinates: Coordinates = PLAIN) -> bytes:
     state : State
         What to encode.
     coordinates : Coordinates
-        Those of its centers and rows, which are kept beside them.
+        Those of its centers and rows, which are saved with them.
 
     Raises
     ------
@@ -89,8 +89,8 @@ def loads(data: bytes | bytearray) -> tuple[State, Coordinates]:
     Parameters
     ----------
     data : bytes or bytearray
-        The whole archive. Sizes in it are checked against the bytes really there before anything is allocated, and
-        nothing in it is unpickled.
+        The whole archive. Sizes in it are checked against the actual bytes before anything is allocated, and nothing
+        in it is unpickled.
 
     Returns
     -------
@@ -102,7 +102,7 @@ def loads(data: bytes | bytearray) -> tuple[State, Coordinates]:
     Raises
     ------
     StateError
-        If the bytes are no such archive, or the arrays do not fit together.
+        If the bytes are not such an archive, or the arrays do not fit together.
     """
     try:
         arrays = archive.load(io.BytesIO(data), len(data), _ARRAYS, _OPTIONAL)
@@ -113,7 +113,7 @@ def loads(data: bytes | bytearray) -> tuple[State, Coordinates]:
         raise StateError(f"expected all of {', '.join(_FAR)}, or none, got {', '.join(given)}")
     _check(arrays)
     sample_weights = arrays["sample_weights"]
-    sample_weights[sample_weights < LEAST_SHARE * _heaviest_row(arrays)] = 0.0
+    sample_weights[sample_weights < MIN_SHARE * _heaviest_row(arrays)] = 0.0
     sample = Sample(
         arrays["sample"],
         arrays["sample_labels"],
@@ -126,14 +126,14 @@ def loads(data: bytes | bytearray) -> tuple[State, Coordinates]:
 
 
 def beyond_float32(centers: DoubleArray) -> float | None:
-    """Return a number that has no place among those of rows, or None; a rounding of the largest one has."""
+    """Return a number that exceeds the range of float32 by more than a rounding, or None."""
     with np.errstate(over="ignore"):
         outside = ~np.isfinite(centers.astype(np.float32))
     return float(centers[outside][0]) if outside.any() else None
 
 
 def _check(arrays: dict[str, NDArray[Any]]) -> None:
-    """See that the arrays fit together."""
+    """Check that the arrays fit together."""
     n_centers, n_features = arrays["centers"].shape
     n_rows = len(arrays["sample"])
     if not n_centers:
@@ -173,7 +173,7 @@ def _check(arrays: dict[str, NDArray[Any]]) -> None:
     outside = (spreads < 0) | (spreads > MAX_SPREAD)
     if outside.any():
         raise StateError(f"expected spreads from 0 to {MAX_SPREAD:g}, got {spreads[outside][0]}")
-    # Beside the farthest rows, a stream with decay may have left none that weighs anything.
+    # With the farthest rows counted in, a stream with decay has at least one row with a weight.
     if n_rows and _heaviest_row(arrays) < MIN_WEIGHT:
         raise StateError(f"expected a row that weighs {MIN_WEIGHT:g} at least, got {_heaviest_row(arrays)} at most")
     for name in ("sample_labels", *(("far_labels",) if "far" in arrays else ())):

@@ -1,4 +1,4 @@
-"""Reproducible .tar.gz files, and careful reading of those that come from elsewhere."""
+"""Write reproducible .tar.gz files, and safely read those that come from outside."""
 
 import gzip
 import io
@@ -8,21 +8,21 @@ from collections.abc import Callable, Iterable
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from container.artifacts.atomic import replacing
-from container.regular_files import NotRegularFileError, open_regular
+from container.files.atomic import replacing
+from container.files.regular import NotRegularFileError, open_regular
 
 MAX_MEMBERS = 1000
 _BLOCK = 1 << 20
-# What tarfile and gzip raise for damaged archives: their own errors, and whatever a wrong number in one leads to.
+# What tarfile and gzip raise for damaged archives: their own errors, and whatever a wrong number leads to.
 _ARCHIVE_ERRORS = (tarfile.TarError, zlib.error, LookupError, ValueError, EOFError, OSError, OverflowError)
 
 
 class TarballError(ValueError):
-    """The file is no tarball that may be read; the text says what was expected and what came."""
+    """The file is no valid tarball; the text says what was expected and what was found."""
 
 
 class TooLargeError(TarballError):
-    """It holds more bytes than allowed."""
+    """The tarball has more bytes than allowed."""
 
 
 def write(path: Path, files: Iterable[Path]) -> None:
@@ -33,11 +33,11 @@ def write(path: Path, files: Iterable[Path]) -> None:
     path : Path
         The tarball.
     files : iterable of Path
-        Regular files. Each is stored under its bare name, in the order of names, without times or owners.
+        Regular files. They are stored in the order of their names, without folders, times or owners.
     """
     with (
         replacing(path) as out,
-        # The digits of float32 numbers hardly compress, by a twelfth at best, and slowly: they are stored.
+        # Float32 numbers compress slowly and hardly, by a twelfth at best: they are stored.
         gzip.GzipFile(filename="", fileobj=out, mode="wb", compresslevel=0, mtime=0) as wrapped,
         tarfile.open(fileobj=wrapped, mode="w", format=tarfile.PAX_FORMAT) as tar,
     ):
@@ -50,27 +50,27 @@ def write(path: Path, files: Iterable[Path]) -> None:
 
 
 def read(path: Path, wanted: Callable[[str], bool], max_bytes: int) -> dict[str, bytearray]:
-    """Read some members of a tarball into memory; nothing is unpacked to disk.
+    """Read some members of a tarball into memory; nothing is extracted to disk.
 
     Parameters
     ----------
     path : Path
         The tarball.
     wanted : callable
-        Says of a member's name, less a leading ``./``, whether its content is to be given.
+        Returns whether to read a member, given its name without a leading ``./``.
     max_bytes : int
-        Most bytes that the tarball may hold uncompressed.
+        Maximum size of the uncompressed tarball.
 
     Returns
     -------
     dict of str to bytearray
-        Content by name.
+        The content of the members, by name.
 
     Raises
     ------
     TarballError
-        If it is no gzip-compressed tarball, ends early, is larger than allowed, or holds links, devices, names that
-        leave the folder or one name twice.
+        If the file is no gzip-compressed tarball, ends early, is larger than allowed, or has links, devices, names
+        outside the folder or duplicate names.
     """
     try:
         with (
@@ -86,7 +86,7 @@ def read(path: Path, wanted: Callable[[str], bool], max_bytes: int) -> dict[str,
 
 
 class _Bounded(io.RawIOBase):
-    """A stream that refuses to give more than so many bytes, however little they take compressed."""
+    """A stream that fails beyond a number of bytes, however small they are compressed."""
 
     def __init__(self, stream: gzip.GzipFile, max_bytes: int) -> None:
         self._stream = stream
@@ -118,15 +118,15 @@ def _contents(tar: tarfile.TarFile, wanted: Callable[[str], bool]) -> dict[str, 
 
 
 def _checked_name(member: tarfile.TarInfo) -> str:
-    """Give a member's name, relative to the tarball's root, if it is one that may be unpacked."""
+    """Return a member's name, relative to the root of the tarball, if it could be extracted safely."""
     if member.islnk() or member.issym() or member.issparse():
         raise TarballError(f"expected plain files and folders, got a link or a file with holes, {member.name!r}")
-    # Nothing is unpacked, but what could not be unpacked safely is not trusted either.
+    # Nothing is extracted, but a member that could not be extracted safely is not trusted either.
     return str(PurePosixPath(tarfile.data_filter(member, "/model").name))
 
 
 def _all_bytes(content: IO[bytes]) -> bytearray:
-    """Read a member in blocks, so that a size that lies allocates nothing."""
+    """Read a member in blocks, so that a false size allocates nothing."""
     data = bytearray()
     while block := content.read(_BLOCK):
         data += block

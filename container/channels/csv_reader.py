@@ -9,20 +9,18 @@ from typing import ClassVar, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from container.channels.reader import Reader, RowArray
+from container.channels.reader import ByteReader, RowArray
 from container.channels.team import Tasks, Team
 from container.channels.window import Window
 from container.formats import magic
-from container.formats.csv import csv_kernel, line_kernel
-from container.formats.csv import text as csv
-from container.formats.errors import FormatError
-from container.formats.recordio.frame_kernel import MORE
+from container.formats.csv import decode_kernel, line_kernel, parser
+from container.formats.errors import FormatError, located
 from kmeans.kernels.packed import ByteArray
 from kmeans.source import GivenUpError
 
 _LINE_FEED = ord("\n")
 _END_OF_LINE: Final = re.compile(b"\n")
-# Lines are looked for in so many bytes at once, however many the window holds: the place of each takes 8.
+# Lines are searched in this many bytes at once, however many the window holds: the place of each takes 8.
 _SEARCHED_BYTES: Final = 1 << 20
 
 
@@ -32,21 +30,21 @@ class Piece(NamedTuple):
     Attributes
     ----------
     rows : int
-        How many of them, from the first one on, were plain.
+        The number of plain lines that they begin with.
     rest : bytes
-        Those that follow.
+        The lines that follow.
     """
 
     rows: int
     rest: bytes
 
 
-class CSVReader(Reader):
-    """Reads CSV: a line is a record, empty lines at the end of the stream are none.
+class CSVReader(ByteReader):
+    """Reads CSV: a line is a record, empty lines at the end of the stream are ignored.
 
-    Plain lines are decoded by the kernel, all others by the parsers of `container.formats.csv.text`.
+    Plain lines are decoded by the kernel, all others by `container.formats.csv.parser`.
 
-    Without a `label_size` the first line tells whether there is a label: it has `feature_dim` columns, or one more.
+    Without a `label_size` the first line decides whether there is a label: it has `feature_dim` columns, or one more.
 
     A team decodes pieces of many lines side by side, straight into their rows: a line is a row, unless it is wrong.
     """
@@ -59,18 +57,11 @@ class CSVReader(Reader):
     _ends: NDArray[np.int64] = np.empty(0, np.int64)
     _ended = False
 
-    def __init__(
-        self,
-        stream: io.RawIOBase | io.BytesIO,
-        feature_dim: int,
-        label_size: int | None,
-        window_bytes: int | None = None,
-        team: Team | None = None,
-    ) -> None:
-        super().__init__(stream, feature_dim, label_size, window_bytes, team)
-        if team:
-            asked = 2 * self.piece_bytes
-            self.window = Window(stream, 2 * team.count * asked, asked=asked)
+    def _new_window(self, size: int) -> Window:
+        if self.team is None:
+            return super()._new_window(size)
+        asked = 2 * self.piece_bytes
+        return Window(self.stream, 2 * self.team.count * asked, asked=asked)
 
     @classmethod
     def whole_records(cls, beginning: bytes) -> bytes:
@@ -95,19 +86,19 @@ class CSVReader(Reader):
         return row
 
     def _rows_of_a_piece(self) -> int:
-        """Return how many lines make a piece, as far as the next one tells."""
+        """Return how many lines make a piece, if all are as long as the next one."""
         if not (self.window.content or self._fill()):
             return 1
         end = _END_OF_LINE.search(self.window.content)
         return max(1, self.piece_bytes // end.end()) if end else 1
 
     def _read_side_by_side(self, out: RowArray, team: Team) -> int:
-        """Decode lines into rows, several at once; return how many, 0 where too few have come to divide them."""
+        """Decode lines into rows, several at once; return how many, 0 if too few have come to divide them."""
         if self.window.short and len(self.window.content) < self.piece_bytes:
             return 0
         self._settle_labels()
         row = 0
-        # A piece counts where all before it are good.
+        # A piece counts only if all before it are good.
         for piece, lines in self._decode_pieces(out, team):
             self.records += piece.rows
             if piece.rest:
@@ -116,12 +107,12 @@ class CSVReader(Reader):
         return row
 
     def _decode_pieces(self, out: RowArray, team: Team) -> list[tuple[Piece, int]]:
-        """Decode pieces of lines into their rows, and read on meanwhile; return them with their numbers of lines."""
+        """Decode pieces of lines into their rows, reading on meanwhile; return them with their numbers of lines."""
         window, row, sizes = self.window, 0, list[int]()
-        # Where lines are looked for again, it is behind these.
+        # The next search for lines begins behind these.
         self._ends = self._ends[:0]
         with Tasks[Piece](team) as tasks:
-            # What is wrong with a line is told soon.
+            # Stop soon after a line that is not plain: it may be wrong.
             while row < len(out) and not any(piece.rest for piece in tasks.latest()):
                 wanted = len(out) - row
                 lines, end = self._piece(wanted)
@@ -134,23 +125,23 @@ class CSVReader(Reader):
                 task = partial(_decoded, window.buffer, window.begin, end, self.label_size or 0, rows)
                 window.begin, row = end, row + lines
                 sizes.append(lines)
-                # Whoever reads should have as much to do, while others are at this one.
+                # Whoever reads needs as much work of its own, while others decode this one.
                 last = window.short and len(window.content) < self.piece_bytes
                 tasks.add(task, here=last or wanted < 2 * lines)
             return list(zip(tasks.results(), sizes, strict=True))
 
     def _read_on(self, tasks: Tasks[Piece]) -> None:
         """Read more of the stream, while lines are decoded."""
-        # Behind the last line lie as many bytes as the kernel reads at once.
-        if self.window.room < self.window.asked + csv_kernel.WORD:
+        # Behind the last line there must be as many bytes as the kernel reads at once.
+        if self.window.room < self.window.asked + decode_kernel.WORD:
             tasks.turn()
             self.window.turn()
-        # Whoever reads on, behind the lines that are there, is told.
+        # The next read, behind the lines that are there, raises it again.
         with suppress(GivenUpError, OSError):
             self.window.extend()
 
     def _piece(self, most: int) -> tuple[int, int]:
-        """Return how many lines make the next piece, no more than so many, and its end in the window's buffer."""
+        """Return how many lines make the next piece, at most `most`, and its end in the window's buffer."""
         window = self.window
         near = min(window.begin + self.piece_bytes, window.end)
         lines, behind = line_kernel.piece(window.buffer, window.begin, near, window.end, most)
@@ -158,7 +149,7 @@ class CSVReader(Reader):
 
     def _read_rest(self, lines: bytes, out: RowArray) -> None:
         """Decode as many lines as there are rows, of which the first is not plain."""
-        reader = CSVReader(io.BytesIO(lines), self.feature_dim, self.label_size, len(lines) + csv_kernel.WORD)
+        reader = CSVReader(io.BytesIO(lines), self.feature_dim, self.label_size, len(lines) + decode_kernel.WORD)
         reader.records = self.records
         try:
             reader.read(out)
@@ -166,7 +157,7 @@ class CSVReader(Reader):
             self.records = reader.records
 
     def _read_in_turn(self, out: RowArray) -> int:
-        """Decode lines into rows, one after the other; return how many, fewer than `out` holds at the end only."""
+        """Decode lines into rows, one after the other; return how many: fewer than `out` holds only at the end."""
         row = 0
         while row < len(out):
             self._settle_labels()
@@ -175,7 +166,7 @@ class CSVReader(Reader):
                 break
             lines = min(len(out) - row, len(self._ends))
             labels = self.label_size or 0
-            rows = csv.parse(
+            rows = parser.parse(
                 self._take(lines), self.feature_dim, labels=labels, first_record=self.records + 1, dtype=out.dtype
             )
             out[row : row + len(rows)] = rows
@@ -187,18 +178,18 @@ class CSVReader(Reader):
         return row
 
     def _read_plain(self, out: RowArray, row: int) -> int:
-        """Decode plain lines into the rows from `row` on; give the next row to write."""
+        """Decode plain lines into the rows from `row` on; return the next row to write."""
         window = self.window
         while True:
-            # Products of words wrap around, of which numpy would warn where there is no machine code.
+            # Products of words wrap around; numpy would warn of it when the kernel is not compiled.
             with np.errstate(over="ignore"):
-                status, begin, end = csv_kernel.decode(
+                status, begin, end = decode_kernel.decode(
                     window.buffer, window.begin, window.end, self.label_size or 0, out, row
                 )
             self._ends = self._ends[int(end) - row :]
             self.records += int(end) - row
             window.begin, row = int(begin), int(end)
-            if status != MORE or len(self._ends) or not self._fill():
+            if status != decode_kernel.MORE or len(self._ends) or not self._fill():
                 return row
 
     def skip(self, count: int) -> int:
@@ -213,14 +204,14 @@ class CSVReader(Reader):
         return skipped
 
     def _settle_labels(self) -> None:
-        """Let the first line tell how many labels there are, unless it is known."""
+        """Let the first line decide how many labels there are, unless it is known."""
         if self.label_size is not None or not self._find_lines():
             return
         line = self.window.buffer[self.window.begin : self._ends[0]].tobytes()
-        columns = csv.column_count(line, self.records + 1)
+        columns = parser.column_count(line, self.records + 1)
         if columns not in (self.feature_dim, self.feature_dim + 1):
             text = line.rstrip(b"\r\n").decode("utf-8", "surrogateescape")
-            csv.refuse_lone_returns(text, labels=0, record=self.records + 1)
+            parser.refuse_lone_returns(text, labels=0, record=self.records + 1)
             raise FormatError(
                 f"expected {self.feature_dim} columns, or {self.feature_dim + 1} with a label first,"
                 f" got {columns or 'an empty line'}",
@@ -229,16 +220,16 @@ class CSVReader(Reader):
         self.label_size = columns - self.feature_dim
 
     def _take(self, lines: int) -> bytes:
-        """Consume lines that were found."""
+        """Consume lines that were found; return them."""
         begin, end = self.window.begin, int(self._ends[lines - 1])
         self.window.begin, self._ends = end, self._ends[lines:]
         return self.window.buffer[begin:end].tobytes()
 
     def _find_lines(self) -> bool:
-        """Have at least one whole line in the window; tell whether there is one."""
+        """Read until there is a whole line in the window; return whether there is one."""
         while not len(self._ends):
             content = self.window.content
-            # Empty lines stay in the window until what follows tells whether they are the stream's end.
+            # Empty lines stay in the window until it is known whether more follows: at the stream's end they are none.
             if filled := _filled_bytes(content):
                 some = np.frombuffer(content[: min(filled + 1, _SEARCHED_BYTES)], np.uint8)
                 ends = np.flatnonzero(some == _LINE_FEED) + 1
@@ -256,21 +247,18 @@ class CSVReader(Reader):
         return len(self._ends) > 0
 
     def _fill(self) -> bool:
-        """Read more of the stream; tell whether anything came, and note its end."""
+        """Read more of the stream, and note its end; return whether anything came."""
         begins = not self.records and not self.window.bytes_read
-        try:
+        with located(self.records + 1):
             came = not self._ended and self.window.fill()
             if begins:
                 magic.refuse_others(self.window.content, magic.CSV)
-        except FormatError as error:
-            error.record = self.records + 1
-            raise
         self._ended = not came
         return came
 
 
 def _filled_bytes(content: memoryview) -> int:
-    """Return the number of bytes before the line ends at the end; no copy of them all is made."""
+    """Return the number of bytes before the line ends that content ends with, without a copy of all of it."""
     end = len(content)
     while end:
         begin = max(0, end - _SEARCHED_BYTES)
@@ -283,5 +271,5 @@ def _filled_bytes(content: memoryview) -> int:
 def _decoded(buffer: ByteArray, begin: int, end: int, labels: int, out: RowArray) -> Piece:
     """Decode as many lines as `out` has rows, up to the first one that is not plain."""
     with np.errstate(over="ignore"):
-        _, stop, rows = csv_kernel.decode(buffer, begin, end, labels, out, 0)
+        _, stop, rows = decode_kernel.decode(buffer, begin, end, labels, out, 0)
     return Piece(int(rows), buffer[int(stop) : end].tobytes())

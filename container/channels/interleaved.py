@@ -1,56 +1,56 @@
-"""Reading between steps of the computation: on a single core, a thread that reads ahead would only be in its way."""
+"""Reading between steps of the computation: on a single core, a thread that reads ahead would only get in its way."""
 
 from collections.abc import Callable, Iterator
 
-from container.channels.prefetch import MOST_BYTES, Filled, PackingFill
+from container.channels.prefetch import MAX_BYTES, Filled, PackingFill
 from kmeans.packed_rows import PackedRows
 from kmeans.source import Stretch
 from kmeans.types import FloatArray
 
-# Blocks that may be ready, or be being read, beside the one that is computed with. Hosts wait for each other now and
-# then, and whoever waits gets ahead.
-MOST_AHEAD = 4
+# Blocks that may be ready, or be being read, in addition to the one in use. Hosts wait for each other now and then, and
+# whoever waits reads ahead.
+MAX_AHEAD = 4
 
 
 class Interleaved(Iterator[Stretch]):
-    """Blocks in their order, read when they are asked for, or before that in moments in which there is time.
+    """Blocks in their order, read when they are asked for, or before that when there is time.
 
     Parameters
     ----------
     fill : callable
-        Gives buffers with the number of rows filled in each, which it takes from the callable it is given; None
-        wherever reading may pause amid one. Packed rows are taken by whoever gets them; until then nothing else is
-        read.
+        Yields buffers with the number of rows filled in each, empty ones of which it takes from its argument; None
+        wherever reading may pause in the middle of one. Packed rows are taken by whoever gets them; until then nothing
+        else is read.
     new_buffer : callable
-        Makes a buffer; all of them together take no more than `MOST_BYTES`, unless two do.
+        Returns a new buffer; all of them together take no more than `MAX_BYTES`, unless two do.
     """
 
     def __init__(self, fill: PackingFill, new_buffer: Callable[[], FloatArray]) -> None:
         first = new_buffer()
-        ahead = max(1, min(MOST_AHEAD, MOST_BYTES // max(1, first.nbytes) - 1))
-        # What was used last is taken first, for it is in the processor's cache.
+        ahead = max(1, min(MAX_AHEAD, MAX_BYTES // max(1, first.nbytes) - 1))
+        # The buffer that was used last is taken first, because it is in the processor's cache.
         self._free = [*(new_buffer() for _ in range(ahead)), first]
         self._ready: list[Filled | PackedRows] = []
-        self._given: FloatArray | None = None
+        self._lent: FloatArray | None = None
         self._packed: PackedRows | None = None
-        self._amid_buffer = False
+        self._in_buffer = False
         self._ended = False
         self._error: Exception | None = None
         self._reading = fill(self._free.pop)
 
     def __next__(self) -> Stretch:
-        """Return the next block, float32 (n, d), or packed rows, valid until the next one is asked for.
+        """Return the next block, ndarray of float32, shape (n, d), or packed rows; valid until the next call.
 
         Raises
         ------
         Exception
-            What `fill` raises, in its place among the blocks.
+            Whatever `fill` raises, in its place among the blocks.
         """
-        if self._given is not None:
-            self._free.append(self._given)
-            self._given = None
+        if self._lent is not None:
+            self._free.append(self._lent)
+            self._lent = None
         if not self._ready:
-            # They have been given.
+            # They have been handed out.
             self._packed = None
         while not (self._ready or self._ended):
             self.read_ahead()
@@ -58,14 +58,14 @@ class Interleaved(Iterator[Stretch]):
             item = self._ready.pop(0)
             if isinstance(item, PackedRows):
                 return item
-            self._given, n_rows = item
-            return self._given[:n_rows]
+            self._lent, n_rows = item
+            return self._lent[:n_rows]
         if self._error is not None:
             raise self._error
         raise StopIteration
 
     def read_ahead(self) -> bool:
-        """Read to the next pause, where there is room; tell whether there is more to read, and room for it."""
+        """Read to the next pause, if there is room; return whether there is more to read, and room for it."""
         if not self._may_read:
             return False
         try:
@@ -75,7 +75,7 @@ class Interleaved(Iterator[Stretch]):
         except Exception as error:
             self._ended, self._error = True, error
         else:
-            self._amid_buffer = filled is None
+            self._in_buffer = filled is None
             if isinstance(filled, PackedRows):
                 self._packed = filled
             if filled:
@@ -84,4 +84,4 @@ class Interleaved(Iterator[Stretch]):
 
     @property
     def _may_read(self) -> bool:
-        return not self._ended and self._packed is None and (self._amid_buffer or bool(self._free))
+        return not self._ended and self._packed is None and (self._in_buffer or bool(self._free))

@@ -1,4 +1,4 @@
-"""Reading ahead: the next blocks are read and decoded while this one is being computed with."""
+"""Reading ahead: the next blocks are read and decoded while the computation uses this one."""
 
 import os
 import sys
@@ -12,21 +12,21 @@ from kmeans.packed_rows import PackedRows
 from kmeans.source import Stretch
 from kmeans.types import FloatArray
 
-# Small buffers change hands several at a time, for waking the other thread takes as long as decoding a few of them: so
-# many at most, and no more than make so many bytes.
-MOST_TOGETHER, BYTES_TOGETHER = 8, 1 << 20
-# One such group is computed with, and one is filled; small ones may be further ahead, for neither waits then where the
-# other takes longer for once. What is no larger than the processor's cache is written to faster.
-LEAST_GROUPS, MOST_GROUPS = 2, 4
-MOST_BYTES = 16 << 20
-# Of the thread that reads; 0 is that of all others.
+# Small buffers change hands in groups, since waking the other thread takes as long as decoding a few of them. A group
+# has at most this many buffers, and this many bytes unless it is a single one.
+MAX_TOGETHER, BYTES_TOGETHER = 8, 1 << 20
+# One group is computed with while another is filled. There are more groups of small buffers, so that neither side
+# stalls on a single slow block. Buffers that fit into the processor's cache are written to faster.
+MIN_GROUPS, MAX_GROUPS = 2, 4
+MAX_BYTES = 16 << 20
+# The priority of the thread that reads; that of all others is 0.
 NICENESS = 10
 
-# A buffer, and how many of its rows hold something.
+# A buffer, and the number of rows in it.
 Filled = tuple[FloatArray, int]
-# Gives None where it could be left off for a moment, amid a buffer.
+# Yields None wherever reading could pause in the middle of a buffer.
 Fill = Callable[[Callable[[], FloatArray]], Iterator[Filled | None]]
-# Of packed rows some are taken by whoever gets them; nothing else is read until then.
+# Also yields packed rows. Whoever gets them takes some; nothing else is read until then.
 PackingFill = Callable[[Callable[[], FloatArray]], Iterator[Filled | PackedRows | None]]
 
 
@@ -43,39 +43,39 @@ def prefetched(fill: PackingFill, new_buffer: Callable[[], FloatArray], *, waits
 
 
 def prefetched(fill: PackingFill, new_buffer: Callable[[], FloatArray], *, waits: bool) -> Iterator[Stretch]:
-    """Give blocks in their order; a thread reads ahead.
+    """Yield blocks in their order, while a thread reads ahead.
 
     Parameters
     ----------
     fill : callable
-        Gives buffers with the number of rows filled in each; it takes a buffer from the callable it is given.
+        Yields buffers with the number of rows filled in each; it takes empty ones from its argument.
     new_buffer : callable
-        Makes a buffer; all of them together take no more than `MOST_BYTES`, unless two do.
+        Returns a new buffer; all of them together take no more than `MAX_BYTES`, unless two do.
     waits : bool
-        Whether reading may wait without end for what another process sends. Buffers then change hands one by one, and
-        an abandoned thread is not waited for; it ends with the process.
+        Whether reading may wait forever for what another process sends. Buffers then change hands one by one, and an
+        abandoned thread is not waited for; it ends with the process.
 
     Yields
     ------
-    ndarray of shape (n, d), float32, or PackedRows
+    ndarray of float32, shape (n, d), or PackedRows
         Valid until the next one is asked for.
 
     Raises
     ------
     Exception
-        What `fill` raises, in its place among the blocks.
+        Whatever `fill` raises, in its place among the blocks.
     """
     free: SimpleQueue[list[FloatArray] | None] = SimpleQueue()
     ready: SimpleQueue[list[Filled] | PackedRows | BaseException | None] = SimpleQueue()
-    # Tells of packed rows that they are done with, and whether anybody wants more.
+    # Whether more is wanted, said when packed rows are done with.
     answers: SimpleQueue[bool] = SimpleQueue()
     first = new_buffer()
-    together = 1 if waits else max(1, min(MOST_TOGETHER, BYTES_TOGETHER // max(1, first.nbytes)))
-    groups = max(LEAST_GROUPS, min(MOST_GROUPS, MOST_BYTES // max(1, together * first.nbytes)))
+    together = 1 if waits else max(1, min(MAX_TOGETHER, BYTES_TOGETHER // max(1, first.nbytes)))
+    groups = max(MIN_GROUPS, min(MAX_GROUPS, MAX_BYTES // max(1, together * first.nbytes)))
     free.put([first, *(new_buffer() for _ in range(together - 1))])
     for _ in range(groups - 1):
         free.put([new_buffer() for _ in range(together)])
-    # Of the reading thread alone.
+    # Used by the reading thread alone.
     taken: list[FloatArray] = []
     done: list[Filled] = []
 
@@ -94,9 +94,9 @@ def prefetched(fill: PackingFill, new_buffer: Callable[[], FloatArray], *, waits
         return taken.pop()
 
     def run() -> None:
-        # Whoever computes has nothing to wait for while there are blocks. On a core for both, reading fills the gaps:
-        # hosts that wait for each other at every step then take the same time for it.
-        # Where the system does not let a thread have a priority, it reads with that of all.
+        # The computation has nothing to wait for while there are blocks. If both share a core, reading fills the gaps:
+        # hosts that wait for each other at every step then take the same time for it. Where the system does not let a
+        # thread have a priority of its own, it reads with that of all.
         with suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
         ending: BaseException | None = None
@@ -130,6 +130,6 @@ def prefetched(fill: PackingFill, new_buffer: Callable[[], FloatArray], *, waits
     finally:
         free.put(None)
         answers.put(False)
-        # At the end of the program no thread but this one goes on any more.
+        # At the end of the program no thread but this one runs any more.
         if not (waits or sys.is_finalizing()):
             reader.join()

@@ -1,4 +1,4 @@
-"""What every reader of a content type does: turn a stream of bytes into rows."""
+"""What every reader of a content type does: it is an iterator of rows that knows its position."""
 
 import io
 import sys
@@ -19,55 +19,34 @@ RowArray = FloatArray | DoubleArray
 
 
 class WrongGuessError(Exception):
-    """A file is not what its size and its beginning made of it."""
+    """A file does not hold what its size and its beginning suggested."""
 
 
 class Reader(ABC):
-    """Rows out of one stream.
+    """Rows of one file or stream, one after the other.
 
     Parameters
     ----------
-    stream : RawIOBase or BytesIO
-        At its beginning.
     feature_dim : int
         The numbers a row must have.
-    label_size : int or None
-        Leading columns that are labels; None when the content type does not say.
-    window_bytes : int or None
-        Bytes that are asked of the stream at once; None for the class's own.
-    team : Team or None
-        Threads that may decode beside the one that reads; None for no others.
 
     Attributes
     ----------
     records : int
-        The records read or passed over so far.
+        The records read or skipped so far.
     """
 
-    # Of rows that are worth reading together, so that several threads have something to do; 0 where it does not matter.
+    # The size of rows that are worth reading together, so that several threads have work; 0 where it does not matter.
     bytes_together: ClassVar[int] = 0
-    # Small enough to stay in the processor's cache until its bytes are decoded.
-    window_bytes: ClassVar[int] = 1 << 20
 
-    def __init__(
-        self,
-        stream: io.RawIOBase | io.BytesIO,
-        feature_dim: int,
-        label_size: int | None,
-        window_bytes: int | None = None,
-        team: Team | None = None,
-    ) -> None:
-        self.stream = stream
-        self.window = Window(stream, window_bytes or self.window_bytes)
+    def __init__(self, feature_dim: int) -> None:
         self.feature_dim = feature_dim
-        self.label_size = label_size
-        self.team = team
         self.records = 0
 
-    @classmethod
-    def whole_records(cls, beginning: bytes) -> bytes:
-        """Return the beginning of a stream without a last record that is cut off, unless `read` refuses that."""
-        return beginning
+    @property
+    @abstractmethod
+    def bytes_read(self) -> int:
+        """The bytes of the file that have been read so far."""
 
     @abstractmethod
     def read(self, out: RowArray) -> int:
@@ -75,7 +54,7 @@ class Reader(ABC):
 
         Parameters
         ----------
-        out : ndarray of shape (n, feature_dim), float32 or float64
+        out : ndarray of float32 or float64, shape (n, feature_dim)
             C-contiguous; written from its first row on.
 
         Returns
@@ -91,41 +70,42 @@ class Reader(ABC):
 
     @abstractmethod
     def skip(self, count: int) -> int:
-        """Pass over up to `count` records without decoding them, and give how many there were.
+        """Skip up to `count` records without decoding them; return how many there were.
 
         Raises
         ------
         FormatError
-            With record number, if records can't be told apart.
+            With record number, if records can't be separated.
         """
 
     def packed(self, multiple: int) -> PackedRows | None:
-        """Return what the rest of a file looks like, if it holds records alike from here on; to be read elsewhere.
+        """Return the rest of a file, to be read elsewhere, if it begins with records that are alike; else None.
 
         Parameters
         ----------
         multiple : int
-            So many rows, or a multiple of that, are of use.
+            The caller has use for this number of rows, or a multiple of it.
         """
         del multiple
         return None
 
     def passed(self, packed: PackedRows) -> None:
-        """Go on behind the rows that were taken from what `packed` returned."""
+        """Resume behind the rows that were taken from what `packed` returned."""
         raise NotImplementedError
 
     def count(self, *, guess: bool) -> int:
-        """Count the records of the stream, from its beginning.
+        """Return the number of records of the stream, counted from its beginning.
 
         Parameters
         ----------
         guess : bool
-            Whether a file's size may tell, instead of all of its bytes; `pick` then finds out when it does not.
+            Whether to conclude it from a file's size, if possible, instead of reading the file; `pick` then notices if
+            it was wrong.
 
         Raises
         ------
         FormatError
-            With record number, if records can't be told apart.
+            With record number, if records can't be separated.
         """
         del guess
         return self.skip(sys.maxsize)
@@ -135,9 +115,9 @@ class Reader(ABC):
 
         Parameters
         ----------
-        numbers : ndarray of shape (n,), int64
+        numbers : ndarray of int64, shape (n,)
             Ascending, counted from 0.
-        out : ndarray of shape (n, feature_dim), float32 or float64
+        out : ndarray of float32 or float64, shape (n, feature_dim)
             C-contiguous; written.
         guess : bool
             As it was for `count`.
@@ -154,3 +134,51 @@ class Reader(ABC):
             self.skip(number - self.records)
             if not self.read(out[i : i + 1]):
                 raise FormatError("expected as many records as were counted, got the end", record=number + 1)
+
+
+class ByteReader(Reader):
+    """A reader of bytes that come one after the other, through a window that slides along them.
+
+    Parameters
+    ----------
+    stream : RawIOBase or BytesIO
+        At its beginning.
+    feature_dim : int
+        The numbers a row must have.
+    label_size : int or None
+        Leading columns that are labels; None when the content type does not say.
+    window_bytes : int or None
+        Bytes that are asked of the stream at once; None for the class's own.
+    team : Team or None
+        Threads that may decode next to the one that reads; None for no others.
+    """
+
+    # Small enough to stay in the processor's cache until its bytes are decoded.
+    window_bytes: ClassVar[int] = 1 << 20
+
+    def __init__(
+        self,
+        stream: io.RawIOBase | io.BytesIO,
+        feature_dim: int,
+        label_size: int | None,
+        window_bytes: int | None = None,
+        team: Team | None = None,
+    ) -> None:
+        super().__init__(feature_dim)
+        self.stream = stream
+        self.label_size = label_size
+        self.team = team
+        self.window = self._new_window(window_bytes or self.window_bytes)
+
+    def _new_window(self, size: int) -> Window:
+        return Window(self.stream, size)
+
+    @property
+    def bytes_read(self) -> int:
+        """See `Reader.bytes_read`."""
+        return self.window.bytes_read
+
+    @classmethod
+    def whole_records(cls, beginning: bytes) -> bytes:
+        """Return the beginning of a stream without a last record that is cut off, unless `read` refuses that."""
+        return beginning

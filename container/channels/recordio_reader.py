@@ -7,64 +7,58 @@ import stat
 import numpy as np
 from numpy.typing import NDArray
 
-from container.channels.reader import Reader, RowArray, WrongGuessError
-from container.formats.errors import FormatError, IncompleteError
-from container.formats.recordio import frame_kernel as recordio_kernel
-from container.formats.recordio import records as recordio
+from container.channels.reader import ByteReader, RowArray, WrongGuessError
+from container.formats.errors import IncompleteError, located
+from container.formats.recordio import frame_kernel, frames, records
+from container.formats.recordio.wire import HEADER_BYTES
 from kmeans.kernels.jit import INTERPRETED
 from kmeans.kernels.packed import WORD
 from kmeans.packed_rows import PackedRows
 from kmeans.types import FloatArray
 
-# What a record has beside its numbers, at most, as far as it is usual.
+# What a usual record has in addition to its numbers, at most.
 _USUAL_HEAD_BYTES = 256
 # Records that `pick` gathers before it decodes them.
 _PICKED_TOGETHER = 1024
 
 
-class RecordIOReader(Reader):
+class RecordIOReader(ByteReader):
     """Reads RecordIO-protobuf: plain records by the kernel, all others by the reference decoder."""
 
     def read(self, out: RowArray) -> int:
         """See `Reader.read`."""
         window, row = self.window, 0
-        try:
+        with located() as place:
             while row < len(out):
-                status, begin, end = recordio_kernel.decode(window.buffer, window.begin, window.end, out, row)
+                status, begin, end = frame_kernel.decode(window.buffer, window.begin, window.end, out, row)
                 window.begin = int(begin)
                 self.records += int(end) - row
-                row = int(end)
-                if status == recordio_kernel.MORE and (window.fill() or not window.content):
+                row, place.record = int(end), self.records + 1
+                if status == frame_kernel.MORE and (window.fill() or not window.content):
                     if not window.content:
                         break
-                elif status != recordio_kernel.FULL:
-                    out[row] = recordio.features(recordio.parse(self._payload()), self.feature_dim, out.dtype)
+                elif status != frame_kernel.FULL:
+                    out[row] = records.features(records.parse(self._payload()), self.feature_dim, out.dtype)
                     self.records += 1
                     row += 1
-        except FormatError as error:
-            error.record = self.records + 1
-            raise
         return row
 
     def skip(self, count: int) -> int:
         """See `Reader.skip`."""
         window, skipped = self.window, 0
-        try:
+        with located() as place:
             while skipped < count:
-                status, begin, passed = recordio_kernel.skip(window.buffer, window.begin, window.end, count - skipped)
+                status, begin, passed = frame_kernel.skip(window.buffer, window.begin, window.end, count - skipped)
                 window.begin = int(begin)
                 self.records += int(passed)
-                skipped += int(passed)
-                if status == recordio_kernel.MORE and (window.fill() or not window.content):
+                skipped, place.record = skipped + int(passed), self.records + 1
+                if status == frame_kernel.MORE and (window.fill() or not window.content):
                     if not window.content:
                         break
-                elif status != recordio_kernel.FULL:
+                elif status != frame_kernel.FULL:
                     self._payload()
                     self.records += 1
                     skipped += 1
-        except FormatError as error:
-            error.record = self.records + 1
-            raise
         return skipped
 
     def packed(self, multiple: int) -> PackedRows | None:
@@ -72,10 +66,10 @@ class RecordIOReader(Reader):
         window = self.window
         if INTERPRETED or not (window.content or window.fill()):
             return None
-        if len(window.content) < recordio.HEADER_BYTES + 4 * self.feature_dim + _USUAL_HEAD_BYTES:
+        if len(window.content) < HEADER_BYTES + 4 * self.feature_dim + _USUAL_HEAD_BYTES:
             window.fill()
         row: FloatArray = np.empty((1, self.feature_dim), np.float32)
-        values_at, size = map(int, recordio_kernel.layout(window.buffer, window.begin, window.end, row))
+        values_at, size = map(int, frame_kernel.layout(window.buffer, window.begin, window.end, row))
         if values_at < WORD:
             return None
         n_rows = (os.fstat(self.stream.fileno()).st_size - window.position) // size
@@ -92,8 +86,8 @@ class RecordIOReader(Reader):
     def count(self, *, guess: bool) -> int:
         """See `Reader.count`; the guess is that all frames have the size of the first one, if that divides the file's.
 
-        Where it is wrong `pick` notices, unless none of the records it is asked for shows it. A few records of other
-        sizes, which happen to make up for each other, may thus be drawn a little too seldom.
+        If it is wrong, `pick` notices, unless none of the records it is asked for shows it. A few records of other
+        sizes, which happen to make up for each other, may thus be drawn a little too rarely.
         """
         size, in_all = self._frame_bytes() if guess else (0, 0)
         return in_all // size if size else super().count(guess=False)
@@ -105,32 +99,30 @@ class RecordIOReader(Reader):
             super().pick(numbers, out, guess=False)
             return
         file = self.stream.fileno()
-        header = os.pread(file, recordio.HEADER_BYTES, 0)
+        header = os.pread(file, HEADER_BYTES, 0)
         for begin in range(0, len(numbers), _PICKED_TOGETHER):
             some = numbers[begin : begin + _PICKED_TOGETHER].tolist()
-            frames = [os.pread(file, size, number * size) for number in some]
-            if not all(len(frame) == size and frame.startswith(header) for frame in frames):
+            picked = [os.pread(file, size, number * size) for number in some]
+            if not all(len(frame) == size and frame.startswith(header) for frame in picked):
                 raise WrongGuessError
-            try:
-                RecordIOReader(io.BytesIO(b"".join(frames)), self.feature_dim, None).read(
-                    out[begin : begin + len(some)]
-                )
-            except FormatError as error:
-                error.record = some[(error.record or 1) - 1] + 1
-                raise
+            self._decode_picked(picked, some, out[begin : begin + len(some)])
+
+    def _decode_picked(self, picked: list[bytes], numbers: list[int], out: RowArray) -> None:
+        with located(renumber=lambda record: numbers[record - 1] + 1):
+            RecordIOReader(io.BytesIO(b"".join(picked)), self.feature_dim, None).read(out)
 
     def _frame_bytes(self) -> tuple[int, int]:
-        """Give the size of the first frame, 0 if it does not divide that of the file, and the size of the file."""
+        """Return the size of the first frame, 0 if it does not divide that of the file, and the size of the file."""
         status = os.fstat(self.stream.fileno())
-        header = os.pread(self.stream.fileno(), recordio.HEADER_BYTES, 0) if stat.S_ISREG(status.st_mode) else b""
-        size = recordio.frame_bytes(header)
+        header = os.pread(self.stream.fileno(), HEADER_BYTES, 0) if stat.S_ISREG(status.st_mode) else b""
+        size = frames.frame_bytes(header)
         return (size if size and status.st_size % size == 0 else 0), status.st_size
 
     def _payload(self) -> bytes:
-        """Take the next record, whatever it looks like."""
+        """Consume the next record, whatever it looks like; return its payload."""
         while True:
             try:
-                payload, size = recordio.next_record(self.window.content, 0)
+                payload, size = frames.next_record(self.window.content, 0)
             except IncompleteError:
                 if not self.window.fill():
                     raise

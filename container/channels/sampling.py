@@ -7,17 +7,17 @@ from typing import Final
 
 import numpy as np
 
-from container.channels.files import Stream
 from container.channels.reader import Reader, WrongGuessError
+from container.channels.stream import Stream
 from container.formats.errors import FormatError, IncompleteError
 from kmeans.types import DoubleArray
 
 Opener = Callable[[Path], AbstractContextManager[Reader]]
 
-# Of the first rows of a pipe so many are enough, and more are taken if they have come. They take so many bytes at most.
+# This many of the first rows of a pipe are enough. Up to MAX are taken if they have come.
 _ENOUGH_ROWS: Final = 100
-_MOST_ROWS: Final = 1000
-_MOST_BYTES: Final = 64 << 20
+_MAX_ROWS: Final = 1000
+_MAX_BYTES: Final = 64 << 20
 
 
 def sample(
@@ -27,30 +27,29 @@ def sample(
     size: int,
     rng: np.random.Generator,
 ) -> tuple[DoubleArray, int]:
-    """Draw rows uniformly without replacement.
+    """Return rows drawn uniformly without replacement.
 
-    Two passes, of which neither decodes more than what is drawn: one counts records, the other fetches. Memory is that
-    of the rows drawn.
+    There are two passes: one counts records, the other decodes those that were drawn. Memory is that of the rows drawn.
 
     Parameters
     ----------
     files : sequence of Path
-        What to draw from.
+        The files to draw from.
     reading : callable
         Opens a file for reading.
     feature_dim : int
         The numbers of a row.
     size : int
-        The rows wanted; all are given when there are fewer.
+        The rows wanted; all are drawn when there are fewer.
     rng : Generator
         The source of chance.
 
     Returns
     -------
-    rows : ndarray of shape (min(size, records), feature_dim), float64
+    rows : ndarray of float64, shape (min(size, records), feature_dim)
         In the order of the files and of the records in them.
     records : int
-        How many there are in all.
+        The number of records in all files.
     """
     try:
         return _sample(files, reading, feature_dim, size, rng, guess=True)
@@ -83,9 +82,9 @@ def _sample(
 
 
 def first_rows(stream: Stream, reading: Callable[[bytes], Reader]) -> DoubleArray:
-    """Return some of the first rows of a stream, which are still to be read.
+    """Return some of the first rows of a stream, which stay to be read.
 
-    What is wrong with a row is not told here, but when it is read; it ends the first rows.
+    A row that is wrong ends them; the error is raised when the row is read.
 
     Parameters
     ----------
@@ -96,7 +95,7 @@ def first_rows(stream: Stream, reading: Callable[[bytes], Reader]) -> DoubleArra
 
     Returns
     -------
-    ndarray of shape (n, d), float64
+    ndarray of float64, shape (n, d)
         There may be none.
     """
     size = 1
@@ -104,14 +103,14 @@ def first_rows(stream: Stream, reading: Callable[[bytes], Reader]) -> DoubleArra
         beginning = stream.peek(size)
         ended = len(beginning) < size
         reader = reading(beginning)
-        rows = np.empty((max(1, min(_MOST_ROWS, _MOST_BYTES // (8 * reader.feature_dim))), reader.feature_dim))
+        rows = np.empty((max(1, min(_MAX_ROWS, _MAX_BYTES // (8 * reader.feature_dim))), reader.feature_dim))
         try:
             reader.read(rows)
         except IncompleteError:
             pass
         except FormatError:
             ended = True
-        if ended or reader.records >= min(_ENOUGH_ROWS, len(rows)) or len(beginning) >= _MOST_BYTES:
+        if ended or reader.records >= min(_ENOUGH_ROWS, len(rows)) or len(beginning) >= _MAX_BYTES:
             return rows[: reader.records]
-        # Each time all are decoded again, which must not be often.
+        # All are decoded again each time, so this must be rare.
         size = 2 * len(beginning)

@@ -1,4 +1,4 @@
-"""A sliding window on a stream: the bytes that have come and are not yet consumed."""
+"""A sliding window on a stream: the bytes that have come and are not consumed yet."""
 
 import io
 from typing import Final
@@ -17,25 +17,25 @@ class Window:
     stream : RawIOBase or BytesIO
         Read to its end, in large pieces.
     size : int
-        Bytes to hold. A record that does not fit makes the window grow, but only as far as it is full of bytes that
-        really came: what a header claims allocates nothing.
+        Bytes to hold. A record that does not fit makes the window grow, but only once it is full of bytes that really
+        came: what a header claims allocates nothing.
     max_size : int
-        Bound of the growth.
+        The size up to which it may grow.
     asked : int or None
         Bytes to ask the stream for at once, unless a record is larger; None for as many as there is room for.
 
     Attributes
     ----------
-    buffer : ndarray of uint8
+    buffer : ndarray of uint8, shape (n,)
         Holds the bytes; another array after a call of `fill` or `turn`.
     begin, end : int
-        The bytes are ``buffer[begin:end]``; who consumes some moves `begin`.
+        The bytes are ``buffer[begin:end]``; whoever consumes some moves `begin`.
     bytes_read : int
-        All that came.
+        The bytes that came, consumed or not.
     asked : int
         As given.
     short : bool
-        Whether the stream gave less than it was last asked for: it has ended, or has no more as yet.
+        Whether the last read returned less than it asked for: the stream has ended, or has no more yet.
     """
 
     def __init__(
@@ -62,10 +62,10 @@ class Window:
         return self.buffer.data[self.begin : self.end]
 
     def fill(self) -> bool:
-        """Read what the stream has, as far as there is room; tell whether anything came.
+        """Read what the stream has, as far as there is room; return whether anything came.
 
-        A file fills the window. A pipe gives what it holds: rows that came do not wait for those that follow. Only
-        for a record larger than the window is a pipe waited for.
+        A file fills the window. Of a pipe, only what it holds is read: rows that came do not wait for those that
+        follow. A pipe is waited for only if a record is larger than the window.
 
         Raises
         ------
@@ -83,7 +83,7 @@ class Window:
         asked = target.data[kept : kept + self.asked]
         end = kept + (self._stream.readinto(asked) or 0)
         self.short = end - kept < len(asked)
-        # Who looks for the end of a record begins at its beginning each time; with a long one that must be seldom.
+        # Whoever looks for the end of a record begins at its beginning each time; for a long one that must be rare.
         while kept >= self._size and end < len(target) and (count := self._stream.readinto(target.data[end:])):
             end += count
         self.buffer, self.begin, self.end = target, 0, end
@@ -91,7 +91,7 @@ class Window:
         return end > kept
 
     def move_on(self, position: int) -> None:
-        """Go on at another place of a file, behind the first byte that is not consumed; what lies between counts."""
+        """Resume at a later place of a file; the bytes between count as read."""
         self.bytes_read += position - self._stream.tell()
         self._stream.seek(position)
         self.begin = self.end = 0
@@ -102,7 +102,7 @@ class Window:
         return self._stream.tell() - (self.end - self.begin)
 
     def turn(self) -> None:
-        """Move the bytes to the beginning of another buffer; the one before keeps its own until the next turn."""
+        """Move the bytes to the beginning of another buffer; the old one stays as it is until the next turn."""
         kept, full = self.end - self.begin, self.buffer
         other = self._other
         if other is None or len(other) != len(full):
@@ -116,7 +116,7 @@ class Window:
         return len(self.buffer) - self.end
 
     def extend(self) -> None:
-        """Read on, behind the bytes that are there, none of which is moved: others may be looking at them."""
+        """Read on, behind the bytes that are there. None of them is moved: other threads may be reading them."""
         asked = self.buffer.data[self.end : self.end + self.asked]
         self.short = True
         count = self._stream.readinto(asked) or 0

@@ -1,1 +1,1 @@
-"""What a job is told: the files of `/opt/ml/input/config`, and hyperparameters."""
+"""The configuration of a job: the files of `/opt/ml/input/config`, and hyperparameters."""

@@ -1,41 +1,39 @@
-"""What the algorithm is told: hyperparameters with every `auto` evaluated."""
+"""The settings of the algorithm: hyperparameters with every `auto` evaluated."""
 
 import math
 
 from container.configuration.hyperparameters import Hyperparameters
 from container.logs.logger import LOGGER
-from kmeans.finalization.finalization import FinalizationSettings
-from kmeans.finalization.shrinking import LloydSettings
-from kmeans.settings import Settings
+from kmeans.settings import FinalizationSettings, LloydSettings, TrainingSettings
 
 AUTO_TRIALS = 10
-# Fewer where one takes long: all iterate over no more than so many products of K, k and features at a time.
-TRIALS_WORK = 1e9
-LEAST_TRIALS = 2
+# Fewer where one takes long: this bounds the products of K, k, features and trials.
+MAX_TRIALS_WORK = 1e9
+MIN_TRIALS = 2
 AUTO_CENTER_FACTOR = 10
 # Up to this k the factor is 10; beyond it K = k * factor grows with the square root of k, since the cost of a step
 # grows with K.
-AUTO_CENTER_FACTOR_UP_TO = 100
+AUTO_CENTER_FACTOR_MAX_K = 100
 # The sample is bounded by memory.
 AUTO_SAMPLE_BYTES = 128 << 20
 AUTO_SAMPLE_ROWS = 200_000
-# What stays of the sample in the model's state, for models of another k: it is shipped with every model.
+# The part of the sample that is kept in the model's state, for models of another k: it is shipped with every model.
 KEPT_SAMPLE_BYTES = 32 << 20
 
 
 def auto_center_factor(k: int) -> int:
-    """Give the factor that `extra_center_factor=auto` stands for: 10 up to k = 100, then falling, never under 2."""
-    if k <= AUTO_CENTER_FACTOR_UP_TO:
+    """Return the factor that `extra_center_factor=auto` stands for: 10 up to k = 100, then falling, never under 2."""
+    if k <= AUTO_CENTER_FACTOR_MAX_K:
         return AUTO_CENTER_FACTOR
-    return max(2, int(AUTO_CENTER_FACTOR * math.sqrt(AUTO_CENTER_FACTOR_UP_TO / k)))
+    return max(2, int(AUTO_CENTER_FACTOR * math.sqrt(AUTO_CENTER_FACTOR_MAX_K / k)))
 
 
 def auto_sample_size(n_features: int) -> int:
-    """Give the rows that `refine_sample_size=auto` stands for."""
+    """Return the rows that `refine_sample_size=auto` stands for."""
     return max(1, min(AUTO_SAMPLE_ROWS, AUTO_SAMPLE_BYTES // (4 * n_features)))
 
 
-def settings_of(given: Hyperparameters) -> Settings:
+def settings_of(given: Hyperparameters) -> TrainingSettings:
     """Evaluate the hyperparameters of a job; each `auto` that depends on others is logged."""
     factor = given.extra_center_factor
     if factor is None:
@@ -46,7 +44,7 @@ def settings_of(given: Hyperparameters) -> Settings:
         sample_size = auto_sample_size(given.feature_dim)
         LOGGER.info("'refine_sample_size' was set to 'auto', evaluated to %d.", sample_size)
     finalization = finalization_settings(given, given.k * factor)
-    return Settings(
+    return TrainingSettings(
         k=given.k,
         n_centers=given.k * factor,
         n_features=given.feature_dim,
@@ -54,10 +52,10 @@ def settings_of(given: Hyperparameters) -> Settings:
         epochs=given.epochs,
         init_method=given.init_method,
         half_life=given.half_life_time_size,
-        # The built-in's recipe has neither.
+        # The built-in's recipe has neither refinement nor reassignment.
         reassign_far_rows=finalization.refine,
         finalization=finalization,
-        # Without refinement the sample still serves to score the model.
+        # Without refinement the sample is still needed to score the model.
         sample_size=sample_size or auto_sample_size(given.feature_dim),
         kept_sample_size=max(1, KEPT_SAMPLE_BYTES // (4 * given.feature_dim)),
         seed=given.seed,
@@ -66,12 +64,12 @@ def settings_of(given: Hyperparameters) -> Settings:
 
 def auto_trials(k: int, n_centers: int, n_features: int) -> int:
     """Return the trials that `local_lloyd_num_trials=auto` stands for where the model is refined."""
-    affordable = int(TRIALS_WORK / (k * n_centers * n_features))
-    return max(LEAST_TRIALS, min(AUTO_TRIALS, affordable))
+    affordable = int(MAX_TRIALS_WORK / (k * n_centers * n_features))
+    return max(MIN_TRIALS, min(AUTO_TRIALS, affordable))
 
 
 def finalization_settings(given: Hyperparameters, n_centers: int) -> FinalizationSettings:
-    """Return how a model is made of what a stream of `n_centers` centers has left."""
+    """Return how a model is made of the state of a stream of `n_centers` centers."""
     refine = given.refine_sample_size != 0
     n_trials = given.local_lloyd_num_trials
     if n_trials is None:

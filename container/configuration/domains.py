@@ -1,4 +1,4 @@
-"""The kinds of values a hyperparameter takes: how each is read from text, and how it is put in words."""
+"""The domains of hyperparameters: how values are parsed, and how the domain is described."""
 
 import json
 import re
@@ -10,19 +10,19 @@ _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
 class Domain(Protocol):
-    """The values that a hyperparameter takes."""
+    """The set of values of a hyperparameter."""
 
     @property
     def expected(self) -> str:
-        """The values in words, to stand after "expected"."""
+        """Description of the values, to follow "expected"."""
 
     def parse(self, text: str) -> object:
-        """Turn text, free of space around it, into a value; raise ValueError if it is none of the domain."""
+        """Parse text without surrounding spaces; raise ValueError if it is not a value of the domain."""
 
 
 @dataclass(frozen=True, slots=True)
 class Integer:
-    """Whole numbers from `minimum` to `maximum`, and the word ``auto`` (None) where that is allowed."""
+    """Integers from `minimum` to `maximum`, and the word ``auto`` (None) if `auto` is true."""
 
     minimum: int
     maximum: int
@@ -30,11 +30,11 @@ class Integer:
 
     @property
     def expected(self) -> str:
-        """The range in words."""
+        """Description of the range."""
         return f"an integer from {self.minimum} to {self.maximum}" + (" or 'auto'" if self.auto else "")
 
     def parse(self, text: str) -> int | None:
-        """Read "8"; "8.0" too, which tuning jobs and hand-written JSON produce."""
+        """Parse "8", or "8.0", which tuning jobs and hand-written JSON produce."""
         if self.auto and text == "auto":
             return None
         match = _INTEGER.fullmatch(text)
@@ -52,11 +52,11 @@ class Continuous:
 
     @property
     def expected(self) -> str:
-        """The range in words."""
+        """Description of the range."""
         return f"a number from {self.minimum:g} to {self.maximum:g}"
 
     def parse(self, text: str) -> float:
-        """Read a decimal number; NaN and infinity are none."""
+        """Parse a decimal number; NaN and infinity are errors."""
         if not _NUMBER.fullmatch(text) or not self.minimum <= (value := float(text)) <= self.maximum:
             raise ValueError(text)
         return value
@@ -64,18 +64,18 @@ class Continuous:
 
 @dataclass(frozen=True, slots=True)
 class Categorical:
-    """One of some words, in any case where `fold_case` says so."""
+    """One of several words, in any case if `fold_case` is true."""
 
     values: tuple[str, ...]
     fold_case: bool = False
 
     @property
     def expected(self) -> str:
-        """The words."""
+        """Description of the words."""
         return either(self.values)
 
     def parse(self, text: str) -> str:
-        """Read one word."""
+        """Parse a word."""
         word = text.lower() if self.fold_case else text
         if word not in self.values:
             raise ValueError(text)
@@ -89,7 +89,7 @@ class Flag:
     expected: str = "'true' or 'false'"
 
     def parse(self, text: str) -> bool:
-        """Read a truth value."""
+        """Parse a boolean."""
         word = text.lower()
         if word not in ("true", "false"):
             raise ValueError(text)
@@ -98,17 +98,17 @@ class Flag:
 
 @dataclass(frozen=True, slots=True)
 class Subset:
-    """Some of a few words: a JSON list, a list without quotes (sagemaker-spark), or words with commas between."""
+    """A subset of some words: a JSON list, a list without quotes (sagemaker-spark), or words separated by commas."""
 
     values: tuple[str, ...]
 
     @property
     def expected(self) -> str:
-        """The words, as a list."""
+        """Description of the list."""
         return f"a list of {either(self.values)}, such as {json.dumps([self.values[0]])}"
 
     def parse(self, text: str) -> tuple[str, ...]:
-        """Read the words in their order, each once."""
+        """Parse the words, in their order and without duplicates."""
         inner = text[1:-1] if text.startswith("[") and text.endswith("]") else text
         words = [unquoted(word.strip()) for word in inner.split(",")]
         if not all(word in self.values for word in words):
@@ -123,16 +123,16 @@ class Text:
     expected: str = "text"
 
     def parse(self, text: str) -> str:
-        """Take the text as it is."""
+        """Return the text as it is."""
         return text
 
 
 def unquoted(text: str) -> str:
-    """Return what a pair of quotes holds, decoded once where it is a JSON string: some clients encode each value."""
+    """Return text without its quotes, decoded if it is a JSON string: some clients encode each value."""
     if len(text) < 2 or text[0] != text[-1] or text[0] not in "'\"":
         return text
     try:
-        # "[\"msd\"]" holds ["msd"].
+        # "[\"msd\"]" becomes ["msd"].
         return str(json.loads(text))
     except ValueError:
         return text[1:-1]

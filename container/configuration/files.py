@@ -1,4 +1,4 @@
-"""The three JSON files SageMaker lays down for a training job, read in one place into typed values."""
+"""Read the three JSON files that SageMaker provides for a training job into typed values."""
 
 import json
 import os
@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
 
-from container import json_object
 from container.configuration.hyperparameters import Hyperparameters, parse
 from container.errors import CustomerError, PlatformError
+from container.files import json_object
 from container.formats import charset
-from container.json_object import shown
+from container.formats.errors import shown
+from container.hosts.place import HostPlace
 
 RECORDIO = "application/x-recordio-protobuf"
 CSV = "text/csv"
@@ -24,7 +25,7 @@ CONTENT_TYPES: Mapping[str, frozenset[str]] = {
     MODEL: frozenset(),
 }
 REQUIRED_CHANNELS = ("train",)
-# Channel -> the content types of what comes through it; the first is that of a channel that names none.
+# Channel -> its content types; the first is the default.
 CHANNELS: Mapping[str, tuple[str, ...]] = {"train": (RECORDIO, CSV), "test": (RECORDIO, CSV), "model": (MODEL,)}
 
 InputMode = Literal["File", "FastFile", "Pipe"]
@@ -37,19 +38,19 @@ _LABEL_SIZE = re.compile(r"[0-9]{1,9}")
 
 @dataclass(frozen=True, slots=True)
 class Paths:
-    """Where SageMaker puts things and looks for them.
+    """The paths of SageMaker's contract for containers.
 
     Parameters
     ----------
     base : Path
-        The root of every path.
+        The root of all paths.
     """
 
     base: Path
 
     @classmethod
     def from_environment(cls) -> "Paths":
-        """Take the root from ``SAGEMAKER_BASE_DIR``; it is ``/opt/ml`` when that is not set."""
+        """Take the root from ``SAGEMAKER_BASE_DIR``; the default is ``/opt/ml``."""
         return cls(Path(os.environ.get("SAGEMAKER_BASE_DIR") or "/opt/ml"))
 
     @property
@@ -59,7 +60,7 @@ class Paths:
 
     @property
     def data(self) -> Path:
-        """Folder of the channels: a folder for each, or FIFOs ``<channel>_<pass>``."""
+        """Folder of the channels: a folder for each, or FIFOs named ``<channel>_<pass>``."""
         return self.base / "input" / "data"
 
     @property
@@ -74,7 +75,7 @@ class Paths:
 
     @property
     def output(self) -> Path:
-        """Folder of what else a job leaves."""
+        """Folder of all other outputs of a job."""
         return self.base / "output"
 
     @property
@@ -89,7 +90,7 @@ class Paths:
 
     @property
     def checkpoints(self) -> Path:
-        """Folder that is kept in S3 while the job runs; it exists only when the user asked for it."""
+        """Folder that is synced with S3 while the job runs; it exists only if the user has configured checkpoints."""
         return self.base / "checkpoints"
 
 
@@ -104,13 +105,13 @@ class ChannelConfiguration:
     content_type : str
         A key of `CONTENT_TYPES`, in lower case and without parameters.
     label_size : int or None
-        Leading columns that are labels; None when the content type does not say.
+        Number of leading label columns; None if the content type does not state it.
     mode : {"File", "FastFile", "Pipe"}
-        How the data arrive.
+        The input mode.
     distribution : str
         ``FullyReplicated`` or ``ShardedByS3Key``.
     path : Path
-        The channel's folder; in Pipe mode the FIFO of pass n is this path followed by ``_<n>``.
+        The folder of the channel; in Pipe mode the FIFO of pass n is this path followed by ``_<n>``.
     """
 
     name: str
@@ -123,22 +124,20 @@ class ChannelConfiguration:
 
 @dataclass(frozen=True, slots=True)
 class JobConfiguration:
-    """All that a training job is told.
+    """The configuration of a training job.
 
     Parameters
     ----------
     paths : Paths
-        Where things are.
+        The paths of the job.
     raw_hyperparameters : Mapping of str to str
-        As given, before defaults.
+        The hyperparameters as sent, without defaults.
     hyperparameters : Hyperparameters
-        Parsed, with defaults.
+        The parsed hyperparameters, with defaults.
     channels : dict of str to ChannelConfiguration
-        By name, `train` first.
-    current_host : str
-        This host; one of `hosts`.
-    hosts : tuple of str
-        In sorted order; the first one is the leader.
+        The channels by name, `train` first.
+    place : HostPlace
+        This host among the hosts of the job.
     network_interface_name : str
         The interface on which hosts reach each other.
     """
@@ -147,38 +146,32 @@ class JobConfiguration:
     raw_hyperparameters: Mapping[str, str]
     hyperparameters: Hyperparameters
     channels: dict[str, ChannelConfiguration]
-    current_host: str
-    hosts: tuple[str, ...]
+    place: HostPlace
     network_interface_name: str
-
-    @property
-    def leader(self) -> str:
-        """The host that writes the model."""
-        return self.hosts[0]
 
 
 def load(paths: Paths) -> JobConfiguration:
     """Read the job's configuration.
 
-    By hand, outside SageMaker, only ``hyperparameters.json`` is needed: without ``inputdataconfig.json`` the folders
-    under ``input/data`` are channels in File mode, and without ``resourceconfig.json`` the job has one host, algo-1.
+    Outside SageMaker only ``hyperparameters.json`` is needed: without ``inputdataconfig.json`` the folders under
+    ``input/data`` are channels in File mode, and without ``resourceconfig.json`` the job has one host, algo-1.
 
     Parameters
     ----------
     paths : Paths
-        Where the files are.
+        The paths of the job.
 
     Returns
     -------
     JobConfiguration
-        Complete and checked.
+        Complete and validated.
 
     Raises
     ------
     CustomerError
-        If hyperparameters or channels are missing, broken or not valid.
+        If hyperparameters or channels are missing or invalid.
     PlatformError
-        If ``resourceconfig.json`` is broken.
+        If ``resourceconfig.json`` is invalid.
     """
     raw = _raw_hyperparameters(paths.config / "hyperparameters.json")
     hyperparameters = parse(raw)
@@ -186,12 +179,12 @@ def load(paths: Paths) -> JobConfiguration:
     objective = hyperparameters.tuning_objective_metric
     if objective.startswith("test:") and "test" not in channels:
         raise CustomerError(f"The tuning objective metric is '{objective}', which needs a channel named test")
-    current_host, hosts, interface = _hosts(paths.config / "resourceconfig.json")
-    return JobConfiguration(paths, raw, hyperparameters, channels, current_host, hosts, interface)
+    place, interface = _hosts(paths.config / "resourceconfig.json")
+    return JobConfiguration(paths, raw, hyperparameters, channels, place, interface)
 
 
 def _raw_hyperparameters(path: Path) -> dict[str, str]:
-    """Read the hyperparameters as text; files written by hand may hold JSON numbers, booleans and lists."""
+    """Read the hyperparameters as text; hand-written files may have JSON numbers, booleans and lists."""
     values = json_object.read(path, CustomerError)
     if values is None:
         raise CustomerError(f"Expected the job's hyperparameters in {path}, found no such file")
@@ -260,8 +253,8 @@ def _content_type(channel: str, given: object) -> tuple[str, int | None]:
     return name, label_size
 
 
-def _hosts(path: Path) -> tuple[str, tuple[str, ...], str]:
-    """Give this host, all hosts in sorted order and the network interface."""
+def _hosts(path: Path) -> tuple[HostPlace, str]:
+    """Return the place of this host and the name of the network interface."""
     given = json_object.read(path, PlatformError)
     if given is None:
         given = {"current_host": "algo-1", "hosts": ["algo-1"]}
@@ -275,4 +268,5 @@ def _hosts(path: Path) -> tuple[str, tuple[str, ...], str]:
         raise PlatformError(f"{path}: expected each host once, got {shown(hosts)}")
     if current not in hosts:
         raise PlatformError(f"{path}: expected current_host to be one of {shown(hosts)}, got {shown(current)}")
-    return str(current), tuple(sorted(hosts)), str(given.get("network_interface_name") or "eth0")
+    ordered = tuple(sorted(hosts))
+    return HostPlace(ordered.index(current), ordered), str(given.get("network_interface_name") or "eth0")

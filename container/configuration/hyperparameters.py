@@ -1,4 +1,4 @@
-"""The hyperparameters of a job: one table, from which parsing, messages and documents all derive."""
+"""The hyperparameters of a job: one table, from which parsing, messages and documentation derive."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from container.configuration.synonyms import meant
 from container.errors import CustomerError
 
 if TYPE_CHECKING:
-    from kmeans.types import InitMethod  # importing it takes numpy, which a launcher does without
+    from kmeans.types import InitMethod  # this imports numpy, which a launcher does not need
 
-# The service's own limits on a file of hyperparameters.
+# The limits of the service.
 MAX_HYPERPARAMETERS = 100
 MAX_NAME_LENGTH = 256
 MAX_VALUE_LENGTH = 2500
 
-# closest_cluster is answered as a float32, which counts without gaps only up to here.
+# closest_cluster is returned in float32, which represents all integers up to this one.
 _MAX_K = 2**24
 _INT32_MAX = 2**31 - 1
 _INT64_MAX = 2**63 - 1
@@ -24,24 +24,24 @@ _INT64_MAX = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class Hyperparameter:
-    """One row of the table.
+    """A row of the table.
 
     Parameters
     ----------
     name : str
-        As it is sent. The field of `Hyperparameters` has the same name, less leading underscores.
+        Its name. The field of `Hyperparameters` has the same name without leading underscores.
     domain : Domain
         Its values.
     default : str or None
-        As it would be sent; None if a value is required.
+        Its default, as it would be sent; None if a value is required.
     help : str
-        What it does, in one line.
+        Its description, in one line.
     tunable : tuple of str
-        What a tuning job should search: the two ends of a range, or the words; empty if it should not.
+        The two ends of the range that a tuning job should search, or the words; empty if it should not be tuned.
     origin : {"public", "own", "hidden"}
-        Documented by the built-in, added by us, or known from the built-in's logs alone.
+        Documented by the built-in, added here, or known from the logs of the built-in only.
     effective : bool
-        Whether it changes anything here.
+        Whether it has an effect here.
     """
 
     name: str
@@ -59,7 +59,7 @@ class Hyperparameter:
 
 
 def _ignored(name: str, default: str) -> Hyperparameter:
-    """Make a row for a name that jobs of the built-in may send and that means nothing here."""
+    """Return a row for a name that jobs of the built-in may send and that has no effect here."""
     return Hyperparameter(name, Text(), default, "Accepted, without effect.", origin="hidden", effective=False)
 
 
@@ -81,7 +81,7 @@ TABLE: tuple[Hyperparameter, ...] = (
         "mini_batch_size",
         Integer(1, _INT32_MAX),
         "5000",
-        "Number of records of one step.",
+        "Number of records in a mini-batch.",
         tunable=("3000", "15000"),
     ),
     Hyperparameter(
@@ -91,17 +91,20 @@ TABLE: tuple[Hyperparameter, ...] = (
         "extra_center_factor",
         Integer(1, _INT32_MAX, auto=True),
         "auto",
-        "The stream keeps k times as many centers, and reduces them to k at the end.",
+        "Number of intermediate centers as a multiple of k; they are reduced to k at the end.",
         tunable=("4", "10"),
     ),
     Hyperparameter(
-        "local_lloyd_max_iter", Integer(1, _INT32_MAX), "300", "Most iterations of Lloyd's method at the end."
+        "local_lloyd_max_iter",
+        Integer(1, _INT32_MAX),
+        "300",
+        "Maximum number of iterations of Lloyd's method at the end.",
     ),
     Hyperparameter(
         "local_lloyd_tol",
         Continuous(0.0, 1.0),
         "0.0001",
-        "Lloyd's method at the end stops when the loss changes by less than this share.",
+        "Relative change of the loss below which Lloyd's method at the end stops.",
     ),
     Hyperparameter(
         "local_lloyd_init_method",
@@ -113,7 +116,7 @@ TABLE: tuple[Hyperparameter, ...] = (
         "local_lloyd_num_trials",
         Integer(1, _INT32_MAX, auto=True),
         "auto",
-        "Number of runs of Lloyd's method at the end, of which the best is taken.",
+        "Number of runs of Lloyd's method at the end; the best one is kept.",
     ),
     Hyperparameter(
         "half_life_time_size",
@@ -134,7 +137,7 @@ TABLE: tuple[Hyperparameter, ...] = (
     _ignored("_enable_profiler", "false"),
     _ignored("_kvstore", "auto"),
     Hyperparameter(
-        "_log_level", Categorical(_LOG_LEVELS, fold_case=True), "info", "Least severe level logged.", origin="hidden"
+        "_log_level", Categorical(_LOG_LEVELS, fold_case=True), "info", "Lowest level that is logged.", origin="hidden"
     ),
     _ignored("_num_gpus", "auto"),
     _ignored("_num_kv_servers", "1"),
@@ -143,7 +146,7 @@ TABLE: tuple[Hyperparameter, ...] = (
         "_tuning_objective_metric",
         Text(),
         "",
-        "Metric that a tuning job compares, set by the service.",
+        "Metric that a tuning job compares; set by the service.",
         origin="hidden",
     ),
     Hyperparameter(
@@ -160,7 +163,7 @@ TABLE: tuple[Hyperparameter, ...] = (
         "checkpoint_interval_seconds",
         Integer(0, _INT32_MAX),
         "60",
-        "Least time between two checkpoints, in seconds.",
+        "Minimum time between two checkpoints, in seconds.",
         origin="own",
     ),
     Hyperparameter(
@@ -174,7 +177,7 @@ TABLE: tuple[Hyperparameter, ...] = (
         "write_report",
         Flag(),
         "true",
-        "Whether to write output/data/report.html, which shows what was found.",
+        "Whether to write the report, output/data/report.html.",
         origin="own",
     ),
 )
@@ -183,9 +186,9 @@ _NAMES = frozenset(row.name for row in TABLE)
 
 @dataclass(frozen=True, slots=True)
 class Hyperparameters:
-    """Values of one job, in the table's terms; None stands for ``auto``.
+    """The values of a job; None stands for ``auto``. See `TABLE` for their meaning.
 
-    `without_effect` names what was set to something other than its default and means nothing here.
+    `without_effect` has the names of those that differ from their defaults but have no effect here.
     """
 
     feature_dim: int
@@ -212,28 +215,28 @@ class Hyperparameters:
 
 
 def defaults() -> dict[str, str]:
-    """Give the default of every hyperparameter that has one, as sent, in the built-in's order."""
+    """Return the default of every hyperparameter that has one, as sent, in the built-in's order."""
     return {row.name: row.default for row in TABLE if row.default is not None}
 
 
 def parse(raw: Mapping[str, str]) -> Hyperparameters:
-    """Check and convert the hyperparameters of a job.
+    """Validate and convert the hyperparameters of a job.
 
     Parameters
     ----------
     raw : Mapping of str to str
-        As sent. Space around a value and JSON quotes around a word are dropped; names that begin with
-        ``sagemaker_`` belong to the SDK and are passed over.
+        The values as sent. Spaces and JSON quotes around a value are stripped; names that begin with ``sagemaker_``
+        belong to the SDK and are skipped.
 
     Returns
     -------
     Hyperparameters
-        With defaults for what is not given. A metric that a tuning job compares is among `eval_metrics`.
+        With defaults for missing values. The metric of a tuning job is among `eval_metrics`.
 
     Raises
     ------
     CustomerError
-        One error that names all faults.
+        If a value is missing or invalid, or a name is unknown; one error names all of them.
     """
     if len(raw) > MAX_HYPERPARAMETERS:
         raise CustomerError(f"Expected at most {MAX_HYPERPARAMETERS} hyperparameters, got {len(raw)}")
@@ -263,7 +266,7 @@ def parse(raw: Mapping[str, str]) -> Hyperparameters:
 
 
 def markdown_table() -> str:
-    """Give the table as Markdown, for people: documented names, then ours, then those without effect."""
+    """Return the table as Markdown: the built-in's documented names, then ours, then the hidden ones."""
     lines = ["| Name | Values | Default | Tuning range | Meaning |", "|---|---|---|---|---|"]
     for origin in ("public", "own", "hidden"):
         for row in TABLE:
@@ -275,7 +278,7 @@ def markdown_table() -> str:
 
 
 def _missing(given: Mapping[str, str]) -> list[str]:
-    """Say in the built-in's words which required hyperparameters are not given."""
+    """Return the built-in's sentence on missing required hyperparameters, if there are any."""
     names = ", ".join(f"'{row.name}'" for row in TABLE if row.default is None and row.name not in given)
     return [f"No value(s) were specified for {names} which are required hyperparameter(s)"] if names else []
 
@@ -290,7 +293,7 @@ def _unknown(name: str) -> str:
 
 
 def _value(row: Hyperparameter, text: str) -> object:
-    """Read one value; a ValueError says what was expected and what came."""
+    """Parse a value; a ValueError says what was expected and what was found."""
     if len(text) > MAX_VALUE_LENGTH:
         raise ValueError(f"expected at most {MAX_VALUE_LENGTH} characters, got {len(text)}")
     try:
@@ -300,5 +303,5 @@ def _value(row: Hyperparameter, text: str) -> object:
 
 
 def _shown(text: str) -> str:
-    """Quote what came, at most 60 characters of it and on one line."""
+    """Quote text on one line, at most 60 characters of it."""
     return repr(text if len(text) <= 60 else f"{text[:57]}...")

@@ -1,10 +1,10 @@
-"""What other libraries call the hyperparameters, and which name was meant by one that is not known."""
+"""The names of hyperparameters in other libraries, to suggest the right one for an unknown name."""
 
 import difflib
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-# By our name: the arguments of the SDK's KMeans class, then those of scikit-learn, Spark and the like.
+# By our name: arguments of the SDK's KMeans class, then those of scikit-learn, Spark and others.
 _SYNONYMS: Final[Mapping[str, tuple[str, ...]]] = {
     "k": ("n_clusters", "num_clusters", "number_of_clusters", "clusters", "n_centers", "num_centers", "n_components"),
     "feature_dim": ("n_features", "num_features", "n_features_in", "features", "dim", "dimension", "dimensions"),
@@ -26,7 +26,7 @@ _SYNONYMS: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 def _bare(name: str) -> str:
-    """Return a name without what sets maxIter, max-iter and max_iter apart."""
+    """Return a name without the differences between maxIter, max-iter and max_iter."""
     return "".join(filter(str.isalnum, name.lower()))
 
 
@@ -34,14 +34,19 @@ _MEANT: Final = {_bare(synonym): name for name, synonyms in _SYNONYMS.items() fo
 
 
 def meant(name: str, known: Iterable[str]) -> str | None:
-    """Return the name among those known that one sent by mistake stands for, or None when it resembles none.
+    """Return the known name that was probably meant by an unknown one.
 
     Parameters
     ----------
     name : str
-        As it was sent; short, for comparing takes the square of its length.
+        The unknown name; short, since comparing takes the square of its length.
     known : iterable of str
-        The names that may be sent.
+        The known names.
+
+    Returns
+    -------
+    str or None
+        One of `known`; None if none of them is similar.
     """
     names = {_bare(one): one for one in known}
     bare = _bare(name)

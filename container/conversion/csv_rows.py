@@ -7,12 +7,12 @@ from typing import Any, Final
 
 from container.channels.csv_reader import CSVReader
 from container.conversion.rows import MAX_ROW_BYTES, Rows, all_rows, side_by_side, width
-from container.formats.csv import text as csv
-from container.formats.errors import FormatError
-from container.regular_files import open_regular
+from container.files.regular import open_regular
+from container.formats.csv import parser
+from container.formats.errors import FormatError, located
 from kmeans.types import FloatArray
 
-# Of a part, but for the rest of its last line; each takes a reader of its own.
+# The size of a part, not counting the rest of its last line; each takes a reader of its own.
 PART_BYTES: Final = 4 << 20
 
 
@@ -23,23 +23,20 @@ class CSVRows(Rows):
         self._path, self._labels = path, labels
         with open_regular(path) as stream:
             line = stream.readline(MAX_ROW_BYTES)
-        self.n_features = width(csv.column_count(line.removeprefix(b"\xef\xbb\xbf"), 1), labels)
+        self.n_features = width(parser.column_count(line.removeprefix(b"\xef\xbb\xbf"), 1), labels)
 
     def count(self) -> int:
-        """Give the number of rows."""
+        """Return the number of rows."""
         return sum(side_by_side(self._count, self._borders()))
 
     def blocks(self) -> Iterator[FloatArray]:
-        """Give the rows, block by block."""
+        """Yield the rows, block by block."""
         records = 0
-        try:
+        with located(renumber=lambda record: records + record):
             for blocks in side_by_side(self._parse, self._borders()):
                 for block in blocks:
                     yield block
                     records += len(block)
-        except FormatError as error:
-            error.record = error.record and records + error.record
-            raise
 
     def _count(self, borders: tuple[int, int]) -> int:
         with _Part(self._path, *borders) as part:
@@ -49,16 +46,13 @@ class CSVRows(Rows):
     def _parse(self, borders: tuple[int, int]) -> list[FloatArray]:
         with _Part(self._path, *borders) as part:
             reader = CSVReader(part, self.n_features, self._labels)
-            # A byte order mark, and a header, are looked for in the very first record.
+            # Only the very first record may begin with a byte order mark, or be a header: others must not be number 1.
             ahead = reader.records = int(borders[0] > 0)
-            try:
+            with located(renumber=lambda record: record - ahead):
                 return list(all_rows(reader))
-            except FormatError as error:
-                error.record = error.record and error.record - ahead
-                raise
 
     def _borders(self) -> Iterator[tuple[int, int]]:
-        """Cut the file behind lines that are not empty: empty ones are read with what follows, if anything does."""
+        """Yield where parts begin and end: behind lines that are not empty. Empty ones are read with what follows."""
         begin, size = 0, self._path.stat().st_size
         with open_regular(self._path) as stream:
             while begin < size:
@@ -73,7 +67,7 @@ class CSVRows(Rows):
 
 
 class _Part(io.RawIOBase):
-    """What lies in a file between two borders."""
+    """The bytes of a file between two borders."""
 
     def __init__(self, path: Path, begin: int, end: int) -> None:
         self._file = open_regular(path, 0)
@@ -81,11 +75,11 @@ class _Part(io.RawIOBase):
         self._left = end - begin
 
     def readable(self) -> bool:
-        """Tell that bytes can be read, which `read` asks."""
+        """Return True; `read` asks for it."""
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Read some bytes; give how many."""
+        """Read some bytes; return how many."""
         count = self._file.readinto(memoryview(buffer)[: self._left])
         self._left -= count
         return count

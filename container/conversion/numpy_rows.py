@@ -10,18 +10,18 @@ import numpy as np
 
 from container.artifacts.archive import ERRORS
 from container.conversion.rows import Rows, float32, rows_in_a_block, width
+from container.files.regular import open_regular
 from container.formats.errors import FormatError
 from container.formats.npy import read_header
-from container.regular_files import open_regular
 from kmeans.types import FloatArray
 
-# What numpy writes. Others cost memory, or time, as their bytes say.
+# What numpy writes. With others, a few bytes could claim a lot of memory or time.
 _COMPRESSIONS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _OTHER_METHODS: Final = {zipfile.ZIP_BZIP2: "bzip2", zipfile.ZIP_LZMA: "LZMA", 93: "Zstandard"}
 
 
 class NumpyRows(Rows):
-    """An array in numpy's own format; one in Fortran order, as pandas gives them, is mapped into memory."""
+    """An array in numpy's own format; one in Fortran order, as those of pandas are, is mapped into memory."""
 
     def __init__(self, path: Path, labels: int) -> None:
         self._path, self._labels = path, labels
@@ -34,11 +34,11 @@ class NumpyRows(Rows):
             raise FormatError(f"expected {expected} bytes for an array of the shape {self._shape}, got {size}")
 
     def count(self) -> int:
-        """Give the number of rows."""
+        """Return the number of rows."""
         return self._shape[0]
 
     def blocks(self) -> Iterator[FloatArray]:
-        """Give the rows, block by block."""
+        """Yield the rows, block by block."""
         if not self._shape[0]:
             return
         if self._fortran:
@@ -64,21 +64,21 @@ class ZippedRows(Rows):
         self.n_features = width(self._shape[1], labels)
 
     def count(self) -> int:
-        """Give the number of rows."""
+        """Return the number of rows."""
         return self._shape[0]
 
     def blocks(self) -> Iterator[FloatArray]:
-        """Give the rows, block by block."""
+        """Yield the rows, block by block."""
         with self._member() as stream:
             _table(stream)
             yield from float32(_parts(stream, self._shape, self._dtype), self._labels)
-            # Only at the end is the checksum looked at.
+            # The checksum is compared only at the end.
             if stream.read(1):
                 raise FormatError(f"expected the end after an array of the shape {self._shape}, got more")
 
     @contextmanager
     def _member(self) -> Iterator[Any]:
-        """Open the array; what is broken in the archive is a FormatError wherever it is met."""
+        """Open the array; a broken archive is a FormatError, wherever it shows."""
         with open_regular(self._path) as file:
             try:
                 with zipfile.ZipFile(file) as archive, archive.open(_only_member(archive)) as stream:
@@ -102,7 +102,7 @@ def _only_member(archive: zipfile.ZipFile) -> zipfile.ZipInfo:
 
 
 def _table(stream: BinaryIO) -> tuple[tuple[int, int], bool, np.dtype[Any]]:
-    """Read the head of a table of numbers: its shape, whether it is in Fortran order, its type."""
+    """Read the head of a table of numbers; return its shape, whether it is in Fortran order, and its type."""
     dtype, fortran, shape = read_header(stream)
     if len(shape) != 2:
         raise FormatError(f"expected an array of two dimensions, got the shape {str(shape)[:60]}")

@@ -17,12 +17,12 @@ from container.conversion.rows import Rows, first_not_finite, rows_in_a_block, w
 from container.formats.errors import FormatError, excerpt, not_finite
 from kmeans.types import FloatArray
 
-# Types whose numbers are read, among them some that take a step more; a boolean is 0 or 1.
+# The types of numbers that are read; those that are not plain take a step more. A boolean is 0 or 1.
 _PLAIN: Final = (types.is_floating, types.is_integer)
 _NUMBERS: Final = (*_PLAIN, types.is_boolean, types.is_decimal)
-# What pandas and dask name an index without a name. Others who write such a table again keep the column alone.
+# The names that pandas and dask give to an index without a name. Other programs that rewrite such a table keep them.
 _INDEX_NAME: Final = re.compile(r"__index_level_[0-9]+__|__null_dask_index__")
-# Names of the index that are shown.
+# The number of names of the index that a message shows.
 _SHOWN_NAMES: Final = 5
 
 
@@ -45,21 +45,21 @@ class ParquetRows(Rows):
             self.left_out = f"the index of pandas, {shown}{more}: df.reset_index() would make features of it"
         fields = [(column, field) for column, field in enumerate(schema, start=1) if field.name not in index]
         self.n_features = width(len(fields), labels)
-        # Of the features: the names, and the columns of the file, counted from 1.
+        # The names of the features, and their columns in the file, counted from 1.
         self._columns = {field.name: column for column, field in fields[labels:]}
         kinds = {field.name: field.type for _, field in fields[labels:]}
         for name, kind in kinds.items():
             if not any(holds(kind) for holds in _NUMBERS):
                 raise FormatError(f"expected columns of numbers, got {excerpt(name)} of the type {str(kind)[:60]}")
-        # Columns of one type are converted together, which is quicker; a type that holds those of several rounds them.
+        # Columns of one type are converted together, which is faster; a common type of several would round.
         self._alike = len(set(kinds.values())) == 1 and any(holds(next(iter(kinds.values()))) for holds in _PLAIN)
 
     def count(self) -> int:
-        """Give the number of rows."""
+        """Return the number of rows."""
         return int(self._file.metadata.num_rows)
 
     def blocks(self) -> Iterator[FloatArray]:
-        """Give the rows, block by block."""
+        """Yield the rows, block by block."""
         record = 1
         with _as_parquet():
             for batch in self._file.iter_batches(rows_in_a_block(self.n_features), columns=list(self._columns)):
@@ -68,7 +68,7 @@ class ParquetRows(Rows):
                 record += len(batch)
 
     def _block(self, batch: Any, record: int) -> FloatArray:
-        """Make float32 of a part whose first row is the given record, and refuse what is missing or not finite."""
+        """Return a part as float32, whose first row is `record`; no number may be missing or not finite."""
         for (name, position), column in zip(self._columns.items(), batch.columns, strict=True):
             if column.null_count:
                 row = column.is_null().index(pyarrow.scalar(value=True)).as_py()
@@ -86,16 +86,13 @@ class ParquetRows(Rows):
         if place := first_not_finite(block):
             row, feature = place
             name, position = list(self._columns.items())[feature]
-            error = not_finite(float(batch.column(feature)[row].as_py()), position)
-            error.text += f" (in {excerpt(name)})"
-            error.record = record + row
-            raise error
+            raise not_finite(float(batch.column(feature)[row].as_py()), position, record=record + row, name=name)
         return block
 
 
 @contextmanager
 def _as_parquet() -> Iterator[None]:
-    """Make a FormatError of whatever pyarrow says of a broken file; what the system says of it stays."""
+    """Turn errors of pyarrow in a broken file into a FormatError; errors of the system stay as they are."""
     try:
         yield
     except (pyarrow.ArrowException, UnicodeDecodeError, OSError) as error:
@@ -115,18 +112,19 @@ def _numbers(column: Any) -> Any:
 def _index_columns(metadata: dict[bytes, bytes]) -> set[str]:
     """Return the names of the columns that pandas wrote its index to.
 
-    pandas, fastparquet and dask describe a table in JSON under the key ``pandas``. The index is a list of columns, of
-    which one that can be counted is stored as an object in their place.
+    pandas, fastparquet and dask describe a table in JSON under the key ``pandas``. The index is a list of columns; one
+    that only counts rows is described by an object instead, and is no column.
     (https://pandas.pydata.org/docs/development/developer.html#storing-pandas-dataframe-objects-in-apache-parquet-format)
 
     Raises
     ------
     FormatError
-        If the description is something else: what the index is can't be told.
+        If the description is something else, so that the index is not known.
     """
     if b"pandas" not in metadata:
         return set()
     try:
+        # Not by `json_object.loads`: what a user attached to the table may be NaN.
         described = json.loads(metadata[b"pandas"])
     except (ValueError, RecursionError):
         described = None

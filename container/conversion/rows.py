@@ -1,4 +1,4 @@
-"""What every source of rows gives, and what is shared: the size of a block, the check of its numbers, threads."""
+"""What every source of rows offers, and what they share: the size of a block, the check of its numbers, threads."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -16,7 +16,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 BLOCK_BYTES: Final = 4 << 20
-# As long a row as the formats here can hold.
+# The longest row that the formats here can hold.
 MAX_FEATURES: Final = 1 << 27
 # The longest beginning of a file in which a first row is looked for.
 MAX_ROW_BYTES: Final = 1 << 30
@@ -30,36 +30,36 @@ class Rows(Protocol):
     n_features : int
         The numbers of a row.
     left_out : str
-        What of the source is not read, in words; empty if that is nothing.
+        What is not read of the source, in words; empty if all of it is.
     """
 
     n_features: int
     left_out: str = ""
 
     def count(self) -> int:
-        """Count the rows, by a header or by a pass over the data."""
+        """Return the number of rows, known from a header or from a pass over the data."""
 
     def blocks(self) -> Iterator[FloatArray]:
-        """Read the rows in order, from the first: arrays of shape (n, n_features), finite, C-contiguous."""
+        """Yield all rows in order: ndarray of float32, shape (n, n_features), finite, C-contiguous."""
 
 
 def rows_in_a_block(n_features: int) -> int:
-    """Give the rows that a block holds."""
+    """Return the number of rows that a block holds."""
     return max(1, BLOCK_BYTES // (4 * n_features))
 
 
 def width(columns: int, labels: int) -> int:
-    """Give the features in so many columns; raise FormatError if there are none, or too many."""
+    """Return the number of features in a number of columns; raise FormatError if there are none, or too many."""
     if columns <= labels:
-        beside = f" beside {labels} of labels" if labels else ""
-        raise FormatError(f"expected a column of numbers{beside}, got {columns} columns")
+        besides = f" beside {labels} of labels" if labels else ""
+        raise FormatError(f"expected a column of numbers{besides}, got {columns} columns")
     if columns > MAX_FEATURES:
         raise FormatError(f"expected at most {MAX_FEATURES} columns, got {columns}")
     return columns - labels
 
 
 def float32(parts: Iterator[Any], labels: int) -> Iterator[FloatArray]:
-    """Make float32 of each part, less its labels, and refuse what is not finite."""
+    """Yield each part, an ndarray of shape (n, columns), without labels as float32; all numbers must be finite."""
     record = 1
     for part in parts:
         rows = part[:, labels:]
@@ -67,9 +67,7 @@ def float32(parts: Iterator[Any], labels: int) -> Iterator[FloatArray]:
             block = np.ascontiguousarray(rows, np.float32)
         if place := first_not_finite(block):
             row, column = place
-            error = not_finite(float(rows[row, column]), column + labels + 1)
-            error.record = record + row
-            raise error
+            raise not_finite(float(rows[row, column]), column + labels + 1, record=record + row)
         yield block
         record += len(block)
 
@@ -84,7 +82,7 @@ def first_not_finite(block: FloatArray) -> tuple[int, int] | None:
 
 
 def all_rows(reader: Reader) -> Iterator[FloatArray]:
-    """Give what a reader reads, block by block."""
+    """Yield the rows of a reader, block by block."""
     size = rows_in_a_block(reader.feature_dim)
     while True:
         block = np.empty((size, reader.feature_dim), np.float32)
@@ -96,7 +94,7 @@ def all_rows(reader: Reader) -> Iterator[FloatArray]:
 
 
 def ahead(blocks: Iterator[FloatArray]) -> Iterator[FloatArray]:
-    """Give the same blocks, while a thread reads the one that follows."""
+    """Yield the same blocks, while a thread reads the one that follows."""
     with ThreadPoolExecutor(1, "reader") as reader:
         coming = reader.submit(next, blocks, None)
         while (block := coming.result()) is not None:
@@ -105,7 +103,7 @@ def ahead(blocks: Iterator[FloatArray]) -> Iterator[FloatArray]:
 
 
 def side_by_side(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-    """Give what `work` makes of each item, in their order, while threads work on those that follow."""
+    """Yield what `work` returns for each item, in their order, while threads work on those that follow."""
     workers = cpu_count()
     coming: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(workers, "worker") as pool:

@@ -1,11 +1,11 @@
-"""Rows out of the files that people have: each format in a module of its own, which is loaded when it is asked for."""
+"""Rows out of files of each format; what reads a format is loaded only when it is needed."""
 
 from pathlib import Path
 from typing import Final
 
 from container.conversion.rows import Rows
+from container.files.regular import open_regular
 from container.formats.magic import CSV, HEAD_BYTES, NPY, PARQUET, RECORDIO, ZIP, refuse_others
-from container.regular_files import open_regular
 
 _NAMES: Final = {".csv": CSV, ".npy": NPY, ".npz": ZIP, ".parquet": PARQUET}
 
@@ -16,14 +16,14 @@ def open_rows(path: Path, labels: int = 0) -> Rows:
     Parameters
     ----------
     path : Path
-        What to read.
+        The file or folder.
     labels : int
         Leading columns to drop.
 
     Raises
     ------
     FormatError
-        If it does not begin as its format does, or does not hold a table of numbers.
+        If it does not begin as its format does, or holds no table of numbers.
     OSError
         If it cannot be read, or is neither a regular file nor a folder: rows are read more than once.
     """
@@ -32,7 +32,7 @@ def open_rows(path: Path, labels: int = 0) -> Rows:
     if not is_folder:
         with open_regular(path) as file:
             refuse_others(file.read(HEAD_BYTES), _NAMES.get(suffix, RECORDIO))
-    # Imported here: what the formats need takes up to a second to load, as long as 300 MB take to convert.
+    # Imported here: the modules for a format take up to a second to load, in which 300 MB are converted.
     match suffix:
         case ".csv":
             from container.conversion.csv_rows import CSVRows

@@ -1,4 +1,4 @@
-"""What rows are written to: RecordIO in shards, CSV, .npy, .npz, Parquet. Each appears whole or not at all."""
+"""Writing rows: RecordIO in shards, CSV, .npy, .npz, Parquet. Each appears whole or not at all."""
 
 import os
 import secrets
@@ -12,46 +12,46 @@ from typing import IO, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from container.artifacts.atomic import replacing, writing
 from container.conversion.rows import Rows, ahead, side_by_side
+from container.files.atomic import replacing, writing
 from container.formats.errors import FormatError
 from kmeans.types import FloatArray
 
-# Blocks of rows in a row group of Parquet, of which each costs its reader time.
+# Blocks of rows in a row group of Parquet; each group costs its reader time.
 ROW_GROUP_BLOCKS: Final = 16
 
 Encoder = Callable[[FloatArray], NDArray[np.uint8]]
 
 
 def write_shards(rows: Rows, folder: Path, shards: int, encode: Encoder) -> tuple[int, int]:
-    """Write RecordIO files ``part-00000.pbr``, ... in the order of the rows, none longer than another by two rows.
+    """Write RecordIO files ``part-00000.pbr``, ... in the order of the rows; their lengths differ by one row at most.
 
     Parameters
     ----------
     rows : Rows
-        What to write.
+        The rows to write.
     folder : Path
-        Made; an empty one is taken.
+        Created, unless it exists and is empty.
     shards : int
         The number of files.
     encode : callable
-        Frames a block of rows.
+        Returns a block of rows in frames.
 
     Returns
     -------
     n, bytes : int
-        What was written.
+        The numbers of rows and bytes written.
 
     Raises
     ------
     FormatError
         If there are fewer rows than shards, or none.
     FileExistsError
-        If the folder holds something, or is none.
+        If the folder is not empty, or is a file.
     """
     if folder.exists() and not folder.is_dir():
         raise FileExistsError(f"{folder}: expected a folder, got a file")
-    # What a link leads to is replaced, and the link stays.
+    # If the folder is a link, its target is replaced, and the link stays.
     folder = Path(os.path.realpath(folder))
     if folder.exists() and any(folder.iterdir()):
         raise FileExistsError(f"{folder}: expected no such folder or an empty one, for its files would be trained on")
@@ -60,7 +60,7 @@ def write_shards(rows: Rows, folder: Path, shards: int, encode: Encoder) -> tupl
     if total is not None and total < shards:
         raise FormatError(f"expected at least one row for each of {shards} shards, got {total}")
     folder.parent.mkdir(parents=True, exist_ok=True)
-    # Its name is known before there is such a folder: whatever interrupts this, nothing is left of it.
+    # Its name is known before it is created: whatever interrupts this, it is removed.
     work = folder.with_name(f".{secrets.token_hex(16)}.partial")
     try:
         work.mkdir(mode=0o700)
@@ -92,7 +92,7 @@ def write_file(rows: Rows, path: Path) -> tuple[int, int]:
     Returns
     -------
     n, bytes : int
-        What was written.
+        The numbers of rows and bytes written.
     """
     with replacing(path) as file:
         n = _WRITERS[path.suffix.lower()](rows, file)
@@ -100,14 +100,14 @@ def write_file(rows: Rows, path: Path) -> tuple[int, int]:
 
 
 class _Cut:
-    """Blocks, cut anew where a shard ends."""
+    """Blocks, cut again where a shard ends."""
 
     def __init__(self, blocks: Iterator[FloatArray]) -> None:
         self._blocks = blocks
         self._rest: FloatArray | None = None
 
     def take(self, limit: int | None) -> Iterator[FloatArray]:
-        """Give the next `limit` rows, or all."""
+        """Yield the next `limit` rows, or all, block by block."""
         left = limit
         while left is None or left > 0:
             block = self._rest if self._rest is not None else next(self._blocks, None)
@@ -122,7 +122,7 @@ class _Cut:
 
 
 def _write_npy(rows: Rows, file: IO[bytes]) -> int:
-    # A header has room for any number of rows.
+    # The header takes the same bytes for any number of rows.
     _write_header(file, 0, rows.n_features)
     n = _write_numbers(rows, file)
     file.seek(0)
@@ -173,7 +173,7 @@ def _write_parquet(rows: Rows, file: IO[bytes]) -> int:
 
     n = 0
     schema = _batch(np.empty((0, rows.n_features), np.float32)).schema
-    # Numbers seldom come twice: a dictionary of them would cost time and space.
+    # Numbers rarely occur twice: a dictionary of them would cost time and space.
     with pyarrow.parquet.ParquetWriter(file, schema, use_dictionary=False) as writer:
         blocks = ahead(rows.blocks())
         while group := list(map(_batch, islice(blocks, ROW_GROUP_BLOCKS))):

@@ -1,1 +1,1 @@
-"""Bytes to rows and back, for training and serving alike; nothing here reads a file or compiles a kernel."""
+"""Bytes to rows and back, for training and serving alike. Nothing here opens a file; only `*_kernel` need numba."""

@@ -1,4 +1,4 @@
-"""The charset that a content type states, in channels and in requests: text is read as UTF-8 alone."""
+"""The charset that a content type states, in channels and in requests: text is read as UTF-8 only."""
 
 from typing import Final
 
@@ -15,5 +15,5 @@ def is_utf_8(name: str) -> bool:
 
 
 def holds_ascii(name: str) -> bool:
-    """Return whether a reader of a charset can read ASCII, as far as its name tells."""
+    """Return whether a reader of a charset can read ASCII, judging by the name of the charset."""
     return not name.lower().replace("_", "-").startswith(_NOT_ASCII)

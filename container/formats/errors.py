@@ -1,6 +1,11 @@
-"""What is said of bytes that do not follow their format: what was expected, what came and where."""
+"""What is wrong with bytes from outside: what was expected, what came, and where."""
 
+import json
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
 
 
 class FormatError(ValueError):
@@ -11,16 +16,19 @@ class FormatError(ValueError):
     text : str
         What was expected and what came.
     record : int, optional
-        The record or line, counted from 1; whoever knows it may set it later.
+        The record or line, counted from 1. Code that does not know it leaves it to a caller's `located`.
     column : int, optional
         The column, counted from 1.
 
     Attributes
     ----------
+    file : str
+        The file; empty where the caller names it.
     noun : str
         What the format calls a record: "record", "line" or "instance".
     """
 
+    file = ""
     noun = "record"
 
     def __init__(self, text: str, *, record: int | None = None, column: int | None = None) -> None:
@@ -33,7 +41,8 @@ class FormatError(ValueError):
     def place(self) -> str:
         """Where it is, as "record 17, column 4"; empty when it is not known."""
         known = ((self.noun, self.record), ("column", self.column))
-        return ", ".join(f"{name} {number}" for name, number in known if number is not None)
+        numbers = (f"{name} {number}" for name, number in known if number is not None)
+        return ", ".join([*filter(None, [self.file]), *numbers])
 
     def __str__(self) -> str:
         return f"{self.place}: {self.text}" if self.place else self.text
@@ -51,13 +60,69 @@ class IncompleteError(FormatError):
     """The bytes end inside a record; with more of them it may be whole."""
 
 
-def excerpt(value: str, limit: int = 40) -> str:
-    """Give `value` quoted and printable, cut to `limit` characters, for an error's text."""
-    return repr(value if len(value) <= limit else value[:limit] + "...")
+@dataclass(slots=True)
+class Place:
+    """Where bytes come from: a `FormatError` that is raised inside the context says so.
+
+    Attributes
+    ----------
+    record : int or None
+        The record or line that is read, counted from 1; may be changed inside the context. None leaves the error's own.
+    noun : str
+        What the format calls a record; empty for what the error says.
+    file : str
+        The file that is read, unless the error names one; empty for none.
+    renumber : callable or None
+        Returns a record's number for the one that the error has, where what is read is a part of something larger.
+    """
+
+    record: int | None
+    noun: str
+    file: str
+    renumber: Callable[[int], int] | None
+
+    def __enter__(self) -> Self:
+        """Return the place itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Complete the error, if it is one of a format."""
+        if not isinstance(error, FormatError):
+            return
+        if self.renumber is not None and error.record is not None:
+            error.record = self.renumber(error.record)
+        if self.record is not None:
+            error.record = self.record
+        error.noun = self.noun or error.noun
+        error.file = error.file or self.file
 
 
-def not_finite(value: float, column: int) -> FormatError:
-    """Give the error for a number that is no finite float32.
+def located(
+    record: int | None = None, *, noun: str = "", file: str = "", renumber: Callable[[int], int] | None = None
+) -> Place:
+    """Return a context that adds to a `FormatError` where it is; see `Place`."""
+    return Place(record, noun, file, renumber)
+
+
+def excerpt(text: str, limit: int = 40) -> str:
+    """Return text quoted and printable, cut to `limit` characters, for an error's sentence."""
+    return repr(text if len(text) <= limit else text[:limit] + "...")
+
+
+def shown(value: object, limit: int = 120) -> str:
+    """Return a value as JSON, cut to `limit` characters, for an error's sentence; the rest is not even looked at."""
+    text = ""
+    for piece in json.JSONEncoder().iterencode(value):
+        text += piece
+        if len(text) > limit:
+            return f"{text[: limit - 3]}..."
+    return text
+
+
+def not_finite(value: float, column: int, *, record: int | None = None, name: str = "") -> FormatError:
+    """Return the error for a number that is no finite float32.
 
     Parameters
     ----------
@@ -65,8 +130,13 @@ def not_finite(value: float, column: int) -> FormatError:
         NaN, infinite, or beyond float32's range.
     column : int
         Counted from 1.
+    record : int, optional
+        Counted from 1.
+    name : str
+        That of the column; empty where columns have none.
     """
+    named = f" (in {excerpt(name)})" if name else ""
     if math.isnan(value):
-        return MissingValueError("expected a number, got nan", column=column)
+        return MissingValueError(f"expected a number, got nan{named}", record=record, column=column)
     expected = "a finite number" if math.isinf(value) else "a number in the range of float32"
-    return InfiniteValueError(f"expected {expected}, got {value:g}", column=column)
+    return InfiniteValueError(f"expected {expected}, got {value:g}{named}", record=record, column=column)

@@ -1,4 +1,4 @@
-"""Which format bytes are of, told by how they begin, so that what came in place of another format is called by name."""
+"""Recognizing the format of bytes by how they begin, so that an error can name the format that came instead."""
 
 import re
 from typing import Final
@@ -12,13 +12,13 @@ ZIP: Final = "a ZIP archive"
 PARQUET: Final = "Parquet"
 _TEXT: Final = "text"
 
-# As many bytes tell all of them.
+# Enough bytes to tell all formats apart.
 HEAD_BYTES: Final = 16
 
 _CONVERT = "`python -m container.convert` makes RecordIO of a file named {}"
 _WRITE = "write it as Parquet or CSV"
-# A name and what to do with it, by the pattern of the first bytes. Words that a line of text may begin with are
-# followed by what no text holds. The first one that fits counts.
+# Patterns of the first bytes, each with the format's name and what to do with it. Words that a line of text may begin
+# with are followed by bytes that no text holds. The first pattern that matches counts.
 _FORMATS: Final = tuple(
     (re.compile(pattern), name, advice)
     for pattern, name, advice in (
@@ -51,19 +51,19 @@ _FORMATS: Final = tuple(
 
 
 def refuse_others(head: bytes | memoryview, expected: str) -> None:
-    """Raise an error if bytes are plainly of another format than they should be.
+    """Raise an error if bytes are clearly in another format than they should be.
 
     Parameters
     ----------
     head : bytes or memoryview
-        The beginning, of `HEAD_BYTES` bytes or more if there are as many.
+        The beginning: `HEAD_BYTES` bytes or more, unless there are fewer.
     expected : str
         One of the names above.
 
     Raises
     ------
     FormatError
-        With record 1, naming the format they are of and what to do with it.
+        With record 1, naming the format that they are in and what to do with it.
     """
     for pattern, name, advice in _FORMATS:
         if pattern.match(head):

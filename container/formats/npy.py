@@ -1,8 +1,8 @@
-"""The head of an array in numpy's own format: what is read of it is matched, and nothing is evaluated.
+"""The head of an array in numpy's own format, which is matched with a pattern and never evaluated.
 
 A head is the magic, two bytes of version, the length of the text that follows and that text: a Python dict of the names
 descr, fortran_order and shape. (https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html) numpy itself
-evaluates it as a Python literal; other programs write it with other blanks, quotation marks and orders of the names.
+evaluates it as a Python literal; other programs use other blanks, quotation marks and orders of the names.
 """
 
 import re
@@ -13,9 +13,9 @@ import numpy as np
 from container.formats.errors import FormatError, excerpt
 
 MAGIC: Final = b"\x93NUMPY"
-# As numpy itself bounds it. A table of numbers takes 128 bytes.
+# The bound of numpy itself. A table of numbers takes 128 bytes.
 MAX_HEADER_BYTES: Final = 10_000
-# By version, the bytes of the header's length.
+# The bytes of the header's length, by version.
 _LENGTH_BYTES: Final = {(1, 0): 2, (2, 0): 4, (3, 0): 4}
 
 _MEMBER = re.compile(
@@ -33,7 +33,7 @@ _NUMBERS = re.compile(r"[<>|=]?[fiub][0-9]{1,2}")
 
 
 class Header(NamedTuple):
-    """What the head of an array says."""
+    """The type and shape of an array."""
 
     dtype: np.dtype[Any]
     fortran_order: bool
@@ -41,7 +41,7 @@ class Header(NamedTuple):
 
 
 def read_header(stream: BinaryIO) -> Header:
-    """Read the head of an array of numbers; the stream is left where they begin.
+    """Return the header of an array of numbers; the stream is left where they begin.
 
     Raises
     ------
@@ -55,7 +55,7 @@ def read_header(stream: BinaryIO) -> Header:
     length = int.from_bytes(_read(stream, _LENGTH_BYTES[version]), "little")
     if length > MAX_HEADER_BYTES:
         raise FormatError(f"expected a header of at most {MAX_HEADER_BYTES} bytes, got {length}")
-    # Latin-1 takes any byte, and what is looked for is ASCII.
+    # Latin-1 decodes any byte, and all names are ASCII.
     members = _members(_read(stream, length).decode("latin-1"))
     return Header(_dtype(members["descr"]), members["fortran_order"] == "True", _shape(members["shape"]))
 
@@ -97,14 +97,14 @@ def _dtype(text: str) -> np.dtype[Any]:
         if _NUMBERS.fullmatch(text):
             return np.dtype(text)
     except TypeError:
-        # There are no numbers of so many bytes.
+        # There is no such type.
         pass
     raise FormatError(f"expected numbers, got elements of the type {excerpt(text)}")
 
 
 def _shape(text: str) -> tuple[int, ...]:
     extents = text.split(",")
-    # A comma may end the list, and must if it is of one.
+    # A comma may end the list, and must if it has one extent.
     if not extents[-1].strip():
         del extents[-1]
     matches = [_EXTENT.fullmatch(extent) for extent in extents]

@@ -1,4 +1,4 @@
-"""Numbers of rows: in float32 or, where an origin is to be subtracted before they are rounded, in float64."""
+"""The numbers of rows: float32 or, if an origin is to be subtracted before they are rounded, float64."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from kmeans.types import BoolArray
 
 def held(values: NDArray[Any], dtype: DTypeLike) -> tuple[NDArray[Any], BoolArray]:
     """Return numbers in the type of rows, and for each whether it is finite in float32, as it must be in any type."""
-    # Of what is too large, and of the kind of NaN that signals, the answer tells.
+    # What is too large, or a signalling NaN, shows in the result, without a warning.
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         single = values.astype(np.float32, copy=False)
         return (single if dtype == np.float32 else values.astype(dtype, copy=False)), np.isfinite(single)

@@ -5,14 +5,12 @@ columns that the values belong to; there may be several values of one column, wh
 matrices. Such a row may have the shape ``[columns]`` or ``[1, columns]``, or none. A shape alone is a row of zeros.
 """
 
-import reprlib
 from collections.abc import Iterable, Sequence
-from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
-from container.formats.errors import FormatError
+from container.formats.errors import FormatError, shown
 
 
 def is_sparse(n_values: int, n_keys: int, shape: Sequence[int], feature_dim: int) -> bool:
@@ -34,32 +32,32 @@ def is_sparse(n_values: int, n_keys: int, shape: Sequence[int], feature_dim: int
     """
     if n_keys or (shape and not n_values):
         if shape and list(shape[:3]) not in ([feature_dim], [1, feature_dim]):
-            raise FormatError(f"expected a sparse tensor of the shape [{feature_dim}], got {_shown(shape)}")
+            raise FormatError(f"expected a sparse tensor of the shape [{feature_dim}], got {shown(list(shape))}")
         if n_keys != n_values:
             raise FormatError(f"expected as many values as keys ({n_keys}), got {n_values}")
         return True
     if n_values != feature_dim:
         raise FormatError(f"expected {feature_dim} values, got {n_values}")
     if shape and product(shape) != feature_dim:
-        raise FormatError(f"expected a shape of {feature_dim} values, got the shape {_shown(shape)}")
+        raise FormatError(f"expected a shape of {feature_dim} values, got the shape {shown(list(shape))}")
     return False
 
 
 def added_up(keys: NDArray[np.int64], values: NDArray[np.number]) -> tuple[NDArray[np.int64], NDArray[np.number]]:
-    """Add up the values of keys that come more than once, in float64 and in their order.
+    """Return keys and values; the values of keys that come more than once are added up in float64, in their order.
 
     Parameters
     ----------
-    keys : ndarray of shape (n,), int64
+    keys : ndarray of int64, shape (n,)
         In any order.
-    values : ndarray of shape (n,)
+    values : ndarray, shape (n,)
         Any numbers.
 
     Returns
     -------
-    keys : ndarray of shape (m,), int64
+    keys : ndarray of int64, shape (m,)
         Each once.
-    values : ndarray of shape (m,)
+    values : ndarray, shape (m,)
         Their values, in float64 if any were added up.
     """
     distinct, places = np.unique(keys, return_inverse=True)
@@ -69,7 +67,7 @@ def added_up(keys: NDArray[np.int64], values: NDArray[np.number]) -> tuple[NDArr
 
 
 def product(shape: Iterable[int]) -> int:
-    """Return how many values a shape has room for: -1 if it has a negative extent, at most 2**64."""
+    """Return the number of values that a shape has room for: at most 2**64, -1 if an extent is negative."""
     room = 1
     for extent in shape:
         if extent < 0:
@@ -77,8 +75,3 @@ def product(shape: Iterable[int]) -> int:
         # Extents may be long and many: once the product is beyond any row, its value no longer matters.
         room = min(room * extent, 1 << 64)
     return room
-
-
-def _shown(shape: Sequence[int]) -> str:
-    extents = list(map(reprlib.repr, islice(shape, 5)))
-    return f"[{', '.join(extents)}{', ...' if len(extents) == 5 else ''}]"

@@ -1,1 +1,1 @@
-"""One MPI job out of the hosts of a training job, without ssh; each host's launcher watches the others."""
+"""The hosts of a job: how they find each other, agree, run one MPI job and notice that one is lost."""

@@ -1,20 +1,20 @@
-"""What the hosts of a job must have in common before the first mini-batch."""
+"""What all hosts of a job must agree on before the first mini-batch."""
 
 import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from container.artifacts.atomic import naming
 from container.configuration import hyperparameters
 from container.configuration.files import JobConfiguration
 from container.errors import CustomerError, JobError, PlatformError
-from container.regular_files import open_regular
-from container.versions import CARRYING, COMPUTING, versions
+from container.files.atomic import naming
+from container.files.regular import open_regular
+from container.versions import COMMUNICATING, COMPUTING, versions
 
 
 def facts_of(job: JobConfiguration) -> dict[str, str]:
-    """Return what this host is told and what it has, by name.
+    """Return what this host was told and the versions that it has, by name.
 
     Raises
     ------
@@ -26,18 +26,18 @@ def facts_of(job: JobConfiguration) -> dict[str, str]:
         for name, channel in job.channels.items()
     }
     facts = {
-        "hosts": json.dumps(job.hosts),
+        "hosts": json.dumps(job.place.hosts),
         "channels": json.dumps(channels),
     }
     given = {**hyperparameters.defaults(), **job.raw_hyperparameters}
     if "model" in job.channels:
         facts["the earlier model"] = _digest(job.channels["model"].path)
     facts |= {f"hyperparameter {name}": value for name, value in given.items()}
-    return facts | {f"version of {name}": found for name, found in versions(*COMPUTING, *CARRYING).items()}
+    return facts | {f"version of {name}": found for name, found in versions(*COMPUTING, *COMMUNICATING).items()}
 
 
 def _digest(folder: Path) -> str:
-    """Give a checksum of a folder's files."""
+    """Return a checksum of the files of a folder."""
     digest = hashlib.sha256()
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         digest.update(str(path.relative_to(folder)).encode(errors="surrogateescape"))
@@ -47,17 +47,17 @@ def _digest(folder: Path) -> str:
 
 
 def disagreement(facts: Mapping[str, Mapping[str, str]]) -> JobError | None:
-    """Find in what the hosts differ.
+    """Find the first fact on which the hosts disagree.
 
     Parameters
     ----------
-    facts : Mapping of str to Mapping
-        Those of each host, by its name.
+    facts : Mapping of str to Mapping of str to str
+        The facts of each host, by its name.
 
     Returns
     -------
     JobError or None
-        The same text on every host; None when they agree.
+        An error with the same text on every host; None if they agree.
     """
     (first, expected), *others = sorted(facts.items())
     for host, got in others:

@@ -1,34 +1,33 @@
-"""Messages of launchers and workers: JSON objects, one a line."""
+"""Messages of launchers and workers: JSON objects, one per line."""
 
 import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    # A worker has no use for it, nor has a job of one host, and importing it takes a while.
-    import asyncio
+    import asyncio  # neither a worker nor a job of one host needs it, and importing it takes a while
 
-# A line is a greeting at most: hyperparameters (100 of 2,500 characters) and versions. All else is short.
+# The longest message is a greeting: hyperparameters (100 of 2,500 characters) and versions.
 MAX_LINE = 1 << 20
-# Whoever is alive says so this often; who watches counts silence in such beats.
+# The time between two signs of life; silence is counted in such beats.
 BEAT_SECONDS = 2.0
 
 
 class MessageError(ValueError):
-    """What came is no message."""
+    """The bytes are no message."""
 
 
 def encode(**content: Any) -> bytes:
-    """Write a message."""
+    """Encode a message as a line."""
     return json.dumps(content).encode() + b"\n"
 
 
 def decode(line: bytes) -> dict[str, Any]:
-    """Read a message.
+    """Decode a line.
 
     Raises
     ------
     MessageError
-        If it is none.
+        If it is no message.
     """
     try:
         content = json.loads(line)
@@ -40,12 +39,12 @@ def decode(line: bytes) -> dict[str, Any]:
 
 
 async def receive(reader: "asyncio.StreamReader") -> dict[str, Any] | None:
-    """Wait for a message; give None when the other side has closed, or is gone.
+    """Wait for a message; return None if the other side has closed the connection, or is gone.
 
     Raises
     ------
     MessageError
-        If what comes is none, or is too long.
+        If a line is no message, or is too long.
     """
     try:
         line = await reader.readline()

@@ -1,4 +1,4 @@
-"""The hosts of a job as one MPI job; see `kmeans.communicator.Communicator`."""
+"""The communicator of several hosts: they are one MPI job; see `kmeans.communicator.Communicator`."""
 
 import os
 import time
@@ -13,32 +13,32 @@ from container.hosts.mpiexec import SHORT_BYTES
 from kmeans.communicator import AbortedError, nothing
 from kmeans.types import DoubleArray
 
-# Only the main thread calls MPI, and it ends it.
+# Only the main thread calls MPI, and it ends MPI itself.
 mpi4py.rc.thread_level = "serialized"
 mpi4py.rc.finalize = False
 
-from mpi4py import MPI  # noqa: E402  it is initialized upon import, by what `rc` says
+from mpi4py import MPI  # noqa: E402  importing it initializes MPI, as `rc` says
 
-# MPI moves data only while somebody looks. Who waits looks again and again for so long, and gives no way: the thread
-# that reads would have the core when the answer comes. Then it looks from time to time, at first after a moment.
+# MPI moves data only while it is polled. For SPIN_SECONDS a host polls without yielding the core: otherwise the thread
+# that reads ahead would have the core when the answer arrives. After that it polls with growing pauses.
 SPIN_SECONDS = 5e-3
-FIRST_PAUSE_SECONDS = 2e-5
-LONGEST_PAUSE_SECONDS = 1e-3
+MIN_PAUSE_SECONDS = 2e-5
+MAX_PAUSE_SECONDS = 1e-3
 
 
-class MPIHosts:
-    """The hosts of a job.
+class MPICommunicator:
+    """The hosts of an MPI job.
 
     Attributes
     ----------
-    rank, size
+    rank, size : int
         See `Communicator`.
     seconds : float
-        Spent in communication, waiting included.
+        Time spent in communication, waiting included.
     seconds_in_steps : float
-        Those among them that the steps of the stream, and the scores, took.
+        The part of `seconds` that sums took: those of steps and of scores.
     bytes_sent : int
-        Size of what this host has laid before the others.
+        Number of bytes that this host has sent to the others.
     """
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class MPIHosts:
         self.seconds = 0.0
         self.seconds_in_steps = 0.0
         self.bytes_sent = 0
-        # Of the latest sum, for the next one is most often as long.
+        # Kept from one sum to the next, since most have the same length.
         self._gathered: DoubleArray = np.empty((self.size, 0))
 
     def sum(self, values: DoubleArray, meanwhile: Callable[[], bool] = nothing) -> None:
@@ -81,28 +81,28 @@ class MPIHosts:
         values[...] = contiguous
 
     def abort(self) -> None:
-        """End this process at once: its launcher tells the others."""
+        """End this process at once: its launcher informs the other hosts."""
         os._exit(1)
 
     def finalize(self) -> None:
-        """Leave MPI, when all hosts do."""
+        """Leave MPI, together with all hosts."""
         MPI.Finalize()
 
     def _finish(self, n_bytes: int, start: Any, *arguments: Any, meanwhile: Callable[[], bool] = nothing) -> float:
-        """Start an exchange, call `meanwhile`, and wait for the end; give the seconds that it took beside that."""
+        """Start an exchange, call `meanwhile`, and wait for the end; return the seconds that the exchange took."""
         began = time.perf_counter()
-        pause = FIRST_PAUSE_SECONDS
+        pause = MIN_PAUSE_SECONDS
         try:
             request = start(*arguments)
             more = True
             while True:
                 if more:
-                    here = time.perf_counter()
+                    called = time.perf_counter()
                     more = meanwhile()
-                    began += time.perf_counter() - here
+                    began += time.perf_counter() - called
                 elif time.perf_counter() - began > SPIN_SECONDS:
                     time.sleep(pause)
-                    pause = min(LONGEST_PAUSE_SECONDS, 1.5 * pause)
+                    pause = min(MAX_PAUSE_SECONDS, 1.5 * pause)
                 if request.Test():
                     break
         except MPI.Exception as error:

@@ -1,46 +1,57 @@
 """The command lines of MPICH's process manager, started without ssh: `mpiexec` on the leader, a proxy on every host.
 
-`mpiexec -launcher manual` prints the command line of each proxy and waits for them to call. Each host starts its own,
-and the proxy starts the worker. With `-disable-auto-cleanup` a worker's end has no consequence but in its launcher,
-which knows better what to do; with `-genvnone` a worker has the environment of its own host.
+`mpiexec -launcher manual` prints the command line of each proxy and waits for the proxies to connect. Each host starts
+its own, which starts the worker. With `-disable-auto-cleanup` the end of a worker is left to its launcher, which knows
+better what to do; with `-genvnone` a worker has the environment of its own host.
 """
 
 import os
 import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-# Of these the first is for `mpiexec`, the next for the launchers.
+from container.logs.logger import LOGGER
+
+if TYPE_CHECKING:
+    import asyncio  # a worker does not need it, and importing it takes a while
+
+# The port of `mpiexec`; the launchers use the next one.
 DEFAULT_PORT = 7010
 PORT_VARIABLE = "SAGEMAKER_KMEANS_PORT"
 PROXY = "hydra_pmi_proxy"
 LAUNCH_PREFIX = "HYDRA_LAUNCH:"
 LAUNCH_END = "HYDRA_LAUNCH_END"
-# Sums for which no more than so many bytes come from the others are not left to MPI's reduction: each host makes them
-# out of what all have. That is one exchange instead of several that wait for each other. Messages up to this size go as
-# a whole, and are copied, so that the sender has no use for an acknowledgement, which takes as much of a core again.
-# Two hosts take 62 us for 45 KB, 82 when they are reduced, and 99 with acknowledgements too; 128 KB take 183 gathered
-# and 148 reduced, in parts. There is room for a thousand copies, so that twice the size would take 64 MB more.
+# If a host receives at most this number of bytes from the others for a sum, MPI gathers the summands and each host adds
+# them up: one exchange, instead of the several dependent ones of a reduction. Messages up to this size are sent whole
+# and are copied, so that the sender needs no acknowledgement, which would take as much of a core again. Between two
+# hosts 45 KB take 62 us, 82 when they are reduced, and 99 with acknowledgements too; 128 KB take 183 gathered and 148
+# reduced, in parts. There is space for a thousand copies, so that twice the size would take 64 MB more.
 SHORT_BYTES = 1 << 16
 
 
 def control_port() -> int:
-    """Give the port on which the leader's `mpiexec` listens; the one after it is that of the launchers."""
+    """Return the port on which the leader's `mpiexec` listens; the next one is that of the launchers."""
     return int(os.environ.get(PORT_VARIABLE) or DEFAULT_PORT)
 
 
 def manager(programs: Path, hosts: tuple[str, ...], interface: str | None, worker: list[str]) -> list[str]:
-    """Give the leader's command line.
+    """Return the command line of the leader's `mpiexec`.
 
     Parameters
     ----------
     programs : Path
         The folder of MPICH's programs.
     hosts : tuple of str
-        In the order of their ranks.
+        The names of the hosts, in the order of their ranks.
     interface : str or None
         The network interface.
     worker : list of str
-        The command of a worker, the same on all hosts.
+        The command line of a worker, the same on all hosts.
+
+    Returns
+    -------
+    list of str
+        The words of the command line.
     """
     options = ["-launcher", "manual", "-genvnone", "-disable-auto-cleanup"]
     if interface:
@@ -59,12 +70,12 @@ def manager(programs: Path, hosts: tuple[str, ...], interface: str | None, worke
 
 
 def manager_environment() -> dict[str, str]:
-    """Give the environment of the leader's `mpiexec`."""
+    """Return the environment of the leader's `mpiexec`."""
     return {**os.environ, "MPIEXEC_PORT_RANGE": f"{control_port()}:{control_port()}"}
 
 
 def proxy(programs: Path, leader: str, interface: str | None, rank: int) -> list[str]:
-    """Give the command line of a host's proxy, word by word as `mpiexec` prints it."""
+    """Return the command line of a host's proxy, word by word as `mpiexec` prints it."""
     words = f"--control-port {leader}:{control_port()} --rmk user --launcher manual --demux poll"
     if interface:
         words += f" --iface {interface}"
@@ -73,7 +84,7 @@ def proxy(programs: Path, leader: str, interface: str | None, rank: int) -> list
 
 
 def proxy_environment(interface: str | None) -> dict[str, str]:
-    """Give the environment of a proxy and of its worker: messages go by TCP, over the interface of the job."""
+    """Return the environment of a proxy and of its worker: messages go by TCP, over the interface of the job."""
     chosen = {
         "MPIR_CVAR_CH4_NETMOD": "ofi",
         "MPIR_CVAR_ALLREDUCE_SHORT_MSG_SIZE": str(SHORT_BYTES),
@@ -86,12 +97,28 @@ def proxy_environment(interface: str | None) -> dict[str, str]:
 
 
 def printed_proxies(output: list[str]) -> list[list[str]]:
-    """Give the command lines that `mpiexec` has printed, in the form of `comparable`."""
+    """Return the command lines of the proxies that `mpiexec` has printed, in the form of `comparable`."""
     lines = [shlex.split(line.removeprefix(LAUNCH_PREFIX)) for line in output if line.startswith(LAUNCH_PREFIX)]
     return [comparable(words) for words in lines if words]
 
 
 def comparable(words: list[str]) -> list[str]:
-    """Give a proxy's command line without the program's folder and the leader, for which `mpiexec` has another name."""
+    """Return a proxy's command line without the program's folder and the leader, which `mpiexec` may name otherwise."""
     program, option, leader, *others = words
     return [Path(program).name, option, leader.rpartition(":")[2], *others]
+
+
+async def read_launch(output: "asyncio.StreamReader") -> list[str]:
+    """Return the lines that `mpiexec` prints until it has asked for all proxies."""
+    lines: list[str] = []
+    async for line in output:
+        lines.append(line.decode(errors="replace").strip())
+        if lines[-1] == LAUNCH_END:
+            break
+    return lines
+
+
+async def log_rest(output: "asyncio.StreamReader") -> None:
+    """Log what else `mpiexec` prints: it would wait for somebody who reads it."""
+    async for line in output:
+        LOGGER.debug("mpiexec: %s", line.decode(errors="replace").rstrip())

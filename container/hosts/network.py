@@ -1,4 +1,4 @@
-"""The network of a job: its interface, and this host's address in it."""
+"""The network of a job: its interface, and the address of this host."""
 
 import fcntl
 import ipaddress
@@ -13,15 +13,15 @@ _INTERFACE_REQUEST = struct.Struct("16s16s")
 
 
 def interface_of(name: str, interfaces: Path = Path("/sys/class/net")) -> str | None:
-    """Give the interface of that name if there is one; else None, for any."""
+    """Return the name if there is such an interface, else None, which stands for any interface."""
     if "/" not in name and (interfaces / name).exists():
         return name
-    LOGGER.warning("There is no network interface %s; any other one is taken", name)
+    LOGGER.warning("There is no network interface %s; using any interface", name)
     return None
 
 
 def address_of(host: str, interface: str | None) -> str:
-    """Give the address of this host that the others know.
+    """Return the address by which the other hosts know this one.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The closest cluster of every training row, one CSV file beside each input file: output/data/assignments."""
+"""The closest cluster of every training row, one CSV file for each input file: output/data/assignments."""
 
 import hashlib
 import os
@@ -13,30 +13,28 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
-from container.artifacts.atomic import replacing
-from container.channels.source import Source
-from kmeans.assignment.assigner import Centers, nearest
+from container.channels.channel import Channel
+from container.files.atomic import replacing
+from kmeans.assignment.assigner import Assigner
+from kmeans.assignment.engine import Engine
 from kmeans.assignment.scoring import Tally
 from kmeans.source import GivenUpError
-from kmeans.threads import Threads
 from kmeans.types import DoubleArray, FloatArray, LabelArray
 
 FOLDER = "assignments"
 SUFFIX = ".csv"
-# Threads share the rows out, each assigns its own.
-_ONE_THREAD = Threads(1)
 COLUMNS = ("closest_cluster", "distance_to_cluster")
-# A file system's names have 255 bytes; the temporary one is longer by ".partial" and a dot.
+# Names in a file system have up to 255 bytes; the temporary name is longer by ".partial" and a dot.
 MAX_NAME = 255 - len("..partial")
-# What a name keeps as it is; all else, above all line ends, bytes that are no text and "%" itself, is written as %XX.
+# Kept as they are, like letters and digits; all else, such as line ends, bytes that are no text and "%", becomes %XX.
 _KEPT = " !#$&'()+,-.;=@[]^_{}~"
 
 
 def output_name(path: Path) -> Path:
-    """Give the name of the file of assignments of an input file, both relative to their folders.
+    """Return the name of the file of assignments of an input file, both relative to their folders.
 
-    Different names give different names, and none is a folder of another: a folder's own ``.csv`` is written
-    ``%2Ecsv``. A name that would be too long ends in a digest of the whole.
+    Different input files have different names, and no name is a folder of another one: ``.csv`` at the end of a folder
+    is written ``%2Ecsv``. A name that would be too long ends in a digest of the whole.
     """
     *folders, name = path.parts
     return Path(*(_shortened(_folder(folder)) for folder in folders), _shortened(_quoted(name), SUFFIX))
@@ -64,12 +62,14 @@ class Written:
 
     Attributes
     ----------
-    tally
-        Of the rows read: those of the whole channel, or of this host's share of it, if `whole`.
-    files, rows
-        Files that were written, and their rows.
-    whole
-        Whether all files were.
+    tally : Tally
+        The tally of the rows read: if `whole`, those of the whole channel, or of this host's share of it.
+    files : int
+        The number of files written.
+    rows : int
+        The number of rows in these files.
+    whole : bool
+        Whether all files were written.
     """
 
     tally: Tally
@@ -80,10 +80,9 @@ class Written:
 
 def write(
     folder: Path,
-    source: Source,
+    source: Channel,
     centers: FloatArray,
-    shift: FloatArray,
-    threads: Threads,
+    engine: Engine,
     share: tuple[int, int] = (0, 1),
     stopping: Callable[[], bool] = lambda: False,
 ) -> Written:
@@ -91,20 +90,18 @@ def write(
 
     Parameters
     ----------
-    folder
+    folder : Path
         Where the files go; each appears whole or not at all.
-    source
+    source : Source
         The training rows, not through a pipe.
-    centers
-        float32 (k, d): the model.
-    shift
-        float32 (d,): usual values of the rows; see `kmeans.shift.usual_values`.
-    threads
-        Where rows are assigned.
-    share
+    centers : ndarray of float32, shape (k, d)
+        The model.
+    engine : Engine
+        What computes.
+    share : tuple of int
         This host's place and the number of hosts among which the files are divided.
-    stopping
-        Asked before each block whether to end early; the file begun is dropped then.
+    stopping : callable
+        Called before each block; returns whether to end early. The unfinished file is dropped then.
 
     Returns
     -------
@@ -114,12 +111,13 @@ def write(
     Raises
     ------
     CustomerError, PlatformError
-        As `Source.file_blocks`.
+        As `Channel.file_blocks`.
     OSError
         If a file can't be written.
     """
-    prepared = Centers(centers.astype(np.float64), shift)
-    found = Written(Tally(len(centers)))
+    # Each thread assigns rows of its own.
+    assigned = partial(_assigned, engine.on_one_thread().assigner(centers.astype(np.float64)))
+    result = Written(Tally(len(centers)))
     for path in source.files()[share[0] :: share[1]]:
         target = folder / output_name(path.relative_to(source.path))
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -129,19 +127,17 @@ def write(
                 with replacing(target) as file:
                     file.write(f"{','.join(COLUMNS)}\n".encode())
                     for block in _until(stopping, blocks):
-                        pieces = np.array_split(block, threads.count)
-                        lines, labels, squared_distances = zip(
-                            *threads.map(partial(_assigned, prepared), pieces), strict=True
-                        )
+                        pieces = np.array_split(block, engine.threads.count)
+                        lines, labels, squared_distances = zip(*engine.threads.map(assigned, pieces), strict=True)
                         file.writelines(lines)
-                        found.tally.add(np.concatenate(labels), np.concatenate(squared_distances))
+                        result.tally.add(np.concatenate(labels), np.concatenate(squared_distances))
                         written += len(block)
             except (InterruptedError, GivenUpError):
-                return found
-        found.files += 1
-        found.rows += written
-    found.whole = True
-    return found
+                return result
+        result.files += 1
+        result.rows += written
+    result.whole = True
+    return result
 
 
 def _until(stopping: Callable[[], bool], blocks: Iterator[FloatArray]) -> Iterator[FloatArray]:
@@ -154,16 +150,16 @@ def _until(stopping: Callable[[], bool], blocks: Iterator[FloatArray]) -> Iterat
         yield block
 
 
-def _assigned(centers: Centers, rows: FloatArray) -> tuple[pa.Buffer, LabelArray, DoubleArray]:
-    """Return the lines of some rows, and the labels and squared distances that are in them."""
-    labels, squared_distances = nearest(rows, centers, _ONE_THREAD)
+def _assigned(assigner: Assigner, rows: FloatArray) -> tuple[pa.Buffer, LabelArray, DoubleArray]:
+    """Return the lines of some rows, and their labels and squared distances."""
+    labels, squared_distances = assigner.assign(rows)
     exact = np.sqrt(squared_distances)
     with np.errstate(over="ignore"):
         rounded = exact.astype(np.float32)
     # Two rows in float32 may be farther apart than the largest float32.
     finite = np.isfinite(rounded)
     kind, distances = (pa.float32(), rounded) if finite.all() else (pa.float64(), np.where(finite, rounded, exact))
-    # From buffers: pyarrow would import pandas, where there is one, to look whether the arrays are its own.
+    # From buffers, since pyarrow would import pandas, if installed, to find out whether the arrays are pandas objects.
     columns = [
         pa.Array.from_buffers(of, len(rows), [None, pa.py_buffer(values)])
         for of, values in ((pa.int32(), labels.astype(np.int32)), (kind, distances))

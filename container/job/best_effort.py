@@ -1,27 +1,27 @@
-"""What a job leaves beside its model: when it can't be written, that costs a warning, never the job."""
+"""Outputs other than the model: a failure to write one costs a warning, never the job."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from container.logs.logger import LOGGER
-from kmeans.observer import Observer
+from kmeans.events import Events
 
 
 @contextmanager
-def beside_the_model(observer: Observer, event: str, fault: str) -> Iterator[None]:
-    """Let the block fail: the failure is counted and becomes a warning.
+def warn_on_failure(events: Events, event: str, fault: str) -> Iterator[None]:
+    """Turn an exception of the block into a warning and a counted event.
 
     Parameters
     ----------
-    observer
-        Told of it.
-    event
-        Its name, by which it is counted.
-    fault
-        What the warning says, before the reason.
+    events : Events
+        Counts the event and logs the warning.
+    event : str
+        Name of the event.
+    fault : str
+        Start of the warning; the reason follows.
     """
     try:
         yield
-    except Exception as error:  # Whatever it is, the model stands.
+    except Exception as error:  # Whatever it is, the model is not affected.
         LOGGER.debug("%s", fault, exc_info=True)
-        observer.happened(event, 1, f"{fault}: {str(error) or type(error).__name__}")
+        events.happened(event, 1, f"{fault}: {str(error) or type(error).__name__}")

@@ -1,4 +1,4 @@
-"""How a job ends: exit code, log line and the failure file."""
+"""How a job that fails ends: exit code, log line and the failure file."""
 
 import traceback
 from collections.abc import Iterator
@@ -7,51 +7,57 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from container import packages
-from container.artifacts.atomic import replacing
 from container.errors import AlgorithmError, JobError, PlatformError
+from container.files.atomic import replacing
 from container.logs.logger import LOGGER
 
-# SageMaker shows so many characters of the file as the FailureReason.
+# SageMaker shows this many characters of the file as the FailureReason.
 MAX_CHARACTERS = 1024
 
 
 @dataclass
 class Outcome:
-    """The end of a job."""
+    """The end of a job.
+
+    Attributes
+    ----------
+    exit_code : int
+        0 if the job has succeeded.
+    """
 
     exit_code: int = 0
 
 
 @contextmanager
 def reported(path: Path) -> Iterator[Outcome]:
-    """Turn an exception of the body into an exit code, a log line and the failure file.
+    """Turn an exception of the block into an exit code, a log line and the failure file.
 
-    An error that is no `JobError` is a bug, unless the operating system raised it or a package is missing; its
+    An exception other than `JobError` is a bug, unless the operating system raised it or a package is missing. Its
     traceback goes to the log only.
 
     Parameters
     ----------
-    path
-        The failure file. That of an earlier job is removed first. The first writer wins: a reason that is there when
-        the body ends is kept.
+    path : Path
+        The failure file. The file of an earlier job is removed first. The first writer wins: a file that is there when
+        the block ends is kept.
 
     Yields
     ------
     Outcome
-        Complete when the body has ended.
+        Complete when the block has ended.
     """
     outcome = Outcome()
-    _forget(path)
+    _remove_earlier(path)
     try:
         yield outcome
-    except Exception as exception:  # The boundary of the job: whatever it is, it must leave a reason and an exit code.
+    except Exception as exception:  # The boundary of the job: any exception must leave a reason and an exit code.
         error = job_error(exception)
         _report(error, path)
         outcome.exit_code = error.exit_code
 
 
 def job_error(exception: Exception) -> JobError:
-    """Return the error that an exception is for the job, and log the traceback of what nobody expected."""
+    """Return an exception as an error of the job, and log the traceback if the exception was not expected."""
     if isinstance(exception, JobError):
         return exception
     lines = "".join(traceback.format_exception(exception))
@@ -67,8 +73,8 @@ def _sentence(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
-def _forget(path: Path) -> None:
-    """Remove the reason of an earlier job, which SageMaker would take for that of this one."""
+def _remove_earlier(path: Path) -> None:
+    """Remove the failure file of an earlier job, which SageMaker would take for the one of this job."""
     try:
         path.unlink(missing_ok=True)
     except OSError as cause:
@@ -80,7 +86,7 @@ def _report(error: JobError, path: Path) -> None:
     if path.is_file():
         LOGGER.info("%s holds an earlier reason, which is kept", path)
         return
-    # Names of files need not be text.
+    # File names need not be valid text.
     text = str(error).encode(errors="backslashreplace").decode()[:MAX_CHARACTERS]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

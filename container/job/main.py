@@ -1,4 +1,4 @@
-"""A training job from outside: where SageMaker has laid it down, on one host or on many, and how it ends."""
+"""The entry point of `train`: a job on one host or on many, from its configuration to its exit code."""
 
 import math
 import os
@@ -9,18 +9,18 @@ from container.configuration import files as configuration
 from container.configuration import hyperparameters
 from container.configuration.files import JobConfiguration, Paths
 from container.errors import AlgorithmError, CustomerError
-from container.hosts.worker import SOCKET_VARIABLE, LauncherLink
+from container.hosts.launcher_link import SOCKET_VARIABLE, LauncherLink
 from container.job import failure
 from container.logs import logger
 from container.logs.logger import LOGGER
 from container.stopping import GRACE_SECONDS, Stop
 
-# How long a job that is stopped may look for a better model, in seconds.
+# How long a job may look for a better model after it was told to stop, in seconds.
 GRACE_VARIABLE = "SAGEMAKER_KMEANS_GRACE_SECONDS"
 
 
 def main(stop: Stop) -> int:
-    """Run the job that `SAGEMAKER_BASE_DIR` holds until `stop` is requested; return the exit code."""
+    """Run the job in the folder `SAGEMAKER_BASE_DIR`, until `stop` is requested; return the exit code."""
     began = time.time()
     logger.set_up()
     paths = Paths.from_environment()
@@ -30,9 +30,9 @@ def main(stop: Stop) -> int:
     with failure.reported(paths.failure) as outcome:
         LOGGER.info("Reading default configuration from %s: %s", hyperparameters.__file__, hyperparameters.defaults())
         job = _load(paths, stop)
-        if len(job.hosts) == 1:
-            # Only here: importing it takes a second, and a launcher does not need it. Packages that are missing are
-            # told as any other failure.
+        if job.place.count == 1:
+            # Imported here: it takes a second, and a launcher does not need it. A missing package is reported as any
+            # other failure.
             from container.job import training
             from kmeans.communicator import SingleHost
 
@@ -53,7 +53,7 @@ def _load(paths: Paths, stop: Stop) -> JobConfiguration:
 
 
 def _grace_seconds() -> float:
-    """Read how long a job that is stopped may look for a better model."""
+    """Return how long a job may look for a better model after it was told to stop."""
     given = os.environ.get(GRACE_VARIABLE) or f"{GRACE_SECONDS}"
     try:
         seconds = float(given)
@@ -65,35 +65,35 @@ def _grace_seconds() -> float:
 
 
 def _work(paths: Paths, launcher: str, stop: Stop, began: float) -> int:
-    """Run this host's part of a job of several hosts, and tell the launcher how it ends."""
+    """Run this host's part of a job of several hosts, and report its outcome to the launcher."""
     from kmeans.communicator import AbortedError
 
-    link = LauncherLink(launcher, stop)
-    try:
-        finalize = _train_among_hosts(_load(paths, stop), stop, began)
-    except AbortedError as error:
-        link.lost(str(error))
-    except Exception as exception:
-        failed = failure.job_error(exception)
-        link.failed(failed.exit_code, failed.message)
-    else:
-        link.ended()
-        finalize()
+    with LauncherLink(launcher, stop) as link:
+        try:
+            finalize = _train_among_hosts(_load(paths, stop), stop, began)
+        except AbortedError as error:
+            link.lost(str(error))
+        except Exception as exception:
+            failed = failure.job_error(exception)
+            link.failed(failed.exit_code, failed.message)
+        else:
+            link.ended()
+            finalize()
+            logger.flush()
+            return 0
+        # To leave MPI would wait for hosts that wait for this one; their launchers end those.
         logger.flush()
-        return 0
-    # Whoever waits for this host is ended by its launcher; leaving MPI would wait for them.
-    logger.flush()
-    os._exit(1)
+        os._exit(1)
 
 
 def _train_among_hosts(job: JobConfiguration, stop: Stop, began: float) -> Callable[[], None]:
-    """Train as one of the hosts; give what is to be called when all hosts have ended."""
-    from container.hosts.mpi import MPIHosts
+    """Train as one of the hosts; return a function to call when all hosts have ended."""
+    from container.hosts.mpi import MPICommunicator
     from container.job import training
 
-    hosts = MPIHosts()
-    if job.hosts[hosts.rank] != job.current_host:
-        raise AlgorithmError(f"Expected the rank of {job.current_host} among {job.hosts}, got {hosts.rank}")
+    hosts = MPICommunicator()
+    if hosts.rank != job.place.rank:
+        raise AlgorithmError(f"Expected the rank of {job.place.name} among {job.place.hosts}, got {hosts.rank}")
     training.run(job, hosts, stop, began)
     LOGGER.info(
         "communication took %.3f seconds, %.3f of them in steps, %d bytes sent",

@@ -1,4 +1,4 @@
-"""What a job leaves: the model, and beside it its tarball, the loss over k, assignments and the report."""
+"""The outputs of a job: the model, its tarball, the loss over k, assignments and the report."""
 
 import json
 import re
@@ -9,64 +9,61 @@ from typing import Any
 from container import report
 from container.artifacts import model as artifacts
 from container.artifacts import tarball
-from container.artifacts.atomic import replacing
 from container.artifacts.description import describe
-from container.channels.source import Source
+from container.channels.channel import Channel
 from container.configuration import hyperparameters
-from container.configuration.files import JobConfiguration
-from container.coordinates import Coordinates
+from container.files.atomic import replacing
 from container.job import assignments
-from container.job.best_effort import beside_the_model
+from container.job.best_effort import warn_on_failure
+from container.job.context import JobContext
 from container.logs import logger
 from container.logs.logger import LOGGER
 from container.logs.metrics import spread
-from container.logs.progress import Progress
-from container.stopping import Stop
+from container.precision.coordinates import Coordinates
 from container.versions import COMPUTING, versions
+from kmeans.assignment.engine import Engine
 from kmeans.assignment.scoring import Score, Tally
-from kmeans.communicator import Communicator, any_host
-from kmeans.threads import Threads
-from kmeans.training import Model
+from kmeans.communicator import any_host
+from kmeans.model import Model
 
 # The loss over k, under output/data.
 CURVE = "msd_by_k.json"
 
-# On SageMaker the leader is algo-1, and notebooks load model_algo-1; the SDK's local mode puts a random word behind.
+# On SageMaker the leader is algo-1, and notebooks load model_algo-1. The SDK's local mode appends a random word.
 _SERVICE_HOST = re.compile(r"(algo-[0-9]+)(-[a-z0-9]+)?")
 
 
-def write_model(job: JobConfiguration, model: Model, coordinates: Coordinates, progress: Progress) -> tuple[Path, ...]:
+def write_model(context: JobContext, model: Model, coordinates: Coordinates) -> tuple[Path, ...]:
     """Write the model's files, their tarball for local use, and the loss over k; only the leader does.
 
     Parameters
     ----------
-    job : JobConfiguration
-        Of this host.
+    context : JobContext
+        The job on this host.
     model : Model
-        What to write.
+        The model to write.
     coordinates : Coordinates
-        Those of its centers and rows.
-    progress : Progress
-        Told what could not be written, and how long it took.
+        The coordinates of its centers and rows.
 
     Returns
     -------
     tuple of Path
-        The model's files that were written.
+        The model's files; empty on hosts that wrote none.
 
     Raises
     ------
     OSError
         If the model itself can't be written.
     """
-    if job.current_host != job.leader:
+    job = context.configuration
+    if not job.place.leads:
         LOGGER.info("No model is serialized on a non-master node")
         return ()
     began = time.time()
     files = artifacts.save(
         job.paths.model,
-        _file_host(job.leader),
-        artifacts.Model(coordinates.centers(model.centers), _description(job, model, coordinates, progress)),
+        _file_host(job.place.leader),
+        artifacts.SavedModel(coordinates.centers(model.centers), _description(context, model, coordinates)),
         model.state,
         coordinates,
     )
@@ -76,38 +73,35 @@ def write_model(job: JobConfiguration, model: Model, coordinates: Coordinates, p
             files[-1].name,
             artifacts.DESCRIPTION,
         )
-    _write_copies(job, model, progress, files)
+    _write_copies(context, model, files)
     LOGGER.info("wrote %s", ", ".join(str(file) for file in files))
-    progress.times["model.serialize.time"] = spread((time.time() - began) * 1000)
+    context.progress.times["model.serialize.time"] = spread((time.time() - began) * 1000)
     return files
 
 
-def restate_model(
-    job: JobConfiguration, model: Model, coordinates: Coordinates, progress: Progress, files: tuple[Path, ...]
-) -> None:
-    """Replace what a written model's files say of its fit; where there is no room for that, they stay as they are.
+def update_model(context: JobContext, model: Model, coordinates: Coordinates, files: tuple[Path, ...]) -> None:
+    """Replace the score in the files of a model; without room for that on the disk they stay as they are.
 
     Parameters
     ----------
-    job : JobConfiguration
-        Of this host.
+    context : JobContext
+        The job on this host.
     model : Model
-        The model with another score.
+        The model, with another score than the one that was written.
     coordinates : Coordinates
-        Those of its centers.
-    progress : Progress
-        Told what could not be written.
+        The coordinates of its centers.
     files : tuple of Path
-        Its files; none on hosts that did not write it.
+        Its files, as `write_model` has returned them.
     """
     if not files:
         return
-    with beside_the_model(progress, "description_failed", f"{artifacts.DESCRIPTION} was not replaced"):
-        artifacts.save_description(job.paths.model, _description(job, model, coordinates, progress))
-        _write_copies(job, model, progress, files)
+    with warn_on_failure(context.progress.events, "description_failed", f"{artifacts.DESCRIPTION} was not replaced"):
+        artifacts.save_description(context.configuration.paths.model, _description(context, model, coordinates))
+        _write_copies(context, model, files)
 
 
-def _description(job: JobConfiguration, model: Model, coordinates: Coordinates, progress: Progress) -> dict[str, Any]:
+def _description(context: JobContext, model: Model, coordinates: Coordinates) -> dict[str, Any]:
+    job = context.configuration
     return describe(
         coordinates.centers(model.centers),
         hyperparameters={**hyperparameters.defaults(), **job.raw_hyperparameters},
@@ -118,23 +112,24 @@ def _description(job: JobConfiguration, model: Model, coordinates: Coordinates, 
         msd_error=model.score.msd_error,
         rows_scored=model.score.rows if model.score.sample_rows is None else model.score.sample_rows,
         rows=model.score.rows,
-        rows_seen=progress.rows,
+        rows_seen=context.progress.rows,
         events=model.events,
     )
 
 
-def _write_copies(job: JobConfiguration, model: Model, progress: Progress, files: tuple[Path, ...]) -> None:
-    """Write what repeats the model's files, and the loss over k.
+def _write_copies(context: JobContext, model: Model, files: tuple[Path, ...]) -> None:
+    """Write the tarball of the model's files, and the loss over k.
 
-    Those from before go first: they say something else, and there may be no room for both.
+    Earlier ones are removed first: they are out of date, and the disk may have no room for both.
     """
-    with beside_the_model(progress, "tarball_failed", f"{artifacts.TARBALL}, for local use, was not written"):
-        path = job.paths.output / artifacts.TARBALL
+    paths, progress = context.configuration.paths, context.progress
+    with warn_on_failure(progress.events, "tarball_failed", f"{artifacts.TARBALL}, for local use, was not written"):
+        path = paths.output / artifacts.TARBALL
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
         tarball.write(path, files)
-    with beside_the_model(progress, "curve_failed", f"{CURVE} was not written"):
-        path = job.paths.output_data / CURVE
+    with warn_on_failure(progress.events, "curve_failed", f"{CURVE} was not written"):
+        path = paths.output_data / CURVE
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
         curve = [{"k": k, "msd": msd} for k, msd in sorted(model.msd_by_k.items())]
@@ -143,7 +138,7 @@ def _write_copies(job: JobConfiguration, model: Model, progress: Progress, files
 
 
 def _file_host(leader: str) -> str:
-    """Return the name that ends that of the centers' file; a notice is logged where it is not what notebooks expect."""
+    """Return the suffix of the name of the centers' file; log a notice if it is not the one that notebooks expect."""
     match = _SERVICE_HOST.fullmatch(leader)
     if match:
         return match[1]
@@ -156,39 +151,24 @@ def _file_host(leader: str) -> str:
     return leader
 
 
-def write_assignments(
-    job: JobConfiguration,
-    model: Model,
-    progress: Progress,
-    source: Source,
-    communicator: Communicator,
-    threads: Threads,
-    stop: Stop,
-) -> Score | None:
-    """Write the cluster of every training row, unless told not to; all hosts call this together.
+def write_assignments(context: JobContext, model: Model, source: Channel) -> Score | None:
+    """Write the cluster of every training row, unless the job asks for none; all hosts call this together.
 
     Parameters
     ----------
-    job : JobConfiguration
-        Of this host.
+    context : JobContext
+        The job on this host.
     model : Model
-        Its centers are those of the clusters.
-    progress : Progress
-        Told what could not be written.
-    source : Source
+        The model whose clusters they are.
+    source : Channel
         The training rows.
-    communicator : Communicator
-        The hosts of the job.
-    threads : Threads
-        Where rows are assigned.
-    stop : Stop
-        Asked before each block whether to end early.
 
     Returns
     -------
     Score or None
-        Of the model on all rows, the same on every host; None where they were not all assigned.
+        The score of the model on all rows, the same on every host; None if not all rows were assigned.
     """
+    job, progress, stop = context.configuration, context.progress, context.stop
     if not job.hyperparameters.write_assignments:
         return None
     mode = job.channels["train"].mode
@@ -198,11 +178,12 @@ def write_assignments(
     progress.stage = "assigning the training rows"
     began = time.time()
     shared = job.channels["train"].distribution == "FullyReplicated"
-    share = (job.hosts.index(job.current_host), len(job.hosts)) if shared else (0, 1)
-    folder = job.paths.output_data / assignments.FOLDER / job.current_host
+    share = (job.place.rank, job.place.count) if shared else (0, 1)
+    folder = job.paths.output_data / assignments.FOLDER / job.place.name
     written = assignments.Written(Tally(len(model.centers)))
-    with beside_the_model(progress, "assignments_failed", "The assignments were not all written"):
-        written = assignments.write(folder, source, model.centers, model.state.shift, threads, share, stop.requested)
+    with warn_on_failure(progress.events, "assignments_failed", "The assignments were not all written"):
+        engine = Engine(context.threads, model.state.shift)
+        written = assignments.write(folder, source, model.centers, engine, share, stop.requested)
         if stop.requested():
             LOGGER.warning("Stopped early by %s: not all assignments were written.", stop.cause)
         LOGGER.info(
@@ -211,68 +192,63 @@ def write_assignments(
             written.files,
             time.time() - began,
         )
-    if any_host(not written.whole, communicator):
+    if any_host(not written.whole, context.communicator):
         return None
-    communicator.sum(written.tally.totals)
+    context.communicator.sum(written.tally.totals)
     if written.tally.rows == model.rows:
         return written.tally.score()
     if not model.stopped:
         message = f"The training rows have changed: expected {model.rows}, got {written.tally.rows}."
-        progress.happened("rows_changed", 1, message)
+        progress.events.happened("rows_changed", 1, message)
     return None
 
 
 def write_report(
-    job: JobConfiguration,
+    context: JobContext,
     model: Model,
     coordinates: Coordinates,
     tested: Score | None,
-    progress: Progress,
-    job_began: float,
     warnings: logger.KeptWarnings,
 ) -> None:
-    """Write the page that people look at, unless told not to; only the leader does.
+    """Write the report, unless the job asks for none; only the leader does.
 
     Parameters
     ----------
-    job : JobConfiguration
-        Of this host.
+    context : JobContext
+        The job on this host.
     model : Model
-        What it shows.
+        The model that the report shows.
     coordinates : Coordinates
-        Those of its centers and rows.
+        The coordinates of its centers and rows.
     tested : Score or None
-        Of the test channel, if there is one.
-    progress : Progress
-        What the job has done; told what could not be written.
-    job_began : float
-        When the job began, in seconds since 1970.
+        The score on the test channel, if there is one.
     warnings : KeptWarnings
-        Those of the job.
+        The warnings of the job.
     """
-    if not job.hyperparameters.write_report or job.current_host != job.leader:
+    job, progress = context.configuration, context.progress
+    if not job.hyperparameters.write_report or not job.place.leads:
         return
     progress.stage = "writing the report"
     began = time.time()
     path = job.paths.output_data / report.NAME
-    with beside_the_model(progress, "report_failed", "The report was not written"):
+    with warn_on_failure(progress.events, "report_failed", "The report was not written"):
         facts = report.Facts(
             model=model,
             coordinates=coordinates,
             tested=tested,
             losses=progress.losses,
-            hosts=job.hosts,
+            hosts=job.place.hosts,
             hyperparameters={**hyperparameters.defaults(), **job.raw_hyperparameters},
             seed=job.hyperparameters.seed,
             epochs=job.hyperparameters.epochs,
             rows_seen=progress.rows,
             rows_per_second=progress.rows_per_second,
-            began=job_began,
-            seconds=began - job_began,
+            began=context.began,
+            seconds=began - context.began,
             versions=versions(*COMPUTING),
             warnings=warnings.messages,
             warnings_left_out=warnings.left_out,
-            events=progress.events,
+            events=progress.events.counts,
         )
         report.write(path, facts)
         LOGGER.info("wrote %s, in %.3f seconds", path, time.time() - began)

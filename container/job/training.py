@@ -1,41 +1,46 @@
-"""A training job on one of its hosts: rows in; model, reports and log lines out."""
+"""A training job on one of its hosts: rows in; model, other outputs and log lines out."""
 
 import time
 from itertools import takewhile
 
 import numpy as np
 
+from container.artifacts import disk_space
 from container.artifacts import model as artifacts
-from container.artifacts import room
 from container.artifacts.checkpoint import Checkpoints
-from container.channels.source import Place, Source
+from container.channels.channel import Channel
+from container.channels.reading import Reading
 from container.configuration import hyperparameters
 from container.configuration.algorithm_settings import settings_of
 from container.configuration.files import JobConfiguration
-from container.coordinates import Coordinates
 from container.errors import CustomerError
 from container.job import outputs
-from container.job.resuming import coordinates_of, earlier_model, resumed, saving
+from container.job.checkpointing import newest_common, saving
+from container.job.context import JobContext
+from container.job.earlier_model import read_earlier_model
 from container.logs import logger
 from container.logs.logger import LOGGER
 from container.logs.metrics import log_metrics, log_quality, spread
-from container.logs.progress import Progress, TimedSource
-from container.precision import settle
+from container.logs.progress import Progress
+from container.logs.timed_source import TimedSource
+from container.precision.coarse_features import choose_coordinates
+from container.precision.coordinates import Coordinates
 from container.resources import cpu_count, memory_limit_bytes
 from container.stopping import Stop
-from kmeans.assignment.assigner import Centers
+from kmeans.assignment.engine import Engine
 from kmeans.assignment.scoring import Score, score
 from kmeans.communicator import Communicator, any_host
 from kmeans.finalization.finalization import TooFewDistinctRowsError
 from kmeans.memory import NotEnoughMemoryError, centers_fit
-from kmeans.settings import Settings
+from kmeans.model import Model
+from kmeans.settings import TrainingSettings
+from kmeans.stream.control import Control
 from kmeans.stream.first_centers import NoRowsError
-from kmeans.stream.run import Control
 from kmeans.threads import Threads
-from kmeans.training import Model, fit
+from kmeans.training import fit
 
-# Sizes of clusters that one line of the log has at most: the service cuts long ones.
-MOST_SIZES = 1000
+# The service cuts long log lines.
+MAX_LOGGED_SIZES = 1000
 
 
 def run(job: JobConfiguration, communicator: Communicator, stop: Stop, began: float) -> None:
@@ -44,116 +49,88 @@ def run(job: JobConfiguration, communicator: Communicator, stop: Stop, began: fl
     Parameters
     ----------
     job : JobConfiguration
-        Of this host.
+        The configuration of the job on this host.
     communicator : Communicator
-        The hosts of the job; their ranks are the places of their names.
+        The hosts of the job; their ranks are those of the configuration.
     stop : Stop
-        The wish to end early.
+        Whether the job is to end early.
     began : float
-        When the job began, in seconds since 1970.
+        Start of the job, in seconds since 1970.
 
     Raises
     ------
     JobError
-        If it fails.
+        If the job fails.
     """
     with logger.kept_warnings() as warnings, Threads(cpu_count()) as threads:
         _log_configuration(job)
         chosen = settings_of(job.hyperparameters)
-        # A job that does not fit into memory is refused for that.
-        if job.current_host == job.leader and centers_fit(chosen, memory_limit_bytes()):
-            room.require(job.paths.model, room.model_bytes(chosen))
+        # A job that does not fit into memory is refused for that reason first.
+        if job.place.leads and centers_fit(chosen, memory_limit_bytes()):
+            disk_space.require(job.paths.model, disk_space.model_bytes(chosen))
         checkpoints = Checkpoints(
             job.paths.checkpoints,
-            job.current_host,
-            job.hosts,
+            job.place.name,
+            job.place.hosts,
             chosen,
             job.hyperparameters.checkpoint_interval_seconds,
         )
-        host = job.current_host
-        place = Place(communicator.rank, communicator.size)
-        rows = Source(
-            job.channels["train"],
-            chosen.n_features,
-            chosen.batch_size,
-            place,
-            stop,
-            # Fewer hold no k distinct ones.
-            needed_rows=chosen.k,
-            threaded=threads.count > 1,
-            threads=threads.count,
-        )
+        # Fewer rows than k hold no k distinct ones.
+        reading = Reading(job.place, needed_rows=chosen.k, threaded=threads.count > 1, threads=threads.count)
+        rows = Channel(job.channels["train"], chosen.n_features, chosen.batch_size, reading, stop=stop)
         source = TimedSource(rows)
-        progress = Progress(host, chosen.epochs, chosen.batch_size, source, stop)
+        progress = Progress(job.place.name, chosen.epochs, chosen.batch_size, source, stop)
+        context = JobContext(job, communicator, threads, stop, progress, began)
         setup_seconds = time.time() - began
         with logger.Gathered(), logger.Heartbeat(progress.heartbeat):
-            model = _fit(job, source, chosen, communicator, threads, progress, checkpoints, stop)
-            metrics = job.hyperparameters.eval_metrics
+            model = _fit(context, chosen, source, checkpoints)
             progress.finalized()
-            # First of all: the machine may go while the rows are assigned.
-            files = outputs.write_model(job, model, rows.coordinates, progress)
-            exact = outputs.write_assignments(job, model, progress, rows, communicator, threads, stop)
-            if exact is not None and not model.score_is_exact:
-                model = model.rescored(exact)
-                outputs.restate_model(job, model, rows.coordinates, progress, files)
-            _log_train_quality(host, model, metrics)
+            model = _write_model(context, model, rows)
+            _log_train_quality(context, model)
             progress.log_times()
-            log_metrics(host, began, time.time(), {**progress.times, "epochs": spread(chosen.epochs)})
-            tested = None
-            if "test" in job.channels:
-                progress.stage = "scoring the test channel"
-                tested = _test_score(job, model, rows.coordinates, communicator, threads, chosen.batch_size, stop)
-                for metric in metrics if tested else ():
-                    log_quality(host, "test", metric, getattr(tested, metric))
-            else:
-                LOGGER.info("Test data is not provided.")
+            log_metrics(job.place.name, began, time.time(), {**progress.times, "epochs": spread(chosen.epochs)})
+            tested = _test(context, model, rows.coordinates)
             if stop.overdue():
                 LOGGER.warning("Stopped early by %s: there was no time for a report.", stop.cause)
             else:
-                outputs.write_report(job, model, rows.coordinates, tested, progress, began, warnings)
+                outputs.write_report(context, model, rows.coordinates, tested, warnings)
     log_metrics(
-        host,
+        job.place.name,
         began,
         time.time(),
         {"setuptime": spread(setup_seconds * 1000), "totaltime": spread((time.time() - began) * 1000)},
     )
 
 
-def _fit(
-    job: JobConfiguration,
-    source: TimedSource,
-    chosen: Settings,
-    communicator: Communicator,
-    threads: Threads,
-    progress: Progress,
-    checkpoints: Checkpoints,
-    stop: Stop,
-) -> Model:
-    """Train, from where an interrupted job was if there is such a place."""
-    earlier = earlier_model(job.channels["model"], chosen.n_features) if "model" in job.channels else None
-    snapshot = resumed(checkpoints, communicator)
+def _fit(context: JobContext, chosen: TrainingSettings, source: TimedSource, checkpoints: Checkpoints) -> Model:
+    """Train; resume from a checkpoint if there is one."""
+    job, communicator = context.configuration, context.communicator
+    progress, stop = context.progress, context.stop
+    earlier = read_earlier_model(job.channels["model"], chosen.n_features) if "model" in job.channels else None
+    checkpoint = newest_common(checkpoints, communicator)
     rows = source.source
-    if snapshot is None:
-        rows.settle_by(lambda first: settle(first, communicator, progress))
+    if checkpoint is None:
+        rows.settle_by(lambda first: choose_coordinates(first, communicator, progress.events))
     else:
-        rows.coordinates = coordinates_of(snapshot)
+        rows.coordinates = checkpoint.coordinates
     # The leader's clock decides for all hosts.
     control = Control(
         stop.requested,
         stop.overdue,
         lambda: communicator.rank == 0 and checkpoints.due(),
-        saving(checkpoints, communicator, progress, lambda: rows.coordinates),
+        saving(checkpoints, communicator, progress.events, lambda: rows.coordinates),
     )
     try:
         model = fit(
             source,
             chosen,
             communicator,
-            threads,
+            context.threads,
             progress,
             control,
+            events=progress.events,
             earlier=earlier,
-            snapshot=snapshot,
+            snapshot=checkpoint.snapshot if checkpoint else None,
             memory_bytes=memory_limit_bytes(),
         )
     except TooFewDistinctRowsError as error:
@@ -166,11 +143,60 @@ def _fit(
         ) from None
     except NoRowsError:
         if stop.requested():
-            raise CustomerError("The job was stopped before a row came; there is no model") from None
+            raise CustomerError("The job was stopped before any row arrived; there is no model") from None
         raise source.source.no_records() from None
     if checkpoints.enabled:
         LOGGER.info("wrote %d checkpoints, in %.3f seconds", checkpoints.written, checkpoints.seconds)
     return model
+
+
+def _write_model(context: JobContext, model: Model, rows: Channel) -> Model:
+    """Write the model and the assignments; return the model, with an exact score if all rows were assigned."""
+    # The model comes first: the machine may be taken away while the rows are assigned.
+    files = outputs.write_model(context, model, rows.coordinates)
+    exact = outputs.write_assignments(context, model, rows)
+    if exact is not None and not model.score_is_exact:
+        model = model.rescored(exact)
+        outputs.update_model(context, model, rows.coordinates, files)
+    return model
+
+
+def _test(context: JobContext, model: Model, coordinates: Coordinates) -> Score | None:
+    """Score the model on the test channel, if there is one, and log its metrics."""
+    job = context.configuration
+    if "test" not in job.channels:
+        LOGGER.info("Test data is not provided.")
+        return None
+    context.progress.stage = "scoring the test channel"
+    tested = _test_score(context, model, coordinates)
+    for metric in job.hyperparameters.eval_metrics if tested else ():
+        log_quality(job.place.name, "test", metric, getattr(tested, metric))
+    return tested
+
+
+def _test_score(context: JobContext, model: Model, coordinates: Coordinates) -> Score | None:
+    """Score the model on all rows of the test channel, of which each host reads its part; None if it was stopped."""
+    job, communicator, threads, stop = context.configuration, context.communicator, context.threads, context.stop
+    reading = Reading(job.place, threaded=threads.count > 1, threads=threads.count)
+    chosen = job.hyperparameters
+    source = Channel(
+        job.channels["test"],
+        chosen.feature_dim,
+        chosen.mini_batch_size,
+        reading,
+        stop=stop,
+        coordinates=coordinates,
+    )
+    assigner = Engine(threads, model.state.shift).assigner(model.centers.astype(np.float64))
+    # A host that stops still takes part in the sum, since the others wait for it.
+    blocks = takewhile(lambda _: not stop.requested(), source.blocks())
+    found = score(blocks, assigner, communicator)
+    if any_host(stop.requested(), communicator):
+        LOGGER.warning("Stopped by %s: the test channel was not scored.", stop.cause or "SIGTERM")
+        return None
+    if not found.rows:
+        raise source.no_records()
+    return found
 
 
 def _log_configuration(job: JobConfiguration) -> None:
@@ -191,7 +217,8 @@ def _log_configuration(job: JobConfiguration) -> None:
     LOGGER.info("seed %d, %d threads, numpy %s", job.hyperparameters.seed, cpu_count(), np.__version__)
 
 
-def _log_train_quality(host: str, model: Model, metrics: tuple[str, ...]) -> None:
+def _log_train_quality(context: JobContext, model: Model) -> None:
+    host = context.configuration.place.name
     if model.score_is_exact:
         LOGGER.info("train msd is exact: the mean squared distance of all %d rows", model.score.rows)
     else:
@@ -202,43 +229,10 @@ def _log_train_quality(host: str, model: Model, metrics: tuple[str, ...]) -> Non
             model.score.msd_error,
         )
     log_quality(host, "train", "msd", model.score.msd)
-    if "ssd" in metrics:
+    if "ssd" in context.configuration.hyperparameters.eval_metrics:
         log_quality(host, "train", "ssd", model.score.msd * model.rows)
     sizes = [int(size) for size in model.score.cluster_sizes]
-    if len(sizes) <= MOST_SIZES:
+    if len(sizes) <= MAX_LOGGED_SIZES:
         LOGGER.info("cluster sizes in these rows: %s", sizes)
     else:
         LOGGER.info("cluster sizes in these rows: %d to %d, see %s", min(sizes), max(sizes), artifacts.DESCRIPTION)
-
-
-def _test_score(
-    job: JobConfiguration,
-    model: Model,
-    coordinates: Coordinates,
-    communicator: Communicator,
-    threads: Threads,
-    batch_size: int,
-    stop: Stop,
-) -> Score | None:
-    """Score the model on all rows of the test channel, of which each host takes its part; None when it was stopped."""
-    place = Place(communicator.rank, communicator.size)
-    source = Source(
-        job.channels["test"],
-        job.hyperparameters.feature_dim,
-        batch_size,
-        place,
-        stop,
-        threaded=threads.count > 1,
-        threads=threads.count,
-        coordinates=coordinates,
-    )
-    centers = Centers(model.centers.astype(np.float64), model.state.shift)
-    # Whoever stops still takes part in the sum, for the others wait for it.
-    blocks = takewhile(lambda _: not stop.requested(), source.blocks())
-    found = score(blocks, centers, communicator, threads)
-    if any_host(stop.requested(), communicator):
-        LOGGER.warning("Stopped by %s: the test channel was not scored.", stop.cause or "SIGTERM")
-        return None
-    if not found.rows:
-        raise source.no_records()
-    return found

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Serves the model that train_local.sh made, on port 8080 or $PORT, until it is interrupted: serve_local.sh IMAGE
+# Serves the model that train_local.sh wrote, on port 8080 or $PORT, until it is interrupted: serve_local.sh IMAGE
 set -euo pipefail
 [[ $# -eq 1 ]] || { echo "usage: $0 IMAGE" >&2; exit 2; }
 command -v docker >/dev/null || { echo "$0: expected docker on PATH, found none" >&2; exit 1; }

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Trains as SageMaker does, on this machine: train_local.sh IMAGE [DATA]
-# DATA is a folder of files for the channel `train`; without it, the rows beside this script are taken.
-# The tree is laid down in ./test_dir, or in $TEST_DIR; its input/config may be edited between runs.
+# DATA is a folder of files for the channel `train`; by default, the sample next to this script is used.
+# The tree is created in ./test_dir, or in $TEST_DIR; its input/config may be edited between runs.
 set -euo pipefail
 [[ $# -eq 1 || $# -eq 2 ]] || { echo "usage: $0 IMAGE [DATA]" >&2; exit 2; }
 command -v docker >/dev/null || { echo "$0: expected docker on PATH, found none" >&2; exit 1; }

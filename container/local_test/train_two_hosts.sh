@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Trains on two hosts as SageMaker does, on this machine: train_two_hosts.sh IMAGE
-# The rows beside this script are dealt out to the hosts, each of which has a tree in ./test_dir/two_hosts, or below
-# $TEST_DIR. Every file of input/ is laid down anew; the model is in algo-1/model.
+# The sample next to this script is divided between the hosts, each of which has a tree in ./test_dir/two_hosts, or below
+# $TEST_DIR. All files of input/ are written again in each run; the model is in algo-1/model.
 set -euo pipefail
 [[ $# -eq 1 ]] || { echo "usage: $0 IMAGE" >&2; exit 2; }
 command -v docker >/dev/null || { echo "$0: expected docker on PATH, found none" >&2; exit 1; }
@@ -27,7 +27,7 @@ for i in "${!hosts[@]}"; do
   cp "$here/sample/config/hyperparameters.json" "$here/two_hosts/inputdataconfig.json" "$tree/input/config/"
   echo "{\"current_host\": \"${hosts[i]}\", \"hosts\": [\"algo-1\", \"algo-2\"], \"network_interface_name\": \"eth0\"}" \
     >"$tree/input/config/resourceconfig.json"
-  # Every second row: the shards of SageMaker are whole files, of which each host gets its own.
+  # Every second row; SageMaker would shard whole files.
   awk -v host="$i" 'NR % 2 == host' "$here/sample/data/rows.csv" >"$tree/input/data/train/rows-$i.csv"
 done
 

@@ -14,7 +14,7 @@ from typing import TextIO, cast
 LOGGER = logging.getLogger("kmeans")
 FORMAT = "[%(asctime)s %(levelname)s %(thread)d] %(message)s"
 TIME_FORMAT = "%m/%d/%Y %H:%M:%S"
-# Lines that begin with "#metrics" or a time of their own go out as they are.
+# Lines that begin with "#metrics" or a time of their own are written as they are.
 VERBATIM = logging.getLogger("kmeans.verbatim")
 
 
@@ -23,10 +23,10 @@ def set_up(level: str = "info") -> None:
 
     Parameters
     ----------
-    level
+    level : str
         A name of a level of `logging`, in lower case.
     """
-    # One that was closed before this process began is None.
+    # A stream that was closed before this process started is None.
     sys.stderr = sys.stderr or os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")
     sys.stdout = sys.stdout or sys.stderr
     output = cast(TextIO, Output(escaping(sys.stdout)))
@@ -40,12 +40,12 @@ def set_up(level: str = "info") -> None:
 
 
 def set_level(level: str) -> None:
-    """Let lines of `level` and above through; see `set_up`."""
+    """Write lines of `level` and above; see `set_up`."""
     LOGGER.setLevel(level.upper())
 
 
 def flush() -> None:
-    """Write out all lines, and give up what can't be written: the interpreter would stumble over it at its end."""
+    """Write all lines, and drop those that can't be written: the interpreter would fail on them when it exits."""
     for logger in (LOGGER, VERBATIM):
         for handler in logger.handlers:
             handler.flush()
@@ -58,9 +58,9 @@ def flush() -> None:
 
 
 def escaping(stream: TextIO) -> TextIO:
-    """Let a stream take any text; what its encoding has no form for is written with backslashes, and return it.
+    """Return a stream after making it accept any text: what its encoding lacks is written with backslashes.
 
-    Names of files need not be text, and a locale may know ASCII alone.
+    Names of files need not be valid text, and a locale may be limited to ASCII.
     """
     if isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(errors="backslashreplace")
@@ -68,12 +68,12 @@ def escaping(stream: TextIO) -> TextIO:
 
 
 class Output:
-    """A stream whose failure ends no job: a log that nobody takes, or a full disk beneath it, costs lines alone.
+    """A stream whose failure ends no job: a closed pipe or a full disk costs lines of the log, nothing else.
 
     Parameters
     ----------
-    stream
-        Where the lines go. The first failure is told on standard error.
+    stream : TextIO
+        Where the lines go. The first failure is reported on standard error.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -86,7 +86,7 @@ class Output:
             self._stream.write(text)
 
     def flush(self) -> None:
-        """Write what is waiting."""
+        """Write what is buffered."""
         with self._tolerating():
             self._stream.flush()
 
@@ -94,7 +94,7 @@ class Output:
     def _tolerating(self) -> Iterator[None]:
         try:
             yield
-        # Of a stream that was closed it is a ValueError.
+        # A closed stream raises ValueError.
         except (OSError, ValueError) as error:
             if not self._failed:
                 self._failed = True
@@ -103,14 +103,14 @@ class Output:
 
 
 class Gathered:
-    """Lets lines that follow each other closely be written together: each write wakes those who collect the log.
+    """Writes lines that follow each other closely together: each write wakes the processes that collect the log.
 
-    In a job of many small steps they would take some hundredths of a core that it has a use for. A line is late by
-    `seconds` at most, and only if another one came shortly before it; all are written when this is left.
+    In a job of many small steps these would take some hundredths of a core. A line is late by `seconds` at most, and
+    only if another one came shortly before it; all are written when the context is left.
 
     Parameters
     ----------
-    seconds
+    seconds : float
         Between two writes.
     """
 
@@ -124,12 +124,12 @@ class Gathered:
         self._handlers: list[logging.StreamHandler[TextIO]] = []
 
     def write(self, text: str) -> None:
-        """Take a line."""
+        """Add a line."""
         with self._lock:
             self._lines.append(text)
 
     def flush(self) -> None:
-        """Write what there is if the latest write was long ago, and see to it otherwise that it is written in time."""
+        """Write the lines if the latest write was long ago; otherwise schedule that."""
         wait = self._due - time.monotonic()
         if wait <= 0:
             self._write_out()
@@ -148,7 +148,7 @@ class Gathered:
                 self._lines.clear()
 
     def __enter__(self) -> "Gathered":
-        """Stand in for the stream that `set_up` has given both loggers; handlers of others keep theirs."""
+        """Replace the stream that `set_up` has given both loggers; other handlers keep theirs."""
         handlers = [handler for logger in (LOGGER, VERBATIM) for handler in logger.handlers]
         self._handlers = [
             handler
@@ -162,25 +162,25 @@ class Gathered:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Write all lines, and give the handlers back their stream."""
+        """Write all lines, and restore the stream of the handlers."""
         for handler in self._handlers:
             handler.setStream(self._stream)
         self._write_out()
 
 
 class KeptWarnings(logging.Handler):
-    """Keeps the warnings that are logged, up to a number of them, for those who do not read logs.
+    """Keeps the warnings that are logged, up to a number of them, for the report.
 
     Attributes
     ----------
-    messages
-        The first `MOST` warnings, each up to `LONGEST` characters.
-    left_out
-        How many came later.
+    messages : list of str
+        The first `MAX_MESSAGES` warnings, each up to `MAX_LENGTH` characters.
+    left_out : int
+        The number of later ones.
     """
 
-    MOST = 100
-    LONGEST = 2000
+    MAX_MESSAGES = 100
+    MAX_LENGTH = 2000
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -188,16 +188,16 @@ class KeptWarnings(logging.Handler):
         self.left_out = 0
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep one."""
-        if len(self.messages) < self.MOST:
-            self.messages.append(record.getMessage()[: self.LONGEST])
+        """Keep a warning."""
+        if len(self.messages) < self.MAX_MESSAGES:
+            self.messages.append(record.getMessage()[: self.MAX_LENGTH])
         else:
             self.left_out += 1
 
 
 @contextmanager
 def kept_warnings() -> Iterator[KeptWarnings]:
-    """Keep the warnings that the log gets within the block."""
+    """Keep the warnings that are logged within the block."""
     kept = KeptWarnings()
     LOGGER.addHandler(kept)
     try:
@@ -207,13 +207,13 @@ def kept_warnings() -> Iterator[KeptWarnings]:
 
 
 class Heartbeat:
-    """Calls a function at regular intervals, in a thread, so that long work is seen to go on.
+    """Calls a function at regular intervals, in a thread, so that long work is seen to be alive.
 
     Parameters
     ----------
-    beat
+    beat : callable
         What to call.
-    seconds
+    seconds : float
         The interval.
     """
 
@@ -230,13 +230,13 @@ class Heartbeat:
             self._beat()
 
     def __enter__(self) -> "Heartbeat":
-        """Start to beat."""
+        """Start the thread."""
         self._thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Stop beating."""
+        """Stop the thread."""
         self._ended.set()
         self._thread.join()

@@ -1,4 +1,4 @@
-"""The built-in's `#metrics` lines and quality lines; the regexes that find them stand beside their forms."""
+"""The built-in's `#metrics` lines and quality lines, next to the regexes that find them."""
 
 import json
 import math
@@ -8,7 +8,7 @@ from container.logs.logger import LOGGER, VERBATIM
 
 ALGORITHM = "AWS/KMeansWebscale"
 
-# Name of a metric in SageMaker, and the regex that takes it from the log.
+# Name of a metric in SageMaker, and the regex that extracts it from the log.
 REGEXES: Mapping[str, str] = {
     "train:progress": r"#progress_metric: host=\S+, completed (\S+) %",
     "train:throughput": r"#throughput_metric: host=\S+, train throughput=(\S+) records/second",
@@ -17,7 +17,7 @@ REGEXES: Mapping[str, str] = {
     "test:msd": r"#quality_metric: host=\S+, test msd <loss>=(\S+)",
     "test:ssd": r"#quality_metric: host=\S+, test ssd <loss>=(\S+)",
 }
-# What a tuning job may make small, as with the built-in.
+# What a tuning job may minimize, as with the built-in.
 OBJECTIVES = ("test:msd", "test:ssd")
 
 
@@ -26,7 +26,7 @@ class Spread:
 
     Attributes
     ----------
-    sum
+    sum : float
         Of all values.
     """
 
@@ -36,7 +36,7 @@ class Spread:
         self._min = self._max = math.nan
 
     def add(self, value: float) -> None:
-        """Take in one value."""
+        """Add one value."""
         self._min = min(self._min, value) if self._count else value
         self._max = max(self._max, value) if self._count else value
         self.sum += value
@@ -48,7 +48,7 @@ class Spread:
 
 
 def spread(value: float) -> Spread:
-    """Make the spread of a single value."""
+    """Return the spread of a single value."""
     single = Spread()
     single.add(value)
     return single
@@ -59,13 +59,15 @@ def log_metrics(host: str, start: float, end: float, metrics: Mapping[str, Sprea
 
     Parameters
     ----------
-    host
+    host : str
         This host's name.
-    start, end
+    start : float
         Seconds since 1970.
-    metrics
+    end : float
+        Seconds since 1970.
+    metrics : mapping of str to Spread
         The spreads, by name.
-    **dimensions
+    **dimensions : object
         Further dimensions: `epoch`, `Meta`.
     """
     record = {

@@ -1,83 +1,22 @@
-"""The stages of training as log lines in the built-in's words."""
+"""Writes the stages of training to the log, in the built-in's words."""
 
 import sys
 import time
-from collections.abc import Iterator
-from typing import Any, TypeVar
+from typing import Any
 
-import numpy as np
 from tqdm import tqdm
 
-from container.channels.source import Source
+from container.logs.counts import Counts, RunningLoss
 from container.logs.logger import LOGGER, VERBATIM
 from container.logs.metrics import Spread, log_metrics, log_progress, log_throughput, spread
+from container.logs.timed_source import TimedSource
 from container.report.losses import Losses
 from container.stopping import Stop
-from kmeans.observer import Observer
-from kmeans.source import Stretch
-from kmeans.stream.stream import Step
-from kmeans.types import DoubleArray, FloatArray
+from kmeans.events import Events
+from kmeans.observer import MiniBatch, Observer
 
-Item = TypeVar("Item")
-
-# The built-in reports the short and the long term loss after so many mini-batches.
+# The built-in reports the short and the long term loss after this number of mini-batches.
 REPORT_EVERY = 10
-
-
-class TimedSource:
-    """A source that tells how long it took to give its rows.
-
-    Parameters
-    ----------
-    source
-        Where the rows come from.
-
-    Attributes
-    ----------
-    seconds
-        Spent in waiting for rows.
-    """
-
-    def __init__(self, source: Source) -> None:
-        self.source = source
-        self.rereadable = source.rereadable
-        self.shared = source.shared
-        self.seconds = 0.0
-
-    def blocks(self, skip: int = 0) -> Iterator[FloatArray]:
-        """Give one pass; see `Source.blocks`."""
-        return self._timed(self.source.blocks(skip))
-
-    def stretches(self, skip: int = 0) -> Iterator[Stretch]:
-        """Give one pass; see `Source.stretches`."""
-        return self._timed(self.source.stretches(skip))
-
-    def _timed(self, items: Iterator[Item]) -> Iterator[Item]:
-        while True:
-            began = time.perf_counter()
-            item = next(items, None)
-            self.seconds += time.perf_counter() - began
-            if item is None:
-                return
-            yield item
-
-    def relative(self, points: DoubleArray) -> DoubleArray:
-        """See `Source.relative`."""
-        return self.source.relative(points)
-
-    def read_ahead(self) -> bool:
-        """See `Source.read_ahead`."""
-        began = time.perf_counter()
-        more = self.source.read_ahead()
-        self.seconds += time.perf_counter() - began
-        return more
-
-    def sample(self, size: int, rng: np.random.Generator) -> tuple[FloatArray, int]:
-        """Draw rows; see `Source.sample`."""
-        began = time.perf_counter()
-        drawn = self.source.sample(size, rng)
-        self.seconds += time.perf_counter() - began
-        return drawn
 
 
 class Progress(Observer):
@@ -85,34 +24,36 @@ class Progress(Observer):
 
     Parameters
     ----------
-    host
+    host : str
         This host's name.
-    epochs, mini_batch_size
-        Of the job.
-    source
+    epochs : int
+        The hyperparameter.
+    mini_batch_size : int
+        The hyperparameter.
+    source : TimedSource
         The training rows.
-    stop
-        The wish to end the job early.
+    stop : Stop
+        The request to end the job early.
 
     Attributes
     ----------
-    losses
+    events : Events
+        How often each policy was applied; a warning is logged each time.
+    losses : Losses
         Of the mini-batches, in bounded memory.
-    rows
-        Rows seen, over all epochs and hosts.
-    stage
+    stage : str
         What is being done, in words.
-    cut_short
+    cut_short : bool
         Whether the stream has ended early.
-    times
+    times : dict of str to Spread
         Milliseconds by stage, as the last `#metrics` line of a job has them.
     """
 
     def __init__(self, host: str, epochs: int, mini_batch_size: int, source: TimedSource, stop: Stop) -> None:
-        super().__init__()
         self.host = host
+        self.events = Events(lambda message: LOGGER.warning("%s", message))
         self.losses = Losses()
-        self.rows = 0
+        self._counts = Counts()
         self._rows_before = 0
         self.stage = "initializing"
         self.times: dict[str, Spread] = {}
@@ -122,25 +63,25 @@ class Progress(Observer):
         self._stop = stop
         self.cut_short = False
         self._began = self._epoch_began = self._stage_began = time.time()
-        self._steps = 0
-        # Of this host, as are the lines that tell them.
-        self._own_rows = self._epoch_rows = self._epoch_steps = 0
-        self._initial_rows = 0
-        self._short = self._long = Step(0, 0.0)
-        self._largest_pass = (0, 0)
+        self._short, self._long = RunningLoss(), RunningLoss()
         self._bar: tqdm[None] | None = None
-        # Of the stream; closing passes read too.
+        # Of the stream alone, although closing passes read rows as well.
         self._loading_seconds = 0.0
         self._finalizing = "finalize.time"
 
     def heartbeat(self) -> None:
-        """Say what is being done; called at regular intervals by another thread."""
+        """Log what is being done; called at regular intervals by another thread."""
         seconds = time.time() - self._stage_began
         LOGGER.info("%s, %d examples seen, %.0f seconds in this stage", self.stage, self.rows, seconds)
 
     @property
+    def rows(self) -> int:
+        """Rows seen, over all epochs and hosts."""
+        return self._counts.rows
+
+    @property
     def rows_per_second(self) -> float:
-        """How many rows of all hosts were taken in a second, since the job began or was gone on with."""
+        """Rows of all hosts that were taken in a second, since the job started or resumed."""
         milliseconds = self.times["update.time"].sum if "update.time" in self.times else 0.0
         return 1000 * (self.rows - self._rows_before) / max(milliseconds, 1e-6)
 
@@ -150,24 +91,16 @@ class Progress(Observer):
         self._stage_began = now
         self.stage = stage
 
-    # What counts rows and steps, so that an interrupted job goes on counting.
-    _COUNTERS = ("rows", "_steps", "_own_rows", "_epoch_rows", "_epoch_steps", "_initial_rows", "_largest_pass")
-
     def facts(self) -> dict[str, Any]:
-        """See `Observer.facts`."""
-        counters = {name: getattr(self, name) for name in self._COUNTERS}
+        """Return what `restore` needs to resume counting."""
         losses = {"short": (self._short.rows, self._short.inertia), "long": (self._long.rows, self._long.inertia)}
-        return {**super().facts(), "counters": counters, "losses": losses}
+        return {"counters": self._counts.facts(), "losses": losses}
 
     def restore(self, facts: dict[str, Any]) -> None:
-        """See `Observer.restore`."""
-        super().restore(facts)
-        for name in self._COUNTERS:
-            setattr(self, name, facts["counters"][name])
+        """Resume from the facts of an interrupted run."""
+        self._counts = Counts.of(facts["counters"])
         self._rows_before = self.rows
-        rows, steps = self._largest_pass
-        self._largest_pass = (rows, steps)
-        self._short, self._long = Step(*facts["losses"]["short"]), Step(*facts["losses"]["long"])
+        self._short, self._long = RunningLoss(*facts["losses"]["short"]), RunningLoss(*facts["losses"]["long"])
         self._enter("training", "initialize.time")
         self._epoch_began = time.time()
 
@@ -179,7 +112,7 @@ class Progress(Observer):
                 self._mini_batch_size,
                 n_rows,
             )
-        self._initial_rows = n_rows
+        self._counts.initial_rows = n_rows
         LOGGER.debug("chose %d centers from %d rows", n_centers, n_rows)
         LOGGER.info("number of center slices 1")
         self._enter("training", "initialize.time")
@@ -188,26 +121,19 @@ class Progress(Observer):
         if sys.stderr.isatty():
             self._bar = tqdm(desc="training", unit=" rows", unit_scale=True, leave=False)
 
-    def stepped(self, step: Step) -> None:
-        """Count a mini-batch; every tenth one log how the loss goes."""
-        self.losses.add(step.rows, step.inertia)
-        self._steps += 1
-        self._epoch_steps += 1
-        self._epoch_rows += step.own_rows
-        self._own_rows += step.own_rows
-        self.rows += step.rows
-        self._short = Step(self._short.rows + step.rows, self._short.inertia + step.inertia)
-        self._long = Step(self._long.rows + step.rows, self._long.inertia + step.inertia)
+    def stepped(self, batch: MiniBatch) -> None:
+        """Count a mini-batch; after every tenth one log the loss."""
+        self.losses.add(batch.rows, batch.inertia)
+        self._counts.add(batch)
+        self._short.add(batch)
+        self._long.add(batch)
         if self._bar is not None:
-            self._bar.update(step.rows)
-        if self._steps % REPORT_EVERY == 0:
+            self._bar.update(batch.rows)
+        if self._counts.steps % REPORT_EVERY == 0:
             LOGGER.info(
-                "Iter %d: Short term msd %f. Long term msd %f",
-                self._steps,
-                self._short.inertia / self._short.rows,
-                self._long.inertia / self._long.rows,
+                "Iter %d: Short term msd %f. Long term msd %f", self._counts.steps, self._short.msd, self._long.msd
             )
-            self._short = Step(0, 0.0)
+            self._short = RunningLoss()
 
     def epoch_ended(self, epoch: int) -> None:
         """Log the counts and the speed of an epoch."""
@@ -216,6 +142,7 @@ class Progress(Observer):
         now = time.time()
         self._loading_seconds = self._source.seconds
         seconds = now - self._epoch_began
+        this_pass = n_rows, n_steps = self._counts.end_epoch()
         VERBATIM.info(
             "[%s.%03d] [tensorio] [info] epoch_stats="
             '{"data_pipeline": "%s", "epoch": %d, "duration": %d, "num_examples": %d, "num_bytes": %d}',
@@ -224,20 +151,16 @@ class Progress(Observer):
             self._source.source.path,
             epoch + 1,
             seconds * 1000,
-            self._epoch_steps,
+            n_steps,
             self._source.source.bytes_read,
         )
-        LOGGER.info("processed a total of %d examples", self._epoch_rows)
+        LOGGER.info("processed a total of %d examples", n_rows)
         log_progress(self.host, 100.0 * (epoch + 1) / self._epochs)
-        this_pass = (self._epoch_rows, self._epoch_steps)
-        self._largest_pass = max(self._largest_pass, this_pass)
-        self._log_counts(
-            self._epoch_began, {"epoch": epoch, "Meta": "training_data_iter"}, self._largest_pass, this_pass, epoch + 1
-        )
-        log_throughput(self.host, self._epoch_rows / max(seconds, 1e-9))
+        dimensions: dict[str, object] = {"epoch": epoch, "Meta": "training_data_iter"}
+        self._log_counts(self._epoch_began, dimensions, self._counts.largest_pass, this_pass, epoch + 1)
+        log_throughput(self.host, n_rows / max(seconds, 1e-9))
         self._enter("training", "update.time")
         self._epoch_began = time.time()
-        self._epoch_rows = self._epoch_steps = 0
 
     def _log_counts(
         self,
@@ -248,8 +171,8 @@ class Progress(Observer):
         resets: int,
     ) -> None:
         counts = {
-            "Total Records Seen": self._own_rows + self._initial_rows,
-            "Total Batches Seen": self._steps + 1,
+            "Total Records Seen": self._counts.own_rows + self._counts.initial_rows,
+            "Total Batches Seen": self._counts.steps + 1,
             "Max Records Seen Between Resets": largest[0],
             "Max Batches Seen Between Resets": largest[1],
             "Reset Count": resets,
@@ -265,15 +188,14 @@ class Progress(Observer):
         self.cut_short = True
         LOGGER.warning(
             "Stopped early by %s after %d examples; the model is made of these.",
-            # It may have reached another host alone.
+            # The signal may have reached only another host.
             self._stop.cause or "SIGTERM",
             self.rows,
         )
 
     def reassigned(self, count: int) -> None:
-        """Log how often a far row took the place of a center."""
-        super().reassigned(count)
-        LOGGER.info("%d intermediate centers were given up for rows far from all of them", count)
+        """Log how often a center was reassigned to a far row."""
+        LOGGER.info("reassigned %d intermediate centers to distant rows", count)
 
     def shrinking(self, n_centers: int, k: int) -> None:
         """Log the start of the reduction to k centers."""
@@ -301,25 +223,20 @@ class Progress(Observer):
             LOGGER.info("refined on a sample of %d rows. Mean Square Distance = %f", n_rows, msd)
 
     def closing(self, number: int) -> None:
-        """Tell of a pass in the stage."""
+        """Show the pass in the stage."""
         self._enter(f"closing pass {number}", self._finalizing)
         self._finalizing = "closing.time"
 
     def closed(self, number: int, msd: float) -> None:
-        """Log the loss before a pass moves the centers, if it does."""
+        """Log the loss that a pass has found, before it moves the centers."""
         LOGGER.info("closing pass %d over all rows. Mean Square Distance = %f", number, msd)
 
-    def happened(self, event: str, count: int, message: str) -> None:
-        """Warn of a policy that was applied."""
-        super().happened(event, count, message)
-        LOGGER.warning("%s", message)
-
     def finalized(self) -> None:
-        """Note that the model is made."""
+        """Note that the model is finished."""
         self._enter("writing the model", self._finalizing)
 
     def log_times(self) -> None:
-        """Log where the time of training went, in the built-in's form."""
+        """Log how long each part of training took, in the built-in's form."""
         seconds = {
             name.removesuffix(".time").lstrip("_"): v.sum / 1000
             for name, v in self.times.items()

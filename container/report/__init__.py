@@ -1,4 +1,4 @@
-"""output/data/report.html: what a job did and found, for people; one file that asks nothing of the network."""
+"""The report of a job, output/data/report.html: a single file that loads nothing from the network."""
 
 from container.report.facts import Facts
 from container.report.page import NAME, write

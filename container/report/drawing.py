@@ -1,4 +1,4 @@
-"""What all plots of a report share: colors, axes, and numbers in JSON."""
+"""Building blocks of plots: colors, axes, layouts, and numbers in JSON."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# What plotly.js draws: `data` and `layout`.
+# A figure of plotly.js, with its `data` and `layout`.
 Figure = dict[str, Any]
 
 TEXT = "#1d2733"
@@ -14,22 +14,22 @@ MUTED = "#5b6776"
 GRID = "#e6eaef"
 ACCENT = "#0b5fa5"
 PALE = "#9dbcd8"
-# After Paul Tol's muted scheme (2021), which people of any color vision tell apart.
+# After Paul Tol's muted scheme (2021), which is color-blind safe.
 PALETTE = ("#332288", "#cc6677", "#117733", "#ddaa33", "#44aa99", "#882255", "#88ccee", "#999933", "#aa4499", "#777777")
 # From far below the mean to far above.
 DIVERGING = [[0.0, "#2166ac"], [0.25, "#92c5de"], [0.5, "#f7f7f7"], [0.75, "#f4a582"], [1.0, "#b2182b"]]
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
-# Up to so many ticks, each whole number has one.
+# An axis of at most this many integers has a tick for each.
 MAX_TICKS = 15
 
 
 def trace(kind: str, x: Iterable[Any], y: Iterable[Any], **settings: Any) -> dict[str, Any]:
-    """Make a trace of plotly's, of that kind and with those further settings."""
+    """Return a trace of plotly of a kind, with further settings."""
     return {"type": kind, "x": short(np.asarray(x)), "y": short(np.asarray(y)), **settings}
 
 
 def short(values: NDArray[Any], digits: int = 5) -> list[Any]:
-    """Write numbers as JSON has them, without digits that nobody sees; None for NaN."""
+    """Return numbers for JSON, rounded to `digits` significant digits; None for NaN."""
     if values.dtype.kind in "iu":
         return values.tolist()  # type: ignore[no-any-return]
     if values.ndim > 1:
@@ -38,12 +38,12 @@ def short(values: NDArray[Any], digits: int = 5) -> list[Any]:
 
 
 def line(color: str, width: float = 2.5) -> dict[str, Any]:
-    """Make a line of that color, and of a width in pixels."""
+    """Return the settings of a line of a color, and of a width in pixels."""
     return {"color": color, "width": width}
 
 
 def reference(axis: str, value: float) -> dict[str, Any]:
-    """Draw a dashed line across the plot at a value of one axis."""
+    """Return a dotted line across the plot at a value of one axis."""
     across = "y" if axis == "x" else "x"
     return {
         "type": "line",
@@ -57,7 +57,7 @@ def reference(axis: str, value: float) -> dict[str, Any]:
 
 
 def note(text: str) -> dict[str, Any]:
-    """Write above the plot, at its right end."""
+    """Return an annotation above the plot, at its right end."""
     return {
         "text": text,
         "x": 1,
@@ -72,13 +72,13 @@ def note(text: str) -> dict[str, Any]:
 
 
 def whole(axis: dict[str, Any], n_values: int) -> None:
-    """Keep the ticks of an axis of whole numbers whole."""
+    """Put the ticks of an axis of integers on integers."""
     if n_values <= MAX_TICKS:
         axis["dtick"] = 1
 
 
 def plain_layout(x_title: str, y_title: str, **settings: Any) -> dict[str, Any]:
-    """Make a layout without legend or zoom, of axes with these titles, and with those further settings."""
+    """Return a layout without legend and zoom, with titles of the axes and further settings."""
 
     def axis(title: str) -> dict[str, Any]:
         return {

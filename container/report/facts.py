@@ -1,51 +1,51 @@
-"""What a report is made of."""
+"""The data of a report."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from container.coordinates import Coordinates
+from container.precision.coordinates import Coordinates
 from container.report.losses import Losses
 from kmeans.assignment.scoring import Score
-from kmeans.training import Model
+from kmeans.model import Model
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of a job when it ends.
+    """The facts about a job at its end.
 
-    Attributes
+    Parameters
     ----------
-    model
-        What training found.
-    coordinates
-        Those of its centers and rows.
-    tested
-        How well it fits the test channel; None where there is none, or where it was not scored.
-    losses
-        Of the mini-batches.
-    hosts
-        Names of the hosts, the leader first.
-    hyperparameters
-        All values as sent, defaults included.
-    seed
-        The seed used.
-    epochs
-        Passes over the rows that were asked for.
-    rows_seen
-        Rows over all hosts and epochs.
-    rows_per_second
-        While rows were read.
-    began
-        Seconds since 1970.
-    seconds
-        From then on.
-    versions
-        Of what computed the model, by name.
-    warnings
-        As logged, the first of them.
-    warnings_left_out
-        How many more there were.
-    events
+    model : Model
+        The model.
+    coordinates : Coordinates
+        The coordinates of its centers and rows.
+    tested : Score or None
+        The score on the test channel; None if there is no such channel, or if it was not scored.
+    losses : Losses
+        The losses of the mini-batches.
+    hosts : sequence of str
+        The names of the hosts, the leader first.
+    hyperparameters : Mapping of str to str
+        All values as sent, including defaults.
+    seed : int
+        The random seed.
+    epochs : int
+        Number of epochs of the job.
+    rows_seen : int
+        Number of rows over all hosts and epochs.
+    rows_per_second : float
+        The throughput of the stream.
+    began : float
+        Start of the job, in seconds since 1970.
+    seconds : float
+        Duration of the job up to now.
+    versions : Mapping of str to str
+        The versions of the packages that computed the model, by name.
+    warnings : sequence of str
+        The first warnings of the log.
+    warnings_left_out : int
+        Number of further warnings.
+    events : Mapping of str to int
         How often each policy was applied, by name.
     """
 

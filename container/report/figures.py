@@ -1,4 +1,4 @@
-"""The plots of a report, as plotly's figures in plain JSON types."""
+"""The plots of a report: figures of plotly in plain JSON types."""
 
 from collections.abc import Mapping
 
@@ -21,10 +21,10 @@ from container.report.drawing import (
     trace,
     whole,
 )
+from container.report.formatting import number, percent, signed
 from container.report.losses import Losses
 from container.report.profile import HeatMap
 from container.report.projection import Projection
-from container.report.wording import number, percent, signed
 
 # Up to so many clusters have a bar each, and a number and a color in the plane.
 MAX_BARS = 30
@@ -45,7 +45,7 @@ MIN_WIDTH = 320
 
 
 def losses(curve: Losses) -> Figure | None:
-    """Plot the loss over mini-batches; None where there are too few of them."""
+    """Plot the loss over mini-batches; None if there are too few of them."""
     batches, short_term, long_term = curve.curve()
     if len(batches) < 2:
         return None
@@ -72,7 +72,7 @@ def losses(curve: Losses) -> Figure | None:
 
 
 def elbow(msd_by_k: Mapping[int, float], k: int) -> Figure | None:
-    """Plot the loss over the number of clusters, with the one chosen; None where there is nothing to compare."""
+    """Plot the loss over the number of clusters, with that of the model; None if there is nothing to compare."""
     if len(msd_by_k) < 2:
         return None
     ks = sorted(msd_by_k)
@@ -113,18 +113,25 @@ def elbow(msd_by_k: Mapping[int, float], k: int) -> Figure | None:
 
 
 def per_cluster(values: NDArray[np.float64], title: str, even: float, even_name: str, *, share: bool = False) -> Figure:
-    """Plot one number of each cluster: bars while they are few, else a curve from the largest to the smallest.
+    """Plot a value of each cluster: bars for few clusters, else a curve from the largest value to the smallest.
 
     Parameters
     ----------
-    values
-        float64 (k,): NaN for a cluster without it.
-    title
-        Of the axis of values.
-    even, even_name
-        A value to compare with, and what it is.
-    share
-        Whether values are shares of a whole, written in percent.
+    values : ndarray of float64, shape (k,)
+        The values; NaN for a cluster without one.
+    title : str
+        The title of the axis of values.
+    even : float
+        A value to compare with.
+    even_name : str
+        The name of that value.
+    share : bool
+        Whether values are shares of a whole, shown in percent.
+
+    Returns
+    -------
+    dict
+        The figure.
     """
     form = ",.3~%" if share else ",.4~g"
     if len(values) <= MAX_BARS:
@@ -162,7 +169,7 @@ def per_cluster(values: NDArray[np.float64], title: str, even: float, even_name:
 
 
 def heat_map(shown: HeatMap, digits: int = 5) -> Figure:
-    """Plot in which features centers differ from the mean, clusters by features; centers are told to so many digits."""
+    """Plot how centers differ from the mean, clusters by features; `digits` is the precision of the centers shown."""
     n_clusters, n_features = shown.standardized.shape
     strength = np.abs(shown.standardized)
     limit = float(max(1.0, np.percentile(strength, 98)))
@@ -214,7 +221,7 @@ def heat_map(shown: HeatMap, digits: int = 5) -> Figure:
 
 
 def heat_map_widths(shown: HeatMap) -> tuple[int, int]:
-    """Give the pixels below which the cells would be too narrow to read, and those above which too wide."""
+    """Return the minimum and the maximum width of a heat map in pixels."""
     n_features = len(shown.features)
     numbered = n_features <= MAX_NUMBERED
     least = max(MIN_WIDTH, 80 + (NUMBERED_WIDTH if numbered else CELL_WIDTH) * n_features)
@@ -222,7 +229,7 @@ def heat_map_widths(shown: HeatMap) -> tuple[int, int]:
 
 
 def plane(shown: Projection, sizes: NDArray[np.float64]) -> Figure:
-    """Plot rows and centers in the plane; where all lies on one line, that line by the number of the cluster."""
+    """Plot rows and centers in the plane; if all are on one line, plot that line by the index of the cluster."""
     numbered = len(sizes) <= MAX_BARS
     colors = [PALETTE[label % len(PALETTE)] for label in shown.labels] if numbered else "#9aa5b1"
     rows_y = shown.labels if shown.flat else shown.rows[:, 1]

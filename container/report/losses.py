@@ -8,16 +8,16 @@ MAX_POINTS = 1_000
 
 
 class Losses:
-    """Keeps the mean squared distance of the mini-batches; each point stands for `stride` of them in turn.
+    """Keeps the mean squared distances of mini-batches: a point for each `stride` consecutive ones.
 
-    Whenever there are `MAX_POINTS` points, neighbors are joined in pairs and the stride doubles.
+    At `MAX_POINTS` points, pairs of neighbors are merged and the stride doubles.
 
     Attributes
     ----------
-    stride
-        Mini-batches of a point.
-    batches
-        Mini-batches heard of.
+    stride : int
+        Number of mini-batches per point.
+    batches : int
+        Number of mini-batches so far.
     """
 
     def __init__(self) -> None:
@@ -27,7 +27,7 @@ class Losses:
         self._inertias: list[float] = []
 
     def add(self, rows: int, inertia: float) -> None:
-        """Take in a mini-batch of `rows` rows with that sum of squared distances."""
+        """Add a mini-batch of `rows` rows, by its sum of squared distances."""
         if self.batches % self.stride == 0:
             if len(self._rows) == MAX_POINTS:
                 self._join()
@@ -43,14 +43,16 @@ class Losses:
         self.stride *= 2
 
     def curve(self) -> tuple[LabelArray, DoubleArray, DoubleArray]:
-        """Give the loss so far.
+        """Return the loss so far.
 
         Returns
         -------
-        batches : int64 (n,)
+        batches : ndarray of int64, shape (n,)
             The number of the last mini-batch of each point, from 1.
-        short_term, long_term : float64 (n,)
-            Mean squared distance of the rows of the point's mini-batches, and of all rows up to there.
+        short_term : ndarray of float64, shape (n,)
+            The mean squared distance of the rows of each point.
+        long_term : ndarray of float64, shape (n,)
+            The mean squared distance of all rows up to each point.
         """
         last = np.minimum(np.arange(1, len(self._rows) + 1) * self.stride, self.batches)
         rows = np.maximum(np.array(self._rows, np.float64), 1.0)

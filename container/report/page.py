@@ -1,4 +1,4 @@
-"""The page itself: facts in, one HTML file out."""
+"""Render the report: facts in, one HTML file out."""
 
 import base64
 import hashlib
@@ -12,40 +12,40 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from container.artifacts.atomic import replacing
+from container.files.atomic import replacing
 from container.report import figures as plots
 from container.report import profile
 from container.report.facts import Facts
+from container.report.formatting import duration, moment, number, percent, signed
 from container.report.profile import Baseline, HeatMap
 from container.report.projection import MAX_CENTERS, project
-from container.report.wording import duration, moment, number, percent, signed
 
 NAME = "report.html"
-# Clusters that are listed at once; the others unfold.
+# Clusters that are listed at first; the others can be unfolded.
 LISTED_FIRST = 20
-# Features named for each cluster.
+# Features that are listed for each cluster.
 FEATURES_NAMED = 4
-# To which a center's number is told; more where the numbers of all centers begin with the same digits.
-DIGITS, MOST_DIGITS = 5, 12
-# Names of hosts beside their number; all are in a table.
+# Significant digits of a center; more if the numbers of all centers start with the same digits.
+DIGITS, MAX_DIGITS = 5, 12
+# Hosts that are named next to their number; a table names all of them.
 HOSTS_NAMED = 2
 
 EVENTS = {
-    "reassigned_centers": "An intermediate center was given up for a row that lay far from all centers.",
-    "missing_centers": "An intermediate center was missing at the start: the first rows were too much alike.",
-    "centers_without_weight": "An intermediate center took no part in the model: no row was closest to it.",
-    "relocated_clusters": "A cluster that had lost its rows was moved to the farthest ones.",
-    "centers_added_from_sample": "A center was made of a single row, because there were fewer than k different ones.",
-    "coarse_features": "The values of a feature had been rounded to float32, which is too coarse for them.",
+    "reassigned_centers": "An intermediate center was reassigned to a row far from all centers.",
+    "missing_centers": "An intermediate center was missing at the start: the first rows had too few distinct ones.",
+    "centers_without_weight": "An intermediate center was ignored: no row was closest to it.",
+    "relocated_clusters": "An empty cluster was moved to the farthest rows.",
+    "centers_added_from_sample": "A center was made of a single row, because there were fewer than k distinct centers.",
+    "coarse_features": "The values of a feature were rounded to float32, which is too coarse for them.",
     "checkpoints_failed": "A checkpoint was not written.",
     "tarball_failed": "model.tar.gz, for local use, was not written.",
     "curve_failed": "msd_by_k.json was not written.",
-    "finalization_cut_short": "The job was stopped while it looked for a better model: this is the best one found.",
-    "assignments_failed": "The files of assignments were not all written.",
-    "closing_cut_short": "The job was stopped in a pass over all rows, or before one: this is the best model found.",
+    "finalization_cut_short": "The job was stopped while it searched for a better model: this is the best one so far.",
+    "assignments_failed": "Not all files of assignments were written.",
+    "closing_cut_short": "The job was stopped in or before a pass over all rows: this is the best model so far.",
     "closing_failed": "The rows could not be read again to make the model more exact.",
-    "rows_changed": "The channel had other rows when it was read again.",
-    "description_failed": "kmeans.json still has the figures of the sample: it was not replaced.",
+    "rows_changed": "The channel had different rows when it was read again.",
+    "description_failed": "kmeans.json was not replaced: it still has the figures of the sample.",
 }
 
 
@@ -54,10 +54,10 @@ def write(path: Path, facts: Facts) -> None:
 
     Parameters
     ----------
-    path
-        The file; its folder is made if need be.
-    facts
-        What is known of the job. Texts in them may come from anywhere: they are escaped.
+    path : Path
+        The file; its folder is created if it does not exist.
+    facts : Facts
+        The data of the report. Text in it may come from outside: it is escaped.
 
     Raises
     ------
@@ -71,8 +71,8 @@ def write(path: Path, facts: Facts) -> None:
 
 
 def render(facts: Facts) -> bytes:
-    """Make the page, in UTF-8; names of files that are no text are written with backslashes."""
-    # Only here, at the end of a job, are the two needed.
+    """Return the page in UTF-8; invalid characters of file names are written with backslashes."""
+    # Imported here, since they are needed only at the end of a job.
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from plotly.offline import get_plotlyjs
 
@@ -85,7 +85,7 @@ def render(facts: Facts) -> bytes:
     )
     text = environment.get_template("page.html").render(
         **context,
-        # Nothing but the two scripts may run, and nothing may be fetched, whatever else were to go wrong.
+        # As a second line of defense, only the two scripts may run, and nothing may be loaded.
         policy=f"default-src 'none'; script-src {_hash(plotly)} {_hash(drawing)}; "
         "style-src 'unsafe-inline'; img-src data: blob:",
         style=(folder / "style.css").read_text(encoding="utf-8"),
@@ -97,13 +97,13 @@ def render(facts: Facts) -> bytes:
 
 
 def script_json(value: object) -> str:
-    """Write JSON in which no browser finds the end of a script, or a comment."""
+    """Return JSON that is safe in a script: without the end of a script or a comment."""
     text = json.dumps(value, allow_nan=False, separators=(",", ":"))
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
 
 
 def _hash(script: str) -> str:
-    """Name an inline script in a Content-Security-Policy."""
+    """Return the source expression of an inline script for a Content-Security-Policy."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
 
 
@@ -117,7 +117,7 @@ def _context(facts: Facts) -> dict[str, Any]:
     if not facts.coordinates.plain:
         heat_map = replace(heat_map, centers=heat_map.centers + origin[heat_map.features])
     shares = score.cluster_sizes / max(1, score.rows)
-    # NaN marks a cluster none of whose rows was looked at.
+    # NaN stands for a cluster of which no row was scored.
     spreads = np.sqrt(
         np.divide(
             score.cluster_ssds, score.cluster_sizes, out=np.full(n_clusters, np.nan), where=score.cluster_sizes > 0
@@ -131,7 +131,7 @@ def _context(facts: Facts) -> dict[str, Any]:
         "sizes": plots.per_cluster(shares, "Share of the rows", 1 / n_clusters, "if all were equal", share=True),
         "spreads": plots.per_cluster(spreads, "Typical distance", float(np.sqrt(score.msd)), "all rows together"),
         "plane": plots.plane(plane, score.cluster_sizes),
-        "profiles": plots.heat_map(heat_map, DIGITS if facts.coordinates.plain else MOST_DIGITS),
+        "profiles": plots.heat_map(heat_map, DIGITS if facts.coordinates.plain else MAX_DIGITS),
     }
     whole = model.score_is_exact and len(plane.rows) == score.rows
     _, _, long_term = facts.losses.curve()
@@ -160,7 +160,7 @@ def _context(facts: Facts) -> dict[str, Any]:
 
 
 def _tiles(facts: Facts) -> list[tuple[str, str, str]]:
-    """Give name, value and a note of each fact at the top."""
+    """Return name, value and note of each tile at the top."""
     model = facts.model
     k, n_features = model.centers.shape
     scored = (
@@ -192,7 +192,7 @@ def _event(name: str) -> str:
 
 
 def _left_out(shown: HeatMap, n_clusters: int, n_features: int) -> str:
-    """Say which part of the profiles is shown, if not all are."""
+    """Return which part of the profiles is shown; empty if all are."""
     parts = []
     if len(shown.clusters) < n_clusters:
         parts.append(f"the {len(shown.clusters)} largest of {number(n_clusters)} clusters")
@@ -204,7 +204,7 @@ def _left_out(shown: HeatMap, n_clusters: int, n_features: int) -> str:
 def _clusters(
     facts: Facts, baseline: Baseline, shares: NDArray[np.float64], spreads: NDArray[np.float64]
 ) -> list[Mapping[str, Any]]:
-    """Describe the clusters in words, the largest first."""
+    """Return the rows of the table of clusters, the largest first."""
     centers, origin = facts.model.centers, _origin(facts)
     listed = profile.largest(facts.model.score.cluster_sizes, centers.shape[1], profile.MAX_LISTED)
     return [
@@ -227,12 +227,12 @@ def _clusters(
 
 
 def _origin(facts: Facts) -> NDArray[np.float64]:
-    """Return what the numbers of rows and centers are relative to, float64 (d,)."""
+    """Return the origin of the coordinates of rows and centers, float64 (d,)."""
     return facts.coordinates.absolute(np.zeros(facts.model.centers.shape[1], np.float32))
 
 
 def _value(value: float, origin: float, deviation: float) -> str:
-    """Write a number of a center, relative to an origin, to as many digits as tell centers apart."""
+    """Format a number of a center, relative to an origin, with as many digits as distinguish centers."""
     if not origin:
         return number(value, 3)
     value += origin

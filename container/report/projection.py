@@ -1,37 +1,41 @@
-"""Rows and centers in the plane of the first two principal components."""
+"""Project rows and centers onto the plane of the first two principal components."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
+from kmeans.model import Model
 from kmeans.prediction import Predictor
-from kmeans.training import Model
 from kmeans.types import DoubleArray, FloatArray, LabelArray
 
 MAX_ROWS = 2_000
 MAX_CENTERS = 1_000
-# Distances between rows and centers that are computed at most, beside those of the least number of rows.
+# Maximum number of distances between rows and centers, except for those of MIN_ROWS rows.
 MAX_DISTANCES = 100_000_000
-LEAST_ROWS = 100
-# Of many features fewer rows are enough, and the decomposition takes the cube of the smaller of the two.
+MIN_ROWS = 100
+# With many features fewer rows suffice, and the decomposition takes the cube of the smaller of the two.
 WIDE = 500
 MAX_WIDE_ROWS = 1_000
 
 
 @dataclass(frozen=True)
 class Projection:
-    """A plane and what lies in it.
+    """Rows and centers, projected onto a plane.
 
     Attributes
     ----------
-    rows, labels
-        float64 (n, 2) and int64 (n,): a sample of the rows, and the closest center of each.
-    centers, clusters
-        float64 (m, 2) and int64 (m,): the centers, and their numbers.
-    shares
-        The share of the variance of all features along each axis.
-    axes
-        What the axes are: "component" or "feature".
+    rows : ndarray of float64, shape (n, 2)
+        A sample of the rows.
+    labels : ndarray of int64, shape (n,)
+        The closest cluster of each row.
+    centers : ndarray of float64, shape (m, 2)
+        The centers.
+    clusters : ndarray of int64, shape (m,)
+        The cluster of each center.
+    shares : tuple of (float, float)
+        The share of each axis in the variance of all features.
+    axes : {"component", "feature"}
+        The kind of the axes.
     """
 
     rows: DoubleArray
@@ -43,21 +47,26 @@ class Projection:
 
     @property
     def flat(self) -> bool:
-        """Whether all rows lie on one line."""
+        """Whether all rows are on one line."""
         return self.shares[1] == 0.0
 
 
 def project(model: Model, clusters: LabelArray, seed: int) -> Projection:
-    """Find the plane for a model.
+    """Project rows and centers of a model.
 
     Parameters
     ----------
-    model
-        Its sample of rows is drawn from.
-    clusters
-        int64 (m,): the clusters whose centers are shown.
-    seed
-        Decides which rows are drawn.
+    model : Model
+        The model; the rows are drawn from its sample.
+    clusters : ndarray of int64, shape (m,)
+        The clusters whose centers are projected.
+    seed : int
+        The random seed for drawing rows.
+
+    Returns
+    -------
+    Projection
+        The rows and the centers in the plane.
     """
     rows = _drawn(model, seed)
     labels, _ = Predictor(model.centers).predict(rows)
@@ -82,16 +91,16 @@ def project(model: Model, clusters: LabelArray, seed: int) -> Projection:
 def _drawn(model: Model, seed: int) -> FloatArray:
     rows = model.state.sample.rows
     most = MAX_WIDE_ROWS if rows.shape[1] > WIDE else MAX_ROWS
-    most = min(most, max(LEAST_ROWS, MAX_DISTANCES // len(model.centers)))
+    most = min(most, max(MIN_ROWS, MAX_DISTANCES // len(model.centers)))
     if len(rows) <= most:
         return rows
     return rows[np.sort(np.random.default_rng(seed).choice(len(rows), most, replace=False))]
 
 
 def _principal(points: DoubleArray) -> tuple[DoubleArray, DoubleArray]:
-    """Give the first two principal components of centered points, float64 (d, 2), and the variance along each.
+    """Return the first two principal components of centered points, float64 (d, 2), and the variance along each.
 
-    The eigenvectors of the smaller of the two products of the points with themselves lead to both.
+    Both follow from the eigenvectors of the smaller of the two products of the points with their transpose.
     """
     n_rows, n_features = points.shape
     wide = n_features > n_rows
@@ -99,12 +108,12 @@ def _principal(points: DoubleArray) -> tuple[DoubleArray, DoubleArray]:
     values, vectors = values[::-1][:2].clip(0.0), vectors[:, ::-1][:, :2]
     plane = np.zeros((n_features, 2))
     variances = np.zeros(2)
-    # What is rounding beside the first component is no second one.
+    # A second component within the rounding errors of the first one is none.
     for axis in range(len(values)):
         if values[axis] > 1e-12 * values[0]:
             direction = points.T @ vectors[:, axis] if wide else vectors[:, axis]
             direction = direction / np.linalg.norm(direction)
-            # Either sign is right: the largest entry is made positive.
+            # The sign is arbitrary: the largest entry is made positive.
             plane[:, axis] = direction * np.sign(direction[np.abs(direction).argmax()])
             variances[axis] = values[axis]
     return plane, variances

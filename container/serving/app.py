@@ -1,4 +1,4 @@
-"""The routes, and what each kind of error is answered by."""
+"""The routes, and the answer to each class of errors."""
 
 import json
 from collections.abc import Callable, Iterable
@@ -13,10 +13,11 @@ from container.logs.logger import LOGGER
 from container.resources import cpu_count
 from container.serving import multi_model, negotiation
 from container.serving.body import discard
+from container.serving.errors import ModelUnavailableError, RegistryError
 from container.serving.inference import FAULT, Inference
-from container.serving.model import ModelUnavailableError, ServedModel
-from container.serving.registry import Registry, RegistryError
-from container.serving.settings import MAX_PAYLOAD_MB, Settings
+from container.serving.model import ServedModel
+from container.serving.registry import Registry
+from container.serving.settings import MAX_PAYLOAD_MB, ServingSettings
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -24,20 +25,20 @@ if TYPE_CHECKING:
 _OPENAPI = Path(__file__).with_name("openapi.json")
 
 
-def create_app(model: ServedModel, settings: Settings) -> Flask:
-    """Make the application that serves one model.
+def create_app(model: ServedModel, settings: ServingSettings) -> Flask:
+    """Return the application that serves one model.
 
     Parameters
     ----------
     model : ServedModel
-        What answers.
-    settings : Settings
-        What the environment asks for.
+        The model.
+    settings : ServingSettings
+        The settings from the environment.
 
     Returns
     -------
     Flask
-        With the routes of SageMaker's contract for containers.
+        The application, with the routes of SageMaker's contract for containers.
     """
     app = _create(settings)
     inference = Inference(settings)
@@ -59,20 +60,21 @@ def create_app(model: ServedModel, settings: Settings) -> Flask:
     return app
 
 
-def create_multi_model_app(registry: Registry, settings: Settings) -> Flask:
-    """Make the application that serves the models of a registry; as `create_app` otherwise."""
+def create_multi_model_app(registry: Registry, settings: ServingSettings) -> Flask:
+    """Return the application that serves the models of a registry; see `create_app`."""
     app = _create(settings)
     app.register_blueprint(multi_model.blueprint(registry, Inference(settings)))
     return app
 
 
 class _Application(Flask):
-    """Flask with a shortcut for the one request that is to be fast: Flask's own steps take as long as its answer.
+    """Flask with a shortcut for the one request that must be fast: Flask's own steps take as long as its answer.
 
     Attributes
     ----------
     shortcut : tuple of (str, callable) or None
-        A path, and what answers POST requests to it from their environment alone, without Flask's contexts and hooks.
+        A path, and a function that answers POST requests to it from their WSGI environment alone, without Flask's
+        contexts and hooks.
     """
 
     shortcut: "tuple[str, Callable[[WSGIEnvironment], Response]] | None" = None
@@ -88,12 +90,12 @@ class _Application(Flask):
         return response(environ, start_response)
 
 
-def _create(settings: Settings) -> _Application:
+def _create(settings: ServingSettings) -> _Application:
     app = _Application(__name__, static_folder=None)
 
     @app.get("/execution-parameters")
     def execution_parameters() -> Response:
-        # All requests in work together may not be longer than what one may be at most.
+        # All requests in progress together may be as long as a single one at most.
         concurrent = max(1, min(cpu_count(), MAX_PAYLOAD_MB // settings.batch_payload_mb))
         parameters = {
             "MaxConcurrentTransforms": concurrent,
@@ -109,18 +111,18 @@ def _create(settings: Settings) -> _Application:
     for kind, respond in _RESPONSES.items():
         app.register_error_handler(kind, _noting(respond, settings.max_payload_bytes or MAX_PAYLOAD_MB << 20))
     if settings.metrics:
-        from container.serving import metrics
+        from container.serving import prometheus
 
-        metrics.add_to(app)
+        prometheus.add_to(app)
     return app
 
 
 def _noting(respond: Callable[[Any], Response], max_bytes: int) -> Callable[[Exception], Response]:
-    """Note the class of an error for the metrics, and let its client send to the end, so that it gets the answer."""
+    """Wrap a handler: note the class of the error for the metrics, and let the client send its whole body first."""
 
     def responding(error: Exception) -> Response:
         request.environ[FAULT] = type(error).__name__
-        # Of a body that broke off, or is too long, nothing more is waited for.
+        # Not of a body that ended early or is too long.
         if not isinstance(error, (BadRequest, RequestTimeout, RequestEntityTooLarge)):
             discard(request.environ, max_bytes)
         return respond(error)
@@ -136,7 +138,7 @@ def _refuse_body(error: FormatError) -> Response:
 
 
 def _unavailable(error: ModelUnavailableError) -> Response:
-    return _sentence(503, str(error))
+    return _sentence(error.status, str(error))
 
 
 def _registry(error: RegistryError) -> Response:
@@ -145,7 +147,7 @@ def _registry(error: RegistryError) -> Response:
 
 def _http(error: HTTPException) -> Response:
     refusal = _sentence(error.code or 500, error.description or error.name)
-    # Headers that belong to a status, as Allow does to 405.
+    # Some headers belong to a status, such as Allow to 405.
     refusal.headers.extend(header for header in error.get_headers() if header[0] != "Content-Type")
     return refusal
 
@@ -155,7 +157,7 @@ def _bug(_: Exception) -> Response:
     return Response("internal server error\n", status=500, content_type="text/plain; charset=utf-8")
 
 
-# Flask looks an exception up by its class and then by that class's bases.
+# Flask looks up the class of an exception, then the bases of the class.
 _RESPONSES: dict[type[Exception], Callable[[Any], Response]] = {
     FormatError: _refuse_body,
     ModelUnavailableError: _unavailable,

@@ -1,4 +1,4 @@
-"""The body of a request, whole or refused."""
+"""Read the body of a request: whole, or not at all."""
 
 import socket
 from collections.abc import Callable, Iterator
@@ -16,29 +16,29 @@ if TYPE_CHECKING:
 
 
 def blocks(environ: "WSGIEnvironment", max_bytes: int | None) -> Iterator[bytes]:
-    """Read a body in blocks of `BLOCK_BYTES`, chunked or not; the last one is shorter, and ends a whole body.
+    """Read a body, chunked or not, in blocks of `BLOCK_BYTES`; the last one is shorter.
 
-    Flask's own bound cuts a chunked body off without a word, and neither it nor gunicorn misses the bytes of a client
-    that sends fewer than it said: what is left can look like a shorter request.
+    Flask's own limit truncates a chunked body silently. And neither Flask nor gunicorn notices when a client sends
+    fewer bytes than its Content-Length says: the rest can look like a shorter request.
 
     Parameters
     ----------
     environ : dict
-        The request's; its stream not yet read.
+        The WSGI environment of the request, whose stream has not been read.
     max_bytes : int or None
-        Bound of the body's length, if there is one.
+        Maximum length of the body; None for no limit.
 
     Yields
     ------
     bytes
-        A part of the body.
+        A block of the body.
 
     Raises
     ------
     RequestEntityTooLarge
-        With status 413, if it is longer.
+        With status 413, if the body is longer than `max_bytes`.
     BadRequest
-        With status 400, if it ends early or its chunks are not well formed.
+        With status 400, if the body ends early or a chunk is malformed.
     RequestTimeout
         With status 408, if the client stops sending.
     """
@@ -51,9 +51,9 @@ def blocks(environ: "WSGIEnvironment", max_bytes: int | None) -> Iterator[bytes]
         try:
             block = read(BLOCK_BYTES)
         except BlockingIOError as error:
-            raise RequestTimeout(f"expected a whole body, got {total} bytes or a few more, and then none") from error
+            raise RequestTimeout(f"expected a whole body, timed out after about {total} bytes") from error
         except (OSError, ParseException) as error:
-            raise BadRequest(f"expected a whole body, got an end or a chunk that is malformed: {error}") from error
+            raise BadRequest(f"expected a whole body, got an early end or a malformed chunk: {error}") from error
         total += len(block)
         if max_bytes is not None and total > max_bytes:
             raise RequestEntityTooLarge(f"expected a body of at most {max_bytes} bytes, got more")
@@ -66,17 +66,17 @@ def blocks(environ: "WSGIEnvironment", max_bytes: int | None) -> Iterator[bytes]
 
 
 def discard(environ: "WSGIEnvironment", max_bytes: int) -> None:
-    """Read what is left of a body and drop it, when a request is refused on the way.
+    """Read and drop the rest of the body of a request that is refused.
 
-    Gunicorn closes a connection with more than a little unread: a client that is still sending then gets a reset
+    If much of a body is unread, gunicorn closes the connection: a client that is still sending then gets a reset
     instead of the answer.
 
     Parameters
     ----------
     environ : dict
-        The request's.
+        The WSGI environment of the request.
     max_bytes : int
-        Bound of what is read.
+        Maximum number of bytes to read.
     """
     read = _reading(environ)
     with suppress(OSError, ParseException):
@@ -86,10 +86,11 @@ def discard(environ: "WSGIEnvironment", max_bytes: int) -> None:
 
 
 def _reading(environ: "WSGIEnvironment") -> Callable[[int], bytes]:
-    """Give what reads so many bytes of a body, or all that are left of it.
+    """Return a function that reads a number of bytes of a body, or fewer at its end.
 
-    Of a stated length they are taken from the socket itself: gunicorn copies them half a dozen times, which takes as
-    long as to receive them. Its own count of what is left is kept, for it must know where the next request begins.
+    A body of known length is read from the socket itself: gunicorn would copy it half a dozen times, which takes as
+    long as receiving it. Gunicorn's count of the remaining bytes is updated, since it must know where the next request
+    begins.
     """
     stream = environ["wsgi.input"]
     reader = getattr(stream, "reader", None)
@@ -99,7 +100,7 @@ def _reading(environ: "WSGIEnvironment") -> Callable[[int], bytes]:
 
     def receive(size: int) -> bytes:
         parts = []
-        # What came with the head; it may go on with another request.
+        # What was received with the headers; it may contain the start of the next request.
         part = reader.unreader.take_buffered()
         left = min(size, reader.length)
         reader.unreader.unread(part[left:])

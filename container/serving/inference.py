@@ -1,4 +1,4 @@
-"""From the body of a request to that of its answer, block by block."""
+"""Answer the body of a request, block by block."""
 
 import threading
 from collections.abc import Iterable, Iterator
@@ -12,18 +12,18 @@ from container.formats.errors import FormatError
 from container.serving import negotiation
 from container.serving.body import blocks
 from container.serving.codecs.codec import Codec, Instances, Predictions
-from container.serving.selection import answers, row_step
-from container.serving.settings import Settings
+from container.serving.outputs import answers, row_step
+from container.serving.settings import ServingSettings
 from kmeans.prediction import Predictor
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-# Where a request's environment notes the number of its rows, the model asked for, and the class of an error.
+# Keys of the WSGI environment for the number of rows of a request, its model, and the class of its error.
 ROWS: Final = "kmeans.rows"
 MODEL: Final = "kmeans.model"
 FAULT: Final = "kmeans.fault"
-# A body of so many bytes is answered at once, in a millisecond or two.
+# A body of at most this many bytes is answered at once, in a millisecond or two.
 _SHORT_BYTES = 1 << 16
 
 
@@ -32,28 +32,40 @@ class Inference:
 
     Parameters
     ----------
-    settings : Settings
-        What an answer holds, and how long a request may be.
+    settings : ServingSettings
+        The outputs of an answer, and the limits of a request.
 
     Notes
     -----
-    Threads of a worker are there to wait for clients, not to compute: long requests take turns, block by block, so that
-    short ones and ``/ping`` find the interpreter free. A turn is given back while the client is waited for.
+    The threads of a worker are for waiting for clients, not for computing: long requests take turns, block by block, so
+    that short ones and ``/ping`` are answered at once. A request gives up its turn while it waits for its client.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: ServingSettings) -> None:
         self._settings = settings
         self._turn = threading.Lock()
 
     def respond(self, environ: "WSGIEnvironment", predictor: Predictor) -> Response:
-        """Answer a request; the number of its rows is put into `environ` under `ROWS`.
+        """Answer a request, and store the number of its rows in `environ` under `ROWS`.
+
+        Parameters
+        ----------
+        environ : dict
+            The WSGI environment of the request.
+        predictor : Predictor
+            The model.
+
+        Returns
+        -------
+        Response
+            The answer, in the content type that the client prefers.
 
         Raises
         ------
         FormatError
             If the body cannot be read, or if a row is too far from all clusters.
         HTTPException
-            If the client asks for what there is not.
+            If the content type of the request, or of the answer, is not supported, or the body is refused.
         """
         reader = negotiation.request_codec(environ.get("CONTENT_TYPE", ""))
         writer = negotiation.response_codec(environ.get("HTTP_ACCEPT", ""), self._settings.default_accept)
@@ -72,7 +84,7 @@ class Inference:
     ) -> tuple[list[bytes], int]:
         rows = waiting = answered = 0
 
-        def noted() -> Iterator[bytes]:
+        def counted() -> Iterator[bytes]:
             nonlocal waiting
             for part in body:
                 waiting += len(part)
@@ -81,12 +93,12 @@ class Inference:
 
         def predictions() -> Iterator[Predictions]:
             nonlocal rows, waiting
-            for block in reader.decode(noted(), predictor.feature_dim, predictor.dtype):
+            for block in reader.decode(counted(), predictor.feature_dim, predictor.dtype):
                 waiting = 0
                 yield from self._predictions(block, rows, predictor)
                 rows += len(block.rows)
 
-        # The answer begins only when the last row is known to be a good one.
+        # The answer starts only once the last row has been read without an error.
         parts = []
         for part in writer.encode(predictions()):
             parts.append(part)
@@ -110,7 +122,7 @@ class Inference:
             part = slice(start, start + step)
             columns = answers(predictor, block.rows[part], outputs, self._settings.top_n)
             for name, values in columns.items():
-                # Distances are not NaN; labels are no floats.
+                # Distances are never NaN; labels are not floats.
                 if values.dtype == np.float32 and values.max() == np.inf:
                     far = np.isfinite(values.reshape(len(values), -1)).all(axis=1).argmin()
                     cluster = "closest cluster" if name == "distance_to_cluster" else "clusters it is answered with"

@@ -1,4 +1,4 @@
-"""The model that is served, or the reason why there is none."""
+"""The model that is served, or the reason why there is none, and how a model is loaded for serving."""
 
 from pathlib import Path
 from typing import Final
@@ -6,26 +6,23 @@ from typing import Final
 from container.artifacts.model import load
 from container.logs.logger import LOGGER
 from container.resources import memory_limit_bytes
+from container.serving.errors import ModelUnavailableError
 from kmeans.prediction import Predictor
 from kmeans.types import DoubleArray, FloatArray
 
-# What reading a model can end with, however hostile its bytes are.
+# The errors of reading a model, however hostile its bytes are.
 LOAD_ERRORS: Final = (ValueError, OSError, MemoryError)
-# The file, the centers in float32, and twice in float64.
+# A file in memory, its centers in float32, and twice in float64.
 _BYTES_PER_FILE_BYTE = 6
 
 
-class ModelUnavailableError(Exception):
-    """No model can be served; the text says why."""
-
-
 class ServedModel:
-    """A model that was loaded once, or the reason why it could not be.
+    """A model that is loaded once, or the reason why it can't be.
 
     Parameters
     ----------
     path : Path
-        What `container.artifacts.model.load` takes.
+        The model, as for `container.artifacts.model.load`.
 
     Notes
     -----
@@ -43,7 +40,7 @@ class ServedModel:
             LOGGER.exception("No model is served: %s", self._fault)
 
     def predictor(self) -> Predictor:
-        """Give the model.
+        """Return the model.
 
         Raises
         ------
@@ -56,17 +53,29 @@ class ServedModel:
 
 
 def predictor_of(path: Path, memory_bytes: int) -> Predictor:
-    """Load a model into so much memory; see `centers_of` for the errors."""
+    """Load a model into a limited number of bytes of memory; raises as `centers_of` does."""
     return Predictor(centers_of(path, memory_bytes))
 
 
 def centers_of(path: Path, memory_bytes: int) -> FloatArray | DoubleArray:
-    """Read the centers of a model for which there is so much memory, all that is made of them included.
+    """Read the centers of a model.
+
+    Parameters
+    ----------
+    path : Path
+        The model, as for `container.artifacts.model.load`.
+    memory_bytes : int
+        Maximum number of bytes that the model may take, with all that is derived from its centers.
+
+    Returns
+    -------
+    ndarray of float32 or float64, shape (k, d)
+        The centers.
 
     Raises
     ------
     ModelTooLargeError
-        If its files say that they hold more.
+        If the model is larger.
     Exception
         Another one of `LOAD_ERRORS`.
     """
@@ -76,5 +85,5 @@ def centers_of(path: Path, memory_bytes: int) -> FloatArray | DoubleArray:
 
 
 def sentence(error: Exception) -> str:
-    """Give an error's text; a MemoryError has none."""
+    """Return the text of an error, or its class if it has none, as a MemoryError."""
     return str(error) or type(error).__name__

@@ -1,4 +1,4 @@
-"""The routes of a multi-model endpoint: models are loaded, listed, asked and unloaded by requests."""
+"""The routes of a multi-model endpoint: requests load, list, invoke and unload models."""
 
 import json
 from typing import Any
@@ -6,22 +6,29 @@ from typing import Any
 from flask import Blueprint, Response, request
 
 from container.serving.body import blocks
+from container.serving.errors import RegistryError
 from container.serving.inference import MODEL, Inference
-from container.serving.registry import Entry, Registry, RegistryError, check_name
+from container.serving.registry import Registry, check_name
+from container.serving.shared_models import Entry
 
 _MAX_LOAD_BYTES = 1 << 14
 _PAGE = 100
 
 
 def blueprint(registry: Registry, inference: Inference) -> Blueprint:
-    """Make the routes.
+    """Return the routes.
 
     Parameters
     ----------
     registry : Registry
         The models of all workers.
     inference : Inference
-        What answers with one of them.
+        Answers requests with one of them.
+
+    Returns
+    -------
+    Blueprint
+        To be registered in an application.
     """
     routes = Blueprint("models", __name__)
 
@@ -65,6 +72,7 @@ def blueprint(registry: Registry, inference: Inference) -> Blueprint:
 
 
 def _object() -> dict[str, Any]:
+    """Return the JSON object in the body of a request."""
     body = b"".join(blocks(request.environ, _MAX_LOAD_BYTES))
     try:
         given = json.loads(body)

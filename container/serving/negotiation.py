@@ -1,4 +1,4 @@
-"""The choice of codecs: by Content-Type for the request, by Accept for the answer (RFC 9110, section 12.5.1)."""
+"""Choose codecs: by Content-Type for the request, by Accept for the answer (RFC 9110, section 12.5.1)."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -17,7 +17,7 @@ from container.serving.codecs.codec import Codec
 DEFAULT_CONTENT_TYPE = recordio_codec.MEDIA_TYPE
 
 _ANYTHING = "*/*"
-# Space around an equals sign, which some clients write and the grammar of headers does not know.
+# Some clients write spaces around an equals sign, which the grammar of headers does not allow.
 _EQUALS = re.compile(r"[ \t]*=[ \t]*")
 
 
@@ -37,7 +37,7 @@ class _Range(NamedTuple):
         return self.name in (_ANYTHING, media_type, media_type.partition("/")[0] + "/*")
 
 
-# Clients say the same thing over and over.
+# Clients send the same few values over and over.
 @lru_cache(maxsize=64)
 def request_codec(content_type: str) -> Codec:
     """Choose the codec that reads a request.
@@ -45,18 +45,18 @@ def request_codec(content_type: str) -> Codec:
     Parameters
     ----------
     content_type : str
-        The header's value; empty when there is none, which means `DEFAULT_CONTENT_TYPE`.
+        The value of the header; empty if there is none, which means `DEFAULT_CONTENT_TYPE`. The parameter `charset`,
+        also called `encoding`, must be UTF-8 and `label_size` must be 0; other parameters are ignored.
 
     Returns
     -------
     Codec
-        That of the media type. Of its parameters `charset`, also called `encoding`, must be UTF-8 and `label_size` 0;
-        others have no meaning.
+        The codec of the media type.
 
     Raises
     ------
     UnsupportedMediaType
-        With status 415, if there is none.
+        With status 415, if there is no such codec.
     """
     name, parameters = _parsed(content_type.strip() or DEFAULT_CONTENT_TYPE)
     codec = CODECS.get(name)
@@ -79,20 +79,20 @@ def response_codec(accept: str, default: str = next(iter(CODECS))) -> Codec:
     Parameters
     ----------
     accept : str
-        The header's value; empty when there is none.
+        The value of the header; empty if there is none.
     default : str
-        The media type to prefer where the header has no preference, a key of `CODECS`.
+        The media type to prefer if the header has no preference, a key of `CODECS`.
 
     Returns
     -------
     Codec
-        That of the highest weight; among equals, of the type that is named most precisely, then of the one named
+        The codec of the type with the highest weight; among equals, of the most specific type, then of the one named
         first, then of the default, then of the one registered first.
 
     Raises
     ------
     NotAcceptable
-        With status 406, if the client accepts none.
+        With status 406, if the client accepts none of the types.
     """
     ranges = list(_ranges(accept)) if accept.strip() else [_Range(_ANYTHING, 1.0, 0)]
     choices = []
@@ -108,7 +108,7 @@ def response_codec(accept: str, default: str = next(iter(CODECS))) -> Codec:
 
 
 def _ranges(accept: str) -> Iterator[_Range]:
-    """Yield the entries of Accept, without those of a weight or a charset that no answer has: answers are in ASCII."""
+    """Yield the entries of Accept, without those of an invalid weight or of a charset that can't encode ASCII."""
     for position, entry in enumerate(accept.split(",")):
         name, parameters = _parsed(entry.strip())
         if not charset.holds_ascii(parameters.get("charset", "us-ascii")):
@@ -118,11 +118,11 @@ def _ranges(accept: str) -> Iterator[_Range]:
         except ValueError:
             continue
         if 0.0 <= weight <= 1.0:
-            # Java's URLConnection writes a lone asterisk.
+            # Java's URLConnection sends a lone asterisk.
             yield _Range(_ANYTHING if name == "*" else name, weight, position)
 
 
 def _parsed(value: str) -> tuple[str, Mapping[str, str]]:
-    """Return a media type, in lower case, and its parameters."""
+    """Return the media type, in lower case, and its parameters."""
     name, parameters = parse_options_header(_EQUALS.sub("=", value))
     return name.lower(), parameters

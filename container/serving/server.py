@@ -1,4 +1,4 @@
-"""The server: gunicorn around the application, set up from the environment."""
+"""The server: gunicorn with the application, configured from the environment."""
 
 import importlib
 import logging
@@ -25,44 +25,44 @@ from container.configuration.files import Paths
 from container.errors import JobError, PlatformError
 from container.logs import logger
 from container.resources import memory_limit_bytes
-from container.serving import allocator
+from container.serving import malloc
 from container.serving.app import create_app, create_multi_model_app
-from container.serving.backlog import turn_away
+from container.serving.drain import stop_accepting
 from container.serving.model import ServedModel
 from container.serving.registry import Registry
-from container.serving.settings import Settings
+from container.serving.settings import ServingSettings
 from container.stopping import INTERRUPTED
 
-# Clients of one worker that can be served, or waited for, at once. Threads are made when they are needed; those that
-# compute take turns.
+# Number of clients that a worker can serve, or wait for, at once. Threads are started as needed; those that compute
+# take turns.
 _THREADS = 256
-# A client that neither sends nor takes a byte for so long is given up; if it stopped amid a block, after twice that.
+# A client that neither sends nor receives a byte for this long is dropped; in the middle of a block, after twice that.
 _IDLE_SECONDS = 60
-# An idle worker has taken a connection by then.
+# An idle worker accepts a connection within this time.
 _YIELD_SECONDS = 0.0005
-# A client that had begun to connect has done so by then, over any network within a region.
+# A client that has started to connect is connected within this time, over any network within a region.
 _CONNECT_SECONDS = 0.1
 # SageMaker kills a container 30 s after SIGTERM; this leaves time to end.
 _DRAIN_SECONDS = 25
-# Longer than the idle time of clients' connection pools (the platform's is not documented; 60 s is a common one), for
-# the side that closes first must not be the server.
+# Longer than the idle time of clients' connection pools (that of the platform is not documented; 60 s is common), since
+# the server must not be the side that closes first.
 _KEEP_ALIVE_SECONDS = 65
-# A worker whose event loop shows no sign of life for so long is replaced; a long request is no such sign.
+# A worker whose event loop does not respond for this long is replaced; requests, however long, do not block the loop.
 _WORKER_SILENCE_SECONDS = 60
 
 
 class _Worker(ThreadWorker):  # type: ignore[misc]
-    """Gunicorn's worker with threads, which lets idle workers go first, and leaves nobody in the queue when it ends."""
+    """Gunicorn's threaded worker; idle workers accept first, and a worker that ends drains the queue of connections."""
 
     def accept(self, listener: Any) -> None:
         if self.alive and self.nr_conns > len(self.keepalived_conns):
-            # A connection stays with its worker: taken at random, they would all be one worker's now and then.
+            # A connection stays with its worker: at random, one worker would now and then have them all.
             time.sleep(_YIELD_SECONDS)
         super().accept(listener)
 
     def handle_quit(self, _number: int, _frame: FrameType | None) -> NoReturn:
-        # Ctrl-C comes twice, from the terminal and by way of the master, and Python would wait for the threads of
-        # clients that have stopped to send or to read.
+        # Ctrl-C arrives twice, from the terminal and from the master, and Python would wait for the threads of clients
+        # that stopped sending or reading.
         self.log.info("Worker exiting (pid: %s)", self.pid)
         os._exit(0)
 
@@ -70,7 +70,7 @@ class _Worker(ThreadWorker):  # type: ignore[misc]
         super().set_accept_enabled(enabled)
         if self.alive:
             return
-        # The kernel lets clients in for as long as the port is open, whether they are taken from the queue or not.
+        # The kernel accepts connections into the queue for as long as the port is open.
         for listener in self.sockets:
             before = -1
             while self.nr_conns != before:
@@ -81,11 +81,11 @@ class _Worker(ThreadWorker):  # type: ignore[misc]
 
 
 class _Arbiter(Arbiter):  # type: ignore[misc]
-    """Gunicorn's master process, which lets nobody else into the queue before it tells the workers to empty it."""
+    """Gunicorn's master process; when it ends, it closes the queue before it tells the workers to drain it."""
 
     def stop(self, graceful: bool = True) -> None:
-        turn_away(listener.sock for listener in self.LISTENERS)
-        # The workers still take whom they find.
+        stop_accepting(listener.sock for listener in self.LISTENERS)
+        # The workers still accept connections.
         time.sleep(_CONNECT_SECONDS)
         super().stop(graceful)
 
@@ -95,9 +95,9 @@ class _Arbiter(Arbiter):  # type: ignore[misc]
 
 
 class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn comes without types
-    """Gunicorn with our settings; it reads neither its configuration files nor its own environment variables."""
+    """Gunicorn with our settings, without its configuration files and environment variables."""
 
-    def __init__(self, settings: Settings, shared: Path) -> None:
+    def __init__(self, settings: ServingSettings, shared: Path) -> None:
         self._settings = settings
         self._shared = shared
         super().__init__()
@@ -113,13 +113,13 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn comes without 
             "keepalive": _KEEP_ALIVE_SECONDS,
             # The model is loaded once, before the port is opened, and its memory is shared by all workers.
             "preload_app": True,
-            "when_ready": _bound_waiting,
-            "post_worker_init": _import_what_long_text_needs,
+            "when_ready": _limit_waiting,
+            "post_worker_init": _import_text_packages,
             "control_socket_disable": True,
-            # There is no proxy whose headers may say under which path, or by which protocol, a client asked.
+            # There is no proxy whose headers could state the path or the protocol of a request.
             "forwarded_allow_ips": "",
             "forwarder_headers": "",
-            # Its lines go where the other ones go.
+            # Its lines go to our log.
             "errorlog": None,
         }
         for name, value in given.items():
@@ -133,23 +133,23 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn comes without 
         if not self._settings.multi_model:
             return create_app(ServedModel(paths.model), self._settings)
         models = self._shared / "models"
-        # Half of the memory is left to requests.
+        # Half of the memory is for requests.
         memory_bytes = memory_limit_bytes() // 2 // self._settings.workers
-        with _needing_room():
+        with _writable():
             models.mkdir()
             registry = Registry(models, paths.models, memory_bytes)
         return create_multi_model_app(registry, self._settings)
 
 
-def _bound_waiting(arbiter: Any) -> None:
-    """Bound the time that the kernel waits for a client, for gunicorn has no bound; connections inherit it."""
+def _limit_waiting(arbiter: Any) -> None:
+    """Limit how long a socket waits for a client, since gunicorn has no limit; connections inherit it."""
     for listener in arbiter.LISTENERS:
         for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
             listener.sock.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", _IDLE_SECONDS, 0))
 
 
-def _import_what_long_text_needs(_worker: object) -> None:
-    """Import what is not to be imported while a client waits, nor before the fork, since it starts threads."""
+def _import_text_packages(_worker: object) -> None:
+    """Import packages for long text: not while a client waits, and not before the fork, since they start threads."""
     importlib.import_module("pyarrow.csv")
     importlib.import_module("pyarrow.compute")
 
@@ -157,14 +157,14 @@ def _import_what_long_text_needs(_worker: object) -> None:
 def main() -> None:
     """Serve until SIGTERM or Ctrl-C, in this very process, so that signals reach it.
 
-    Until the model is loaded the caller's handlers of signals count. BLAS must have been told to use one thread a
-    worker before this module is imported.
+    Until the model is loaded, the signal handlers of the caller are in effect. BLAS must have been limited to one
+    thread before this module is imported.
     """
-    allocator.settle()
+    malloc.configure()
     logger.set_up()
     logging.getLogger("gunicorn.error").handlers = list(logger.LOGGER.handlers)
     try:
-        settings = Settings.from_environment(os.environ)
+        settings = ServingSettings.from_environment(os.environ)
         with _shared_folder() as shared:
             if settings.metrics:
                 os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(shared)
@@ -175,8 +175,8 @@ def main() -> None:
 
 
 @contextmanager
-def _needing_room() -> Iterator[None]:
-    """Say what is missing where temporary files can't be written."""
+def _writable() -> Iterator[None]:
+    """Turn an error of writing temporary files into one that says what is missing."""
     try:
         yield
     except OSError as error:
@@ -185,13 +185,13 @@ def _needing_room() -> Iterator[None]:
 
 @contextmanager
 def _shared_folder() -> Iterator[Path]:
-    """Make a folder for what the workers share."""
-    with _needing_room():
+    """Create a folder for the files that the workers share, and remove it at the end."""
+    with _writable():
         folder = Path(tempfile.mkdtemp(prefix="kmeans-serve-"))
     owner = os.getpid()
     try:
         yield folder
     finally:
-        # A worker that ends comes by here too.
+        # A worker that ends gets here too.
         if os.getpid() == owner:
             shutil.rmtree(folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""What the environment asks of the server."""
+"""The settings of the server, from environment variables."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,49 +6,49 @@ from dataclasses import dataclass, field
 from container.errors import CustomerError
 from container.resources import cpu_count, memory_limit_bytes
 from container.serving.codecs import CODECS
-from container.serving.selection import DEFAULT_OUTPUTS, OUTPUTS
+from container.serving.outputs import DEFAULT_OUTPUTS, OUTPUTS
 
 _DEFAULT_PORT = 8080
-# The most that batch transform sends.
+# The maximum that batch transform sends.
 MAX_PAYLOAD_MB = 100
 _DEFAULT_TOP_N = 5
 _MAX_TOP_N = 1000
-# What the service itself takes where nothing else is said.
+# The default of the service.
 _BATCH_PAYLOAD_MB = 6
 _TRUTHS = {"true": True, "1": True, "false": False, "0": False, "": False}
 STRATEGIES = ("MULTI_RECORD", "SINGLE_RECORD")
-# Where requests have no bound, one may take this share of the memory.
+# Without a limit of their length, a request may take this part of the memory: one eighth.
 _HELD_SHARE = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """What the environment says.
+class ServingSettings:
+    """The settings of the server.
 
     Parameters
     ----------
     port : int
-        Port to listen on.
+        The port to listen on.
     max_payload_bytes : int or None
-        Longer requests are refused; None if they may have any length.
+        Maximum length of a request; None for no limit.
     max_held_bytes : int or None
-        Bound of what is held of a request: of the part of its body that has given no row yet, and of its answer.
+        Maximum number of bytes of a request in memory: the undecoded part of its body, and its answer.
     batch_payload_mb : int
-        What a batch transform job is told to send at most.
+        The maximum length of a request that a batch transform job is told.
     batch_strategy : str
-        How it is told to fill a request: one of `STRATEGIES`.
+        The strategy for its requests that a batch transform job is told: one of `STRATEGIES`.
     default_accept : str
-        The media type of an answer where the client has no preference; one of `container.serving.codecs.CODECS`.
+        The media type of an answer if the client has no preference; a key of `container.serving.codecs.CODECS`.
     outputs : tuple of str
-        What an answer holds, in this order; names of `container.serving.selection.OUTPUTS`.
+        The outputs of an answer, in order; keys of `container.serving.outputs.OUTPUTS`.
     top_n : int
-        Bound of the clusters that ``top_clusters`` and ``top_distances`` name.
+        Maximum number of clusters in ``top_clusters`` and ``top_distances``.
     multi_model : bool
-        Whether models come and go by requests, instead of lying in `/opt/ml/model`.
+        Whether requests load and unload models; otherwise `/opt/ml/model` is served.
     metrics : bool
         Whether ``GET /metrics`` is answered.
     workers : int
-        Processes that answer.
+        Number of worker processes.
     """
 
     port: int = _DEFAULT_PORT
@@ -64,13 +64,23 @@ class Settings:
     workers: int = field(default_factory=cpu_count)
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str]) -> "Settings":
+    def from_environment(cls, environment: Mapping[str, str]) -> "ServingSettings":
         """Read the settings.
+
+        Parameters
+        ----------
+        environment : Mapping of str to str
+            The environment variables.
+
+        Returns
+        -------
+        ServingSettings
+            With defaults for variables that are not set.
 
         Raises
         ------
         CustomerError
-            If a variable holds what it cannot.
+            If the value of a variable is not valid.
         """
         megabytes, advised = (
             _whole_number(environment, "SAGEMAKER_MAX_PAYLOAD_IN_MB", default, 0, 2048)
@@ -78,7 +88,7 @@ class Settings:
         )
         return cls(
             port=_whole_number(environment, "SAGEMAKER_BIND_TO_PORT", _DEFAULT_PORT, 1, 65535),
-            # Batch transform says 0 when it streams whole files, chunk by chunk.
+            # Batch transform sets 0 when it streams whole files, chunk by chunk.
             max_payload_bytes=megabytes << 20 or None,
             max_held_bytes=None if megabytes else memory_limit_bytes() // _HELD_SHARE,
             batch_payload_mb=min(advised or _BATCH_PAYLOAD_MB, MAX_PAYLOAD_MB),

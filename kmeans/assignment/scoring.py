@@ -6,9 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from kmeans.assignment.assigner import Centers, nearest
+from kmeans.assignment.assigner import Assigner
 from kmeans.communicator import Communicator
-from kmeans.threads import Threads
 from kmeans.types import DoubleArray, FloatArray, LabelArray
 
 
@@ -18,17 +17,17 @@ class Score:
 
     Attributes
     ----------
-    rows
+    rows : int
         The number of rows.
-    ssd
-        Sum of their squared distances to the nearest center.
-    cluster_sizes
-        float64 (k,): how many of them are nearest to each center; whole numbers that add up to `rows`.
-    cluster_ssds
-        float64 (k,): the sum of the squared distances of these.
-    msd_error
+    ssd : float
+        The sum of their squared distances to the nearest center.
+    cluster_sizes : ndarray of float64, shape (k,)
+        How many of them are nearest to each center; whole numbers that add up to `rows`.
+    cluster_ssds : ndarray of float64, shape (k,)
+        The sum of the squared distances of these.
+    msd_error : float
         The standard error of `msd`; 0 where it is exact.
-    sample_rows
+    sample_rows : int or None
         The number of rows that the score is estimated from; None where it is exact.
     """
 
@@ -46,11 +45,11 @@ class Score:
 
     @property
     def is_exact(self) -> bool:
-        """Whether every row was looked at."""
+        """Whether it was computed from all rows."""
         return self.sample_rows is None
 
     def raised(self, part: float) -> "Score":
-        """Return a score with a loss that is higher by a part of itself, which may be off by half."""
+        """Return a score whose loss is higher by a part of itself; the part may be off by half."""
         error = math.hypot(self.msd_error, 0.5 * part * self.msd)
         return replace(
             self, ssd=(1.0 + part) * self.ssd, cluster_ssds=(1.0 + part) * self.cluster_ssds, msd_error=error
@@ -62,13 +61,13 @@ class Tally:
 
     Parameters
     ----------
-    k
-        How many centers there are.
+    k : int
+        The number of centers.
 
     Attributes
     ----------
-    totals
-        float64 (2 k + 2,): all sums, in one buffer so that hosts add them up in one reduction.
+    totals : ndarray of float64, shape (2 k + 2,)
+        All sums, in one buffer, which hosts add up in one reduction.
     """
 
     def __init__(self, k: int) -> None:
@@ -76,7 +75,7 @@ class Tally:
         self.totals: DoubleArray = np.zeros(2 * k + 2)
 
     def add(self, labels: LabelArray, squared_distances: DoubleArray) -> None:
-        """Take in rows: labels, int64 (n,), and squared distances to these centers, float64 (n,)."""
+        """Add rows: their labels, int64 (n,), and squared distances to these centers, float64 (n,)."""
         k, totals = self._k, self.totals
         totals[:k] += np.bincount(labels, minlength=k)
         totals[k:-2] += np.bincount(labels, squared_distances, minlength=k)
@@ -84,12 +83,12 @@ class Tally:
 
     @property
     def rows(self) -> int:
-        """How many rows were taken in."""
+        """The number of rows added."""
         return int(self.totals[-2])
 
     @property
     def sizes(self) -> DoubleArray:
-        """How many of them are nearest to each center, float64 (k,)."""
+        """The number of rows that are nearest to each center, float64 (k,)."""
         return self.totals[: self._k]
 
     def score(self) -> Score:
@@ -97,20 +96,20 @@ class Tally:
         return Score(self.rows, float(self.totals[-1]), self.sizes, self.totals[self._k : -2])
 
 
-def score(blocks: Iterable[FloatArray], centers: Centers, communicator: Communicator, threads: Threads) -> Score:
-    """Score `centers` on all rows of all hosts.
+def score(blocks: Iterable[FloatArray], assigner: Assigner, communicator: Communicator) -> Score:
+    """Score centers on all rows of all hosts.
 
     Parameters
     ----------
-    blocks
-        float32 (n, d) each: this host's rows.
-    centers
-        The centers.
-    communicator, threads
-        The hosts of the job and the threads of this one.
+    blocks : iterable of ndarray of float32, shape (n, d)
+        The rows of this host.
+    assigner : Assigner
+        An assigner to the centers.
+    communicator : Communicator
+        The hosts of the job.
     """
-    tally = Tally(len(centers))
+    tally = Tally(len(assigner))
     for block in blocks:
-        tally.add(*nearest(block, centers, threads))
+        tally.add(*assigner.assign(block))
     communicator.sum(tally.totals)
     return tally.score()

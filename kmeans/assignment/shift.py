@@ -1,4 +1,4 @@
-"""The shift of rows and centers, by which ||c||^2 - 2xc loses few digits, and which no outlier can spoil."""
+"""The shift of rows and centers: with it ||c||^2 - 2xc loses few digits, and no outlier can spoil it."""
 
 from typing import Any, TypeVar
 
@@ -9,25 +9,25 @@ from kmeans.types import FloatArray, as_points
 
 Number = TypeVar("Number", bound=np.floating[Any])
 
-# Rows that quartiles are taken of.
+# Rows of which quartiles are taken.
 QUARTILE_ROWS = 1000
 
 
 def thinned(rows: NDArray[Number], most: int) -> NDArray[Number]:
-    """Return at most so many of the rows, at equal distances: a view of them."""
+    """Return at most `most` of the rows, at equal distances, as a view."""
     return rows[:: max(1, -(-len(rows) // most))]
 
 
 def usual_values(points: NDArray[np.floating[Any]]) -> FloatArray:
     """Return a value of each feature that is near most of its values.
 
-    It is one of the three quartiles, that nearest to 0: so it is no mean of unlike values, and up to a quarter of the
-    values may be missing ones coded as 0, or three quarters of them as 1e36, and do no harm.
+    It is the one of the three quartiles that is nearest to 0. So it is no mean of unlike values, and missing values do
+    no harm where up to a quarter of all values are such, coded as 0, or up to three quarters, coded as 1e36.
 
     Parameters
     ----------
-    points
-        float (n, d), n > 0. At most `QUARTILE_ROWS` of them are looked at, at equal distances.
+    points : ndarray of float32 or float64, shape (n, d)
+        At least one. At most `QUARTILE_ROWS` of them are used, at equal distances.
 
     Returns
     -------

@@ -2,31 +2,33 @@
 
 Centers that are the means of sample rows are off by the noise of these means. With m of n rows in the sample, the loss
 exceeds that of means of all rows by about ``sum(variance of each cluster) (1 / m - 1 / n)``: k / m of itself where
-clusters are alike, more where a few rows make the loss. What the stream knows exactly takes a part of that out (see
-`coreset`), borders that are as noisy add another: it says whether anything is at stake. Where rows can be read
-again, passes over all of them end it. A pass compares each row with k centers, not with K as the stream does, and makes
-the loss and the sizes of the clusters exact.
+clusters are alike, more where a few rows make the loss. That is no exact figure: what the stream knows exactly lowers
+it (see `coreset`), noisy borders raise it. It tells whether passes can gain anything. Where rows can be read again,
+passes over all of them remove this noise. A pass compares each row with k centers, not with K as the stream does, and
+makes the loss and the sizes of the clusters exact.
 
-A pass scores the centers that it was given and proposes the means of their rows as the next ones. Only what was scored
-is final: n passes make n - 1 moves. A center without rows keeps its place. There is hardly one, since the rows of the
-sample are among all rows.
+A pass scores its centers and proposes the means of their rows as the next ones. Only centers that were scored are
+final: n passes make n - 1 moves. A center without rows stays where it is; that is rare, since the rows of the sample
+are among all rows.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from kmeans.assignment.assigner import Centers, nearest
+from kmeans.assignment.engine import Engine
 from kmeans.assignment.scoring import Score, Tally
-from kmeans.assignment.sums import add_rows, move_to_means
-from kmeans.communicator import Communicator, any_host, nothing
+from kmeans.assignment.sums import ClusterSums
+from kmeans.communicator import Communicator
+from kmeans.events import Events
+from kmeans.finalization.deadline import Deadline
+from kmeans.finalization.resources import Resources
+from kmeans.kernels.sums import move_to_means
 from kmeans.observer import Observer
-from kmeans.source import Source
-from kmeans.threads import Threads
+from kmeans.source import RowSource
 from kmeans.types import DoubleArray, FloatArray, as_points
 
-# Parts of the loss: no pass is made where less is to be gained, and no further one once a pass has gained less.
+# Parts of the loss: no pass is made where less can be gained, and no further one after a pass that has gained less.
 MIN_EXCESS = 1e-3
 MIN_GAIN = 5e-4
 MAX_PASSES = 5
@@ -38,10 +40,10 @@ class Closed:
 
     Attributes
     ----------
-    centers
-        float32 (k, d).
-    score
-        Exact.
+    centers : ndarray of float32, shape (k, d)
+        The centers.
+    score : Score
+        Their score, exact.
     """
 
     centers: FloatArray
@@ -49,21 +51,21 @@ class Closed:
 
 
 def expected_excess(score: Score, n_sampled: int, n_rows: int) -> float:
-    """Return which part of its loss a model may lose by having been fitted to a sample.
+    """Return the part of a model's loss that comes from having been fitted to a sample.
 
     Parameters
     ----------
-    score
-        Of the model, on the sample.
-    n_sampled
-        Rows of the sample.
-    n_rows
-        All rows.
+    score : Score
+        The score of the model on the sample.
+    n_sampled : int
+        The number of rows of the sample.
+    n_rows : int
+        The number of all rows.
 
     Returns
     -------
     float
-        0 or more; see the module's text.
+        0 or more; see the module's docstring.
     """
     if not (score.msd > 0.0 and 0 < n_sampled < n_rows):
         return 0.0
@@ -73,33 +75,22 @@ def expected_excess(score: Score, n_sampled: int, n_rows: int) -> float:
 
 
 def close(
-    source: Source,
-    centers: FloatArray,
-    shift: FloatArray,
-    n_rows: int,
-    communicator: Communicator,
-    threads: Threads,
-    observer: Observer,
-    stopping: Callable[[], bool] = nothing,
+    source: RowSource, centers: FloatArray, n_rows: int, observer: Observer, resources: Resources
 ) -> Closed | None:
     """Make closing passes while they pay.
 
     Parameters
     ----------
-    source
+    source : RowSource
         The rows of this host; they can be read again.
-    centers
-        float32 (k, d): the model so far, the same on all hosts.
-    shift
-        float32 (d,): usual values of the rows; see `kmeans.shift.usual_values`.
-    n_rows
-        Rows of all hosts, as the stream has counted them.
-    communicator, threads
-        The hosts of the job, which call this together, and the threads of this one.
-    observer
-        Told of every pass, and why they have ended where something is amiss.
-    stopping
-        Whether to make do with the best centers so far, asked before each block; once true, it stays so.
+    centers : ndarray of float32, shape (k, d)
+        The model so far, the same on all hosts.
+    n_rows : int
+        The number of rows of all hosts, as the stream has counted them.
+    observer : Observer
+        Called for every pass, and when passes end because something is wrong.
+    resources : Resources
+        The hosts, which call this together, and the deadline, asked before each block.
 
     Returns
     -------
@@ -108,13 +99,13 @@ def close(
     """
     best: Closed | None = None
     for number in range(1, MAX_PASSES + 1):
-        if any_host(stopping(), communicator):
-            _cut_short(observer)
+        if resources.late():
+            _cut_short(resources.events)
             break
         observer.closing(number)
-        one = _Pass(centers, shift)
-        one.read(source, threads, stopping)
-        if not one.holds(n_rows, communicator, observer):
+        one = _Pass(centers, resources.engine)
+        one.read(source, resources.deadline)
+        if not one.is_whole(n_rows, resources.communicator, resources.events):
             break
         score = one.tally.score()
         observer.closed(number, score.msd)
@@ -132,30 +123,29 @@ class _Pass:
 
     Parameters
     ----------
-    centers
-        float32 (k, d).
-    shift
-        float32 (d,).
+    centers : ndarray of float32, shape (k, d)
+        The centers that are scored.
+    engine : Engine
+        What computes.
 
     Attributes
     ----------
-    tally
-        Of the rows read.
+    tally : Tally
+        The tally of the rows read.
     """
 
-    def __init__(self, centers: FloatArray, shift: FloatArray) -> None:
+    def __init__(self, centers: FloatArray, engine: Engine) -> None:
         self._centers: DoubleArray = centers.astype(np.float64)
-        self._prepared = Centers(self._centers, shift)
-        self._sums: DoubleArray = np.zeros_like(self._centers)
+        self._assigner = engine.assigner(self._centers)
+        self._sums = ClusterSums.zeros(*centers.shape)
         self.tally = Tally(len(centers))
         self._fault = ""
         self._stopped = False
 
-    def read(self, source: Source, threads: Threads, stopping: Callable[[], bool]) -> None:
-        """Take in this host's rows; what goes wrong in reading them is kept, for other hosts wait for this one."""
+    def read(self, source: RowSource, deadline: Deadline) -> None:
+        """Read the rows of this host; an error in reading them is kept, since other hosts wait for this one."""
         blocks = source.blocks()
-        counts: DoubleArray = np.zeros(len(self._centers))
-        while not stopping():
+        while not deadline.passed():
             try:
                 block = next(blocks, None)
             except Exception as error:  # Whatever it is, there is a model.
@@ -163,38 +153,36 @@ class _Pass:
                 return
             if block is None:
                 break
-            labels, squared_distances = nearest(block, self._prepared, threads)
-            add_rows(block, labels, np.ones(len(block)), self._sums, counts)
-            self.tally.add(labels, squared_distances)
-        # A source that is to stop may have given up on its rows.
-        self._stopped = stopping()
+            self.tally.add(*self._assigner.assign_and_sum(block, np.ones(len(block)), self._sums))
+        # The source may have ended early for the same reason.
+        self._stopped = deadline.passed()
 
-    def holds(self, n_rows: int, communicator: Communicator, observer: Observer) -> bool:
-        """Add up what the hosts have; return whether that are all `n_rows` rows, on every host the same."""
-        votes = np.array([float(self._stopped), float(bool(self._fault))])
-        communicator.sum(votes)
+    def is_whole(self, n_rows: int, communicator: Communicator, events: Events) -> bool:
+        """Add up the hosts' sums; return whether they are of all `n_rows` rows, the same on every host."""
+        flags = np.array([float(self._stopped), float(bool(self._fault))])
+        communicator.sum(flags)
         communicator.sum(self.tally.totals)
-        communicator.sum(self._sums)
-        stopped, faults = votes
+        communicator.sum(self._sums.sums)
+        stopped, faults = flags
         if stopped:
-            _cut_short(observer)
+            _cut_short(events)
         elif faults:
             reason = self._fault or "another host could not read its rows"
-            observer.happened("closing_failed", 1, f"The model could not be made more exact on all rows: {reason}")
+            events.happened("closing_failed", 1, f"The model could not be made more exact on all rows: {reason}")
         elif self.tally.rows != n_rows:
             message = f"The training rows have changed: expected {n_rows}, got {self.tally.rows}."
-            observer.happened("rows_changed", 1, message)
+            events.happened("rows_changed", 1, message)
         else:
             return True
         return False
 
     def means(self) -> FloatArray:
-        """Return the means of the clusters, float32 (k, d); the pass is over then."""
-        move_to_means(self._sums, self.tally.sizes, self._centers)
+        """Return the means of the clusters, float32 (k, d); the pass can't be used afterwards."""
+        move_to_means(self._sums.sums, self.tally.sizes, self._centers)
         return as_points(self._centers)
 
 
-def _cut_short(observer: Observer) -> None:
-    observer.happened(
+def _cut_short(events: Events) -> None:
+    events.happened(
         "closing_cut_short", 1, "There was no time for another pass over all rows: the model is the best one so far."
     )

@@ -2,11 +2,14 @@
 
 import numpy as np
 
-from kmeans.communicator import Communicator, SingleHost
+from kmeans.assignment.engine import Engine
+from kmeans.communicator import Communicator
 from kmeans.finalization.coreset import coreset, reduced
 from kmeans.finalization.deadline import NEVER, Deadline
-from kmeans.finalization.lloyd import clustering_of, lloyd
-from kmeans.finalization.shrinking import LloydSettings, shrink
+from kmeans.finalization.lloyd import StopRule, evaluate, lloyd
+from kmeans.finalization.resources import Resources
+from kmeans.finalization.shrinking import shrink
+from kmeans.settings import LloydSettings
 from kmeans.state import State
 from kmeans.threads import Threads
 from kmeans.types import DoubleArray
@@ -18,7 +21,6 @@ ROWS = 5_000
 MAX_POINTS = 30
 # Fewer points where a trial for the largest k takes more than a part of so many multiplications.
 MAX_WORK = 1e9
-ALONE = SingleHost()
 
 
 def curve_ks(k: int, n_centers: int, n_features: int) -> list[int]:
@@ -70,7 +72,8 @@ def msd_by_k(
     for_points, *for_trials = seeds.spawn(1 + len(ks))
     live = state.live()
     everything = coreset(live)
-    model = clustering_of(everything.points, everything.shift, everything.weights, centers, threads)
+    engine = Engine(threads, state.shift)
+    model = evaluate(everything, centers, engine)
     rng = np.random.default_rng(for_points)
     points, others = (reduced(everything, model, ROWS, rng) for _ in range(2))
     settings = LloydSettings("kmeans++", TRIALS, ITERATIONS, 0.0)
@@ -80,12 +83,12 @@ def msd_by_k(
     for k, seed in chosen[communicator.rank :: communicator.size]:
         if deadline.passed():
             break
-        trials = shrink(live, k, settings, seed, threads, lambda _, __: None, ALONE, deadline)
+        trials = shrink(live, k, settings, seed, lambda _, __: None, Resources(engine, deadline=deadline))
         # Trials cut short say nothing about k.
         if deadline.passed():
             break
-        found = lloyd(points.points, points.shift, points.weights, trials[0].centers, ITERATIONS, 0.0, threads)
-        judged = clustering_of(others.points, others.shift, others.weights, found.centers, threads)
+        found = lloyd(points, trials[0].centers, StopRule(ITERATIONS), engine)
+        judged = evaluate(others, found.centers, engine)
         losses.append((k, judged.msd))
     table = communicator.gather_rows(np.array(losses, np.float64).reshape(-1, 2))
     return {int(k): msd for k, msd in sorted(table.tolist())}

@@ -8,13 +8,13 @@ from kmeans.communicator import Communicator, any_host, nothing
 class Deadline:
     """The end of the time in which a better model is looked for.
 
-    Each host sees it pass on its own. Work of one host looks at `passed`; what decides on exchanges between the hosts
-    looks at `agreed`.
+    Each host sees it pass on its own. Work of one host asks `passed`; a decision on which exchanges between the hosts
+    depend asks `agreed`.
 
     Parameters
     ----------
-    passed
-        Whether it has passed, as far as this host knows; once true, it stays so. Called often, by any thread.
+    passed : callable
+        Returns whether it has passed, as far as this host knows; once true, it stays so. Called often, by any thread.
     """
 
     def __init__(self, passed: Callable[[], bool] = nothing) -> None:
@@ -31,5 +31,5 @@ class Deadline:
         return self._agreed
 
 
-# Of whoever waits for the best model there is.
+# The deadline of a job that waits for the best model there is.
 NEVER = Deadline()

@@ -1,11 +1,11 @@
 """The score of centers on all rows of a stream, estimated from what the stream has left of them.
 
-A sample alone says little where a few rows make most of the loss. But the stream knows more than its sample. Of the
-rows of each of its K clusters (a stratum) it knows the weight, the mean and the spread about it, exactly, and so the
-loss there would be if all of them went to one and the same center of the model, the one nearest to their mean: the
-stratum's home. They do, unless the border of a cluster runs through the stratum; and how much nearer its rows are for
-that, the sample tells (a ratio estimator; Cochran 1977, section 6.11). The rows farthest from their centers were all
-kept, and are taken out of the strata: they are scored one by one (section 5A.7).
+A sample alone says little where a few rows make most of the loss. But the stream knows more than its sample. For the
+rows of each of its K clusters (a stratum) it knows the weight, the mean and the spread about the mean, exactly, and so
+the loss if all of these rows went to the same center of the model, the one nearest to their mean: the home of the
+stratum. They do, unless the border of a cluster runs through the stratum; then some rows are nearer to another center,
+and the sample shows by how much (a ratio estimator; Cochran 1977, section 6.11). The rows farthest from their centers
+were all kept, and are taken out of the strata: they are scored one by one (section 5A.7).
 """
 
 import math
@@ -13,48 +13,48 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kmeans.assignment.assigner import Centers, nearest
+from kmeans.assignment.assigner import Assigner
+from kmeans.assignment.engine import Engine
 from kmeans.assignment.scoring import Score
 from kmeans.finalization.strata import squared_distances_of, without_far
 from kmeans.state import State
-from kmeans.threads import Threads
 from kmeans.types import DoubleArray, LabelArray, as_points
 
-# A stratum from which fewer rows are expected in the sample is joined with others.
-LEAST_SAMPLED = 10.0
-# More than that of two float32 numbers.
+# A stratum of which fewer rows are expected in the sample is joined with others.
+MIN_SAMPLED = 10.0
+# The squared difference of two float32 numbers is less.
 MAX_SQUARED_DISTANCE = 1e78
 
 
-def estimate(state: State, rows: int, centers: DoubleArray, threads: Threads) -> Score:
+def estimate(state: State, rows: int, centers: DoubleArray, engine: Engine) -> Score:
     """Estimate the score on all rows of a stream.
 
     Parameters
     ----------
-    state
+    state : State
         What the stream has left; its sample has rows.
-    rows
-        The number of rows that the score is of, at least as many as the sample has. With decay the score is that of
-        the decayed rows, as if they were so many.
-    centers
-        float64 (k, d): the model.
-    threads
-        The threads to use.
+    rows : int
+        The number of all rows, at least that of the sample. With decay the score is that of the decayed rows, scaled to
+        this number.
+    centers : ndarray of float64, shape (k, d)
+        The model.
+    engine : Engine
+        What computes.
 
     Returns
     -------
     Score
-        Without spreads in the state it is that of the farthest rows, and the mean of the sample for the others.
+        If the state has no spreads, the score of the farthest rows, and the mean of the sample for the others.
     """
     k = len(centers)
-    prepared = Centers(centers, state.shift)
+    assigner = engine.assigner(centers)
     state = state.live()
     sample, far = state.sample, state.sample.far
-    strata = _strata(state, rows, centers, prepared, threads)
-    # Rows that are known for themselves stand for no others.
+    strata = _strata(state, rows, centers, assigner)
+    # Far rows stand for no others.
     own = np.ones(len(sample.rows), bool) if far is None else ~far.sampled
     row_weights = np.where(own, sample.weights, 0.0)
-    labels, squared_distances = nearest(sample.rows, prepared, threads)
+    labels, squared_distances = assigner.assign(sample.rows)
     homes = strata.homes[strata.labels]
     away = np.flatnonzero(own & (labels != homes))
     at_home: DoubleArray = np.ones(len(labels))
@@ -69,12 +69,12 @@ def estimate(state: State, rows: int, centers: DoubleArray, threads: Threads) ->
         return np.bincount(row_groups, values, minlength=len(groups)).astype(np.float64, copy=False)
 
     def scaled_to(totals: DoubleArray, sampled: DoubleArray) -> DoubleArray:
-        """Return the weights of rows with which those of a group add up to what is known of it."""
+        """Return weights of the rows that make the rows of a group add up to the known total of the group."""
         known = np.bincount(groups, totals, minlength=len(groups))
         scale = np.divide(known, sampled, out=np.zeros(len(groups)), where=sampled > 0.0)
         return row_weights * scale[row_groups]
 
-    # How much nearer the rows of a group are than at home: all of them as those in the sample.
+    # How much nearer the rows of a group are than at home: those of the sample stand for all.
     sampled = by_group(row_weights * at_home)
     loss_weights = scaled_to(strata.losses, sampled)
     ratios = np.divide(
@@ -103,12 +103,12 @@ def estimate(state: State, rows: int, centers: DoubleArray, threads: Threads) ->
         ssds = np.maximum(ssds, 0.0)
         ssds *= ssd / (ssds.sum() or 1.0)
     if far is not None:
-        labels, squared_distances = nearest(far.rows, prepared, threads)
+        labels, squared_distances = assigner.assign(far.rows)
         sizes += np.bincount(labels, strata.far_weights, minlength=k)
         far_ssds = np.bincount(labels, strata.far_weights * squared_distances, minlength=k)
         ssd, ssds = ssd + float(far_ssds.sum()), ssds + far_ssds
-    # A cluster that has a center of the stream is not without a row.
-    inhabited, _ = nearest(as_points(state.centers), prepared, threads)
+    # A cluster with a center of the stream has at least one row.
+    inhabited, _ = assigner.assign(as_points(state.centers))
     sizes = np.maximum(sizes, np.minimum(np.bincount(inhabited, minlength=k), 1))
     return Score(rows, ssd, _whole(sizes, rows), ssds, math.sqrt(variance) / rows, len(sample.rows))
 
@@ -119,18 +119,18 @@ class _Strata:
 
     Attributes
     ----------
-    weights
-        float64 (K,): how many rows each stratum has.
-    homes
-        int64 (K,): the center of the model that is nearest to its mean; -1 where the mean is not known.
-    losses
-        float64 (K,): the sum of the squared distances of its rows to its home; their number where that is not known.
-    labels
-        int64 (m,): the stratum of each row of the sample.
-    far_weights
-        float64 (n,): how many rows each far row is.
-    known
-        Whether means and losses are.
+    weights : ndarray of float64, shape (K,)
+        The number of rows of each stratum.
+    homes : ndarray of int64, shape (K,)
+        The center of the model that is nearest to the mean of each stratum; -1 where the mean is not known.
+    losses : ndarray of float64, shape (K,)
+        The sum of the squared distances of its rows to its home; their number where that is not known.
+    labels : ndarray of int64, shape (m,)
+        The stratum of each row of the sample.
+    far_weights : ndarray of float64, shape (n,)
+        The number of rows that each far row counts as.
+    known : bool
+        Whether means and losses are known.
     """
 
     weights: DoubleArray
@@ -141,12 +141,12 @@ class _Strata:
     known: bool
 
 
-def _strata(state: State, rows: int, centers: DoubleArray, prepared: Centers, threads: Threads) -> _Strata:
-    """Return the clusters of the stream, or one stratum without a home where their spreads are not known."""
+def _strata(state: State, rows: int, centers: DoubleArray, assigner: Assigner) -> _Strata:
+    """Return the clusters of the stream; one stratum without a home if their spreads are not known."""
     sample, far = state.sample, state.sample.far
     far_weights: DoubleArray = np.empty(0) if far is None else far.weights
     if state.spreads is None:
-        # The rows alone say what their weights add up to, where they are not those of single rows.
+        # If far rows do not count as one row each, only the rows themselves tell the sum of all weights.
         if far is not None and (far_weights != 1.0).any():
             total = float(far_weights.sum() + sample.weights[~far.sampled].sum())
             far_weights = rows * (far_weights / total)
@@ -156,44 +156,44 @@ def _strata(state: State, rows: int, centers: DoubleArray, prepared: Centers, th
     # Weights are those of all epochs, and may have decayed.
     total = float(state.weights.sum())
     means, weights = state.centers, state.weights
-    # What was not read from a stream need not fit together.
+    # The parts of a state from outside may contradict each other.
     spreads = np.minimum(state.spreads, MAX_SQUARED_DISTANCE * means.shape[1] * weights)
     if far is not None:
         far, means, weights, spreads = without_far(far, means, weights, spreads)
         far_weights = far.weights
-    homes, _ = nearest(as_points(means), prepared, threads)
+    homes, _ = assigner.assign(as_points(means))
     losses = spreads + weights * squared_distances_of(means, centers, homes)
     weights, losses, far_weights = (rows * (values / total) for values in (weights, losses, far_weights))
     return _Strata(weights, homes, losses, sample.labels, far_weights, known=True)
 
 
 def _groups(strata: _Strata, n_sampled: int) -> LabelArray:
-    """Return the group of each stratum, int64 (K,): one with few rows in the sample is joined with those of like loss.
+    """Return the group of each stratum, int64 (K,): strata with few rows in the sample are joined by similar loss.
 
-    That depends on what may be expected to be in the sample, not on what is: or it would prefer some samples to others.
+    What counts is the expected number of rows in the sample. The actual number would make the estimate biased.
     """
     groups: LabelArray = np.arange(len(strata.weights))
     expected = strata.weights * (n_sampled / max(strata.weights.sum(), 1e-300))
-    small = np.flatnonzero(expected < LEAST_SAMPLED)
+    small = np.flatnonzero(expected < MIN_SAMPLED)
     per_row = np.divide(strata.losses, strata.weights, out=np.zeros(len(groups)), where=strata.weights > 0.0)
     small = small[np.argsort(per_row[small], kind="stable")]
     before = np.cumsum(expected[small]) - expected[small]
-    last = max(0, int(expected[small].sum() / LEAST_SAMPLED) - 1)
-    joined = np.minimum((before / LEAST_SAMPLED).astype(np.int64), last)
-    # Each is named for the first of its strata.
+    last = max(0, int(expected[small].sum() / MIN_SAMPLED) - 1)
+    joined = np.minimum((before / MIN_SAMPLED).astype(np.int64), last)
+    # A group has the number of its first stratum.
     firsts = np.searchsorted(joined, joined)
     groups[small] = small[firsts]
     return groups
 
 
 def _whole(sizes: DoubleArray, total: int) -> DoubleArray:
-    """Round sizes to whole numbers that add up to `total`, by largest remainder; only those of 0 become 0."""
+    """Round sizes to whole numbers that add up to `total`, by largest remainder; only sizes of 0 become 0."""
     exact = total * (sizes / sizes.sum())
     whole: DoubleArray = np.maximum(np.floor(exact), np.minimum(np.ceil(exact), 1.0))
     missing = total - int(whole.sum())
     if missing > 0:
         whole[np.argsort(whole - exact, kind="stable")[:missing]] += 1.0
-    # What small ones have got beyond their share is taken from the largest.
+    # What small sizes were rounded up by is taken from the largest.
     while missing < 0 and whole.max() > 1.0:
         largest = np.argsort(-whole, kind="stable")[:-missing]
         largest = largest[whole[largest] > 1.0]

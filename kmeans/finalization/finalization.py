@@ -1,17 +1,16 @@
 """From what the stream has left to a model of k centers, for any k up to K."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
-from kmeans.communicator import Communicator
-from kmeans.finalization.deadline import NEVER, Deadline
+from kmeans.events import Events
 from kmeans.finalization.refinement import refine
-from kmeans.finalization.shrinking import LloydSettings, shrink
+from kmeans.finalization.resources import Resources
+from kmeans.finalization.shrinking import shrink
 from kmeans.kmeans_plus_plus import distinct, kmeans_plus_plus
 from kmeans.observer import Observer
+from kmeans.points import WeightedPoints
+from kmeans.settings import FinalizationSettings
 from kmeans.state import State
-from kmeans.threads import Threads
 from kmeans.types import DoubleArray
 
 
@@ -20,10 +19,12 @@ class TooFewDistinctRowsError(ValueError):
 
     Parameters
     ----------
-    k
-        Clusters wanted.
-    n_rows, n_distinct
-        The rows looked at, and the different ones among them.
+    k : int
+        The number of clusters wanted.
+    n_rows : int
+        The number of rows looked at.
+    n_distinct : int
+        The number of different rows among them.
     """
 
     def __init__(self, k: int, n_rows: int, n_distinct: int) -> None:
@@ -33,58 +34,35 @@ class TooFewDistinctRowsError(ValueError):
         )
 
 
-@dataclass(frozen=True)
-class FinalizationSettings:
-    """How a model is made of the state.
-
-    Attributes
-    ----------
-    lloyd
-        Trials and the end of Lloyd's iteration.
-    refine
-        Whether to refine the model on the sample.
-    """
-
-    lloyd: LloydSettings
-    refine: bool
-
-
 def finalize(
     state: State,
     k: int,
     settings: FinalizationSettings,
     seeds: np.random.SeedSequence,
-    threads: Threads,
     observer: Observer,
-    communicator: Communicator,
-    deadline: Deadline = NEVER,
+    resources: Resources,
 ) -> DoubleArray:
     """Make a model.
 
     Parameters
     ----------
-    state
-        What the stream has left.
-    k
-        Centers of the model.
-    settings
+    state : State
+        What the stream has left, the same on all hosts.
+    k : int
+        The number of centers of the model.
+    settings : FinalizationSettings
         How it is made.
-    seeds
+    seeds : numpy.random.SeedSequence
         The source of chance.
-    threads
-        The threads to use.
-    observer
-        Told of every stage.
-    communicator
-        The hosts, which divide the trials; all have the same state. They get the same model, unless the deadline has
-        passed: then the leader's counts.
-    deadline
-        Once it has passed, the model is the best one found so far.
+    observer : Observer
+        Called for every stage.
+    resources : Resources
+        The hosts, which divide the trials, and the deadline, after which the model is the best one found so far.
 
     Returns
     -------
-    DoubleArray
-        float64 (k, d).
+    ndarray of float64, shape (k, d)
+        The same on every host unless the deadline has passed; then that of the leader counts.
 
     Raises
     ------
@@ -96,45 +74,46 @@ def finalize(
     live = state.live()
     dead = len(state.centers) - len(live.centers)
     if dead:
-        observer.happened(
+        resources.events.happened(
             "centers_without_weight",
             dead,
             f"{dead} of {len(state.centers)} centers have no weight: they take no part in the model.",
         )
     starts = [live.centers]
     if len(distinct(live.centers)) < k:
-        starts = [_filled(live, k, np.random.default_rng(for_filling), threads, observer, deadline)]
+        starts = [_filled(live, k, np.random.default_rng(for_filling), resources)]
     elif len(live.centers) > k:
         observer.shrinking(len(live.centers), k)
-        trials = shrink(live, k, settings.lloyd, for_trials, threads, observer.attempted, communicator, deadline)
+        trials = shrink(live, k, settings.lloyd, for_trials, observer.attempted, resources)
         observer.shrunk(trials[0].msd)
-        _count_relocations(observer, trials[0].relocated)
+        _count_relocations(resources.events, trials[0].relocated)
         starts = [trial.centers for trial in trials]
     elif len(state.centers) == k:
         observer.shrinking_unneeded()
-    if not refining or deadline.agreed(communicator):
+    if not refining or resources.late():
         return starts[0]
-    refined = refine(live, starts, settings.lloyd, for_refining, threads, communicator, deadline)
+    refined = refine(live, starts, settings.lloyd, for_refining, resources)
     observer.refined(len(state.sample.rows), None if refined is None else refined.msd)
     if refined is None:
         return starts[0]
-    _count_relocations(observer, refined.relocated)
+    _count_relocations(resources.events, refined.relocated)
     return refined.centers
 
 
-def _count_relocations(observer: Observer, relocated: int) -> None:
+def _count_relocations(events: Events, relocated: int) -> None:
     if relocated:
-        observer.happened("relocated_clusters", relocated, f"Moved {relocated} empty clusters to the farthest points.")
+        events.happened("relocated_clusters", relocated, f"Moved {relocated} empty clusters to the farthest points.")
 
 
-def _filled(
-    state: State, k: int, rng: np.random.Generator, threads: Threads, observer: Observer, deadline: Deadline
-) -> DoubleArray:
+def _filled(state: State, k: int, rng: np.random.Generator, resources: Resources) -> DoubleArray:
     """Add centers from the sample where there are fewer than k different ones."""
     rows, there = state.sample.rows, distinct(state.centers)
-    filled = kmeans_plus_plus(rows, np.ones(len(rows)), k, rng, threads, there, deadline.passed)
+    points, stopping = WeightedPoints.alike(rows), resources.deadline.passed
+    filled = kmeans_plus_plus(points, k, rng, resources.engine.threads, there, stopping)
     if len(filled) < k:
         raise TooFewDistinctRowsError(k, len(rows), len(distinct(rows.astype(np.float64))))
     added = len(filled) - len(there)
-    observer.happened("centers_added_from_sample", added, f"Added {added} centers from the sample to reach k = {k}.")
+    resources.events.happened(
+        "centers_added_from_sample", added, f"Added {added} centers from the sample to reach k = {k}."
+    )
     return filled

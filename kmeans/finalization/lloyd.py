@@ -5,36 +5,39 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kmeans.assignment.assigner import Centers, nearest
-from kmeans.assignment.sums import add_rows, move_to_means
+from kmeans.assignment.engine import Engine
+from kmeans.assignment.sums import ClusterSums
 from kmeans.communicator import nothing
 from kmeans.kernels.jit import kernel
-from kmeans.threads import Threads
-from kmeans.types import DoubleArray, FloatArray, LabelArray
+from kmeans.kernels.sums import move_to_means
+from kmeans.points import WeightedPoints
+from kmeans.types import DoubleArray, LabelArray
 
-# Up to this part of the points, sums follow those that change their cluster; beyond it they are formed anew.
-MOST_CHANGED = 0.25
+Assignment = tuple[LabelArray, DoubleArray]
+
+# If no more than this part of the points changes its cluster, sums are updated by these points; otherwise recomputed.
+MAX_CHANGED = 0.25
 # Relative rounding of a float64 operation.
 ROUNDING = 2.0**-53
-# Share of a cluster's spread below which an error of its center is of no account.
+# Share of a cluster's spread below which an error of its center does not matter.
 VISIBLE_SPREAD = 2.0**-20
 
 
 @dataclass
 class Clustering:
-    """Centers and what the points say of them.
+    """Centers, and the clusters that they make of points.
 
     Attributes
     ----------
-    centers
-        float64 (k, d).
-    labels
-        int64 (n,): the center of each point.
-    squared_distances
-        float64 (n,): of each point to its center.
-    msd
-        Their weighted mean.
-    relocated
+    centers : ndarray of float64, shape (k, d)
+        The centers.
+    labels : ndarray of int64, shape (n,)
+        The nearest center of each point.
+    squared_distances : ndarray of float64, shape (n,)
+        The squared distance of each point to that center.
+    msd : float
+        The weighted mean of the squared distances.
+    relocated : int
         How many times an empty cluster was moved to the farthest point.
     """
 
@@ -45,88 +48,87 @@ class Clustering:
     relocated: int = 0
 
 
-def clustering_of(
-    points: FloatArray, shift: FloatArray, weights: DoubleArray, centers: DoubleArray, threads: Threads
-) -> Clustering:
-    """Return the clustering that centers make of points, without moving them.
+@dataclass(frozen=True)
+class StopRule:
+    """When Lloyd's iteration ends.
+
+    Attributes
+    ----------
+    max_iterations : int
+        How many times the centers are moved at most.
+    tolerance : float
+        The iteration ends when it lowers the loss by no more than this part of it.
+    stopping : callable
+        Called before each iteration; returns whether to end with the centers as they are.
+    enough : callable, optional
+        Called with the mean loss after each iteration; returns whether to end there.
+    """
+
+    max_iterations: int
+    tolerance: float = 0.0
+    stopping: Callable[[], bool] = nothing
+    enough: Callable[[float], bool] | None = None
+
+
+def evaluate(points: WeightedPoints, centers: DoubleArray, engine: Engine) -> Clustering:
+    """Return the clustering that centers, float64 (k, d), make of points; they are not moved.
 
     Parameters
     ----------
-    points, shift, weights, centers, threads
-        As for `lloyd`.
+    points : WeightedPoints
+        The points; the sum of their weights is positive.
+    centers : ndarray of float64, shape (k, d)
+        The centers.
+    engine : Engine
+        What computes.
     """
-    labels, squared_distances = nearest(points, Centers(centers, shift), threads)
-    msd = float(weights @ squared_distances) / float(weights.sum())
+    labels, squared_distances = engine.assigner(centers).assign(points.values)
+    msd = float(points.weights @ squared_distances) / float(points.weights.sum())
     return Clustering(centers, labels, squared_distances, msd)
 
 
-def lloyd(
-    points: FloatArray,
-    shift: FloatArray,
-    weights: DoubleArray,
-    centers: DoubleArray,
-    max_iterations: int,
-    tolerance: float,
-    threads: Threads,
-    stopping: Callable[[], bool] = nothing,
-    enough: Callable[[float], bool] | None = None,
-) -> Clustering:
+def lloyd(points: WeightedPoints, start: DoubleArray, stop: StopRule, engine: Engine) -> Clustering:
     """Move centers to the weighted means of their points until the loss settles.
 
-    An empty cluster is moved to the point that adds most to the loss, so that none is left empty while there are
-    points apart from all centers.
+    An empty cluster is moved to the point that adds most to the loss, so that none stays empty while there are points
+    apart from all centers.
 
     Parameters
     ----------
-    points
-        float32 (n, d), C-contiguous.
-    shift
-        float32 (d,): usual values of the points; see `kmeans.shift.usual_values`.
-    weights
-        float64 (n,), with a positive sum.
-    centers
-        float64 (k, d): where to start.
-    max_iterations
-        How many times the centers are moved at most.
-    tolerance
-        The loss has settled when it falls by no more than this part of itself.
-    threads
-        The threads to use.
-    stopping
-        Whether to return what there is; asked before each iteration.
-    enough
-        Told the mean loss after each iteration; says whether to return what there is.
+    points : WeightedPoints
+        The points; the sum of their weights is positive.
+    start : ndarray of float64, shape (k, d)
+        The first centers.
+    stop : StopRule
+        When to end.
+    engine : Engine
+        What computes.
 
     Returns
     -------
     Clustering
-        Centers, with labels and loss as these very centers give them.
+        The last centers, with the labels and the loss that they give.
     """
+    weights = points.weights
     total = float(weights.sum())
-    relocated = 0
-    labels, squared_distances = nearest(points, Centers(centers, shift), threads)
+    centers, relocated = start, 0
+    labels, squared_distances = engine.assigner(centers).assign(points.values)
     loss = float(weights @ squared_distances)
-    sums: DoubleArray = np.zeros_like(centers)
-    # Sums are updated incrementally, and lose digits when a far point comes or goes. Counts are recomputed: those of
-    # empty clusters must be exactly 0.
-    lost: DoubleArray = np.zeros(len(centers))
-    not_used: DoubleArray = np.zeros(len(centers))
-    add_rows(points, labels, weights, sums, not_used)
+    sums = _UpdatedSums(points, labels, len(centers))
     counts, _ = _tallied(labels, weights, squared_distances, len(centers))
-    for _ in range(max_iterations):
-        if stopping():
+    for _ in range(stop.max_iterations):
+        if stop.stopping():
             break
         filled = counts > 0.0
         moved = centers.copy()
-        move_to_means(sums, counts, moved)
+        move_to_means(sums.sums, counts, moved)
         placed = 0
         if not filled.all():
-            placed = _fill_empty(points, weights * squared_distances, moved, np.flatnonzero(~filled), stopping)
-        new_labels, new_squared_distances = nearest(points, Centers(moved, shift), threads)
+            placed = _fill_empty(points, squared_distances, moved, np.flatnonzero(~filled), stop.stopping)
+        new_labels, new_squared_distances = engine.assigner(moved).assign(points.values)
         new_counts, losses = _tallied(new_labels, weights, new_squared_distances, len(centers))
-        if lost.any() and _matters(lost, losses, counts):
-            sums[:], lost[:] = 0.0, 0.0
-            add_rows(points, labels, weights, sums, not_used)
+        if sums.are_rough(losses, counts):
+            sums.recompute(labels)
             continue
         relocated += placed
         new_loss = float(weights @ new_squared_distances)
@@ -134,23 +136,89 @@ def lloyd(
         if new_loss > loss:
             break
         changed = np.flatnonzero(new_labels != labels)
-        settled = bool(filled.all()) and loss - new_loss <= tolerance * loss
-        if len(changed) > MOST_CHANGED * len(points):
-            sums[:], lost[:] = 0.0, 0.0
-            add_rows(points, new_labels, weights, sums, not_used)
+        settled = bool(filled.all()) and loss - new_loss <= stop.tolerance * loss
+        if len(changed) > MAX_CHANGED * len(points):
+            sums.recompute(new_labels)
         else:
-            some, some_weights = points[changed], weights[changed]
-            for some_labels, distances, sign in (
-                (labels[changed], squared_distances[changed], -1.0),
-                (new_labels[changed], new_squared_distances[changed], 1.0),
-            ):
-                add_rows(some, some_labels, sign * some_weights, sums, not_used)
-                lost += np.bincount(some_labels, ROUNDING * some_weights * np.sqrt(distances), len(centers))
+            sums.follow(changed, (labels, squared_distances), (new_labels, new_squared_distances))
         centers, labels, squared_distances, loss = moved, new_labels, new_squared_distances, new_loss
         counts = new_counts
-        if (enough and enough(loss / total)) or not len(changed) or settled:
+        if (stop.enough and stop.enough(loss / total)) or not len(changed) or settled:
             break
     return Clustering(centers, labels, squared_distances, loss / total, relocated)
+
+
+class _UpdatedSums:
+    """Sums of points by cluster, updated by the points that change their cluster.
+
+    Such sums lose digits when a far point comes or goes. Counts are not among them: those of empty clusters must be
+    exactly 0, so `lloyd` recomputes them in each iteration.
+
+    Parameters
+    ----------
+    points : WeightedPoints
+        The points.
+    labels : ndarray of int64, shape (n,)
+        The cluster of each point.
+    n_centers : int
+        The number of clusters, k.
+
+    Attributes
+    ----------
+    sums : ndarray of float64, shape (k, d)
+        The sums of the weighted points.
+    """
+
+    def __init__(self, points: WeightedPoints, labels: LabelArray, n_centers: int) -> None:
+        self._points = points
+        self._into = ClusterSums.zeros(n_centers, points.shape[1])
+        self.sums = self._into.sums
+        # By how much each sum may be off.
+        self._lost: DoubleArray = np.zeros(n_centers)
+        self._into.add(points.values, labels, points.weights)
+
+    def recompute(self, labels: LabelArray) -> None:
+        """Form the sums again, from all points."""
+        self._into.clear()
+        self._lost[:] = 0.0
+        self._into.add(self._points.values, labels, self._points.weights)
+
+    def follow(self, changed: LabelArray, before: Assignment, after: Assignment) -> None:
+        """Take the points of some numbers out of the clusters that they leave, and add them to those that they enter.
+
+        Parameters
+        ----------
+        changed : ndarray of int64, shape (m,)
+            The numbers of the points.
+        before, after : tuple of ndarray of int64 and ndarray of float64, shape (n,)
+            The labels and the squared distances of all points.
+        """
+        some = self._points.at(changed)
+        for (labels, squared_distances), sign in ((before, -1.0), (after, 1.0)):
+            own_labels = labels[changed]
+            self._into.add(some.values, own_labels, sign * some.weights)
+            roundings = ROUNDING * some.weights * np.sqrt(squared_distances[changed])
+            self._lost += np.bincount(own_labels, roundings, len(self._lost))
+
+    def are_rough(self, losses: DoubleArray, counts: DoubleArray) -> bool:
+        """Return whether what the sums have lost is visible in the spread of a cluster.
+
+        A cluster without a spread, as one of a single point, is judged by the least spread of the others: the size of
+        its center says nothing, for it may come from a fill value in a feature in which nothing was lost.
+
+        Parameters
+        ----------
+        losses : ndarray of float64, shape (k,)
+            The sum of the squared distances of each cluster.
+        counts : ndarray of float64, shape (k,)
+            Its weight.
+        """
+        if not self._lost.any():
+            return False
+        spreads = np.sqrt(np.divide(losses, counts, out=np.zeros_like(losses), where=counts > 0.0))
+        some = spreads[spreads > 0.0]
+        visible = VISIBLE_SPREAD * np.maximum(spreads, some.min() if len(some) else 0.0)
+        return bool((self._lost > visible * counts).any())
 
 
 def _tallied(
@@ -177,38 +245,21 @@ def _tally(
         losses[labels[i]] += weights[i] * squared_distances[i]
 
 
-def _matters(lost: DoubleArray, losses: DoubleArray, counts: DoubleArray) -> bool:
-    """Return whether what sums have lost can be seen beside the spread of a cluster.
-
-    Where a cluster has none, as one of a single point, it is the least spread of any other that counts: the size of its
-    center says nothing, for it may be that of a fill value in a feature in which nothing was lost.
-
-    Parameters
-    ----------
-    lost
-        float64 (k,): by how much each sum may be off.
-    losses
-        float64 (k,): the sum of the squared distances of each cluster.
-    counts
-        float64 (k,): its weight.
-    """
-    spreads = np.sqrt(np.divide(losses, counts, out=np.zeros_like(losses), where=counts > 0.0))
-    some = spreads[spreads > 0.0]
-    visible = VISIBLE_SPREAD * np.maximum(spreads, some.min() if len(some) else 0.0)
-    return bool((lost > visible * counts).any())
-
-
 def _fill_empty(
-    points: FloatArray, losses: DoubleArray, centers: DoubleArray, empty: LabelArray, stopping: Callable[[], bool]
+    points: WeightedPoints,
+    squared_distances: DoubleArray,
+    centers: DoubleArray,
+    empty: LabelArray,
+    stopping: Callable[[], bool],
 ) -> int:
-    """Put each empty center on the point of largest loss; equal points serve one center only."""
+    """Put each empty center on the point of largest loss, equal points counting as one; return how many were put."""
     placed = 0
-    losses = losses.copy()
+    losses = points.weights * squared_distances
     for center in empty:
         farthest = int(losses.argmax())
         if stopping() or not losses[farthest] > 0.0:
             break
-        centers[center] = points[farthest]
-        losses[(points == points[farthest]).all(axis=1)] = 0.0
+        centers[center] = points.values[farthest]
+        losses[(points.values == points.values[farthest]).all(axis=1)] = 0.0
         placed += 1
     return placed

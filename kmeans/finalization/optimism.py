@@ -1,8 +1,8 @@
-"""By how much a loss is too low for having been measured on the rows that the centers were fitted to.
+"""By how much a loss is too low because it was measured on the rows that the centers were fitted to.
 
-Centers that are means of a sample are nearer to its rows than to others, and so are borders that were drawn between
-these. That is seen by fitting to each half of the sample and scoring on the other (cross-validation; Stone 1974). Half
-as many rows let the noise of the fit, and with it the difference, be twice as large.
+Centers that are means of a sample are nearer to its rows than to others, and the borders between them fit its rows
+better than others. That shows when a model is fitted to each half of the sample and scored on the other
+(cross-validation; Stone 1974). With half as many rows the noise of the fit, and so the difference, is twice as large.
 """
 
 from collections.abc import Callable
@@ -10,47 +10,44 @@ from dataclasses import replace
 
 import numpy as np
 
+from kmeans.assignment.engine import Engine
 from kmeans.communicator import nothing
 from kmeans.finalization.coreset import coreset
-from kmeans.finalization.lloyd import clustering_of, lloyd
+from kmeans.finalization.lloyd import StopRule, evaluate, lloyd
 from kmeans.state import State
-from kmeans.threads import Threads
 from kmeans.types import DoubleArray
 
-# So many of Lloyd's iterations fit the model to a half.
+# Lloyd's iterations that fit the model to a half.
 ITERATIONS = 5
 
 
-def optimism(state: State, centers: DoubleArray, threads: Threads, stopping: Callable[[], bool] = nothing) -> float:
-    """Return by which part of itself the loss of a model is too low on the sample that it was fitted to.
+def optimism(state: State, centers: DoubleArray, engine: Engine, stopping: Callable[[], bool] = nothing) -> float:
+    """Return the part of itself by which a model's loss is too low on the sample that the model was fitted to.
 
     Parameters
     ----------
-    state
+    state : State
         What the stream has left.
-    centers
-        float64 (k, d): the model.
-    threads
-        The threads to use.
-    stopping
-        Whether to make do with fewer iterations.
+    centers : ndarray of float64, shape (k, d)
+        The model.
+    engine : Engine
+        What computes.
+    stopping : callable
+        Returns whether to make do with fewer iterations.
 
     Returns
     -------
     float
-        0 or more; 0 where there is no telling.
+        0 or more; 0 where it can't be measured.
     """
     live = state.live()
     n_rows = len(live.sample.rows)
     if n_rows < 2:
         return 0.0
-    # Its rows are in the order of the stream.
+    # Every other row, since rows are in the order of the stream.
     halves = [coreset(replace(live, sample=live.sample.part(np.arange(begin, n_rows, 2)))) for begin in (0, 1)]
-
-    own = [lloyd(half.points, half.shift, half.weights, centers, ITERATIONS, 0.0, threads, stopping) for half in halves]
-    crossed = [
-        clustering_of(half.points, half.shift, half.weights, other.centers, threads)
-        for half, other in zip(halves, reversed(own), strict=True)
-    ]
+    stop = StopRule(ITERATIONS, stopping=stopping)
+    own = [lloyd(half, centers, stop, engine) for half in halves]
+    crossed = [evaluate(half, other.centers, engine) for half, other in zip(halves, reversed(own), strict=True)]
     loss = sum(one.msd for one in own)
     return max(0.0, 0.5 * (sum(one.msd for one in crossed) / loss - 1.0)) if loss > 0.0 else 0.0

@@ -1,44 +1,21 @@
 """From the K weighted centers of the stream to k: the built-in's recipe."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import assert_never
 
 import numpy as np
 
-from kmeans.communicator import Communicator
-from kmeans.finalization.deadline import NEVER, Deadline
 from kmeans.finalization.distributed_trials import clusterings
-from kmeans.finalization.lloyd import Clustering, clustering_of, lloyd
+from kmeans.finalization.lloyd import Clustering, StopRule, evaluate, lloyd
+from kmeans.finalization.resources import Resources
 from kmeans.kmeans_plus_plus import kmeans_plus_plus, random_rows
+from kmeans.points import WeightedPoints
+from kmeans.settings import LloydSettings
 from kmeans.state import State
-from kmeans.threads import Threads
-from kmeans.types import InitMethod, as_points
+from kmeans.types import as_points
 
-# Trials run side by side, each in a thread of its own.
-ONE_THREAD = Threads(1)
-# So many of the best trials go on at most; memory does not grow with further ones.
+# How many of the best trials are kept at most: memory does not grow with further ones.
 KEPT_TRIALS = 100
-
-
-@dataclass(frozen=True)
-class LloydSettings:
-    """How Lloyd's iteration runs at the end.
-
-    Attributes
-    ----------
-    init_method
-        How its first centers are chosen.
-    n_trials
-        How often Lloyd runs from new starts; the best loss is kept.
-    max_iterations, tolerance
-        See `kmeans.lloyd.lloyd`.
-    """
-
-    init_method: InitMethod
-    n_trials: int
-    max_iterations: int
-    tolerance: float
 
 
 def shrink(
@@ -46,39 +23,36 @@ def shrink(
     k: int,
     settings: LloydSettings,
     seeds: np.random.SeedSequence,
-    threads: Threads,
     attempted: Callable[[int, float], None],
-    communicator: Communicator,
-    deadline: Deadline = NEVER,
+    resources: Resources,
 ) -> list[Clustering]:
     """Cluster K weighted centers into k.
 
     Parameters
     ----------
-    state
+    state : State
         K >= k centers with positive weights.
-    k
+    k : int
         How many centers are wanted.
-    settings
+    settings : LloydSettings
         Trials, start and end of Lloyd's iteration.
-    seeds
-        Each trial has a generator of its own from it.
-    threads
-        The threads to use.
-    attempted
-        Told the number and the weighted mean squared distance of each trial.
-    communicator
-        The hosts, among which the trials are divided.
-    deadline
-        Once it has passed, trials end at once, and only the first one of a host is begun.
+    seeds : numpy.random.SeedSequence
+        The source of chance; each trial has a generator of its own.
+    attempted : callable
+        Called with the number and the weighted mean squared distance of each trial.
+    resources : Resources
+        The hosts and threads among which the trials are divided. Once the deadline has passed, trials end at once, and
+        a host that has one starts no other.
 
     Returns
     -------
     list of Clustering
         The best trials, that of the least loss first; `labels` say which of the k each of the K centers went to.
     """
-    centers, weights = state.centers, state.weights
-    points, shift = as_points(centers), state.shift
+    centers = state.centers
+    points = WeightedPoints(as_points(centers), state.weights)
+    engine, deadline = resources.engine.on_one_thread(), resources.deadline
+    stop = StopRule(settings.max_iterations, settings.tolerance, deadline.passed)
 
     def attempt(seed: np.random.SeedSequence) -> Clustering:
         rng = np.random.default_rng(seed)
@@ -86,29 +60,26 @@ def shrink(
             case "random":
                 start = random_rows(centers, k, rng)
             case "kmeans++":
-                start = kmeans_plus_plus(points, weights, k, rng, ONE_THREAD, stopping=deadline.passed)
-                # Float32 may hold fewer than k of the centers apart.
+                start = kmeans_plus_plus(points, k, rng, engine.threads, stopping=deadline.passed)
+                # In float32 fewer than k of the centers may differ.
                 if len(start) < k:
                     start = random_rows(centers, k, rng)
             case other:
                 assert_never(other)
-        iterations, tolerance = settings.max_iterations, settings.tolerance
-        return lloyd(points, shift, weights, start, iterations, tolerance, ONE_THREAD, deadline.passed)
+        return lloyd(points, start, stop, engine)
 
     best: list[Clustering] = []
-    for begun in range(0, settings.n_trials, KEPT_TRIALS):
-        if begun and deadline.agreed(communicator):
+    for first in range(0, settings.n_trials, KEPT_TRIALS):
+        if first and resources.late():
             break
         trials = clusterings(
-            seeds.spawn(min(KEPT_TRIALS, settings.n_trials - begun)),
+            seeds.spawn(min(KEPT_TRIALS, settings.n_trials - first)),
             attempt,
-            lambda found: clustering_of(points, shift, weights, found, threads),
+            lambda from_elsewhere: evaluate(points, from_elsewhere, resources.engine),
             (k, centers.shape[1]),
-            threads,
-            communicator,
-            deadline,
+            resources,
         )
-        for trial, found in enumerate(trials, begun):
-            attempted(trial, found.msd)
+        for number, trial in enumerate(trials, first):
+            attempted(number, trial.msd)
         best = sorted(best + trials, key=lambda trial: trial.msd)[:KEPT_TRIALS]
     return best

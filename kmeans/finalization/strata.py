@@ -1,11 +1,11 @@
-"""What is known exactly of the strata of a stream, the rows of each of its K centers: weight, mean and spread."""
+"""Strata: the rows that went to each of the K centers of a stream, of which weight, mean and spread are exact."""
 
 from dataclasses import replace
 
 import numpy as np
 
 from kmeans.assignment.pieces import pieces_of
-from kmeans.kernels.far_rows import LEAST_SHARE
+from kmeans.kernels.far_rows import MIN_SHARE
 from kmeans.sample import Far
 from kmeans.types import DoubleArray, FloatArray, LabelArray
 
@@ -17,16 +17,18 @@ def without_far(
 
     Parameters
     ----------
-    far
-        The rows.
-    means, weights, spreads
-        float64 (K, d), (K,) and (K,): of the strata.
+    far : Far
+        The far rows.
+    means : ndarray of float64, shape (K, d)
+        The means of the strata.
+    weights, spreads : ndarray of float64, shape (K,)
+        The weights of the strata, and their sums of squared distances to the mean.
 
     Returns
     -------
-    far
-        The rows, none of which weighs more than its stratum: what was not read from a stream need not fit together.
-    means, weights, spreads
+    far : Far
+        The far rows, none of which weighs more than its stratum: parts of a state from outside may contradict.
+    means, weights, spreads : ndarray of float64
         The same without the far rows.
     """
     far = replace(far, weights=np.minimum(far.weights, weights[far.labels]))
@@ -40,8 +42,8 @@ def without_far(
         places, far.weights * squared_distances_of(far.rows, means, far.labels), minlength=len(touched)
     )
     left = weights[touched] - taken
-    # Rounding may leave what is no row.
-    left[left <= LEAST_SHARE * taken] = 0.0
+    # What rounding leaves is no row.
+    left[left <= MIN_SHARE * taken] = 0.0
     moves = -np.divide(differences, left[:, None], out=np.zeros_like(differences), where=left[:, None] > 0.0)
     means, weights, spreads = means.copy(), weights.copy(), spreads.copy()
     means[touched] += moves
@@ -53,8 +55,8 @@ def without_far(
 
 def squared_distances_of(points: FloatArray | DoubleArray, centers: DoubleArray, labels: LabelArray) -> DoubleArray:
     """Return the squared distance of each point to the center of its label, float64 (n,)."""
-    found: DoubleArray = np.empty(len(points))
+    squared_distances: DoubleArray = np.empty(len(points))
     for piece in pieces_of(*points.shape):
         differences = points[piece] - centers[labels[piece]]
-        np.einsum("nd,nd->n", differences, differences, out=found[piece])
-    return found
+        np.einsum("nd,nd->n", differences, differences, out=squared_distances[piece])
+    return squared_distances

@@ -1,4 +1,4 @@
-"""Finds the rows of a mini-batch that are far from their centers, and makes centers of them; see `reassignment`."""
+"""Rows of a mini-batch that are far from their centers, made into centers; see `kmeans.stream.reassignment`."""
 
 import numpy as np
 
@@ -6,17 +6,17 @@ from kmeans.kernels.distances import squared_difference
 from kmeans.kernels.jit import kernel
 from kmeans.types import BoolArray, DoubleArray, FloatArray, LabelArray
 
-# What a far row has in a table beside its features: these columns.
+# The columns of a table of far rows after the features.
 DISTANCE, LABEL, HOST, POSITION, WEIGHT = range(-5, 0)
 EXTRA = 5
 
-# The rest of its center's weight, as a share of a row's own, below which the row is the center.
-LEAST_SHARE = 1e-6
-# Weight below this is lost to underflow on the way to a mean, and its reciprocal may be infinite: it counts as none.
-LEAST_WEIGHT = 1e-280
-# Centers that may be given up: those of least weight, for which a merger costs least.
+# A row is the center if the rest of the center's weight is less than this share of the row's own.
+MIN_SHARE = 1e-6
+# Weight below this counts as none: in a mean it is lost to underflow, and its reciprocal may be infinite.
+MIN_WEIGHT = 1e-280
+# Centers that may be reassigned: those of least weight, whose mergers cost least.
 MAX_CENTERS = 16
-# Features from which on those of one center fill vectors.
+# From this many features on, those of one center fill vectors.
 WIDE = 32
 # Centers that a candidate is compared with at a time.
 TILE = 64
@@ -32,9 +32,10 @@ def offer_rows(
     host: int,  # IN
     table: DoubleArray,  # INOUT (rows, d + EXTRA), the farthest row first
 ) -> None:
-    """Let rows of a block take places in a table of far rows; those that have them come first among equals."""
+    """Insert far rows of a block into a table of the farthest rows; of equally far ones the earlier stay first."""
     n_features = block.shape[1]
-    # The rows of the block that have a place, and which; the others there are moved down but once, in the end.
+    # For each place of the table the row of the block that takes it, or -1, and the entry that moves to it: entries
+    # are moved only once, at the end.
     rows = np.full(len(table), -1, np.int64)
     olds = np.arange(len(table))
     distances = table[:, DISTANCE].copy()
@@ -64,7 +65,7 @@ def offer_rows(
 
 @kernel("int64[::1](float64[::1], boolean[::1])")
 def lightest(weights: DoubleArray, barred: BoolArray) -> LabelArray:
-    """Give the centers that may be given up: the lightest first, of equal ones the earlier."""
+    """Return the centers that may be reassigned: the lightest first, of equal ones the earlier."""
     found = np.empty(min(MAX_CENTERS, len(weights)), np.int64)
     n_found = 0
     for j in range(len(weights)):
@@ -80,7 +81,8 @@ def lightest(weights: DoubleArray, barred: BoolArray) -> LabelArray:
 
 
 @kernel(
-    "Tuple((int64, int64, float64))(float64[:, ::1], float64[::1], boolean[::1], int64[::1], float64, int64, int64)"
+    "Tuple((int64, int64, float64))(float64[:, ::1], float64[::1], boolean[::1], int64[::1], float64, int64, int64)",
+    strict=True,
 )
 def cheapest_merger(
     centers: DoubleArray,  # IN (K, d)
@@ -89,14 +91,14 @@ def cheapest_merger(
     candidates: LabelArray,  # IN (m,), none of them barred
     limit: float,  # IN
     first: int,  # IN: the first of the other centers to look at
-    last: int,  # IN: the one behind the last
+    last: int,  # IN: the one after the last
 ) -> tuple[np.int64, np.int64, float]:
     """Find the cheapest merger of a candidate with another center, if one costs less than a limit.
 
     Returns
     -------
     center : int
-        The candidate, to be given up; -1 if no merger costs less.
+        The candidate; -1 if no merger costs less.
     target : int
         The other center.
     cost : float
@@ -115,11 +117,11 @@ def cheapest_merger(
                     continue
                 both, cost = weights[center] + weight, 0.0
                 if both > 0.0:
-                    cost = weights[center] * weight * squared_difference(centers[center], other) / both
+                    cost = weights[center] * weight * squared_difference(centers[center], other, n_features) / both
                 if cost < best_cost or (cost == best_cost and place < best):
                     best, best_target, best_cost = np.int64(place), np.int64(target), cost
         return (candidates[best] if best >= 0 else best), best_target, best_cost
-    # Feature by feature, so that one instruction takes several centers.
+    # Feature by feature, so that one instruction serves several centers.
     columns, distances = np.zeros((n_features, TILE)), np.empty(TILE)
     best, best_target, best_cost = np.int64(-1), np.int64(-1), limit
     for begin in range(first, last, TILE):
@@ -142,13 +144,15 @@ def cheapest_merger(
                 both = weights[center] + weights[target]
                 # Without weight a merger costs nothing.
                 cost = weights[center] * weights[target] * distances[j] / both if both > 0.0 else 0.0
-                # Of equally cheap ones that of the first candidate, with the first target.
+                # Of equally cheap mergers the one of the first candidate, with the first target.
                 if cost < best_cost or (cost == best_cost and place < best):
                     best, best_target, best_cost = np.int64(place), np.int64(target), cost
     return (candidates[best] if best >= 0 else best), best_target, best_cost
 
 
-@kernel("int64(float64[:, ::1], float64, float64[:, ::1], float64[::1], float64[::1], float64, int64[:, ::1])")
+@kernel(
+    "int64(float64[:, ::1], float64, float64[:, ::1], float64[::1], float64[::1], float64, int64[:, ::1])", strict=True
+)
 def reassign_rows(
     table: DoubleArray,  # IN
     outlier_distance: float,  # IN: rows beyond it are in no center yet
@@ -156,9 +160,9 @@ def reassign_rows(
     weights: DoubleArray,  # INOUT (K,)
     spreads: DoubleArray,  # INOUT (K,)
     least_cost: float,  # IN: no merger costs less; negative where that is not known
-    done: LabelArray,  # OUT (rows, 3): the row, its center now, and the one that took the center's rows over
+    done: LabelArray,  # OUT (rows, 3): the row, the center that it becomes, and the one that gets the center's rows
 ) -> int:
-    """Make centers of far rows where that pays, and return of how many; add the other outliers to their centers."""
+    """Make centers of far rows where that pays, and return the number; add the other outliers to their centers."""
     n_centers, n_features = centers.shape
     new_label = np.arange(n_centers)
     rows_of_now = np.zeros(n_centers, np.bool_)
@@ -171,27 +175,27 @@ def reassign_rows(
         whole = rest + weight
         center = np.int64(-1)
         gain = 0.0
-        # A row that is nearly all of its center gains nothing.
-        if weight > LEAST_WEIGHT and rest > LEAST_SHARE * weight:
+        # A row that is nearly all of its center can gain nothing.
+        if weight > MIN_WEIGHT and rest > MIN_SHARE * weight:
             share = rest / whole if outside else whole / rest
-            gain = weight * share * squared_difference(row, centers[own])
+            gain = weight * share * squared_difference(row, centers[own], n_features)
             if gain > least_cost:
                 candidates = lightest(weights, rows_of_now)
                 center, target, least_cost = cheapest_merger(
                     centers, weights, rows_of_now, candidates, gain, 0, n_centers
                 )
         if center < 0:
-            if outside and weight > LEAST_WEIGHT:
-                spreads[own] += weight * (rest / whole) * squared_difference(row, centers[own])
+            if outside and weight > MIN_WEIGHT:
+                spreads[own] += weight * (rest / whole) * squared_difference(row, centers[own], n_features)
                 for f in range(n_features):
                     centers[own, f] += weight / whole * (row[f] - centers[own, f])
                 weights[own] = whole
                 least_cost = -1.0
             continue
-        # Not known any more.
+        # The least cost is no longer known.
         least_cost = -1.0
         if not outside:
-            # What the row adds to the spread of its center is what its own center gains.
+            # The spread falls by what the row contributes to it, which is the gain.
             spreads[own] = max(0.0, spreads[own] - gain)
             for f in range(n_features):
                 centers[own, f] += weight / rest * (centers[own, f] - row[f])
@@ -199,7 +203,12 @@ def reassign_rows(
         both = weights[center] + weights[target]
         if both > 0.0:
             share = weights[center] / both
-            between = weights[center] * weights[target] * squared_difference(centers[center], centers[target]) / both
+            between = (
+                weights[center]
+                * weights[target]
+                * squared_difference(centers[center], centers[target], n_features)
+                / both
+            )
             spreads[target] += spreads[center] + between
             for f in range(n_features):
                 centers[target, f] += share * (centers[center, f] - centers[target, f])

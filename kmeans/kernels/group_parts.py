@@ -10,18 +10,22 @@ from kmeans.kernels.jit import array_type, tuple_type
 from kmeans.types import BoolArray, DoubleArray, FloatArray, LabelArray
 
 
-class Shape(NamedTuple):
-    """The sizes of a group, all whole numbers.
+class GroupShape(NamedTuple):
+    """The sizes of a group.
 
     Attributes
     ----------
-    batches, batch_rows
-        Mini-batches, and the rows of each.
-    pieces
-        Pieces of a mini-batch; see `kmeans.piece_kernel.border`.
-    ranges, range_centers
-        Ranges of centers, and the centers of each; the last one may have fewer.
-    block_rows
+    batches : int
+        Mini-batches.
+    batch_rows : int
+        Rows of each.
+    pieces : int
+        Pieces of a mini-batch; see `kmeans.kernels.pieces.border`.
+    ranges : int
+        Ranges of centers.
+    range_centers : int
+        Centers of a range; the last one may have fewer.
+    block_rows : int
         Rows that are read and assigned at a time.
     """
 
@@ -33,17 +37,20 @@ class Shape(NamedTuple):
     block_rows: int
 
 
-class Place(NamedTuple):
+class Location(NamedTuple):
     """Where the rows of a group are.
 
     Attributes
     ----------
-    file
+    file : int
         A descriptor; negative where the rows are in memory.
-    begin, stride, values_at
-        Bytes: where the first record begins in the file, from one record to the next, and from the beginning of a
-        record to its numbers.
-    number
+    begin : int
+        The byte in the file where the first record begins.
+    stride : int
+        Bytes from one record to the next.
+    values_at : int
+        Bytes from the beginning of a record to its numbers.
+    number : int
         The number of the first row among all rows of this host.
     """
 
@@ -59,12 +66,16 @@ class Terms(NamedTuple):
 
     Attributes
     ----------
-    decay
-        Of weights, in a mini-batch.
-    outlier_distance
-        Squared; a mini-batch with a row beyond it is left to others.
-    key, least_draw, least_distance
-        See `kmeans.candidates.choose`.
+    decay : float
+        Factor of weights, for a mini-batch.
+    outlier_distance : float
+        Squared; a mini-batch with a row beyond it is not taken in a group.
+    key : uint64
+        See `kmeans.stream.candidates.Limits`.
+    least_draw : float
+        See there.
+    least_distance : float
+        See there.
     """
 
     decay: float
@@ -74,8 +85,24 @@ class Terms(NamedTuple):
     least_distance: float
 
 
-class Centers(NamedTuple):
-    """The centers of the stream: float64 (K, d), weights and spreads (K,); sums, counts and losses of a mini-batch."""
+class StreamCenters(NamedTuple):
+    """The centers of the stream, and memory for the sums of a mini-batch.
+
+    Attributes
+    ----------
+    centers : ndarray of float64, shape (K, d)
+        See `kmeans.stream.stream.Stream`.
+    weights : ndarray of float64, shape (K,)
+        See there.
+    spreads : ndarray of float64, shape (K,)
+        See there.
+    sums : ndarray of float64, shape (K, d)
+        See `kmeans.stream.piece_sums.Sums`.
+    counts : ndarray of float64, shape (K,)
+        See there.
+    losses : ndarray of float64, shape (K,)
+        See there.
+    """
 
     centers: DoubleArray
     weights: DoubleArray
@@ -85,22 +112,31 @@ class Centers(NamedTuple):
     losses: DoubleArray
 
 
-class Found(NamedTuple):
-    """What a group leaves.
+class Results(NamedTuple):
+    """What is known of a group afterwards.
+
+    The candidates of a piece stand together, at the place of its own rows among the n rows of the group.
 
     Attributes
     ----------
-    inertias
-        float64 (batches,).
-    n_changes
-        int64 (batches,): how many centers were given up.
-    changes
-        int64 (batches, far rows, 3): the centers, those that took their rows over, and the number of the row.
-    n_chosen
-        int64 (batches, pieces): candidates of each piece.
-    rows, labels, numbers, draws, squared_distances
-        float32 (n, d), int64 (n,), int64 (n,), float64 (n,), float64 (n,): of the candidates. Those of a piece stand
-        together, from where its own rows would.
+    inertias : ndarray of float64, shape (batches,)
+        Sums of the squared distances of the rows to the centers as they were.
+    n_changes : ndarray of int64, shape (batches,)
+        Centers that were reassigned.
+    changes : ndarray of int64, shape (batches, far rows, 3)
+        These centers, those that took over their rows, and the numbers of the rows that they moved to.
+    n_chosen : ndarray of int64, shape (batches, pieces)
+        Candidates of each piece.
+    rows : ndarray of float32, shape (n, d)
+        The candidates.
+    labels : ndarray of int64, shape (n,)
+        Their centers.
+    numbers : ndarray of int64, shape (n,)
+        Their places among the rows of this host.
+    draws : ndarray of float64, shape (n,)
+        Their draws.
+    squared_distances : ndarray of float64, shape (n,)
+        To their centers as they were.
     """
 
     inertias: DoubleArray
@@ -114,34 +150,49 @@ class Found(NamedTuple):
     squared_distances: DoubleArray
 
 
-class Room(NamedTuple):
-    """Where threads work.
+class Workspace(NamedTuple):
+    """Memory that the threads work in; the attributes from `bytes` on have a block of rows for each thread.
 
     Attributes
     ----------
-    counters
-        int64 (N_COUNTERS,).
-    row_weights
-        float64 (batch_rows,).
-    inertias
-        float64 (pieces,).
-    far_batches
-        int64 (threads,): the number of the mini-batch that a thread's farthest rows are of.
-    far_distances, far_labels, far_numbers, far_slots
-        float64, int64, int64, int64 (threads, far rows): the farthest rows that each thread has met, the farthest
-        first.
-    far_rows
-        float32 (threads, far rows, d): the rows themselves, each in its slot.
-    far_table
-        float64 (far rows, d + EXTRA): those of the mini-batch.
-    changes
-        int64 (far rows, 3).
-    costs
-        float64 (ranges,): of the cheapest mergers.
-    nobody
-        bool (K,): all false.
-    bytes, rows, labels, squared_distances, chosen, draws
-        uint8, float32, int64, float64, int64, float64, a row for each thread: a block of rows.
+    counters : ndarray of int64, shape (N_COUNTERS,)
+        See `kmeans.kernels.group`.
+    row_weights : ndarray of float64, shape (batch_rows,)
+        Of the rows of a mini-batch.
+    inertias : ndarray of float64, shape (pieces,)
+        Of the pieces of a mini-batch.
+    far_batches : ndarray of int64, shape (threads,)
+        The number of the mini-batch that a thread's farthest rows belong to.
+    far_distances : ndarray of float64, shape (threads, far rows)
+        Squared distances of the farthest rows that each thread has met, the farthest first.
+    far_labels : ndarray of int64, shape (threads, far rows)
+        The centers of these rows.
+    far_numbers : ndarray of int64, shape (threads, far rows)
+        Their places among the rows of this host.
+    far_slots : ndarray of int64, shape (threads, far rows)
+        Where they are in `far_rows`.
+    far_rows : ndarray of float32, shape (threads, far rows, d)
+        The rows themselves.
+    far_table : ndarray of float64, shape (far rows, d + EXTRA)
+        The farthest rows of the mini-batch.
+    changes : ndarray of int64, shape (far rows, 3)
+        See `kmeans.kernels.far_rows.reassign_rows`.
+    costs : ndarray of float64, shape (ranges,)
+        Of the cheapest mergers.
+    nobody : ndarray of bool, shape (K,)
+        All false.
+    bytes : ndarray of uint8, shape (threads, n)
+        Records as they are in the file.
+    rows : ndarray of float32, shape (threads, block_rows or more, d)
+        Rows.
+    labels : ndarray of int64, shape (threads, block_rows)
+        Their centers.
+    squared_distances : ndarray of float64, shape (threads, block_rows)
+        To these.
+    chosen : ndarray of int64, shape (threads, block_rows)
+        Which rows are candidates.
+    draws : ndarray of float64, shape (threads, block_rows)
+        Of the candidates.
     """
 
     counters: LabelArray
@@ -166,12 +217,12 @@ class Room(NamedTuple):
 
 
 _INT, _DOUBLE, _FLOAT = types.int64, types.float64, types.float32
-SHAPE: Any = tuple_type(Shape, [_INT] * 6)
-PLACE: Any = tuple_type(Place, [_INT] * 5)
+GROUP_SHAPE: Any = tuple_type(GroupShape, [_INT] * 6)
+LOCATION: Any = tuple_type(Location, [_INT] * 5)
 TERMS: Any = tuple_type(Terms, [_DOUBLE, _DOUBLE, types.uint64, _DOUBLE, _DOUBLE])
-CENTERS: Any = tuple_type(Centers, [array_type(_DOUBLE, n) for n in (2, 1, 1, 2, 1, 1)])
-FOUND: Any = tuple_type(
-    Found,
+STREAM_CENTERS: Any = tuple_type(StreamCenters, [array_type(_DOUBLE, n) for n in (2, 1, 1, 2, 1, 1)])
+RESULTS: Any = tuple_type(
+    Results,
     [
         array_type(kind, n)
         for kind, n in (
@@ -187,8 +238,8 @@ FOUND: Any = tuple_type(
         )
     ],
 )
-ROOM: Any = tuple_type(
-    Room,
+WORKSPACE: Any = tuple_type(
+    Workspace,
     [
         array_type(kind, n)
         for kind, n in (

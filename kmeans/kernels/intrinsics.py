@@ -1,4 +1,4 @@
-"""What threads that run a kernel together need: counters that all of them see, ways to wait, and reads of a file."""
+"""Instructions for threads that run a kernel together: shared counters, ways to wait, reads of a file."""
 
 import platform
 
@@ -7,7 +7,7 @@ from llvmlite import ir
 from kmeans.kernels.jit import emitted
 from kmeans.kernels.vectors import INT32, INT64, Builder, Value, at
 
-# Counters lie so far apart, in int64 numbers, that none shares a line of the cache with another.
+# The distance between counters, in int64 numbers, with which no two share a cache line.
 APART = 16
 
 
@@ -19,13 +19,13 @@ def look(builder: Builder, counters: Value, place: Value) -> Value:
 
 @emitted("int64(int64[::1], int64, int64)")
 def increase(builder: Builder, counters: Value, place: Value, amount: Value) -> Value:
-    """Add to a counter, and return what it was."""
+    """Add to a counter, and return its value before."""
     return builder.atomic_rmw("add", at(builder, counters, place), amount, "acq_rel")
 
 
 @emitted("boolean(int64[::1], int64, int64, int64)")
 def advance(builder: Builder, counters: Value, place: Value, expected: Value, following: Value) -> Value:
-    """Set a counter, if it still is what was expected; return whether it was."""
+    """Set a counter if it still has the expected value; return whether it had."""
     address = at(builder, counters, place)
     swapped = builder.cmpxchg(address, expected, following, "acq_rel", "acquire")
     return builder.extract_value(swapped, 1)
@@ -33,14 +33,14 @@ def advance(builder: Builder, counters: Value, place: Value, expected: Value, fo
 
 @emitted("void()")
 def pause(builder: Builder) -> None:
-    """Let a moment pass, in which another thread of the same core may work."""
+    """Wait for a moment, in which another thread of the same core may work."""
     if platform.machine() == "x86_64":
         _call(builder, "llvm.x86.sse2.pause", ir.VoidType())
 
 
 @emitted("void()")
 def make_way(builder: Builder) -> None:
-    """Let another thread of the system have this processor, if one waits for it."""
+    """Yield this processor to another thread of the system, if one waits for it."""
     _call(builder, "sched_yield", INT32)
 
 
@@ -52,12 +52,12 @@ def sleep(builder: Builder, microseconds: Value) -> None:
 
 @emitted("int64(int64, uint8[::1], int64, int64)")
 def read_at(builder: Builder, file: Value, buffer: Value, count: Value, offset: Value) -> Value:
-    """Read bytes from a place in a file to the beginning of a buffer; return how many came, or -1."""
+    """Read bytes at an offset of a file to the beginning of a buffer; return the number of bytes read, or -1."""
     return _call(builder, "pread", INT64, builder.trunc(file, INT32), buffer, count, offset)
 
 
 def _call(builder: Builder, name: str, result: Value, *values: Value) -> Value:
-    """Call an intrinsic function of LLVM's, or one of the C library."""
+    """Call an intrinsic function of LLVM, or a function of the C library."""
     module = builder.module
     kind = ir.FunctionType(result, [value.type for value in values])
     return builder.call(module.globals.get(name) or ir.Function(module, kind, name), values)

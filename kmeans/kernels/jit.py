@@ -1,9 +1,10 @@
 """How kernels are compiled: flags, cache and CPU levels, in one place.
 
-Kernels are compiled when their module is imported, for the signatures that stand beside them, and kept in numba's cache
-(`NUMBA_CACHE_DIR`). The machine code is made for a micro-architecture level instead of the very CPU at hand, so that a
-cache filled on one machine serves every machine of that level: an image holds one entry per level and needs no
-compilation at run time. `NUMBA_CPU_NAME` overrides the choice of the level. The cache may be read-only.
+Kernels are compiled when they are first called, for the signatures in their decorator, and kept in numba's cache
+(`NUMBA_CACHE_DIR`): a job loads the code of those that it needs. The machine code is made for a micro-architecture
+level instead of the very CPU at hand, so that a cache filled on one machine serves every machine of that level: an
+image holds one entry per level and needs no compilation at run time. `NUMBA_CPU_NAME` overrides the choice of the
+level. The cache may be read-only.
 """
 
 import functools
@@ -12,14 +13,17 @@ import os
 import platform
 import re
 import sys
+import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 
 import llvmlite.binding as llvm
 import numba
 from numba.core import cgutils
-from numba.core.caching import InTreeCacheLocator, UserProvidedCacheLocator
+from numba.core.caching import FunctionCache, InTreeCacheLocator, UserProvidedCacheLocator
+from numba.core.registry import CPUDispatcher
 from numba.core.sigutils import normalize_signature
 from numba.core.types import Array, BaseTuple
 from numba.extending import intrinsic
@@ -31,7 +35,7 @@ Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 # "nnan" and "ninf" stay out: with them the compiler may drop checks for NaN and infinity.
 FAST_MATH = {"nsz", "arcp", "contract", "afn", "reassoc"}
 
-# Per architecture, best first: the level (an LLVM CPU name) and the features that tell that a machine has it.
+# For each architecture, best first: the level (an LLVM CPU name) and the features that a machine of this level has.
 LEVELS: dict[str, dict[str, frozenset[str]]] = {
     "x86_64": {
         "x86-64-v4": frozenset({"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}),
@@ -43,12 +47,12 @@ LEVELS: dict[str, dict[str, frozenset[str]]] = {
 
 
 def levels() -> list[str]:
-    """Give the levels of this machine's architecture, best first, whether this machine has them or not."""
+    """Return the levels of this machine's architecture, best first, whether this machine has them or not."""
     return list(LEVELS.get(platform.machine(), {"generic": frozenset()}))
 
 
 def host_level() -> str:
-    """Give the best level that this machine has."""
+    """Return the best level that this machine has."""
     features = llvm.get_host_cpu_features()
     table = LEVELS.get(platform.machine(), {})
     return next((level for level, needed in table.items() if all(features.get(f) for f in needed)), "generic")
@@ -57,26 +61,26 @@ def host_level() -> str:
 if "NUMBA_CPU_NAME" not in os.environ:
     config.CPU_NAME = host_level()
 if "NUMBA_CPU_FEATURES" not in os.environ:
-    # Left unset, numba would add the features of this very machine to those of the level.
+    # If unset, numba adds the features of this machine to those of the level.
     config.CPU_FEATURES = ""
 
 
-# The level that code is made for; `NUMBA_CPU_NAME` may name any other CPU of LLVM's.
+# The level that code is made for; `NUMBA_CPU_NAME` may name any other CPU that LLVM knows.
 LEVEL: str = config.CPU_NAME
-# Set by NUMBA_DISABLE_JIT: kernels then run as Python, and what is `emitted` can't run.
+# Set by NUMBA_DISABLE_JIT: kernels then run as Python, and `emitted` functions can't run unless they have a twin.
 INTERPRETED = bool(config.DISABLE_JIT)
 
 
 class ReadableCacheLocator:
-    """Finds the cache of a function's machine code, be it writable or not.
+    """Finds the cache of a function's machine code, even if it is read-only.
 
-    Numba's own locators pass over a folder that they can't write to, full as it may be: an image's cache belongs to
-    root, and its file system may be mounted read-only.
+    Numba's own locators skip a folder that they can't write to, even a full one. The cache of an image belongs to root,
+    and its file system may be mounted read-only.
     """
 
     @classmethod
     def from_function(cls, function: Callable[..., Any], file: str) -> object:
-        """Give the locator that numba asks for the folder: `NUMBA_CACHE_DIR`, or `__pycache__` beside the source."""
+        """Return the locator that numba asks for the folder: `NUMBA_CACHE_DIR`, or `__pycache__` next to the source."""
         locator: Any = (UserProvidedCacheLocator if config.CACHE_DIR else InTreeCacheLocator)(function, file)
         locator.get_source_stamp = functools.partial(_stamp, Path(file))
         return locator
@@ -84,12 +88,12 @@ class ReadableCacheLocator:
 
 @functools.cache
 def _stamp(file: Path) -> str:
-    """Return a digest of what the code of a module's kernels depends on.
+    """Return a digest of all sources that the code of a module's kernels depends on.
 
-    Numba looks at their own file alone. But kernels call others, and have constants compiled into them, of modules that
-    theirs imports, directly or not.
+    Numba only considers the file of a kernel. But a kernel calls kernels, and contains constants, of other modules,
+    which its own module imports, directly or not.
     """
-    # The package at the top, or the folder of a program that is in none.
+    # The top package, or the folder of a program that is in no package.
     home = file.parent
     while (home.parent / "__init__.py").exists():
         home = home.parent
@@ -107,11 +111,11 @@ _IMPORT = re.compile(r"^(?:from ([\w.]+) )?import (\([^)]*\)|.*)", re.MULTILINE)
 
 @functools.cache
 def _imported(file: str) -> frozenset[str]:
-    """Return the sources of the modules that a module imports at its top: those above a kernel are loaded by then."""
+    """Return the sources of the modules that a module imports at its top; they are loaded before its kernels."""
     names: set[str] = set()
     for package, words in _IMPORT.findall(Path(file).read_text(encoding="utf-8")):
         imported = re.findall(r"[\w.]+", words)
-        # What is imported from a package may be a module.
+        # A name that is imported from a package may be a module.
         names |= {package, *(f"{package}.{word}" for word in imported)} if package else set(imported)
     sources = (getattr(sys.modules.get(name), "__file__", None) for name in names)
     return frozenset(source for source in sources if source)
@@ -127,62 +131,121 @@ def array_type(kind: Any, dimensions: int = 1) -> Any:
 
 
 def tuple_type(form: type[NamedTuple], kinds: list[Any]) -> Any:
-    """Return numba's type of a named tuple with elements of so many types."""
+    """Return numba's type of a named tuple whose elements have the given types."""
     types: Any = numba.types
     # Numba has a type of its own for those whose elements are of one type.
     alike = len(set(kinds)) == 1
     return types.NamedUniTuple(kinds[0], len(kinds), form) if alike else types.NamedTuple(kinds, form)
 
 
+# One for all kernels, since those that a kernel calls are compiled with it.
+_COMPILING = threading.RLock()
+
+
+class _Kernel(CPUDispatcher):
+    """A function that is compiled for its signatures, and for no others, when it is first needed.
+
+    Numba's own dispatcher with signatures compiles, or loads, at once: half a second of processor time for all kernels,
+    of which a job calls a part.
+    """
+
+    def __init__(self, function: Callable[..., Any], signatures: tuple[Any, ...], options: dict[str, Any]) -> None:
+        super().__init__(function, targetoptions={"nopython": True, "boundscheck": None, **options})
+        cache: Any = _Cache
+        self._cache = cache(function)
+        self._signatures = signatures
+        self._compiled = False
+
+    def compile_signatures(self) -> None:
+        """Compile for all signatures, or load the code from the cache, unless that was done."""
+        with _COMPILING:
+            if not self._compiled:
+                for signature in self._signatures:
+                    self.compile(signature)
+                self.disable_compile()
+                self._compiled = True
+
+    def _compile_for_args(self, *_arguments: object, **_words: object) -> Callable[..., Any]:
+        # Called when no code fits the arguments, which after this is an error. What is returned is called with them.
+        self.compile_signatures()
+        return self
+
+    def get_call_template(self, args: Any, kws: Any) -> Any:
+        # Called when a kernel that calls this one is compiled.
+        self.compile_signatures()
+        return super().get_call_template(args, kws)
+
+
+class _Cache(FunctionCache):
+    """Numba's cache on disk; one that can't be written is as good as none."""
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        save: Any = super().save_overload
+        with suppress(OSError):
+            save(sig, data)
+
+
+_KERNELS: list[_Kernel] = []
+
+
+def compile_all() -> None:
+    """Compile every kernel of the modules that have been imported, or load it from the cache."""
+    for each in _KERNELS:
+        each.compile_signatures()
+
+
 def kernel(*signatures: Any, strict: bool = False, inline: bool = False) -> Callable[[Kernel], Kernel]:
-    """Compile a function to machine code that runs without the GIL.
+    """Compile a function to machine code that runs without the GIL, when it is first called.
 
     Parameters
     ----------
-    *signatures
-        Numba signatures; each is compiled, or loaded from the cache, at once.
-    strict
+    *signatures : str or tuple of numba types
+        Numba signatures; arguments of other types are an error.
+    strict : bool, default False
         Whether each operation is to be rounded as it is written, instead of with `FAST_MATH`.
-    inline
+    inline : bool, default False
         Whether it becomes a part of each kernel that calls it, however long it is.
+
+    Returns
+    -------
+    callable
+        The decorator. With `INTERPRETED` it returns the function as it is.
     """
-    flags: Any = False if strict else FAST_MATH
+    options = {
+        "nogil": True,
+        "error_model": "numpy",
+        "fastmath": False if strict else FAST_MATH,
+        "forceinline": inline,
+    }
 
     def decorate(function: Kernel) -> Kernel:
-        def compile_now(*, cache: bool) -> Kernel:
-            jit: Any = numba.njit(
-                list(signatures),
-                nogil=True,
-                cache=cache,
-                error_model="numpy",
-                fastmath=flags,
-                forceinline=inline,
-            )
-            compiled: Kernel = jit(function)
-            return compiled
-
-        try:
-            return compile_now(cache=True)
-        except OSError:
-            # Not in the cache, and the cache can't be written: compiled for this process alone.
-            return compile_now(cache=False)
+        if INTERPRETED:
+            return function
+        compiled: Any = _Kernel(function, signatures, options)
+        _KERNELS.append(compiled)
+        return cast(Kernel, compiled)
 
     return decorate
 
 
-def emitted(signature: str) -> Callable[[Callable[..., Any]], Any]:
+def emitted(signature: str, interpreted: Callable[..., Any] | None = None) -> Callable[[Callable[..., Any]], Any]:
     """Make a function that writes LLVM code one that kernels can call.
 
     Parameters
     ----------
-    signature
-        A numba signature. The function gets a builder and a value for each argument, an array being a pointer to its
-        first element, and gives the value of the result or None.
+    signature : str
+        A numba signature. The function is called with a builder and a value for each argument, for an array a pointer
+        to its first element, and returns the value of the result or None.
+    interpreted : callable, optional
+        The twin to call where kernels are not compiled; without one, kernels that call the function can't run there.
     """
     normalize: Any = normalize_signature
     arguments, result = normalize(signature)
 
     def decorate(emit: Callable[..., Any]) -> Any:
+        if INTERPRETED and interpreted:
+            return interpreted
+
         def define(_context: object, *_types: object) -> tuple[object, Callable[..., Any]]:
             def generate(context: Any, builder: Any, _signature: object, values: tuple[Any, ...]) -> Any:
                 given = [
@@ -194,7 +257,7 @@ def emitted(signature: str) -> Callable[[Callable[..., Any]], Any]:
 
             return result(*arguments), generate
 
-        # Name, docstring and parameters: numba looks at those of `emit`.
+        # Numba reads the name, the docstring and the parameters of `emit`.
         return intrinsic(functools.wraps(emit)(define))
 
     return decorate
@@ -223,6 +286,6 @@ def _uncounted(_context: Any, kind: Any) -> Any:
 
 
 # Returns an array, or a tuple of arrays and numbers, of which no references are counted. Counting is atomic: it takes
-# as long as a few sums, and far longer where several threads count references of the same array. Whoever calls this
-# keeps the arrays alive.
+# as long as a few sums, and far longer where several threads count references of the same array. The caller keeps the
+# arrays alive.
 uncounted: Any = intrinsic(_uncounted)

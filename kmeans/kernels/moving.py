@@ -1,12 +1,18 @@
-"""Moves centers towards the means of their new rows; see `kmeans.stream.stream`."""
+"""Moves centers towards the means of their new rows; see `kmeans.stream.stream`.
 
-from kmeans.assignment.sums import mean_of
-from kmeans.kernels.far_rows import LEAST_WEIGHT
+Several kernels call these, and have to round alike. So each operation is rounded as it is written.
+"""
+
+from kmeans.kernels.far_rows import MIN_WEIGHT
 from kmeans.kernels.jit import kernel
+from kmeans.kernels.sums import mean_of
 from kmeans.types import DoubleArray
 
 
-@kernel("void(float64[:, ::1], float64[::1], float64[::1], float64[:, ::1], float64[::1], float64[::1], float64)")
+@kernel(
+    "void(float64[:, ::1], float64[::1], float64[::1], float64[:, ::1], float64[::1], float64[::1], float64)",
+    strict=True,
+)
 def spread_out(
     centers: DoubleArray,  # IN (K, d): before they move
     weights: DoubleArray,  # IN (K,): before they move
@@ -16,27 +22,39 @@ def spread_out(
     losses: DoubleArray,  # IN (K,): of the squared distances of the new rows to the centers, times their weights
     decay: float,  # IN
 ) -> None:
-    """Bring the spreads of centers to where `move` takes these.
+    """Update the spreads of centers for the move that `move` makes.
 
-    The spread of old and new rows together is that of each about its own mean, and what lies between the two means
-    (Chan, Golub & LeVeque 1979). A kernel of its own, for what is computed beside them changes how numbers are rounded.
+    The spread of old and new rows together is the sum of the spreads of both, each about its own mean, and the spread
+    between the two means (Chan, Golub & LeVeque 1979).
     """
+    whole = centers.shape[1] // 4 * 4
     for j in range(len(centers)):
         weight = weights[j] * decay
-        if weight < LEAST_WEIGHT:
+        if weight < MIN_WEIGHT:
             weight = 0.0
         spreads[j] = spreads[j] * decay if weight > 0.0 else 0.0
-        if counts[j] > LEAST_WEIGHT:
+        if counts[j] > MIN_WEIGHT:
             inverse = 1.0 / counts[j]
-            squared_step = 0.0
-            for f in range(centers.shape[1]):
+            # Four sums side by side, which a compiler that must not reorder them can keep in one register.
+            first = second = third = fourth = 0.0
+            for f in range(0, whole, 4):
+                step = sums[j, f] * inverse - centers[j, f]
+                first += step * step
+                step = sums[j, f + 1] * inverse - centers[j, f + 1]
+                second += step * step
+                step = sums[j, f + 2] * inverse - centers[j, f + 2]
+                third += step * step
+                step = sums[j, f + 3] * inverse - centers[j, f + 3]
+                fourth += step * step
+            squared_step = (first + second) + (third + fourth)
+            for f in range(whole, centers.shape[1]):
                 step = sums[j, f] * inverse - centers[j, f]
                 squared_step += step * step
             between = weight * counts[j] / (weight + counts[j]) * squared_step
             spreads[j] += max(0.0, losses[j] - counts[j] * squared_step) + between
 
 
-@kernel("void(float64[:, ::1], float64[::1], float64[:, ::1], float64[::1], float64)")
+@kernel("void(float64[:, ::1], float64[::1], float64[:, ::1], float64[::1], float64)", strict=True)
 def move(
     centers: DoubleArray,  # INOUT (K, d)
     weights: DoubleArray,  # INOUT (K,)
@@ -44,12 +62,12 @@ def move(
     counts: DoubleArray,  # IN (K,): of these weights
     decay: float,  # IN
 ) -> None:
-    """Decay the weights of centers, and move these towards the means of their new rows."""
+    """Decay the weights of centers, and move the centers towards the means of their new rows."""
     for j in range(len(centers)):
         weights[j] *= decay
-        if weights[j] < LEAST_WEIGHT:
+        if weights[j] < MIN_WEIGHT:
             weights[j] = 0.0
-        if counts[j] > LEAST_WEIGHT:
+        if counts[j] > MIN_WEIGHT:
             weights[j] += counts[j]
             share = counts[j] / weights[j]
             for f in range(centers.shape[1]):

@@ -1,148 +1,39 @@
 """The kernel that finds the nearest center of each row.
 
-A center's score is ||c||^2 / 2 - xc: the squared distance, halved, less what all centers share. Scores are summed in
-float32, and each is off by no more than a share of ||x|| ||c|| + ||c||^2 / 2. Where the second least score does not
+A center's score is ||c||^2 / 2 - xc: half the squared distance, less what all centers share. Scores are summed in
+float32, and each is off by no more than a part of ||x|| ||c|| + ||c||^2 / 2. Where the second least score does not
 exceed the least one by the errors of both, distances are compared in float64, so that labels are those of float64
-arithmetic. The winner's distance is always computed directly.
+arithmetic. The distance to the nearest center is always computed directly.
 """
-
-import math
-from typing import Any, NamedTuple
 
 import numpy as np
 from numba import types
 
-from kmeans.kernels.jit import array_type, kernel, tuple_type
+from kmeans.kernels.jit import array_type, kernel
 from kmeans.kernels.panels import lower_by_panel, transpose
+from kmeans.kernels.prepared import PREPARED, Prepared
 from kmeans.kernels.rows import squared_distance
-from kmeans.kernels.vectors import CENTERS, CHAIN, LANES, LINE, LINES, ROWS
-from kmeans.types import LARGEST, BoolArray, DoubleArray, FloatArray, LabelArray
-
-# Up to this many rows, and this many pairs of further
-# rows and centers, are compared directly.
-FEW_ROWS = ROWS // 12
-FEW_PAIRS = 3 * ROWS
+from kmeans.kernels.space import SPACE, Space, are_few, new_space
+from kmeans.kernels.vectors import CENTERS, LANES, LINE, LINES, ROWS
+from kmeans.types import LARGEST, DoubleArray, FloatArray, LabelArray
 
 QUARTER_OF_LARGEST = np.float32(LARGEST / 4)
-# Relative rounding of one float32 operation (half a unit in the last place), and what a number too small for float32
-# may lose.
-FLOAT32_ROUNDING = 2.0**-24
+# What a number too small for float32 may lose.
 FLOAT32_TINY = float(np.finfo(np.float32).tiny)
-
-
-def rounding_of(n_features: int) -> np.float32:
-    """Give the error of a score in parts of ||x|| ||c|| + ||c||^2 / 2.
-
-    A product passes a chain of sums and one sum for each chain; the center's number in the last bits of a score adds
-    CENTERS - 1 units in the last place; the rest covers the roundings of row, center, product and norm.
-    """
-    operations = min(n_features, CHAIN) + math.ceil(n_features / CHAIN) + 2 * CENTERS + 16
-    return np.float32(FLOAT32_ROUNDING * operations)
-
-
-@kernel("float32[::1](int64)")
-def aligned_floats(size: int) -> FloatArray:
-    """Give an array that starts a cache line."""
-    array = np.empty(size + LINE, np.float32)
-    first = -array.ctypes.data % (LINE * array.itemsize) // array.itemsize
-    return array[first : first + size]
-
-
-class Space(NamedTuple):
-    """Where `assign_rows` works; a line of numbers for each row of a block, if nothing else is said.
-
-    Attributes
-    ----------
-    block
-        float32 (d * ROWS,), d padded: a block of rows, across the lanes.
-    totals
-        float32 (CENTERS * ROWS,).
-    least, second
-        float32 (ROWS,): the least scores so far.
-    panels
-        float32 (ROWS,), int32 in truth: the panels with the least scores.
-    winners
-        int64 (ROWS,).
-    distances, norms
-        float32 (ROWS,): of the winners.
-    doubtful
-        bool (ROWS,).
-    last_rows
-        float32 (ROWS * d + LANES,): the last rows, followed by something to read.
-    numbers
-        int64 (most rows of a call,): of the doubtful rows.
-    group
-        float32 (ROWS * d + LANES,): rows that are compared directly. With fewer rows in a call it is smaller.
-    best, nearest
-        float64 and int64 (ROWS,): the least distances of these, and whose they are.
-    """
-
-    block: FloatArray
-    totals: FloatArray
-    least: FloatArray
-    second: FloatArray
-    panels: FloatArray
-    winners: LabelArray
-    distances: FloatArray
-    norms: FloatArray
-    doubtful: BoolArray
-    last_rows: FloatArray
-    numbers: LabelArray
-    group: FloatArray
-    best: DoubleArray
-    nearest: LabelArray
-
-
-_FLOATS, _DOUBLES, _INTS = types.float32[::1], types.float64[::1], types.int64[::1]
+_DOUBLES, _INTS = types.float64[::1], types.int64[::1]
 _ROWS, _CENTERS = array_type(types.float32, 2), array_type(types.float64, 2)
-SPACE: Any = tuple_type(
-    Space, [_FLOATS] * 5 + [_INTS, _FLOATS, _FLOATS, types.boolean[::1], _FLOATS, _INTS, _FLOATS, _DOUBLES, _INTS]
-)
-
-
-@kernel("boolean(int64, int64)")
-def _few(n_rows: int, n_centers: int) -> bool:
-    """Whether all rows are compared directly: a block takes the same time and memory however few it holds."""
-    return bool((n_rows - FEW_ROWS) * n_centers <= FEW_PAIRS)
-
-
-@kernel(SPACE(types.int64, types.int64, types.int64))
-def new_space(
-    n_features: int,  # IN
-    n_centers: int,  # IN
-    most_rows: int,  # IN
-) -> Space:
-    """Return where to work for calls with up to so many rows."""
-    n_padded = (n_features + LANES - 1) // LANES * LANES
-    block_rows = 0 if _few(most_rows, n_centers) else ROWS
-    return Space(
-        aligned_floats(n_padded * block_rows),
-        aligned_floats(CENTERS * ROWS),
-        aligned_floats(ROWS),
-        aligned_floats(ROWS),
-        aligned_floats(ROWS),
-        np.zeros(ROWS, np.int64),
-        np.zeros(ROWS, np.float32),
-        np.zeros(ROWS, np.float32),
-        np.zeros(ROWS, np.bool_),
-        np.zeros(block_rows * n_features + LANES, np.float32),
-        np.empty(most_rows, np.int64),
-        np.zeros(min(ROWS, most_rows) * n_features + LANES, np.float32),
-        np.empty(ROWS, np.float64),
-        np.empty(ROWS, np.int64),
-    )
 
 
 @kernel(types.void(_ROWS, _INTS, _CENTERS, _INTS, _DOUBLES, SPACE))
 def compare_directly(
     rows: FloatArray,  # IN (n, d)
-    numbers: LabelArray,  # IN (m,)
+    numbers: LabelArray,  # IN (m,): the numbers of these rows
     centers: DoubleArray,  # IN (K, d), d padded with zeros
     labels: LabelArray,  # INOUT (n,)
     squared_distances: DoubleArray,  # INOUT (n,)
     space: Space,  # INOUT
 ) -> None:
-    """Find the nearest centers of the rows of some numbers by their distances in float64."""
+    """Find the nearest centers of some rows by their distances in float64."""
     n_features = rows.shape[1]
     n_centers, n_padded = centers.shape
     flat_centers = centers.reshape(-1)
@@ -153,7 +44,7 @@ def compare_directly(
             group[i * n_features : (i + 1) * n_features] = rows[chosen[i]]
         best[:] = np.inf
         nearest[:] = 0
-        # A center meets all rows of the group while it is in the cache.
+        # A center is compared with all rows of the group while it is in the cache.
         for j in range(n_centers):
             for i in range(len(chosen)):
                 distance = squared_distance(group, i * n_features, n_features, flat_centers, j * n_padded)
@@ -166,7 +57,7 @@ def compare_directly(
 
 
 @kernel("float32(float32, float32, float32, float32, float32, float32)")
-def errors(
+def error_bound(
     distance: np.float32,
     score: np.float32,
     norm: np.float32,
@@ -174,77 +65,26 @@ def errors(
     rounding: np.float32,
     tiny: np.float32,
 ) -> np.float32:
-    """Give by how much rounding may have moved the least score and that of any nearer center away from each other.
+    """Return by how much rounding may have moved the least score and that of any nearer center away from each other.
 
     Parameters
     ----------
-    distance, score, norm
-        Of the winner: its squared distance, score, and ||c||.
-    largest_norm
+    distance, score, norm : float32
+        The squared distance, the score and ||c|| of the center with the least score.
+    largest_norm : float32
         The largest ||c||.
-    rounding, tiny
+    rounding, tiny : float32
         The relative and the absolute error of a score.
     """
     one, half = np.float32(1.0), np.float32(0.5)
-    # ||x||^2 = ||x - c||^2 - 2 score; it is no more than this with the error of the score, and with roundings here.
+    # ||x||^2 = ||x - c||^2 - 2 score; this is no less, whatever the error of the score and the roundings here.
     squared_norm = (distance * (one + np.float32(4.0) * rounding) - score - score) * (one + np.float32(8.0) * rounding)
     row_norm = np.sqrt(squared_norm + tiny)
     # ||c|| of a nearer center.
     other = min(row_norm + np.sqrt(distance), largest_norm)
     size = row_norm * (norm + other) + half * (norm * norm + other * other)
-    # Where what matters may have left the range of float32, the error knows no bound.
+    # Where these numbers may have left the range of float32, there is no bound.
     return rounding * size + tiny if size < QUARTER_OF_LARGEST else np.float32(np.inf)
-
-
-class Prepared(NamedTuple):
-    """Centers as `assign_rows` takes them.
-
-    Attributes
-    ----------
-    shift
-        float32 (d,), padded with zeros: subtracted from rows and centers where scores are summed in float32.
-    panels
-        float32 (P * d * CENTERS,): minus the centers, relative to the shift; feature by feature.
-    offsets
-        float32 (P * CENTERS,): half their squared norms.
-    exact
-        float64 (K, d), as the rows, d padded with zeros.
-    norms
-        float32 (K,), of the centers relative to the shift.
-    rounding
-        See `rounding_of`.
-    """
-
-    shift: FloatArray
-    panels: FloatArray
-    offsets: FloatArray
-    exact: DoubleArray
-    norms: FloatArray
-    rounding: np.float32
-
-
-PREPARED: Any = tuple_type(Prepared, [_FLOATS, _FLOATS, _FLOATS, _CENTERS, _FLOATS, types.float32])
-
-
-@kernel(types.void(_CENTERS, types.int64, types.int64, PREPARED))
-def lay_out(
-    centers: DoubleArray,  # IN (K, d)
-    first: int,  # IN: the first center to write
-    last: int,  # IN: the one behind the last
-    prepared: Prepared,  # INOUT: its shift is given
-) -> None:
-    """Write some centers as `assign_rows` takes them."""
-    n_features = centers.shape[1]
-    for j in range(first, last):
-        begin = j // CENTERS * CENTERS * n_features + j % CENTERS
-        squared_norm = 0.0
-        for f in range(n_features):
-            value = centers[j, f] - prepared.shift[f]
-            squared_norm += value * value
-            prepared.panels[begin + f * CENTERS] = -np.float32(value)
-            prepared.exact[j, f] = centers[j, f]
-        prepared.offsets[j] = np.float32(0.5 * squared_norm)
-        prepared.norms[j] = np.float32(np.sqrt(squared_norm))
 
 
 @kernel(types.void(_ROWS, types.int64, types.int64, PREPARED, _INTS, _DOUBLES, SPACE))
@@ -261,14 +101,14 @@ def assign_rows(
     shift, panels, offsets, centers, norms, rounding = prepared
     rows = all_rows[begin:end]
     n_rows, n_features = rows.shape
-    if _few(n_rows, centers.shape[0]):
+    if are_few(n_rows, centers.shape[0]):
         for i in range(n_rows):
             space.numbers[i] = i
         compare_directly(rows, space.numbers[:n_rows], centers, labels, squared_distances, space)
         return
     n_padded = centers.shape[1]
     n_panels = offsets.shape[0] // CENTERS
-    # What lies behind the last row is read, and of no account.
+    # Numbers after the last row are read, but not used.
     flat_rows, flat_centers = all_rows.reshape(-1)[begin * n_features :], centers.reshape(-1)
     largest_norm = norms.max()
     tiny = np.float32(2.0 * FLOAT32_TINY * (n_features + 16))
@@ -291,7 +131,7 @@ def assign_rows(
             second[i] = np.inf
             panel_found[i] = 0
         for panel in range(n_panels):
-            # The next block is fetched while the first panels are at work.
+            # The next block is fetched into the cache while this one is compared with the first panels.
             ahead = first + (ROWS + panel * LINES * LINE) * n_features
             stride = LINES * LINE if panel * LINES * LINE < ROWS else 0
             lower_by_panel(
@@ -310,7 +150,7 @@ def assign_rows(
         n_doubtful = 0
         for i in range(ROWS):
             # NaN and infinity decide nothing.
-            doubtful[i] = not second[i] - least[i] > errors(
+            doubtful[i] = not second[i] - least[i] > error_bound(
                 distances[i], least[i], winner_norms[i], largest_norm, rounding, tiny
             )
             n_doubtful += doubtful[i]
@@ -330,7 +170,7 @@ def assign_alone(
     labels: LabelArray,  # OUT (n,)
     squared_distances: DoubleArray,  # OUT (n,)
 ) -> None:
-    """Do as `assign_rows`, with space of its own."""
+    """Do as `assign_rows`, for all rows and in space of its own."""
     assign_rows(
         rows,
         0,

@@ -1,4 +1,4 @@
-"""Takes rows out of records that are alike in all but their numbers."""
+"""Copies rows out of records that differ in their numbers alone."""
 
 from typing import Any, Final
 
@@ -10,37 +10,37 @@ from kmeans.kernels.jit import emitted, kernel
 from kmeans.types import DoubleArray, FloatArray
 
 ByteArray = NDArray[np.uint8]
-# In machine code all integers are int64; without it they are Python's and numpy's, mixed.
+# In machine code all integers are int64; without it they are a mixture of Python's and numpy's.
 Integer = int | np.int64
 RowArray = FloatArray | DoubleArray
 
-# Bytes that `copy_wide` copies at once, and that `same` compares.
+# Bytes that `copy_wide` copies and that `same` compares at once.
 WIDE: Final = 32
 WORD: Final = 16
 
 
 @emitted("void(uint8[::1], int64, uint8[:, ::1], int64)")
 def copy_wide(builder: Any, buffer: Any, p: Any, out: Any, q: Any) -> None:
-    """Copy WIDE bytes to byte q, counted from the first row on; compiled only."""
+    """Copy WIDE bytes from byte p of a buffer to byte q of rows; compiled only."""
     source, target = (_address(builder, *place, 8 * WIDE) for place in ((buffer, p), (out, q)))
     builder.store(builder.load(source, align=1), target, align=1)
 
 
 @emitted("boolean(uint8[::1], int64, int64)")
 def _differ(builder: Any, buffer: Any, p: Any, q: Any) -> Any:
-    """Whether WORD bytes at p and at q differ."""
+    """Return whether WORD bytes at p and at q differ."""
     words = (builder.load(_address(builder, buffer, offset, 8 * WORD), align=1) for offset in (p, q))
     return builder.icmp_unsigned("!=", *words)
 
 
 def _address(builder: Any, base: Any, offset: Any, bits: int) -> Any:
-    """Return the address of an integer of so many bits."""
+    """Return the address of an integer of the given number of bits."""
     return builder.bitcast(builder.gep(base, [offset]), ir.IntType(bits).as_pointer())
 
 
 @kernel("boolean(uint8[::1], int64, int64, int64)")
 def same(buffer: ByteArray, p: Integer, q: Integer, n: Integer) -> bool:
-    """Whether n >= WORD bytes at p and at q are the same; compiled only."""
+    """Return whether n >= WORD bytes at p and at q are the same; compiled only."""
     others = _differ(buffer, p + n - WORD, q + n - WORD)
     for i in range(0, n - WORD, WORD):
         others |= _differ(buffer, p + i, q + i)
@@ -49,7 +49,7 @@ def same(buffer: ByteArray, p: Integer, q: Integer, n: Integer) -> bool:
 
 @kernel("boolean(float32[:, ::1], int64, int64)", "boolean(float64[:, ::1], int64, int64)")
 def finite(out: RowArray, row: Integer, n: Integer) -> bool:
-    """Whether the first n numbers of a row are finite."""
+    """Return whether the first n numbers of a row are finite."""
     others = False
     for column in range(n):
         others |= not np.isfinite(out[row, column])
@@ -71,13 +71,13 @@ def first_infinite(out: RowArray, first: Integer, last: Integer) -> Integer:
 
 @kernel("boolean(uint8[::1], int64, int64, int64, float32[:, ::1])")
 def unpack(
-    buffer: ByteArray,  # IN: begins with the bytes before the numbers of a record, as all records are to have them
-    values_at: int,  # IN: how many these are, at least WORD; then, WORD bytes aligned, come the records
+    buffer: ByteArray,  # IN: the bytes before the numbers that all records must have; then, aligned to WORD, records
+    values_at: int,  # IN: the number of these bytes, at least WORD
     stride: int,  # IN: bytes of a record
     n_rows: int,  # IN
     rows: FloatArray,  # OUT (n, d), with room for WIDE more bytes
 ) -> bool:
-    """Take the numbers out of records; return whether all records are as expected, and all numbers finite."""
+    """Copy the numbers of records; return whether all records are as expected, and all numbers finite."""
     out = rows.view(np.uint8)
     row_bytes = out.shape[1]
     first = (values_at + WORD - 1) // WORD * WORD
@@ -85,7 +85,7 @@ def unpack(
     for row in range(n_rows):
         record = first + row * stride
         alike &= same(buffer, 0, record, values_at)
-        # Whole blocks: what is too much is overwritten by the next row.
+        # Whole blocks: bytes beyond the row are overwritten by the next row.
         for i in range(0, row_bytes, WIDE):
             copy_wide(buffer, record + values_at + i, out, row * row_bytes + i)
     return alike and first_infinite(rows, 0, n_rows) == n_rows

@@ -1,8 +1,8 @@
-"""Scores of a block of rows and a panel of centers, as LLVM code: what numba has no words for.
+"""Scores of a block of rows and a panel of centers, as LLVM code: instructions that numba cannot express.
 
-A block of rows lies across the lanes of vector registers; a panel of centers meets it one feature at a time, each
-center's number being spread over the lanes of a register. All scores of a block and a panel are summed in registers and
-compared there: none is ever written to memory.
+A block of rows lies across the lanes of vector registers. A panel of centers is multiplied with it one feature at a
+time; each center's number is spread over the lanes of a register. All scores of a block and a panel are summed in
+registers and compared there: none is written to memory.
 """
 
 from llvmlite import ir
@@ -44,9 +44,9 @@ def transpose(
     shift: Value,  # IN (d,), padded to a multiple of LANES
     feature: Value,  # IN, the first of LANES features
     block: Value,  # OUT (d, ROWS), d padded to a multiple of LANES
-    column: Value,  # IN, where in the block the first row lies
+    column: Value,  # IN, the place of the first row in the block
 ) -> None:
-    """Shift LANES features of LANES rows and lay the rows across the lanes; beyond d stand numbers of the next row."""
+    """Shift LANES features of LANES rows and put the rows across the lanes; beyond d are numbers of the next row."""
     moved = load(builder, at(builder, shift, feature), FLOATS, 4)
     first = at(builder, at(builder, rows, start), feature)
     lines = []
@@ -85,9 +85,9 @@ def lower_by_panel(
     totals: Value,  # scratch (CENTERS, ROWS)
     ahead: Value,  # rows that are needed soon
     line: Value,  # IN, the first element there to fetch into the cache
-    stride: Value,  # IN, by how many elements to go on with each feature
+    stride: Value,  # IN, by how many elements to advance with each feature
 ) -> None:
-    """Lower the two least scores of each row by those of a panel; a score's last bits are its number in the panel."""
+    """Update the two least scores of each row by those of a panel; a score's last bits are its number in the panel."""
     sums = range(CENTERS * REGISTERS)
     zero = ir.Constant(FLOATS, [0.0] * LANES)
     many = builder.icmp_signed(">", n_features, int64(CHAIN))

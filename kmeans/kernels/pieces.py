@@ -7,14 +7,16 @@ from numba import types
 from numpy.typing import NDArray
 
 from kmeans.kernels.jit import array_type, kernel, tuple_type, uncounted
-from kmeans.kernels.nearest import PREPARED, Prepared, assign_rows, new_space
+from kmeans.kernels.nearest import assign_rows
+from kmeans.kernels.prepared import PREPARED, Prepared
 from kmeans.kernels.rows import add_row
+from kmeans.kernels.space import new_space
 from kmeans.kernels.vectors import HALF
 from kmeans.types import DoubleArray, FloatArray, LabelArray
 
-# Pieces are cut at multiples of so many rows: a multiple, in turn, of the rows that are compared at a time.
+# Pieces are cut at multiples of this number of rows, which is a multiple of the rows that are compared at a time.
 ROW_BLOCK = 48
-# The sums of a piece, in numbers, that stay in the processor's cache beside all else.
+# Numbers of the sums of a piece that stay in the processor's cache together with all else.
 WIDE_VALUES = 1 << 13
 
 
@@ -23,17 +25,17 @@ class PieceSums(NamedTuple):
 
     Attributes
     ----------
-    sums
-        float64 (P, S, d): of the rows, times their weights.
-    counts, losses
-        float64 (P, S): of these weights, and of the squared distances times them.
-    places
-        int64 (P, K): the place of each center.
-    marks
-        int64 (P, K): the number of the latest mini-batch of which the piece has rows of a center; otherwise what stands
-        at its place is of an earlier one.
-    used
-        int64 (P, 2): the number of the latest mini-batch of which the piece has rows, and how many places are taken.
+    sums : ndarray of float64, shape (P, S, d)
+        The sums of the weighted rows.
+    counts, losses : ndarray of float64, shape (P, S)
+        The sums of the weights, and of the weighted squared distances.
+    places : ndarray of int64, shape (P, K)
+        The place of each center.
+    marks : ndarray of int64, shape (P, K)
+        The number of the latest mini-batch of which the piece has rows of a center. If it is not the current one, the
+        numbers at the place of the center are out of date.
+    used : ndarray of int64, shape (P, 2)
+        The number of the latest mini-batch of which the piece has rows, and the number of places taken.
     """
 
     sums: NDArray[np.float64]
@@ -51,19 +53,21 @@ _ROWS, _LABELS, _DOUBLES = array_type(types.float32, 2), types.int64[::1], types
 
 @kernel("int64(int64, int64, int64)")
 def border(piece: int, n_pieces: int, n_rows: int) -> int:
-    """Return the first row of a piece of a mini-batch; that of the one behind the last is `n_rows`."""
+    """Return the first row of a piece of a mini-batch; for the piece after the last one, `n_rows`."""
     blocks = (n_rows + ROW_BLOCK - 1) // ROW_BLOCK
     return min(n_rows, blocks * piece // n_pieces * ROW_BLOCK)
 
 
 @kernel(types.boolean(PIECE_SUMS))
 def is_dense(pieces: PieceSums) -> bool:
-    """Whether the place of each center is that of its number: there is room for all, and little of it."""
+    """Return whether each center has the place of its number: there is room for all, and they take little."""
     _, n_places, n_features = pieces.sums.shape
     return bool(n_places == pieces.marks.shape[1] and n_places * n_features <= WIDE_VALUES)
 
 
-@kernel(types.int64(_ROWS, _LABELS, _DOUBLES, _DOUBLES, types.float64, types.int64, types.int64, PIECE_SUMS))
+@kernel(
+    types.int64(_ROWS, _LABELS, _DOUBLES, _DOUBLES, types.float64, types.int64, types.int64, PIECE_SUMS), strict=True
+)
 def add_to_piece(
     rows: FloatArray,  # IN (n, d)
     labels: LabelArray,  # IN (n,)
@@ -75,7 +79,7 @@ def add_to_piece(
     pieces: PieceSums,  # INOUT
 ) -> int:
     """Add rows to the sums of a piece, in their order; return how many outliers were left out."""
-    # Of a tuple's arrays each is taken out once: numba counts references, which takes as long as adding up a row.
+    # Each array is taken out of the tuple once: numba counts references, which takes as long as adding a row.
     n_features = rows.shape[1]
     all_sums = pieces.sums
     n_places = all_sums.shape[1]
@@ -140,7 +144,7 @@ def take_pieces(
     weights: DoubleArray,  # IN (n,)
     n_pieces: int,  # IN
     first: int,  # IN: the first piece to take
-    last: int,  # IN: the one behind the last
+    last: int,  # IN: the one after the last
     centers: Prepared,  # IN
     outlier_distance: float,  # IN
     batch: int,  # IN
@@ -148,7 +152,7 @@ def take_pieces(
     labels: LabelArray,  # OUT (n,)
     squared_distances: DoubleArray,  # OUT (n,)
 ) -> None:
-    """Find the nearest centers of the rows of some pieces, and add up each piece."""
+    """Find the nearest centers of the rows of some pieces, and add the rows up by piece."""
     rows, weights, labels, squared_distances = (
         uncounted(rows),
         uncounted(weights),
@@ -163,19 +167,20 @@ def take_pieces(
         some, some_labels, distances = rows[begin:end], labels[begin:end], squared_distances[begin:end]
         assign_rows(rows, begin, end, centers, some_labels, distances, space)
         add_to_piece(some, some_labels, distances, weights[begin:end], outlier_distance, batch, piece, pieces)
-    # Alive until here.
+    # Keeps the arrays alive until here.
     own_space.least[0] = 0.0
 
 
 @kernel(
     types.void(PIECE_SUMS, types.int64, types.int64, types.int64, types.int64, _MATRIX, _DOUBLES, _DOUBLES),
+    strict=True,
 )
 def put_together(
     pieces: PieceSums,  # IN
     n_pieces: int,  # IN: those of the mini-batch
     batch: int,  # IN
     first: int,  # IN: the first center
-    last: int,  # IN: the one behind the last
+    last: int,  # IN: the one after the last
     sums: DoubleArray,  # INOUT (K, d)
     counts: DoubleArray,  # INOUT (K,)
     losses: DoubleArray,  # INOUT (K,)
@@ -188,7 +193,7 @@ def put_together(
         flat_sums, flat_pieces = sums.reshape(-1), piece_sums.reshape(-1)
         for piece in range(n_pieces):
             start = piece * len(counts)
-            # Loops over slices from 0 on: numba would have to look whether other numbers are negative.
+            # Loops over slices from 0 on, since numba would check whether other numbers are negative.
             some = flat_sums[first * n_features : last * n_features]
             others = flat_pieces[(start + first) * n_features : (start + last) * n_features]
             for i in range(len(some)):

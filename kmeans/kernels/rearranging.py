@@ -9,7 +9,7 @@ from kmeans.types import FloatArray, LabelArray
 @kernel("void(float32[:, ::1], int64[::1])")
 def rearrange(
     rows: FloatArray,  # INOUT (m, d), m >= n
-    order: LabelArray,  # INOUT (n,): which row is to be in each place; undefined afterwards
+    order: LabelArray,  # INOUT (n,): the row that belongs in each place; undefined afterwards
 ) -> None:
     """Move the first rows to their places, along the cycles of the permutation."""
     held = np.empty(rows.shape[1], np.float32)

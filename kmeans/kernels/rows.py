@@ -1,5 +1,6 @@
-"""What is done in float64 with one row and one center, as LLVM code."""
+"""Operations on one row and one center in float64, as LLVM code."""
 
+import numpy as np
 from llvmlite import ir
 
 from kmeans.kernels.jit import emitted
@@ -16,10 +17,11 @@ from kmeans.kernels.vectors import (
     at,
     int64,
     load,
-    shuffle,
     spread,
     store,
+    total_of,
 )
+from kmeans.types import DoubleArray, FloatArray
 
 
 @emitted("float64(float32[::1], int64, int64, float64[::1], int64)")
@@ -31,12 +33,12 @@ def squared_distance(
     centers: Value,  # IN, each padded with zeros to a multiple of LANES
     center_start: Value,  # IN
 ) -> Value:
-    """Give the squared distance of a row and a center in float64; up to LANES - 1 numbers beyond the row are read."""
+    """Return the squared distance of a row and a center; up to LANES - 1 numbers after the row are read."""
     row, center = at(builder, rows, start), at(builder, centers, center_start)
     zero, no_floats = ir.Constant(DOUBLES, [0.0] * HALF), ir.Constant(HALF_FLOATS, [0.0] * HALF)
 
     def add(f: Value, sums: list[Value], masks: list[Value] | None = None) -> list[Value]:
-        """Add LANES squares, in two registers."""
+        """Add LANES squares to sums in two registers."""
         results = []
         for half in range(2):
             value = load(builder, at(builder, row, f, offset=half * HALF), HALF_FLOATS, 4)
@@ -72,16 +74,15 @@ def squared_distance(
     left = spread(builder, builder.trunc(builder.sub(n_features, whole), INT32), HALF)
     numbers = [list(range(half * HALF, half * HALF + HALF)) for half in range(2)]
     masks = [builder.icmp_signed(">", left, ir.Constant(ir.VectorType(INT32, HALF), lanes)) for lanes in numbers]
-    squares = builder.fadd(*add(whole, ended, masks))
-    width = HALF // 2
-    while width:
-        turned = shuffle(builder, squares, squares, [(lane + width) % HALF for lane in range(HALF)])
-        squares = builder.fadd(squares, turned)
-        width //= 2
-    return builder.extract_element(squares, ir.Constant(INT32, 0))
+    return total_of(builder, builder.fadd(*add(whole, ended, masks)))
 
 
-@emitted("void(float32[::1], int64, int64, float64, float64[::1], int64)")
+def _add_row(rows: FloatArray, start: int, n_features: int, weight: float, sums: DoubleArray, sum_start: int) -> None:
+    """Do as `add_row`, in numpy."""
+    sums[sum_start : sum_start + n_features] += weight * rows[start : start + n_features].astype(np.float64)
+
+
+@emitted("void(float32[::1], int64, int64, float64, float64[::1], int64)", interpreted=_add_row)
 def add_row(
     builder: Builder,
     rows: Value,  # IN
@@ -91,7 +92,7 @@ def add_row(
     sums: Value,  # INOUT
     sum_start: Value,  # IN
 ) -> None:
-    """Add weight x to sums, in float64."""
+    """Add a row times its weight to sums."""
     row, total = at(builder, rows, start), at(builder, sums, sum_start)
     weights = spread(builder, weight, HALF)
     start_block = builder.block

@@ -1,4 +1,4 @@
-"""Finds what the mergers of clusters cost, and splits clusters in two; see `split_merge`."""
+"""What mergers of clusters cost, and clusters split in two; see `kmeans.finalization.split_merge`."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from kmeans.types import DoubleArray, FloatArray, LabelArray
 
 # Lloyd's iterations within a cluster that is split.
 SPLIT_ITERATIONS = 10
-# Least part by which an iteration lowers the loss, or a split is done.
+# A split ends with an iteration that raises its gain by no more than this part.
 SPLIT_TOLERANCE = 1e-4
 
 
@@ -19,14 +19,14 @@ def merger_costs(
     costs: DoubleArray,  # OUT (k,)
     partners: LabelArray,  # OUT (k,): -1 where there is no other
 ) -> None:
-    """Find for each cluster the one with which it is merged at the least cost, and by how much the loss grows then."""
-    n_centers = len(centers)
+    """Find for each cluster the one that it is merged with at the least cost, and by how much the loss grows then."""
+    n_centers, n_features = centers.shape
     for i in range(n_centers):
         costs[i] = np.inf
         partners[i] = -1
     for i in range(n_centers):
         for j in range(i):
-            distance = squared_difference(centers[i], centers[j])
+            distance = squared_difference(centers[i], centers[j], n_features)
             both = sizes[i] + sizes[j]
             cost = sizes[i] * (sizes[j] / both) * distance if both > 0.0 else 0.0
             if cost < costs[i]:
@@ -46,22 +46,22 @@ def split_clusters(
     weights: DoubleArray,  # IN (n,)
     squared_distances: DoubleArray,  # IN (n,): to the centers of the clusters
     order: LabelArray,  # IN (n,): numbers of the points, cluster by cluster
-    starts: LabelArray,  # IN (k + 1,): where clusters begin in it
+    starts: LabelArray,  # IN (k + 1,): where clusters begin in `order`
     draws: DoubleArray,  # IN (k,), uniform in [0, 1): each chooses a point, by its loss
-    clusters: LabelArray,  # IN (m,): those to split
+    clusters: LabelArray,  # IN (m,): the clusters to split
     gains: DoubleArray,  # INOUT (k,): by how much the loss falls; 0 where a cluster can't be split
-    halves: DoubleArray,  # OUT (k, 2, d): the two centers, where it can
+    halves: DoubleArray,  # OUT (k, 2, d): the two centers, where a cluster can be split
 ) -> None:
     """Split clusters, each on its own, by Lloyd's iteration with two centers: its mean and a point of it at first."""
     n_features = points.shape[1]
-    # All places are told by their distance from a point of the cluster, so that a value that all points share, be it as
-    # large as a fill value, leaves no rounding. It is not the seed, which may be far from all others.
+    # Coordinates are relative to a point of the cluster, so that a value that all points share, even one as large as a
+    # fill value, leaves no rounding. It is not the seed, which may be far from all others.
     origin, direction = np.empty(n_features), np.empty(n_features)
     means, sums, sizes = np.empty((2, n_features)), np.empty((2, n_features)), np.empty(2)
     for cluster in clusters:
         gains[cluster] = 0.0
         members = order[starts[cluster] : starts[cluster + 1]]
-        # Not from one sum over all clusters: a huge loss would take all digits of what follows.
+        # A sum for each cluster, since a huge loss in a common sum would take all digits of the clusters after it.
         left = 0.0
         for i in members:
             left += weights[i] * squared_distances[i]
@@ -89,7 +89,7 @@ def split_clusters(
             means[0, f] = sums[0, f] / size
             means[1, f] = points[seed, f] - origin[f]
         for _ in range(SPLIT_ITERATIONS):
-            # A point belongs to the second center beyond the plane in the middle.
+            # Points beyond the plane in the middle belong to the second center.
             middle = 0.0
             for f in range(n_features):
                 direction[f] = means[1, f] - means[0, f]
@@ -112,7 +112,7 @@ def split_clusters(
                     means[half, f] = sums[half, f] / sizes[half]
                 difference = means[1, f] - means[0, f]
                 gain += difference * difference
-            # The loss falls by what the merger of both would cost.
+            # The loss falls by as much as a merger of both would cost.
             gain *= lighter * (heavier / (lighter + heavier))
             if not gain > gains[cluster] * (1.0 + SPLIT_TOLERANCE):
                 break

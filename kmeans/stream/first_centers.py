@@ -1,25 +1,25 @@
-"""Where the stream starts: rows drawn over all hosts, and centers chosen among them."""
+"""How the stream starts: rows are drawn over all hosts, and centers are chosen among them."""
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 from typing import assert_never
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kmeans.communicator import Communicator, any_host
-from kmeans.kmeans_plus_plus import kmeans_plus_plus, random_rows
-from kmeans.observer import Observer
-from kmeans.settings import Settings
-from kmeans.source import GivenUpError, Source, Stretch
+from kmeans.kmeans_plus_plus import distinct, kmeans_plus_plus, random_rows
+from kmeans.points import WeightedPoints
+from kmeans.settings import TrainingSettings
+from kmeans.source import GivenUpError, RowSource, Stretch
 from kmeans.stream.largest_keys import chosen_of_all
 from kmeans.threads import Threads
-from kmeans.types import DoubleArray, FloatArray
+from kmeans.types import BoolArray, DoubleArray, FloatArray
 
-# The rows that centers are drawn from take no more than this, unless K rows do.
-START_BYTES = 64 << 20
+# The rows that centers are chosen from take no more than this, unless K rows do.
+MAX_BYTES = 64 << 20
 
 
 class NoRowsError(ValueError):
@@ -28,14 +28,14 @@ class NoRowsError(ValueError):
 
 @dataclass(frozen=True)
 class EarlierModel:
-    """What an earlier job has left, to go on from.
+    """The model of an earlier job, to continue from.
 
     Attributes
     ----------
-    centers
-        float64 (K, d), in the units of the rows.
-    weights
-        float64 (K,): how many rows went to each; 0 where that is not known.
+    centers : ndarray of float64, shape (K, d)
+        In the units of the data.
+    weights : ndarray of float64, shape (K,)
+        The number of rows of each; 0 where that is not known.
     """
 
     centers: DoubleArray
@@ -44,23 +44,23 @@ class EarlierModel:
 
 @dataclass(frozen=True)
 class FirstRows:
-    """Rows that centers are chosen from, and what was learned in drawing them.
+    """Rows that centers are chosen from, and what was learned when they were drawn.
 
     Attributes
     ----------
-    rows
-        float32 (n, d), the same on every host.
-    n_rows
-        How many rows all hosts have; None where that is not known.
-    with_rows
-        bool (hosts,): which hosts have rows.
-    first_pass
-        The blocks of this host's first pass, which hold its rows too.
+    rows : ndarray of float32, shape (n, d)
+        The same on every host.
+    n_rows : int or None
+        The number of rows of all hosts; None where that is not known.
+    with_rows : ndarray of bool, shape (hosts,)
+        Which hosts have rows.
+    first_pass : iterable of Stretch
+        This host's first pass, which includes its part of `rows`.
     """
 
     rows: FloatArray
     n_rows: int | None
-    with_rows: NDArray[np.bool_]
+    with_rows: BoolArray
     first_pass: Iterable[Stretch]
 
     @property
@@ -68,17 +68,22 @@ class FirstRows:
         """Whether these are all rows of all hosts."""
         return self.n_rows == len(self.rows)
 
+    @cached_property
+    def distinct(self) -> DoubleArray:
+        """The distinct ones among the rows, float64 (m, d)."""
+        return distinct(self.rows.astype(np.float64))
+
 
 def own_generator(seeds: np.random.SeedSequence, communicator: Communicator) -> np.random.Generator:
-    """Give a generator of this host's own, the same at each call; the leader has that of a single host."""
+    """Return a generator of this host's own, the same at each call; the leader has that of a single host."""
     if communicator.rank:
         seeds = np.random.SeedSequence(seeds.entropy, spawn_key=(*seeds.spawn_key, communicator.rank))
     return np.random.default_rng(seeds)
 
 
 def first_rows(
-    source: Source,
-    settings: Settings,
+    source: RowSource,
+    settings: TrainingSettings,
     communicator: Communicator,
     seeds: np.random.SeedSequence,
     stopping: Callable[[], bool],
@@ -89,19 +94,19 @@ def first_rows(
 
     Parameters
     ----------
-    source
+    source : RowSource
         The rows of this host.
-    settings
+    settings : TrainingSettings
         What to train.
-    communicator
+    communicator : Communicator
         The hosts.
-    seeds
-        The source of chance.
-    stopping
-        Whether to make do with k rows.
-    centers_fit
-        Whether there is memory for K rows. Without it so few are drawn that it may be none: enough to tell where there
-        are too few for k clusters.
+    seeds : numpy.random.SeedSequence
+        The source of randomness.
+    stopping : callable
+        Returns whether to be content with k rows.
+    centers_fit : bool
+        Whether there is memory for K rows. Otherwise few are drawn, or none: enough to say when there are too few rows
+        for k clusters.
 
     Returns
     -------
@@ -111,20 +116,20 @@ def first_rows(
     Raises
     ------
     NoRowsError
-        When no host has a row.
+        If no host has a row.
     """
     n_hosts = communicator.size
-    wanted = min(settings.batch_size, START_BYTES // (4 * settings.n_features))
+    wanted = min(settings.batch_size, MAX_BYTES // (4 * settings.n_features))
     if centers_fit:
         wanted = max(wanted, settings.n_centers)
     rng = own_generator(seeds, communicator)
-    # Of rows that all hosts share the leader draws alone.
+    # Only the leader draws from rows that all hosts share.
     drawing = wanted if not source.shared or communicator.rank == 0 else 0
     drawn: tuple[FloatArray, int] | None = None
     if source.rereadable:
         with suppress(GivenUpError):
             drawn = source.sample(drawing, rng)
-    # Where a host has given up, all make do with the first rows, as with those that can be read only once.
+    # Where a host could not draw, all use the first rows, as they do when rows can be read only once.
     if not any_host(drawn is None, communicator) and drawn is not None:
         rows, n_own = drawn
         known = True
@@ -138,7 +143,7 @@ def first_rows(
         while n_own < -(-(settings.k if stopping() else wanted) // n_hosts):
             block = next(blocks, None)
             if block is None:
-                # One that is to stop may have given up on its rows.
+                # A source that is to stop may have ended early.
                 known = not stopping()
                 break
             held.append(block.copy())
@@ -156,71 +161,69 @@ def first_rows(
 
 
 def _keys(n_drawn: int, n_rows: int, rng: np.random.Generator) -> DoubleArray:
-    """Give keys to rows drawn from `n_rows`, as if every one of these had a uniform key and the largest were drawn.
+    """Return keys for rows drawn from `n_rows`, as if each of these had a uniform key and the largest were drawn.
 
     So the largest keys of all hosts belong to a uniform sample of the rows of all hosts. The i-th largest of n uniform
-    numbers is the one before times u^(1 / (n - i)); the keys are logarithms (Devroye 1986, section V.3).
+    numbers is the one before it times u^(1 / (n - i)); the keys are logarithms (Devroye 1986, section V.3).
     """
     left = n_rows - np.arange(n_drawn)
     return rng.permutation(np.cumsum(-rng.standard_exponential(n_drawn) / left))
 
 
-def start_centers(
-    rows: FloatArray,
-    candidates: DoubleArray,
-    settings: Settings,
+def choose_centers(
+    first: FirstRows,
+    settings: TrainingSettings,
     earlier: DoubleArray | None,
     rng: np.random.Generator,
     threads: Threads,
-    observer: Observer,
     stopping: Callable[[], bool],
 ) -> DoubleArray:
     """Choose the stream's first centers.
 
     Parameters
     ----------
-    rows
-        float32 (n, d): the rows to choose from.
-    candidates
-        float64 (m, d): the distinct ones among them; there may be fewer than K.
-    settings
+    first : FirstRows
+        The rows to choose from.
+    settings : TrainingSettings
         What to train.
-    earlier
-        float64 (m, d): centers of an earlier model, which stay; there may be more than K.
-    rng
-        The source of chance.
-    threads
+    earlier : ndarray of float64, shape (m, d), or None
+        Centers of an earlier model, which are kept; there may be more than K.
+    rng : numpy.random.Generator
+        The source of randomness.
+    threads : Threads
         The threads to use.
-    observer
-        Told when there are too few.
-    stopping
-        Whether to choose what is left at once.
+    stopping : callable
+        Returns whether to choose the remaining ones at once.
 
     Returns
     -------
-    ndarray of float64, shape (K, d) or longer
-        The earlier ones first.
+    ndarray of float64, shape (n, d)
+        The earlier ones first. There are fewer than K if there are too few distinct rows.
     """
-    there = np.empty((0, rows.shape[1])) if earlier is None else earlier
+    there = np.empty((0, first.rows.shape[1])) if earlier is None else earlier
     wanted = settings.n_centers - len(there)
     if wanted <= 0:
         return there
     match settings.init_method:
         case "random":
-            centers = np.concatenate([there, random_rows(candidates, wanted, rng)])
+            return np.concatenate([there, random_rows(first.distinct, wanted, rng)])
         case "kmeans++":
-            centers = kmeans_plus_plus(rows, np.ones(len(rows)), settings.n_centers, rng, threads, there, stopping)
+            points = WeightedPoints.alike(first.rows)
+            return kmeans_plus_plus(points, settings.n_centers, rng, threads, there, stopping)
         case other:
             assert_never(other)
-    missing = settings.n_centers - len(centers)
-    if missing:
-        observer.happened(
-            "missing_centers",
-            missing,
-            f"The {len(rows)} rows drawn to initialize hold {len(candidates)} distinct ones: "
-            f"starting with {len(centers)} centers instead of {settings.n_centers}.",
-        )
-        if settings.reassign_far_rows:
-            # Twins of a center get no rows, since the first of equally near centers does: they wait for far rows.
-            centers = np.concatenate([centers, np.repeat(centers[:1], missing, axis=0)])
-    return centers
+
+
+def with_twins(centers: DoubleArray, n_centers: int) -> DoubleArray:
+    """Return the centers, and copies of the first one that make up for missing ones.
+
+    Copies get no rows, since the first of equally near centers does: they wait for far rows.
+
+    Parameters
+    ----------
+    centers : ndarray of float64, shape (n, d)
+        The centers.
+    n_centers : int
+        K, at least n.
+    """
+    return np.concatenate([centers, np.repeat(centers[:1], n_centers - len(centers), axis=0)])

@@ -1,4 +1,4 @@
-"""Rows with the largest keys of those that were offered."""
+"""Keeps the rows with the largest keys of all rows that were offered."""
 
 import math
 from typing import Any
@@ -11,12 +11,12 @@ from kmeans.kernels.rearranging import move_rows, rearrange
 from kmeans.memory import NotEnoughMemoryError, sample_bytes
 from kmeans.stream.candidates import Candidates
 from kmeans.stream.reassignment import Reassignment
+from kmeans.stream.snapshot import LargestKeysSnapshot
 from kmeans.types import DoubleArray, FloatArray, LabelArray
 
-# Places for so many more rows than are kept, as a part of these: when all are taken, the least keys are dropped. Fewer
-# where there is no memory for them, but so many in any case.
-SPARE, LEAST_SPARE = 1 / 4, 1 / 64
-_NAMES = ("rows", "labels", "numbers", "positions", "keys")
+# Spare places, as a part of the rows that are kept: when all are taken, the least keys are dropped. There are fewer
+# where memory is short, down to a minimum.
+SPARE, MIN_SPARE = 1 / 4, 1 / 64
 # Places at the beginning.
 _FIRST_PLACES = 1024
 
@@ -26,24 +26,24 @@ class LargestKeys:
 
     Parameters
     ----------
-    size
-        How many rows are kept, at most.
-    n_features
+    size : int
+        Rows that are kept, at most.
+    n_features : int
         Features of a row.
-    most_rows
-        For how many rows there is memory.
+    max_rows : float
+        Rows for which there is memory.
 
     Attributes
     ----------
-    threshold
-        Rows with keys no larger are not held: the largest key of any that was dropped.
+    threshold : float
+        The largest key of any row that was dropped: rows without a larger key are not held.
     """
 
-    def __init__(self, size: int, n_features: int, most_rows: float = math.inf) -> None:
+    def __init__(self, size: int, n_features: int, max_rows: float = math.inf) -> None:
         self.size = size
         self.threshold = -math.inf
-        self._most_rows = most_rows
-        self._spare = 1 + int(max(LEAST_SPARE * size, min(SPARE * size, most_rows - size)))
+        self._max_rows = max_rows
+        self._spare = 1 + int(max(MIN_SPARE * size, min(SPARE * size, max_rows - size)))
         self._rows: FloatArray = np.empty((0, n_features), np.float32)
         self._labels: LabelArray = np.empty(0, np.int64)
         self._numbers: LabelArray = np.empty(0, np.int64)
@@ -52,8 +52,16 @@ class LargestKeys:
         self._used = 0
 
     def add(self, offered: Candidates, keys: DoubleArray) -> None:
-        """Offer rows with their keys, float64 (n,); those that are held are copied."""
-        # No more at a time than there is room for once all else is dropped.
+        """Offer rows; those that are held are copied.
+
+        Parameters
+        ----------
+        offered : Candidates
+            The rows.
+        keys : ndarray of float64, shape (n,)
+            Their keys.
+        """
+        # No more at a time than there is room for once everything else is dropped.
         for begin in range(0, len(keys), self._spare):
             chosen = begin + np.flatnonzero(keys[begin : begin + self._spare] > self.threshold)
             if self._used + len(chosen) > self.size + self._spare:
@@ -62,7 +70,7 @@ class LargestKeys:
             self._make_room(self._used + len(chosen))
             place = slice(self._used, self._used + len(chosen))
             values = offered.labels, offered.numbers, offered.positions, keys
-            # Not checked once more; with the check it would be copied twice.
+            # The indices are right; to check them again, NumPy would copy the rows twice.
             np.take(offered.source, offered.places[chosen], axis=0, out=self._rows[place], mode="clip")
             for column, new in zip(self._columns()[1:], values, strict=True):
                 column[place] = new[chosen]
@@ -76,7 +84,7 @@ class LargestKeys:
             self.threshold = max(self.threshold, float(np.partition(keys, surplus - 1)[surplus - 1]))
         gone = np.flatnonzero(keys <= self.threshold)
         kept = self._used - len(gone)
-        # The last ones take the places of those that are gone.
+        # The last rows take the places of those that are gone.
         movers = kept + np.flatnonzero(keys[kept:] > self.threshold)
         places = gone[gone < kept]
         move_rows(self._rows, movers, places)
@@ -85,7 +93,7 @@ class LargestKeys:
         self._used = kept
 
     def sort(self) -> None:
-        """Drop what is too much, and bring the rows into the order of their numbers; they need no second place."""
+        """Drop all but the largest keys, and sort the rows by their numbers, in place."""
         self.drop()
         used = self._used
         order = np.argsort(self._numbers[:used])
@@ -94,7 +102,16 @@ class LargestKeys:
         rearrange(self._rows, order)
 
     def held(self) -> tuple[FloatArray, LabelArray, LabelArray, DoubleArray, DoubleArray]:
-        """Return rows, labels, numbers, positions and keys; views, valid until rows are added."""
+        """Return the rows that are held, as views that are valid until rows are added.
+
+        Returns
+        -------
+        rows : ndarray of float32, shape (n, d)
+        labels : ndarray of int64, shape (n,)
+        numbers : ndarray of int64, shape (n,)
+        positions : ndarray of float64, shape (n,)
+        keys : ndarray of float64, shape (n,)
+        """
         used = self._used
         return (
             self._rows[:used],
@@ -105,19 +122,22 @@ class LargestKeys:
         )
 
     def relabel(self, change: Reassignment, host: int) -> None:
-        """Follow the stream where a center was given up for a row, maybe one of this host, `host`."""
+        """Change labels after a reassignment, maybe to a row of this host, whose rank is `host`."""
         change.relabel(self._labels[: self._used], self._numbers[: self._used], host)
 
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """Return, by name, the arrays from which `restore` makes the same; they are views."""
+    def snapshot(self) -> LargestKeysSnapshot:
+        """Return what `restore` needs; the arrays are views."""
         self.drop()
-        return dict(zip(_NAMES, self.held(), strict=True))
+        rows, labels, numbers, positions, keys = self.held()
+        threshold = None if self.threshold == -math.inf else self.threshold
+        return LargestKeysSnapshot(rows, labels, numbers, positions, keys, threshold)
 
-    def restore(self, arrays: dict[str, NDArray[Any]], threshold: float | None) -> None:
-        """Become what that of these arrays was; they are its own from then on."""
-        self._rows, self._labels, self._numbers, self._positions, self._keys = (arrays[name] for name in _NAMES)
+    def restore(self, snapshot: LargestKeysSnapshot) -> None:
+        """Resume from a snapshot, and take over its arrays."""
+        self._rows, self._labels, self._numbers = snapshot.rows, snapshot.labels, snapshot.numbers
+        self._positions, self._keys = snapshot.positions, snapshot.keys
         self._used = len(self._rows)
-        self.threshold = -math.inf if threshold is None else threshold
+        self.threshold = -math.inf if snapshot.threshold is None else snapshot.threshold
 
     def _columns(self) -> tuple[NDArray[Any], ...]:
         return self._rows, self._labels, self._numbers, self._positions, self._keys
@@ -126,11 +146,11 @@ class LargestKeys:
         if len(self._keys) >= wanted:
             return
         n_features = self._rows.shape[1]
-        if min(wanted, self.size) > self._most_rows:
-            needed, available = sample_bytes(wanted, n_features), sample_bytes(self._most_rows, n_features)
+        if min(wanted, self.size) > self._max_rows:
+            needed, available = sample_bytes(wanted, n_features), sample_bytes(self._max_rows, n_features)
             raise NotEnoughMemoryError(f"{wanted} rows of a sample with {n_features} features", needed, available)
-        most = min(self.size + self._spare, self._most_rows)
-        grown = int(max(wanted, min(most, max(_FIRST_PLACES, 2 * len(self._keys)))))
+        limit = min(self.size + self._spare, self._max_rows)
+        grown = int(max(wanted, min(limit, max(_FIRST_PLACES, 2 * len(self._keys)))))
         self._rows.resize((grown, n_features), refcheck=False)
         for column in self._columns()[1:]:
             column.resize(grown, refcheck=False)
@@ -141,17 +161,17 @@ def chosen_of_all(keys: DoubleArray, size: int, communicator: Communicator) -> t
 
     Parameters
     ----------
-    keys
-        float64 (n,): those of this host.
-    size
-        How many are looked for; all are taken when there are fewer.
-    communicator
+    keys : ndarray of float64, shape (n,)
+        The keys of this host.
+    size : int
+        The number of keys to choose; all are chosen when there are fewer.
+    communicator : Communicator
         The hosts.
 
     Returns
     -------
     chosen : ndarray of bool, shape (n,)
-        Which of this host's.
+        Which of this host's keys are.
     best_left : float
         The largest key, of any host, that is not among them; minus infinity when all are.
     """

@@ -1,9 +1,9 @@
-"""Centers for far rows: one center is given up where that costs less than the row would.
+"""Reassigns centers to far rows: one center moves to a row where that costs less than leaving the row far away.
 
 A mini-batch may bring a row that lies far from every center: an outlier, or the first of a cluster that the rows drawn
 at the start missed. It becomes a center of its own when that lowers the loss by more than the cheapest merger of two
 centers raises it (Ward 1963); the merged center has the weight and the mean of both. So a center without weight, from
-the start or after decay, is the first to go, and no weight is made or lost.
+the start or after decay, is the first to be reassigned, and no weight is created or lost.
 
 Outliers (see `outlier_distance`) are added to no sum until it is known whether they become centers: a sum from which a
 row of 1e18 is subtracted again has lost its digits.
@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from kmeans.assignment.shift import QUARTILE_ROWS, thinned
-from kmeans.assignment.sums import add_rows
+from kmeans.assignment.sums import ClusterSums
 from kmeans.kernels.far_rows import DISTANCE, EXTRA, HOST, LABEL, POSITION, WEIGHT, offer_rows, reassign_rows
+from kmeans.stream.piece_sums import Sums
 from kmeans.types import DoubleArray, FloatArray, LabelArray
 
 # Rows of a mini-batch that may become centers.
@@ -27,17 +28,17 @@ OUTLIER_FACTOR = 2.0**40
 
 @dataclass
 class Reassignment:
-    """A center that was given up for a row.
+    """A center that was reassigned to a row.
 
     Attributes
     ----------
-    center
+    center : int
         The center, now at the row.
-    merged_into
-        The center that took its rows over.
-    host
+    merged_into : int
+        The center that took over its rows.
+    host : int
         The rank of the host that has the row.
-    position
+    position : int
         The row's place among the rows of its host.
     """
 
@@ -47,15 +48,15 @@ class Reassignment:
     position: int
 
     def relabel(self, labels: LabelArray, positions: LabelArray, host: int) -> None:
-        """Follow it in the labels of some rows.
+        """Change the labels of some rows accordingly.
 
         Parameters
         ----------
-        labels
-            INOUT int64 (n,).
-        positions
-            int64 (n,): the places of the rows among those of their host.
-        host
+        labels : ndarray of int64, shape (n,)
+            INOUT: of the rows.
+        positions : ndarray of int64, shape (n,)
+            The places of the rows among those of their host.
+        host : int
             The rank of that host.
         """
         labels[labels == self.center] = self.merged_into
@@ -68,17 +69,19 @@ class FarRows:
 
     Parameters
     ----------
-    host, n_hosts
-        Rank of this host, and how many there are; each has its share of `MAX_ROWS`, or one row.
-    n_features
+    host : int
+        Rank of this host.
+    n_hosts : int
+        The number of hosts; each has its share of `MAX_ROWS`, or one row.
+    n_features : int
         Features of a row.
-    outlier_distance
+    outlier_distance : float
         Squared; see the function of that name.
 
     Attributes
     ----------
-    table
-        float64 (rows, n_features + EXTRA), the farthest row first; places without a row are 0.
+    table : ndarray of float64, shape (rows, n_features + EXTRA)
+        The farthest row first; entries without a row are 0.
     """
 
     def __init__(self, host: int, n_hosts: int, n_features: int, outlier_distance: float) -> None:
@@ -93,25 +96,24 @@ class FarRows:
         squared_distances: DoubleArray,
         weights: DoubleArray,
         first_position: int,
-        sums: DoubleArray,
-        counts: DoubleArray,
-        losses: DoubleArray,
+        sums: Sums,
     ) -> None:
-        """Look at the rows of a block.
+        """Let the rows of a block into the table, as far as they are among the farthest.
 
         Parameters
         ----------
-        block
-            float32 (n, d).
-        labels, squared_distances
-            int64 (n,) and float64 (n,): of its rows.
-        weights
-            float64 (n,): of its rows, as of the last one.
-        first_position
-            The place of its first row among the rows of this host.
-        sums, counts, losses
-            INOUT float64 (K, d), (K,) and (K,): outliers for which there is no place in the table are added to them;
-            see `add_rows`.
+        block : ndarray of float32, shape (n, d)
+            The rows.
+        labels : ndarray of int64, shape (n,)
+            Their centers.
+        squared_distances : ndarray of float64, shape (n,)
+            To these.
+        weights : ndarray of float64, shape (n,)
+            Of the rows, decayed up to the last one.
+        first_position : int
+            The place of the first row among the rows of this host.
+        sums : Sums
+            INOUT: outliers that have no entry in the table are added.
         """
         held = self._outliers()
         offer_rows(block, labels, squared_distances, weights, first_position, self._host, self.table)
@@ -119,21 +121,21 @@ class FarRows:
             return
         outliers = np.flatnonzero(squared_distances > self.outlier_distance)
         now_held = self._outliers()[:, POSITION]
-        add_entries(held[~np.isin(held[:, POSITION], now_held)], sums, counts, losses)
+        add_entries(held[~np.isin(held[:, POSITION], now_held)], sums)
         left = outliers[~np.isin(first_position + outliers, now_held)]
         distances = squared_distances[left]
-        add_rows(block[left], labels[left], weights[left], sums, counts, distances, losses=losses)
+        ClusterSums(*sums).add(block[left], labels[left], weights[left], distances)
 
     def _outliers(self) -> DoubleArray:
         """Return a copy of the entries that are outliers; the farthest rows come first."""
         return self.table[: np.count_nonzero(self.table[:, DISTANCE] > self.outlier_distance)].copy()
 
     def decay(self, factor: float) -> None:
-        """Lower the weights of the rows that are held."""
+        """Lower the weights of the rows in the table."""
         self.table[:, WEIGHT] *= factor
 
     def clear(self) -> None:
-        """Begin a new mini-batch."""
+        """Start a new mini-batch."""
         self.table[:] = 0.0
 
 
@@ -142,10 +144,10 @@ def outlier_distance(rows: FloatArray, shift: FloatArray) -> float:
 
     Parameters
     ----------
-    rows
-        float32 (n, d): a sample of the rows.
-    shift
-        float32 (d,): usual values. The usual squared distance is the median of those from here, zeros aside.
+    rows : ndarray of float32, shape (n, d)
+        A sample of the rows.
+    shift : ndarray of float32, shape (d,)
+        Usual values. The usual squared distance is the median of the distances from here that are not 0.
     """
     differences = thinned(rows, QUARTILE_ROWS).astype(np.float64) - shift
     squared = np.einsum("nd,nd->n", differences, differences)
@@ -154,16 +156,25 @@ def outlier_distance(rows: FloatArray, shift: FloatArray) -> float:
 
 
 def farthest(table: DoubleArray) -> tuple[DoubleArray, DoubleArray]:
-    """Return the `MAX_ROWS` farthest rows of a table, of equally far ones the earlier first, and the rest."""
+    """Split a table of far rows of all hosts.
+
+    Returns
+    -------
+    candidates : ndarray of float64, shape (n, d + EXTRA)
+        The `MAX_ROWS` farthest rows, the farthest first; of equally far ones the earlier first.
+    rest : ndarray of float64, shape (m, d + EXTRA)
+        The others.
+    """
     order = np.lexsort((table[:, POSITION], table[:, HOST], -table[:, DISTANCE]))
     return table[order[:MAX_ROWS]], table[order[MAX_ROWS:]]
 
 
-def add_entries(table: DoubleArray, sums: DoubleArray, counts: DoubleArray, losses: DoubleArray) -> None:
-    """Add the rows of a table to the sums, float64 (K, d), counts and losses, float64 (K,), of their labels."""
+def add_entries(table: DoubleArray, sums: Sums) -> None:
+    """Add the rows of a table to the sums of their centers."""
+    points, counts, losses = sums
     for entry in table:
         label = int(entry[LABEL])
-        sums[label] += entry[WEIGHT] * entry[:-EXTRA]
+        points[label] += entry[WEIGHT] * entry[:-EXTRA]
         counts[label] += entry[WEIGHT]
         losses[label] += entry[WEIGHT] * entry[DISTANCE]
 
@@ -171,17 +182,21 @@ def add_entries(table: DoubleArray, sums: DoubleArray, counts: DoubleArray, loss
 def reassign(
     table: DoubleArray, outlier_distance: float, centers: DoubleArray, weights: DoubleArray, spreads: DoubleArray
 ) -> list[Reassignment]:
-    """Make centers of far rows where that pays.
+    """Reassign centers to far rows where that pays.
 
     Parameters
     ----------
-    table
-        Far rows of all hosts, the farthest first; see `FarRows`. They are in the centers already, outliers excepted:
-        these are afterwards.
-    outlier_distance
+    table : ndarray of float64, shape (n, d + EXTRA)
+        Far rows of all hosts, the farthest first; see `FarRows`. The centers include them already, except for outliers,
+        which they include afterwards.
+    outlier_distance : float
         Squared: rows beyond it are outliers.
-    centers, weights, spreads
-        INOUT float64 (K, d), (K,) and (K,); see `Stream`.
+    centers : ndarray of float64, shape (K, d)
+        INOUT; see `Stream`.
+    weights : ndarray of float64, shape (K,)
+        INOUT; see `Stream`.
+    spreads : ndarray of float64, shape (K,)
+        INOUT; see `Stream`.
 
     Returns
     -------

@@ -1,49 +1,30 @@
-"""The streaming part of a job on one host: it can be kept, and continued, at any border of a mini-batch."""
+"""The streaming part of a job on one host: it can be saved, and resumed, at any border of a mini-batch."""
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 
 import numpy as np
 
 from kmeans.communicator import Communicator, nothing
+from kmeans.events import Events
 from kmeans.kernels.jit import INTERPRETED
-from kmeans.memory import most_sample_rows
-from kmeans.observer import Observer
+from kmeans.memory import max_sample_rows
+from kmeans.observer import MiniBatch, Observer
 from kmeans.packed_rows import PackedRows
-from kmeans.settings import Settings
-from kmeans.source import Source, Stretch
+from kmeans.settings import TrainingSettings
+from kmeans.source import RowSource, Stretch
+from kmeans.stream.control import Control
 from kmeans.stream.first_centers import own_generator
-from kmeans.stream.groups import Group
+from kmeans.stream.group import Group
 from kmeans.stream.reservoir import Reservoir
-from kmeans.stream.snapshot import Snapshot
-from kmeans.stream.stream import Step, Stream, Votes
+from kmeans.stream.snapshot import RunSnapshot
+from kmeans.stream.start import StreamStart
+from kmeans.stream.step import Step, StepFlags
+from kmeans.stream.stream import Stream
 from kmeans.threads import Threads
-from kmeans.types import DoubleArray, FloatArray
-
-
-@dataclass(frozen=True)
-class Control:
-    """What the surroundings ask of a run; looked at at every border of a mini-batch, and `hurrying` all the time.
-
-    Attributes
-    ----------
-    stopping
-        Whether to end the stream early, once it has k rows; the model is then made of the rows seen.
-    hurrying
-        Whether to end it at once, and to make do with the best model found so far. Any thread may ask.
-    saving
-        Whether it is time to keep a snapshot.
-    save
-        Keeps one; also called at the end of every epoch. Its arrays are valid until it returns.
-    """
-
-    stopping: Callable[[], bool] = nothing
-    hurrying: Callable[[], bool] = nothing
-    saving: Callable[[], bool] = nothing
-    save: Callable[[Snapshot], None] = lambda _: None
+from kmeans.types import FloatArray
 
 
 class Run:
@@ -51,66 +32,57 @@ class Run:
 
     Parameters
     ----------
-    centers, weights, shift, outlier_distance
-        Where the stream starts; see `Stream`.
-    settings
+    start : StreamStart
+        Where the stream starts.
+    settings : TrainingSettings
         What to train.
-    communicator, threads
-        The hosts of the job and the threads of this one.
-    seeds
-        The source of chance of the sample.
-    memory_bytes
-        What this host has of memory.
+    communicator : Communicator
+        The hosts of the job.
+    threads : Threads
+        The threads of this host.
+    seeds : numpy.random.SeedSequence
+        The source of randomness of the sample.
+    memory_bytes : float
+        The memory of this host.
 
     Attributes
     ----------
-    stream
+    stream : Stream
         The centers.
-    reservoir
+    reservoir : Reservoir
         The sample of this host's rows of the epoch.
-    epoch
-        The epoch that is going on, from 0; when all are over, their number.
-    amid_epoch
+    epoch : int
+        The current epoch, from 0; when all are over, their number.
+    amid_epoch : bool
         Whether this epoch has begun.
-    stopped
+    stopped : bool
         Whether the stream has ended early, on all hosts.
-    steps
+    steps : int
         Steps so far.
-    outlier_distance
-        As given.
-    reassigned
-        Centers that were given up for far rows.
+    outlier_distance : float
+        That of the start.
+    reassigned : int
+        Centers that were reassigned to far rows.
     """
 
     def __init__(
         self,
-        centers: DoubleArray,
-        weights: DoubleArray,
-        shift: FloatArray,
-        outlier_distance: float,
-        settings: Settings,
+        start: StreamStart,
+        settings: TrainingSettings,
         communicator: Communicator,
         threads: Threads,
         seeds: np.random.SeedSequence,
         memory_bytes: float = math.inf,
     ) -> None:
-        self._most_sample_rows = most_sample_rows(settings, memory_bytes)
-        self.stream = Stream(
-            centers,
-            weights,
-            shift,
-            settings.half_life,
-            communicator,
-            threads,
-            outlier_distance=outlier_distance if settings.reassign_far_rows else None,
-        )
-        self.outlier_distance = outlier_distance
+        self._max_sample_rows = max_sample_rows(settings, memory_bytes)
+        reassign_far_rows = settings.reassign_far_rows
+        self.stream = Stream(start, settings.half_life, communicator, threads, reassign_far_rows=reassign_far_rows)
+        self.outlier_distance = start.outlier_distance
         self.epoch = 0
         self.steps = 0
         self.reassigned = 0
         self._settings = settings
         self._communicator = communicator
-        self._threads = threads
         self._seeds = seeds
         self._step_rows = settings.batch_size * settings.batches_per_step(communicator.size)
         self.amid_epoch = True
@@ -118,24 +90,32 @@ class Run:
         self.reservoir = self._new_reservoir()
 
     def take_rows(
-        self, source: Source, stretches: Iterator[Stretch] | None, observer: Observer, control: Control
+        self,
+        source: RowSource,
+        stretches: Iterator[Stretch] | None,
+        observer: Observer,
+        events: Events,
+        control: Control,
     ) -> None:
-        """Take in what is left of the epochs.
+        """Take the rows that are left of all epochs.
 
         Parameters
         ----------
-        source
+        source : RowSource
             The rows of this host.
-        stretches
+        stretches : iterator of Stretch, or None
             What is left of the epoch; None between two epochs.
-        observer
-            Told of every step and epoch.
-        control
+        observer : Observer
+            Called after every step and epoch.
+        events : Events
+            The policies that were applied, for snapshots.
+        control : Control
             What is asked of the run.
         """
+        save = partial(self._save, observer, events, control)
         # An epoch has begun when some host has rows of it; until then the sample is that of the one before.
         reservoir = self.reservoir
-        # Of a stretch in memory, what is not taken yet.
+        # The rows of a stretch in memory that are not taken yet.
         rest: PackedRows | None = None
         while self.epoch < self._settings.epochs and not self.stopped:
             if stretches is None:
@@ -147,43 +127,50 @@ class Run:
             if isinstance(first, np.ndarray) and len(first) > self._step_rows:
                 first = PackedRows.of_memory(first)
             if isinstance(first, PackedRows):
-                self._take_packed(first, reservoir, observer, control)
+                self._take_packed(first, reservoir, observer, control, save)
                 if not first.in_memory or not first.n_rows or self.stopped:
                     continue
-                # What can't be taken with others, and the last rows.
+                # A mini-batch that cannot be taken in a group, or the last rows.
                 rest, first = first, first.next_block(self._step_rows)
                 rest = rest if rest.n_rows else None
-            # What lies in a file comes in blocks if nobody takes it, as in the middle of a mini-batch.
+            # Rows in a file come in blocks if nobody takes them, as in the middle of a mini-batch.
             following = (each for each in stretches if isinstance(each, np.ndarray))
             blocks = chain([] if first is None else [first], following)
             step = self._step(blocks, reservoir, control, source.read_ahead)
             self.steps += 1
-            reservoir.raise_threshold(step.votes.bound)
+            reservoir.raise_threshold(step.flags.bound)
             if step.rows:
                 self.reservoir, self.amid_epoch = reservoir, True
                 self.reassigned += len(step.reassignments)
                 self.reservoir.relabel(step.reassignments, self._communicator.rank)
-                observer.stepped(step)
-            if step.votes.ended:
+                observer.stepped(MiniBatch(step.rows, step.inertia, step.own_rows, len(step.reassignments)))
+            if step.flags.ended:
                 observer.epoch_ended(self.epoch)
                 self.epoch, self.amid_epoch = self.epoch + 1, False
                 stretches = None
-            if step.votes.ended or step.votes.stopping or step.votes.saving:
-                control.save(self.snapshot(observer))
-            self.stopped = step.votes.stopping
+            if step.flags.ended or step.flags.stopping or step.flags.saving:
+                save()
+            self.stopped = step.flags.stopping
         if self.stopped and self.amid_epoch:
             observer.epoch_ended(self.epoch)
         if self.stopped:
             observer.stopped()
 
-    def _take_packed(self, packed: PackedRows, reservoir: Reservoir, observer: Observer, control: Control) -> None:
-        """Take in the mini-batches of a stretch, as far as they can be taken together and nothing else is asked."""
+    def _take_packed(
+        self,
+        packed: PackedRows,
+        reservoir: Reservoir,
+        observer: Observer,
+        control: Control,
+        save: Callable[[], None],
+    ) -> None:
+        """Take the mini-batches of a stretch, as far as they can be taken in groups and nothing else is asked."""
         stream, n_rows = self.stream, self._settings.batch_size
         group: Group | None = None
         left = INTERPRETED
         while not (self.stopped or left) and packed.n_rows >= n_rows:
-            with stream.group(packed, n_rows, reservoir.key, reservoir.limits) as running:
-                # What the group before has left is looked at while other threads are at work on this one.
+            with stream.group(packed, n_rows, reservoir.limits) as running:
+                # The results of the group before are evaluated while other threads work on this one.
                 if group:
                     self._note(group, reservoir, observer)
             group = running.group
@@ -194,12 +181,12 @@ class Run:
                 self._note(group, reservoir, observer)
                 group = None
                 if self.amid_epoch:
-                    control.save(self.snapshot(observer))
+                    save()
         if group:
             self._note(group, reservoir, observer)
 
     def _note(self, group: Group, reservoir: Reservoir, observer: Observer) -> None:
-        """Take in what a group of mini-batches has left."""
+        """Evaluate the results of a group of mini-batches."""
         if group.n_batches:
             self.reservoir, self.amid_epoch = reservoir, True
         candidates, ends = group.candidates()
@@ -207,7 +194,7 @@ class Run:
         for number, (inertia, changes) in enumerate(zip(group.inertias(), group.reassignments(), strict=True), start=1):
             self.steps += 1
             self.reassigned += len(changes)
-            # Rows that came before a change of labels follow it, others do not.
+            # Labels of rows that came before a reassignment change with it, others do not.
             if changes or number == group.n_batches:
                 end = ends[number - 1]
                 offered = candidates.part(slice(begin, end))
@@ -215,10 +202,10 @@ class Run:
                 reservoir.take(offered, (number - first) * group.batch_rows, last_position)
                 reservoir.relabel(changes, self._communicator.rank)
                 first, begin = number, end
-            observer.stepped(Step(group.batch_rows, inertia, group.batch_rows, changes))
+            observer.stepped(MiniBatch(group.batch_rows, inertia, group.batch_rows, len(changes)))
 
-    def rest_of_epoch(self, source: Source) -> Iterator[Stretch] | None:
-        """Return what was not yet taken in of this epoch; None between two epochs."""
+    def rest_of_epoch(self, source: RowSource) -> Iterator[Stretch] | None:
+        """Return the rows of this epoch that were not taken yet; None between two epochs."""
         return source.stretches(self.reservoir.rows_seen) if self.amid_epoch else None
 
     def _step(
@@ -228,13 +215,13 @@ class Run:
         control: Control,
         read_ahead: Callable[[], bool],
     ) -> Step:
-        """Take in a mini-batch, or what there is of one."""
+        """Take a mini-batch, or what there is of one."""
         ended = False
         offer: Callable[[], object] = nothing
         stream = self.stream
         # A mini-batch is cut short only where there is no time for it; without a row there is no model.
         while not (ended or stream.pending >= self._step_rows or (stream.rows_added and control.hurrying())):
-            # The next block may lie where this one did.
+            # The source may reuse the memory of this block for the next one.
             offer()
             offer = nothing
             block = next(blocks, None)
@@ -244,80 +231,68 @@ class Run:
                 offer = partial(reservoir.add, block, *stream.add(block))
         enough = ended or stream.rows_seen + stream.pending >= self._settings.k
         stopping = control.hurrying() or (control.stopping() and enough)
-        # A source that is to stop may have given up on its rows: there may be more of them.
-        votes = Votes(ended and not stopping, stopping, control.saving(), reservoir.bound)
-        return stream.step(votes, _in_turns(offer, read_ahead).__next__)
+        # A source that is to stop may have ended early: there may be more rows.
+        flags = StepFlags(ended and not stopping, stopping, control.saving(), reservoir.bound)
+        return stream.step(flags, _Meanwhile(offer, read_ahead))
 
     def _new_reservoir(self) -> Reservoir:
-        return Reservoir(
+        reservoir = Reservoir(
             self._settings.sample_size,
             self._settings.n_features,
             self._settings.half_life,
             own_generator(self._seeds, self._communicator),
-            self.stream.rows_added,
             self._communicator.size,
-            self._most_sample_rows,
+            self._max_sample_rows,
         )
+        reservoir.first_number = self.stream.rows_added
+        return reservoir
 
-    def snapshot(self, observer: Observer) -> Snapshot:
-        """Give all that `restored` needs to go on from here."""
-        stream, reservoir = self.stream, self.reservoir
-        return Snapshot(
+    def _save(self, observer: Observer, events: Events, control: Control) -> None:
+        """Save a snapshot."""
+        snapshot = RunSnapshot(
             step=self.steps,
-            arrays={
-                "centers": stream.centers,
-                "weights": stream.weights,
-                "spreads": stream.spreads,
-                "shift": stream.shift,
-                "active": stream.active,
-                "with_rows": stream.with_rows,
-                **{f"reservoir_{name}": array for name, array in reservoir.arrays().items()},
-            },
-            facts={
-                "epoch": self.epoch,
-                "amid_epoch": self.amid_epoch,
-                "reassigned": self.reassigned,
-                "outlier_distance": self.outlier_distance,
-                "rows_added": stream.rows_added,
-                "rows_seen": stream.rows_seen,
-                "reservoir": reservoir.facts(),
-                "observer": observer.facts(),
-            },
+            epoch=self.epoch,
+            amid_epoch=self.amid_epoch,
+            reassigned=self.reassigned,
+            outlier_distance=self.outlier_distance,
+            stream=self.stream.snapshot(),
+            reservoir=self.reservoir.snapshot(),
+            observer={"events": dict(events.counts), **observer.facts()},
         )
+        control.save(snapshot)
 
     @classmethod
     def restored(
         cls,
-        snapshot: Snapshot,
-        settings: Settings,
+        snapshot: RunSnapshot,
+        settings: TrainingSettings,
         communicator: Communicator,
         threads: Threads,
         seeds: np.random.SeedSequence,
-        observer: Observer,
         memory_bytes: float = math.inf,
     ) -> "Run":
-        """Make the run of which `snapshot` was taken, out of its arrays; the observer goes on counting too."""
-        arrays, facts = snapshot.arrays, snapshot.facts
-        start = arrays["centers"], arrays["weights"], arrays["shift"], facts["outlier_distance"]
-        run = cls(*start, settings, communicator, threads, seeds, memory_bytes)
-        run.epoch, run.steps, run.reassigned = facts["epoch"], snapshot.step, facts["reassigned"]
-        run.amid_epoch = facts["amid_epoch"]
-        run.stream.rows_added, run.stream.rows_seen = facts["rows_added"], facts["rows_seen"]
-        run.stream.spreads[:] = arrays["spreads"]
-        run.stream.active[:], run.stream.with_rows[:] = arrays["active"], arrays["with_rows"]
-        prefix = "reservoir_"
-        run.reservoir.restore(
-            {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)},
-            facts["reservoir"],
-        )
-        observer.restore(facts["observer"])
+        """Return the run that a snapshot was taken of; it takes over the snapshot's arrays."""
+        stream = snapshot.stream
+        start = StreamStart(stream.centers, stream.weights, stream.shift, snapshot.outlier_distance)
+        run = cls(start, settings, communicator, threads, seeds, memory_bytes)
+        run.epoch, run.steps, run.reassigned = snapshot.epoch, snapshot.step, snapshot.reassigned
+        run.amid_epoch = snapshot.amid_epoch
+        run.stream.restore(stream)
+        run.reservoir.restore(snapshot.reservoir)
         return run
 
 
-def _in_turns(first: Callable[[], object], then: Callable[[], bool]) -> Iterator[bool]:
-    """Call `first` once, then `then`, a call each time; tell whether there is more to do."""
-    first()
-    yield True
-    while then():
-        yield True
-    yield False
+class _Meanwhile:
+    """Calls `first` once, then `following`, one call each time; returns whether there is more to do."""
+
+    def __init__(self, first: Callable[[], object], following: Callable[[], bool]) -> None:
+        self._first: Callable[[], object] | None = first
+        self._following = following
+
+    def __call__(self) -> bool:
+        """Do the next piece of work."""
+        if self._first is None:
+            return self._following()
+        first, self._first = self._first, None
+        first()
+        return True

@@ -1,25 +1,105 @@
-"""All that a host needs to go on where it was, at the border of a mini-batch."""
+"""What a host needs to resume at the border of a mini-batch: a dataclass for each part of a run.
 
-from dataclasses import dataclass
-from typing import Any
+The layout of a file follows from the fields: arrays stand under their names, the others among facts as JSON has them.
+"""
 
-from numpy.typing import NDArray
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from kmeans.types import BoolArray, DoubleArray, FloatArray, LabelArray
+
+# What the metadata of fields are called.
+DTYPE: Final = "dtype"
+N_DIMS: Final = "n_dims"
+PREFIX: Final = "prefix"
+GROUP: Final = "group"
+
+
+def _array(dtype: str, n_dims: int) -> dict[str, Any]:
+    """Describe a field that holds an array, by its type in a file and its number of dimensions."""
+    return {DTYPE: dtype, N_DIMS: n_dims}
+
+
+def _part(prefix: str = "", group: str = "") -> dict[str, Any]:
+    """Describe a field that holds the snapshot of a part.
+
+    Parameters
+    ----------
+    prefix : str
+        What the names of its arrays begin with.
+    group : str
+        The name under which its facts stand together; without one they stand among those of the whole.
+    """
+    return {PREFIX: prefix, GROUP: group}
 
 
 @dataclass(frozen=True)
-class Snapshot:
-    """The state of a run on one host.
+class StreamSnapshot:
+    """The state of a `Stream`; attributes mean what they mean there."""
+
+    centers: DoubleArray = field(metadata=_array("<f8", 2))
+    weights: DoubleArray = field(metadata=_array("<f8", 1))
+    spreads: DoubleArray = field(metadata=_array("<f8", 1))
+    shift: FloatArray = field(metadata=_array("<f4", 1))
+    active: BoolArray = field(metadata=_array("|b1", 1))
+    with_rows: BoolArray = field(metadata=_array("|b1", 1))
+    rows_added: int
+    rows_seen: int
+
+
+@dataclass(frozen=True)
+class LargestKeysSnapshot:
+    """The state of `LargestKeys`: rows with what belongs to them; no threshold where no row was dropped."""
+
+    rows: FloatArray = field(metadata=_array("<f4", 2))
+    labels: LabelArray = field(metadata=_array("<i8", 1))
+    numbers: LabelArray = field(metadata=_array("<i8", 1))
+    positions: DoubleArray = field(metadata=_array("<f8", 1))
+    keys: DoubleArray = field(metadata=_array("<f8", 1))
+    threshold: float | None
+
+
+@dataclass(frozen=True)
+class ReservoirSnapshot:
+    """The state of a `Reservoir`: its sample, and the farthest rows; attributes mean what they mean there."""
+
+    rows_seen: int
+    first_number: int
+    latest_position: float
+    held: LargestKeysSnapshot = field(metadata=_part())
+    key: int
+    farthest: LargestKeysSnapshot = field(metadata=_part(prefix="far_", group="farthest"))
+
+
+@dataclass(frozen=True)
+class RunSnapshot:
+    """The state of a `Run` on one host. Its arrays are views, valid until training continues.
 
     Attributes
     ----------
-    step
-        Number of the latest mini-batch, from 1, over all epochs; the same on all hosts.
-    arrays
-        By name; views, valid until training goes on.
-    facts
-        All else, as JSON knows it.
+    step : int
+        Number of the latest step, from 1, over all epochs; the same on all hosts.
+    epoch : int
+        See `Run`.
+    amid_epoch : bool
+        See `Run`.
+    reassigned : int
+        See `Run`.
+    outlier_distance : float
+        See `Run`.
+    stream : StreamSnapshot
+        The centers.
+    reservoir : ReservoirSnapshot
+        The sample.
+    observer : dict
+        What the observer needs to resume, and under `events` how often each policy was applied.
     """
 
     step: int
-    arrays: dict[str, NDArray[Any]]
-    facts: dict[str, Any]
+    epoch: int
+    amid_epoch: bool
+    reassigned: int
+    outlier_distance: float
+    stream: StreamSnapshot = field(metadata=_part())
+    reservoir: ReservoirSnapshot = field(metadata=_part(prefix="reservoir_", group="reservoir"))
+    observer: dict[str, Any]

@@ -9,85 +9,41 @@ Decay is by point: one that came h points ago weighs 1/2 of one that comes now, 
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
-from kmeans.assignment.assigner import LEAST_PRODUCTS, Centers, assign, prepared_bytes
-from kmeans.assignment.sums import add_rows
+from kmeans.assignment.compiled import MIN_PRODUCTS, prepare, prepared_bytes
+from kmeans.assignment.plain import PlainAssigner
+from kmeans.assignment.sums import ClusterSums
 from kmeans.communicator import Communicator, nothing
-from kmeans.kernels.far_rows import DISTANCE, EXTRA
+from kmeans.kernels.far_rows import DISTANCE
+from kmeans.kernels.group_parts import StreamCenters
 from kmeans.kernels.jit import INTERPRETED
 from kmeans.kernels.moving import move, spread_out
 from kmeans.kernels.pieces import put_together, take_pieces
 from kmeans.packed_rows import PackedRows
-from kmeans.stream.candidates import Limits
-from kmeans.stream.groups import Group, Groups, RunningGroup
+from kmeans.stream.candidates import AssignedRows, Limits
+from kmeans.stream.group import Batches, Group, RunningGroup
+from kmeans.stream.groups import Groups
 from kmeans.stream.piece_sums import Pieces, n_pieces
 from kmeans.stream.reassignment import FarRows, Reassignment, add_entries, farthest, reassign
+from kmeans.stream.snapshot import StreamSnapshot
+from kmeans.stream.start import StreamStart
+from kmeans.stream.step import NO_FLAGS, Step, StepFlags
+from kmeans.stream.totals import Totals
 from kmeans.threads import Threads
-from kmeans.types import DoubleArray, FloatArray, LabelArray
+from kmeans.types import BoolArray, DoubleArray, FloatArray, LabelArray
 
 # Shares of the work for each thread: each costs a call.
 SHARES = 2
 
 
 def stream_bytes(n_centers: int, n_features: int) -> int:
-    """Return the bytes that a stream of one host takes at the end of a step, beside those of its rows.
+    """Return the bytes that a stream of one host takes at the end of a step, in addition to those of its rows.
 
-    They are those of centers and sums with their weights and spreads, and of the prepared centers, new ones beside
-    the old.
+    They are those of centers and sums with their weights and spreads, and of the prepared centers, old and new ones.
     """
     return 2 * 8 * n_centers * (n_features + 2) + 2 * prepared_bytes(n_centers, n_features)
-
-
-@dataclass(frozen=True)
-class Votes:
-    """What a host has to say at the border of a mini-batch.
-
-    Attributes
-    ----------
-    ended
-        It has no further rows in this epoch.
-    stopping
-        The stream is to end early.
-    saving
-        The state is to be kept.
-    bound
-        Of its sample; see `Reservoir`.
-    """
-
-    ended: bool = False
-    stopping: bool = False
-    saving: bool = False
-    bound: float = -math.inf
-
-
-@dataclass
-class Step:
-    """What one mini-batch showed, over all hosts.
-
-    Attributes
-    ----------
-    rows
-        Rows of the mini-batch.
-    inertia
-        Sum of their squared distances to the centers as they were before the step.
-    own_rows
-        Those of this host among the rows.
-    reassignments
-        Centers that were given up for far rows.
-    votes
-        What all hosts agree on: the epoch has ended when it has on every host; one that wants to stop or to save is
-        enough; the bound is the least of all.
-    """
-
-    rows: int
-    inertia: float
-    own_rows: int = 0
-    reassignments: list[Reassignment] = field(default_factory=list)
-    votes: Votes = field(default_factory=Votes)
 
 
 class Stream:
@@ -95,123 +51,106 @@ class Stream:
 
     Rows of a mini-batch are added in one or more blocks; then one step moves the centers, by the mini-batches of all
     hosts together. The rows of hosts count as taken in turns: one of each host that still has rows, then the next of
-    each. That decides what decay makes of them. The last rows of a shorter shard count as the last ones of their step.
+    each. That decides how they decay. The last rows of a shorter shard count as the last ones of their step.
 
     Parameters
     ----------
-    centers
-        float64 (K, d).
-    weights
-        float64 (K,): their weights at the start; the rows that they stand for are in no spread.
-    shift
-        float32 (d,): usual values of the rows; see `kmeans.shift.usual_values`.
-    half_life
+    start : StreamStart
+        Where it starts.
+    half_life : int
         After how many further points a point weighs 1/2; 0 for no decay.
-    communicator, threads
-        The hosts of the job and the threads of this one.
-    outlier_distance
-        That of `kmeans.stream.reassignment`, whereby far rows may become centers; None if they may not.
+    communicator : Communicator
+        The hosts of the job.
+    threads : Threads
+        The threads of this host.
+    reassign_far_rows : bool
+        Whether centers may be reassigned to far rows; see `kmeans.stream.reassignment`.
 
     Attributes
     ----------
-    centers
-        float64 (K, d).
-    weights
-        float64 (K,): the decayed number of points of each center.
-    spreads
-        float64 (K,): the decayed sum of the squared distances of these points to the center, as it is now.
-    pending
-        Rows of this host added since the latest step.
-    rows_added
+    centers : ndarray of float64, shape (K, d)
+        The centers.
+    weights : ndarray of float64, shape (K,)
+        The decayed number of points of each center.
+    spreads : ndarray of float64, shape (K,)
+        The decayed sum of the squared distances of these points to the center, where it is now.
+    shift : ndarray of float32, shape (d,)
+        As given.
+    pending : int
+        Rows of this host that were added since the latest step.
+    rows_added : int
         Rows of this host, over all epochs.
-    rows_seen
+    rows_seen : int
         Rows over all hosts and epochs.
-    with_rows
-        bool (hosts,): which hosts have rows at all.
-    active
-        bool (hosts,): which hosts still have rows in this epoch.
+    with_rows : ndarray of bool, shape (hosts,)
+        Which hosts have rows at all.
+    active : ndarray of bool, shape (hosts,)
+        Which hosts still have rows in this epoch.
     """
 
     def __init__(
         self,
-        centers: DoubleArray,
-        weights: DoubleArray,
-        shift: FloatArray,
+        start: StreamStart,
         half_life: int,
         communicator: Communicator,
         threads: Threads,
         *,
-        outlier_distance: float | None = None,
+        reassign_far_rows: bool = False,
     ) -> None:
-        self.centers = centers.astype(np.float64)
-        self.weights = weights.astype(np.float64)
-        self.spreads: DoubleArray = np.zeros(len(centers))
-        self.shift = shift
+        self.centers = start.centers.astype(np.float64)
+        self.weights = start.weights.astype(np.float64)
+        self.spreads: DoubleArray = np.zeros(len(start.centers))
+        self.shift = start.shift
         self.half_life = half_life
         self.pending = 0
         self.rows_added = 0
         self.rows_seen = 0
-        self.with_rows: NDArray[np.bool_] = np.ones(communicator.size, bool)
-        self.active: NDArray[np.bool_] = self.with_rows.copy()
+        self.with_rows: BoolArray = np.ones(communicator.size, bool)
+        self.active: BoolArray = self.with_rows.copy()
         self._communicator = communicator
         self._threads = threads
-        self._prepared = Centers(self.centers, shift)
+        self._prepared = prepare(self.centers, self.shift)
         self._weights_of_rows: tuple[tuple[int, int, int], DoubleArray] = (0, 0, 0), np.empty(0)
-        self._pieces = Pieces(len(centers), centers.shape[1])
-        self._groups = Groups(len(centers), centers.shape[1], threads, outlier_distance)
-        self._far_rows = (
-            None
-            if outlier_distance is None
-            else FarRows(communicator.rank, communicator.size, centers.shape[1], outlier_distance)
-        )
-        # One buffer, one reduction over the hosts.
-        n_centers, n_features = centers.shape
-        n_far = self._far_rows.table.size * communicator.size if self._far_rows else 0
-        sizes = (n_centers * n_features, n_centers, n_centers, 4, communicator.size, communicator.size, n_far)
-        self._totals: DoubleArray = np.zeros(sum(sizes))
-        parts = np.split(self._totals, np.cumsum(sizes)[:-1])
-        sums, self._counts, self._losses, self._facts, self._ended, self._bounds, far = parts
-        self._sums = sums.reshape(n_centers, n_features)
-        self._decaying = self._totals[: n_centers * (n_features + 2)]
-        self._far_tables = far.reshape(-1, n_features + EXTRA) if self._far_rows else far
+        n_centers, n_features = self.centers.shape
+        self._pieces = Pieces(n_centers, n_features)
+        far_rows = FarRows(communicator.rank, communicator.size, n_features, start.outlier_distance)
+        self._far_rows = far_rows if reassign_far_rows else None
+        self._groups = Groups(n_centers, n_features, threads, start.outlier_distance if reassign_far_rows else None)
+        n_far = len(self._far_rows.table) if self._far_rows else 0
+        self._totals = Totals(n_centers, n_features, communicator, n_far)
+
+    @property
+    def alone_ticks(self) -> int:
+        """For how long only one of the threads could work in groups, in ticks of the processor's clock."""
+        return self._groups.alone_ticks
 
     def begin_epoch(self) -> None:
         """Expect rows of every host again that has any."""
         self.active[:] = self.with_rows
 
-    def add(self, block: FloatArray) -> tuple[LabelArray, DoubleArray, DoubleArray]:
+    def add(self, block: FloatArray) -> AssignedRows:
         """Assign rows of a mini-batch to the centers as they are.
 
         Parameters
         ----------
-        block
-            float32 (n, d).
-
-        Returns
-        -------
-        labels : ndarray of int64, shape (n,)
-            The nearest center of each.
-        positions : ndarray of float64, shape (n,)
-            The places of the rows among those of all hosts, whole numbers.
-        squared_distances : ndarray of float64, shape (n,)
-            Of the rows to their centers.
+        block : ndarray of float32, shape (n, d)
+            The rows.
         """
         hosts, turn = self._turns()
         positions = self.rows_seen + turn + hosts * np.arange(self.pending, self.pending + len(block), dtype=np.float64)
         weights = self._row_weights(len(block))
         if self.half_life:
             decay = float(np.exp2(-hosts * len(block) / self.half_life))
-            self._decaying *= decay
+            self._totals.decay(decay)
             if self._far_rows:
                 self._far_rows.decay(decay)
         labels, squared_distances = self._assign_and_add(block, weights)
         if self._far_rows:
-            sums = self._sums, self._counts, self._losses
-            self._far_rows.offer(block, labels, squared_distances, weights, self.rows_added, *sums)
+            self._far_rows.offer(block, labels, squared_distances, weights, self.rows_added, self._totals.sums)
         self.rows_added += len(block)
-        self._facts[:2] += len(block), squared_distances.sum()
+        self._totals.count(len(block), squared_distances.sum())
         self.pending += len(block)
-        return labels, positions, squared_distances
+        return AssignedRows(labels, positions, squared_distances)
 
     def _assign_and_add(self, block: FloatArray, weights: DoubleArray) -> tuple[LabelArray, DoubleArray]:
         """Find the nearest center of each row and add the row to its sum, unless it is an outlier.
@@ -221,117 +160,117 @@ class Stream:
         labels : ndarray of int64, shape (n,)
         squared_distances : ndarray of float64, shape (n,)
         """
+        outlier_distance = self._far_rows.outlier_distance if self._far_rows else math.inf
+        points, counts, losses = self._totals.sums
+        if INTERPRETED:
+            into = ClusterSums(points, counts, losses)
+            return PlainAssigner(self.centers).assign_and_sum(block, weights, into, outlier_distance)
         labels: LabelArray = np.empty(len(block), np.int64)
         squared_distances: DoubleArray = np.empty(len(block), np.float64)
-        outlier_distance = self._far_rows.outlier_distance if self._far_rows else math.inf
-        if INTERPRETED:
-            assign(block, self._prepared, labels, squared_distances)
-            sums = self._sums, self._counts, squared_distances, outlier_distance, self._losses
-            add_rows(block, labels, weights, *sums)
-            return labels, squared_distances
         n_centers = len(self.centers)
         count = n_pieces(len(block), *self.centers.shape)
         pieces, number = self._pieces.begin(len(block))
 
         def take(some: slice) -> None:
-            taken = weights, count, some.start, some.stop, self._prepared.prepared
+            taken = weights, count, some.start, some.stop, self._prepared
             take_pieces(block, *taken, outlier_distance, number, pieces, labels, squared_distances)
 
         def join(some: slice) -> None:
-            sums = self._sums, self._counts, self._losses
-            put_together(pieces, count, number, some.start, some.stop, *sums)
+            put_together(pieces, count, number, some.start, some.stop, points, counts, losses)
 
         self._threads.map(take, self._shares(count, block.size * n_centers))
         self._threads.map(join, self._shares(n_centers, count * self.centers.size))
         return labels, squared_distances
 
     def _shares(self, n_items: int, work: int) -> list[slice]:
-        """Share items out among the threads, as far as the work, in products, is worth waking them."""
+        """Share items out among the threads if the work, in products, is worth waking them."""
         threads = self._threads.count
-        shares = min(n_items, SHARES * threads) if threads > 1 and work > LEAST_PRODUCTS else 1
+        shares = min(n_items, SHARES * threads) if threads > 1 and work > MIN_PRODUCTS else 1
         return [slice(n_items * share // shares, n_items * (share + 1) // shares) for share in range(shares)]
 
-    def group(
-        self, packed: PackedRows, batch_rows: int, key: np.uint64, limits: Callable[[float], Limits]
-    ) -> RunningGroup:
+    def group(self, packed: PackedRows, batch_rows: int, limits: Callable[[float], Limits]) -> RunningGroup:
         """Begin to take several mini-batches, where this is the only host; see `kmeans.stream.groups`.
 
         Parameters
         ----------
-        packed
-            The rows; there are enough for a mini-batch. What is taken is taken from it.
-        batch_rows
+        packed : PackedRows
+            The rows, enough for a mini-batch. Those that are taken are marked as taken in it.
+        batch_rows : int
             Rows of a mini-batch.
-        key
-            Of the draws of rows; see `kmeans.stream.candidates`.
-        limits
-            Tells of the place of the last row, among those of all hosts, what candidates must reach.
+        limits : callable
+            Returns what candidates must exceed, given the place of the last row among those of all hosts.
 
         Returns
         -------
         RunningGroup
-            A context; until it is left, the stream is in the hands of other threads.
+            A context; until it is left, other threads change the stream.
         """
-        n_batches = self._groups.size(packed, batch_rows, self.rows_seen)
+        count = self._groups.size(packed, batch_rows, self.rows_seen)
+        batches = Batches(
+            packed=packed,
+            count=count,
+            row_weights=self._row_weights(batch_rows),
+            decay=self._decay(batch_rows),
+            first_number=self.rows_added,
+            first_position=self.rows_seen,
+        )
         return self._groups.begin(
-            packed,
-            n_batches,
-            self._row_weights(batch_rows),
-            float(np.exp2(-batch_rows / self.half_life)) if self.half_life else 1.0,
-            (self.centers, self.weights, self.spreads, self._sums, self._counts, self._losses),
-            self._prepared.prepared,
+            batches,
+            limits(float(self.rows_seen + count * batch_rows - 1)),
+            StreamCenters(self.centers, self.weights, self.spreads, *self._totals.sums),
+            self._prepared,
             self._pieces,
-            (self.rows_added, self.rows_seen),
-            key,
-            limits(float(self.rows_seen + n_batches * batch_rows - 1)),
             self._taken,
         )
 
     def _taken(self, group: Group) -> None:
-        """Hear that a group was taken."""
-        self._totals[:] = 0.0
+        """Count the rows of a group that was taken."""
+        self._totals.clear()
         self.rows_added += group.n_batches * group.batch_rows
         self.rows_seen += group.n_batches * group.batch_rows
 
-    def step(self, votes: Votes = Votes(), meanwhile: Callable[[], bool] = nothing) -> Step:
+    def step(self, flags: StepFlags = NO_FLAGS, meanwhile: Callable[[], bool] = nothing) -> Step:
         """Move the centers by the rows that all hosts have added since the latest step.
 
-        `meanwhile` is called while the hosts exchange their sums; see `Communicator.sum`.
+        Parameters
+        ----------
+        flags : StepFlags
+            What this host says.
+        meanwhile : callable
+            Called while the hosts exchange their sums; see `Communicator.sum`.
         """
-        self._facts[2:] = votes.stopping, votes.saving
-        self._ended[self._communicator.rank] = votes.ended
-        self._bounds[self._communicator.rank] = votes.bound
-        if self._far_rows:
-            own = self._far_rows.table
-            self._far_tables[self._communicator.rank * len(own) :][: len(own)] = own
-        self._communicator.sum(self._totals, meanwhile)
-        rows, inertia = int(self._facts[0]), float(self._facts[1])
-        decay = float(np.exp2(-rows / self.half_life)) if self.half_life else 1.0
+        totals = self._totals
+        totals.reduce(flags, self._far_rows.table if self._far_rows else None, meanwhile)
+        rows, inertia, agreed = totals.rows, totals.inertia, totals.flags
+        decay = self._decay(rows)
         reassignments: list[Reassignment] = []
         if self._far_rows:
             outlier_distance = self._far_rows.outlier_distance
-            candidates, rest = farthest(self._far_tables)
-            add_entries(rest[rest[:, DISTANCE] > outlier_distance], self._sums, self._counts, self._losses)
+            candidates, rest = farthest(totals.far_table)
+            add_entries(rest[rest[:, DISTANCE] > outlier_distance], totals.sums)
             self._move(decay)
             reassignments = reassign(candidates, outlier_distance, self.centers, self.weights, self.spreads)
             self._far_rows.clear()
         else:
             self._move(decay)
-        self._prepared = Centers(self.centers, self.shift)
-        self.active = self._ended == 0.0
-        agreed = Votes(not self.active.any(), bool(self._facts[2]), bool(self._facts[3]), float(self._bounds.min()))
-        own_rows = self.pending
-        self._totals[:] = 0.0
-        self.pending = 0
+        self._prepared = prepare(self.centers, self.shift)
+        self.active = totals.active
+        totals.clear()
+        own_rows, self.pending = self.pending, 0
         self.rows_seen += rows
         return Step(rows, inertia, own_rows, reassignments, agreed)
 
     def _move(self, decay: float) -> None:
-        spread_out(self.centers, self.weights, self.spreads, self._sums, self._counts, self._losses, decay)
-        move(self.centers, self.weights, self._sums, self._counts, decay)
+        points, counts, losses = self._totals.sums
+        spread_out(self.centers, self.weights, self.spreads, points, counts, losses, decay)
+        move(self.centers, self.weights, points, counts, decay)
+
+    def _decay(self, n_rows: int) -> float:
+        """Return the factor of weights after `n_rows` further rows of all hosts."""
+        return float(np.exp2(-n_rows / self.half_life)) if self.half_life else 1.0
 
     def _turns(self) -> tuple[int, int]:
-        """Give how many hosts take turns, and the place of this one among them."""
+        """Return how many hosts take turns, and the place of this one among them."""
         return max(1, int(self.active.sum())), int(self.active[: self._communicator.rank].sum())
 
     def _row_weights(self, n_rows: int) -> DoubleArray:
@@ -343,6 +282,25 @@ class Stream:
                 weights = np.exp2((hosts * np.arange(1 - n_rows, 1) - (hosts - 1 - turn)) / self.half_life)
             else:
                 weights = np.ones(n_rows)
-            # Most mini-batches are alike.
+            # Most mini-batches have the same size.
             self._weights_of_rows = (n_rows, hosts, turn), weights
         return weights
+
+    def snapshot(self) -> StreamSnapshot:
+        """Return what `restore` needs; the arrays are views."""
+        return StreamSnapshot(
+            centers=self.centers,
+            weights=self.weights,
+            spreads=self.spreads,
+            shift=self.shift,
+            active=self.active,
+            with_rows=self.with_rows,
+            rows_added=self.rows_added,
+            rows_seen=self.rows_seen,
+        )
+
+    def restore(self, snapshot: StreamSnapshot) -> None:
+        """Resume from a snapshot; the stream has started from its centers, weights and shift."""
+        self.spreads[:] = snapshot.spreads
+        self.active[:], self.with_rows[:] = snapshot.active, snapshot.with_rows
+        self.rows_added, self.rows_seen = snapshot.rows_added, snapshot.rows_seen

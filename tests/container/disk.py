@@ -11,7 +11,7 @@ READ_ONLY = Path("/proc")
 
 @contextmanager
 def room_for(n_bytes: int) -> Iterator[None]:
-    """Let no file grow beyond so many bytes, in this process and in those that it starts meanwhile."""
+    """Limit the size of files in bytes, in this process and in those that it starts meanwhile."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, hard))
     try:

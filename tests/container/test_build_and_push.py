@@ -94,8 +94,8 @@ def test_without_a_region_that_of_the_configuration_is_taken(tools: Path) -> Non
     [
         ((), "usage:"),
         (("a", "b", "c"), "usage:"),
-        (("Upper",), "expected a name in small letters"),
-        (("kmeans; rm", "eu-west-1"), "expected a name in small letters"),
+        (("Upper",), "expected a name in lower case"),
+        (("kmeans; rm", "eu-west-1"), "expected a name in lower case"),
         (("kmeans", "nowhere"), "expected a region"),
     ],
 )

@@ -20,14 +20,16 @@ import pytest
 from numpy.typing import NDArray
 
 from container import convert
-from container.conversion import dense, sparse
+from container.conversion import recordio_rows
 from container.conversion.rows import Rows
 from container.conversion.watched import Watched
+from container.formats.recordio.layout import dense_frames
 from container.formats.recordio.record_pb2 import Record
 from container.formats.recordio.records import decode, dense_record, encode
+from container.formats.recordio.sparse_kernel import sparse_frames
 from kmeans.types import FloatArray
 from tests.container.disk import files_in, room_for
-from tests.documents import ROOT
+from tools.documents import ROOT
 
 
 @pytest.fixture
@@ -54,9 +56,9 @@ def write(path: Path, rows: NDArray[np.float32]) -> None:
 @pytest.mark.parametrize("d", [1, 2, 129, 20_000])
 def test_frames_are_those_of_the_reference(d: int) -> None:
     rows = np.random.default_rng(d).normal(size=(20, d)).astype(np.float32)
-    assert dense.frames(rows).tobytes() == encode(map(dense_record, rows))
+    assert dense_frames(rows).tobytes() == encode(map(dense_record, rows))
     rows[rows < 1] = 0
-    back, records = decode(sparse.frames(rows).tobytes(), d)
+    back, records = decode(sparse_frames(rows).tobytes(), d)
     np.testing.assert_array_equal(back, rows)
     counts = [len(record.features["values"].float32_tensor.values) for record in records]
     assert counts == (rows != 0).sum(axis=1).tolist()
@@ -88,9 +90,9 @@ def test_records_of_several_kinds_are_read_from_one_file(
     monkeypatch.setattr("container.conversion.rows.BLOCK_BYTES", 64 * 150 * 4)
     shards = tmp_path / "shards"
     shards.mkdir()
-    parts = [dense.frames(rows[:200]), sparse.frames(rows[200:400]), dense.frames(rows[400:600])]
+    parts = [dense_frames(rows[:200]), sparse_frames(rows[200:400]), dense_frames(rows[400:600])]
     (shards / "1").write_bytes(b"".join(part.tobytes() for part in parts))
-    (shards / "2").write_bytes(dense.frames(rows[600:]).tobytes())
+    (shards / "2").write_bytes(dense_frames(rows[600:]).tobytes())
     for suffix in (".npy", ".npz"):
         assert convert.main([str(shards), str(tmp_path / f"back{suffix}")]) == 0
     np.testing.assert_array_equal(np.load(tmp_path / "back.npy"), rows)
@@ -117,11 +119,11 @@ def test_a_fault_behind_plain_records_is_found_in_its_place(
     rows[500, 2] = 8.5
     shards, file, back = tmp_path / "shards", tmp_path / "shards/part-0.pbr", tmp_path / "back.npy"
     shards.mkdir()
-    file.write_bytes(change(dense.frames(rows).tobytes()))
+    file.write_bytes(change(dense_frames(rows).tobytes()))
     assert convert.main([str(file), str(back)]) == 2
     assert capsys.readouterr().err.startswith(f"{file}, {said}")
     assert convert.main([str(shards), str(back)]) == 2
-    assert capsys.readouterr().err.startswith(f"{shards}: part-0.pbr, {said}")
+    assert capsys.readouterr().err.startswith(f"{shards}/part-0.pbr, {said}")
     assert not back.exists()
 
 
@@ -131,7 +133,7 @@ def test_no_memory_is_taken_for_a_length_that_a_sparse_record_only_claims(tmp_pa
     (tmp_path / "rows.pbr").write_bytes(encode([record]))
     with (tmp_path / "rows.pbr").open("rb", buffering=0) as stream:
         tracemalloc.start()
-        assert list(dense.plain_rows(stream, 1 << 27)) == []
+        assert list(recordio_rows._plain_rows(stream, 1 << 27)) == []
         assert tracemalloc.get_traced_memory()[1] < 1 << 20
         tracemalloc.stop()
         assert stream.tell() == 0
@@ -140,7 +142,7 @@ def test_no_memory_is_taken_for_a_length_that_a_sparse_record_only_claims(tmp_pa
 def test_plain_records_are_read_without_the_kernels_which_take_a_second_to_load(
     tmp_path: Path, rows: NDArray[np.float32]
 ) -> None:
-    (tmp_path / "rows.pbr").write_bytes(dense.frames(rows).tobytes())
+    (tmp_path / "rows.pbr").write_bytes(dense_frames(rows).tobytes())
     program = "import sys; from container import convert; print(convert.main(sys.argv[1:]), 'numba' in sys.modules)"
     arguments = [sys.executable, "-c", program, "rows.pbr", "back.npy"]
     environment = {"PYTHONPATH": str(ROOT)}
@@ -152,7 +154,7 @@ def test_plain_records_are_read_without_the_kernels_which_take_a_second_to_load(
 def test_labels_are_not_dropped_from_records_which_hold_them_apart(
     tmp_path: Path, rows: NDArray[np.float32], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "rows.pbr").write_bytes(dense.frames(rows).tobytes())
+    (tmp_path / "rows.pbr").write_bytes(dense_frames(rows).tobytes())
     with pytest.raises(SystemExit, match="2"):
         convert.main([str(tmp_path / "rows.pbr"), str(tmp_path / "back.npy"), "--labels", "1"])
     assert "--labels is for " in capsys.readouterr().err
@@ -332,7 +334,7 @@ def test_what_is_no_data_in_a_folder_is_left_out_and_named(
 ) -> None:
     shards = tmp_path / "shards"
     shards.mkdir()
-    (shards / "part-0.pbr").write_bytes(dense.frames(rows).tobytes())
+    (shards / "part-0.pbr").write_bytes(dense_frames(rows).tobytes())
     (shards / "manifest").write_text('{"entries": []}')
     (shards / "_SUCCESS").touch()
     assert convert.main([str(shards), str(tmp_path / "back.npy")]) == 0
@@ -346,7 +348,7 @@ def test_a_folder_is_recordio_whatever_it_is_called(
 ) -> None:
     shards = tmp_path / "rows.parquet"
     (shards / "sub").mkdir(parents=True)
-    (shards / "part-0.pbr").write_bytes(dense.frames(rows).tobytes())
+    (shards / "part-0.pbr").write_bytes(dense_frames(rows).tobytes())
     assert convert.main([str(shards), str(tmp_path / "back.npy")]) == 0
     np.testing.assert_array_equal(np.load(tmp_path / "back.npy"), rows)
     with pytest.raises(SystemExit, match="2"):
@@ -357,7 +359,7 @@ def test_a_folder_is_recordio_whatever_it_is_called(
     pyarrow.parquet.write_table(pyarrow.table({"a": [1.0]}), shards / "sub/part-0.snappy.parquet")
     assert convert.main([str(shards), str(tmp_path / "back.npy")]) == 2
     said = "sub/part-0.snappy.parquet, record 1: expected RecordIO, got Parquet: `python -m container.convert`"
-    assert capsys.readouterr().err.startswith(f"{shards}: {said}")
+    assert capsys.readouterr().err.startswith(f"{shards}/{said}")
 
 
 def test_a_link_to_an_empty_folder_is_written_through(tmp_path: Path, rows: NDArray[np.float32]) -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from container import json_object
 from container.channels.csv_reader import CSVReader
 from container.channels.recordio_reader import RecordIOReader
 from container.channels.team import Team
@@ -18,8 +17,9 @@ from container.conversion import csv_rows
 from container.conversion.csv_rows import CSVRows
 from container.conversion.recordio_rows import RecordIORows
 from container.errors import CustomerError
+from container.files import json_object
 from container.formats.errors import FormatError
-from container.formats.recordio import records as recordio
+from container.formats.recordio import frames, records, wire
 from container.formats.recordio.record_pb2 import Record
 from container.serving.codecs import CODECS
 from tests.container.channels.conftest import part
@@ -32,7 +32,7 @@ PART_BYTES = 1 << 12
 FEW, MANY = 20_000, 80_000
 # Of a file to convert more than this is read at once, and then twice as much.
 FEW_OF_FILE, MANY_OF_FILE = 70_000, 280_000
-MAGIC = struct.pack("<I", recordio.MAGIC)
+MAGIC = struct.pack("<I", wire.MAGIC)
 
 
 def repeated(piece: bytes) -> Callable[[int], bytes]:
@@ -53,7 +53,7 @@ def framed(*, keys: tuple[int, ...] = (), uid: str = "", shape: tuple[int, ...] 
     tensor.values.extend([1.0] * (len(keys) or FEATURES))
     tensor.keys.extend(keys)
     tensor.shape.extend(shape)
-    return recordio.encode([record])
+    return records.encode([record])
 
 
 def uids_of_many_lengths(size: int) -> bytes:
@@ -106,9 +106,9 @@ RECORDIO_BODIES = {
     "split records among whole ones": repeated(framed() + part(1, framed()[8:12]) + part(3, framed()[16:])),
     "empty records": repeated(part(0, b"")),
     "records with the magic in them": repeated(part(0, framed()[8:] + b"\x1a\x0f" + b"   " + MAGIC * 3)),
-    "one long record": lambda size: recordio.frame(bytes(size)),
-    "one long record without its frame": lambda size: recordio.dense_record(np.ones(size // 4)).SerializeToString(),
-    "one long record without an end": lambda size: recordio.frame(bytes(size))[:-4],
+    "one long record": lambda size: frames.frame(bytes(size)),
+    "one long record without its frame": lambda size: records.dense_record(np.ones(size // 4)).SerializeToString(),
+    "one long record without an end": lambda size: frames.frame(bytes(size))[:-4],
     "many features without a frame": repeated(framed()[8:]),
     "no records": repeated(b"\0"),
 }

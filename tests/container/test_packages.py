@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.documents import ROOT
+from tools.documents import ROOT
 
 PROGRAMS = (
     ["train"],
@@ -46,12 +46,12 @@ def test_a_program_names_a_package_that_is_missing_and_says_how_to_get_it(tmp_pa
     job_in(tmp_path, "algo-1")
     done = run(tmp_path, *program)
     assert done.returncode == 3, done.stderr
-    told = done.stdout + done.stderr
-    assert "Platform Error: expected the package " in told
-    assert f", which {sys.executable} does not have. `make setup` makes an environment" in told
-    assert f".venv/bin/python -S {' '.join(program)}" in told
-    assert "Traceback" not in told
-    assert "bug" not in told
+    output = done.stdout + done.stderr
+    assert "Platform Error: expected the package " in output
+    assert f", which {sys.executable} does not have. `make setup` makes an environment" in output
+    assert f".venv/bin/python -S {' '.join(program)}" in output
+    assert "Traceback" not in output
+    assert "bug" not in output
 
 
 @pytest.mark.parametrize("start", ["runpy.run_path('serve'", "runpy.run_module('container.convert'"])

@@ -17,28 +17,29 @@ import pyarrow.parquet
 import pytest
 
 from container import algorithm, convert
-from container.artifacts.atomic import naming
-from container.artifacts.model import Model, save
-from container.channels.source import Source
+from container.artifacts.model import SavedModel, save
+from container.channels.channel import Channel
+from container.channels.reading import Reading
 from container.configuration import files as configuration
 from container.configuration.files import MODEL, ChannelConfiguration, Paths
 from container.errors import CustomerError, JobError
+from container.files.atomic import naming
 from container.formats.recordio.records import dense_record, encode
 from container.hosts.agreement import disagreement
+from container.job.earlier_model import read_earlier_model
 from container.job.failure import reported
-from container.job.resuming import earlier_model
 from container.logs.logger import Output
 from container.serving.app import create_app, create_multi_model_app
 from container.serving.model import ServedModel
 from container.serving.registry import Registry
-from container.serving.settings import MAX_PAYLOAD_MB, Settings
+from container.serving.settings import MAX_PAYLOAD_MB, ServingSettings
 from kmeans.sample import Sample
 from kmeans.state import State
 from tests.container.disk import READ_ONLY, room_for
 from tests.container.job.checkpoint_files import packed, unpacked
 from tests.container.job.job import Job
 from tests.container.serving.wire import JSON_LINES, RECORDIO
-from tests.documents import ROOT, section, snippets, text
+from tools.documents import ROOT, section, snippets, text
 
 PAGE = ROOT / "docs/troubleshooting.md"
 MINIMAL = {"k": "5", "feature_dim": "3"}
@@ -84,7 +85,9 @@ class Scene:
 
     def _read(self) -> None:
         job = configuration.load(Paths(self.base))
-        source = Source(job.channels["train"], job.hyperparameters.feature_dim, 5000, fifo_timeout_seconds=FIFO_SECONDS)
+        source = Channel(
+            job.channels["train"], job.hyperparameters.feature_dim, 5000, Reading(fifo_timeout_seconds=FIFO_SECONDS)
+        )
         for _ in source.blocks():
             pass
 
@@ -116,10 +119,10 @@ class Scene:
         body: bytes = b"1,2,3\n",
         content_type: str = "text/csv",
         accept: str = "*/*",
-        settings: Settings = Settings(),  # noqa: B008
+        settings: ServingSettings = ServingSettings(),  # noqa: B008
     ) -> str:
         """Ask a model of three features."""
-        save(self.base / "model", "algo-1", Model(np.array(ROWS, np.float32), None))
+        save(self.base / "model", "algo-1", SavedModel(np.array(ROWS, np.float32), None))
         client = create_app(ServedModel(self.base / "model"), settings).test_client()
         return client.post(
             "/invocations", data=body, headers={"Content-Type": content_type, "Accept": accept}
@@ -137,21 +140,24 @@ class Scene:
 
     def converted_times(self) -> str:
         np.save(self.base / "rows.npy", np.array(TIMES)[:, [1, 0]])
-        told = io.StringIO()
-        with redirect_stderr(told):
+        output = io.StringIO()
+        with redirect_stderr(output):
             assert convert.main([str(self.base / "rows.npy"), str(self.base / "out")]) == 0
-        return told.getvalue()
+        return output.getvalue()
 
     def ping_without_model(self) -> str:
         (self.base / "model").mkdir()
         return (
-            create_app(ServedModel(self.base / "model"), Settings()).test_client().get("/ping").get_data(as_text=True)
+            create_app(ServedModel(self.base / "model"), ServingSettings())
+            .test_client()
+            .get("/ping")
+            .get_data(as_text=True)
         )
 
     def unknown_model(self) -> str:
         registry = Registry(self.base, self.base, 1 << 20)
         return (
-            create_multi_model_app(registry, Settings())
+            create_multi_model_app(registry, ServingSettings())
             .test_client()
             .get("/models/shops.tar.gz")
             .get_data(as_text=True)
@@ -177,20 +183,20 @@ class Scene:
         centers = np.array(ROWS)
         sample = Sample(np.array(ROWS, np.float32), np.arange(3), np.ones(3), complete=True)
         state = State(centers, np.ones(3), np.zeros(3, np.float32), sample)
-        save(folder, "algo-1", Model(np.array(ROWS, np.float32), None), state)
+        save(folder, "algo-1", SavedModel(np.array(ROWS, np.float32), None), state)
         with np.load(folder / "state.npz") as arrays:
             np.savez(folder / "state.npz", **{**arrays, "centers": centers * np.inf})
         return self._earlier_model(folder)
 
     def other_features(self) -> str:
         folder = self.base / "input/data/model"
-        save(folder, "algo-1", Model(np.array(ROWS, np.float32)[:, :2], None))
+        save(folder, "algo-1", SavedModel(np.array(ROWS, np.float32)[:, :2], None))
         return self._earlier_model(folder)
 
     def _earlier_model(self, folder: Path) -> str:
         channel = ChannelConfiguration("model", MODEL, None, "File", "FullyReplicated", folder)
         with pytest.raises(CustomerError) as error:
-            earlier_model(channel, 3)
+            read_earlier_model(channel, 3)
         return str(error.value)
 
     def failure(self, kind: type[Exception]) -> str:
@@ -212,15 +218,15 @@ class Scene:
         return self.log({"k": "2", "feature_dim": "3"}, *ROWS)
 
     def log_on_a_full_disk(self) -> str:
-        told = io.StringIO()
-        with Path("/dev/full").open("w") as full, redirect_stderr(told):
+        errors = io.StringIO()
+        with Path("/dev/full").open("w") as full, redirect_stderr(errors):
             output = Output(full)
             output.write("a line")
             output.flush()
             # What is left in the buffer would be tried again when the stream is closed.
             with Path(os.devnull).open("w") as nowhere:
                 os.dup2(nowhere.fileno(), full.fileno())
-        return told.getvalue()
+        return errors.getvalue()
 
     def lasting_failure(self) -> str:
         (self.base / "output/failure").mkdir(parents=True)
@@ -229,7 +235,7 @@ class Scene:
 
     def setting(self) -> str:
         with pytest.raises(CustomerError) as error:
-            Settings.from_environment({"SAGEMAKER_INFERENCE_TOP_N": "ten"})
+            ServingSettings.from_environment({"SAGEMAKER_INFERENCE_TOP_N": "ten"})
         return str(error.value)
 
     def serving_without_room(self) -> str:
@@ -266,7 +272,7 @@ class Scene:
 
 
 def in_source(name: str, **values: str) -> str:
-    """Give the words of a module of the hosts, with some values in them."""
+    """Return the source of a module of the hosts, with values in place of some names."""
     words = text(ROOT / "container/hosts" / name)
     for place, value in values.items():
         words = re.sub(rf"{{{re.escape(place)}(:g)?}}", value, words)
@@ -310,7 +316,7 @@ MAKERS: dict[str, Callable[[Scene], str]] = {
     "Lower k, extra_center_factor": lambda scene: scene.log(
         {"k": "2", "feature_dim": "3", "extra_center_factor": "2147483647"}, *ROWS
     ),
-    "The job was stopped before a row": lambda scene: scene.stopped(),
+    "The job was stopped before any row": lambda scene: scene.stopped(),
     "The job was stopped before its hosts": lambda _: text(ROOT / "container/hosts/launcher.py"),
     "There was no time to look": lambda _: text(ROOT / "kmeans/training.py"),
     # These take a hand in a job while it runs.
@@ -334,8 +340,8 @@ MAKERS: dict[str, Callable[[Scene], str]] = {
     "algo-2 was lost: its worker": lambda _: in_source(
         "launcher.py", **{"self._host": "algo-2", "cause": "ran out of memory"}
     ),
-    "is passed over: it is of": lambda scene: scene.other_job(),
-    "is passed over: epoch": lambda scene: scene.odd_checkpoint(),
+    "it is of another job": lambda scene: scene.other_job(),
+    "epoch: expected": lambda scene: scene.odd_checkpoint(),
     "Channel model: expected a": lambda scene: scene.other_features(),
     "Channel model: /opt/ml": lambda scene: scene.odd_state(),
     "Batch size 5000": lambda scene: scene.log({"k": "2", "feature_dim": "3"}, *(ROWS * 599)),
@@ -366,7 +372,7 @@ MAKERS: dict[str, Callable[[Scene], str]] = {
     "expected label_size=0": lambda scene: scene.request(content_type="text/csv;label_size=1"),
     "expected a body": lambda scene: scene.request(bytes((MAX_PAYLOAD_MB << 20) + 1)),
     "expected an answer": lambda scene: scene.request(
-        b"1,2,3\n" * 50_000, settings=Settings(max_payload_bytes=None, max_held_bytes=1 << 20)
+        b"1,2,3\n" * 50_000, settings=ServingSettings(max_payload_bytes=None, max_held_bytes=1 << 20)
     ),
     "the model cannot": lambda scene: scene.ping_without_model(),
     "SAGEMAKER_INFERENCE_TOP_N": lambda scene: scene.setting(),

@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
-from tests.image.blackbox import IMAGE, Tree, docker, run
 from tests.requirement import missing
+from tools.containers import IMAGE, Tree, docker, run
 
 ROOT = Path(__file__).parents[2]
 
@@ -19,13 +19,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent):
             item.add_marker(pytest.mark.image)
-            # Whichever test is first builds the image.
+            # The first test builds the image.
             item.add_marker(pytest.mark.timeout(1800))
 
 
 @pytest.fixture(scope="session")
 def image() -> str:
-    """Build the image from this very tree. Without an engine tests are skipped, in CI they fail."""
+    """Build the image from this tree. Without a Docker engine the tests are skipped; in CI they fail."""
     if shutil.which("docker") is None:
         missing("no Docker client is installed")
     engine = docker("info", "--format", "{{.ServerVersion}}")
@@ -46,13 +46,13 @@ def digits() -> NDArray[np.float32]:
 
 @pytest.fixture
 def job(tmp_path: Path, digits: NDArray[np.float32]) -> Tree:
-    """Give a job that is ready to start: ten clusters of the digits."""
+    """Return a job that is ready to start: ten clusters of the digits."""
     return digits_job(tmp_path / "ml", digits)
 
 
 @pytest.fixture(scope="session")
 def trained(image: str, tmp_path_factory: pytest.TempPathFactory, digits: NDArray[np.float32]) -> Tree:
-    """Give the same job when it has ended."""
+    """Return the same job after it has ended."""
     tree = digits_job(tmp_path_factory.mktemp("trained"), digits)
     outcome = run(image, tree, flags=["--network", "none"])
     (tree.base / "log").write_text(outcome.log)

@@ -1,9 +1,9 @@
 """A customer's program: train, then transform files in batches, with the SageMaker Python SDK in local mode.
 
-Run as a process of its own, as a customer would: sdk_batch_client.py IMAGE K ROWS.npy FOLDER
+Run as a separate process, as a customer would: sdk_batch_client.py IMAGE K ROWS.npy FOLDER
 """
 
-# The SDK is typed in part only, and not installed everywhere that types are checked.
+# The SDK is only partly typed, and not installed wherever types are checked.
 # mypy: disable-error-code="attr-defined, no-untyped-call"
 
 import json
@@ -16,7 +16,7 @@ from sagemaker.estimator import Estimator
 
 ROLE = "arn:aws:iam::111122223333:role/Dummy"
 CSV, JSON_LINES = "text/csv", "application/jsonlines"
-# Strategy and rows: each record of SingleRecord is a request.
+# Strategy -> number of rows; with SingleRecord each record is a request.
 STRATEGIES = {"SingleRecord": 20, "MultiRecord": 500}
 
 
@@ -54,7 +54,7 @@ def main(image: str, k: str, rows_file: str, folder: str) -> None:
                 max_payload=1,
                 output_path=f"file://{work / 'transformed' / name}",
             )
-            # Local mode returns when all is done; to wait, it would look for logs in the cloud.
+            # Local mode returns when everything is done; waiting would look for logs in the cloud.
             transformer.transform(f"file://{given}", content_type=content_type, split_type="Line", wait=False)
 
 

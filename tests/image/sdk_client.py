@@ -1,9 +1,9 @@
 """A customer's program: train, deploy and predict with the SageMaker Python SDK in local mode.
 
-Run as a process of its own, as a customer would: sdk_client.py IMAGE K ROWS.npy ANSWERS.npz
+Run as a separate process, as a customer would: sdk_client.py IMAGE K ROWS.npy ANSWERS.npz
 """
 
-# The SDK is typed in part only, and not installed everywhere that types are checked.
+# The SDK is only partly typed, and not installed wherever types are checked.
 # mypy: disable-error-code="attr-defined, no-untyped-call"
 
 import sys

@@ -1,4 +1,7 @@
-"""What a customer runs to train on two hosts in the SDK's local mode: arguments are image, rows file and folder."""
+"""A customer's program: train on two hosts with the SageMaker Python SDK in local mode.
+
+Run as a separate process, as a customer would: sdk_two_hosts_client.py IMAGE ROWS.npy FOLDER
+"""
 
 import sys
 from pathlib import Path

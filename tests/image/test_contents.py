@@ -1,9 +1,9 @@
-"""What the image is: size, labels, what is in it and what is not."""
+"""The size, the labels and the contents of the image."""
 
 import pytest
 
 from kmeans import __version__
-from tests.image.blackbox import docker, inspect
+from tools.containers import docker, inspect
 
 MEGABYTE = 10**6
 

@@ -1,4 +1,4 @@
-"""Several hosts as containers on a network of their own, as SageMaker runs them; and what may happen to them."""
+"""Several hosts as containers on a network of their own, as SageMaker runs them, and how they may fail."""
 
 import json
 import os
@@ -14,21 +14,21 @@ from numpy.typing import NDArray
 
 from container.artifacts.model import load
 from container.formats.recordio.records import dense_record, encode
-from tests.image.blackbox import docker
-from tests.image.network import MOST_SECONDS, Host, Network, network_of
+from tools.containers import docker
+from tools.network import MAX_SECONDS, Host, Network, network_of
 
 Rows = NDArray[np.float32]
 
 
 @contextmanager
-def amid_an_epoch(image: str, folder: Path, digits: Rows, n_hosts: int) -> Iterator[Network]:
-    """Give hosts that have taken in ten mini-batches each, and now wait at silent pipes."""
+def in_the_middle_of_an_epoch(image: str, folder: Path, digits: Rows, n_hosts: int) -> Iterator[Network]:
+    """Yield hosts that have processed ten mini-batches each, and now wait at silent pipes."""
     with network_of(image, folder, n_hosts, "Pipe") as network, ExitStack() as files:
         pipes: list[BinaryIO] = []
         for host in network.hosts:
             fifo = host.tree.base / "input/data/train_0"
             os.mkfifo(fifo)
-            # For reading too: opening does not wait for the job.
+            # Opened for reading too, so that opening does not wait for the job.
             pipes.append(files.enter_context(fifo.open("r+b", buffering=0)))
         network.start()
         for pipe in pipes:
@@ -39,7 +39,7 @@ def amid_an_epoch(image: str, folder: Path, digits: Rows, n_hosts: int) -> Itera
 
 
 def check_the_others(network: Network, lost: Host, reason: str, since: float) -> None:
-    """See that all others end within a minute, and name the host that is lost."""
+    """Check that all other hosts end within a minute, and name the host that is lost."""
     for host in network.hosts:
         if host is not lost:
             assert host.exit_code() == 3, network.logs()
@@ -47,7 +47,7 @@ def check_the_others(network: Network, lost: Host, reason: str, since: float) ->
             assert not (host.tree.base / "model/model_algo-1").exists()
     seconds = time.monotonic() - since
     print(f"{lost.name}, {reason}: all others have ended after {seconds:.1f} s")
-    assert seconds < MOST_SECONDS
+    assert seconds < MAX_SECONDS
 
 
 def test_three_hosts_train_one_model_and_the_leader_may_be_late(image: str, tmp_path: Path, digits: Rows) -> None:
@@ -71,7 +71,7 @@ def test_three_hosts_train_one_model_and_the_leader_may_be_late(image: str, tmp_
 
 @pytest.mark.parametrize("place", [0, 1])
 def test_a_killed_container_ends_all(image: str, tmp_path: Path, digits: Rows, place: int) -> None:
-    with amid_an_epoch(image, tmp_path, digits, 3) as network:
+    with in_the_middle_of_an_epoch(image, tmp_path, digits, 3) as network:
         since = time.monotonic()
         docker("kill", network.hosts[place].container)
         check_the_others(network, network.hosts[place], "its connection is closed", since)
@@ -87,7 +87,7 @@ def test_a_host_out_of_memory_ends_all(image: str, tmp_path: Path, digits: Rows)
         since = time.monotonic()
         network.start()
         check_the_others(network, network.hosts[1], "its worker ran out of memory", since)
-        # The launcher lives on, and tells why.
+        # The launcher survives and reports the reason.
         assert network.hosts[1].exit_code() == 3
         assert "ran out of memory" in network.hosts[1].failure
 
@@ -95,15 +95,15 @@ def test_a_host_out_of_memory_ends_all(image: str, tmp_path: Path, digits: Rows)
 def test_paused_and_cut_off_hosts_end_all(image: str, tmp_path: Path, digits: Rows) -> None:
     """Two clusters at once, since silence takes its time."""
     with (
-        amid_an_epoch(image, tmp_path / "paused", digits, 2) as paused,
-        amid_an_epoch(image, tmp_path / "cut", digits, 3) as cut,
+        in_the_middle_of_an_epoch(image, tmp_path / "paused", digits, 2) as paused,
+        in_the_middle_of_an_epoch(image, tmp_path / "cut", digits, 3) as cut,
     ):
         since = time.monotonic()
         docker("pause", paused.hosts[0].container)
         docker("network", "disconnect", cut.name, cut.hosts[2].container)
         check_the_others(paused, paused.hosts[0], "it was silent", since)
         check_the_others(cut, cut.hosts[2], "it was silent", since)
-        # Whoever is cut off ends too; to it, the others are lost.
+        # The host that is cut off ends too: for it, the others are lost.
         assert cut.hosts[2].exit_code() == 3
         assert "was lost: it was silent" in cut.hosts[2].failure
         docker("unpause", paused.hosts[0].container)
@@ -111,7 +111,7 @@ def test_paused_and_cut_off_hosts_end_all(image: str, tmp_path: Path, digits: Ro
 
 
 def test_sigterm_to_one_host_leaves_a_model(image: str, tmp_path: Path, digits: Rows) -> None:
-    with amid_an_epoch(image, tmp_path, digits, 2) as network:
+    with in_the_middle_of_an_epoch(image, tmp_path, digits, 2) as network:
         since = time.monotonic()
         docker("kill", "--signal", "TERM", network.hosts[1].container)
         assert [host.exit_code() for host in network.hosts] == [0, 0], network.logs()

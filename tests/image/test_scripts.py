@@ -1,4 +1,4 @@
-"""The scripts of `container/local_test`, one after the other, as a newcomer runs them."""
+"""The scripts of `container/local_test`, run one after the other, as a new user would."""
 
 import json
 import os

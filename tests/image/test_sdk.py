@@ -14,11 +14,11 @@ import pytest
 from numpy.typing import NDArray
 
 from container.artifacts.model import load
-from tests.documents import README, snippets, text
-from tests.image.blackbox import docker
 from tests.image.conftest import ROOT
 from tests.image.test_serving import nearest
 from tests.requirement import missing
+from tools.containers import docker
+from tools.documents import README, snippets, text
 
 CONFIG = """\
 SchemaVersion: '1.0'
@@ -33,7 +33,7 @@ SECONDS = 600
 
 @pytest.fixture
 def sdk_environment(image: str, tmp_path: Path) -> Iterator[dict[str, str]]:
-    """Give the environment of a program that uses the SDK and must reach nobody but the Docker engine."""
+    """Yield the environment of a program that uses the SDK and must not reach anything but the Docker engine."""
     if find_spec("sagemaker") is None:
         missing("the SageMaker SDK is not installed; `make test-container` installs it")
     if shutil.which("docker-compose") is None and docker("compose", "version").returncode:
@@ -55,13 +55,13 @@ def sdk_environment(image: str, tmp_path: Path) -> Iterator[dict[str, str]]:
 
 
 def composed(image: str) -> set[str]:
-    """Give the ids of the image's containers that docker-compose made."""
+    """Return the ids of the image's containers that docker-compose created."""
     filters = ["--filter", f"ancestor={image}", "--filter", "label=com.docker.compose.project"]
     return set(docker("ps", "--all", "--quiet", *filters).stdout.split())
 
 
 def run_program(environment: dict[str, str], folder: Path, *arguments: str | Path) -> str:
-    """Run a Python program of the customer's; give what it printed."""
+    """Run a Python program of a customer; return what it printed."""
     program = subprocess.run(
         [sys.executable, *arguments],
         cwd=folder,
@@ -77,7 +77,7 @@ def run_program(environment: dict[str, str], folder: Path, *arguments: str | Pat
 
 
 def train_deploy_predict(environment: dict[str, str], folder: Path, image: str, rows: NDArray[np.float32]) -> float:
-    """Check that the answers of `predict` are those of numpy; give the model's mean squared distance of all rows."""
+    """Check the answers of `predict` against numpy; return the model's mean squared distance of all rows."""
     np.save(folder / "rows.npy", rows)
     client = Path(__file__).parent / "sdk_client.py"
     run_program(environment, folder, client, image, "10", folder / "rows.npy", folder / "answers.npz")
@@ -110,7 +110,7 @@ def test_mnist_is_clustered_as_well_as_by_lloyd(sdk_environment: dict[str, str],
 def test_the_sdk_transforms_files_in_batches(
     sdk_environment: dict[str, str], tmp_path: Path, image: str, digits: NDArray[np.float32]
 ) -> None:
-    """Join what went in with what came out, row by row, for both strategies and the types that lines have."""
+    """Compare input and output row by row, for both strategies and the content types with lines."""
     np.save(tmp_path / "rows.npy", digits)
     client = Path(__file__).parent / "sdk_batch_client.py"
     run_program(sdk_environment, tmp_path, client, image, "10", tmp_path / "rows.npy", tmp_path)
@@ -121,7 +121,7 @@ def test_the_sdk_transforms_files_in_batches(
     for output in outputs:
         (name,) = (part for part in output.parts if part.startswith(("SingleRecord", "MultiRecord")))
         asked = (tmp_path / "given" / name / "rows").read_text().splitlines()
-        # Local mode ends each answer by a line end of its own, as AssembleWith says, beside that of the answer.
+        # Local mode adds a line end to each answer, as AssembleWith says, after that of the answer.
         answered = [line for line in output.read_text().splitlines() if line]
         assert len(answered) == len(asked)
         for line, label, distance in zip(answered, labels, distances, strict=False):
@@ -151,7 +151,7 @@ def test_two_hosts_train_one_model(
     shutil.unpack_archive(archive, tmp_path / "model", filter="data")
     model = load(tmp_path / "model")
     assert model.description is not None
-    # In local mode both have all files: they divide the mini-batches.
+    # In local mode both hosts have all files and divide the mini-batches.
     assert model.description["rows_seen"] == len(digits)
     msd = np.square(digits[:, None].astype(np.float64) - model.centers[None]).sum(axis=2).min(axis=1).mean()
     assert np.isclose(model.description["msd"], msd, rtol=1e-5)

@@ -1,4 +1,4 @@
-"""The examples for version 2 of the SageMaker Python SDK, held against the signatures of the real package."""
+"""The examples for version 2 of the SageMaker Python SDK, checked against the signatures of the real package."""
 
 import ast
 import importlib
@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from tests.documents import ROOT, section, snippets, text
 from tests.requirement import missing
+from tools.documents import ROOT, section, snippets, text
 
 PAGES = {
     "sdk.md": section(text(ROOT / "docs/sdk.md"), "Version 2"),
     "migration.md": text(ROOT / "docs/migration.md"),
 }
-# The SDK does not annotate what its methods give: the class of each such method, in its own words.
-GIVES = {
+# The SDK does not annotate the results of its methods: their classes, as documented.
+RESULTS = {
     "Estimator.deploy": "sagemaker.predictor.Predictor",
     "Estimator.transformer": "sagemaker.transformer.Transformer",
     "MultiDataModel.deploy": "sagemaker.predictor.Predictor",
@@ -26,7 +26,7 @@ GIVES = {
 
 
 class Program:
-    """Follows a program from name to name: what is imported, what is made of it, what is called with what."""
+    """Follows a program by its names: what it imports, the classes of its variables, and the arguments of its calls."""
 
     def __init__(self) -> None:
         self.imported: dict[str, Any] = {}
@@ -48,7 +48,7 @@ class Program:
                     self.made[target.id] = kind
 
     def _call(self, call: ast.Call) -> type | None:
-        """Check a call; give the class of what it gives, if it is known."""
+        """Check a call; return the class of its result, if it is known."""
         self.calls += 1
         if isinstance(call.func, ast.Name):
             kind = self.imported[call.func.id]
@@ -58,13 +58,13 @@ class Program:
         assert isinstance(call.func.value, ast.Name)
         kind = self.made[call.func.value.id]
         self._bind(kind, call.func.attr, call)
-        module, _, name = GIVES.get(f"{kind.__name__}.{call.func.attr}", "").rpartition(".")
+        module, _, name = RESULTS.get(f"{kind.__name__}.{call.func.attr}", "").rpartition(".")
         return getattr(importlib.import_module(module), name) if module else None
 
     def _bind(self, kind: type, method: str, call: ast.Call) -> None:
         names = {keyword.arg: None for keyword in call.keywords if keyword.arg}
         inspect.signature(getattr(kind, method)).bind(None, *call.args, **names)
-        # Arguments that have no name of their own here are handed on to the class above.
+        # Further keyword arguments are passed on to the base class.
         known = {name for base in kind.__mro__ if method in vars(base) for name in _parameters(vars(base)[method])}
         if unknown := set(names) - known:
             raise TypeError(f"{kind.__name__}.{method} has no parameters {unknown}")
@@ -79,7 +79,7 @@ def _quiet_sdk() -> Iterator[None]:
     if find_spec("sagemaker") is None:
         missing("the SageMaker SDK is not installed; `make test-container` installs it")
     with warnings.catch_warnings():
-        # It warns of its own end, and of its dependencies, when it is imported.
+        # On import it warns of its own end of support, and of its dependencies.
         warnings.simplefilter("ignore")
         yield
 

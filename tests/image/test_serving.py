@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from container.artifacts.model import load
 from container.formats.recordio.records import dense_record, encode
-from tests.image.blackbox import RECORDIO, Tree, serving
+from tools.containers import RECORDIO, Tree, serving
 
 
 def nearest(rows: NDArray[np.float32], centers: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 
 from container.artifacts.model import load
-from tests.image.blackbox import Tree, docker, run
+from tools.containers import Tree, docker, run
 
-# numba says with NUMBA_DEBUG_CACHE=1 what it loads from its cache, and what it stores there after it compiled it.
+# With NUMBA_DEBUG_CACHE=1 numba reports what it loads from its cache, and what it compiles and stores there.
 LOADED = re.compile(r"\[cache\] data loaded from")
 COMPILED = re.compile(r"\[cache\] data saved to")
 SHOW_CACHE = ("--env", "NUMBA_DEBUG_CACHE=1")
@@ -54,7 +54,7 @@ def test_nothing_is_compiled_at_run_time(image: str, job: Tree) -> None:
 
 
 def test_the_kernels_are_there_for_every_level_of_cpu(image: str, job: Tree) -> None:
-    """A level is a CPU name of LLVM; the levels above this machine's own would crash here, so they are left out."""
+    """A level is a CPU name of LLVM; levels above this machine's own are omitted, since they would crash here."""
     levels = docker("run", "--rm", image, "python3", "-c", LEVELS_UP_TO_THIS_MACHINE).stdout.split()
     assert levels
     for level in levels:

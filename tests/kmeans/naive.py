@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kmeans.kernels.far_rows import DISTANCE, EXTRA, LABEL, LEAST_SHARE, MAX_CENTERS, WEIGHT
+from kmeans.kernels.far_rows import DISTANCE, EXTRA, LABEL, MAX_CENTERS, MIN_SHARE, WEIGHT
 from kmeans.types import BoolArray, DoubleArray, FloatArray, LabelArray
 
 
@@ -101,7 +101,7 @@ def cheapest_merger(
 
 
 def farthest_rows(squared_distances: DoubleArray, count: int) -> list[int]:
-    """Give the places of the largest numbers above 0, the largest first, of equal ones the earlier."""
+    """Return the positions of the largest numbers above 0, in descending order; of equal ones, the earlier first."""
     order = sorted(range(len(squared_distances)), key=lambda i: (-squared_distances[i], i))
     return [i for i in order[:count] if squared_distances[i] > 0.0]
 
@@ -109,7 +109,7 @@ def farthest_rows(squared_distances: DoubleArray, count: int) -> list[int]:
 def reassign(
     table: DoubleArray, outlier_distance: float, centers: DoubleArray, weights: DoubleArray, spreads: DoubleArray
 ) -> list[tuple[int, int, int]]:
-    """Give centers up for rows of a table where that pays; tell which for which row, and who took their rows over."""
+    """Reassign centers to rows of a table if that pays; return which to which row, and what they are merged into."""
     done: list[tuple[int, int, int]] = []
     new_label = np.arange(len(centers))
     barred = np.zeros(len(centers), np.bool_)
@@ -119,7 +119,7 @@ def reassign(
         outside = entry[DISTANCE] > outlier_distance
         rest, whole = (weights[own], weights[own] + weight) if outside else (weights[own] - weight, weights[own])
         gain = 0.0
-        if rest > LEAST_SHARE * weight > 0.0:
+        if rest > MIN_SHARE * weight > 0.0:
             gain = weight * (rest / whole if outside else whole / rest) * ((row - centers[own]) ** 2).sum()
         lightest = [j for j in np.argsort(weights, kind="stable") if not barred[j]][:MAX_CENTERS]
         center, target, cost = cheapest_merger(centers, weights, barred, np.array(lightest, np.int64))

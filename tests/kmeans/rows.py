@@ -5,9 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from kmeans.finalization.finalization import FinalizationSettings
-from kmeans.finalization.shrinking import LloydSettings
-from kmeans.settings import Settings
+from kmeans.settings import FinalizationSettings, LloydSettings, TrainingSettings
 from kmeans.source import Stretch
 from kmeans.types import DoubleArray, FloatArray, as_points
 
@@ -55,8 +53,8 @@ class Rows:
         return self.rows[np.sort(rng.choice(n_rows, min(size, n_rows), replace=False))], n_rows
 
 
-def settings_for(rows: FloatArray, k: int, **changes: object) -> Settings:
-    defaults = Settings(
+def settings_for(rows: FloatArray, k: int, **changes: object) -> TrainingSettings:
+    defaults = TrainingSettings(
         k=k,
         n_centers=10 * k,
         n_features=rows.shape[1],

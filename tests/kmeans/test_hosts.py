@@ -1,7 +1,7 @@
 """Several hosts, as threads of this process: one model, however the rows are spread."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from copy import deepcopy
 from functools import partial
 
 import numpy as np
@@ -9,19 +9,20 @@ import pytest
 from sklearn.datasets import load_digits
 
 from kmeans.communicator import AbortedError, Communicator, SingleHost
-from kmeans.finalization.finalization import FinalizationSettings
-from kmeans.finalization.shrinking import LloydSettings
-from kmeans.observer import Observer
-from kmeans.settings import MOST_REDUCED, Settings
+from kmeans.model import Model
+from kmeans.observer import Silent
+from kmeans.settings import MAX_REDUCED, FinalizationSettings, LloydSettings, TrainingSettings
+from kmeans.stream.control import Control
 from kmeans.stream.first_centers import EarlierModel, NoRowsError
 from kmeans.stream.largest_keys import chosen_of_all
 from kmeans.stream.reservoir import Reservoir
-from kmeans.stream.run import Control
-from kmeans.stream.snapshot import Snapshot
-from kmeans.stream.stream import Stream, Votes
+from kmeans.stream.snapshot import RunSnapshot
+from kmeans.stream.start import StreamStart
+from kmeans.stream.step import StepFlags
+from kmeans.stream.stream import Stream
 from kmeans.thread_hosts import run_hosts
 from kmeans.threads import Threads
-from kmeans.training import Model, fit
+from kmeans.training import fit
 from kmeans.types import FloatArray
 from tests.kmeans import naive
 from tests.kmeans.rows import Rows, settings_for
@@ -33,11 +34,11 @@ def digits() -> FloatArray:
     return rows[np.random.default_rng(0).permutation(len(rows))]
 
 
-def train(sources: list[Rows], chosen: Settings, control: Control | None = None) -> list[Model]:
+def train(sources: list[Rows], chosen: TrainingSettings, control: Control | None = None) -> list[Model]:
     """Train on as many hosts as there are sources."""
     return run_hosts(
         len(sources),
-        lambda hosts: fit(sources[hosts.rank], chosen, hosts, Threads(), Observer(), control),
+        lambda hosts: fit(sources[hosts.rank], chosen, hosts, Threads(), Silent(), control),
     )
 
 
@@ -58,7 +59,7 @@ SPREADS: dict[str, Callable[[int], list[int]]] = {
 @pytest.mark.parametrize("rereadable", [True, False])
 def test_hosts_reach_the_msd_of_one_host(digits: FloatArray, spread: str, rereadable: bool) -> None:
     chosen = settings_for(digits, 10, batch_size=100)
-    alone = fit(Rows(digits, 100), chosen, SingleHost(), Threads(), Observer())
+    alone = fit(Rows(digits, 100), chosen, SingleHost(), Threads(), Silent())
     sizes = SPREADS[spread](len(digits))
     models = train(shards(digits, sizes, 100, rereadable), chosen)
     assert len({model.centers.tobytes() for model in models}) == 1
@@ -73,7 +74,7 @@ def test_hosts_reach_the_msd_of_one_host(digits: FloatArray, spread: str, reread
 
 def test_shared_rows_are_divided_so_that_an_epoch_is_one_pass(digits: FloatArray) -> None:
     chosen = settings_for(digits, 10, batch_size=100)
-    alone = fit(Rows(digits, 100), chosen, SingleHost(), Threads(), Observer())
+    alone = fit(Rows(digits, 100), chosen, SingleHost(), Threads(), Silent())
     models = train([Rows(digits, 100, share=(host, 3)) for host in range(3)], chosen)
     assert len({model.centers.tobytes() for model in models}) == 1
     assert models[0].state.weights.sum() == pytest.approx(len(digits))
@@ -98,7 +99,7 @@ def test_decay_counts_the_points_of_all_hosts(n_hosts: int) -> None:
     start = rng.standard_normal((3, 2))
 
     def stream(hosts: Communicator) -> tuple[np.ndarray, np.ndarray]:
-        made = Stream(start, np.zeros(3), np.zeros(2, np.float32), half_life, hosts, Threads())
+        made = Stream(StreamStart(start, np.zeros(3), np.zeros(2, np.float32)), half_life, hosts, Threads())
         for own in np.split(np.ascontiguousarray(rows[hosts.rank :: n_hosts]), [20, 40]):
             made.add(own[:7])
             made.add(own[7:])
@@ -114,18 +115,21 @@ def test_decay_counts_the_points_of_all_hosts(n_hosts: int) -> None:
         assert other[0].tobytes() == centers.tobytes()
 
 
+ONE_CENTER = StreamStart(np.zeros((1, 1)), np.zeros(1), np.zeros(1, np.float32))
+
+
 def test_hosts_that_have_ended_take_no_turns() -> None:
     """The longer shard of two decays alone at the end: by its own points."""
     half_life, long, short = 10, 40, 20
 
     def stream(hosts: Communicator) -> float:
-        made = Stream(np.zeros((1, 1)), np.zeros(1), np.zeros(1, np.float32), half_life, hosts, Threads())
+        made = Stream(ONE_CENTER, half_life, hosts, Threads())
         left = [long, short][hosts.rank]
         while True:
             if left:
                 made.add(np.zeros((10, 1), np.float32))
                 left -= 10
-            if made.step(Votes(ended=left == 0)).votes.ended:
+            if made.step(StepFlags(ended=left == 0)).flags.ended:
                 return float(made.weights[0])
 
     weights = run_hosts(2, stream)
@@ -133,14 +137,14 @@ def test_hosts_that_have_ended_take_no_turns() -> None:
     assert weights == pytest.approx([expected, expected], rel=1e-9)
 
 
-def test_votes_of_one_host_count_for_all_but_the_end_needs_all() -> None:
-    def vote(hosts: Communicator) -> list[Votes]:
-        made = Stream(np.zeros((1, 1)), np.zeros(1), np.zeros(1, np.float32), 0, hosts, Threads())
-        first = made.step(Votes(ended=hosts.rank == 0, saving=hosts.rank == 2, bound=-1.5 * hosts.rank))
-        second = made.step(Votes(ended=True, stopping=hosts.rank == 1))
-        return [first.votes, second.votes]
+def test_flags_of_one_host_count_for_all_but_the_end_needs_all() -> None:
+    def vote(hosts: Communicator) -> list[StepFlags]:
+        made = Stream(ONE_CENTER, 0, hosts, Threads())
+        first = made.step(StepFlags(ended=hosts.rank == 0, saving=hosts.rank == 2, bound=-1.5 * hosts.rank))
+        second = made.step(StepFlags(ended=True, stopping=hosts.rank == 1))
+        return [first.flags, second.flags]
 
-    expected = [Votes(saving=True, bound=-3.0), Votes(ended=True, stopping=True)]
+    expected = [StepFlags(saving=True, bound=-3.0), StepFlags(ended=True, stopping=True)]
     assert run_hosts(3, vote) == [expected] * 3
 
 
@@ -148,7 +152,7 @@ def test_stopping_on_one_host_stops_all_at_the_same_step(digits: FloatArray) -> 
     chosen = settings_for(digits, 10, batch_size=50, epochs=3)
     sources = shards(digits, [600, 1197], 50)
 
-    class Counting(Observer):
+    class Counting(Silent):
         steps = 0
 
         def stepped(self, step: object) -> None:
@@ -175,7 +179,7 @@ def test_an_error_on_one_host_reaches_the_caller_and_frees_the_others(digits: Fl
     def run(hosts: Communicator) -> None:
         kind = Broken if hosts.rank == 1 else Rows
         try:
-            fit(kind(digits, 100), settings_for(digits, 10), hosts, Threads(), Observer())
+            fit(kind(digits, 100), settings_for(digits, 10), hosts, Threads(), Silent())
         except AbortedError:
             freed.append(hosts.rank)
             raise
@@ -237,7 +241,7 @@ def test_hosts_that_tell_what_their_rows_reach_draw_the_same_with_fewer_rows_hel
                 reservoir.add(block, places.astype(np.int64), places)
             if told:
                 reservoir.raise_threshold(float(hosts.gather_rows(np.array([reservoir.bound])).min()))
-        held[told].append(len(reservoir.arrays()["rows"]))
+        held[told].append(len(reservoir.snapshot().held.rows))
         sample = reservoir.sample(hosts)
         return sample.rows.tobytes(), sample.labels.tobytes(), sample.weights.tobytes()
 
@@ -265,25 +269,22 @@ def test_a_run_that_was_interrupted_anywhere_ends_with_the_same_bytes(
     chosen = settings_for(digits, 10, batch_size=150, epochs=2, half_life=half_life, sample_size=700)
     sources = shards(digits, [1797] if n_hosts == 1 else [900, 800, 97], 150)
 
-    def run(hosts: Communicator, snapshot: Snapshot | None, keep: list[Snapshot] | None) -> Model:
-        def save(taken: Snapshot) -> None:
+    def run(hosts: Communicator, snapshot: RunSnapshot | None, keep: list[RunSnapshot] | None) -> Model:
+        def save(taken: RunSnapshot) -> None:
             if keep is not None:
-                arrays = {name: array.copy() for name, array in taken.arrays.items()}
-                keep.append(replace(taken, arrays=arrays))
+                keep.append(deepcopy(taken))
 
         control = Control(saving=lambda: hosts.rank == 0 and keep is not None, save=save)
         source = sources[hosts.rank]
-        return fit(source, chosen, hosts, Threads(), Observer(), control, snapshot=snapshot)
+        return fit(source, chosen, hosts, Threads(), Silent(), control, snapshot=snapshot)
 
-    kept: list[list[Snapshot]] = [[] for _ in range(n_hosts)]
+    kept: list[list[RunSnapshot]] = [[] for _ in range(n_hosts)]
     whole = run_hosts(n_hosts, lambda hosts: run(hosts, None, kept[hosts.rank]))[0]
     assert run_hosts(n_hosts, lambda hosts: run(hosts, None, None))[0].centers.tobytes() == whole.centers.tobytes()
     assert len(kept[0]) == len({snapshot.step for snapshot in kept[0]}) > 10
 
     def go_on(place: int, hosts: Communicator) -> Model:
-        taken = kept[hosts.rank][place]
-        arrays = {name: array.copy() for name, array in taken.arrays.items()}
-        return run(hosts, replace(taken, arrays=arrays), None)
+        return run(hosts, deepcopy(kept[hosts.rank][place]), None)
 
     for i in (0, 4, len(kept[0]) // 2 - 1, len(kept[0]) // 2, -1):
         again = run_hosts(n_hosts, partial(go_on, i))[0]
@@ -314,15 +315,15 @@ class GivesUp(Rows):
 def test_a_source_that_gives_up_has_not_ended_its_epoch(
     digits: FloatArray, n_blocks: int, epoch: int, amid: bool
 ) -> None:
-    """Amid an epoch, between two, and early in a later one: the model knows all rows, and the job can go on."""
+    """Within an epoch, between two, and early in a later one: the model knows all rows, and the job can resume."""
     chosen = settings_for(digits, 10, batch_size=100, epochs=2)
     source = GivesUp(digits, 100, n_blocks)
-    kept: list[Snapshot] = []
+    kept: list[RunSnapshot] = []
 
-    def save(taken: Snapshot) -> None:
-        kept.append(replace(taken, arrays={name: array.copy() for name, array in taken.arrays.items()}))
+    def save(taken: RunSnapshot) -> None:
+        kept.append(deepcopy(taken))
 
-    model = fit(source, chosen, SingleHost(), Threads(), Observer(), Control(lambda: source.stopping, save=save))
+    model = fit(source, chosen, SingleHost(), Threads(), Silent(), Control(lambda: source.stopping, save=save))
     seen = min(100 * n_blocks, 1797 + 100 * max(0, n_blocks - 18))
     assert model.stopped
     assert model.state.weights.sum() == seen
@@ -330,23 +331,23 @@ def test_a_source_that_gives_up_has_not_ended_its_epoch(
     assert model.state.sample.complete == (epoch == 0)
     whole = naive.nearest(digits, model.centers.astype(np.float64))[1].mean()
     assert whole < 800
-    assert (kept[-1].facts["epoch"], kept[-1].facts["amid_epoch"]) == (epoch + (not amid), amid)
-    resumed = fit(Rows(digits, 100), chosen, SingleHost(), Threads(), Observer(), snapshot=kept[-1])
-    alone = fit(Rows(digits, 100, rereadable=False), chosen, SingleHost(), Threads(), Observer())
+    assert (kept[-1].epoch, kept[-1].amid_epoch) == (epoch + (not amid), amid)
+    resumed = fit(Rows(digits, 100), chosen, SingleHost(), Threads(), Silent(), snapshot=kept[-1])
+    alone = fit(Rows(digits, 100, rereadable=False), chosen, SingleHost(), Threads(), Silent())
     assert resumed.centers.tobytes() == alone.centers.tobytes()
 
 
 def test_hosts_without_rows_take_no_turns_from_the_start(digits: FloatArray) -> None:
     """So decay is that of one host, whatever hosts stand by."""
     chosen = settings_for(digits, 10, batch_size=100, half_life=150, epochs=2)
-    alone = fit(Rows(digits, 100), chosen, SingleHost(), Threads(), Observer())
+    alone = fit(Rows(digits, 100), chosen, SingleHost(), Threads(), Silent())
     among = train([Rows(digits, 100), Rows(digits[:0], 100), Rows(digits[:0], 100)], chosen)[0]
     assert among.state.weights.sum() == pytest.approx(alone.state.weights.sum(), rel=1e-9)
     np.testing.assert_allclose(among.state.sample.weights, alone.state.sample.weights, rtol=1e-9)
 
 
 def test_large_centers_share_a_reduction_among_batches(digits: FloatArray) -> None:
-    chosen = settings_for(digits, 10, n_centers=MOST_REDUCED // 64 * 3)
+    chosen = settings_for(digits, 10, n_centers=MAX_REDUCED // 64 * 3)
     assert chosen.batches_per_step(1) == 1
     assert chosen.batches_per_step(2) == 3
     assert settings_for(digits, 10).batches_per_step(2) == 1
@@ -359,7 +360,7 @@ RECIPE = FinalizationSettings(LloydSettings("kmeans++", 3, 100, 1e-4), refine=Fa
 def test_an_earlier_model_is_where_the_stream_starts(digits: FloatArray, n_earlier: int) -> None:
     earlier = EarlierModel(digits[:n_earlier].astype(np.float64), np.full(n_earlier, 1e9))
     chosen = settings_for(digits, 10, finalization=RECIPE, reassign_far_rows=False)
-    model = fit(Rows(digits, 500), chosen, SingleHost(), Threads(), Observer(), earlier=earlier)
+    model = fit(Rows(digits, 500), chosen, SingleHost(), Threads(), Silent(), earlier=earlier)
     state = model.state
     assert len(state.centers) == max(100, n_earlier)
     # They weigh so much that the rows hardly move them.
@@ -372,6 +373,6 @@ def test_an_earlier_model_is_where_the_stream_starts(digits: FloatArray, n_earli
 def test_an_earlier_model_without_weights_gives_way_to_the_rows(digits: FloatArray) -> None:
     earlier = EarlierModel(digits[:10].astype(np.float64), np.zeros(10))
     chosen = settings_for(digits, 10, n_centers=10, finalization=RECIPE, reassign_far_rows=False)
-    model = fit(Rows(digits, 500), chosen, SingleHost(), Threads(), Observer(), earlier=earlier)
+    model = fit(Rows(digits, 500), chosen, SingleHost(), Threads(), Silent(), earlier=earlier)
     assert model.state.weights.sum() == len(digits)
     assert model.score.msd < naive.nearest(digits, digits[:10].astype(np.float64))[1].mean()

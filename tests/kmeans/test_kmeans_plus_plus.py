@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from kmeans.assignment.pieces import PIECE_VALUES
 from kmeans.kmeans_plus_plus import distinct, kmeans_plus_plus, lowered_distances, random_rows
+from kmeans.points import WeightedPoints
 from kmeans.threads import Threads
 from tests.kmeans import naive
 from tests.kmeans.rows import blobs
@@ -41,27 +42,29 @@ def test_random_rows_are_rows_and_never_repeat() -> None:
 
 def test_kmeans_plus_plus_takes_every_distinct_point_once_then_stops() -> None:
     points = np.repeat(np.arange(5, dtype=np.float32)[:, None], 3, axis=0)
-    centers = kmeans_plus_plus(points, np.ones(15), 9, np.random.default_rng(0), Threads())
+    centers = kmeans_plus_plus(WeightedPoints.alike(points), 9, np.random.default_rng(0), Threads())
     assert sorted(centers[:, 0].tolist()) == [0, 1, 2, 3, 4]
 
 
 def test_kmeans_plus_plus_never_takes_a_point_without_weight() -> None:
     points = np.array([[0.0], [1.0], [1e6]], np.float32)
     for seed in range(20):
-        centers = kmeans_plus_plus(points, np.array([1.0, 1.0, 0.0]), 2, np.random.default_rng(seed), Threads())
+        centers = kmeans_plus_plus(
+            WeightedPoints(points, np.array([1.0, 1.0, 0.0])), 2, np.random.default_rng(seed), Threads()
+        )
         assert sorted(centers[:, 0].tolist()) == [0, 1]
 
 
 def test_kmeans_plus_plus_finds_far_groups() -> None:
     points = blobs(600, 2, 3, 5) * np.float32(1e3)
-    centers = kmeans_plus_plus(points, np.ones(600), 3, np.random.default_rng(0), Threads())
+    centers = kmeans_plus_plus(WeightedPoints.alike(points), 3, np.random.default_rng(0), Threads())
     labels, _ = naive.nearest(points, centers)
     assert len(set(labels.tolist())) == 3
 
 
 def test_kmeans_plus_plus_adds_to_given_centers() -> None:
     points = np.array([[0.0], [5.0], [9.0]], np.float32)
-    centers = kmeans_plus_plus(points, np.ones(3), 3, np.random.default_rng(0), Threads(), np.array([[5.0]]))
+    centers = kmeans_plus_plus(WeightedPoints.alike(points), 3, np.random.default_rng(0), Threads(), np.array([[5.0]]))
     assert centers[0].tolist() == [5.0]
     assert sorted(centers[1:, 0].tolist()) == [0, 9]
 
@@ -72,7 +75,7 @@ def test_the_number_of_threads_changes_no_byte() -> None:
     found = set()
     for count in (1, 2, 3, 8):
         pool = Threads(count)
-        found.add(kmeans_plus_plus(points, weights, 8, np.random.default_rng(5), pool).tobytes())
+        found.add(kmeans_plus_plus(WeightedPoints(points, weights), 8, np.random.default_rng(5), pool).tobytes())
         pool.close()
     assert len(found) == 1
 
@@ -80,7 +83,7 @@ def test_the_number_of_threads_changes_no_byte() -> None:
 def test_the_best_of_the_candidates_is_taken() -> None:
     """The obvious form, with the same draws."""
     points, weights = blobs(300, 3, 8, 2), np.random.default_rng(0).uniform(0, 3, 300)
-    found = kmeans_plus_plus(points, weights, 8, np.random.default_rng(5), Threads())
+    found = kmeans_plus_plus(WeightedPoints(points, weights), 8, np.random.default_rng(5), Threads())
     rng = np.random.default_rng(5)
     doubles = points.astype(np.float64)
     centers: list[np.ndarray] = []
@@ -104,7 +107,7 @@ def test_heavy_points_come_first(heavy: float) -> None:
     weights = np.full(500, 1e-12 * heavy)
     weights[[17, 400]] = heavy
     for seed in range(5):
-        found = kmeans_plus_plus(points, weights, 2, np.random.default_rng(seed), Threads())
+        found = kmeans_plus_plus(WeightedPoints(points, weights), 2, np.random.default_rng(seed), Threads())
         assert {tuple(center) for center in found} == {tuple(points[i].tolist()) for i in (17, 400)}
 
 
@@ -115,7 +118,7 @@ def test_the_size_of_numbers_does_not_matter(scale: float, threads: Threads) -> 
     scale = 2.0 ** np.floor(np.log2(scale))
     rtol = 1e-6 if scale < 1e-30 else 0.0
     found, expected = (
-        kmeans_plus_plus(points, np.ones(400), 9, np.random.default_rng(1), threads)
+        kmeans_plus_plus(WeightedPoints.alike(points), 9, np.random.default_rng(1), threads)
         for points in ((usual * scale).astype(np.float32), usual)
     )
     np.testing.assert_allclose(found / scale, expected, rtol=rtol)
@@ -126,7 +129,7 @@ def test_a_far_point_takes_one_center(far: float, threads: Threads) -> None:
     points = blobs(400, 3, 4, 1)
     points[77] = far
     for seed in range(5):
-        found = kmeans_plus_plus(points, np.ones(400), 9, np.random.default_rng(seed), threads)
+        found = kmeans_plus_plus(WeightedPoints.alike(points), 9, np.random.default_rng(seed), threads)
         assert len(distinct(found)) == 9
         assert np.isfinite(found).all()
         assert (found[:, 0] == points[77, 0]).sum() == 1
@@ -136,7 +139,9 @@ def test_without_time_for_the_given_centers_points_without_weight_are_not_drawn(
     points = np.arange(6, dtype=np.float32)[:, None]
     weights = np.array([1.0, 1.0, 0.0, 1.0, 1.0, 0.0])
     given_centers = np.array([[9.0]])
-    found = kmeans_plus_plus(points, weights, 4, np.random.default_rng(0), Threads(), given_centers, lambda: True)
+    found = kmeans_plus_plus(
+        WeightedPoints(points, weights), 4, np.random.default_rng(0), Threads(), given_centers, lambda: True
+    )
     assert found[0].tolist() == [9.0]
     assert len(found) == 4
     assert set(found[1:, 0].tolist()) < {0.0, 1.0, 3.0, 4.0}

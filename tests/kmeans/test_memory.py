@@ -6,21 +6,23 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from kmeans.assignment.assigner import Centers, nearest
+from kmeans.assignment.engine import Engine
 from kmeans.communicator import Communicator, SingleHost
 from kmeans.finalization.deadline import Deadline
-from kmeans.finalization.finalization import FinalizationSettings, TooFewDistinctRowsError
-from kmeans.finalization.shrinking import KEPT_TRIALS, LloydSettings, shrink
+from kmeans.finalization.finalization import TooFewDistinctRowsError
+from kmeans.finalization.resources import Resources
+from kmeans.finalization.shrinking import KEPT_TRIALS, shrink
 from kmeans.memory import NotEnoughMemoryError
-from kmeans.observer import Observer
+from kmeans.model import Model
+from kmeans.observer import Silent
 from kmeans.sample import Sample
-from kmeans.settings import Settings
+from kmeans.settings import FinalizationSettings, LloydSettings, TrainingSettings
 from kmeans.state import State
 from kmeans.stream.first_centers import EarlierModel, NoRowsError
 from kmeans.stream.stream import stream_bytes
 from kmeans.thread_hosts import run_hosts
-from kmeans.threads import Threads
-from kmeans.training import Model, fit
+from kmeans.threads import ONE_THREAD, Threads
+from kmeans.training import fit
 from tests.kmeans import naive
 from tests.kmeans.rows import Rows, settings_for
 from tests.memory import at_most
@@ -33,10 +35,14 @@ UNREFINED = FinalizationSettings(LloydSettings("kmeans++", 10, 300, 1e-4), refin
 
 
 def train(
-    chosen: Settings, *, rereadable: bool = True, available: float = math.inf, earlier: EarlierModel | None = None
+    chosen: TrainingSettings,
+    *,
+    rereadable: bool = True,
+    available: float = math.inf,
+    earlier: EarlierModel | None = None,
 ) -> Model:
     source = Rows(ROWS, 50, rereadable)
-    return fit(source, chosen, SingleHost(), Threads(), Observer(), earlier=earlier, memory_bytes=available)
+    return fit(source, chosen, SingleHost(), Threads(), Silent(), earlier=earlier, memory_bytes=available)
 
 
 @pytest.mark.parametrize("rereadable", [True, False])
@@ -58,7 +64,7 @@ def test_all_hosts_tell_that_all_rows_are_too_few(shared: bool) -> None:
 
     def told(hosts: Communicator) -> str:
         with pytest.raises(TooFewDistinctRowsError) as caught:
-            fit(sources[hosts.rank], chosen, hosts, Threads(), Observer())
+            fit(sources[hosts.rank], chosen, hosts, Threads(), Silent())
         return str(caught.value)
 
     with at_most(256 * MEGABYTE):
@@ -67,7 +73,7 @@ def test_all_hosts_tell_that_all_rows_are_too_few(shared: bool) -> None:
     assert "the 200 training rows looked at hold 200" in first
 
 
-def test_an_earlier_models_centers_count_beside_the_rows() -> None:
+def test_centers_of_an_earlier_model_count_in_addition_to_the_rows() -> None:
     earlier = EarlierModel(np.arange(30.0).reshape(10, 3) + 100, np.ones(10))
     assert len(train(settings_for(ROWS, 210), earlier=earlier).centers) == 210
     with pytest.raises(TooFewDistinctRowsError):
@@ -97,7 +103,7 @@ def test_so_are_features_of_which_not_one_row_fits(rereadable: bool) -> None:
 
     settings = settings_for(ROWS, 2, n_features=LARGEST)
     with at_most(64 * MEGABYTE), pytest.raises(NotEnoughMemoryError, match="20 intermediate centers of 2147483647 fea"):
-        fit(Wide(ROWS, 50, rereadable), settings, SingleHost(), Threads(), Observer(), memory_bytes=8e9)
+        fit(Wide(ROWS, 50, rereadable), settings, SingleHost(), Threads(), Silent(), memory_bytes=8e9)
 
 
 def test_no_rows_are_still_told_as_such() -> None:
@@ -105,7 +111,7 @@ def test_no_rows_are_still_told_as_such() -> None:
         source = Rows(ROWS[:0], 50)
         settings = settings_for(ROWS, 2, n_centers=2 * LARGEST, n_features=n_features)
         with at_most(64 * MEGABYTE), pytest.raises(NoRowsError):
-            fit(source, settings, SingleHost(), Threads(), Observer(), memory_bytes=8e9)
+            fit(source, settings, SingleHost(), Threads(), Silent(), memory_bytes=8e9)
 
 
 def test_a_sample_is_counted_by_the_rows_that_there_are() -> None:
@@ -141,7 +147,7 @@ def test_few_wide_rows_take_no_block_of_rows() -> None:
     rows = np.random.default_rng(0).standard_normal((4, n_features), np.float32)
     centers = np.ascontiguousarray(rows[:2], np.float64) + 0.5
     with at_most(150 * MEGABYTE):
-        labels, squared = nearest(rows, Centers(centers, np.zeros(n_features, np.float32)), Threads())
+        labels, squared = Engine(ONE_THREAD, np.zeros(n_features, np.float32)).assigner(centers).assign(rows)
     expected_labels, expected_squared = naive.nearest(rows, centers)
     np.testing.assert_array_equal(labels, expected_labels)
     np.testing.assert_allclose(squared, expected_squared, rtol=1e-12)
@@ -161,10 +167,8 @@ def shrunk(n_trials: int, trials_in_time: float = math.inf) -> tuple[list[float]
         7,
         lloyd_settings(n_trials),
         np.random.SeedSequence(0),
-        Threads(),
         lambda trial, msd: told.append((trial, msd)),
-        SingleHost(),
-        Deadline(lambda: len(told) >= trials_in_time),
+        Resources(Engine(ONE_THREAD, state.shift), deadline=Deadline(lambda: len(told) >= trials_in_time)),
     )
     return [trial.msd for trial in kept], told
 

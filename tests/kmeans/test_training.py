@@ -8,13 +8,13 @@ from sklearn.cluster import KMeans
 from sklearn.datasets import load_digits
 
 from kmeans.communicator import SingleHost
-from kmeans.finalization.finalization import FinalizationSettings, TooFewDistinctRowsError
-from kmeans.finalization.shrinking import LloydSettings
-from kmeans.observer import Observer
-from kmeans.settings import Settings
-from kmeans.stream.run import Control
+from kmeans.finalization.finalization import TooFewDistinctRowsError
+from kmeans.model import Model
+from kmeans.observer import Silent
+from kmeans.settings import FinalizationSettings, LloydSettings, TrainingSettings
+from kmeans.stream.control import Control
 from kmeans.threads import Threads
-from kmeans.training import Model, fit
+from kmeans.training import fit
 from kmeans.types import FloatArray
 from tests.kmeans import naive
 from tests.kmeans.rows import Rows, settings_for
@@ -22,14 +22,14 @@ from tests.kmeans.rows import Rows, settings_for
 UNREFINED = FinalizationSettings(LloydSettings("kmeans++", 10, 300, 1e-4), refine=False)
 
 
-class CountingClosingPasses(Observer):
+class CountingClosingPasses(Silent):
     closing_passes = 0
 
     def closing(self, number: int) -> None:
         self.closing_passes = number
 
 
-def train(rows: FloatArray, chosen: Settings, threads: int = 1, rereadable: bool = True) -> Model:
+def train(rows: FloatArray, chosen: TrainingSettings, threads: int = 1, rereadable: bool = True) -> Model:
     pool = Threads(threads)
     source = Rows(rows, chosen.batch_size, rereadable)
     observer = CountingClosingPasses()
@@ -176,7 +176,7 @@ def test_rows_far_from_the_origin_lose_no_precision(digits: FloatArray) -> None:
 
 
 def test_stopping_makes_a_model_of_the_rows_seen(digits: FloatArray) -> None:
-    class Counting(Observer):
+    class Counting(Silent):
         steps = 0
 
         def stepped(self, step: object) -> None:

@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 import sagemaker_kmeans
 from container.artifacts import mxnet_ndarray, tarball
 from container.artifacts.description import describe
-from container.artifacts.model import Model, save
+from container.artifacts.model import SavedModel, save
 from kmeans.prediction import Predictor
 from sagemaker_kmeans import LocalModel, ModelError, load
-from tests.documents import ROOT
+from tools.documents import ROOT
 
 CENTERS = np.array([[0.0, 0.0], [3.0, 4.0], [10.0, -1.0]], np.float32)
 # What float32 cannot hold apart: seconds since 1970.
@@ -32,7 +32,7 @@ FINE_CENTERS = np.array([[1.7e9, 0.0], [1.7e9 + 1.0, 0.0], [1.7e9 + 2.0, 5.0]])
 
 def saved(folder: Path, centers: NDArray[Any], **facts: Any) -> Path:
     described = describe(centers, hyperparameters={}, seed=1, cluster_sizes=[4.0, 5.0, 6.0], msd=1.0, **facts)
-    save(folder, "algo-1", Model(centers, described))
+    save(folder, "algo-1", SavedModel(centers, described))
     return folder
 
 

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from sagemaker_kmeans import LocalModel, __version__
 from sagemaker_kmeans.__main__ import main
-from tests.documents import ROOT
 from tests.sagemaker_kmeans.test_local_model import CENTERS, saved
+from tools.documents import ROOT
 
 ROWS = np.random.default_rng(0).normal(3.0, 4.0, (1000, 2)).astype(np.float32)
 NAMES = ["age", "income"]

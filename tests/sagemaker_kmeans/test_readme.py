@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.documents import ROOT, section, snippets, text
 from tests.sagemaker_kmeans.test_local_model import CENTERS, packed, saved
+from tools.documents import ROOT, section, snippets, text
 
 PAGE = text(ROOT / "sagemaker_kmeans" / "README.md")
 

@@ -18,7 +18,7 @@ from sagemaker_kmeans.answers import AnswerError, arrays, split
 from sagemaker_kmeans.hyperparameters import CONSTANT, METRIC_DEFINITIONS, TABLE, as_sent
 from sagemaker_kmeans.record_message import Record, parsed
 from sagemaker_kmeans.records import encoded, request_parts
-from tests.documents import ROOT
+from tools.documents import ROOT
 
 ROWS = np.random.default_rng(0).random((10, 3))
 

@@ -1,1 +1,1 @@
-"""Rows as lines of comma-separated numbers."""
+"""CSV: lines of numbers without a header."""

@@ -1,29 +1,29 @@
-"""Finds lines of CSV that are decoded in one go, and counts them."""
+"""Finds and counts lines of CSV that are decoded in one go."""
 
 import numpy as np
 
-from container.formats.csv.csv_kernel import WORD, flags
+from container.formats.csv.decode_kernel import WORD, flags
 from kmeans.kernels.jit import kernel
 from kmeans.kernels.packed import ByteArray, Integer
 
 _LINE_FEED, _RETURN = ord("\n"), ord("\r")
 _LINE_FEEDS = np.uint64(0x0101010101010101 * _LINE_FEED)
 _EVEN_BYTES = np.uint64(0x00FF00FF00FF00FF)
-# Of so many words at most the line feeds are counted in the bytes of one.
-_MOST_WORDS = 255
-# Bytes that are looked through before it is asked whether there are lines enough.
+# The bytes of one word count the line feeds in this many words at most.
+_MAX_WORDS = 255
+# Bytes that are searched before checking whether there are enough lines.
 _SEARCHED = 1 << 12
 
 
 @kernel("int64(uint8[::1], int64, int64)")
 def count_lines(buffer: ByteArray, begin: Integer, end: Integer) -> Integer:
-    """Count line feeds."""
+    """Return the number of line feeds."""
     count: Integer = np.int64(0)
     p = np.int64(begin)
     while p + WORD <= end:
         n = (end - p) // WORD
-        if n > _MOST_WORDS:
-            n = np.int64(_MOST_WORDS)
+        if n > _MAX_WORDS:
+            n = np.int64(_MAX_WORDS)
         words = buffer[p : p + n * WORD].view(np.uint64)
         counts = np.uint64(0)
         for i in range(n):
@@ -45,16 +45,16 @@ def piece(
     end: Integer,  # IN of the bytes that have come
     most: Integer,  # IN lines, at least 1
 ) -> tuple[Integer, Integer]:
-    """Find lines to decode in one go: they end before `near`, but for one that is longer than that.
+    """Find lines to decode in one go. They end before `near`, unless the first one is longer than that.
 
-    Empty lines at the end are left, for they are none if nothing but them follows.
+    Empty lines at the end are left out: they do not count if nothing else follows.
 
     Returns
     -------
     lines : int
-        How many; 0 where there is no whole line but empty ones.
+        The number of lines; 0 if no whole line has come but empty ones.
     end : int
-        Behind the last one.
+        The offset behind the last one.
     """
     lines: Integer = np.int64(0)
     p: Integer = np.int64(begin)

@@ -1,1 +1,1 @@
-"""Protobuf records in RecordIO frames."""
+"""RecordIO-protobuf: frames, the Record messages in them, and the rows that these hold."""

@@ -1,16 +1,17 @@
-"""Decodes RecordIO frames straight into a batch, with no Python object a record.
+"""Decodes frames straight into the rows of an array, with no Python object for a record.
 
-At a record that is not plain (see `record_kernel`; a split one too) the kernels stop before it and leave it to
-`container.formats.recordio.records`, which either reads it or says what is wrong.
+The kernels stop before a record that is not plain (see `record_kernel`), or that is split into several frames. It is
+left to `container.formats.recordio.records`, which either reads it or says what is wrong.
 """
 
 from typing import Final
 
 import numpy as np
 
-from container.formats.recordio.record_kernel import BEGIN, END, FOUND, N_KEYS, read_record
-from container.formats.recordio.records import HEADER_BYTES, MAGIC
-from container.formats.recordio.wire_kernel import NOT_PLAIN, word
+from container.formats.recordio.record_kernel import BEGIN, END, FOUND, N_KEYS, OffsetArray, read_record
+from container.formats.recordio.wire import HEADER_BYTES, MAGIC, MAX_PAYLOAD_BYTES
+from container.formats.recordio.wire_kernel import NOT_PLAIN
+from container.formats.word_kernel import word
 from kmeans.kernels.jit import INTERPRETED, kernel
 from kmeans.kernels.packed import WIDE, ByteArray, Integer, RowArray, copy_wide, first_infinite, same
 
@@ -21,6 +22,28 @@ ODD: Final = 2  # the next record is not plain
 
 _MAGIC = np.int64(MAGIC)
 _HEADER = np.int64(HEADER_BYTES)
+
+
+@kernel("UniTuple(int64, 3)(uint8[::1], int64, int64)", inline=True)
+def _whole_frame(buffer: ByteArray, p: Integer, end: Integer) -> tuple[Integer, Integer, Integer]:
+    """Return whether a frame begins at `p` that has come as a whole (FULL, MORE or ODD), its payload's end and its own.
+
+    A part of a split record is ODD: its flag is in the upper three bits of the length.
+    """
+    if end - p < _HEADER:
+        return np.int64(MORE), p, p
+    length = word(buffer, p + 4)
+    if word(buffer, p) != _MAGIC or length > MAX_PAYLOAD_BYTES:
+        return np.int64(ODD), p, p
+    payload_end = p + _HEADER + length
+    frame_end = np.int64(payload_end + (-length & 3))
+    return np.int64(MORE if end < frame_end else FULL), payload_end, frame_end
+
+
+@kernel("boolean(int64[::1], int64, int64)", inline=True)
+def _numbers_last(found: OffsetArray, payload_end: Integer, row_bytes: Integer) -> bool:
+    """Return whether a record that was read ends with the float32 numbers of a dense row."""
+    return bool(found[N_KEYS] == 0 and found[END] == payload_end and found[END] - found[BEGIN] == row_bytes)
 
 
 @kernel(
@@ -47,14 +70,14 @@ def decode(
     """
     out_bytes = out.view(np.uint8)
     row_bytes = np.int64(out_bytes.shape[1])
-    # Rows are copied in whole blocks. What these bring too many lies in the next row, which is yet to be written.
+    # Rows are copied in whole blocks. What is copied beyond a row lies in the next one, which is yet to be written.
     copied = (row_bytes + WIDE - 1) // WIDE * WIDE
     keys = np.empty(out.shape[1], np.int64)
     found = np.zeros(FOUND, np.int64)
     # Most files hold records of one shape, alike in all but the numbers at their end. Such a record is known by the
-    # bytes before its numbers, and need not be parsed: those of the last one that was begin at `like`.
+    # bytes before its numbers, and need not be parsed: they are compared with those of the last parsed one, at `like`.
     like, like_values, like_size = NOT_PLAIN, NOT_PLAIN, NOT_PLAIN
-    p = np.int64(position)
+    p: Integer = np.int64(position)
     while row < len(out):
         if like >= 0:
             first = np.int64(row)
@@ -73,22 +96,14 @@ def decode(
                 return np.int64(ODD), np.int64(p - (row - odd) * like_size), np.int64(odd)
             if row == len(out):
                 break
-        if end - p < _HEADER:
-            return np.int64(MORE), p, np.int64(row)
-        length = word(buffer, p + 4)
-        # A part of a split record has a flag in its upper three bits.
-        if word(buffer, p) != _MAGIC or length >= 1 << 29:
-            return np.int64(ODD), p, np.int64(row)
-        size = _HEADER + ((length + 3) & ~np.int64(3))
-        if end - p < size:
-            return np.int64(MORE), p, np.int64(row)
-        payload_end = p + _HEADER + length
+        status, payload_end, frame_end = _whole_frame(buffer, p, end)
+        if status != FULL:
+            return status, p, np.int64(row)
         if not read_record(buffer, p + _HEADER, payload_end, row, out, out_bytes, keys, found):
             return np.int64(ODD), p, np.int64(row)
-        values_last = found[N_KEYS] == 0 and found[END] == payload_end and found[END] - found[BEGIN] == row_bytes
-        if values_last and not INTERPRETED:
-            like, like_values, like_size = p, found[BEGIN] - p, size
-        p += size
+        if not INTERPRETED and _numbers_last(found, payload_end, row_bytes):
+            like, like_values, like_size = np.int64(p), np.int64(found[BEGIN] - p), np.int64(frame_end - p)
+        p = frame_end
         row += 1
     return np.int64(FULL), p, np.int64(row)
 
@@ -100,28 +115,24 @@ def layout(
     end: Integer,  # IN of the bytes that have come
     out: RowArray,  # OUT (1, d)
 ) -> tuple[Integer, Integer]:
-    """Tell how a record is laid out whose numbers are the float32 ones of a dense row, at its end.
+    """Return where the numbers are in a record that ends with the float32 numbers of a dense row.
 
     Returns
     -------
     values_at : int
-        Bytes from where the frame begins to the numbers; -1 of any other record.
+        Bytes from where the frame begins to the numbers; -1 for any other record.
     size : int
         Bytes of the frame.
     """
     p = np.int64(position)
-    if end - p < _HEADER:
-        return NOT_PLAIN, np.int64(0)
-    length = word(buffer, p + 4)
-    size = _HEADER + ((length + 3) & ~np.int64(3))
-    if word(buffer, p) != _MAGIC or length >= 1 << 29 or end - p < size:
+    status, payload_end, frame_end = _whole_frame(buffer, p, end)
+    if status != FULL:
         return NOT_PLAIN, np.int64(0)
     out_bytes = out.view(np.uint8)
     keys, found = np.empty(out.shape[1], np.int64), np.zeros(FOUND, np.int64)
-    payload_end = p + _HEADER + length
     plain = read_record(buffer, p + _HEADER, payload_end, np.int64(0), out, out_bytes, keys, found)
-    last = found[N_KEYS] == 0 and found[END] == payload_end and found[END] - found[BEGIN] == out_bytes.shape[1]
-    return (found[BEGIN] - p if plain and last else NOT_PLAIN), size
+    last = plain and _numbers_last(found, payload_end, np.int64(out_bytes.shape[1]))
+    return (found[BEGIN] - p if last else NOT_PLAIN), frame_end - p
 
 
 @kernel("UniTuple(int64, 3)(uint8[::1], int64, int64, int64)")
@@ -129,9 +140,9 @@ def skip(
     buffer: ByteArray,  # IN
     position: Integer,  # IN where the first frame begins
     end: Integer,  # IN of the bytes that have come
-    count: Integer,  # IN how many records to pass over, at most
+    count: Integer,  # IN how many records to skip, at most
 ) -> tuple[Integer, Integer, Integer]:
-    """Pass over records by their headers alone.
+    """Skip records by their headers alone.
 
     Returns
     -------
@@ -140,19 +151,14 @@ def skip(
     position : int
         Where the next record begins.
     skipped : int
-        The records passed over.
+        The records skipped.
     """
-    p = np.int64(position)
+    p: Integer = np.int64(position)
     skipped = np.int64(0)
     while skipped < count:
-        if end - p < _HEADER:
-            return np.int64(MORE), p, skipped
-        length = word(buffer, p + 4)
-        if word(buffer, p) != _MAGIC or length >= 1 << 29:
-            return np.int64(ODD), p, skipped
-        size = _HEADER + ((length + 3) & ~np.int64(3))
-        if end - p < size:
-            return np.int64(MORE), p, skipped
-        p += size
+        status, _, frame_end = _whole_frame(buffer, p, end)
+        if status != FULL:
+            return status, p, skipped
+        p = frame_end
         skipped += 1
     return np.int64(FULL), p, skipped

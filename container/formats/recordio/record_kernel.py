@@ -1,34 +1,49 @@
-"""Reads plain Record messages straight into the rows of an array, with no Python object a record.
+"""Reads plain Record messages straight into the rows of an array, with no Python object for a record.
 
 Plain is what any ordinary writer writes: tensors of float32, float64 and int32, dense or sparse, packed or not, with
 labels and text fields in any order. Of anything else (a name or a key that comes twice, a number that is not finite,
-broken bytes) these kernels say only that it is not plain; `recordio.records` is the one judge of whether it
-is valid, and adds up values of the same key. Each length is checked against the end of what it lies in.
+broken bytes) these kernels say only that it is not plain; `container.formats.recordio.records` is the one judge of
+whether it is valid, and adds up values of the same key. Each length is checked against the end of what it lies in.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
-from container.formats.recordio.wire_kernel import NOT_PLAIN, clear, copy, span, varint, word
+from container.formats.recordio.wire import (
+    CONFIGURATION,
+    ENTRY_KEY,
+    ENTRY_VALUE,
+    FEATURES,
+    FIXED32,
+    FIXED64,
+    FLOAT32_TENSOR,
+    FLOAT64_TENSOR,
+    INT32_TENSOR,
+    KEYS,
+    LABEL,
+    LENGTH,
+    METADATA,
+    ROW_NAME,
+    SHAPE,
+    UID,
+    VALUES,
+    VARINT,
+)
+from container.formats.recordio.wire_kernel import NOT_PLAIN, clear, copy, span, varint
+from container.formats.word_kernel import word
 from kmeans.kernels.jit import kernel
 from kmeans.kernels.packed import ByteArray, Integer, RowArray, finite
 
 OffsetArray = NDArray[np.int64]
 
-# Tags of protobuf fields: field number << 3 | wire type.
-_VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
-_FEATURES, _LABEL, _UID, _METADATA, _CONFIGURATION = 0x0A, 0x12, 0x1A, 0x22, 0x2A
-_ENTRY_KEY, _ENTRY_VALUE = 0x0A, 0x12
-_FLOAT32_TENSOR, _FLOAT64_TENSOR, _INT32_TENSOR = 0x12, 0x1A, 0x3A
-_VALUES, _KEYS, _SHAPE = 1, 2, 3
-
-# "values", the name of the feature that holds the row, as two words that overlap.
-_NAME_BEGIN = int.from_bytes(b"valu", "little")
-_NAME_FINISH = int.from_bytes(b"lues", "little")
+# The name of the row, as two words that overlap.
+_NAME_BYTES = len(ROW_NAME)
+_NAME_BEGIN = int.from_bytes(ROW_NAME[:4], "little")
+_NAME_FINISH = int.from_bytes(ROW_NAME[-4:], "little")
 _MAX_FLOAT32 = float(np.finfo(np.float32).max)
 
-# What a tensor is found to hold: numbers of values, keys and extents, the last extent, and, of float32 values, where
-# their last run begins and ends.
+# What a tensor is found to hold: the numbers of its values, keys and extents, the last extent, and, for float32 values,
+# where their last run begins and ends.
 FOUND = 6
 _N_VALUES, N_KEYS, _N_SHAPE, _EXTENT, BEGIN, END = range(FOUND)
 _ELSEWHERE = np.int64(-1)
@@ -48,10 +63,10 @@ def _values(
     out_bytes: ByteArray,  # OUT (n, bytes of a row), the same memory
     found: OffsetArray,  # INOUT
 ) -> bool:
-    """Read a run of values into a row, behind those it has."""
+    """Read a run of values into a row, behind those it has; return whether it is plain."""
     have = found[_N_VALUES]
     capacity = out.shape[1]
-    if kind == _INT32_TENSOR:
+    if kind == INT32_TENSOR:
         while p < end:
             number, p = varint(buffer, p, end)
             if p < 0 or (row >= 0 and have >= capacity):
@@ -63,11 +78,11 @@ def _values(
             have += 1
         found[_N_VALUES] = have
         return True
-    width = 4 if kind == _FLOAT32_TENSOR else 8
+    width = 4 if kind == FLOAT32_TENSOR else 8
     count = (end - p) // width
     if count * width != end - p or (row >= 0 and have + count > capacity):
         return False
-    if row >= 0 and kind == _FLOAT32_TENSOR:
+    if row >= 0 and kind == FLOAT32_TENSOR:
         if out_bytes.shape[1] == 4 * capacity:
             copy(buffer, p, end - p, out_bytes, row, 4 * have)
             found[BEGIN] = p
@@ -100,7 +115,7 @@ def _tensor(
     keys: OffsetArray,  # OUT (d,)
     found: OffsetArray,  # OUT
 ) -> bool:
-    """Read a tensor: its values to the beginning of a row, its keys beside them."""
+    """Read the values of a tensor to the beginning of a row, and its keys; return whether it is plain."""
     for i in range(FOUND):
         found[i] = 0
     while p < end:
@@ -108,27 +123,27 @@ def _tensor(
         field, wire = tag >> 3, tag & 7
         p += 1
         begin = p
-        if wire == _LENGTH:
+        if wire == LENGTH:
             begin, p = span(buffer, p, end)
-        elif wire == _VARINT and (field != _VALUES or kind == _INT32_TENSOR):
+        elif wire == VARINT and (field != VALUES or kind == INT32_TENSOR):
             p = varint(buffer, p, end)[1]
-        elif wire == _FIXED32 and field == _VALUES and kind == _FLOAT32_TENSOR:
+        elif wire == FIXED32 and field == VALUES and kind == FLOAT32_TENSOR:
             p += 4
-        elif wire == _FIXED64 and field == _VALUES and kind == _FLOAT64_TENSOR:
+        elif wire == FIXED64 and field == VALUES and kind == FLOAT64_TENSOR:
             p += 8
         else:
             return False
         if p < 0 or p > end:
             return False
-        if field == _VALUES:
+        if field == VALUES:
             if not _values(buffer, begin, p, kind, row, out, out_bytes, found):
                 return False
-        elif field in (_KEYS, _SHAPE):
+        elif field in (KEYS, SHAPE):
             while begin < p:
                 number, begin = varint(buffer, begin, p)
                 if begin < 0:
                     return False
-                if field == _SHAPE:
+                if field == SHAPE:
                     if row >= 0 and found[_N_SHAPE] > 0 and found[_EXTENT] != 1:
                         return False
                     found[_EXTENT] = number
@@ -153,7 +168,7 @@ def _arrange(
     keys: OffsetArray,  # IN (d,)
     found: OffsetArray,  # IN
 ) -> bool:
-    """Check a row's dimension and move the values of a sparse one to their columns."""
+    """Move the values of a sparse row to their columns; return whether it has the dimension and is plain."""
     columns = out.shape[1]
     n, n_keys, n_shape = found[_N_VALUES], found[N_KEYS], found[_N_SHAPE]
     if n_shape > 2 or (n_shape > 0 and found[_EXTENT] != columns):
@@ -189,7 +204,7 @@ def _entry(
     keys: OffsetArray,  # OUT (d,)
     found: OffsetArray,  # OUT
 ) -> Integer:
-    """Read an entry of a map: 1 if it is the row, 0 if it is something else, negative if it is not plain."""
+    """Read an entry of a map; return 1 if it is the row, 0 if it is something else, NOT_PLAIN if it is not plain."""
     name: Integer = NOT_PLAIN
     name_end: Integer = NOT_PLAIN
     value: Integer = NOT_PLAIN
@@ -199,9 +214,9 @@ def _entry(
         begin, p = span(buffer, np.int64(p + 1), end)
         if p < 0:
             return NOT_PLAIN
-        if tag == _ENTRY_KEY and name_end < 0:
+        if tag == ENTRY_KEY and name_end < 0:
             name, name_end = begin, p
-        elif tag == _ENTRY_VALUE and value_end < 0:
+        elif tag == ENTRY_VALUE and value_end < 0:
             value, value_end = begin, p
         else:
             return NOT_PLAIN
@@ -209,12 +224,12 @@ def _entry(
         return NOT_PLAIN
     is_row = (
         is_feature
-        and name_end - name == 6
+        and name_end - name == _NAME_BYTES
         and word(buffer, name) == _NAME_BEGIN
-        and word(buffer, name + 2) == _NAME_FINISH
+        and word(buffer, name_end - 4) == _NAME_FINISH
     )
     kind = np.int64(buffer[value])
-    if kind not in (_FLOAT32_TENSOR, _FLOAT64_TENSOR, _INT32_TENSOR):
+    if kind not in (FLOAT32_TENSOR, FLOAT64_TENSOR, INT32_TENSOR):
         return NOT_PLAIN
     begin, finish = span(buffer, np.int64(value + 1), value_end)
     if finish != value_end:
@@ -241,18 +256,18 @@ def read_record(
     keys: OffsetArray,  # OUT (d,)
     found: OffsetArray,  # OUT of the last tensor
 ) -> bool:
-    """Read a record's message into a row."""
+    """Read a record's message into a row; return whether it is plain."""
     rows: Integer = 0
     while p < end:
         tag = buffer[p]
         begin, p = span(buffer, np.int64(p + 1), end)
         if p < 0:
             return False
-        if tag in (_FEATURES, _LABEL):
-            is_row = _entry(buffer, begin, p, tag == _FEATURES, row, out, out_bytes, keys, found)
+        if tag in (FEATURES, LABEL):
+            is_row = _entry(buffer, begin, p, tag == FEATURES, row, out, out_bytes, keys, found)
             if is_row < 0:
                 return False
             rows += is_row
-        elif tag not in (_UID, _METADATA, _CONFIGURATION):
+        elif tag not in (UID, METADATA, CONFIGURATION):
             return False
     return rows == 1

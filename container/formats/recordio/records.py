@@ -1,154 +1,27 @@
-"""RecordIO-protobuf: frames, the records in them, and the row that a record holds.
+"""Records as protobuf messages, and the row that a record holds.
 
-A frame is the magic, a word with a flag (3 bits) and the payload's length (29 bits), the payload, and zeros up to a
-multiple of 4, all little endian. A record whose payload holds the magic at a multiple of 4 may come split there: the
-first part has flag 1, middle ones 2, the last one 3, and the magic itself is left out. We read such records and never
-write them, because the SDK's reader does not know them.
-
-This module is the reference. Training decodes the plain records of large files with a kernel of its own and comes here
-with all others.
+This module is the reference: it reads any record, and says what is wrong with one. Training decodes the plain records
+of large files with a kernel (`container.formats.recordio.frame_kernel`), serving many records at once
+(`container.formats.recordio.messages`), and both come here with all others.
 """
 
-import struct
-from collections.abc import Iterable, Iterator
-from typing import Any, Final, TypeVar
+from collections.abc import Iterable
+from typing import Any, Final
 
 import numpy as np
 from google.protobuf.message import DecodeError
 from numpy.typing import DTypeLike, NDArray
 
-from container.formats.errors import FormatError, IncompleteError, excerpt, not_finite
-from container.formats.magic import HEAD_BYTES, RECORDIO, refuse_others
+from container.formats.errors import FormatError, excerpt, located, not_finite
 from container.formats.numbers import held
+from container.formats.recordio.frames import frame, split_frames
 from container.formats.recordio.record_pb2 import Float32Tensor, Float64Tensor, Int32Tensor, Record
+from container.formats.recordio.wire import ROW_NAME
 from container.formats.tensor import added_up, is_sparse, product
-
-Length = TypeVar("Length", int, NDArray[np.int64])
-
-MAGIC: Final = 0xCED7230A
-HEADER_BYTES: Final = 8
-MAX_PAYLOAD_BYTES: Final = (1 << 29) - 1
-
-_HEADER = struct.Struct("<II")
-_MAGIC_BYTES = struct.pack("<I", MAGIC)
-_WHOLE, _FIRST, _MIDDLE, _LAST = range(4)
-
-
-def next_record(data: bytes | memoryview, position: int) -> tuple[bytes, int]:
-    """Read the record that begins at `position`.
-
-    Parameters
-    ----------
-    data : bytes or memoryview
-        Frames, one after the other.
-    position : int
-        Where a frame begins, in bytes.
-
-    Returns
-    -------
-    payload : bytes
-        The record, its parts joined.
-    position : int
-        Where the next record begins.
-
-    Raises
-    ------
-    IncompleteError
-        If `data` ends inside the record.
-    FormatError
-        If these are not frames of one record.
-    """
-    parts: list[bytes] = []
-    total = 0
-    while True:
-        if position + HEADER_BYTES > len(data):
-            raise IncompleteError(
-                f"expected a frame header of {HEADER_BYTES} bytes, got {len(data) - position} bytes and the end"
-            )
-        magic, word = _HEADER.unpack_from(data, position)
-        if magic != MAGIC:
-            if not parts:
-                refuse_others(data[position : position + HEAD_BYTES], RECORDIO)
-            raise FormatError(f"expected the RecordIO magic 0x{MAGIC:08X}, got 0x{magic:08X}")
-        flag, length = word >> 29, word & MAX_PAYLOAD_BYTES
-        if flag not in ((_MIDDLE, _LAST) if parts else (_WHOLE, _FIRST)):
-            raise FormatError(
-                f"expected the {'next part of a split' if parts else 'beginning of a'} record, got the flag {flag}"
-            )
-        total += length + len(_MAGIC_BYTES)
-        if total > MAX_PAYLOAD_BYTES + len(_MAGIC_BYTES):
-            raise FormatError(f"expected a record of at most {MAX_PAYLOAD_BYTES} bytes, got one split into more")
-        begin = position + HEADER_BYTES
-        position = begin + padded(length)
-        if position > len(data):
-            raise IncompleteError(
-                f"expected {padded(length)} bytes after the frame header, got {len(data) - begin} and the end"
-            )
-        parts.append(bytes(data[begin : begin + length]))
-        if flag in (_WHOLE, _LAST):
-            return _MAGIC_BYTES.join(parts), position
-
-
-def padded(length: Length) -> Length:
-    """Give the bytes that a payload of `length` bytes takes up in a frame; an array of lengths gives one of these."""
-    return (length + 3) & ~3
-
-
-def frame_bytes(header: bytes) -> int:
-    """Give the size of the frame that begins with `header`, or 0 if that is not the header of a whole frame."""
-    if len(header) != HEADER_BYTES:
-        return 0
-    magic, word = _HEADER.unpack(header)
-    if magic != MAGIC or word > MAX_PAYLOAD_BYTES:
-        return 0
-    size: int = HEADER_BYTES + padded(word)
-    return size
-
-
-def split_frames(data: bytes | memoryview) -> Iterator[bytes]:
-    """Give the payloads of the records in `data`.
-
-    Parameters
-    ----------
-    data : bytes or memoryview
-        Frames, one after the other.
-
-    Yields
-    ------
-    bytes
-        A payload, its parts joined.
-
-    Raises
-    ------
-    FormatError
-        With the record's number, if `data` is anything but whole frames.
-    """
-    position = record = 0
-    while position < len(data):
-        record += 1
-        try:
-            payload, position = next_record(data, position)
-        except FormatError as error:
-            error.record = record
-            raise
-        yield payload
-
-
-def frame(payload: bytes) -> bytes:
-    """Put a payload into one whole frame.
-
-    Raises
-    ------
-    ValueError
-        If the payload is longer than a frame can say.
-    """
-    if len(payload) > MAX_PAYLOAD_BYTES:
-        raise ValueError(f"expected a payload of at most {MAX_PAYLOAD_BYTES} bytes, got {len(payload)}")
-    return _HEADER.pack(MAGIC, len(payload)) + payload + bytes(padded(len(payload)) - len(payload))
 
 
 def parse(payload: bytes) -> Record:
-    """Parse a payload.
+    """Return the Record message of a payload.
 
     Raises
     ------
@@ -176,7 +49,7 @@ def features(record: Record, feature_dim: int, dtype: DTypeLike = np.float32) ->
 
     Returns
     -------
-    ndarray of shape (feature_dim,)
+    ndarray of dtype, shape (feature_dim,)
         Numbers that are finite in float32 only. Values of a sparse tensor that have the same key are added up.
 
     Raises
@@ -220,7 +93,7 @@ def feature_count(record: Record) -> int:
 def decode(
     data: bytes | memoryview, feature_dim: int, max_values: int = 1 << 28
 ) -> tuple[NDArray[np.float32], list[Record]]:
-    """Read all records of a request.
+    """Return the rows of framed records, and the records.
 
     Parameters
     ----------
@@ -233,7 +106,7 @@ def decode(
 
     Returns
     -------
-    rows : ndarray of shape (n, feature_dim), float32
+    rows : ndarray of float32, shape (n, feature_dim)
         Finite numbers only.
     records : list of Record
         The n records, for their uid and metadata.
@@ -249,28 +122,45 @@ def decode(
         number = len(records) + 1
         if number * feature_dim > max_values:
             raise FormatError(f"expected at most {max_values} values in all, got more", record=number)
-        try:
+        with located(number):
             record = parse(payload)
             rows.append(features(record, feature_dim))
-        except FormatError as error:
-            error.record = number
-            raise
         records.append(record)
     return np.stack(rows) if rows else np.empty((0, feature_dim), np.float32), records
 
 
+def identity(record: Record) -> bytes:
+    """Return a message of what an answer repeats of a record: its uid and metadata.
+
+    Raises
+    ------
+    FormatError
+        If one is not UTF-8: the protobuf library reads such strings, but does not write them.
+    """
+    echoed = Record()
+    for name in ("uid", "metadata"):
+        if record.HasField(name):
+            value: str | bytes = getattr(record, name)
+            if isinstance(value, bytes):
+                raise FormatError(f"expected {name} to be UTF-8, got {value[:20]!r}")
+            setattr(echoed, name, value)
+    written: bytes = echoed.SerializeToString()
+    return written
+
+
 def dense_record(row: NDArray[np.float32]) -> Record:
-    """Make a Record of a row, shape (d,), float32."""
+    """Return a Record of a row, ndarray of float32, shape (d,)."""
     record = Record()
-    record.features["values"].float32_tensor.values.extend(row.tolist())
+    record.features[_ROW_NAME].float32_tensor.values.extend(row.tolist())
     return record
 
 
 def encode(records: Iterable[Record]) -> bytes:
-    """Frame records, one after the other."""
+    """Return records in frames, one after the other."""
     return b"".join(frame(record.SerializeToString()) for record in records)
 
 
+_ROW_NAME = ROW_NAME.decode()
 _Tensor = Float32Tensor | Float64Tensor | Int32Tensor
 _DTYPES: Final[dict[type, type[np.number]]] = {
     Float32Tensor: np.float32,
@@ -280,7 +170,7 @@ _DTYPES: Final[dict[type, type[np.number]]] = {
 
 
 def _tensor(record: Record) -> _Tensor:
-    value = record.features.get("values")
+    value = record.features.get(_ROW_NAME)
     if value is None:
         names = ", ".join(excerpt(str(name)) for name in sorted(map(str, record.features))[:5]) or "none"
         raise FormatError(f"expected a feature named 'values', got {names}")

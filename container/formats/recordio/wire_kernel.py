@@ -1,4 +1,4 @@
-"""Varints, lengths and words in a buffer of bytes, and ways to copy and check what lies there.
+"""Varints and lengths in a buffer of bytes, and ways to copy what lies there.
 
 Offsets into the buffer are int64. A negative one means "not plain", whatever the reason; see `record_kernel`.
 """
@@ -13,7 +13,7 @@ NOT_PLAIN = np.int64(-1)
 
 @kernel("UniTuple(int64, 2)(uint8[::1], int64, int64)")
 def varint(buffer: ByteArray, p: Integer, end: Integer) -> tuple[Integer, Integer]:
-    """Read a varint: its low 64 bits, and the offset behind it."""
+    """Return the low 64 bits of a varint, and the offset behind it."""
     value = np.int64(0)
     shift = np.int64(0)
     while p < end and shift < 70:
@@ -29,24 +29,11 @@ def varint(buffer: ByteArray, p: Integer, end: Integer) -> tuple[Integer, Intege
 
 @kernel("UniTuple(int64, 2)(uint8[::1], int64, int64)")
 def span(buffer: ByteArray, p: Integer, end: Integer) -> tuple[Integer, Integer]:
-    """Read a length and give the bytes that it covers: their begin and their end."""
+    """Return where the bytes behind a length begin, and where they end."""
     length, begin = varint(buffer, p, end)
     if begin < 0 or length < 0 or length > end - begin:
         return np.int64(0), NOT_PLAIN
     return begin, np.int64(begin + length)
-
-
-@kernel("int64(uint8[::1], int64)")
-def word(buffer: ByteArray, p: Integer) -> Integer:
-    """Read a little endian integer of 4 bytes."""
-    # Unsigned offsets can't be negative; only then does the compiler make this one load.
-    at = np.uint64(p)
-    return (
-        np.int64(buffer[at])
-        | np.int64(buffer[at + np.uint64(1)]) << np.int64(8)
-        | np.int64(buffer[at + np.uint64(2)]) << np.int64(16)
-        | np.int64(buffer[at + np.uint64(3)]) << np.int64(24)
-    )
 
 
 @kernel("void(uint8[::1], int64, int64, uint8[:, ::1], int64, int64)")
@@ -75,10 +62,3 @@ def clear(
     place = np.uint64(row)
     for column in range(np.uint64(first), np.uint64(out.shape[1])):
         out[place, column] = 0.0
-
-
-@kernel("uint64(uint8[::1], int64)")
-def long_word(buffer: ByteArray, p: Integer) -> np.uint64:
-    """Read a little endian integer of 8 bytes."""
-    low = np.uint64(word(buffer, p)) & np.uint64(0xFFFFFFFF)
-    return low | np.uint64(word(buffer, p + 4)) << np.uint64(32)

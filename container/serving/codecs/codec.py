@@ -7,13 +7,13 @@ from typing import Any, Final, Protocol
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from container.serving.codecs.spans import Spans
+from container.formats.recordio.spans import Spans
 
 # Numbers, float32 or whole, of n rows: shape (n,), or (n, m) for an output of m numbers a row.
 Columns = dict[str, NDArray[Any]]
 
-# Requests are read in blocks of about so many bytes, and give blocks of at most so many numbers. Every request in work
-# holds a few such blocks; of half their size they take a tenth more time.
+# Requests are read in blocks of about this many bytes, which make blocks of at most this many numbers. Every request in
+# work holds a few such blocks; with blocks of half the size, requests take a tenth more time.
 BLOCK_BYTES: Final = 1 << 19
 BLOCK_VALUES: Final = 1 << 22
 
@@ -24,10 +24,10 @@ class Instances:
 
     Parameters
     ----------
-    rows : ndarray of shape (n, d), float32 or float64
+    rows : ndarray of float32 or float64, shape (n, d)
         Numbers that are finite in float32.
     identities : Spans of n, or None
-        What a record says of itself, to be echoed: a Record message of uid and metadata. None when no record has any.
+        What a record says of itself, to be echoed: a Record message of uid and metadata. None if no record has any.
     """
 
     rows: NDArray[np.float32] | NDArray[np.float64]
@@ -41,7 +41,7 @@ class Predictions:
     Parameters
     ----------
     columns : Mapping of str to ndarray
-        What is answered, by name, in the order of the answer.
+        The outputs by name, in the order of the answer.
     identities : Spans of n, or None
         Those of the request.
     """
@@ -56,7 +56,7 @@ class Codec(Protocol):
     MEDIA_TYPE: str
 
     def decode(self, body: Iterable[bytes], feature_dim: int, dtype: DTypeLike = np.float32) -> Iterator[Instances]:
-        """Read the body of a request.
+        """Yield the rows of a request's body.
 
         Parameters
         ----------
@@ -70,7 +70,7 @@ class Codec(Protocol):
         Yields
         ------
         Instances
-            One or more; in all as many rows as there are records.
+            One or more; a row for each record in all.
 
         Raises
         ------
@@ -79,9 +79,9 @@ class Codec(Protocol):
         """
 
     def encode(self, blocks: Iterable[Predictions]) -> Iterator[bytes]:
-        """Write the body of an answer, in parts."""
+        """Yield the body of an answer, in parts."""
 
 
 def rows_in_block(feature_dim: int) -> int:
-    """Give the most rows of a block."""
+    """Return the number of rows that a block has at most."""
     return max(1, BLOCK_VALUES // feature_dim)

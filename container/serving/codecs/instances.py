@@ -1,23 +1,22 @@
 """The shapes in which a JSON instance gives its features.
 
 An instance is a list of numbers, alone or as a matrix of one row, ``{"features": ...}`` or
-``{"data": {"features": ...}}``; other names beside ``features`` or ``data`` have no meaning. Features are a list of
+``{"data": {"features": ...}}``; other names next to ``features`` or ``data`` have no meaning. Features are a list of
 numbers, or a tensor ``{"values": [...]}``, in which a sparse row has ``"keys"``, the columns of its values counted from
 0, and maybe ``"shape": [feature_dim]``; see `container.formats.tensor`.
 """
 
-import reprlib
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from container.formats.errors import FormatError, excerpt
+from container.formats.errors import FormatError, excerpt, located, shown
 from container.formats.numbers import held
 from container.formats.tensor import added_up, is_sparse
 
-# The least magnitude that rounds to infinity in float32; whole numbers of any length round to float64 first.
+# The smallest magnitude that rounds to infinity in float32; whole numbers of any length round to float64 first.
 _FLOAT32_END = 2**128 - 2**103 - 2**74
 _SHAPES = '{"features": [...]}, {"data": {"features": {"values": [...]}}} or a list of numbers'
 
@@ -44,7 +43,7 @@ def rows(
 
     Returns
     -------
-    ndarray of shape (n, feature_dim)
+    ndarray of dtype, shape (n, feature_dim)
         Numbers that are finite in float32 only.
 
     Raises
@@ -53,19 +52,16 @@ def rows(
         With the number of the instance, and with the column where it is known.
     """
     rows = np.zeros((len(instances), feature_dim), dtype)
-    number = 0
-    try:
+    with located(noun=noun) as place:
         # Overflow shows as infinity, and is then reported with its column.
         with np.errstate(over="ignore"):
-            for number, instance in enumerate(instances, start=1):
-                _fill(rows[number - 1], instance)
+            for row, (place.record, instance) in zip(rows, enumerate(instances, first), strict=True):
+                _fill(row, instance)
         finite = held(rows, dtype)[1].all(axis=1)
         if not finite.all():
-            number = int(finite.argmin()) + 1
-            _raise_out_of_range(*_columns_and_values(instances[number - 1], feature_dim))
-    except FormatError as error:
-        error.noun, error.record = noun, first - 1 + number
-        raise
+            bad = int(finite.argmin())
+            place.record = first + bad
+            _raise_out_of_range(*_columns_and_values(instances[bad], feature_dim))
     return rows
 
 
@@ -82,18 +78,18 @@ def _columns_and_values(instance: object, feature_dim: int) -> tuple[_Columns, l
     tensor = _tensor(instance)
     values = tensor.get("values")
     if not isinstance(values, list):
-        raise FormatError(f"expected a list of values, got {reprlib.repr(values)}")
+        raise FormatError(f"expected a list of values, got {shown(values)}")
     keys, shape = (_whole_numbers(tensor.get(name), name) for name in ("keys", "shape"))
     columns: _Columns = slice(None)
     if is_sparse(len(values), len(keys), shape, feature_dim):
         for key in keys:
             if not 0 <= key < feature_dim:
-                raise FormatError(f"expected keys from 0 to {feature_dim - 1}, got {reprlib.repr(key)}")
+                raise FormatError(f"expected keys from 0 to {feature_dim - 1}, got {shown(key)}")
         columns = keys
-    # bool is no number here, though it is an int to Python; the set of types is found without a step of Python a value.
+    # bool is no number here, though it is an int to Python. The set of types takes no step of Python for each value.
     if not {float, int}.issuperset(map(type, values)):
         index = next(index for index, value in enumerate(values) if type(value) not in (float, int))
-        raise FormatError(f"expected a number, got {reprlib.repr(values[index])}", column=_column(columns, index))
+        raise FormatError(f"expected a number, got {shown(values[index])}", column=_column(columns, index))
     return (columns, values) if len(set(keys)) == len(keys) else _added_up(keys, values)
 
 
@@ -106,7 +102,7 @@ def _added_up(keys: list[int], values: list[float]) -> tuple[list[int], list[flo
 
 
 def _tensor(instance: Any) -> dict[str, Any]:
-    """Take an instance's wrapping off."""
+    """Return the tensor inside an instance."""
     match instance:
         case [list() as row]:
             return {"values": row}
@@ -122,22 +118,22 @@ def _tensor(instance: Any) -> dict[str, Any]:
                     if name not in ("keys", "shape", "values"):
                         raise FormatError(f"expected no name but keys, shape, values in features, got {excerpt(name)}")
                 return features
-    raise FormatError(f"expected {_SHAPES}, got {reprlib.repr(instance)}")
+    raise FormatError(f"expected {_SHAPES}, got {shown(instance)}")
 
 
 def _whole_numbers(given: object, name: str) -> list[int]:
-    """Check a tensor's keys or shape, which may be left out."""
+    """Return a tensor's keys or shape; they may be missing."""
     if given is None:
         return []
     if not isinstance(given, list) or not {int}.issuperset(map(type, given)):
-        raise FormatError(f"expected a list of whole numbers as {name}, got {reprlib.repr(given)}")
+        raise FormatError(f"expected a list of whole numbers as {name}, got {shown(given)}")
     return given
 
 
 def _raise_out_of_range(columns: _Columns, values: list[float]) -> NoReturn:
     index = next(index for index, value in enumerate(values) if not abs(value) < _FLOAT32_END)
     raise FormatError(
-        f"expected a number in the range of float32, got {reprlib.repr(values[index])}", column=_column(columns, index)
+        f"expected a number in the range of float32, got {shown(values[index])}", column=_column(columns, index)
     )
 
 

@@ -1,7 +1,7 @@
 """``application/json``: a document of instances, answered by ``{"predictions": [...]}``.
 
-Where every instance is ``{"features": [...]}`` or a list, of numbers alone, simdjson reads them in a tenth of the time.
-All other documents, and what is wrong with them, are left to `strict_json` and `instances`.
+If every instance is ``{"features": [...]}`` or a list, of numbers alone, simdjson reads them in a tenth of the time.
+All other documents, and the errors in them, are left to `strict_json` and `instances`.
 """
 
 from collections.abc import Iterable, Iterator
@@ -21,27 +21,27 @@ MEDIA_TYPE = "application/json"
 
 _SEPARATOR = ", "
 # Parsed instances take many times the memory of their text.
-_MOST_PARSED = 4096
+_MAX_PARSED = 4096
 # simdjson takes up to eight times the memory of a document.
-_MOST_BYTES = 1 << 24
+_MAX_BYTES = 1 << 24
 
 
 def decode(body: Iterable[bytes], feature_dim: int, dtype: DTypeLike = np.float32) -> Iterator[Instances]:
-    """Read one document."""
+    """Yield the rows of one document."""
     document = b"".join(body)
     rows = _plain_rows(document, feature_dim, dtype)
     if rows is not None:
         yield Instances(rows)
         return
     elements = strict_json.elements(strict_json.text_of(document))
-    number, step = 1, min(_MOST_PARSED, rows_in_block(feature_dim))
+    number, step = 1, min(_MAX_PARSED, rows_in_block(feature_dim))
     while given := list(islice(elements, step)):
         yield Instances(instances.rows(given, feature_dim, "instance", number, dtype))
         number += len(given)
 
 
 def encode(blocks: Iterable[Predictions]) -> Iterator[bytes]:
-    """Write one object with a list of predictions."""
+    """Yield one object with a list of predictions, in parts."""
     before = b'{"predictions": ['
     for block in blocks:
         yield before + json_objects(block.columns, _SEPARATOR).removesuffix(_SEPARATOR.encode())
@@ -50,8 +50,8 @@ def encode(blocks: Iterable[Predictions]) -> Iterator[bytes]:
 
 
 def _plain_rows(document: bytes, feature_dim: int, dtype: DTypeLike = np.float32) -> NDArray[Any] | None:
-    """Read a document whose instances have `feature_dim` finite numbers as features, and nothing else."""
-    if len(document) > _MOST_BYTES:
+    """Return the rows of a document whose instances are `feature_dim` finite numbers and nothing else; else None."""
+    if len(document) > _MAX_BYTES:
         return None
     runs = []
     try:
@@ -60,7 +60,7 @@ def _plain_rows(document: bytes, feature_dim: int, dtype: DTypeLike = np.float32
         for instance in given:
             features = instance
             if not isinstance(instance, simdjson.Array):
-                # A name that is there twice shows among the names.
+                # A name that comes twice shows in the list of names.
                 if list(instance) != ["features"]:
                     return None
                 features = instance["features"]
@@ -68,7 +68,7 @@ def _plain_rows(document: bytes, feature_dim: int, dtype: DTypeLike = np.float32
                 return None
             runs.append(features.as_buffer(of_type="d"))
     except (ValueError, TypeError, RuntimeError, AttributeError, IndexError):
-        # No JSON, of other types, and a whole number of more than 64 bits.
+        # No JSON, other types, or a whole number of more than 64 bits.
         return None
     # Lists within a list would count as the numbers in them.
     if not runs or document.count(b"[") != len(runs) + lists:

@@ -1,17 +1,15 @@
-"""Strict JSON, without the extensions of Python's parser: no NaN, no Infinity, no name twice.
+"""The JSON of requests: `container.files.json_object` reads it, and errors say where it is broken.
 
-A document of instances is ``{"instances": [...]}``, a list of instances, or one instance; names beside ``instances``
-have no meaning. Its instances are parsed one by one.
+A document of instances is ``{"instances": [...]}``, a list of instances, or one instance; other names next to
+``instances`` have no meaning. Its instances are parsed one by one.
 """
 
 import json
 import re
-import reprlib
 from collections.abc import Iterator
-from typing import Any, NoReturn
 
-from container.formats.errors import FormatError, excerpt
-from container.json_object import named_twice
+from container.files.json_object import decoder
+from container.formats.errors import FormatError, excerpt, shown
 
 
 class NotJSONError(FormatError):
@@ -19,7 +17,7 @@ class NotJSONError(FormatError):
 
 
 def text_of(body: bytes, *, byte_order_mark: bool = True) -> str:
-    """Decode bytes; where `byte_order_mark`, they may begin with one.
+    """Return bytes as text; if `byte_order_mark`, they may begin with one.
 
     Raises
     ------
@@ -33,14 +31,14 @@ def text_of(body: bytes, *, byte_order_mark: bool = True) -> str:
 
 
 def parse(text: str, *, line: bool = False) -> object:
-    """Parse one JSON value.
+    """Return one JSON value.
 
     Parameters
     ----------
     text : str
         A document, or a line of JSON Lines.
     line : bool
-        Whether it is a line, in which a fault has a column alone.
+        Whether it is a line, so that errors name only a column.
 
     Raises
     ------
@@ -56,7 +54,7 @@ def parse(text: str, *, line: bool = False) -> object:
 
 
 def elements(text: str) -> Iterator[object]:
-    """Parse the instances of a document one by one, so that the others' objects need no memory.
+    """Yield the instances of a document, parsed one by one, so that the others' objects need no memory.
 
     Raises
     ------
@@ -71,7 +69,7 @@ def elements(text: str) -> Iterator[object]:
     elif scanner.sees("["):
         yield from scanner.items()
     else:
-        raise FormatError(f"expected {_DOCUMENTS}, got {reprlib.repr(scanner.value())}")
+        raise FormatError(f"expected {_DOCUMENTS}, got {shown(scanner.value())}")
     scanner.end()
 
 
@@ -81,7 +79,7 @@ def _of_object(scanner: "_Scanner") -> Iterator[object]:
     listed = False
     for name in scanner.names():
         if name in members:
-            raise FormatError(f"expected each name once in an object, got {excerpt(name)} twice")
+            raise FormatError(f"expected each name once, got {excerpt(name)} twice")
         if name == "instances" and scanner.sees("["):
             members[name], listed = None, True
             yield from scanner.items()
@@ -89,10 +87,10 @@ def _of_object(scanner: "_Scanner") -> Iterator[object]:
             members[name] = scanner.value()
     if not listed:
         if "instances" in members:
-            raise FormatError(f'expected {{"instances": [...]}}, got {reprlib.repr(members)}')
+            raise FormatError(f'expected {{"instances": [...]}}, got {shown(members)}')
         yield members
-    elif beside := members.keys() & {"features", "data"}:
-        raise FormatError(f"expected no features beside instances, got {excerpt(min(beside))}")
+    elif others := members.keys() & {"features", "data"}:
+        raise FormatError(f"expected no features beside instances, got {excerpt(min(others))}")
 
 
 class _Scanner:
@@ -111,7 +109,7 @@ class _Scanner:
         return self._text.startswith(sign, self._at)
 
     def value(self) -> object:
-        """Read a value."""
+        """Return the next value."""
         try:
             value, self._at = _DECODER.raw_decode(self._text, self._at)
         except FormatError:
@@ -139,11 +137,11 @@ class _Scanner:
             end = self._take(_BEHIND_MEMBER, "Expecting ',' delimiter")
 
     def end(self) -> None:
-        """Expect the end."""
+        """Require the end of the text."""
         self._take(_END, "Extra data")
 
     def _take(self, pattern: "re.Pattern[str]", fault: str = "") -> str | None:
-        """Move past what a pattern matches, and return its group; where it does not match, that is the fault."""
+        """Move past what a pattern matches, and return its group; `fault` says what is wrong if it does not match."""
         match = pattern.match(self._text, self._at)
         if match is None:
             self._take(_BLANKS)
@@ -156,7 +154,7 @@ class _Scanner:
 
 
 def _not_json(text: str, error: ValueError | RecursionError, line: bool = False) -> NotJSONError:
-    """Return the error that says what is wrong with a text, and where, of one that its parser has raised."""
+    """Return the error that says what is wrong with a text, and where; `error` is what its parser has raised."""
     if isinstance(error, RecursionError):
         return NotJSONError("expected JSON that is nested less deeply")
     if not isinstance(error, json.JSONDecodeError):
@@ -164,25 +162,15 @@ def _not_json(text: str, error: ValueError | RecursionError, line: bool = False)
         return NotJSONError("expected numbers of fewer digits")
     if not text.strip(" \t\r\n"):
         return NotJSONError(f"expected JSON, got an empty {'line' if line else 'body'}")
-    # No more of it than is shown: the rest may be long.
+    # Cut before it is copied: the rest may be long.
     got = excerpt(text[error.pos : error.pos + 21], 20) if error.pos < len(text) else "the end"
     place = f"column {error.colno}" if line else f"line {error.lineno}, column {error.colno}"
     return NotJSONError(f"expected JSON, got {got} at {place} ({error.msg})")
 
 
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise FormatError(f"expected each name once in an object, got {excerpt(named_twice(pairs))} twice")
-    return members
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise FormatError(f"expected a finite number, got {name}")
-
-
 _DOCUMENTS = '{"instances": [...]} or a list'
-_DECODER = json.JSONDecoder(object_pairs_hook=_distinct, parse_constant=_refuse_constant)
+# A decimal beyond float64 is left to the check of a row's numbers, which knows the column.
+_DECODER = decoder(FormatError, finite=False)
 _BLANK = r"[ \t\n\r]*"
 _BLANKS = re.compile(_BLANK)
 _LIST = re.compile(rf"\[{_BLANK}(?:(\]){_BLANK})?")

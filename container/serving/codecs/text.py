@@ -1,4 +1,4 @@
-"""Answers as text: numbers between fixed words, a row after the other.
+"""Answers as text: numbers between fixed words, row by row.
 
 Every number has a decimal point, and float32 is widened to float64 before it is written, shortest form first: the text
 of a number does not depend on how many there are. Short answers are written by Python, long ones by pyarrow's compute
@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-# Below so many rows Python is as fast, and pyarrow need not be imported.
-_SHORT_ROWS = 64
-# The texts of so many whole numbers are cheap to write in advance.
-_FEW_DISTINCT = 1000
+# Up to this many rows Python is as fast, and pyarrow need not be imported.
+_MAX_SHORT_ROWS = 64
+# The texts of this many whole numbers are cheap to write in advance.
+_MAX_DISTINCT = 1000
 # Between these, pyarrow writes the float64 numbers that have a fraction as Python does.
-_LEAST_ALIKE, _END_ALIKE = 1e-4, 1e15
+_MIN_ALIKE, _END_ALIKE = 1e-4, 1e15
 
 
 def csv_lines(columns: Mapping[str, NDArray[Any]]) -> bytes:
-    """Write a line a row; an output of several numbers is a list in quotation marks, as in other containers."""
+    """Return a line for each row; an output of several numbers is a list in quotation marks, as in other containers."""
     words = [""]
     for position, values in enumerate(columns.values()):
         separator = "," if position else ""
@@ -30,7 +30,7 @@ def csv_lines(columns: Mapping[str, NDArray[Any]]) -> bytes:
 
 
 def json_objects(columns: Mapping[str, NDArray[Any]], end: str) -> bytes:
-    """Write a JSON object a row, each followed by `end`."""
+    """Return a JSON object for each row, followed by `end`."""
     words = ["{"]
     for position, (name, values) in enumerate(columns.items()):
         head = f'{", " if position else ""}"{name}": '
@@ -49,9 +49,9 @@ def _add_words(
 
 
 def _rows(words: list[str], columns: Mapping[str, NDArray[Any]]) -> bytes:
-    """Write a number between each two words, row by row."""
+    """Return the rows, each with a number between every two words."""
     numbers = [column for values in columns.values() for column in (values.T if values.ndim == 2 else [values])]
-    if len(numbers[0]) > _SHORT_ROWS:
+    if len(numbers[0]) > _MAX_SHORT_ROWS:
         return _long(words, numbers)
     template = "%s".join(words)
     texts = (map(repr, column.astype(np.float64).tolist()) for column in numbers)
@@ -67,7 +67,7 @@ def _long(words: list[str], numbers: list[NDArray[Any]]) -> bytes:
     before = words[0]
     for column, after in zip(numbers, words[1:], strict=True):
         largest = column.max()
-        if np.issubdtype(column.dtype, np.integer) and largest <= _FEW_DISTINCT:
+        if np.issubdtype(column.dtype, np.integer) and largest <= _MAX_DISTINCT:
             texts = _strings([f"{before}{float(number)!r}{after}" for number in range(largest + 1)])
             pieces.append(texts.take(_array(pyarrow.int64(), np.ascontiguousarray(column, np.int64))))
             before = ""
@@ -81,7 +81,7 @@ def _long(words: list[str], numbers: list[NDArray[Any]]) -> bytes:
 
 
 def _texts(numbers: NDArray[np.float64]) -> tuple[Any, ...]:
-    """Give the texts of numbers that are 0 or more, in one piece or several."""
+    """Return the texts of numbers that are 0 or more, in one piece or several."""
     import pyarrow
     import pyarrow.compute
 
@@ -89,17 +89,17 @@ def _texts(numbers: NDArray[np.float64]) -> tuple[Any, ...]:
     if whole.all() and numbers.max() < _END_ALIKE:
         return _array(pyarrow.int64(), numbers.astype(np.int64)).cast(pyarrow.string()), _strings([".0"])[0]
     texts = _array(pyarrow.float64(), numbers).cast(pyarrow.string())
-    unlike = whole | (numbers < _LEAST_ALIKE) | (numbers >= _END_ALIKE)
+    unlike = whole | (numbers < _MIN_ALIKE) | (numbers >= _END_ALIKE)
     if unlike.any():
-        ours = _strings([repr(number) for number in numbers[unlike].tolist()])
+        as_python = _strings([repr(number) for number in numbers[unlike].tolist()])
         mask = pyarrow.Array.from_buffers(
             pyarrow.bool_(), len(unlike), [None, pyarrow.py_buffer(np.packbits(unlike, bitorder="little"))]
         )
-        texts = pyarrow.compute.replace_with_mask(texts, mask, ours)
+        texts = pyarrow.compute.replace_with_mask(texts, mask, as_python)
     return (texts,)
 
 
-# Arrays are made of their buffers: pyarrow's own way looks for pandas, and imports it where it is installed.
+# Arrays are made of their buffers: `pyarrow.array` looks for pandas, and imports it if it is installed.
 
 
 def _array(kind: Any, numbers: NDArray[Any]) -> Any:
@@ -109,7 +109,7 @@ def _array(kind: Any, numbers: NDArray[Any]) -> Any:
 
 
 def _strings(texts: list[str]) -> Any:
-    """Give texts of ASCII as an array."""
+    """Return texts of ASCII as an array."""
     import pyarrow
 
     ends = np.cumsum([0, *map(len, texts)], dtype=np.int32)

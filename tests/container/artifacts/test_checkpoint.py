@@ -1,8 +1,9 @@
-"""Checkpoints: whole, newest, of this very job, or passed over."""
+"""Checkpoints: whole, newest, of this very job, or skipped."""
 
 import json
 import logging
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,14 +13,16 @@ import pytest
 from numpy.typing import NDArray
 
 from container.artifacts.checkpoint import MAGIC, CheckpointError, Checkpoints
-from container.job.resuming import saving
-from container.logs.progress import Progress, TimedSource
+from container.artifacts.layout import arrays_of, facts_of, snapshot_of
+from container.job.checkpointing import saving
+from container.logs.progress import Progress
+from container.logs.timed_source import TimedSource
 from container.stopping import Stop
 from kmeans.communicator import Communicator, SingleHost
-from kmeans.observer import Observer
-from kmeans.settings import Settings
-from kmeans.stream.run import Control
-from kmeans.stream.snapshot import Snapshot
+from kmeans.events import Events
+from kmeans.settings import TrainingSettings
+from kmeans.stream.control import Control
+from kmeans.stream.snapshot import RunSnapshot
 from kmeans.thread_hosts import run_hosts
 from kmeans.threads import Threads
 from kmeans.training import fit
@@ -39,13 +42,12 @@ class Channel(Rows):
 
 
 @pytest.fixture(scope="module")
-def snapshots() -> list[Snapshot]:
+def snapshots() -> list[RunSnapshot]:
     """Give those of a real run."""
-    taken: list[Snapshot] = []
+    taken: list[RunSnapshot] = []
 
-    def save(snapshot: Snapshot) -> None:
-        arrays = {name: array.copy() for name, array in snapshot.arrays.items()}
-        taken.append(Snapshot(snapshot.step, arrays, snapshot.facts))
+    def save(snapshot: RunSnapshot) -> None:
+        taken.append(deepcopy(snapshot))
 
     source = TimedSource(Channel(ROWS, 20))  # type: ignore[arg-type]
     progress = Progress("algo-1", 1, 20, source, Stop())
@@ -55,7 +57,7 @@ def snapshots() -> list[Snapshot]:
 
 def checkpoints(
     folder: Path,
-    settings: Settings = SETTINGS,
+    settings: TrainingSettings = SETTINGS,
     host: str = "algo-1",
     hosts: tuple[str, ...] = HOSTS,
     interval: float = 0,
@@ -68,27 +70,28 @@ def steps(found: Checkpoints) -> list[int]:
 
 
 def test_a_stream_that_reassigns_is_another_job_than_one_that_does_not(
-    tmp_path: Path, snapshots: list[Snapshot], caplog: pytest.LogCaptureFixture
+    tmp_path: Path, snapshots: list[RunSnapshot], caplog: pytest.LogCaptureFixture
 ) -> None:
     checkpoints(tmp_path).save(snapshots[2])
     assert steps(checkpoints(tmp_path, replace(SETTINGS, reassign_far_rows=False))) == []
     assert "it is of another job: reassign_far_rows was true, is false" in caplog.text
 
 
-def test_what_is_read_is_what_was_written(tmp_path: Path, snapshots: list[Snapshot]) -> None:
+def test_what_is_read_is_what_was_written(tmp_path: Path, snapshots: list[RunSnapshot]) -> None:
     checkpoints(tmp_path).save(snapshots[2])
     again = checkpoints(tmp_path)
     assert steps(again) == [3]
-    found = again.load(3)
+    found = again.load(3).snapshot
     assert found.step == snapshots[2].step
-    assert found.facts == json.loads(json.dumps(snapshots[2].facts))
-    assert found.arrays.keys() == snapshots[2].arrays.keys()
-    for name, array in snapshots[2].arrays.items():
-        np.testing.assert_array_equal(found.arrays[name], array)
-        assert found.arrays[name].dtype == array.dtype
+    assert facts_of(found) == json.loads(json.dumps(facts_of(snapshots[2])))
+    arrays, expected = arrays_of(found), arrays_of(snapshots[2])
+    assert arrays.keys() == expected.keys()
+    for name, array in expected.items():
+        np.testing.assert_array_equal(arrays[name], array)
+        assert arrays[name].dtype == array.dtype
 
 
-def test_the_last_two_of_each_host_are_kept(tmp_path: Path, snapshots: list[Snapshot]) -> None:
+def test_the_last_two_of_each_host_are_kept(tmp_path: Path, snapshots: list[RunSnapshot]) -> None:
     for host in "algo-1", "algo-10":
         mine = checkpoints(tmp_path, host=host)
         for snapshot in snapshots[:4]:
@@ -98,7 +101,7 @@ def test_the_last_two_of_each_host_are_kept(tmp_path: Path, snapshots: list[Snap
     assert len(list(tmp_path.iterdir())) == 4
 
 
-def test_equal_snapshots_give_equal_bytes(tmp_path: Path, snapshots: list[Snapshot]) -> None:
+def test_equal_snapshots_give_equal_bytes(tmp_path: Path, snapshots: list[RunSnapshot]) -> None:
     files = []
     for name in "a", "b":
         (tmp_path / name).mkdir()
@@ -108,7 +111,7 @@ def test_equal_snapshots_give_equal_bytes(tmp_path: Path, snapshots: list[Snapsh
     assert files[0] == files[1]
 
 
-def test_without_the_folder_nothing_is_written(tmp_path: Path, snapshots: list[Snapshot]) -> None:
+def test_without_the_folder_nothing_is_written(tmp_path: Path, snapshots: list[RunSnapshot]) -> None:
     nowhere = checkpoints(tmp_path / "none")
     assert not nowhere.enabled
     assert not nowhere.due()
@@ -124,8 +127,8 @@ def test_they_are_due_when_the_interval_is_over(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("place", ["magic", "digest", "head", "middle", "end"])
 @pytest.mark.parametrize("damage", ["flip", "cut"])
-def test_a_damaged_one_is_passed_over_with_a_warning(
-    tmp_path: Path, snapshots: list[Snapshot], place: str, damage: str, caplog: pytest.LogCaptureFixture
+def test_a_damaged_one_is_skipped_with_a_warning(
+    tmp_path: Path, snapshots: list[RunSnapshot], place: str, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     mine = checkpoints(tmp_path)
     for snapshot in snapshots[:2]:
@@ -142,10 +145,10 @@ def test_a_damaged_one_is_passed_over_with_a_warning(
     with caplog.at_level("WARNING", "kmeans"):
         assert steps(mine) == [1]
     logging.getLogger("kmeans").propagate = False
-    assert f"Checkpoint {newest.name} is passed over" in caplog.text
+    assert f"Skipping checkpoint {newest.name}: " in caplog.text
 
 
-def test_one_of_another_job_is_passed_over(tmp_path: Path, snapshots: list[Snapshot]) -> None:
+def test_one_of_another_job_is_skipped(tmp_path: Path, snapshots: list[RunSnapshot]) -> None:
     checkpoints(tmp_path).save(snapshots[0])
     assert steps(checkpoints(tmp_path, OTHER)) == []
     assert steps(checkpoints(tmp_path, hosts=("algo-1", "algo-2"))) == []
@@ -153,7 +156,7 @@ def test_one_of_another_job_is_passed_over(tmp_path: Path, snapshots: list[Snaps
         checkpoints(tmp_path, OTHER).load(1)
 
 
-def test_arrays_that_do_not_fit_together_are_refused(tmp_path: Path, snapshots: list[Snapshot]) -> None:
+def test_arrays_that_do_not_fit_together_are_refused(tmp_path: Path, snapshots: list[RunSnapshot]) -> None:
     """Right checksums alone are no reason to trust: labels are indices."""
     mine = checkpoints(tmp_path)
     changes: dict[str, Callable[[NDArray[Any]], NDArray[Any]]] = {
@@ -164,13 +167,14 @@ def test_arrays_that_do_not_fit_together_are_refused(tmp_path: Path, snapshots: 
         "shift": lambda array: array[1:],
     }
     for name, change in changes.items():
-        arrays = {**snapshots[0].arrays, name: change(snapshots[0].arrays[name])}
-        mine.save(Snapshot(1, arrays, snapshots[0].facts))
+        arrays = arrays_of(snapshots[0])
+        arrays[name] = change(arrays[name])
+        mine.save(snapshot_of(RunSnapshot, arrays, facts_of(snapshots[0])))
         with pytest.raises(CheckpointError, match="expected"):
             mine.load(1)
 
 
-def test_other_files_are_left_alone(tmp_path: Path, snapshots: list[Snapshot]) -> None:
+def test_other_files_are_left_alone(tmp_path: Path, snapshots: list[RunSnapshot]) -> None:
     for name in ("notes.txt", "checkpoint-algo-1-x", "checkpoint-algo-1-000000000009.sagemaker-ignore"):
         (tmp_path / name).write_text("?")
     mine = checkpoints(tmp_path)
@@ -180,7 +184,7 @@ def test_other_files_are_left_alone(tmp_path: Path, snapshots: list[Snapshot]) -
     assert len(list(tmp_path.iterdir())) == 5
 
 
-def test_what_another_job_has_left_neither_goes_nor_is_in_the_way(tmp_path: Path, snapshots: list[Snapshot]) -> None:
+def test_what_another_job_has_left_neither_goes_nor_is_in_the_way(tmp_path: Path, snapshots: list[RunSnapshot]) -> None:
     """Its steps may be higher than ours will ever be."""
     other = checkpoints(tmp_path, OTHER)
     for snapshot in snapshots[4:6]:
@@ -193,7 +197,7 @@ def test_what_another_job_has_left_neither_goes_nor_is_in_the_way(tmp_path: Path
     assert steps(checkpoints(tmp_path, OTHER)) == [6, 5]
 
 
-def test_a_job_that_goes_on_keeps_two_of_all_its_checkpoints(tmp_path: Path, snapshots: list[Snapshot]) -> None:
+def test_a_job_that_goes_on_keeps_two_of_all_its_checkpoints(tmp_path: Path, snapshots: list[RunSnapshot]) -> None:
     mine = checkpoints(tmp_path)
     for snapshot in snapshots[:2]:
         mine.save(snapshot)
@@ -204,11 +208,11 @@ def test_a_job_that_goes_on_keeps_two_of_all_its_checkpoints(tmp_path: Path, sna
 
 
 def test_hosts_go_on_from_the_step_that_all_have_written_when_one_has_no_room_for_more(
-    tmp_path: Path, snapshots: list[Snapshot]
+    tmp_path: Path, snapshots: list[RunSnapshot]
 ) -> None:
     def write(host: Communicator) -> list[int]:
         mine = checkpoints(tmp_path, host=f"algo-{host.rank}")
-        save = saving(mine, host, Observer())
+        save = saving(mine, host, Events())
         for number, snapshot in enumerate(snapshots[:5]):
             if number == 2 and host.rank == 1:
                 # What comes from here on finds a folder where its file should go.
@@ -222,11 +226,11 @@ def test_hosts_go_on_from_the_step_that_all_have_written_when_one_has_no_room_fo
     assert second == [2, 1]
 
 
-def test_checkpoints_are_off_when_a_host_has_no_folder_for_them(tmp_path: Path, snapshots: list[Snapshot]) -> None:
+def test_checkpoints_are_off_when_a_host_has_no_folder_for_them(tmp_path: Path, snapshots: list[RunSnapshot]) -> None:
     (tmp_path / "0").mkdir()
 
     def write(host: Communicator) -> None:
-        saving(checkpoints(tmp_path / f"{host.rank}"), host, Observer())(snapshots[0])
+        saving(checkpoints(tmp_path / f"{host.rank}"), host, Events())(snapshots[0])
 
     run_hosts(2, write)
     assert list((tmp_path / "0").iterdir()) == []

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from container.artifacts import mxnet_ndarray, tarball
 from container.artifacts.description import describe
-from container.artifacts.model import Model, ModelError, load, load_state, save, save_description
+from container.artifacts.model import ModelError, SavedModel, load, load_state, save, save_description
 from kmeans import __version__
 from kmeans.sample import Sample
 from kmeans.state import State
@@ -31,8 +31,8 @@ STATE = State(
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Give a folder that holds a whole model of ours."""
-    save(tmp_path / "model", "algo-1", Model(CENTERS, DESCRIPTION), STATE)
+    """Return a folder with a complete model."""
+    save(tmp_path / "model", "algo-1", SavedModel(CENTERS, DESCRIPTION), STATE)
     return tmp_path / "model"
 
 
@@ -48,24 +48,24 @@ def message(path: Path) -> str:
     return str(caught.value)
 
 
-def assert_ours(found: Model) -> None:
+def assert_ours(found: SavedModel) -> None:
     np.testing.assert_array_equal(found.centers, CENTERS, strict=True)
     assert found.description == DESCRIPTION
 
 
-def assert_bare(found: Model) -> None:
+def assert_bare(found: SavedModel) -> None:
     np.testing.assert_array_equal(found.centers, CENTERS, strict=True)
     assert found.description is None
 
 
 def test_the_files_of_a_model(tmp_path: Path) -> None:
-    files = save(tmp_path / "new" / "model", "algo-2", Model(CENTERS, DESCRIPTION), STATE)
+    files = save(tmp_path / "new" / "model", "algo-2", SavedModel(CENTERS, DESCRIPTION), STATE)
     assert sorted(path.name for path in files) == ["kmeans.json", "model_algo-2", "state.npz"]
     assert sorted(files) == sorted((tmp_path / "new" / "model").iterdir())
 
 
 def test_the_centers_alone_are_a_model(tmp_path: Path) -> None:
-    assert save(tmp_path, "algo-1", Model(CENTERS)) == (tmp_path / "model_algo-1",)
+    assert save(tmp_path, "algo-1", SavedModel(CENTERS)) == (tmp_path / "model_algo-1",)
     assert_bare(load(tmp_path))
 
 
@@ -88,14 +88,14 @@ def test_the_description_says_what_the_model_is_and_how_it_was_made(folder: Path
 
 
 def test_equal_models_are_equal_files(folder: Path, tmp_path: Path) -> None:
-    again = save(tmp_path / "again", "algo-1", Model(CENTERS.copy(), dict(DESCRIPTION)), STATE)
+    again = save(tmp_path / "again", "algo-1", SavedModel(CENTERS.copy(), dict(DESCRIPTION)), STATE)
     for file in again:
         assert file.read_bytes() == (folder / file.name).read_bytes()
 
 
 def test_no_json_that_others_cannot_read_is_written(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON compliant"):
-        save(tmp_path, "algo-1", Model(CENTERS, DESCRIPTION | {"msd": float("nan")}))
+        save(tmp_path, "algo-1", SavedModel(CENTERS, DESCRIPTION | {"msd": float("nan")}))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -111,7 +111,7 @@ def test_no_number_that_is_not_finite_is_written(
     tmp_path: Path, centers: NDArray[np.float32], state: State, named: str
 ) -> None:
     with pytest.raises(ValueError, match=f"expected finite {named}"):
-        save(tmp_path / "model", "algo-1", Model(centers, DESCRIPTION), state)
+        save(tmp_path / "model", "algo-1", SavedModel(centers, DESCRIPTION), state)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -121,7 +121,7 @@ EXACT = np.array([[1.7e9, 0.1, 3.0], [1.7e9 + 1, 0.2, 4.0]])
 def exact_model(folder: Path, centers: object = None) -> Path:
     """Write a model with centers in float64; its description then gets others."""
     description = describe(EXACT, hyperparameters={}, seed=4, cluster_sizes=[5, 6], msd=1.5)
-    save(folder, "algo-1", Model(EXACT, description))
+    save(folder, "algo-1", SavedModel(EXACT, description))
     if centers is not None:
         (folder / "kmeans.json").write_text(json.dumps({**description, "centers": centers}))
     return folder

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from container.artifacts.state import StateError, dumps, loads
-from container.coordinates import Coordinates
+from container.precision.coordinates import Coordinates
 from kmeans.sample import Far, Sample
 from kmeans.state import State
 

@@ -10,19 +10,22 @@ import numpy as np
 import pytest
 from numpy.typing import ArrayLike
 
-from container.channels.source import Source
+from container.channels.channel import Channel
+from container.channels.reading import Reading
 from container.configuration.files import RECORDIO, ChannelConfiguration
-from container.formats.recordio import records as recordio
+from container.formats.recordio import records, wire
+from container.precision.coordinates import PLAIN, Coordinates
+from container.stopping import Stop
 
-MakeSource = Callable[..., Source]
+MakeChannel = Callable[..., Channel]
 
 ROWS = np.arange(33, dtype=np.float32).reshape(11, 3)
 CSV_LINES = [b"%d,%d,%d\n" % tuple(row) for row in ROWS]
 
 
 @pytest.fixture
-def make_source(tmp_path: Path) -> MakeSource:
-    """Give a function that makes a source on the folder `tmp_path / "train"`."""
+def make_channel(tmp_path: Path) -> MakeChannel:
+    """Return a function that makes a channel on the folder `tmp_path / "train"`."""
 
     def make(
         feature_dim: int = 3,
@@ -31,18 +34,20 @@ def make_source(tmp_path: Path) -> MakeSource:
         label_size: int | None = None,
         mode: Any = "File",
         distribution: str = "FullyReplicated",
-        **options: Any,
-    ) -> Source:
+        stop: Stop | None = None,
+        coordinates: Coordinates = PLAIN,
+        **reading: Any,
+    ) -> Channel:
         path = tmp_path / "train"
         channel = ChannelConfiguration("train", content_type, label_size, mode, distribution, path)
-        return Source(channel, feature_dim, mini_batch_size, **options)
+        return Channel(channel, feature_dim, mini_batch_size, Reading(**reading), stop=stop, coordinates=coordinates)
 
     return make
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Give the channel's folder."""
+    """Return the channel's folder."""
     path = tmp_path / "train"
     path.mkdir()
     return path
@@ -50,17 +55,17 @@ def folder(tmp_path: Path) -> Path:
 
 def dense(rows: ArrayLike) -> bytes:
     """Write rows as the SDK does."""
-    return recordio.encode(map(recordio.dense_record, np.asarray(rows, np.float32)))
+    return records.encode(map(records.dense_record, np.asarray(rows, np.float32)))
 
 
-def rows_of(source: Source) -> list[list[list[float]]]:
+def rows_of(source: Channel) -> list[list[list[float]]]:
     """Read one pass: batches of rows."""
     return [batch.tolist() for batch in source.blocks()]
 
 
 def part(flag: int, payload: bytes) -> bytes:
     """Write a frame with a flag."""
-    return struct.pack("<II", recordio.MAGIC, flag << 29 | len(payload)) + payload + bytes(-len(payload) % 4)
+    return struct.pack("<II", wire.MAGIC, flag << 29 | len(payload)) + payload + bytes(-len(payload) % 4)
 
 
 @contextmanager

@@ -15,11 +15,11 @@ from numpy.typing import DTypeLike
 from container.channels.csv_reader import CSVReader
 from container.channels.team import Team
 from container.configuration.files import CSV
-from container.formats.csv.csv_kernel import WORD
+from container.formats.csv.decode_kernel import WORD
 from container.formats.csv.line_kernel import count_lines, piece
 from container.formats.errors import FormatError
 from kmeans.source import GivenUpError
-from tests.container.channels.conftest import MakeSource
+from tests.container.channels.conftest import MakeChannel
 
 COUNTS = (2, 3, 8)
 TEAMS = {count: Team(count) for count in COUNTS}
@@ -39,7 +39,7 @@ def padded(lines: list[bytes], size: int) -> bytes:
 
 
 class Pieces(io.BytesIO):
-    """Gives some bytes at a time, and then what ends it."""
+    """Reads some bytes at a time, and then raises what ends it."""
 
     def __init__(self, data: bytes, size: int, end: Exception | None = None) -> None:
         super().__init__(data)
@@ -174,7 +174,7 @@ def test_rows_after_those_passed_over() -> None:
 
 
 def test_a_source_divides_many_rows_alone(
-    folder: Path, make_source: MakeSource, monkeypatch: pytest.MonkeyPatch
+    folder: Path, make_channel: MakeChannel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (folder / "a").write_bytes(b"\n".join(LINES))
     begun: list[str] = []
@@ -188,7 +188,7 @@ def test_a_source_divides_many_rows_alone(
     for size in (64, 1 << 19):
         monkeypatch.setattr(CSVReader, "piece_bytes", size)
         begun.clear()
-        source = make_source(mini_batch_size=40, content_type=CSV, threads=2)
+        source = make_channel(mini_batch_size=40, content_type=CSV, threads=2)
         assert [block.tolist() for block in source.blocks()] == [ROWS.tolist()]
         assert any(name.startswith("decoder") for name in begun) == (size == 64)
 

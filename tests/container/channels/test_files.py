@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from container.channels.files import PIPE_BYTES, channel_files, wait_for_fifo, widen_pipe
+from container.channels.files import channel_files
+from container.channels.stream import PIPE_BYTES, wait_for_fifo, widen_pipe
 from container.errors import CustomerError, PlatformError
 from container.stopping import Stop
 

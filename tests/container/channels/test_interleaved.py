@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from container.channels.interleaved import MOST_AHEAD, Interleaved
-from container.channels.prefetch import MOST_BYTES
+from container.channels.interleaved import MAX_AHEAD, Interleaved
+from container.channels.prefetch import MAX_BYTES
 from kmeans.packed_rows import PackedRows
 from kmeans.types import FloatArray
 
@@ -44,7 +44,7 @@ def test_blocks_keep_order_and_rows_however_often_there_is_time(moments: int, pa
     assert not blocks.read_ahead()
 
 
-@pytest.mark.parametrize(("columns", "ahead"), [(1, MOST_AHEAD), (MOST_BYTES // (3 * 4 * 3), 2), (MOST_BYTES // 12, 1)])
+@pytest.mark.parametrize(("columns", "ahead"), [(1, MAX_AHEAD), (MAX_BYTES // (3 * 4 * 3), 2), (MAX_BYTES // 12, 1)])
 def test_as_many_blocks_are_read_ahead_as_there_is_room_for(columns: int, ahead: int) -> None:
     blocks = Interleaved(numbered(50), lambda: np.empty((3, columns), np.float32))
     next(blocks)
@@ -54,7 +54,7 @@ def test_as_many_blocks_are_read_ahead_as_there_is_room_for(columns: int, ahead:
 def test_a_block_that_was_begun_goes_on_without_room_for_another() -> None:
     blocks = Interleaved(numbered(50, pauses=1), new_buffer)
     next(blocks)
-    assert [blocks.read_ahead() for _ in range(2 * MOST_AHEAD + 1)] == [True] * (2 * MOST_AHEAD - 1) + [False, False]
+    assert [blocks.read_ahead() for _ in range(2 * MAX_AHEAD + 1)] == [True] * (2 * MAX_AHEAD - 1) + [False, False]
 
 
 def test_what_was_used_last_is_used_again() -> None:

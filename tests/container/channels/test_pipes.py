@@ -12,13 +12,13 @@ import pytest
 from container.configuration.files import CSV
 from container.errors import AlgorithmError, CustomerError, PlatformError
 from container.stopping import Stop
-from tests.container.channels.conftest import CSV_LINES, ROWS, MakeSource, dense, feeding, rows_of
+from tests.container.channels.conftest import CSV_LINES, ROWS, MakeChannel, dense, feeding, rows_of
 
 
-def test_a_silent_pipe_is_given_up_when_the_job_is_stopping(folder: Path, make_source: MakeSource) -> None:
+def test_a_silent_pipe_is_given_up_when_the_job_is_stopping(folder: Path, make_channel: MakeChannel) -> None:
     stop = Stop()
     os.mkfifo(folder.with_name("train_0"))
-    source = make_source(mode="Pipe", stop=stop)
+    source = make_channel(mode="Pipe", stop=stop)
     with feeding(folder.with_name("train_0")) as fifo:
         fifo.write(dense(ROWS[:4]))
         fifo.flush()
@@ -49,8 +49,8 @@ def writing(path: Path, data: bytes, piece: int) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("content_type", [None, CSV])
-def test_pipe_mode(tmp_path: Path, make_source: MakeSource, content_type: str | None) -> None:
-    source = make_source(mode="Pipe", **({"content_type": content_type} if content_type else {}))
+def test_pipe_mode(tmp_path: Path, make_channel: MakeChannel, content_type: str | None) -> None:
+    source = make_channel(mode="Pipe", **({"content_type": content_type} if content_type else {}))
     assert not source.rereadable
     for number in range(2):
         rows = ROWS + number
@@ -62,9 +62,9 @@ def test_pipe_mode(tmp_path: Path, make_source: MakeSource, content_type: str | 
         source.sample(1, np.random.default_rng(0))
 
 
-def test_pipe_mode_waits_for_the_fifo(tmp_path: Path, make_source: MakeSource) -> None:
+def test_pipe_mode_waits_for_the_fifo(tmp_path: Path, make_channel: MakeChannel) -> None:
     batches: list[list[list[float]]] = []
-    reader = threading.Thread(target=lambda: batches.extend(rows_of(make_source(mode="Pipe"))))
+    reader = threading.Thread(target=lambda: batches.extend(rows_of(make_channel(mode="Pipe"))))
     reader.start()
     with writing(tmp_path / "train_0", dense(ROWS), 1000):
         reader.join(60)
@@ -73,7 +73,7 @@ def test_pipe_mode_waits_for_the_fifo(tmp_path: Path, make_source: MakeSource) -
 
 @pytest.mark.parametrize("content_type", [None, CSV])
 def test_rows_do_not_wait_for_those_that_follow(
-    tmp_path: Path, make_source: MakeSource, content_type: str | None
+    tmp_path: Path, make_channel: MakeChannel, content_type: str | None
 ) -> None:
     data = b"".join(CSV_LINES) if content_type else dense(ROWS)
     may_go_on = threading.Event()
@@ -88,7 +88,7 @@ def test_rows_do_not_wait_for_those_that_follow(
     os.mkfifo(tmp_path / "train_0")
     writer = threading.Thread(target=write)
     writer.start()
-    batches = make_source(mode="Pipe", **({"content_type": content_type} if content_type else {})).blocks()
+    batches = make_channel(mode="Pipe", **({"content_type": content_type} if content_type else {})).blocks()
     assert [next(batches).tolist(), next(batches).tolist()] == [ROWS[:4].tolist(), ROWS[4:8].tolist()]
     may_go_on.set()
     assert sum(map(len, batches)) == 14
@@ -96,8 +96,8 @@ def test_rows_do_not_wait_for_those_that_follow(
     assert told == [True]
 
 
-def test_a_pipe_that_is_left_early(tmp_path: Path, make_source: MakeSource) -> None:
-    source = make_source(mode="Pipe")
+def test_a_pipe_that_is_left_early(tmp_path: Path, make_channel: MakeChannel) -> None:
+    source = make_channel(mode="Pipe")
     with writing(tmp_path / "train_0", dense(np.zeros((200_000, 3))), 65536):
         batches = source.blocks()
         next(batches)
@@ -106,11 +106,11 @@ def test_a_pipe_that_is_left_early(tmp_path: Path, make_source: MakeSource) -> N
         assert len(rows_of(source)) == 3
 
 
-def test_pipe_mode_errors(tmp_path: Path, make_source: MakeSource) -> None:
+def test_pipe_mode_errors(tmp_path: Path, make_channel: MakeChannel) -> None:
     with pytest.raises(PlatformError, match=r"train_0: expected a FIFO within 0 seconds, none came"):
-        rows_of(make_source(mode="Pipe", fifo_timeout_seconds=0))
+        rows_of(make_channel(mode="Pipe", fifo_timeout_seconds=0))
     with writing(tmp_path / "train_0", dense(ROWS)[:-4], 100), pytest.raises(CustomerError, match="train_0, record 11"):
-        rows_of(make_source(mode="Pipe"))
+        rows_of(make_channel(mode="Pipe"))
     (tmp_path / "train_0").unlink()
     with writing(tmp_path / "train_0", b"", 1), pytest.raises(CustomerError, match="got 1 files and no record"):
-        rows_of(make_source(mode="Pipe"))
+        rows_of(make_channel(mode="Pipe"))

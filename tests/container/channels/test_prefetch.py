@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from container.channels.prefetch import LEAST_GROUPS, MOST_BYTES, MOST_GROUPS, MOST_TOGETHER, prefetched
+from container.channels.prefetch import MAX_BYTES, MAX_GROUPS, MAX_TOGETHER, MIN_GROUPS, prefetched
 from kmeans.packed_rows import PackedRows
 from kmeans.types import FloatArray
 
-MOST_BUFFERS = MOST_GROUPS * MOST_TOGETHER
+MOST_BUFFERS = MAX_GROUPS * MAX_TOGETHER
 
 Take = Callable[[], FloatArray]
 
@@ -53,7 +53,7 @@ def test_the_next_block_is_filled_while_one_is_held() -> None:
     assert sum(map(len, blocks)) == 1
 
 
-@pytest.mark.parametrize(("columns", "buffers"), [(1, MOST_BUFFERS), (MOST_BYTES // (2 * 4 * 3), LEAST_GROUPS)])
+@pytest.mark.parametrize(("columns", "buffers"), [(1, MOST_BUFFERS), (MAX_BYTES // (2 * 4 * 3), MIN_GROUPS)])
 def test_no_more_are_filled_than_there_are_buffers(columns: int, buffers: int) -> None:
     filled: list[int] = []
     made: list[FloatArray] = []

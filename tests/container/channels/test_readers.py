@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from container.channels.csv_reader import CSVReader
-from container.channels.reader import Reader
+from container.channels.reader import ByteReader, Reader
 from container.channels.recordio_reader import RecordIOReader
 from container.formats.errors import FormatError, IncompleteError
-from container.formats.recordio import records as recordio
+from container.formats.recordio import frames, records
 from container.formats.recordio.record_pb2 import Record
 from tests.container.channels.conftest import dense, part
 
@@ -23,7 +23,7 @@ TEXT = b"".join(b"%d,%d,%d\n" % tuple(row) for row in ROWS)
 
 @pytest.fixture(autouse=True)
 def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Reader, "window_bytes", 50)
+    monkeypatch.setattr(ByteReader, "window_bytes", 50)
     monkeypatch.setattr(CSVReader, "window_bytes", 20)
 
 
@@ -107,13 +107,13 @@ def test_records_of_sparse_matrices() -> None:
         tensor.shape.extend(([3], [1, 3], [])[number % 4 % 3])
         made.append(record)
     expected = [[1, 0, np.float32(2**24 + number)] for number in range(12)]
-    np.testing.assert_array_equal(everything(recordio_reader(recordio.encode(made))), expected)
+    np.testing.assert_array_equal(everything(recordio_reader(records.encode(made))), expected)
 
 
 def test_split_records() -> None:
     magic = np.frombuffer(b"\x0a\x23\xd7\xce", np.float32)[0]
     row = np.array([1, magic, magic], np.float32)
-    (payload,) = recordio.split_frames(dense([row]))
+    (payload,) = frames.split_frames(dense([row]))
     begin = payload.index(b"\x0a\x23\xd7\xce")
     # A writer splits at aligned magics; ours are not, but any cut before a magic reads the same.
     split = part(1, payload[:begin]) + part(2, b"") + part(3, payload[begin + 8 :])

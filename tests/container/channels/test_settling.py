@@ -8,13 +8,13 @@ import pytest
 from numpy.typing import NDArray
 
 from container.configuration.files import CSV, RECORDIO
-from container.coordinates import PLAIN, Coordinates
 from container.errors import CustomerError
 from container.formats.recordio.record_pb2 import Record
 from container.formats.recordio.records import encode
+from container.precision.coordinates import PLAIN, Coordinates
 from container.stopping import Stop
 from kmeans.source import GivenUpError
-from tests.container.channels.conftest import MakeSource, dense, feeding
+from tests.container.channels.conftest import MakeChannel, dense, feeding
 from tests.container.channels.test_pipes import writing
 
 Doubles = NDArray[np.float64]
@@ -48,11 +48,11 @@ class Chosen:
 @pytest.mark.parametrize("content_type", [RECORDIO, CSV])
 @pytest.mark.parametrize("threaded", [True, False])
 def test_all_rows_that_are_given_are_relative(
-    folder: Path, make_source: MakeSource, content_type: str, threaded: bool
+    folder: Path, make_channel: MakeChannel, content_type: str, threaded: bool
 ) -> None:
     (folder / "a").write_bytes(exact(ROWS[:300], content_type))
     (folder / "b").write_bytes(exact(ROWS[300:], content_type))
-    source = make_source(content_type=content_type, mini_batch_size=64, threaded=threaded)
+    source = make_channel(content_type=content_type, mini_batch_size=64, threaded=threaded)
     chosen = Chosen()
     source.settle_by(chosen)
     drawn, records = source.sample(50, np.random.default_rng(0))
@@ -70,20 +70,20 @@ def test_all_rows_that_are_given_are_relative(
 
 
 @pytest.mark.parametrize("content_type", [RECORDIO, CSV])
-def test_wide_rows_are_read_in_pieces(folder: Path, make_source: MakeSource, content_type: str) -> None:
+def test_wide_rows_are_read_in_pieces(folder: Path, make_channel: MakeChannel, content_type: str) -> None:
     rows = 1.7e9 + np.arange(90_000.0).reshape(3, 30_000)
     (folder / "a").write_bytes(exact(rows, content_type))
     coordinates = Coordinates(np.full(30_000, 1.7e9, np.float32))
-    source = make_source(30_000, content_type=content_type, coordinates=coordinates)
+    source = make_channel(30_000, content_type=content_type, coordinates=coordinates)
     assert next(source.blocks()).tolist() == (rows - 1.7e9).tolist()
 
 
 @pytest.mark.parametrize("content_type", [RECORDIO, CSV])
 @pytest.mark.parametrize("piece", [7, 1 << 20])
 def test_the_first_rows_of_a_pipe_are_shown_and_then_given(
-    tmp_path: Path, make_source: MakeSource, content_type: str, piece: int
+    tmp_path: Path, make_channel: MakeChannel, content_type: str, piece: int
 ) -> None:
-    source = make_source(mode="Pipe", content_type=content_type, mini_batch_size=64)
+    source = make_channel(mode="Pipe", content_type=content_type, mini_batch_size=64)
     chosen = Chosen()
     source.settle_by(chosen)
     data = exact(ROWS, content_type)
@@ -98,9 +98,9 @@ def test_the_first_rows_of_a_pipe_are_shown_and_then_given(
 
 @pytest.mark.parametrize("content_type", [RECORDIO, CSV])
 def test_what_is_wrong_with_a_row_is_told_when_it_is_read(
-    tmp_path: Path, make_source: MakeSource, content_type: str
+    tmp_path: Path, make_channel: MakeChannel, content_type: str
 ) -> None:
-    source = make_source(mode="Pipe", content_type=content_type)
+    source = make_channel(mode="Pipe", content_type=content_type)
     chosen = Chosen()
     source.settle_by(chosen)
     rows = ROWS[:20].copy()
@@ -113,8 +113,8 @@ def test_what_is_wrong_with_a_row_is_told_when_it_is_read(
     assert len(chosen.shown) == 1
 
 
-def test_a_pipe_of_nothing_shows_no_rows(tmp_path: Path, make_source: MakeSource) -> None:
-    source = make_source(mode="Pipe")
+def test_a_pipe_of_nothing_shows_no_rows(tmp_path: Path, make_channel: MakeChannel) -> None:
+    source = make_channel(mode="Pipe")
     chosen = Chosen(PLAIN)
     source.settle_by(chosen)
     with writing(tmp_path / "train_0", b"", 1), pytest.raises(CustomerError, match="no record"):
@@ -122,10 +122,10 @@ def test_a_pipe_of_nothing_shows_no_rows(tmp_path: Path, make_source: MakeSource
     assert [rows.shape for rows in chosen.shown] == [(0, 3)]
 
 
-def test_a_job_that_is_stopping_makes_do_with_the_rows_that_came(folder: Path, make_source: MakeSource) -> None:
+def test_a_job_that_is_stopping_makes_do_with_the_rows_that_came(folder: Path, make_channel: MakeChannel) -> None:
     stop = Stop()
     os.mkfifo(folder.with_name("train_0"))
-    source = make_source(mode="Pipe", stop=stop)
+    source = make_channel(mode="Pipe", stop=stop)
     chosen = Chosen(PLAIN)
     source.settle_by(chosen)
     with feeding(folder.with_name("train_0")) as fifo:
@@ -136,22 +136,22 @@ def test_a_job_that_is_stopping_makes_do_with_the_rows_that_came(folder: Path, m
     assert [len(rows) for rows in chosen.shown] == [4]
 
 
-def test_a_stopping_job_without_a_pipe_shows_no_rows(folder: Path, make_source: MakeSource) -> None:
+def test_a_stopping_job_without_a_pipe_shows_no_rows(folder: Path, make_channel: MakeChannel) -> None:
     stop = Stop()
     stop.request("SIGTERM")
-    source = make_source(mode="Pipe", stop=stop)
+    source = make_channel(mode="Pipe", stop=stop)
     chosen = Chosen(PLAIN)
     source.settle_by(chosen)
     assert list(source.blocks()) == []
     assert [len(rows) for rows in chosen.shown] == [0]
 
 
-def test_a_draw_that_is_given_up_shows_no_rows(folder: Path, make_source: MakeSource) -> None:
+def test_a_draw_that_is_given_up_shows_no_rows(folder: Path, make_channel: MakeChannel) -> None:
     """Hosts choose together: one that can't draw takes part."""
     (folder / "a").write_bytes(exact(ROWS, CSV))
     stop = Stop(grace_seconds=0)
     stop.request("SIGTERM")
-    source = make_source(content_type=CSV, stop=stop)
+    source = make_channel(content_type=CSV, stop=stop)
     chosen = Chosen(PLAIN)
     source.settle_by(chosen)
     with pytest.raises(GivenUpError):

@@ -7,14 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from container.channels.source import Place, Source
+from container.channels.channel import Channel
 from container.configuration.files import CSV
 from container.errors import CustomerError
 from container.formats.recordio.records import dense_record, encode
+from container.hosts.place import HostPlace
 from kmeans.kernels.jit import INTERPRETED
 from kmeans.packed_rows import PackedRows
 from kmeans.types import FloatArray
-from tests.container.channels.conftest import MakeSource, dense
+from tests.container.channels.conftest import MakeChannel, dense
 
 SIZE = 4
 Taking = Callable[[int], int]
@@ -36,7 +37,7 @@ def labelled(row: FloatArray, label: float) -> bytes:
     return encode([record])
 
 
-def taken(source: Source, taking: Taking = lambda there: there, skip: int = 0) -> tuple[list[list[float]], int]:
+def taken(source: Channel, taking: Taking = lambda there: there, skip: int = 0) -> tuple[list[list[float]], int]:
     """Read one pass as a single host does; return the rows, and how many of them lay in files."""
     rows: list[list[float]] = []
     in_files = 0
@@ -60,12 +61,12 @@ def taken(source: Source, taking: Taking = lambda there: there, skip: int = 0) -
 @pytest.mark.parametrize("taking", TAKINGS)
 @pytest.mark.parametrize("sizes", [(37,), (3, 5, 1, 30, 0, 9), (4, 4), (1,), (8, 3)])
 def test_rows_in_files_are_those_of_blocks(
-    folder: Path, make_source: MakeSource, sizes: tuple[int, ...], taking: str, threaded: bool
+    folder: Path, make_channel: MakeChannel, sizes: tuple[int, ...], taking: str, threaded: bool
 ) -> None:
     rows = numbered(sum(sizes))
     for number, part in enumerate(np.split(rows, np.cumsum(sizes)[:-1])):
         (folder / f"{number}.pbr").write_bytes(dense(part))
-    source = make_source(mini_batch_size=SIZE, threaded=threaded)
+    source = make_channel(mini_batch_size=SIZE, threaded=threaded)
     found, in_files = taken(source, TAKINGS[taking])
     assert found == rows.tolist()
     if taking in ("all", "a mini-batch") and sizes[0] >= SIZE:
@@ -77,46 +78,46 @@ def test_rows_in_files_are_those_of_blocks(
 
 
 @pytest.mark.parametrize("odd", [[0], [5], [36], [3, 4, 20]])
-def test_a_record_of_another_length_is_met_in_a_block(folder: Path, make_source: MakeSource, odd: list[int]) -> None:
+def test_a_record_of_another_length_is_met_in_a_block(folder: Path, make_channel: MakeChannel, odd: list[int]) -> None:
     """Where records are not alike any more, only those before may be taken: what follows lies elsewhere."""
     rows = numbered(37)
     records = [labelled(row, 1.0) if number in odd else dense(row[None]) for number, row in enumerate(rows)]
     (folder / "rows.pbr").write_bytes(b"".join(records))
 
-    def before_the_first_odd_one(source: Source) -> Taking:
+    def before_the_first_odd_one(source: Channel) -> Taking:
         return lambda there: max(0, min([there, *(o - source.records_read for o in odd if o >= source.records_read)]))
 
-    source = make_source(mini_batch_size=SIZE)
+    source = make_channel(mini_batch_size=SIZE)
     whole = before_the_first_odd_one(source)
     assert taken(source, lambda there: whole(there) // SIZE * SIZE)[0] == rows.tolist()
 
 
-def test_others_than_a_single_host_with_files_get_blocks(folder: Path, make_source: MakeSource) -> None:
+def test_others_than_a_single_host_with_files_get_blocks(folder: Path, make_channel: MakeChannel) -> None:
     (folder / "rows.pbr").write_bytes(dense(numbered(40)))
-    for source in (make_source(hosts=Place(0, 2)), make_source(mode="FastFile")):
+    for source in (make_channel(place=HostPlace(0, ("algo-1", "algo-2"))), make_channel(mode="FastFile")):
         assert all(isinstance(stretch, np.ndarray) and len(stretch) <= SIZE for stretch in source.stretches())
 
 
 @pytest.mark.parametrize("threads", [1, 3])
-def test_csv_comes_in_blocks_of_many_mini_batches(folder: Path, make_source: MakeSource, threads: int) -> None:
+def test_csv_comes_in_blocks_of_many_mini_batches(folder: Path, make_channel: MakeChannel, threads: int) -> None:
     rows = numbered(10_001)
     lines = ["{:.0f},{:.0f},{:.0f}\n".format(*row) for row in rows]
     (folder / "a.csv").write_text("".join(lines[:777]))
     (folder / "b.csv").write_text("".join(lines[777:]))
-    source = make_source(mini_batch_size=SIZE, content_type=CSV, label_size=0, threads=threads)
+    source = make_channel(mini_batch_size=SIZE, content_type=CSV, label_size=0, threads=threads)
     sizes = [len(np.asarray(stretch)) for stretch in source.stretches()]
     assert sizes == [10_001]
     assert taken(source)[0] == rows.tolist()
     for skip in (4, 5000, 10_000):
         assert taken(source, skip=skip)[0] == rows[skip:].tolist()
-    small = make_source(feature_dim=3, mini_batch_size=3000, content_type=CSV, label_size=0, threads=threads)
+    small = make_channel(feature_dim=3, mini_batch_size=3000, content_type=CSV, label_size=0, threads=threads)
     assert taken(small)[0] == rows.tolist()
 
 
-def test_what_is_wrong_behind_a_stretch_is_told_with_its_number(folder: Path, make_source: MakeSource) -> None:
+def test_what_is_wrong_behind_a_stretch_is_told_with_its_number(folder: Path, make_channel: MakeChannel) -> None:
     rows = numbered(37)
     rows[33, 1] = np.nan
     (folder / "rows.pbr").write_bytes(dense(rows))
-    source = make_source(mini_batch_size=SIZE)
+    source = make_channel(mini_batch_size=SIZE)
     with pytest.raises(CustomerError, match=r"rows\.pbr, record 34"):
         taken(source, lambda there: min(there, 32))

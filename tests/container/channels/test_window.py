@@ -7,7 +7,7 @@ from container.formats.errors import FormatError
 
 
 class Drop(io.BytesIO):
-    """Give one byte at a time, as a slow pipe may."""
+    """Return one byte at a time, as a slow pipe may."""
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override] # narrower than any buffer
         return super().readinto(buffer[:1])

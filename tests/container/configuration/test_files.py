@@ -87,8 +87,8 @@ def test_a_whole_job(paths: Paths) -> None:
         ("train", ChannelConfiguration("train", RECORDIO, None, "Pipe", "ShardedByS3Key", paths.data / "train")),
         ("test", ChannelConfiguration("test", CSV, None, "File", "FullyReplicated", paths.data / "test")),
     ]
-    assert found.hosts == ("algo-1", "algo-10", "algo-2")
-    assert (found.leader, found.current_host, found.network_interface_name) == ("algo-1", "algo-2", "ethwe")
+    assert found.place.hosts == ("algo-1", "algo-10", "algo-2")
+    assert (found.place.leader, found.place.name, found.network_interface_name) == ("algo-1", "algo-2", "ethwe")
 
 
 def test_by_hand_only_hyperparameters_are_needed(paths: Paths) -> None:
@@ -101,7 +101,7 @@ def test_by_hand_only_hyperparameters_are_needed(paths: Paths) -> None:
         ChannelConfiguration(name, RECORDIO, None, "File", "FullyReplicated", paths.data / name)
         for name in ("train", "test")
     ]
-    assert (found.current_host, found.hosts, found.network_interface_name) == ("algo-1", ("algo-1",), "eth0")
+    assert (found.place.name, found.place.hosts, found.network_interface_name) == ("algo-1", ("algo-1",), "eth0")
     assert (found.hyperparameters.feature_dim, found.hyperparameters.eval_metrics) == (2, ("msd", "ssd"))
 
 
@@ -292,4 +292,4 @@ def test_faults_of_the_hosts(paths: Paths, resources: dict[str, Any], expected: 
 
 def test_addresses_are_names_of_hosts(paths: Paths) -> None:
     found = job(paths, resourceconfig={"current_host": "127.0.0.2", "hosts": ["127.0.0.2", "127.0.0.1"]})
-    assert found.hosts == ("127.0.0.1", "127.0.0.2")
+    assert found.place.hosts == ("127.0.0.1", "127.0.0.2")

@@ -14,9 +14,9 @@ import pyarrow.orc
 import pyarrow.parquet
 import pytest
 
-from container.formats.csv import text as csv
+from container.formats.csv import parser
 from container.formats.errors import FormatError
-from container.formats.recordio import records as recordio
+from container.formats.recordio import frames, records
 
 TEXT = b"1,2,3\n" * 9
 ROWS = np.ones((2, 3), np.float32)
@@ -58,17 +58,17 @@ OTHERS = {
 @pytest.mark.parametrize("said", OTHERS)
 def test_other_formats_are_named(said: str) -> None:
     with pytest.raises(FormatError) as caught:
-        csv.parse(OTHERS[said], 3)
+        parser.parse(OTHERS[said], 3)
     assert str(caught.value).startswith(f"record 1: expected CSV, got {said}")
     with pytest.raises(FormatError) as caught:
-        list(recordio.split_frames(OTHERS[said]))
+        list(frames.split_frames(OTHERS[said]))
     assert str(caught.value).startswith(f"record 1: expected RecordIO, got {said}")
 
 
 @pytest.mark.parametrize("text", [TEXT, b"\xef\xbb\xbf" + TEXT, b"height,weight\r\n1,2\r\n", b'{"features": [1, 2]}\n'])
 def test_text_in_place_of_recordio(text: bytes) -> None:
     with pytest.raises(FormatError) as caught:
-        list(recordio.split_frames(text))
+        list(frames.split_frames(text))
     assert str(caught.value).startswith("record 1: expected RecordIO, got text: CSV has the content type text/csv")
 
 
@@ -76,11 +76,11 @@ def test_recordio_in_place_of_csv() -> None:
     with pytest.raises(
         FormatError, match=r"^record 1: expected CSV, got RecordIO: its content type is application/x-r"
     ):
-        csv.parse(recordio.encode(map(recordio.dense_record, ROWS)), 3)
+        parser.parse(records.encode(map(records.dense_record, ROWS)), 3)
 
 
 @pytest.mark.parametrize("name", ["PAR1", "ORC", "BZh9", "PK", "Obj", "ARROW1", "7z"])
 @pytest.mark.parametrize("end", [",b\n1,2\n", "\n1\n", "\r\n1\r\n", "\n", ""])
 def test_a_line_of_names_is_text_whatever_they_are(name: str, end: str) -> None:
     with pytest.raises(FormatError, match=r"a header line is not expected"):
-        csv.parse((name + end).encode(), None)
+        parser.parse((name + end).encode(), None)

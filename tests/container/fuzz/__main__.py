@@ -40,7 +40,7 @@ def started(tree: Tree) -> Ended:
 
 
 def main() -> int:
-    """Give 0 if the job ends as it should."""
+    """Return 0 if the job ends as it should."""
     seed, folder = int(sys.argv[1]), Path(sys.argv[2])
     folder.mkdir()
     with ForkServer() as server:

@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
 
+from container.formats.recordio.frames import frame
 from container.formats.recordio.record_pb2 import Record
-from container.formats.recordio.records import frame
 from tests.container.fuzz import values
 from tests.container.fuzz.kinds import put_odd_kind
 from tests.container.fuzz.trees import CONTENT_TYPES, Oddity, Rows, Tree, content, good_rows
@@ -60,7 +60,7 @@ def damaged_files(tree: Tree, rng: Random) -> None:
 
 
 def _odd_record(rng: Random) -> bytes:
-    """Give the frame of a record with something unusual in it."""
+    """Return the frame of a record with something unusual in it."""
     record = Record()
     kind = rng.choice(("float32_tensor", "float64_tensor", "int32_tensor", "bytes"))
     name = rng.choice(("values", "values", "values", "other", "", "\u00e9"))
@@ -85,12 +85,12 @@ def _finite_or_not(rng: Random, kind: str) -> float:
 
 
 def _odd_header(rng: Random) -> bytes:
-    """Give a frame whose header says something unusual."""
+    """Return a frame with an unusual header."""
     return struct.pack("<II", rng.choice((0xCED7230A, 0, 0x0A23D7CE)), rng.choice((0, 1, 3, 2**29, 2**32 - 1, 1 << 29)))
 
 
 def _odd_line(rng: Random) -> bytes:
-    """Give a line of CSV with something unusual in it."""
+    """Return a line of CSV with something unusual in it."""
     fields = (
         "1", "1", "-2.5", "", " ", "nan", "NaN", "inf", "1e39", "1e-400", "1e999", '"1"', '"1', '""', "0x1", "1_0", "x",
         "1,2", "\ufeff1", "\x00", "\u0661", "1" * 400, "+1", "--1", "1.2.3", "1e", ".", "true", "2020-01-01", "'1'",

@@ -58,7 +58,7 @@ def _mutate(tree: Tree, rng: Random, name: str) -> None:
 
 
 def content_type(tree: Tree, rng: Random) -> None:
-    """Say something unusual of what the channel holds."""
+    """Return an unusual description of what the channel holds."""
     name = rng.choice(
         ("text/csv", "TEXT/CSV", "application/x-recordio-protobuf", "application/x-parquet", "text/libsvm", "")
     )

@@ -31,11 +31,11 @@ PRELOADED = (
     "container.job.main",
     "container.serving.server",
     "container.conversion.csv_rows",
-    "container.conversion.dense",
+    "container.formats.recordio.layout",
     "container.conversion.numpy_rows",
     "container.conversion.parquet_rows",
     "container.conversion.recordio_rows",
-    "container.conversion.sparse",
+    "container.formats.recordio.sparse_kernel",
     "container.conversion.targets",
 )
 # What `train` does on small data takes two.
@@ -132,7 +132,7 @@ class ForkServer:
         return json.loads(self._process.stdout.readline())
 
     def __enter__(self) -> "ForkServer":
-        """Give itself."""
+        """Return itself."""
         return self
 
     def __exit__(
@@ -195,6 +195,8 @@ def _serve() -> None:
     """Answer requests; in a fork, run a program."""
     for name in PRELOADED:
         importlib.import_module(name)
+    # Forks would load the code of their kernels one by one.
+    importlib.import_module("kmeans.kernels.jit").compile_all()
     # A fork that looks through all objects when it ends would copy the pages of all of them.
     gc.freeze()
     for line in iter(sys.stdin.readline, ""):

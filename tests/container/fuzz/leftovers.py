@@ -42,7 +42,7 @@ def _signed(content: bytes) -> bytes:
 
 
 def _changed_arrays(rng: Random, arrays: Arrays) -> Arrays:
-    """Give arrays of which one has other numbers, another shape or type, or is missing."""
+    """Return arrays of which one has other numbers, another shape or type, or is missing."""
     name = rng.choice(list(arrays))
     array = arrays[name].copy()
     match rng.randrange(6):
@@ -81,7 +81,7 @@ def _earlier_checkpoints(tree: Tree) -> list[Path]:
 
 
 def _changes(before: Any, after: Any, place: str) -> list[str]:
-    """Say where a JSON value is another one now, and which."""
+    """Return where a JSON value has changed, and to what."""
     if isinstance(before, dict) and isinstance(after, dict):
         names = sorted(before.keys() | after.keys())
         parts = ((before.get(name, _ABSENT), after.get(name, _ABSENT), f"{place}.{name!r}") for name in names)

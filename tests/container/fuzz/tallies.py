@@ -16,7 +16,7 @@ _FIRST = int(os.environ.get("FUZZ_SEED") or 0)
 
 
 def seeds(few: int, share: float) -> Iterator[int]:
-    """Give seeds: in the suite the same few each time, and otherwise as many as fit into a share of the time."""
+    """Yield seeds: in the suite the same few each time, otherwise as many as fit into a share of the time."""
     if SECONDS is None:
         yield from range(_FIRST, _FIRST + few * _TIMES)
         return
@@ -28,10 +28,10 @@ def seeds(few: int, share: float) -> Iterator[int]:
 
 
 def seconds(few: float, share: float) -> float:
-    """Give the seconds in the suite, and otherwise a share of the time."""
+    """Return the seconds in the suite, otherwise a share of the time."""
     return few * _TIMES if SECONDS is None else SECONDS * share
 
 
 def kind(fault: str) -> str:
-    """Give what faults of one kind have in common: their words, without paths, times, quoted text and numbers."""
+    """Return what faults of one kind have in common: their words, without paths, times, quoted text and numbers."""
     return re.sub(r"/\S+|'[^']*'|\"[^\"]*\"|\[[^]]*\]|[-+]?\d[\d.e+-]*", "_", fault)[:200]

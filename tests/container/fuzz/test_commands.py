@@ -22,7 +22,7 @@ SUFFIXES = (".csv", ".npy", ".npz", ".parquet", ".pbr", "")
 
 
 def fault(ended: Ended, written: Path, *, own_words: bool) -> str:
-    """Say what is wrong with how a command has ended; `own_words` are those of an error that it has told itself."""
+    """Return what is wrong with how a command ended; `own_words` are those of an error that it reported itself."""
     if ended.stopped:
         return "hang"
     if ended.exit_code not in (0, 2, 3):
@@ -37,7 +37,7 @@ def fault(ended: Ended, written: Path, *, own_words: bool) -> str:
 
 
 def odd_table(rng: Random) -> pa.Table:
-    """Give a table with columns of unusual types, names or numbers."""
+    """Return a table with columns of unusual types, names or numbers."""
     columns = []
     for _ in range(rng.randrange(1, 4)):
         kind = rng.choice((

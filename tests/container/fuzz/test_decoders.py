@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from container.artifacts import mxnet_ndarray, tarball
 from container.artifacts.model import ModelError, load
 from container.formats.errors import FormatError
-from container.formats.recordio import records as frames
+from container.formats.recordio import records
 from container.formats.recordio.record_pb2 import Record
 from container.serving.codecs import CODECS
 from tests.container.fuzz import tallies
@@ -29,7 +29,7 @@ SECONDS = tallies.seconds(few=5, share=0.25)
 
 
 def decoding(content_type: str) -> Callable[[bytes], None]:
-    """Give what decodes a body, whole and in parts, and checks that both come to the same."""
+    """Return a function that decodes a body, whole and in parts, and checks that the results are equal."""
 
     def outcome(parts: list[bytes]) -> object:
         try:
@@ -93,7 +93,7 @@ TARGETS: dict[str, tuple[Callable[[bytes], None], list[bytes]]] = {
     "jsonlines": (decoding(JSON_LINES), [b'{"features": [1, 2, 3]}\n{"configuration": {}, "features": [1, 2, 3]}\r\n']),
     "recordio": (
         decoding(RECORDIO),
-        [frames.encode(map(frames.dense_record, ROWS)), frames.encode([SPARSE] * 3), frames.encode([SPARSE]) * 200],
+        [records.encode(map(records.dense_record, ROWS)), records.encode([SPARSE] * 3), records.encode([SPARSE]) * 200],
     ),
     "ndarray": (load_ndarray, [mxnet_ndarray.dumps(ROWS), mxnet_ndarray.dumps(ROWS.astype(np.int64))]),
     "model": (load_file, [mxnet_ndarray.dumps(ROWS), packed()]),
@@ -105,7 +105,7 @@ SPLINTERS = [b"\xff" * 4, b"\0" * 8, b"\x7f\xff\xff\xff", b"\n", b",", b'"', b"[
 
 @st.composite
 def damaged(draw: st.DrawFn, seeds: list[bytes]) -> bytes:
-    """Give good bytes of which some are changed, left out, doubled or added; now and then any bytes at all."""
+    """Return valid bytes of which some are changed, removed, doubled or added; sometimes random bytes."""
     if draw(st.integers(0, 9)) == 0:
         return draw(st.binary(max_size=200))
     body = bytearray(draw(st.sampled_from(seeds)))

@@ -18,9 +18,9 @@ from tests.container.fuzz import leftovers, tallies
 from tests.container.fuzz.fork_server import ForkServer
 from tests.container.fuzz.kinds import put_odd_kind
 from tests.container.fuzz.trees import removed
-from tests.container.serving.server_process import Answer, ServerProcess, serving
 from tests.container.serving.wire import CSV, JSON, TEXT
-from tests.ports import free_port
+from tools.ports import free_port
+from tools.server_process import Answer, ServerProcess, serving
 
 # A server that has not answered by then hangs.
 ANSWER_SECONDS = 30.0
@@ -37,7 +37,7 @@ def lay_down(folder: Path, earlier: Path, rng: Random) -> str:
 
 
 def fault_of_answer(answer: Answer) -> str:
-    """Say what is wrong with an answer to rows."""
+    """Return what is wrong with an answer to rows."""
     if answer.status == 200:
         predictions = json.loads(answer.body, parse_constant=str)["predictions"]
         found = np.array([[row["closest_cluster"], row["distance_to_cluster"]] for row in predictions], np.float64)

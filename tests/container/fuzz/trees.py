@@ -39,7 +39,7 @@ CONFIGURATION = ("hyperparameters", "inputdataconfig", "resourceconfig")
 
 
 def good_rows() -> Rows:
-    """Give rows in three clusters."""
+    """Return rows in three clusters."""
     rng = np.random.default_rng(0)
     return (rng.normal(size=(60, 2)) + 10 * rng.integers(3, size=(60, 1))).astype(np.float32)
 
@@ -111,7 +111,7 @@ class Tree:
             entry[name] = value
 
     def data_files(self) -> list[Path]:
-        """Give the ordinary files of the train channel."""
+        """Return the ordinary files of the train channel."""
         if not self.has_folder:
             return []
         status = {path: path.lstat() for path in self.train.iterdir()}

@@ -41,7 +41,7 @@ def number(rng: Random) -> float:
 
 
 def mutated(rng: Random, value: Any) -> Any:
-    """Give a copy of a JSON value in which one thing, however deep, is another one, left out or added."""
+    """Return a copy of a JSON value in which one value, at any depth, is replaced, removed or added."""
     if isinstance(value, dict) and value and rng.random() < 0.85:
         name = rng.choice(list(value))
         match rng.random():
@@ -68,7 +68,7 @@ def mutated(rng: Random, value: Any) -> Any:
 
 
 def damaged(rng: Random, data: bytes) -> bytes:
-    """Give bytes of which some are lost, flipped, doubled or replaced, as by a torn upload or a broken disk."""
+    """Return bytes of which some are lost, flipped, doubled or replaced, as by a truncated upload or a broken disk."""
     at, length = rng.randrange(len(data) + 1), min(len(data), int(2 ** rng.uniform(0, 12)))
     match rng.randrange(8):
         case 0:

@@ -19,7 +19,7 @@ _ROUNDING = 1e-5
 
 
 def fault(tree: Tree, ended: Ended) -> str | None:
-    """Say what is wrong with how a job has ended; None if nothing is."""
+    """Return what is wrong with how a job ended; None if nothing is."""
     if ended.hung:
         return f"hang: SIGTERM after {tree.stop_after:g} s did not end it"
     if ended.exit_code not in (0, 2, 3):
@@ -36,7 +36,7 @@ def fault(tree: Tree, ended: Ended) -> str | None:
 
 
 def _reason(log: str) -> str:
-    """Give the last line that says something of an error."""
+    """Return the last line about an error."""
     lines = [line for line in log.splitlines() if re.search(r"Error|error|Traceback|Fatal|LLVM", line)]
     return re.sub(r"^\[[^]]* \d+\] ", "", (lines or log.splitlines() or ["nothing in the log"])[-1])
 
@@ -66,7 +66,7 @@ def _is_file(path: Path) -> bool:
 
 
 def _is_writable_place(path: Path) -> bool:
-    """Tell whether a file can be written there: into an ordinary folder, and in no place of anything else."""
+    """Return whether a file can be written there: in an ordinary folder, and not in place of anything else."""
     try:
         folder, here = path.parent.stat(), path.lstat()
     except FileNotFoundError:
@@ -151,7 +151,7 @@ def _squared_distances(rows: NDArray[np.float64], centers: NDArray[np.float64]) 
 
 
 def _allowed(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Give the error that a squared distance of each row may have, for what float32 makes of the row's own numbers."""
+    """Return the error that the squared distance of each row may have because the row is rounded to float32."""
     allowed: NDArray[np.float64] = _ROUNDING * ((rows - np.median(rows, axis=0)) ** 2).sum(axis=1) + 1e-12 * (
         rows**2
     ).sum(axis=1)

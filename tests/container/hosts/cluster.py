@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from container.artifacts import mxnet_ndarray
 from tests.container.job.job import TOP, recordio
-from tests.ports import free_port
+from tools.ports import free_port
 
 # Nothing takes so long, unless the machine has a lot else to do.
 PATIENCE_SECONDS = 200.0
@@ -77,13 +77,13 @@ class Host:
         return found
 
     def worker(self) -> int:
-        """Give the process that trains, when it does."""
+        """Return the process that trains, once it does."""
         self.wait_for_line("seed \\d+, \\d+ threads")
         (worker,) = children(self.program("hydra_pmi_proxy"))
         return worker
 
     def program(self, name: str) -> int:
-        """Give the process of a program that the launcher has started."""
+        """Return the process of a program that the launcher has started."""
         return next(pid for pid in children(self.running.pid) if Path(command(pid).partition(" ")[0]).name == name)
 
 
@@ -123,7 +123,7 @@ class Cluster:
             self.configure(host)
 
     def configure(self, host: Host, **changes: str) -> None:
-        """Lay down the files of one host, with other hyperparameters than the rest if need be."""
+        """Write the files of one host, with other hyperparameters than those of the rest if need be."""
         config = host.base / "input/config"
         config.mkdir(parents=True, exist_ok=True)
         (config / "hyperparameters.json").write_text(json.dumps({**self.hyperparameters, **changes}))
@@ -133,7 +133,7 @@ class Cluster:
         (config / "resourceconfig.json").write_text(json.dumps(resources))
 
     def put(self, *shards: NDArray[np.float32], channel: str = "train") -> None:
-        """Give each host its rows."""
+        """Write the rows of each host."""
         for host, rows in zip(self.hosts, shards, strict=True):
             if len(rows):
                 (host.base / "input/data" / channel / "rows.pbr").write_bytes(recordio(rows))

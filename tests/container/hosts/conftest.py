@@ -17,7 +17,7 @@ def digits() -> NDArray[np.float32]:
 
 @pytest.fixture
 def feed() -> Iterator[Callable[[Path, list[bytes]], None]]:
-    """Give a function that feeds the pipes of a train channel from a process of its own."""
+    """Return a function that feeds the pipes of a train channel from a separate process."""
     fed: list[int] = []
 
     def start(folder: Path, passes: list[bytes]) -> None:

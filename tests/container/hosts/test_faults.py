@@ -28,8 +28,8 @@ MOST_SECONDS = 60
 
 
 @contextmanager
-def amid_an_epoch(folder: Path, digits: Rows, n_hosts: int = 2) -> Iterator[Cluster]:
-    """Give a cluster whose hosts have taken in ten mini-batches each, and now wait at silent pipes."""
+def during_an_epoch(folder: Path, digits: Rows, n_hosts: int = 2) -> Iterator[Cluster]:
+    """Yield a cluster whose hosts have processed ten mini-batches each, and now wait at silent pipes."""
     with cluster_of(folder, n_hosts, MINIMAL) as cluster, ExitStack() as pipes:
         cluster.channels["train"]["TrainingInputMode"] = "Pipe"
         open_pipes: list[BinaryIO] = []
@@ -78,8 +78,8 @@ VICTIMS: dict[str, Callable[[Host], list[int]]] = {
 
 @pytest.mark.parametrize("victim", VICTIMS)
 @pytest.mark.parametrize("place", [0, 1])
-def test_what_is_killed_amid_an_epoch_ends_all(tmp_path: Path, digits: Rows, victim: str, place: int) -> None:
-    with amid_an_epoch(tmp_path, digits, 3 if victim == "host" else 2) as cluster:
+def test_what_is_killed_during_an_epoch_ends_all(tmp_path: Path, digits: Rows, victim: str, place: int) -> None:
+    with during_an_epoch(tmp_path, digits, 3 if victim == "host" else 2) as cluster:
         lost = cluster.hosts[place]
         since = time.monotonic()
         for pid in VICTIMS[victim](lost):
@@ -90,7 +90,7 @@ def test_what_is_killed_amid_an_epoch_ends_all(tmp_path: Path, digits: Rows, vic
 
 
 def test_a_killed_process_manager_ends_all(tmp_path: Path, digits: Rows) -> None:
-    with amid_an_epoch(tmp_path, digits) as cluster:
+    with during_an_epoch(tmp_path, digits) as cluster:
         since = time.monotonic()
         kill(cluster.hosts[0].program("mpiexec"))
         check_the_others(cluster, cluster.hosts[0], "its mpiexec was killed", since)
@@ -114,7 +114,7 @@ def test_what_is_stopped_ends_all_and_silent_pipes_do_not(tmp_path: Path, digits
     """Three clusters at once, since silence takes its time: a worker, a launcher and only the data stand still."""
     with ExitStack() as clusters:
         worker, launcher, data = (
-            clusters.enter_context(amid_an_epoch(tmp_path / name, digits)) for name in ("worker", "launcher", "data")
+            clusters.enter_context(during_an_epoch(tmp_path / name, digits)) for name in ("worker", "launcher", "data")
         )
         since = time.monotonic()
         kill(worker.hosts[1].worker(), signal.SIGSTOP)
@@ -124,7 +124,7 @@ def test_what_is_stopped_ends_all_and_silent_pipes_do_not(tmp_path: Path, digits
         assert other.running.wait(MOST_SECONDS) == 3
         print(f"stopped launcher: the other has ended after {time.monotonic() - since:.1f} s")
         assert other.failure == f"Platform Error: {launcher.hosts[0].name} was lost: it was silent for 24 seconds"
-        # When it may go on, it finds the message that was left for it.
+        # When it continues, it finds the message that was left for it.
         kill(launcher.hosts[0].running.pid, signal.SIGCONT)
         assert launcher.hosts[0].running.wait(MOST_SECONDS) == 3
         assert launcher.hosts[0].failure == other.failure
@@ -136,7 +136,7 @@ def test_what_is_stopped_ends_all_and_silent_pipes_do_not(tmp_path: Path, digits
 def test_sigterm_on_one_host_ends_the_stream_of_all_and_leaves_a_model(
     tmp_path: Path, digits: Rows, place: int
 ) -> None:
-    with amid_an_epoch(tmp_path, digits) as cluster:
+    with during_an_epoch(tmp_path, digits) as cluster:
         since = time.monotonic()
         cluster.hosts[place].running.send_signal(signal.SIGTERM)
         assert cluster.wait(MOST_SECONDS) == [0, 0], cluster.logs

@@ -13,9 +13,9 @@ from tests.container.job.job import TOP
 PROGRAM = """
 import sys
 import numpy as np
-from container.hosts.mpi import MPIHosts
+from container.hosts.mpi import MPICommunicator
 
-hosts = MPIHosts()
+hosts = MPICommunicator()
 for length in map(int, sys.argv[2:]):
     values = np.random.default_rng((hosts.rank, length)).standard_normal((length, 2))
     calls = []

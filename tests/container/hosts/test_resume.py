@@ -1,4 +1,4 @@
-"""Jobs that are killed anywhere and started anew end with the bytes of one that was left alone.
+"""Jobs that are killed anywhere and restarted end with the bytes of one that was not interrupted.
 
 `RESUMES` says how often; `make test-resumes` does it 50 times.
 """
@@ -33,7 +33,7 @@ def newest_step(cluster: Cluster) -> int:
     return max(steps, default=0)
 
 
-def kill_amid(cluster: Cluster, step: int, dice: random.Random) -> None:
+def kill_during(cluster: Cluster, step: int, dice: random.Random) -> None:
     """Kill the worker, the launcher or all of one host when a step is done; wait for the ends of all."""
     cluster.start()
     while newest_step(cluster) < step:
@@ -50,7 +50,7 @@ def model_of(cluster: Cluster) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in (cluster.hosts[0].base / "model").iterdir()}
 
 
-def test_killed_at_random_and_started_anew(tmp_path: Path) -> None:
+def test_killed_at_random_and_restarted(tmp_path: Path) -> None:
     rows: NDArray[np.float32] = np.random.default_rng(0).normal(size=(2400, 64)).astype(np.float32)
     shards = rows[:1300], rows[1300:]
     with cluster_of(tmp_path / "whole", 2, CHOSEN, checkpoints=True) as whole:
@@ -65,11 +65,11 @@ def test_killed_at_random_and_started_anew(tmp_path: Path) -> None:
             cluster.put(*shards)
             # Not the very last ones: the job must not have ended before it is killed.
             step = dice.randrange(1, last - 20)
-            kill_amid(cluster, step, dice)
+            kill_during(cluster, step, dice)
             for host in cluster.hosts:
                 shutil.rmtree(host.base / "output", ignore_errors=True)
             assert cluster.run() == [0, 0], cluster.logs
-            found = re.findall(r"going on from the checkpoint of step (\d+)", cluster.hosts[0].log)
+            found = re.findall(r"resuming from the checkpoint of step (\d+)", cluster.hosts[0].log)
             assert int(found[0]) >= step - 1
             identical += model_of(cluster) == expected
         shutil.rmtree(tmp_path / f"{resume}")

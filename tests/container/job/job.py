@@ -29,7 +29,7 @@ def csv(rows: NDArray[np.float32]) -> bytes:
 
 
 def msd(rows: NDArray[np.float32], centers: NDArray[np.float32]) -> float:
-    """Give the mean squared distance of rows to their centers."""
+    """Return the mean squared distance of rows to their centers."""
     differences = rows.astype(np.float64)[:, None, :] - centers.astype(np.float64)[None]
     return float((differences**2).sum(axis=2).min(axis=1).mean())
 

@@ -21,13 +21,13 @@ from container.formats.recordio.records import encode
 from container.serving.app import create_app, create_multi_model_app
 from container.serving.model import ServedModel
 from container.serving.registry import Registry
-from container.serving.settings import Settings
+from container.serving.settings import ServingSettings
 from tests.container.hosts.cluster import cluster_of
 from tests.container.job.job import Ended, Job, recordio
 from tests.container.job.test_resolve import resolve
 from tests.container.job.test_resuming import killed_at
-from tests.container.serving.server_process import serving
 from tests.container.serving.wire import JSON, JSON_LINES
+from tools.server_process import serving
 
 Doubles = NDArray[np.float64]
 
@@ -39,7 +39,7 @@ HOUR = 3600
 
 @functools.cache
 def times(hours: float, n_rows: int = 3000, seed: int = 0) -> Doubles:
-    """Draw rows of a whole number of seconds, and two features beside it, of which one is sparse."""
+    """Draw rows of an integer number of seconds and two other features, of which one is sparse."""
     rng = np.random.default_rng(seed)
     seconds = BEGIN + rng.integers(round(hours * HOUR), size=n_rows)
     others = rng.integers(-300, 300, size=(n_rows, 2)) * [1, 0]
@@ -99,7 +99,7 @@ def msd(rows: Doubles, centers: NDArray[np.floating]) -> float:
 
 
 def lloyd(rows: Doubles, k: int = K) -> float:
-    """Give the mean squared distance of the best of some runs of Lloyd's method in float64."""
+    """Return the mean squared distance of the best of some runs of Lloyd's method in float64."""
     return float(KMeans(k, n_init=5, random_state=0).fit(rows - [BEGIN, 0, 0]).inertia_) / len(rows)
 
 
@@ -141,7 +141,7 @@ def test_what_is_written_beside_it_is_of_the_same_rows_and_centers(trained: Ende
     np.testing.assert_allclose(distances[np.arange(len(rows)), written[:, 0].astype(int)], written[:, 1], 1e-5, 1e-3)
     (logged,) = [line for line in trained.log.splitlines() if "#quality_metric" in line and "test msd" in line]
     assert float(logged.rpartition("=")[2]) == pytest.approx(msd(tested, centers), rel=1e-6)
-    # Times are told to the digits that tell them apart.
+    # Times have as many digits as it takes to distinguish them.
     assert "1,700,00" in (trained.base / "output/data/report.html").read_text()
 
 
@@ -168,7 +168,7 @@ BODIES: dict[str, Callable[[Doubles], tuple[str, bytes]]] = {
 def test_answers_are_those_of_float64(trained: Ended, form: str, n_rows: int) -> None:
     rows = times(2, n_rows, seed=2)
     content_type, body = BODIES[form](rows)
-    settings = Settings(outputs=("closest_cluster", "distance_to_cluster"))
+    settings = ServingSettings(outputs=("closest_cluster", "distance_to_cluster"))
     client = create_app(ServedModel(trained.base / "model"), settings).test_client()
     answer = client.post("/invocations", data=body, content_type=content_type, headers={"Accept": CSV})
     check_answers(answer.data, rows, load(trained.base / "model").centers)
@@ -194,7 +194,7 @@ def test_one_model_of_many_answers_so_too_in_another_worker(trained: Ended, tmp_
     loading, other = (Registry(tmp_path, trained.base, 1 << 30) for _ in range(2))
     loading.load("a", str(trained.base / "model"))
     for registry in (loading, other):
-        client = create_multi_model_app(registry, Settings()).test_client()
+        client = create_multi_model_app(registry, ServingSettings()).test_client()
         answer = client.post("/models/a/invoke", data=csv(rows), content_type=CSV, headers={"Accept": CSV})
         check_answers(answer.data, rows, load(trained.base / "model").centers)
 
@@ -232,7 +232,7 @@ def test_a_killed_job_keeps_its_origin(tmp_path: Path) -> None:
     (job.base / "checkpoints").mkdir()
     killed_at(job, 60)
     again = run(job)
-    assert "going on from the checkpoint of step" in again.log
+    assert "resuming from the checkpoint of step" in again.log
     assert "computing relative to an origin" not in again.log
     for name in ("model_algo-1", "kmeans.json", "state.npz"):
         assert (job.base / "model" / name).read_bytes() == (expected.base / "model" / name).read_bytes()

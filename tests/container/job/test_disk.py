@@ -1,4 +1,4 @@
-"""Jobs whose disk is full or read-only: a model that can be written is not lost; one that can't is told at once."""
+"""Jobs whose disk is full or read-only: a model that can be written is not lost; one that can't is reported at once."""
 
 import re
 import shutil
@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from container.artifacts import room
+from container.artifacts import disk_space
 from container.errors import PlatformError
-from container.job.best_effort import beside_the_model
-from kmeans.observer import Observer
+from container.job.best_effort import warn_on_failure
+from kmeans.events import Events
 from tests.container.disk import READ_ONLY, files_in, room_for
 from tests.container.job.job import TOP, Job, recordio
 
@@ -73,7 +73,7 @@ def test_no_tarball_of_another_model_stays_where_there_is_no_room_for_one(tmp_pa
     assert "model.tar.gz" not in files_in(tmp_path / "output")
 
 
-def test_a_model_folder_that_cannot_be_written_is_told_before_the_first_row_is_read(tmp_path: Path) -> None:
+def test_a_model_folder_that_cannot_be_written_is_reported_before_the_first_row_is_read(tmp_path: Path) -> None:
     job = job_in(tmp_path)
     (tmp_path / "model").symlink_to(READ_ONLY)
     ended = job.run()
@@ -83,15 +83,15 @@ def test_a_model_folder_that_cannot_be_written_is_told_before_the_first_row_is_r
 
 
 def test_room_for_the_model_is_looked_at_without_making_its_folder(tmp_path: Path) -> None:
-    room.require(tmp_path / "some" / "model", 1)
+    disk_space.require(tmp_path / "some" / "model", 1)
     assert files_in(tmp_path) == []
     with pytest.raises(
         PlatformError, match=r"some/model: expected room for a model of 1,152,921,504,606,846,976 bytes"
     ):
-        room.require(tmp_path / "some" / "model", 1 << 60)
+        disk_space.require(tmp_path / "some" / "model", 1 << 60)
     (tmp_path / "model").symlink_to(tmp_path / "nowhere")
     with pytest.raises(PlatformError, match="model: expected a folder to write the model to, got No such file"):
-        room.require(tmp_path / "model", 1)
+        disk_space.require(tmp_path / "model", 1)
 
 
 def test_a_log_that_nobody_reads_costs_no_model(tmp_path: Path) -> None:
@@ -100,23 +100,11 @@ def test_a_log_that_nobody_reads_costs_no_model(tmp_path: Path) -> None:
     assert process.stderr is not None
     process.stdout.close()
     with process.stderr:
-        told = process.stderr.read()
-    assert process.wait(60) == 0, told
-    assert told == "Lines of the log are lost: [Errno 32] Broken pipe\n"
+        output = process.stderr.read()
+    assert process.wait(60) == 0, output
+    assert output == "Lines of the log are lost: [Errno 32] Broken pipe\n"
     assert files_in(tmp_path / "model") == ["kmeans.json", "model_algo-1", "state.npz"]
     assert not (tmp_path / "output" / "failure").exists()
-
-
-class Listening(Observer):
-    """Keeps what it hears."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.messages: list[str] = []
-
-    def happened(self, event: str, count: int, message: str) -> None:
-        super().happened(event, count, message)
-        self.messages.append(message)
 
 
 def test_a_job_whose_outputs_are_closed_leaves_a_model(tmp_path: Path) -> None:
@@ -129,12 +117,13 @@ def test_a_job_whose_outputs_are_closed_leaves_a_model(tmp_path: Path) -> None:
 
 
 def test_a_reason_without_words_is_told_by_its_kind() -> None:
-    observer = Listening()
+    messages: list[str] = []
+    events = Events(messages.append)
 
     def run_out_of_memory() -> None:
         raise MemoryError
 
-    with beside_the_model(observer, "curve_failed", "The curve was not written"):
+    with warn_on_failure(events, "curve_failed", "The curve was not written"):
         run_out_of_memory()
-    assert observer.messages == ["The curve was not written: MemoryError"]
-    assert observer.events == {"curve_failed": 1}
+    assert messages == ["The curve was not written: MemoryError"]
+    assert events.counts == {"curve_failed": 1}

@@ -12,13 +12,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from container.channels.source import Source
+from container.channels.channel import Channel
+from container.channels.reading import Reading
 from container.configuration.files import CSV, RECORDIO, ChannelConfiguration
 from container.logs.metrics import REGEXES
 from kmeans.communicator import SingleHost
-from kmeans.observer import Observer
+from kmeans.events import Events
+from kmeans.model import Model
+from kmeans.observer import Observer, Silent
 from kmeans.threads import Threads
-from kmeans.training import Model, fit
+from kmeans.training import fit
 from tests.container.job.job import Ended, Job, csv, msd, recordio
 from tests.container.job.test_stopping import read_until
 from tests.kmeans.rows import settings_for
@@ -126,7 +129,7 @@ N_LINKS = 150
 
 
 def large(base: Path) -> Job:
-    """Give a job whose closing passes take a while: the same rows many times."""
+    """Return a job whose closing passes take a while: the same rows many times."""
     job = job_in(base, SOME, k="30", feature_dim="30", mini_batch_size="5000", write_assignments="false")
     first = job.folder("train") / "part-0"
     for number in range(1, N_LINKS):
@@ -146,7 +149,7 @@ def test_a_job_that_is_killed_in_a_closing_pass_gives_the_same_bytes(tmp_path: P
     assert not (job.base / "model").exists()
     again = job.run()
     assert again.exit_code == 0, again.log
-    assert "going on from the checkpoint" in again.log
+    assert "resuming from the checkpoint" in again.log
     assert "processed a total of" not in again.log
     for name in FILES:
         assert (again.base / name).read_bytes() == (through.base / name).read_bytes(), name
@@ -166,7 +169,7 @@ def test_a_job_that_is_stopped_in_a_closing_pass_keeps_what_was_scored(tmp_path:
     assert sum(ended.description["cluster_sizes"]) == N_LINKS * len(SOME)
 
 
-class Meddler(Observer):
+class Meddler(Silent):
     """Does something to the files as a closing pass begins."""
 
     def __init__(self, at: int, meddle: Callable[[], object]) -> None:
@@ -174,14 +177,11 @@ class Meddler(Observer):
         self.at = at
         self.meddle = meddle
         self.messages: list[str] = []
+        self.events = Events(self.messages.append)
 
     def closing(self, number: int) -> None:
         if number == self.at:
             self.meddle()
-
-    def happened(self, event: str, count: int, message: str) -> None:
-        super().happened(event, count, message)
-        self.messages.append(message)
 
 
 def turn_into_folder(path: Path) -> None:
@@ -204,9 +204,9 @@ ROWS: Rows = np.random.default_rng(5).standard_normal((1000, 3)).astype(np.float
 def test_files_that_change_between_passes_break_nothing(tmp_path: Path, name: str, threaded: bool) -> None:
     meddle, event, message = MEDDLING[name]
     (tmp_path / "part-0").write_bytes(recordio(ROWS))
-    source = Source(channel(tmp_path), 3, 100, threaded=threaded)
+    source = Channel(channel(tmp_path), 3, 100, Reading(threaded=threaded))
     observer = Meddler(2, lambda: meddle(tmp_path / "part-0"))
-    model = trained(source, observer)
+    model = trained(source, observer, events=observer.events)
     assert model.events[event] == 1
     assert message in observer.messages[-1]
     assert model.score_is_exact
@@ -217,9 +217,10 @@ def channel(path: Path, content_type: str = RECORDIO) -> ChannelConfiguration:
     return ChannelConfiguration("train", content_type, 0, "File", "FullyReplicated", path)
 
 
-def trained(source: Source, observer: Observer, threads: int = 1) -> Model:
+def trained(source: Channel, observer: Observer, threads: int = 1, events: Events | None = None) -> Model:
     pool = Threads(threads)
-    model = fit(source, settings_for(ROWS, 8, batch_size=100, sample_size=100), SingleHost(), pool, observer)
+    chosen = settings_for(ROWS, 8, batch_size=100, sample_size=100)
+    model = fit(source, chosen, SingleHost(), pool, observer, events=events)
     pool.close()
     return model
 
@@ -229,8 +230,8 @@ def test_threads_and_ways_of_reading_change_nothing(tmp_path: Path, content_type
     (tmp_path / "part-0").write_bytes((recordio if content_type == RECORDIO else csv)(ROWS))
     found: list[Any] = []
     for threads, threaded in ((1, False), (1, True), (3, True)):
-        source = Source(channel(tmp_path, content_type), 3, 100, threaded=threaded)
-        model = trained(source, Observer(), threads)
+        source = Channel(channel(tmp_path, content_type), 3, 100, Reading(threaded=threaded))
+        model = trained(source, Silent(), threads)
         assert model.score_is_exact
         found.append((model.centers.tobytes(), model.score.msd, model.score.cluster_ssds.tobytes()))
     assert found.count(found[0]) == len(found)

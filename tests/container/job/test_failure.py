@@ -17,7 +17,7 @@ def fail(error: Exception, cause: Exception | None = None) -> None:
 @pytest.mark.parametrize(
     ("error", "exit_code", "text"),
     [
-        (CustomerError("mend k"), 2, "Customer Error: mend k"),
+        (CustomerError("fix k"), 2, "Customer Error: fix k"),
         (PlatformError("host algo-2 is lost"), 3, "Platform Error: host algo-2 is lost"),
         (AlgorithmError("no way"), 1, "Algorithm Error: no way"),
         (OSError(28, "No space left on device"), 3, "Platform Error: OSError: [Errno 28] No space left on device"),
@@ -73,10 +73,10 @@ def test_a_reason_that_cannot_be_removed_or_written_is_told_in_the_log(
     logger.set_up()
     (tmp_path / "failure").mkdir()
     with reported(tmp_path / "failure") as outcome:
-        fail(CustomerError("mend k"))
+        fail(CustomerError("fix k"))
     assert outcome.exit_code == 2
     with reported(READ_ONLY / "output" / "failure") as outcome:
-        fail(CustomerError("mend k"))
+        fail(CustomerError("fix k"))
     assert outcome.exit_code == 2
     log = capsys.readouterr().out
     assert f"could not remove {tmp_path / 'failure'} of an earlier job: [Errno" in log
@@ -86,7 +86,7 @@ def test_a_reason_that_cannot_be_removed_or_written_is_told_in_the_log(
 
 def test_a_full_disk_leaves_no_empty_reason(tmp_path: Path) -> None:
     with room_for(5), reported(tmp_path / "failure") as outcome:
-        fail(CustomerError("mend k"))
+        fail(CustomerError("fix k"))
     assert outcome.exit_code == 2
     assert files_in(tmp_path) == []
 

@@ -1,4 +1,4 @@
-"""Names that are no text: a fault in their surroundings is told as any other."""
+"""Names that are not valid text: errors that name them are reported as any other."""
 
 import json
 import os
@@ -45,10 +45,10 @@ ODD_CONFIGURATION = {
 
 
 @pytest.mark.parametrize("where", ODD_CONFIGURATION)
-def test_what_is_no_text_in_the_configuration_is_told(tmp_path: Path, where: str) -> None:
-    channels, hyperparameters, told = ODD_CONFIGURATION[where]
+def test_what_is_no_text_in_the_configuration_is_reported(tmp_path: Path, where: str) -> None:
+    channels, hyperparameters, expected = ODD_CONFIGURATION[where]
     job = Job(tmp_path, hyperparameters, json.loads(json.dumps(channels)))
     (job.folder("train") / "rows.pbr").write_bytes(recordio(ROWS))
     ended = job.run()
     assert ended.exit_code == 2, ended.log
-    assert told in ended.failure
+    assert expected in ended.failure

@@ -1,4 +1,4 @@
-"""Checkpoints with a right checksum that no job has written: passed over, or gone on from, but never in the way."""
+"""Checkpoints with a right checksum that no job has written: skipped, or resumed from, but never in the way."""
 
 import copy
 import json
@@ -21,7 +21,7 @@ from container.configuration import files as configuration
 from container.configuration.algorithm_settings import settings_of
 from container.configuration.files import Paths
 from container.job import training
-from container.job.resuming import coordinates_of, resumed
+from container.job.checkpointing import newest_common
 from container.stopping import Stop
 from kmeans.communicator import Communicator, SingleHost
 from kmeans.thread_hosts import run_hosts
@@ -92,14 +92,14 @@ def good(ended: Path) -> tuple[Arrays, dict[str, Any]]:
 
 
 def ends_well(base: Path, ended: Path, heard: pytest.LogCaptureFixture) -> None:
-    """Run the job; if the checkpoint was passed over the model is that of a job without one."""
+    """Run the job; if the checkpoint was skipped the model is that of a job without one."""
     shutil.rmtree(base / "model", ignore_errors=True)
     heard.clear()
     run(base)
     (centers,) = mxnet_ndarray.loads((base / MODEL).read_bytes())
     assert np.isfinite(centers).all()
-    if "going on from" not in heard.text:
-        assert "is passed over: " in heard.text
+    if "resuming from" not in heard.text:
+        assert "Skipping checkpoint " in heard.text
         assert (base / MODEL).read_bytes() == (ended / MODEL).read_bytes()
 
 
@@ -174,11 +174,11 @@ def test_an_origin_must_fit_to_the_rows(tmp_path: Path, good: tuple[Arrays, dict
         path.write_bytes(packed({**arrays, "origin": origin}, facts))
         assert list(checkpoints_in(base).steps()) == [AMID_EPOCH] * fits
     path.write_bytes(packed({**arrays, "origin": np.ones(2, np.float32)}, facts))
-    np.testing.assert_array_equal(coordinates_of(checkpoints_in(base).load(AMID_EPOCH)).origin, [1, 1])
+    np.testing.assert_array_equal(checkpoints_in(base).load(AMID_EPOCH).coordinates.origin, [1, 1])
 
 
 def is_odd(base: Path, ended: Path, heard: pytest.LogCaptureFixture, content: bytes) -> None:
-    """Put a checkpoint in the job's way; one that is passed over needs no job to show it, for there is no other."""
+    """Put a checkpoint in the job's way; one that is skipped needs no job to show it, for there is no other."""
     for path in (base / "checkpoints").iterdir():
         path.unlink()
     (base / "checkpoints" / NAME.format(AMID_EPOCH)).write_bytes(content)
@@ -303,7 +303,7 @@ def test_all_that_may_lie_in_the_folder_at_once(
     odd = {path.name for path in folder.iterdir()}
     ends_well(base, ended, heard)
     for name in odd:
-        assert f"Checkpoint {name} is passed over: " in heard.text
+        assert f"Skipping checkpoint {name}: " in heard.text
         assert os.path.lexists(folder / name)
     assert max(map(len, heard.text.splitlines())) < 1000
 
@@ -316,8 +316,8 @@ def test_the_good_one_before_an_odd_one_is_gone_on_from(
     (base / "checkpoints" / NAME.format(AMID_EPOCH)).write_bytes(packed(arrays, facts))
     (base / "checkpoints" / NAME.format(LAST)).write_bytes(packed(arrays, {**facts, "step": LAST, "epoch": -1}))
     ends_well(base, ended, heard)
-    assert f"Checkpoint {NAME.format(LAST)} is passed over: epoch: expected a whole number from 0 to" in heard.text
-    assert f"going on from the checkpoint of step {AMID_EPOCH}" in heard.text
+    assert f"Skipping checkpoint {NAME.format(LAST)}: epoch: expected a whole number from 0 to" in heard.text
+    assert f"resuming from the checkpoint of step {AMID_EPOCH}" in heard.text
     assert (base / MODEL).read_bytes() == (ended / MODEL).read_bytes()
 
 
@@ -343,8 +343,8 @@ def test_hosts_go_on_together_or_not_at_all(
     write("algo-2", 4, rows_seen=-1)
 
     def step_of(communicator: Communicator) -> int | None:
-        snapshot = resumed(checkpoints_in(base, hosts[communicator.rank], hosts), communicator)
-        return None if snapshot is None else snapshot.step
+        checkpoint = newest_common(checkpoints_in(base, hosts[communicator.rank], hosts), communicator)
+        return None if checkpoint is None else checkpoint.snapshot.step
 
     # Facts of one host alone may differ.
     assert run_hosts(2, step_of) == [2, 2]

@@ -12,7 +12,7 @@ from container.configuration.files import Paths
 from container.errors import CustomerError
 from container.job import training
 from container.logs.logger import LOGGER, KeptWarnings
-from container.report.wording import number
+from container.report.formatting import number
 from container.stopping import Stop
 from kmeans.communicator import SingleHost
 from tests.container.job.job import Job, msd, recordio
@@ -71,8 +71,8 @@ def test_warnings_are_kept_up_to_a_number_and_a_length() -> None:
     kept = KeptWarnings()
     logger.addHandler(kept)
     logger.info("nothing to worry about")
-    for count in range(KeptWarnings.MOST + 3):
+    for count in range(KeptWarnings.MAX_MESSAGES + 3):
         logger.warning("%d %s", count, "x" * 9999)
-    assert [message.split()[0] for message in kept.messages] == [str(n) for n in range(KeptWarnings.MOST)]
-    assert max(map(len, kept.messages)) == KeptWarnings.LONGEST
+    assert [message.split()[0] for message in kept.messages] == [str(n) for n in range(KeptWarnings.MAX_MESSAGES)]
+    assert max(map(len, kept.messages)) == KeptWarnings.MAX_LENGTH
     assert kept.left_out == 3

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 
 from container.artifacts.description import describe
-from container.artifacts.model import Model, load, load_state, save
+from container.artifacts.model import SavedModel, load, load_state, save
 from kmeans.sample import Sample
 from kmeans.state import State
 from tests.container.job.job import TOP, Ended, Job, msd, recordio
@@ -75,7 +75,7 @@ def test_a_state_whose_centers_are_the_same(tmp_path: Path) -> None:
     sample = Sample(rows, np.zeros(5, np.int64), np.ones(5), complete=True)
     state = State(np.zeros((9, 2)), np.ones(9), rows[0], sample)
     description = describe(rows[:2], hyperparameters={"feature_dim": "2"}, seed=0, cluster_sizes=[5, 0], msd=0.0)
-    save(tmp_path / "model", "algo-1", Model(rows[:2], description), state)
+    save(tmp_path / "model", "algo-1", SavedModel(rows[:2], description), state)
     done = resolve("--k", "3", tmp_path / "model", tmp_path / "out.tar.gz")
     assert done.returncode == 2, done.stdout + done.stderr
     assert "Expected k up to 1, as many different centers as the state of" in done.stdout + done.stderr

@@ -1,4 +1,4 @@
-"""Jobs that go on: from a checkpoint of their own, or from an earlier model."""
+"""Jobs that resume from a checkpoint of their own, or continue an earlier model."""
 
 import re
 import shutil
@@ -14,7 +14,7 @@ from container.artifacts import mxnet_ndarray
 from container.artifacts.model import load_state
 from container.configuration.files import MODEL, ChannelConfiguration
 from container.errors import CustomerError
-from container.job.resuming import earlier_model
+from container.job.earlier_model import read_earlier_model
 from tests.container.job.job import Ended, Job, msd, recordio
 
 Rows = NDArray[np.float32]
@@ -64,7 +64,7 @@ def test_a_killed_job_that_is_started_anew_gives_the_same_bytes(
     killed_at(job, step)
     again = job.run()
     assert again.exit_code == 0, again.log
-    assert int(re.findall(r"going on from the checkpoint of step (\d+)", again.log)[0]) >= step
+    assert int(re.findall(r"resuming from the checkpoint of step (\d+)", again.log)[0]) >= step
     for name in FILES:
         assert (again.base / name).read_bytes() == (uninterrupted.base / name).read_bytes(), name
 
@@ -76,8 +76,8 @@ def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path, digits: Rows, unint
     *_, older, newest = sorted((tmp_path / "checkpoints").glob("checkpoint-*[0-9]"))
     newest.write_bytes(newest.read_bytes()[:-100])
     again = job.run()
-    assert f"Checkpoint {newest.name} is passed over" in again.log
-    assert f"going on from the checkpoint of step {int(older.name[-12:])}" in again.log
+    assert f"Skipping checkpoint {newest.name}" in again.log
+    assert f"resuming from the checkpoint of step {int(older.name[-12:])}" in again.log
     assert again.centers.tobytes() == uninterrupted.centers.tobytes()
 
 
@@ -115,7 +115,7 @@ def test_checkpoints_of_another_job_are_passed_over(tmp_path: Path, digits: Rows
     ended = job.run()
     assert ended.exit_code == 0, ended.log
     assert "it is of another job: seed was 0, is 5" in ended.log
-    assert "going on from" not in ended.log
+    assert "resuming from" not in ended.log
 
 
 CHANNELS = {"train": {"TrainingInputMode": "File"}, "model": {"ContentType": "application/x-sagemaker-model"}}
@@ -174,7 +174,7 @@ def test_numbers_in_the_model_channel_that_cannot_be(
 ) -> None:
     channel = earlier(tmp_path / "model", uninterrupted.base / "model", array, value)
     with pytest.raises(CustomerError) as error:
-        earlier_model(channel, 64)
+        read_earlier_model(channel, 64)
     assert error.value.message == f"Channel model: {channel.path}: state.npz: {expected}"
 
 
@@ -193,7 +193,7 @@ def test_a_job_goes_on_from_the_largest_numbers_to_a_finite_model(
 
 
 def earlier(folder: Path, model: Path, array: str, value: float) -> ChannelConfiguration:
-    """Lay down a model in a channel; the numbers of one array of its state are all `value`."""
+    """Write a model into a channel; the numbers of one array of its state are all `value`."""
     shutil.copytree(model, folder, dirs_exist_ok=True)
     with np.load(folder / "state.npz") as state:
         arrays = dict(state)

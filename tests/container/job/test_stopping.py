@@ -38,7 +38,7 @@ def read_until(process: "subprocess.Popen[str]", pattern: str) -> str:
 
 @contextmanager
 def piped(folder: Path, **hyperparameters: str) -> Iterator[tuple[Job, BinaryIO]]:
-    """Give a job in Pipe mode, and the pipe, which stays open."""
+    """Return a job in Pipe mode, and the pipe, which stays open."""
     job = Job(folder, {**MINIMAL, **hyperparameters}, {"train": {"TrainingInputMode": "Pipe"}})
     fifo = folder / "input/data/train_0"
     fifo.parent.mkdir(parents=True)
@@ -155,7 +155,7 @@ def test_a_job_that_is_stopped_before_a_row_came_says_so(tmp_path: Path, place: 
         process.send_signal(signum)
         ended = job.ended(process)
     assert ended.exit_code == 2, ended.log
-    assert ended.failure == "Customer Error: The job was stopped before a row came; there is no model"
+    assert ended.failure == "Customer Error: The job was stopped before any row arrived; there is no model"
 
 
 def test_counting_the_rows_of_a_large_channel_ends(tmp_path: Path) -> None:
@@ -174,7 +174,7 @@ def test_counting_the_rows_of_a_large_channel_ends(tmp_path: Path) -> None:
     assert ended.description["rows_seen"] == 5000
 
 
-# In the place of numpy: says that it is being imported, and waits until it may go on.
+# Replaces numpy: reports that it is being imported, and waits until it may continue.
 WAITING = """
 import os, sys
 with open(os.environ["IMPORTING"]) as gate:
@@ -186,8 +186,8 @@ import numpy
 
 
 @contextmanager
-def amid_imports(folder: Path, command: list[str], **environment: str) -> Iterator["subprocess.Popen[str]"]:
-    """Start a program, and give it while it imports numpy; it goes on when the block ends."""
+def during_imports(folder: Path, command: list[str], **environment: str) -> Iterator["subprocess.Popen[str]"]:
+    """Start a program, and yield it while it imports numpy; it continues when the block ends."""
     modules, gate = folder / "modules", folder / "gate"
     modules.mkdir()
     (modules / "numpy.py").write_text(WAITING)
@@ -211,7 +211,7 @@ def test_sigterm_while_the_program_is_being_loaded(tmp_path: Path, digits: NDArr
     job = Job(tmp_path, MINIMAL)
     (job.folder("train") / "digits.pbr").write_bytes(recordio(digits))
     job.configure()
-    with amid_imports(tmp_path, [str(TOP / "train")], SAGEMAKER_BASE_DIR=str(tmp_path)) as process:
+    with during_imports(tmp_path, [str(TOP / "train")], SAGEMAKER_BASE_DIR=str(tmp_path)) as process:
         process.send_signal(signal.SIGTERM)
     ended = job.ended(process)
     assert ended.exit_code == 0, ended.log
@@ -224,7 +224,7 @@ def test_sigterm_while_the_program_is_being_loaded(tmp_path: Path, digits: NDArr
     ids=lambda command: command[-1],
 )
 def test_an_interrupt_while_a_command_is_being_loaded(tmp_path: Path, command: list[str]) -> None:
-    with amid_imports(tmp_path, [sys.executable, *command]) as process:
+    with during_imports(tmp_path, [sys.executable, *command]) as process:
         process.send_signal(signal.SIGINT)
         log, _ = process.communicate(timeout=60)
     assert process.returncode == 130, log

@@ -14,7 +14,7 @@ from container.logs.logger import LOGGER, VERBATIM
 
 @contextmanager
 def log_pipe() -> Iterator[int]:
-    """Give the end of a pipe that the log goes into; each read gives what one write put there, or more."""
+    """Yield the end of a pipe that the log is written to; each read returns the bytes of one write, or more."""
     reading, writing = os.pipe()
     with os.fdopen(writing, "w") as stream, redirect_stdout(stream):
         logger.set_up()

@@ -55,16 +55,16 @@ class Browser:
         return self.driver.execute_script(script)
 
     def console(self) -> list[str]:
-        """Give what the page wrote to the console: errors, and what its policy forbade."""
+        """Return what the page wrote to the console: errors, and violations of its policy."""
         return self._log("browser")
 
     def requested(self) -> list[str]:
-        """Give every address that was asked for."""
+        """Return every address that was requested."""
         events = [json.loads(message)["message"] for message in self._log("performance")]
         return [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
 
     def _log(self, name: str) -> list[str]:
-        """Give the messages since the last call."""
+        """Return the messages since the last call."""
         return [entry["message"] for entry in self.driver.get_log(name)]  # type: ignore[no-untyped-call]
 
 

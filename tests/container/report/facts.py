@@ -4,27 +4,26 @@ from dataclasses import replace
 
 import numpy as np
 
-from container.coordinates import Coordinates
+from container.precision.coordinates import Coordinates
 from container.report import Facts
 from container.report.losses import Losses
 from kmeans.communicator import SingleHost
-from kmeans.observer import Observer
-from kmeans.stream.stream import Step
+from kmeans.observer import MiniBatch, Silent
 from kmeans.threads import Threads
 from kmeans.training import fit
 from kmeans.types import FloatArray
 from tests.kmeans.rows import Rows, settings_for
 
 
-class Recorder(Observer):
+class Recorder(Silent):
     def __init__(self) -> None:
         super().__init__()
         self.losses = Losses()
         self.rows = 0
 
-    def stepped(self, step: Step) -> None:
-        self.losses.add(step.rows, step.inertia)
-        self.rows += step.rows
+    def stepped(self, batch: MiniBatch) -> None:
+        self.losses.add(batch.rows, batch.inertia)
+        self.rows += batch.rows
 
 
 def facts_of(rows: FloatArray, k: int, batch_size: int = 500, **changes: object) -> Facts:
@@ -49,7 +48,7 @@ def facts_of(rows: FloatArray, k: int, batch_size: int = 500, **changes: object)
         versions={"numpy": np.__version__},
         warnings=(),
         warnings_left_out=0,
-        events=recorder.events,
+        events=model.events,
     )
     return replace(facts, **changes)  # type: ignore[arg-type]  # names and types are those of the fields
 

@@ -111,7 +111,7 @@ def test_what_is_shown_is_what_was_found(ordinary: Facts) -> None:
     assert shown.figures["losses"]["data"][0]["x"][-1] == 30
     assert len(shown.figures["plane"]["data"][0]["x"]) == 2000
     assert "A sample of 2,000 rows" in shown.text
-    assert "The job ended well; no warning was logged." in shown.text
+    assert "The job succeeded without warnings." in shown.text
 
 
 def test_texts_from_outside_stay_texts(tmp_path: Path, ordinary: Facts) -> None:

@@ -5,15 +5,15 @@ import pytest
 
 from container.report.projection import MAX_ROWS, MAX_WIDE_ROWS, project
 from kmeans.assignment.scoring import Score
+from kmeans.model import Model
 from kmeans.prediction import Predictor
 from kmeans.sample import Sample
 from kmeans.state import State
-from kmeans.training import Model
 from kmeans.types import FloatArray
 
 
 def model_of(rows: FloatArray, centers: FloatArray) -> Model:
-    """Give a model whose parts that matter here are these."""
+    """Return a model with these centers, and these rows as its sample."""
     k = len(centers)
     sample = Sample(rows, np.zeros(len(rows), np.int64), np.ones(len(rows)), complete=True)
     state = State(centers.astype(np.float64), np.ones(k), np.zeros(rows.shape[1], np.float32), sample)

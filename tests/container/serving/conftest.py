@@ -3,20 +3,18 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from container.artifacts.model import Model, save
-from tests.container.serving.server_process import ServerProcess, serving
-
-CENTERS = np.array([[0, 0, 0], [1, 2, 2], [-10, 0, 0]], dtype=np.float32)
+from container.artifacts.model import SavedModel, save
+from tools.load import CENTERS
+from tools.server_process import ServerProcess, serving
 
 
 @pytest.fixture(scope="session")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Root of a tree with a model of three clusters and three features."""
     base = tmp_path_factory.mktemp("ml")
-    save(base / "model", "algo-1", Model(CENTERS))
+    save(base / "model", "algo-1", SavedModel(CENTERS))
     return base
 
 

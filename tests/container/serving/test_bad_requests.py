@@ -4,8 +4,8 @@ import gzip
 
 import pytest
 
-from tests.container.serving.server_process import ServerProcess
 from tests.container.serving.wire import CSV, JSON, JSON_LINES, RECORDIO, TEXT, dense, frame
+from tools.server_process import ServerProcess
 
 
 def instance(text: str) -> bytes:
@@ -46,7 +46,7 @@ BAD_BODIES = {
     "json, lists of lists": (JSON, b"[[[0, 0, 0], [0, 0, 0]]]", "instance 1: expected 3 values, got 2"),
     "json, a number": (JSON, b"5", 'expected {"instances": [...]} or a list, got 5'),
     "json, another object": (JSON, b'{"rows": []}', 'instance 1: expected {"features": [...]}, '),
-    "json, instances no list": (JSON, b'{"instances": {}}', "expected {\"instances\": [...]}, got {'instances': {}}"),
+    "json, instances no list": (JSON, b'{"instances": {}}', 'expected {"instances": [...]}, got {"instances": {}}'),
     "json, features beside instances": (
         JSON,
         b'{"features": [0, 0, 0], "instances": [[0, 0, 0]]}',
@@ -57,20 +57,20 @@ BAD_BODIES = {
     "json, a name twice": (
         JSON,
         b'{"instances": [], "instances": []}',
-        "expected each name once in an object, got 'instances' twice",
+        "expected each name once, got 'instances' twice",
     ),
     "json, too few": (JSON, instance('{"features": [1, 2]}'), "instance 2: expected 3 values, got 2"),
     "json, a string": (
         JSON,
         instance('{"features": [1, "2", 3]}'),
-        "instance 2, column 2: expected a number, got '2'",
+        'instance 2, column 2: expected a number, got "2"',
     ),
     "json, a truth value": (
         JSON,
         instance('{"features": [1, 2, true]}'),
-        "instance 2, column 3: expected a number, got True",
+        "instance 2, column 3: expected a number, got true",
     ),
-    "json, null": (JSON, instance('{"features": [null, 2, 3]}'), "instance 2, column 1: expected a number, got None"),
+    "json, null": (JSON, instance('{"features": [null, 2, 3]}'), "instance 2, column 1: expected a number, got null"),
     "json, a list in a list": (
         JSON,
         instance('{"features": [[1, 2, 3], 2, 3]}'),
@@ -86,7 +86,7 @@ BAD_BODIES = {
     "json, beyond float64": (
         JSON,
         instance('{"features": [1, 1e999, 3]}'),
-        "instance 2, column 2: expected a number in the range of float32, got inf",
+        "instance 2, column 2: expected a number in the range of float32, got Infinity",
     ),
     "json, a whole number beyond float64": (
         JSON,
@@ -120,7 +120,7 @@ BAD_BODIES = {
     "json, a name beside features twice": (
         JSON,
         instance('{"id": 1, "id": 2, "features": [1, 2, 3]}'),
-        "expected each name once in an object, got 'id' twice",
+        "expected each name once, got 'id' twice",
     ),
     "json, values no list": (
         JSON,
@@ -145,7 +145,7 @@ BAD_BODIES = {
     "json, a shape of words": (
         JSON,
         instance('{"features": {"values": [1, 2, 3], "shape": ["3"]}}'),
-        "instance 2: expected a list of whole numbers as shape, got ['3']",
+        'instance 2: expected a list of whole numbers as shape, got ["3"]',
     ),
     "json, no keys, no values and no shape": (
         JSON,
@@ -190,7 +190,7 @@ BAD_BODIES = {
     "json, a string in a sparse row": (
         JSON,
         instance('{"data": {"features": {"keys": [2], "shape": [3], "values": ["a"]}}}'),
-        "instance 2, column 3: expected a number, got 'a'",
+        'instance 2, column 3: expected a number, got "a"',
     ),
     "json, a sparse value beyond float32": (
         JSON,
@@ -200,7 +200,7 @@ BAD_BODIES = {
     "json, half a surrogate pair": (
         JSON,
         instance(r'{"features": ["\ud800", 0, 0]}'),
-        r"instance 2, column 1: expected a number, got '\ud800'",
+        r'instance 2, column 1: expected a number, got "\ud800"',
     ),
     "jsonlines, empty": (JSON_LINES, b"", "expected at least one record, got none"),
     "jsonlines, broken": (
@@ -228,7 +228,7 @@ BAD_BODIES = {
     "jsonlines, a string": (
         JSON_LINES,
         b'{"features": [0, 0, 0]}\n' * 6 + b'{"features": [0, 0, "a"]}\n',
-        "line 7, column 3: expected a number, got 'a'",
+        'line 7, column 3: expected a number, got "a"',
     ),
     "jsonlines, instances": (
         JSON_LINES,

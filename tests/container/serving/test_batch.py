@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from container.resources import cpu_count
-from tests.container.serving.server_process import ServerProcess, serving
 from tests.container.serving.wire import CSV, JSON, JSON_LINES
+from tools.server_process import ServerProcess, serving
 
 SHAPES = (
     '{{"features": [{0}, {1}, {2}]}}',
@@ -75,7 +75,7 @@ def test_one_bad_line_fails_the_request_and_is_named(server: ServerProcess, cont
 
 
 @pytest.mark.parametrize("content_type", [JSON_LINES, CSV])
-def test_an_empty_line_amid_a_long_request_is_not_passed_over(server: ServerProcess, content_type: str) -> None:
+def test_an_empty_line_in_a_long_request_is_not_skipped(server: ServerProcess, content_type: str) -> None:
     """Also where a block of the request ends with it."""
     zeros = b"0" * 100
     good = {JSON_LINES: b'{"features": [1.%b, 2, 3]}\n', CSV: b"1.%b,2,3\n"}[content_type] % zeros

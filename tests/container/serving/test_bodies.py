@@ -8,9 +8,9 @@ import pytest
 
 from container.serving.app import create_app
 from container.serving.model import ServedModel
-from container.serving.settings import Settings
-from tests.container.serving.server_process import Answer, ServerProcess, serving
+from container.serving.settings import ServingSettings
 from tests.container.serving.wire import CSV, JSON
+from tools.server_process import Answer, ServerProcess, serving
 
 LINES = b"0,0,0\n" * 10_000
 
@@ -98,7 +98,7 @@ def test_the_answer_of_a_client_without_a_preference(
     ],
 )
 def test_memory_is_the_bound_where_length_is_not(base: Path, content_type: str, body: bytes, status: int) -> None:
-    settings = Settings(max_payload_bytes=None, max_held_bytes=2 << 20)
+    settings = ServingSettings(max_payload_bytes=None, max_held_bytes=2 << 20)
     client = create_app(ServedModel(base / "model"), settings).test_client()
     answer = client.post("/invocations", data=body, content_type=content_type)
     assert answer.status_code == status

@@ -17,14 +17,14 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 from container.formats.errors import FormatError
-from container.formats.recordio import records as frames
+from container.formats.recordio import frames, records
 from container.formats.recordio.record_pb2 import Record
+from container.formats.recordio.spans import spans_of
 from container.serving.app import create_app
 from container.serving.codecs import CODECS, text
 from container.serving.codecs.codec import BLOCK_VALUES, Columns, Instances, Predictions
-from container.serving.codecs.spans import spans_of
 from container.serving.model import ServedModel
-from container.serving.settings import Settings
+from container.serving.settings import ServingSettings
 from tests.container.serving.wire import CSV, JSON, JSON_LINES, RECORDIO, answered, dense, frame
 
 ROWS = hnp.arrays(
@@ -57,7 +57,7 @@ WRITERS: dict[str, Callable[[NDArray[np.float32]], bytes]] = {
     CSV: lambda rows: "".join(f"{','.join(map(repr, row))}\n" for row in rows.tolist()).encode(),
     JSON: lambda rows: f'{{"instances": [{", ".join(json_objects(rows))}]}}'.encode(),
     JSON_LINES: lambda rows: "\n".join(json_objects(rows)).encode(),
-    RECORDIO: lambda rows: frames.encode(map(frames.dense_record, rows)),
+    RECORDIO: lambda rows: records.encode(map(records.dense_record, rows)),
 }
 
 
@@ -99,8 +99,8 @@ def read_pairs(content_type: str, body: bytes) -> list[tuple[float, float]]:
             lines = [line.split(",") for line in body.decode().splitlines()]
             return [(float(label), float(distance)) for label, distance in lines]
         case "application/x-recordio-protobuf":
-            records = map(Record.FromString, frames.split_frames(body))
-            labels = [record.label for record in records]
+            answers = map(Record.FromString, frames.split_frames(body))
+            labels = [record.label for record in answers]
             names = ("closest_cluster", "distance_to_cluster")
             return [tuple(label[name].float32_tensor.values[0] for name in names) for label in labels]
         case "application/json":
@@ -139,9 +139,9 @@ def test_recordio_with_and_without_the_table_of_bytes() -> None:
     body = WRITERS[RECORDIO](rows)
     np.testing.assert_array_equal(read_all(RECORDIO, [body], 3)[0], rows)
     # One record that says more is enough to take the other way.
-    record = frames.dense_record(rows[0])
+    record = records.dense_record(rows[0])
     record.uid = "a"
-    read, identities = read_all(RECORDIO, [body + frames.encode([record])], 3)
+    read, identities = read_all(RECORDIO, [body + records.encode([record])], 3)
     np.testing.assert_array_equal(read, rows[[0, 1, 2, 3, 0]])
     assert identities == [Record()] * 4 + [Record(uid="a")]
 
@@ -161,7 +161,7 @@ def test_every_byte_of_a_plain_record_counts(feature_dim: int) -> None:
     for position in range(size, 2 * size):
         body = bytearray(whole)
         body[position] ^= 1
-        expected = outcome(lambda body, feature_dim: frames.decode(body, feature_dim)[0], bytes(body))
+        expected = outcome(lambda body, feature_dim: records.decode(body, feature_dim)[0], bytes(body))
         got = outcome(lambda body, feature_dim: read_all(RECORDIO, [body], feature_dim)[0], bytes(body))
         assert got == expected, position
 
@@ -172,9 +172,9 @@ def test_every_byte_of_a_plain_record_counts(feature_dim: int) -> None:
 )
 def test_records_shaped_like_the_first_are_read_as_the_library_reads_them(record_kind: str) -> None:
     rng = np.random.default_rng(0)
-    records = []
+    made = []
     for row in rng.standard_normal((3000, 5)).astype(np.float32):
-        record = frames.dense_record(row)
+        record = records.dense_record(row)
         match record_kind:
             case "float64":
                 record.features["values"].float64_tensor.values.extend(row.tolist())
@@ -186,11 +186,11 @@ def test_records_shaped_like_the_first_are_read_as_the_library_reads_them(record
                 record.uid, record.metadata = "same", "also"
             case _:
                 record.label["values"].float32_tensor.values.extend(row.tolist())
-        records.append(record)
+        made.append(record)
     # The last ones are of another form.
-    records += [frames.dense_record(np.arange(5, dtype=np.float32))] * 3
-    body = frames.encode(records)
-    expected = np.stack([frames.features(record, 5) for record in records])
+    made += [records.dense_record(np.arange(5, dtype=np.float32))] * 3
+    body = records.encode(made)
+    expected = np.stack([records.features(record, 5) for record in made])
     parts = [body[start : start + 7919] for start in range(0, len(body), 7919)]
     read, identities = read_all(RECORDIO, parts, 5)
     np.testing.assert_array_equal(read, expected)
@@ -213,7 +213,7 @@ def test_small_instances_of_long_rows_are_given_block_by_block(content_type: str
     body = {
         JSON: f'{{"instances": [{", ".join([sparse] * 50)}]}}'.encode(),
         JSON_LINES: "\n".join([sparse] * 50).encode(),
-        RECORDIO: frames.encode([record] * 50),
+        RECORDIO: records.encode([record] * 50),
     }[content_type]
     counts = [len(block.rows) for block in CODECS[content_type].decode([body], feature_dim)]
     assert sum(counts) == 50
@@ -239,11 +239,11 @@ def test_an_answer_is_written_alike_by_python_and_by_pyarrow(numbers: list[float
 
 @pytest.fixture(scope="session")
 def client(base: Path) -> FlaskClient:
-    return create_app(ServedModel(base / "model"), Settings()).test_client()
+    return create_app(ServedModel(base / "model"), ServingSettings()).test_client()
 
 
 def fragments(*pieces: bytes) -> st.SearchStrategy[bytes]:
-    """Give bytes that get past the first checks of a format now and then."""
+    """Return bytes that sometimes pass the first checks of a format."""
     return st.lists(st.sampled_from(pieces) | st.binary(max_size=4), max_size=12).map(b"".join)
 
 

@@ -12,19 +12,20 @@ from pathlib import Path
 import pytest
 
 from tests.container.disk import room_for
-from tests.container.serving.server_process import ROOT, ServerProcess, serving, start, wait_until
 from tests.container.serving.wire import CSV, TEXT
-from tests.ports import free_port
+from tools.documents import ROOT
+from tools.ports import free_port
+from tools.server_process import ServerProcess, serving, start, wait_until
 
 SERVE_ALL_FORMS = """
 import sys
 from pathlib import Path
 from container.serving.app import create_app
 from container.serving.model import ServedModel
-from container.serving.settings import Settings
+from container.serving.settings import ServingSettings
 import container.serving.server
 
-client = create_app(ServedModel(Path(sys.argv[1])), Settings()).test_client()
+client = create_app(ServedModel(Path(sys.argv[1])), ServingSettings()).test_client()
 record = b"\\x0a\\x1a\\x0a\\x06values\\x12\\x10\\x12\\x0e\\x0a\\x0c" + bytes(12)
 for content_type, body in {
     "text/csv": b"0,0,0\\n" * 1000,

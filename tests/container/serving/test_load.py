@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from container.artifacts.model import Model, save
+from container.artifacts.model import SavedModel, save
 from container.resources import cpu_count
-from tests.container.serving.load import Load, workers
-from tests.container.serving.server_process import Answer, ServerProcess, serving, wait_until
 from tests.container.serving.wire import CSV, JSON
+from tools.load import Load
+from tools.server_process import Answer, ServerProcess, serving, wait_until
 
 HEAD = b"POST /invocations HTTP/1.1\r\nHost: a\r\nContent-Type: text/csv\r\nAccept: text/csv\r\n"
 # More than a fixed pool of a few threads for each worker could wait for.
@@ -54,7 +54,7 @@ def clients(server: ServerProcess, sent: bytes) -> Iterator[list[socket.socket]]
         HEAD + b"Content-Length: 99999999\r\n\r\n" + b"1,2,5\n" * 1000,
     ],
 )
-def test_clients_that_stop_amid_a_request_block_nobody(server: ServerProcess, sent: bytes) -> None:
+def test_clients_that_stop_during_a_request_block_nobody(server: ServerProcess, sent: bytes) -> None:
     with clients(server, sent):
         for _ in range(20):
             began = time.monotonic()
@@ -120,7 +120,7 @@ def test_an_oversized_request_line(server: ServerProcess) -> None:
 
 def test_ping_is_answered_while_all_workers_compute(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    save(tmp_path / "model", "algo-1", Model(rng.standard_normal((500, 20), dtype=np.float32)))
+    save(tmp_path / "model", "algo-1", SavedModel(rng.standard_normal((500, 20), dtype=np.float32)))
     csv = b"0," * 19 + b"0\n"
     line = b'{"features": [' + b"0, " * 19 + b"0]}, "
     bodies = ((CSV, csv * 100_000), (JSON, b'{"instances": [' + line * 60_000 + line[:-2] + b"]}"))
@@ -138,14 +138,14 @@ def test_ping_is_answered_while_all_workers_compute(tmp_path: Path) -> None:
 
 def test_a_worker_that_is_killed_takes_only_its_own_requests_along(base: Path) -> None:
     with serving(base) as server:
-        wait_until(lambda: len(workers(server)) == cpu_count())
-        before = workers(server)
+        wait_until(lambda: len(server.workers()) == cpu_count())
+        before = server.workers()
         threads = 8
         with Load(server, threads) as load:
             wait_until(lambda: load.answered > 200)
             victim = min(before)
             os.kill(victim, signal.SIGKILL)
-            wait_until(lambda: victim not in workers(server) and len(workers(server)) == len(before))
+            wait_until(lambda: victim not in server.workers() and len(server.workers()) == len(before))
             enough = load.answered + 200
             wait_until(lambda: load.answered > enough)
         assert load.wrong == []
@@ -169,10 +169,10 @@ def test_every_request_that_is_accepted_is_answered_when_the_server_is_told_to_e
 
 def test_each_worker_shares_the_models_memory(tmp_path: Path) -> None:
     """The model is loaded before the workers are forked."""
-    save(tmp_path / "model", "algo-1", Model(np.ones((2000, 2000), np.float32)))
+    save(tmp_path / "model", "algo-1", SavedModel(np.ones((2000, 2000), np.float32)))
     with serving(tmp_path) as server:
         own = []
-        for pid in workers(server):
+        for pid in server.workers():
             lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
             own.append(sum(int(line.split()[1]) for line in lines if line.startswith("Private_")) >> 10)
         assert server.log().count("Serving a model of 2000 clusters") == 1

@@ -15,27 +15,21 @@ import numpy as np
 import pytest
 
 from container.artifacts import tarball
-from container.artifacts.model import Model, save
-from container.serving.registry import (
-    DuplicateModelError,
-    OutOfMemoryError,
-    Registry,
-    RegistryError,
-    UnknownModelError,
-    check_name,
-)
-from tests.container.serving.model_churn import churn, lay_down_models
-from tests.container.serving.server_process import Answer, ServerProcess, serving, wait_until
+from container.artifacts.model import SavedModel, save
+from container.serving.errors import DuplicateModelError, OutOfMemoryError, RegistryError, UnknownModelError
+from container.serving.registry import Registry, check_name
 from tests.container.serving.wire import CSV, JSON
+from tools.model_churn import churn, write_models
+from tools.server_process import Answer, ServerProcess, serving, wait_until
 
 MULTI_MODEL = {"SAGEMAKER_MULTI_MODEL": "true"}
 
 
 @pytest.fixture(scope="module")
 def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Lay down models of one feature; model i has its only center at i."""
+    """Write models of one feature; model i has its only center at i."""
     tree = tmp_path_factory.mktemp("ml")
-    lay_down_models(tree, 10)
+    write_models(tree, 10)
     return tree
 
 
@@ -100,7 +94,7 @@ def test_a_name_that_cannot_be(server: ServerProcess, tree: Path, name: object) 
 
 
 def test_a_url_that_leaves_the_folder_of_models(server: ServerProcess, tree: Path, tmp_path: Path) -> None:
-    save(tmp_path / "model", "algo-1", Model(np.ones((1, 1), np.float32)))
+    save(tmp_path / "model", "algo-1", SavedModel(np.ones((1, 1), np.float32)))
     models = tree / "models"
     (models / "linked").symlink_to(tmp_path / "model")
     (models / "holding-a-link").mkdir()
@@ -180,9 +174,9 @@ def test_models_come_and_go_and_every_answer_is_of_the_right_one(server: ServerP
 
 def test_a_model_is_what_was_there_when_it_was_loaded_for_all_workers(server: ServerProcess, tree: Path) -> None:
     folder = tree / "models" / "changing"
-    save(folder, "algo-1", Model(np.array([[1]], np.float32)))
+    save(folder, "algo-1", SavedModel(np.array([[1]], np.float32)))
     assert post(server, model_name="changing", url=str(folder)).status == 200
-    save(folder, "algo-1", Model(np.array([[2]], np.float32)))
+    save(folder, "algo-1", SavedModel(np.array([[2]], np.float32)))
     assert {invoke(server, "changing").body for _ in range(20)} == {b"0.0,1.0\n"}
     shutil.rmtree(folder)
     # So do workers that come later.
@@ -193,7 +187,7 @@ def test_a_model_is_what_was_there_when_it_was_loaded_for_all_workers(server: Se
     server.wait_until_it_answers()
     assert {invoke(server, "changing").body for _ in range(20)} == {b"0.0,1.0\n"}
     assert server.request("DELETE", "/models/changing").status == 200
-    save(folder, "algo-1", Model(np.array([[3]], np.float32)))
+    save(folder, "algo-1", SavedModel(np.array([[3]], np.float32)))
     assert post(server, model_name="changing", url=str(folder)).status == 200
     assert {invoke(server, "changing").body for _ in range(20)} == {b"0.0,3.0\n"}
     assert server.request("DELETE", "/models/changing").status == 200
@@ -205,7 +199,7 @@ def registry(tmp_path: Path, memory_bytes: int = 1 << 20) -> Registry:
 
 
 def test_memory_is_bounded_over_all_workers(tmp_path: Path) -> None:
-    lay_down_models(tmp_path, 3, features=100)
+    write_models(tmp_path, 3, features=100)
     first, second = registry(tmp_path, 7000), registry(tmp_path, 7000)
     first.load("m0", url(tmp_path, 0))
     second.load("m1", url(tmp_path, 1))
@@ -219,7 +213,7 @@ def test_memory_is_bounded_over_all_workers(tmp_path: Path) -> None:
 
 
 def test_what_one_worker_unloads_the_others_let_go(tmp_path: Path) -> None:
-    lay_down_models(tmp_path, 2)
+    write_models(tmp_path, 2)
     first, second = registry(tmp_path), registry(tmp_path)
     first.load("m0", url(tmp_path, 0))
     assert second.predictor("m0").feature_dim == 1
@@ -234,7 +228,7 @@ def test_what_one_worker_unloads_the_others_let_go(tmp_path: Path) -> None:
 
 
 def test_nothing_is_left_of_a_model_that_is_unloaded(tmp_path: Path) -> None:
-    lay_down_models(tmp_path, 2)
+    write_models(tmp_path, 2)
     worker = registry(tmp_path)
     before = set((tmp_path / "shared").iterdir())
     worker.load("m0", url(tmp_path, 0))
@@ -245,7 +239,7 @@ def test_nothing_is_left_of_a_model_that_is_unloaded(tmp_path: Path) -> None:
 
 
 def test_a_model_that_is_unloaded_while_a_worker_reads_it_is_not_kept(tmp_path: Path) -> None:
-    lay_down_models(tmp_path, 1)
+    write_models(tmp_path, 1)
     first, second = registry(tmp_path), registry(tmp_path)
     first.load("m0", url(tmp_path, 0))
 
@@ -262,7 +256,7 @@ def test_a_model_that_is_unloaded_while_a_worker_reads_it_is_not_kept(tmp_path: 
 
 
 def test_a_worker_lets_go_of_all_that_the_others_have_unloaded_however_many(tmp_path: Path) -> None:
-    lay_down_models(tmp_path, 3)
+    write_models(tmp_path, 3)
     first, second = registry(tmp_path), registry(tmp_path)
     for number in range(3):
         first.load(f"m{number}", url(tmp_path, number))
@@ -280,7 +274,7 @@ def test_a_worker_lets_go_of_all_that_the_others_have_unloaded_however_many(tmp_
 
 
 def test_the_books_are_made_again_after_a_worker_was_killed_amid_a_change(tmp_path: Path) -> None:
-    lay_down_models(tmp_path, 2, features=100)
+    write_models(tmp_path, 2, features=100)
     first = registry(tmp_path, 5000)
     first.load("m0", url(tmp_path, 0))
     lock = tmp_path / "shared" / "lock"
@@ -296,7 +290,7 @@ def test_the_books_are_made_again_after_a_worker_was_killed_amid_a_change(tmp_pa
 
 
 def test_a_worker_that_was_killed_before_it_told_of_an_unload(tmp_path: Path) -> None:
-    lay_down_models(tmp_path, 2)
+    write_models(tmp_path, 2)
     first, second = registry(tmp_path), registry(tmp_path)
     first.load("m0", url(tmp_path, 0))
     second.predictor("m0")
@@ -308,7 +302,7 @@ def test_a_worker_that_was_killed_before_it_told_of_an_unload(tmp_path: Path) ->
 
 
 def test_a_disk_without_room_is_told_as_want_of_memory(tmp_path: Path) -> None:
-    lay_down_models(tmp_path, 1, features=10_000)
+    write_models(tmp_path, 1, features=10_000)
     worker = registry(tmp_path)
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
@@ -323,7 +317,7 @@ def test_a_disk_without_room_is_told_as_want_of_memory(tmp_path: Path) -> None:
 
 def test_on_a_full_disk_models_can_be_unloaded(tmp_path: Path) -> None:
     """What it takes to keep the books, and to tell others, is written where there was room from the start."""
-    lay_down_models(tmp_path, 1)
+    write_models(tmp_path, 1)
     worker = registry(tmp_path)
     lock = tmp_path / "shared" / "lock"
     before = lock.stat()
@@ -331,7 +325,7 @@ def test_on_a_full_disk_models_can_be_unloaded(tmp_path: Path) -> None:
     worker.unload("m0")
     after = lock.stat()
     assert (after.st_ino, after.st_size) == (before.st_ino, before.st_size)
-    written = (tmp_path / "shared" / "departures").read_bytes()
+    written = (tmp_path / "shared" / "unloaded").read_bytes()
     assert written[-1:] == b"\0"
     assert len(written) > 4096
 
@@ -359,7 +353,7 @@ def touched(work: Callable[[], object]) -> list[str]:
 
 
 def test_what_is_touched_for_one_model_does_not_grow_with_the_models(tmp_path: Path) -> None:
-    lay_down_models(tmp_path, 40)
+    write_models(tmp_path, 40)
     first, second = registry(tmp_path), registry(tmp_path)
 
     def load(number: int) -> list[str]:
@@ -385,7 +379,7 @@ def test_what_is_touched_for_one_model_does_not_grow_with_the_models(tmp_path: P
 
 
 def test_a_long_list_comes_in_pages(tmp_path: Path) -> None:
-    lay_down_models(tmp_path, 1)
+    write_models(tmp_path, 1)
     with serving(tmp_path, **MULTI_MODEL) as server:
         names = sorted(f"n{number}" for number in range(150))
         for name in names:

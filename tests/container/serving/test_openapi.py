@@ -17,13 +17,13 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from container.artifacts.model import Model, save
+from container.artifacts.model import SavedModel, save
 from container.serving import app as application
 from container.serving.app import create_app, create_multi_model_app
 from container.serving.model import ServedModel
 from container.serving.registry import Registry
-from container.serving.settings import Settings
-from tests.container.serving.conftest import CENTERS
+from container.serving.settings import ServingSettings
+from tools.load import CENTERS
 
 DOCUMENT = json.loads(Path(application.__file__).with_name("openapi.json").read_text())
 
@@ -36,17 +36,17 @@ CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance,
 
 @pytest.fixture(scope="module")
 def one_model(base: Path) -> Any:
-    return schemathesis.openapi.from_wsgi("/openapi.json", create_app(ServedModel(base / "model"), Settings()))
+    return schemathesis.openapi.from_wsgi("/openapi.json", create_app(ServedModel(base / "model"), ServingSettings()))
 
 
 @pytest.fixture(scope="module")
 def many_models(tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder = tmp_path_factory.mktemp("models")
-    save(folder / "a" / "model", "algo-1", Model(CENTERS))
+    save(folder / "a" / "model", "algo-1", SavedModel(CENTERS))
     (folder / "shared").mkdir()
     registry = Registry(folder / "shared", folder, 1 << 20)
     registry.load("a", str(folder / "a" / "model"))
-    return schemathesis.openapi.from_wsgi("/openapi.json", create_multi_model_app(registry, Settings()))
+    return schemathesis.openapi.from_wsgi("/openapi.json", create_multi_model_app(registry, ServingSettings()))
 
 
 def check(schema: Any, path: str, method: str, **parameters: str) -> None:
@@ -77,8 +77,8 @@ def test_any_request_for_many_models_is_answered_as_documented(many_models: Any,
 
 def test_every_route_is_documented(tmp_path: Path) -> None:
     apps = [
-        create_app(ServedModel(Path("/nowhere")), Settings()),
-        create_multi_model_app(Registry(tmp_path, Path("/nowhere"), 0), Settings()),
+        create_app(ServedModel(Path("/nowhere")), ServingSettings()),
+        create_multi_model_app(Registry(tmp_path, Path("/nowhere"), 0), ServingSettings()),
     ]
     rules = [rule for app in apps for rule in app.url_map.iter_rules()]
     routes = {

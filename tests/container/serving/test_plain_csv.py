@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from container.formats.csv.text import parse
+from container.formats.csv.parser import parse
 from container.formats.errors import FormatError
 from container.serving.codecs import csv_codec
 
@@ -50,7 +50,7 @@ def test_a_line_too_long_is_not_made_up_for_by_one_too_short(lines: list[list[st
 
 
 def test_numbers_are_rounded_as_by_the_other_parser() -> None:
-    """Above all in the middle between two numbers of float32, and beside it."""
+    """Above all in the middle between two float32 numbers, and next to it."""
     rng = np.random.default_rng(0)
     bits = rng.integers(0, 0x7F000000, 5000, dtype=np.uint32)
     below, above = bits.view(np.float32).astype(float), (bits + 1).view(np.float32).astype(float)

@@ -6,8 +6,8 @@ import struct
 
 import pytest
 
-from tests.container.serving.server_process import Answer, ServerProcess
 from tests.container.serving.wire import CSV, JSON, JSON_LINES, RECORDIO, answered, delimited, dense, frame, values
+from tools.server_process import Answer, ServerProcess
 
 # The rows (0.1, 0, 0), (1, 2, 5) and (-9.5, 0, 0) in every form.
 REQUESTS = {

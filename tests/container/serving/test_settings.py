@@ -4,28 +4,28 @@ import pytest
 
 from container.errors import CustomerError
 from container.resources import memory_limit_bytes
-from container.serving.settings import Settings
+from container.serving.settings import ServingSettings
 from tests.container.serving.wire import CSV, JSON, JSON_LINES
 
 
 def test_an_empty_environment_gives_the_built_ins_behaviour() -> None:
-    assert Settings.from_environment({}) == Settings()
-    assert Settings().outputs == ("closest_cluster", "distance_to_cluster")
-    assert not Settings().multi_model
-    assert not Settings().metrics
+    assert ServingSettings.from_environment({}) == ServingSettings()
+    assert ServingSettings().outputs == ("closest_cluster", "distance_to_cluster")
+    assert not ServingSettings().multi_model
+    assert not ServingSettings().metrics
 
 
 @pytest.mark.parametrize(
     ("megabytes", "bound", "batch"), [("", 100, 6), (" ", 100, 6), ("1", 1, 1), ("100", 100, 100), ("1024", 1024, 100)]
 )
 def test_the_payload(megabytes: str, bound: int, batch: int) -> None:
-    settings = Settings.from_environment({"SAGEMAKER_MAX_PAYLOAD_IN_MB": megabytes})
+    settings = ServingSettings.from_environment({"SAGEMAKER_MAX_PAYLOAD_IN_MB": megabytes})
     assert (settings.max_payload_bytes, settings.batch_payload_mb) == (bound << 20, batch)
     assert settings.max_held_bytes is None
 
 
 def test_a_payload_of_any_length() -> None:
-    settings = Settings.from_environment({"SAGEMAKER_MAX_PAYLOAD_IN_MB": "0"})
+    settings = ServingSettings.from_environment({"SAGEMAKER_MAX_PAYLOAD_IN_MB": "0"})
     assert (settings.max_payload_bytes, settings.batch_payload_mb) == (None, 6)
     assert settings.max_held_bytes is not None
     assert 0 < settings.max_held_bytes < memory_limit_bytes()
@@ -35,7 +35,7 @@ def test_a_payload_of_any_length() -> None:
     ("text", "media_type"), [("", JSON), ("text/csv", CSV), (" Application/JSONLines ", JSON_LINES)]
 )
 def test_the_default_answer(text: str, media_type: str) -> None:
-    settings = Settings.from_environment({"SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT": text})
+    settings = ServingSettings.from_environment({"SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT": text})
     assert settings.default_accept == media_type
 
 
@@ -44,7 +44,7 @@ def test_the_default_answer(text: str, media_type: str) -> None:
     [("", "MULTI_RECORD"), ("SINGLE_RECORD", "SINGLE_RECORD"), ("SingleRecord", "SINGLE_RECORD")],
 )
 def test_the_strategy(text: str, strategy: str) -> None:
-    assert Settings.from_environment({"SAGEMAKER_BATCH_STRATEGY": text}).batch_strategy == strategy
+    assert ServingSettings.from_environment({"SAGEMAKER_BATCH_STRATEGY": text}).batch_strategy == strategy
 
 
 @pytest.mark.parametrize(
@@ -62,4 +62,4 @@ def test_the_strategy(text: str, strategy: str) -> None:
 )
 def test_what_cannot_be(name: str, value: str, expected: str) -> None:
     with pytest.raises(CustomerError, match=f"{name}: {expected}"):
-        Settings.from_environment({name: value})
+        ServingSettings.from_environment({name: value})

@@ -5,12 +5,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kmeans.assignment.assigner import Centers, nearest
+from kmeans.assignment.engine import Engine
+from kmeans.assignment.plain import PlainAssigner
 from kmeans.assignment.shift import usual_values
-from kmeans.assignment.sums import add_rows
+from kmeans.assignment.sums import ClusterSums
 from kmeans.communicator import SingleHost
+from kmeans.stream.start import StreamStart
 from kmeans.stream.stream import Stream
-from kmeans.threads import Threads
+from kmeans.threads import ONE_THREAD, Threads
 from tests.kmeans import naive
 from tests.kmeans.rows import SCALES_OF, mixed_scales
 
@@ -33,10 +35,10 @@ SHAPES = [
 def test_rows_get_the_same_answer_alone_and_among_many(n_centers: int) -> None:
     rng = np.random.default_rng(0)
     rows = rng.standard_normal((200, 70), dtype=np.float32)
-    centers = Centers(rng.standard_normal((n_centers, 70)), np.full(70, 0.1, np.float32))
-    together = nearest(rows, centers, Threads())
+    assigner = Engine(ONE_THREAD, np.full(70, 0.1, np.float32)).assigner(rng.standard_normal((n_centers, 70)))
+    together = assigner.assign(rows)
     for n_rows in (1, 3, 4, 5, 20, 47):
-        parts = [nearest(rows[start : start + n_rows], centers, Threads()) for start in range(0, 200, n_rows)]
+        parts = [assigner.assign(rows[start : start + n_rows]) for start in range(0, 200, n_rows)]
         for all_at_once, in_parts in zip(together, zip(*parts, strict=True), strict=True):
             assert all_at_once.tobytes() == np.concatenate(in_parts).tobytes()
 
@@ -46,7 +48,7 @@ def test_labels_and_distances_are_those_of_float64_brute_force(n: int, d: int, k
     rng = np.random.default_rng(n)
     rows = rng.standard_normal((n, d), dtype=np.float32)
     centers = rng.standard_normal((k, d))
-    labels, squared = nearest(rows, Centers(centers, np.zeros(d, np.float32)), threads)
+    labels, squared = Engine(threads, np.zeros(d, np.float32)).assigner(centers).assign(rows)
     expected_labels, expected_squared = naive.nearest(rows, centers)
     np.testing.assert_array_equal(labels, expected_labels)
     np.testing.assert_allclose(squared, expected_squared, rtol=1e-12)
@@ -57,7 +59,7 @@ def test_rows_far_from_the_origin_get_the_right_labels(threads: Threads) -> None
     rows = (1e4 + rng.standard_normal((2000, 8))).astype(np.float32)
     centers = 1e4 + rng.standard_normal((50, 8))
     shift = rows.mean(axis=0, dtype=np.float64).astype(np.float32)
-    labels, squared = nearest(rows, Centers(centers, shift), threads)
+    labels, squared = Engine(threads, shift).assigner(centers).assign(rows)
     expected_labels, expected_squared = naive.nearest(rows, centers)
     np.testing.assert_array_equal(labels, expected_labels)
     np.testing.assert_allclose(squared, expected_squared, rtol=1e-9)
@@ -67,7 +69,7 @@ def test_near_ties_are_decided_in_float64() -> None:
     # The two centers differ by far less than float32 can resolve in a product of this size.
     centers = np.array([[1000.0, 1.0 + 1e-9], [1000.0, 1.0], [-1000.0, 0.0]])
     rows = np.array([[1000.0, 0.0], [1000.0, 2.0]] * 100, np.float32)
-    labels, _ = nearest(rows, Centers(centers, np.zeros(2, np.float32)), Threads())
+    labels, _ = Engine(ONE_THREAD, np.zeros(2, np.float32)).assigner(centers).assign(rows)
     assert labels.tolist() == [1, 0] * 100
 
 
@@ -77,13 +79,13 @@ def test_many_near_ties_are_decided_as_in_float64(d: int, apart: float) -> None:
     rng = np.random.default_rng(d)
     centers = rng.standard_normal((5, 1, d)) + apart * rng.standard_normal((5, 7, d))
     rows = rng.standard_normal((1000, d), dtype=np.float32)
-    labels, _ = nearest(rows, Centers(centers.reshape(35, d), np.zeros(d, np.float32)), Threads())
+    labels, _ = Engine(ONE_THREAD, np.zeros(d, np.float32)).assigner(centers.reshape(35, d)).assign(rows)
     np.testing.assert_array_equal(labels, naive.nearest(rows, centers.reshape(35, d))[0])
 
 
 def test_of_equal_centers_the_first_is_taken() -> None:
     centers = np.ones((5, 3))
-    labels, squared = nearest(np.ones((4, 3), np.float32), Centers(centers, np.zeros(3, np.float32)), Threads())
+    labels, squared = Engine(ONE_THREAD, np.zeros(3, np.float32)).assigner(centers).assign(np.ones((4, 3), np.float32))
     assert labels.tolist() == [0, 0, 0, 0]
     assert squared.tolist() == [0.0, 0.0, 0.0, 0.0]
 
@@ -93,7 +95,7 @@ def test_values_whose_squares_leave_float32_still_get_exact_labels(scale: float)
     rng = np.random.default_rng(3)
     rows = (rng.uniform(-1, 1, (300, 5)) * scale).astype(np.float32)
     centers = rng.uniform(-1, 1, (20, 5)) * scale
-    labels, squared = nearest(rows, Centers(centers, np.zeros(5, np.float32)), Threads())
+    labels, squared = Engine(ONE_THREAD, np.zeros(5, np.float32)).assigner(centers).assign(rows)
     expected_labels, expected_squared = naive.nearest(rows, centers)
     np.testing.assert_array_equal(labels, expected_labels)
     np.testing.assert_allclose(squared, expected_squared, rtol=1e-12)
@@ -108,7 +110,7 @@ def test_any_shape_and_scale_gives_the_labels_of_float64(n: int, d: int, k: int,
     shift = (rng.standard_normal(d) * scale).astype(np.float32)
     # Some centers lie on rows, and some of them twice.
     centers = np.where(rng.random((k, 1)) < 0.5, rows[rng.integers(0, n, k)], rng.standard_normal((k, d)) * scale)
-    labels, squared = nearest(rows, Centers(centers, shift), Threads())
+    labels, squared = Engine(ONE_THREAD, shift).assigner(centers).assign(rows)
     expected_labels, expected_squared = naive.nearest(rows, centers)
     np.testing.assert_array_equal(labels, expected_labels)
     np.testing.assert_allclose(squared, expected_squared, rtol=1e-9, atol=1e-20 * scale**2)
@@ -130,7 +132,7 @@ def test_data_of_mixed_scales_get_the_labels_of_float64(n: int, d: int, k: int, 
         np.float64
     )
     shift = [np.zeros(d, np.float32), usual_values(rows), mixed_scales(rng, 1, d, of)[0]][rng.integers(0, 3)]
-    labels, squared = nearest(rows, Centers(centers, shift), Threads())
+    labels, squared = Engine(ONE_THREAD, shift).assigner(centers).assign(rows)
     expected_labels, expected_squared = naive.nearest(rows, centers)
     np.testing.assert_allclose(squared, expected_squared, rtol=1e-12)
     # Sums in another order differ by roundings, which may decide between distances that are equal but for these.
@@ -144,7 +146,7 @@ def test_whole_numbers_with_many_ties_get_the_first_of_the_nearest_centers(d: in
     rng = np.random.default_rng(d)
     rows = rng.integers(-1, 2, (500, d)).astype(np.float32)
     centers = rng.integers(-1, 2, (60, d)).astype(np.float64)
-    labels, squared = nearest(rows, Centers(centers, np.zeros(d, np.float32)), Threads())
+    labels, squared = Engine(ONE_THREAD, np.zeros(d, np.float32)).assigner(centers).assign(rows)
     expected_labels, expected_squared = naive.nearest(rows, centers)
     np.testing.assert_array_equal(labels, expected_labels)
     np.testing.assert_array_equal(squared, expected_squared)
@@ -156,7 +158,7 @@ def test_a_far_center_changes_nothing_for_the_others(far: float) -> None:
     rows = rng.standard_normal((300, 6), dtype=np.float32)
     centers = rng.standard_normal((9, 6))
     centers[4] = far
-    labels, squared = nearest(rows, Centers(centers, np.zeros(6, np.float32)), Threads())
+    labels, squared = Engine(ONE_THREAD, np.zeros(6, np.float32)).assigner(centers).assign(rows)
     others = np.delete(np.arange(9), 4)
     expected_labels, expected_squared = naive.nearest(rows, centers[others])
     np.testing.assert_array_equal(labels, others[expected_labels])
@@ -168,10 +170,10 @@ def test_a_row_gets_the_same_bytes_wherever_it_lies(d: int, k: int) -> None:
     rng = np.random.default_rng(d)
     rows = rng.standard_normal((500, d), dtype=np.float32)
     shift = rng.standard_normal(d, dtype=np.float32)
-    centers = Centers(rng.standard_normal((k, d)), shift)
-    labels, squared = nearest(rows, centers, Threads())
+    assigner = Engine(ONE_THREAD, shift).assigner(rng.standard_normal((k, d)))
+    labels, squared = assigner.assign(rows)
     for start, end in ((0, 1), (1, 48), (13, 200), (499, 500)):
-        some_labels, some_squared = nearest(np.ascontiguousarray(rows[start:end]), centers, Threads())
+        some_labels, some_squared = assigner.assign(np.ascontiguousarray(rows[start:end]))
         assert some_labels.tobytes() == labels[start:end].tobytes()
         assert some_squared.tobytes() == squared[start:end].tobytes()
 
@@ -184,10 +186,11 @@ def test_any_number_of_threads_gives_the_same_bytes() -> None:
     results = []
     for count in (1, 2, 5):
         threads = Threads(count)
-        stream = Stream(centers, np.zeros(k), shift, 1000, SingleHost(), threads, outlier_distance=50.0)
+        start = StreamStart(centers, np.zeros(k), shift, outlier_distance=50.0)
+        stream = Stream(start, 1000, SingleHost(), threads, reassign_far_rows=True)
         labels, *_ = stream.add(rows)
         stream.step()
-        found = nearest(rows, Centers(centers, shift), threads)
+        found = Engine(threads, shift).assigner(centers).assign(rows)
         threads.close()
         results.append(
             b"".join(array.tobytes() for array in (labels, *found, stream.centers, stream.weights, stream.spreads))
@@ -202,8 +205,30 @@ def test_sums_and_counts(n: int, d: int, k: int, seed: int) -> None:
     rows = rng.standard_normal((n, d), dtype=np.float32)
     labels = rng.integers(0, k, n)
     weights = rng.uniform(0, 2, n)
-    sums, counts = np.zeros((k, d)), np.zeros(k)
-    add_rows(rows, labels, weights, sums, counts)
+    found = ClusterSums.zeros(k, d)
+    found.add(rows, labels, weights)
     expected_sums, expected_counts = naive.add_rows(rows.astype(np.float64), labels, weights, k)
-    np.testing.assert_allclose(sums, expected_sums, rtol=1e-12, atol=1e-12)
-    np.testing.assert_allclose(counts, expected_counts, rtol=1e-13)
+    np.testing.assert_allclose(found.sums, expected_sums, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(found.counts, expected_counts, rtol=1e-13)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 130), st.integers(1, 40), st.integers(1, 20), st.integers(0, 2**32 - 1))
+def test_the_plain_assigner_does_what_the_one_of_the_engine_does(n: int, d: int, k: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    rows, weights = rng.standard_normal((n, d), dtype=np.float32), rng.uniform(0, 2, n)
+    centers = rng.standard_normal((k, d))
+    assigners = Engine(ONE_THREAD, usual_values(centers)).assigner(centers), PlainAssigner(centers)
+    assert [len(assigner) for assigner in assigners] == [k, k]
+    sums = [ClusterSums.zeros(k, d) for _ in assigners]
+    outlier_distance = float(np.median(assigners[1].assign(rows)[1])) if n else 1.0
+    (labels, squared), (expected_labels, expected_squared) = (
+        assigner.assign_and_sum(rows, weights, into, outlier_distance * (1 + 1e-9))
+        for assigner, into in zip(assigners, sums, strict=True)
+    )
+    np.testing.assert_array_equal(labels, expected_labels)
+    np.testing.assert_allclose(squared, expected_squared, rtol=1e-12)
+    np.testing.assert_allclose(sums[0].sums, sums[1].sums, rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(sums[0].counts, sums[1].counts, rtol=1e-13)
+    np.testing.assert_allclose(sums[0].losses, sums[1].losses, rtol=1e-12)
+    assert sums[0].counts.sum() == pytest.approx(weights[squared <= outlier_distance * (1 + 1e-9)].sum())

@@ -7,18 +7,21 @@ from functools import partial
 import numpy as np
 import pytest
 
+from kmeans.assignment.engine import Engine
 from kmeans.assignment.scoring import Score
 from kmeans.communicator import Communicator, SingleHost
+from kmeans.events import Events
 from kmeans.finalization.closing import MAX_PASSES, MIN_EXCESS, Closed, close, expected_excess
-from kmeans.finalization.finalization import FinalizationSettings
-from kmeans.finalization.shrinking import LloydSettings
-from kmeans.observer import Observer
-from kmeans.settings import Settings
+from kmeans.finalization.deadline import Deadline
+from kmeans.finalization.resources import Resources
+from kmeans.model import Model
+from kmeans.observer import Silent
+from kmeans.settings import FinalizationSettings, LloydSettings, TrainingSettings
+from kmeans.stream.control import Control
 from kmeans.stream.first_centers import EarlierModel
-from kmeans.stream.run import Control
 from kmeans.thread_hosts import run_hosts
-from kmeans.threads import Threads
-from kmeans.training import Model, fit
+from kmeans.threads import ONE_THREAD, Threads
+from kmeans.training import fit
 from kmeans.types import FloatArray
 from tests.kmeans import naive
 from tests.kmeans.rows import Rows, settings_for
@@ -28,7 +31,7 @@ SHIFT = np.zeros(4, np.float32)
 UNREFINED = FinalizationSettings(LloydSettings("kmeans++", 10, 300, 1e-4), refine=False)
 
 
-class Recorder(Observer):
+class Recorder(Silent):
     """Keeps what it hears; `on_pass` is called as each pass begins."""
 
     def __init__(self, on_pass: Callable[[int], None] = lambda _: None) -> None:
@@ -36,6 +39,7 @@ class Recorder(Observer):
         self.on_pass = on_pass
         self.msds: list[float] = []
         self.messages: list[str] = []
+        self.events = Events(self.messages.append)
 
     def closing(self, number: int) -> None:
         self.on_pass(number)
@@ -43,10 +47,6 @@ class Recorder(Observer):
     def closed(self, number: int, msd: float) -> None:
         assert number == len(self.msds) + 1
         self.msds.append(msd)
-
-    def happened(self, event: str, count: int, message: str) -> None:
-        super().happened(event, count, message)
-        self.messages.append(message)
 
 
 class Changing(Rows):
@@ -78,11 +78,11 @@ def rows_of(n: int = 3000, seed: int = 0) -> FloatArray:
 def closed_on(
     source: Rows, centers: FloatArray, n_rows: int, recorder: Recorder, threads: Threads, hosts: Communicator
 ) -> Closed | None:
-    return close(source, centers, SHIFT, n_rows, hosts, threads, recorder)
+    return close(source, centers, n_rows, recorder, Resources(Engine(threads, SHIFT), hosts))
 
 
-def train(source: Rows, chosen: Settings, recorder: Recorder, **more: object) -> Model:
-    return fit(source, chosen, SingleHost(), Threads(), recorder, **more)  # type: ignore[arg-type]
+def train(source: Rows, chosen: TrainingSettings, recorder: Recorder, **more: object) -> Model:
+    return fit(source, chosen, SingleHost(), Threads(), recorder, events=recorder.events, **more)  # type: ignore[arg-type]
 
 
 def loss(rows: FloatArray, centers: FloatArray) -> float:
@@ -156,7 +156,7 @@ def test_hosts_agree_and_reach_what_one_host_reaches(shared: bool) -> None:
 
 
 def test_a_model_of_a_small_sample_gains_by_them() -> None:
-    # So many that the farthest ones, which are kept beside the sample, are few of them.
+    # Enough that the farthest ones, which are kept in addition to the sample, are few of them.
     rows = rows_of(40_000)
     chosen = settings_for(rows, K, sample_size=300)
     once = train(Rows(rows, 500, rereadable=False), chosen, Recorder())
@@ -191,7 +191,7 @@ def test_there_are_none_where_they_are_not_asked_for(
     chosen = replace(settings_for(rows, K, sample_size=300), **changes)  # type: ignore[arg-type]
     train(Rows(rows, 500, rereadable), chosen, recorder, **more)
     assert recorder.msds == []
-    assert "closing_cut_short" not in recorder.events
+    assert "closing_cut_short" not in recorder.events.counts
 
 
 def test_centers_of_an_earlier_model_without_weights_are_no_hindrance() -> None:
@@ -232,11 +232,12 @@ def test_a_stop_in_a_pass_leaves_the_best_that_was_scored(ending: int, n_hosts: 
 
         recorder = Recorder(lambda number: stopped.append(True) if number == ending else None)
         own = np.ascontiguousarray(rows[hosts.rank :: n_hosts])
-        return close(Rows(own, 100), rows[:K], SHIFT, len(rows), hosts, Threads(), recorder, stopping), recorder
+        resources = Resources(Engine(ONE_THREAD, SHIFT), hosts, Deadline(stopping))
+        return close(Rows(own, 100), rows[:K], len(rows), recorder, resources), recorder
 
     for closed, recorder in run_hosts(n_hosts, work):
         assert len(recorder.msds) == ending - 1
-        assert recorder.events == {"closing_cut_short": 1}
+        assert recorder.events.counts == {"closing_cut_short": 1}
         assert (closed is None) == (ending == 1)
         if closed is not None:
             assert closed.score.msd == recorder.msds[-1]
@@ -289,7 +290,7 @@ def test_a_host_that_cannot_read_its_rows_ends_the_passes_of_all() -> None:
     for closed, recorder in found:
         assert closed is not None
         assert len(recorder.msds) == 1
-        assert recorder.events == {"closing_failed": 1}
+        assert recorder.events.counts == {"closing_failed": 1}
     assert [("gone" in recorder.messages[0]) for _, recorder in found] == [False, True, False]
 
 

@@ -9,13 +9,15 @@ import pytest
 
 from kmeans.communicator import Communicator, SingleHost
 from kmeans.kmeans_plus_plus import distinct, kmeans_plus_plus
-from kmeans.observer import Observer
+from kmeans.model import Model
+from kmeans.observer import Observer, Silent
+from kmeans.points import WeightedPoints
 from kmeans.source import GivenUpError
-from kmeans.stream.run import Control
-from kmeans.stream.snapshot import Snapshot
+from kmeans.stream.control import Control
+from kmeans.stream.snapshot import RunSnapshot
 from kmeans.thread_hosts import run_hosts
-from kmeans.threads import Threads
-from kmeans.training import Model, fit
+from kmeans.threads import ONE_THREAD, Threads
+from kmeans.training import fit
 from kmeans.types import FloatArray
 from tests.kmeans import naive
 from tests.kmeans.rows import Rows, settings_for
@@ -26,7 +28,7 @@ PARTS = (0.0, 0.001, 0.03, 0.1, 0.2, 0.3, 0.45, 0.6, 0.75, 0.9, 0.98)
 
 
 def after_looks(count: int) -> Callable[[], bool]:
-    """Return a deadline that passes when it has been looked at so many times."""
+    """Return a deadline that passes after it was asked `count` times."""
     looks = itertools.count()
     return lambda: next(looks) >= count
 
@@ -36,7 +38,7 @@ def training(
 ) -> Model:
     chosen = settings_for(rows, K, batch_size=100, init_method=init_method)
     threads = Threads(2)
-    model = fit(Rows(rows, 100), chosen, SingleHost(), threads, observer or Observer(), Control(hurrying=hurrying))
+    model = fit(Rows(rows, 100), chosen, SingleHost(), threads, observer or Silent(), Control(hurrying=hurrying))
     threads.close()
     return model
 
@@ -47,7 +49,7 @@ def unhurried_looks(init_method: str) -> int:
     looks = itertools.count()
     taken: list[int] = []
 
-    class Refined(Observer):
+    class Refined(Silent):
         def refined(self, n_rows: int, msd: float | None) -> None:
             taken.append(next(looks))
 
@@ -87,7 +89,7 @@ def test_hosts_whose_time_runs_out_at_different_moments_have_one_model(part: flo
         # On the first one it does not run out at all.
         hurrying = after_looks(looks * hosts.rank if hosts.rank else 10**9)
         source = Rows(rows[hosts.rank :: 3], 100)
-        return fit(source, chosen, hosts, Threads(), Observer(), Control(hurrying=hurrying))
+        return fit(source, chosen, hosts, Threads(), Silent(), Control(hurrying=hurrying))
 
     models = run_hosts(3, train)
     assert len({model.centers.tobytes() for model in models}) == 1
@@ -98,9 +100,7 @@ def test_hosts_whose_time_runs_out_at_different_moments_have_one_model(part: flo
 def test_with_no_time_at_all_the_first_rows_make_a_model() -> None:
     rows = rows_of()
     now = Control(lambda: True, lambda: True)
-    model = fit(
-        Rows(rows, 100), settings_for(rows, K, init_method="kmeans++"), SingleHost(), Threads(), Observer(), now
-    )
+    model = fit(Rows(rows, 100), settings_for(rows, K, init_method="kmeans++"), SingleHost(), Threads(), Silent(), now)
     assert model.stopped
     assert model.rows == 100
     check(model, rows[:100])
@@ -110,7 +110,7 @@ def test_with_no_time_at_all_the_first_rows_make_a_model() -> None:
 def test_a_job_that_is_to_stop_takes_in_k_rows_first() -> None:
     rows = rows_of()
     model = fit(
-        Rows(rows, 8), settings_for(rows, K, batch_size=8), SingleHost(), Threads(), Observer(), Control(lambda: True)
+        Rows(rows, 8), settings_for(rows, K, batch_size=8), SingleHost(), Threads(), Silent(), Control(lambda: True)
     )
     assert model.stopped
     assert model.rows == 24
@@ -118,7 +118,7 @@ def test_a_job_that_is_to_stop_takes_in_k_rows_first() -> None:
 
 
 class Endless(Rows):
-    """A source that is given up while rows are drawn from it."""
+    """A source that gives up while rows are drawn from it."""
 
     def sample(self, size: int, rng: np.random.Generator) -> tuple[FloatArray, int]:
         raise GivenUpError
@@ -129,13 +129,13 @@ def test_where_no_rows_can_be_drawn_the_first_ones_are_taken(given_up: tuple[int
     """Nothing that a stopped beginning leaves is kept to go on from."""
     rows = rows_of()
     chosen = settings_for(rows, K, batch_size=100)
-    kept: list[Snapshot] = []
+    kept: list[RunSnapshot] = []
 
     def train(hosts: Communicator) -> Model:
         made = Endless if hosts.rank in given_up else Rows
         own = made(rows[300 * hosts.rank :][:300], 100)
         control = Control(lambda: hosts.rank in given_up, save=kept.append)
-        return fit(own, chosen, hosts, Threads(), Observer(), control)
+        return fit(own, chosen, hosts, Threads(), Silent(), control)
 
     models = run_hosts(3, train)
     assert len({model.centers.tobytes() for model in models}) == 1
@@ -146,18 +146,19 @@ def test_where_no_rows_can_be_drawn_the_first_ones_are_taken(given_up: tuple[int
 
 def test_centers_drawn_at_once_are_distinct_and_apart_from_those_there() -> None:
     rng = np.random.default_rng(0)
-    points = np.repeat(rng.standard_normal((30, 2)).astype(np.float32), 3, axis=0)
-    for looks, initial in itertools.product(range(30), (None, points[:5].astype(np.float64))):
-        found = kmeans_plus_plus(points, np.ones(90), 25, rng, Threads(), initial, after_looks(looks))
+    points = WeightedPoints.alike(np.repeat(rng.standard_normal((30, 2)).astype(np.float32), 3, axis=0))
+    for looks, initial in itertools.product(range(30), (None, points.values[:5].astype(np.float64))):
+        found = kmeans_plus_plus(points, 25, rng, ONE_THREAD, initial, after_looks(looks))
         there = 0 if initial is None else 5
         assert len(found) == 25
         assert len(distinct(found)) == 25 - (there - len(distinct(found[:there])) if there else 0)
     # There are no more than 30.
-    assert len(kmeans_plus_plus(points, np.ones(90), 40, rng, Threads(), stopping=lambda: True)) == 30
+    assert len(kmeans_plus_plus(points, 40, rng, ONE_THREAD, stopping=lambda: True)) == 30
 
 
 def test_points_without_weight_are_not_drawn() -> None:
     points = np.arange(10, dtype=np.float32).reshape(-1, 1)
     weights = np.where(points[:, 0] < 4, 1.0, 0.0)
-    found = kmeans_plus_plus(points, weights, 6, np.random.default_rng(0), Threads(), stopping=lambda: True)
+    weighted = WeightedPoints(points, weights)
+    found = kmeans_plus_plus(weighted, 6, np.random.default_rng(0), ONE_THREAD, stopping=lambda: True)
     assert sorted(found[:, 0].tolist()) == [0.0, 1.0, 2.0, 3.0]

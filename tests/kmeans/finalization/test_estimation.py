@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kmeans.assignment.engine import Engine
 from kmeans.communicator import SingleHost
 from kmeans.finalization.coreset import reduced_state
 from kmeans.finalization.estimation import _whole, estimate
@@ -14,14 +15,15 @@ from kmeans.state import State
 from kmeans.stream.candidates import Candidates
 from kmeans.stream.farthest import Farthest
 from kmeans.stream.reservoir import Reservoir
+from kmeans.stream.start import StreamStart
 from kmeans.stream.stream import Stream
-from kmeans.threads import Threads
+from kmeans.threads import ONE_THREAD, Threads
 from kmeans.types import DoubleArray, FloatArray
 from tests.kmeans import naive
 
 
 def heavy_tailed(rng: np.random.Generator, n: int) -> FloatArray:
-    """Give rows of which a few make most of the loss."""
+    """Return rows of which a few make most of the loss."""
     return (rng.standard_normal((n, 3)) * rng.pareto(1.2, (n, 1))).astype(np.float32)
 
 
@@ -29,9 +31,8 @@ def state_of(rows: FloatArray, n_centers: int, sample_size: int, half_life: int 
     rng = np.random.default_rng(seed)
     shift = np.zeros(rows.shape[1], np.float32)
     centers = rows[rng.choice(len(rows), n_centers, replace=False)].astype(np.float64)
-    stream = Stream(
-        centers, np.zeros(n_centers), shift, half_life, SingleHost(), Threads(), outlier_distance=float("inf")
-    )
+    start = StreamStart(centers, np.zeros(n_centers), shift)
+    stream = Stream(start, half_life, SingleHost(), Threads(), reassign_far_rows=True)
     reservoir = Reservoir(sample_size, rows.shape[1], half_life, rng)
     for block in np.array_split(rows, max(1, len(rows) // 1000)):
         reservoir.add(block, *stream.add(block))
@@ -49,7 +50,7 @@ def test_heavy_tails_are_estimated_to_a_part_of_a_percent(seed: int) -> None:
     rows = heavy_tailed(np.random.default_rng(seed), 60_000)
     state = state_of(rows, 100, 2000, seed=seed)
     centers = model_of(state, 10)
-    found = estimate(state, len(rows), centers, Threads())
+    found = estimate(state, len(rows), centers, Engine(ONE_THREAD, state.shift))
     labels, squared = naive.nearest(rows, centers)
     assert not found.is_exact
     assert (found.rows, found.sample_rows) == (60_000, 2000)
@@ -68,7 +69,7 @@ def test_without_spreads_the_farthest_rows_are_scored_one_by_one(seed: int) -> N
     rows = heavy_tailed(np.random.default_rng(seed), 60_000)
     state = replace(state_of(rows, 100, 5000, seed=seed), spreads=None)
     centers = state.centers[:10]
-    found = estimate(state, len(rows), centers, Threads())
+    found = estimate(state, len(rows), centers, Engine(ONE_THREAD, state.shift))
     _, squared = naive.nearest(rows, centers)
     assert abs(found.msd - squared.mean()) < 4 * found.msd_error < 0.05 * squared.mean()
     assert found.cluster_sizes.sum() == len(rows)
@@ -79,13 +80,13 @@ def test_without_spreads_decayed_rows_add_up_whether_or_not_the_farthest_are_in_
     rows = heavy_tailed(np.random.default_rng(0), 60_000)
     half_life = 3_000
     state = replace(state_of(rows, 100, 20_000, half_life), spreads=None)
-    centers = model_of(state, 10)
-    kept = reduced_state(state, centers, 2_000, np.random.default_rng(0), Threads())
+    centers, engine = model_of(state, 10), Engine(ONE_THREAD, state.shift)
+    kept = reduced_state(state, centers, 2_000, np.random.default_rng(0), engine)
     assert kept.sample.far is not None
     _, squared = naive.nearest(rows, centers)
     expected = np.average(squared, weights=np.exp2(np.arange(1 - len(rows), 1) / half_life))
     for one in (state, kept):
-        assert estimate(one, len(rows), centers, Threads()).msd == pytest.approx(expected, rel=0.02)
+        assert estimate(one, len(rows), centers, engine).msd == pytest.approx(expected, rel=0.02)
 
 
 def test_whole_strata_need_no_sample() -> None:
@@ -96,7 +97,7 @@ def test_whole_strata_need_no_sample() -> None:
     state = state_of(rows, 8, 20)
     state.sample.far = None
     centers = np.array([[0.0, 0.0], [1000.0, 0.0]])
-    found = estimate(state, len(rows), centers, Threads())
+    found = estimate(state, len(rows), centers, Engine(ONE_THREAD, state.shift))
     labels, squared = naive.nearest(rows, centers)
     assert found.ssd == pytest.approx(squared.sum(), rel=1e-9)
     assert found.cluster_sizes.tolist() == [15_000, 15_000]
@@ -108,7 +109,7 @@ def test_with_decay_it_is_that_of_the_decayed_rows() -> None:
     half_life = 10_000
     state = state_of(rows, 100, 2000, half_life)
     centers = model_of(state, 10)
-    found = estimate(state, len(rows), centers, Threads())
+    found = estimate(state, len(rows), centers, Engine(ONE_THREAD, state.shift))
     labels, squared = naive.nearest(rows, centers)
     weights = np.exp2(np.arange(1 - len(rows), 1) / half_life)
     expected = np.average(squared, weights=weights)

@@ -4,14 +4,17 @@ import numpy as np
 import pytest
 from sklearn.cluster import KMeans
 
+from kmeans.assignment.engine import Engine
 from kmeans.assignment.shift import usual_values
-from kmeans.communicator import SingleHost
-from kmeans.finalization.lloyd import clustering_of, lloyd
-from kmeans.finalization.shrinking import LloydSettings, shrink
+from kmeans.finalization.lloyd import StopRule, evaluate, lloyd
+from kmeans.finalization.resources import Resources
+from kmeans.finalization.shrinking import shrink
+from kmeans.points import WeightedPoints
 from kmeans.sample import Sample
+from kmeans.settings import LloydSettings
 from kmeans.state import State
-from kmeans.threads import Threads
-from kmeans.types import InitMethod
+from kmeans.threads import ONE_THREAD, Threads
+from kmeans.types import DoubleArray, InitMethod
 from tests.kmeans import naive
 from tests.kmeans.rows import blobs
 
@@ -21,7 +24,7 @@ def test_lloyd_reaches_the_loss_of_scikit_learn_from_the_same_start(seed: int, t
     points = blobs(2000, 5, 8, seed)
     weights = np.random.default_rng(seed).uniform(0.5, 2, 2000)
     start = points[:8].astype(np.float64)
-    found = lloyd(points, np.zeros(5, np.float32), weights, start, 300, 0.0, threads)
+    found = lloyd(WeightedPoints(points, weights), start, StopRule(300), Engine(threads, np.zeros(5, np.float32)))
     reference = KMeans(8, init=start, n_init=1, tol=0, max_iter=300).fit(
         points.astype(np.float64), sample_weight=weights
     )
@@ -30,9 +33,9 @@ def test_lloyd_reaches_the_loss_of_scikit_learn_from_the_same_start(seed: int, t
 
 def test_the_loss_is_that_of_the_centers_given_back(threads: Threads) -> None:
     points = blobs(500, 3, 4, 0)
-    shift = usual_values(points)
+    weighted, engine = WeightedPoints.alike(points), Engine(threads, usual_values(points))
     for iterations in (0, 1, 2, 50):
-        found = lloyd(points, shift, np.ones(500), points[:4].astype(np.float64), iterations, 0.0, threads)
+        found = lloyd(weighted, points[:4].astype(np.float64), StopRule(iterations), engine)
         labels, squared = naive.nearest(points, found.centers)
         assert found.msd == pytest.approx(squared.mean(), rel=1e-6)
         np.testing.assert_array_equal(found.labels, labels)
@@ -41,8 +44,9 @@ def test_the_loss_is_that_of_the_centers_given_back(threads: Threads) -> None:
 def test_the_clustering_of_centers_is_that_before_the_first_iteration(threads: Threads) -> None:
     points = blobs(500, 3, 4, 0)
     weights = np.random.default_rng(0).uniform(0.5, 2, 500)
-    given = points, usual_values(points), weights, points[:4].astype(np.float64)
-    found, expected = clustering_of(*given, threads), lloyd(*given, 0, 0.0, threads)
+    weighted, engine = WeightedPoints(points, weights), Engine(threads, usual_values(points))
+    start = points[:4].astype(np.float64)
+    found, expected = evaluate(weighted, start, engine), lloyd(weighted, start, StopRule(0), engine)
     assert (found.msd, found.relocated) == (expected.msd, 0)
     np.testing.assert_array_equal(found.centers, expected.centers)
     np.testing.assert_array_equal(found.labels, expected.labels)
@@ -51,7 +55,8 @@ def test_the_clustering_of_centers_is_that_before_the_first_iteration(threads: T
 
 def test_an_empty_cluster_moves_to_the_farthest_point() -> None:
     points = np.array([[0.0], [0.1], [10.0]], np.float32)
-    found = lloyd(points, np.zeros(1, np.float32), np.ones(3), np.array([[0.0], [100.0]]), 10, 0.0, Threads())
+    engine = Engine(ONE_THREAD, np.zeros(1, np.float32))
+    found = lloyd(WeightedPoints.alike(points), np.array([[0.0], [100.0]]), StopRule(10), engine)
     assert sorted(found.centers[:, 0].round(3).tolist()) == [0.05, 10.0]
     assert found.relocated == 1
 
@@ -63,7 +68,7 @@ def test_a_point_that_leaves_takes_no_digits_along(far: float) -> None:
     points = rng.standard_normal((1000, 2)).astype(np.float32)
     points[-1] = far
     start = np.array([[-1.0, 0.0], [1.0, 1.0], [2.0, 2.0]])
-    found = lloyd(points, usual_values(points), np.ones(1000), start, 300, 0.0, Threads())
+    found = lloyd(WeightedPoints.alike(points), start, StopRule(300), Engine(ONE_THREAD, usual_values(points)))
     assert np.bincount(found.labels)[found.labels[-1]] == 1
     for center in range(3):
         mean = points[found.labels == center].mean(axis=0, dtype=np.float64)
@@ -79,7 +84,7 @@ def test_a_point_that_leaves_one_cluster_for_another_takes_no_digits_along(other
     points[:, :1] = np.concatenate([usual, np.array([[1e18], [1.3e18], [3e18]], np.float32)])
     weights = np.concatenate([np.ones(1001), [10.0, 1.0]])
     start = np.array([[0.0, other], [2.5e18, other]])
-    found = lloyd(points, np.zeros(2, np.float32), weights, start, 300, 0.0, Threads())
+    found = lloyd(WeightedPoints(points, weights), start, StopRule(300), Engine(ONE_THREAD, np.zeros(2, np.float32)))
     assert found.labels.tolist() == [0] * 1000 + [1] * 3
     assert found.centers[0, 0] == pytest.approx(usual.mean(dtype=np.float64), rel=1e-9)
 
@@ -91,51 +96,53 @@ def test_points_that_share_a_huge_value_are_told_apart_by_the_rest(fill: float, 
     found = []
     for value in (0.0, fill):
         points[:, 1] = value
-        found.append(lloyd(points, usual_values(points), weights, points[:5].astype(np.float64), 300, 0.0, threads))
+        weighted, engine = WeightedPoints(points, weights), Engine(threads, usual_values(points))
+        found.append(lloyd(weighted, points[:5].astype(np.float64), StopRule(300), engine))
     assert found[1].msd == found[0].msd
     assert (found[1].centers[:, 1] == points[0, 1]).all()
 
 
-def test_a_large_tolerance_stops_early() -> None:
+def _from_eight_rows() -> tuple[WeightedPoints, DoubleArray, Engine]:
     points = blobs(2000, 5, 8, 1)
-    start = points[:8].astype(np.float64)
-    zero = np.zeros(5, np.float32)
-    loose = lloyd(points, zero, np.ones(2000), start, 300, 1.0, Threads())
-    strict = lloyd(points, zero, np.ones(2000), start, 300, 0.0, Threads())
-    once = lloyd(points, zero, np.ones(2000), start, 1, 0.0, Threads())
+    return WeightedPoints.alike(points), points[:8].astype(np.float64), Engine(ONE_THREAD, np.zeros(5, np.float32))
+
+
+def test_a_large_tolerance_stops_early() -> None:
+    points, start, engine = _from_eight_rows()
+    loose = lloyd(points, start, StopRule(300, tolerance=1.0), engine)
+    strict = lloyd(points, start, StopRule(300), engine)
+    once = lloyd(points, start, StopRule(1), engine)
     assert loose.msd == once.msd > strict.msd
 
 
 def test_who_has_seen_enough_ends_it() -> None:
-    points, zero, ones = blobs(2000, 5, 8, 1), np.zeros(5, np.float32), np.ones(2000)
-    start = points[:8].astype(np.float64)
+    points, start, engine = _from_eight_rows()
     told: list[float] = []
 
     def enough(msd: float) -> bool:
         told.append(msd)
         return len(told) == 3
 
-    found = lloyd(points, zero, ones, start, 300, 0.0, Threads(), enough=enough)
-    each = [lloyd(points, zero, ones, start, iterations, 0.0, Threads()) for iterations in (1, 2, 3)]
+    found = lloyd(points, start, StopRule(300, enough=enough), engine)
+    each = [lloyd(points, start, StopRule(iterations), engine) for iterations in (1, 2, 3)]
     assert told == [one.msd for one in each]
     assert found.centers.tobytes() == each[-1].centers.tobytes()
 
 
 def test_who_never_has_enough_changes_nothing() -> None:
-    points, zero, ones = blobs(2000, 5, 8, 1), np.zeros(5, np.float32), np.ones(2000)
-    start = points[:8].astype(np.float64)
+    points, start, engine = _from_eight_rows()
     told: list[float] = []
 
     def never(msd: float) -> bool:
         told.append(msd)
         return False
 
-    found = lloyd(points, zero, ones, start, 300, 0.0, Threads(), enough=never)
-    assert found.centers.tobytes() == lloyd(points, zero, ones, start, 300, 0.0, Threads()).centers.tobytes()
+    found = lloyd(points, start, StopRule(300, enough=never), engine)
+    assert found.centers.tobytes() == lloyd(points, start, StopRule(300), engine).centers.tobytes()
     assert told == sorted(told, reverse=True)
     # The last iteration, which changed nothing, is told of too.
     assert told[-1] == found.msd
-    assert lloyd(points, zero, ones, start, 0, 0.0, Threads(), enough=lambda _: True).centers is start
+    assert lloyd(points, start, StopRule(0, enough=lambda _: True), engine).centers is start
 
 
 @pytest.mark.parametrize("init_method", ["random", "kmeans++"])
@@ -147,7 +154,8 @@ def test_shrink_keeps_the_best_trial_and_weights_count(init_method: InitMethod) 
     seeds = np.random.SeedSequence(0)
     no_sample = Sample(np.empty((0, 1), np.float32), np.empty(0, np.int64), np.empty(0), complete=False)
     state = State(centers, weights, np.zeros(1, np.float32), no_sample)
-    trials = shrink(state, 2, lloyd_settings, seeds, Threads(), lambda i, msd: told.append((i, msd)), SingleHost())
+    resources = Resources(Engine(ONE_THREAD, state.shift))
+    trials = shrink(state, 2, lloyd_settings, seeds, lambda i, msd: told.append((i, msd)), resources)
     found = trials[0]
     assert [trial.msd for trial in trials] == sorted(msd for _, msd in told)
     assert [trial for trial, _ in told] == list(range(10))
@@ -161,5 +169,6 @@ def test_shrink_returns_k_centers_where_float32_holds_fewer_apart(init_method: I
     no_sample = Sample(np.empty((0, 1), np.float32), np.empty(0, np.int64), np.empty(0), complete=False)
     state = State(centers, np.ones(4), np.zeros(1, np.float32), no_sample)
     lloyd_settings = LloydSettings(init_method, 3, 300, 1e-4)
-    trials = shrink(state, 3, lloyd_settings, np.random.SeedSequence(0), Threads(), lambda _, __: None, SingleHost())
+    resources = Resources(Engine(ONE_THREAD, state.shift))
+    trials = shrink(state, 3, lloyd_settings, np.random.SeedSequence(0), lambda _, __: None, resources)
     assert [trial.centers.shape for trial in trials] == [(3, 1)] * 3

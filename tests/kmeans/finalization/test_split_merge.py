@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kmeans.assignment.engine import Engine
 from kmeans.assignment.shift import usual_values
-from kmeans.finalization.coreset import Coreset
-from kmeans.finalization.lloyd import Clustering, clustering_of, lloyd
-from kmeans.finalization.split_merge import LEAST_POINTS, SearchLimits, improve, work_of_an_iteration
+from kmeans.finalization.lloyd import Clustering, StopRule, evaluate, lloyd
+from kmeans.finalization.split_merge import MIN_POINTS, SearchLimits, improve, work_of_an_iteration
 from kmeans.kernels.splits import SPLIT_ITERATIONS, SPLIT_TOLERANCE, merger_costs, split_clusters
-from kmeans.threads import Threads
+from kmeans.points import WeightedPoints
+from kmeans.threads import ONE_THREAD, Threads
 from kmeans.types import DoubleArray, FloatArray, LabelArray
 from tests.kmeans import naive
 from tests.kmeans.rows import blobs, heavy_tailed
@@ -21,28 +22,32 @@ LIMITS = SearchLimits(patience=30, changes=200, work=1e10)
 FILL = np.float32(9.96921e36)
 
 
-def weighted(rows: FloatArray, weights: DoubleArray | None = None) -> Coreset:
-    return Coreset(rows, np.ones(len(rows)) if weights is None else weights, usual_values(rows))
+def weighted(rows: FloatArray, weights: DoubleArray | None = None) -> WeightedPoints:
+    return WeightedPoints(rows, np.ones(len(rows)) if weights is None else weights)
 
 
-def settled(points: Coreset, start: FloatArray | DoubleArray) -> Clustering:
-    return lloyd(points.points, points.shift, points.weights, start.astype(np.float64), 300, 0.0, Threads())
+def engine_for(points: WeightedPoints, threads: Threads = ONE_THREAD) -> Engine:
+    return Engine(threads, usual_values(points.values))
 
 
-def stuck(seed: int = 5) -> tuple[Coreset, Clustering]:
-    """Put all centers but one amid one blob: Lloyd's iteration alone does not spread them over the others."""
+def settled(points: WeightedPoints, start: FloatArray | DoubleArray) -> Clustering:
+    return lloyd(points, start.astype(np.float64), StopRule(300), engine_for(points))
+
+
+def stuck(seed: int = 5) -> tuple[WeightedPoints, Clustering]:
+    """Put all centers but one into one blob: Lloyd's iteration alone does not spread them over the others."""
     points = weighted(blobs(900, 2, 6, seed))
-    rows = points.points
+    rows = points.values
     start = np.concatenate([rows[:1], np.repeat(rows[1:2], 5, axis=0) + np.linspace(0, 0.1, 5)[:, None]])
     return points, settled(points, start)
 
 
-def search(points: Coreset, start: Clustering, seed: int = 0, limits: SearchLimits = LIMITS) -> Clustering:
-    return improve(points, start, limits, np.random.default_rng(seed), Threads())
+def search(points: WeightedPoints, start: Clustering, seed: int = 0, limits: SearchLimits = LIMITS) -> Clustering:
+    return improve(points, start, limits, np.random.default_rng(seed), engine_for(points))
 
 
-def check(found: Clustering, points: Coreset) -> None:
-    labels, squared = naive.nearest(points.points, found.centers)
+def check(found: Clustering, points: WeightedPoints) -> None:
+    labels, squared = naive.nearest(points.values, found.centers)
     np.testing.assert_array_equal(found.labels, labels)
     assert found.msd == pytest.approx(np.average(squared, weights=points.weights), rel=1e-9)
 
@@ -57,11 +62,13 @@ def test_a_bad_local_optimum_is_left(seed: int) -> None:
 
 def test_the_loss_is_never_raised_and_the_generator_alone_decides() -> None:
     points = weighted(blobs(500, 3, 8, 1), np.random.default_rng(0).uniform(0, 3, 500))
-    start = settled(points, points.points[:8])
+    start = settled(points, points.values[:8])
     found = set()
     for count in (1, 3, 3):
         threads = Threads(count)
-        found.add(improve(points, start, LIMITS, np.random.default_rng(7), threads).centers.tobytes())
+        found.add(
+            improve(points, start, LIMITS, np.random.default_rng(7), engine_for(points, threads)).centers.tobytes()
+        )
         threads.close()
     assert len(found) == 1
     assert search(points, start, 8).msd <= start.msd
@@ -70,7 +77,7 @@ def test_the_loss_is_never_raised_and_the_generator_alone_decides() -> None:
 @pytest.mark.parametrize("k", [1, 2, 3])
 def test_few_clusters(k: int) -> None:
     points = weighted(heavy_tailed(400, 2, 3))
-    start = settled(points, points.points[:k])
+    start = settled(points, points.values[:k])
     found = search(points, start)
     assert found.msd <= start.msd
     assert found.centers.shape == (k, 2)
@@ -80,7 +87,7 @@ def test_few_clusters(k: int) -> None:
 def test_two_centers_on_one_place_are_torn_apart() -> None:
     points, start = stuck()
     start.centers[1] = start.centers[0]
-    start = clustering_of(points.points, points.shift, points.weights, start.centers, Threads())
+    start = evaluate(points, start.centers, engine_for(points))
     assert (np.bincount(start.labels, minlength=6) == 0).any()
     found = search(points, start)
     assert (np.bincount(found.labels, minlength=6) > 0).all()
@@ -91,8 +98,8 @@ def test_two_centers_on_one_place_are_torn_apart() -> None:
 def test_points_without_weight_change_nothing() -> None:
     points, start = stuck()
     rng = np.random.default_rng(0)
-    rows = np.concatenate([points.points, rng.uniform(-99, 99, (100, 2)).astype(np.float32)])
-    more = Coreset(rows, np.concatenate([points.weights, np.zeros(100)]), points.shift)
+    rows = np.concatenate([points.values, rng.uniform(-99, 99, (100, 2)).astype(np.float32)])
+    more = weighted(rows, np.concatenate([points.weights, np.zeros(100)]))
     found = search(more, settled(more, start.centers))
     assert found.msd < 0.8 * start.msd
     check(found, more)
@@ -102,9 +109,9 @@ def test_points_without_weight_change_nothing() -> None:
 def test_far_points_cost_the_centers_that_they_take(far: float) -> None:
     """A center goes to the far point at once; the others are searched for as if it were not there."""
     points, start = stuck()
-    rows = np.concatenate([points.points, np.full((1, 2), far, np.float32)])
+    rows = np.concatenate([points.values, np.full((1, 2), far, np.float32)])
     with_far = weighted(rows)
-    found = search(with_far, settled(with_far, np.concatenate([start.centers, points.points[5:6]])))
+    found = search(with_far, settled(with_far, np.concatenate([start.centers, points.values[5:6]])))
     assert np.bincount(found.labels)[found.labels[-1]] == 1
     assert found.msd < 0.8 * start.msd
     check(found, with_far)
@@ -113,8 +120,8 @@ def test_far_points_cost_the_centers_that_they_take(far: float) -> None:
 @pytest.mark.parametrize("fill", [1e15, FILL])
 def test_a_huge_value_that_all_share_changes_nothing(fill: float) -> None:
     points, start = stuck()
-    rows = np.insert(points.points, 1, fill, axis=1)
-    filled = Coreset(rows, points.weights, usual_values(rows))
+    rows = np.insert(points.values, 1, fill, axis=1)
+    filled = weighted(rows, points.weights)
     found = search(filled, settled(filled, np.insert(start.centers, 1, np.float32(fill), axis=1)))
     assert found.msd == pytest.approx(search(points, start).msd, rel=1e-9)
     assert (found.centers[:, 1] == np.float32(fill)).all()
@@ -124,23 +131,23 @@ def test_a_search_that_may_do_nothing_changes_nothing() -> None:
     points, start = stuck()
     for limits in (SearchLimits(30, 200, 0.0), SearchLimits(0, 200, 1e10), SearchLimits(30, 0, 1e10)):
         assert search(points, start, limits=limits) is start
-    assert improve(points, start, LIMITS, np.random.default_rng(0), Threads(), lambda: True) is start
+    assert improve(points, start, LIMITS, np.random.default_rng(0), engine_for(points), lambda: True) is start
 
 
 @pytest.mark.parametrize("n_points", [10, 1000])
 def test_each_limit_ends_a_search(n_points: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of few points what is done with the centers is what counts."""
     points = weighted(blobs(n_points, 5, 3, 1))
-    start = settled(points, points.points[:4])
+    start = settled(points, points.values[:4])
     of_an_iteration = work_of_an_iteration(points, 4)
-    assert of_an_iteration >= max(n_points, LEAST_POINTS) * 4 * 5
+    assert of_an_iteration >= max(n_points, MIN_POINTS) * 4 * 5
     changes: list[int] = []
 
     def counting(*arguments: object) -> Clustering:
         changes.append(1)
         return lloyd(*arguments)  # type: ignore[arg-type]  # those that were given
 
-    monkeypatch.setattr("kmeans.split_merge.lloyd", counting)
+    monkeypatch.setattr("kmeans.finalization.split_merge.lloyd", counting)
     endless = 10**9
     for limits, least, most in (
         (SearchLimits(endless, 7, 1e99), 7, 7),
@@ -155,10 +162,10 @@ def test_each_limit_ends_a_search(n_points: int, monkeypatch: pytest.MonkeyPatch
 
 def test_time_that_runs_out_leaves_the_best_one_so_far() -> None:
     points, start = stuck()
-    before = start.msd
+    engine, before = engine_for(points), start.msd
     for looks in (1, 2, 5, 20, 100):
         asked = itertools.count()
-        found = improve(points, start, LIMITS, np.random.default_rng(0), Threads(), lambda: next(asked) >= looks)  # noqa: B023
+        found = improve(points, start, LIMITS, np.random.default_rng(0), engine, lambda: next(asked) >= looks)  # noqa: B023
         assert found.msd <= before
         before = found.msd
         check(found, points)
@@ -167,7 +174,7 @@ def test_time_that_runs_out_leaves_the_best_one_so_far() -> None:
 
 def test_points_that_are_all_centers_end_at_once() -> None:
     points = weighted(np.array([[0.0], [1.0]], np.float32))
-    start = settled(points, points.points)
+    start = settled(points, points.values)
     assert search(points, start) is start
 
 

@@ -1,9 +1,16 @@
 """The cache of machine code."""
 
+import importlib
 import os
 import subprocess
 import sys
 from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kmeans.kernels import jit
+from kmeans.kernels.rearranging import move_rows
 
 CALLED = """
 from kmeans.kernels.jit import kernel
@@ -54,6 +61,48 @@ def test_a_kernel_is_compiled_again_when_a_constant_that_it_was_made_of_has_chan
             assert ("data saved to" in said, "data loaded from" in said) == (compiled, not compiled)
 
 
+def test_importing_a_kernel_compiles_nothing(tmp_path: Path) -> None:
+    program = """
+import container.job.training
+from kmeans.kernels.rearranging import move_rows
+print(len(move_rows.overloads))
+"""
+    assert run(tmp_path, "-c", program, NUMBA_DEBUG_CACHE="1") == "0\n"
+
+
+def test_threads_may_call_kernels_that_call_one_another_for_the_first_time_at_once(tmp_path: Path) -> None:
+    (tmp_path / "inner_kernel.py").write_text(CALLED.format(added=1))
+    (tmp_path / "outer_kernel.py").write_text(CALLER.replace("print(twice(1))", ""))
+    program = """
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+from outer_kernel import changed, twice
+
+barrier = Barrier(8)
+
+def call(number):
+    barrier.wait()
+    return (twice, changed)[number % 2](number)
+
+with ThreadPoolExecutor(8) as pool:
+    print(list(pool.map(call, range(8))))
+"""
+    assert run(tmp_path, "-c", program) == "[2, 2, 6, 4, 10, 6, 14, 8]\n"
+
+
+def test_a_cache_that_cannot_be_written_is_done_without(tmp_path: Path) -> None:
+    (tmp_path / "inner_kernel.py").write_text(CALLED.format(added=1))
+    (tmp_path / "outer_kernel.py").write_text(CALLER)
+    assert run(tmp_path, "outer_kernel.py", NUMBA_CACHE_DIR="/proc/no/cache") == "4\n"
+
+
+def test_arguments_of_other_types_are_an_error() -> None:
+    places = np.arange(2)
+    with pytest.raises(TypeError, match="No matching definition"):
+        move_rows(np.zeros((2, 2)), places, places)  # type: ignore[arg-type]
+
+
 def run(folder: Path, *arguments: str, **environment: str) -> str:
     """Run Python with a cache of the folder's own; return what it prints."""
     done = subprocess.run(
@@ -71,3 +120,28 @@ def run(folder: Path, *arguments: str, **environment: str) -> str:
         check=True,
     )
     return done.stdout
+
+
+# Called by kernels of other modules without being strict: these copy, compare, or bound errors.
+ROUND_NOTHING_THAT_COUNTS = {
+    "_farther", "_offer", "aligned_floats", "assign_rows", "choose", "clear", "compare_directly", "draw", "end_step",
+    "error_bound", "finite", "first_infinite", "is_dense", "lay_out", "lightest", "move_centers", "new_space",
+    "read_record", "take_piece", "unpack", "_arrange", "_entry", "_tensor", "_values",
+}  # fmt: skip
+
+
+def test_what_several_kernels_call_rounds_alike_in_all_of_them() -> None:
+    importlib.import_module("container.job.training")
+    by_id = {id(each): each for each in jit._KERNELS}
+    called = {
+        id(value)
+        for each in jit._KERNELS
+        for name in each.py_func.__code__.co_names
+        if id(value := each.py_func.__globals__.get(name)) in by_id
+    }
+    loose = {
+        by_id[number].py_func.__name__
+        for number in called
+        if by_id[number].targetoptions["fastmath"] and "float" in str(by_id[number]._signatures)
+    }
+    assert loose - ROUND_NOTHING_THAT_COUNTS == set()

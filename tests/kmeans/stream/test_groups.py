@@ -3,6 +3,7 @@
 import os
 import threading
 from collections.abc import Iterator
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +11,22 @@ import numpy as np
 import pytest
 
 from kmeans.communicator import SingleHost
+from kmeans.events import Events
 from kmeans.kernels.jit import INTERPRETED
-from kmeans.observer import Observer
+from kmeans.model import Model
+from kmeans.observer import MiniBatch, Silent
 from kmeans.packed_rows import PackedRows
-from kmeans.settings import Settings
+from kmeans.settings import TrainingSettings
 from kmeans.source import Stretch
+from kmeans.stream.control import Control
 from kmeans.stream.groups import Groups
-from kmeans.stream.run import Control, Run
-from kmeans.stream.snapshot import Snapshot
-from kmeans.stream.stream import Step
+from kmeans.stream.reservoir import Reservoir
+from kmeans.stream.run import Run
+from kmeans.stream.snapshot import RunSnapshot
+from kmeans.stream.start import StreamStart
+from kmeans.stream.stream import Stream
 from kmeans.threads import Threads
-from kmeans.training import Model, fit
+from kmeans.training import fit
 from kmeans.types import FloatArray
 from tests.kmeans.rows import Rows, blobs, heavy_tailed, settings_for
 
@@ -67,19 +73,18 @@ class InMemory(Rows):
             yield self.rows[start : start + self.size].copy()
 
 
-class Heard(Observer):
+class Heard(Silent):
     """Keeps what it is told of each step."""
 
     def __init__(self) -> None:
         super().__init__()
         self.steps: list[tuple[Any, ...]] = []
 
-    def stepped(self, step: Step) -> None:
-        changes = [(change.center, change.merged_into, change.position) for change in step.reassignments]
-        self.steps.append((step.rows, step.inertia, step.own_rows, changes))
+    def stepped(self, batch: MiniBatch) -> None:
+        self.steps.append((batch.rows, batch.inertia, batch.own_rows, batch.reassigned))
 
 
-def trained(source: Rows, settings: Settings, n_threads: int = 1, **arguments: Any) -> tuple[Model, Heard]:
+def trained(source: Rows, settings: TrainingSettings, n_threads: int = 1, **arguments: Any) -> tuple[Model, Heard]:
     heard = Heard()
     with Threads(n_threads) as threads:
         return fit(source, settings, SingleHost(), threads, heard, **arguments), heard
@@ -177,16 +182,15 @@ def test_a_run_goes_on_from_where_it_was_kept(tmp_path: Path, n_threads: int) ->
     settings = settings_for(rows, 3, batch_size=100, sample_size=500)
     source = Filed(rows, 100, tmp_path / "rows")
     expected = trained(source, settings)
-    kept: list[Snapshot] = []
+    kept: list[RunSnapshot] = []
 
-    def keep(snapshot: Snapshot) -> None:
-        arrays = {name: array.copy() for name, array in snapshot.arrays.items()}
-        kept.append(Snapshot(snapshot.step, arrays, snapshot.facts))
+    def keep(snapshot: RunSnapshot) -> None:
+        kept.append(deepcopy(snapshot))
 
     calls = iter(range(10_000))
     control = Control(saving=lambda: next(calls) % 3 == 0, save=keep)
     assert_same(trained(source, settings, n_threads, control=control), expected)
-    amid = [snapshot for snapshot in kept if snapshot.facts["amid_epoch"]]
+    amid = [snapshot for snapshot in kept if snapshot.amid_epoch]
     assert len(amid) > 1
     for snapshot in amid[::2]:
         model, _ = trained(source, settings, n_threads, snapshot=snapshot)
@@ -233,8 +237,8 @@ def test_what_fails_between_two_groups_ends_the_threads(tmp_path: Path) -> None:
     rows = blobs(20_000, 4, 3, seed=1)
 
     class Failing(Heard):
-        def stepped(self, step: Step) -> None:
-            super().stepped(step)
+        def stepped(self, batch: MiniBatch) -> None:
+            super().stepped(batch)
             if len(self.steps) == 5:
                 raise OSError("the log is gone")
 
@@ -248,6 +252,26 @@ def test_what_fails_between_two_groups_ends_the_threads(tmp_path: Path) -> None:
         )
 
 
+def test_the_reassignments_of_a_group_are_those_of_its_mini_batches() -> None:
+    rows = heavy_tailed(2000, 3, seed=3)
+    start = StreamStart(rows[:20].astype(np.float64), np.zeros(20), np.zeros(3, np.float32))
+    reservoir = Reservoir(10, 3, 0, np.random.default_rng(0))
+    alone = Stream(start, 0, SingleHost(), Threads(), reassign_far_rows=True)
+    expected = []
+    for block in np.split(rows, 20):
+        alone.add(block)
+        expected.append(alone.step().reassignments)
+    with Threads(2) as threads:
+        grouped = Stream(start, 0, SingleHost(), threads, reassign_far_rows=True)
+        packed, found = PackedRows.of_memory(rows), []
+        while packed.n_rows:
+            with grouped.group(packed, 100, reservoir.limits) as running:
+                pass
+            found += running.group.reassignments()
+    assert found == expected
+    assert sum(map(len, found)) > 10
+
+
 def test_a_stream_that_goes_on_does_not_begin_with_a_long_group() -> None:
     rows = blobs(4000, 2, 5, seed=0)
     with Threads() as threads:
@@ -258,14 +282,14 @@ def test_mini_batches_left_to_others_do_not_pile_up() -> None:
     # A row of each mini-batch is an outlier; a stretch in memory holds a hundred of them.
     rows = np.tile(np.arange(4, dtype=np.float32)[:, None], (8000, 1))
     rows[1::4] = np.random.default_rng(0).normal(scale=1e6, size=(8000, 1))
-    start = np.array([[1.0], [2.0]]), np.zeros(2), np.zeros(1, np.float32), 1.0
+    start = StreamStart(np.array([[1.0], [2.0]]), np.zeros(2), np.zeros(1, np.float32), 1.0)
     settings = settings_for(rows, 2, batch_size=4, sample_size=50)
     seen: list[int] = []
 
     def take() -> None:
         with Threads() as threads:
-            run = Run(*start, settings, SingleHost(), threads, np.random.SeedSequence(0))
-            run.take_rows(InMemory(rows, 4, together=100), None, Observer(), Control())
+            run = Run(start, settings, SingleHost(), threads, np.random.SeedSequence(0))
+            run.take_rows(InMemory(rows, 4, together=100), None, Silent(), Events(), Control())
             seen.append(run.stream.rows_seen)
 
     # A call within a call for each of them would be too much for a small stack.

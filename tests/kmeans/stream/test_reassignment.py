@@ -1,4 +1,4 @@
-"""Centers that are given up for far rows."""
+"""Centers that are reassigned to far rows."""
 
 import math
 
@@ -9,9 +9,12 @@ from hypothesis import strategies as st
 
 from kmeans.communicator import SingleHost
 from kmeans.kernels.far_rows import DISTANCE, EXTRA, HOST, LABEL, POSITION, WEIGHT, cheapest_merger
+from kmeans.stream.piece_sums import Sums
 from kmeans.stream.reassignment import FarRows, reassign
 from kmeans.stream.reservoir import Reservoir
-from kmeans.stream.stream import Step, Stream
+from kmeans.stream.start import StreamStart
+from kmeans.stream.step import Step
+from kmeans.stream.stream import Stream
 from kmeans.threads import Threads
 from kmeans.types import FloatArray
 from tests.kmeans import naive
@@ -19,10 +22,8 @@ from tests.kmeans import naive
 
 def stream_of(centers: list[list[float]], half_life: int = 0, outlier_distance: float = math.inf) -> Stream:
     shift = np.zeros(len(centers[0]), np.float32)
-    weights = np.zeros(len(centers))
-    return Stream(
-        np.array(centers), weights, shift, half_life, SingleHost(), Threads(), outlier_distance=outlier_distance
-    )
+    start = StreamStart(np.array(centers), np.zeros(len(centers)), shift, outlier_distance)
+    return Stream(start, half_life, SingleHost(), Threads(), reassign_far_rows=True)
 
 
 def take(stream: Stream, rows: list[list[float]] | FloatArray) -> Step:
@@ -62,7 +63,8 @@ def test_a_center_starved_by_decay_is_the_one_to_go() -> None:
 
 
 def test_without_reassignment_the_stream_keeps_to_the_recipe() -> None:
-    stream = Stream(np.array([[0.0], [10.0], [50.0]]), np.zeros(3), np.zeros(1, np.float32), 0, SingleHost(), Threads())
+    start = StreamStart(np.array([[0.0], [10.0], [50.0]]), np.zeros(3), np.zeros(1, np.float32))
+    stream = Stream(start, 0, SingleHost(), Threads())
     step = take(stream, [[-1.0], [1.0], [9.0], [11.0], [-9.0]])
     assert step.reassignments == []
     assert stream.weights[2] == 0.0
@@ -87,7 +89,7 @@ def test_outliers_take_no_digits_from_the_centers_that_were_nearest(far: float, 
 
 
 @pytest.mark.parametrize("far", [1e13, -1e18, 3.4e38])
-def test_an_outlier_that_no_center_is_given_up_for_joins_its_own(far: float) -> None:
+def test_an_outlier_that_no_center_is_reassigned_to_joins_its_own(far: float) -> None:
     stream = stream_of([[0.0]], outlier_distance=1e12)
     step = take(stream, np.array([[1.0], [3.0], [far], [2.0]], np.float32))
     assert step.reassignments == []
@@ -106,7 +108,7 @@ def test_an_outlier_that_no_center_is_given_up_for_joins_its_own(far: float) -> 
 def test_weight_mean_and_spread_are_those_of_all_rows(
     n_centers: int, sizes: list[int], outlier_distance: float, half_life: int, seed: int
 ) -> None:
-    """Each center is the mean of the rows that carry its label, whatever was given up on the way."""
+    """Each center is the mean of the rows that carry its label, whatever was reassigned on the way."""
     rng = np.random.default_rng(seed)
     rows = (rng.standard_normal((sum(sizes), 2)) * rng.pareto(1.0, (sum(sizes), 1))).astype(np.float32)
     stream = stream_of(rng.standard_normal((n_centers, 2)).tolist(), half_life, outlier_distance)
@@ -159,11 +161,11 @@ def test_the_farthest_rows_are_those_of_their_twin(
     distances = rng.integers(0, 8, n).astype(np.float64)
     labels, weights = rng.integers(0, 5, n), rng.uniform(0, 1, n)
     far = FarRows(2, n_hosts, 3, outlier_distance)
-    sums, counts, losses = np.zeros((5, 3)), np.zeros(5), np.zeros(5)
+    sums, counts, losses = into = Sums(np.zeros((5, 3)), np.zeros(5), np.zeros(5))
     begin = 0
     for size in sizes:
         some = slice(begin, begin + size)
-        far.offer(rows[some], labels[some], distances[some], weights[some], 100 + begin, sums, counts, losses)
+        far.offer(rows[some], labels[some], distances[some], weights[some], 100 + begin, into)
         begin += size
     expected = naive.farthest_rows(distances, len(far.table))
     found = far.table[: len(expected)]
@@ -185,7 +187,7 @@ def test_the_farthest_rows_are_those_of_their_twin(
 
 @settings(max_examples=100, deadline=None)
 @given(st.integers(2, 40), st.integers(1, 8), st.integers(1, 20), st.integers(0, 2**32 - 1))
-def test_centers_are_given_up_as_by_their_twin(n_centers: int, n_rows: int, n_features: int, seed: int) -> None:
+def test_centers_are_reassigned_as_by_their_twin(n_centers: int, n_rows: int, n_features: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     centers = rng.standard_normal((n_centers, n_features))
     weights = rng.pareto(1.0, n_centers) * (rng.random(n_centers) > 0.2)

@@ -6,19 +6,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kmeans.communicator import SingleHost
-from kmeans.stream.stream import Step, Stream
+from kmeans.stream.start import StreamStart
+from kmeans.stream.step import Step
+from kmeans.stream.stream import Stream
 from kmeans.threads import Threads
 from kmeans.types import FloatArray
 from tests.kmeans import naive
 
 
 def make(centers: np.ndarray, half_life: int = 0) -> Stream:
-    shift = np.zeros(centers.shape[1], np.float32)
-    return Stream(centers.astype(np.float64), np.zeros(len(centers)), shift, half_life, SingleHost(), Threads())
+    start = StreamStart(centers.astype(np.float64), np.zeros(len(centers)), np.zeros(centers.shape[1], np.float32))
+    return Stream(start, half_life, SingleHost(), Threads())
 
 
 def take(stream: Stream, *blocks: FloatArray) -> Step:
-    """Give a stream a mini-batch."""
+    """Add a mini-batch to a stream."""
     for block in blocks:
         stream.add(block)
     assert stream.pending == sum(map(len, blocks))

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from sagemaker_kmeans import load
-from tests.documents import ROOT
-from tests.ports import free_port
 from tests.sagemaker_kmeans.sdk.conftest import local_mode, need_sdk
+from tools.documents import ROOT
+from tools.ports import free_port
 
 need_sdk("3")
 

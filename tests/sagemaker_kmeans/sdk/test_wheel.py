@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from sagemaker_kmeans import __version__
-from tests.documents import ROOT
 from tests.requirement import missing
 from tests.sagemaker_kmeans.sdk.conftest import sdk_version
+from tools.documents import ROOT
 
 
 def test_the_wheel_holds_the_package_and_runs_without_anything_else(tmp_path: Path) -> None:

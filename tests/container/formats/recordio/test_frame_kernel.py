@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike
 
 from container.formats.errors import FormatError
 from container.formats.recordio import frame_kernel as kernel
-from container.formats.recordio import records as recordio
+from container.formats.recordio import frames, records
 from container.formats.recordio.frame_kernel import FULL, MORE, ODD
 from tests.container.channels.conftest import dense, part
 
@@ -92,9 +92,9 @@ def payloads(draw: st.DrawFn) -> bytes:
 
 
 def twin(payload: bytes, dtype: DTypeLike = np.float32) -> list[float] | None:
-    """Give the row as the protobuf library reads it; None if there is none."""
+    """Return the row as the protobuf library reads it; None if there is none."""
     try:
-        row: list[float] = recordio.features(recordio.parse(payload), D, dtype).tolist()
+        row: list[float] = records.features(records.parse(payload), D, dtype).tolist()
     except FormatError:
         return None
     return row
@@ -114,7 +114,7 @@ def check(data: bytes, expected: list[list[float] | None], dtype: DTypeLike = np
         decoded += next_row - row
         row = next_row
         if status == ODD:
-            _, position = recordio.next_record(data, position)
+            _, position = frames.next_record(data, position)
             row += 1
         else:
             assert status == FULL
@@ -126,7 +126,7 @@ def check(data: bytes, expected: list[list[float] | None], dtype: DTypeLike = np
 @settings(max_examples=400)
 @given(messages=st.lists(payloads(), min_size=1, max_size=4))
 def test_rows_are_those_of_the_twin(messages: list[bytes], dtype: DTypeLike) -> None:
-    check(b"".join(map(recordio.frame, messages)), [twin(message, dtype) for message in messages], dtype)
+    check(b"".join(map(frames.frame, messages)), [twin(message, dtype) for message in messages], dtype)
 
 
 @settings(max_examples=600)
@@ -141,7 +141,7 @@ def test_broken_bytes_are_left_to_the_twin(message: bytes, data: st.DataObject) 
             del broken[i:]
             break
     good = dense(np.ones((1, D)))
-    check(good + recordio.frame(bytes(broken)) + good, [[1.0] * D, twin(bytes(broken)), [1.0] * D])
+    check(good + frames.frame(bytes(broken)) + good, [[1.0] * D, twin(bytes(broken)), [1.0] * D])
 
 
 @given(st.binary(max_size=40))
@@ -149,7 +149,7 @@ def test_broken_bytes_are_left_to_the_twin(message: bytes, data: st.DataObject) 
 @example(b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x7f")
 @example(b"\x0a" + b"\x80" * 20)
 def test_any_payload(message: bytes) -> None:
-    check(recordio.frame(message), [twin(message)])
+    check(frames.frame(message), [twin(message)])
 
 
 def plain(data: bytes) -> bool:
@@ -169,17 +169,17 @@ def test_ordinary_records_are_decoded_by_the_kernel() -> None:
                 entry = field(1, field(1, b"values") + field(2, field(number, tensor)))
                 label = field(2, field(1, b"y") + field(2, field(2, field(1, b"abcd" * 5))))
                 for message in (entry, label + entry, entry + label, entry + field(3, b"uid") + field(4, b"m")):
-                    assert plain(recordio.frame(message)), (name, packed)
+                    assert plain(frames.frame(message)), (name, packed)
 
 
 def test_a_sparse_zero_row_is_decoded_by_the_kernel() -> None:
     message = field(1, field(1, b"values") + field(2, field(2, repeated(3, 0, [varint(D)], True))))
-    assert check(recordio.frame(message) * 2, [[0.0] * D] * 2) == 2
+    assert check(frames.frame(message) * 2, [[0.0] * D] * 2) == 2
 
 
 def test_unusual_records_are_left_to_the_twin() -> None:
-    (message,) = recordio.split_frames(dense([[1, 0, -2]]))
-    assert plain(recordio.frame(message))
+    (message,) = frames.split_frames(dense([[1, 0, -2]]))
+    assert plain(frames.frame(message))
     unsorted = (
         repeated(1, 5, [struct.pack("<f", x) for x in (-2, 1)], True)
         + repeated(2, 0, [b"\2", b"\0"], True)
@@ -190,7 +190,7 @@ def test_unusual_records_are_left_to_the_twin() -> None:
         field(1, field(1, b"values") + field(2, field(2, unsorted))),
         field(1, field(2, b"") + field(1, b"values") + field(2, message[message.index(b"\x12") + 2 :])),
     ):
-        assert check(recordio.frame(unusual), [twin(unusual)]) == 0
+        assert check(frames.frame(unusual), [twin(unusual)]) == 0
         assert twin(unusual) == [1.0, 0.0, -2.0]
     assert check(part(1, message[:8]) + part(3, b""), [None]) == 0
 
@@ -204,17 +204,17 @@ def test_odd_tensors_are_left_to_the_twin() -> None:
         field(2, field(1, bytes(12))) + field(9, field(1, b"x")),
     ):
         message = field(1, field(1, b"values") + field(2, tensor))
-        assert check(recordio.frame(message), [twin(message)]) == 0
+        assert check(frames.frame(message), [twin(message)]) == 0
 
 
 def test_what_follows_the_values_is_looked_at() -> None:
-    (message,) = recordio.split_frames(dense([[1, 2, 3]]))
+    (message,) = frames.split_frames(dense([[1, 2, 3]]))
     for end in (field(3, b"ab"), field(2, field(1, b"") + field(2, field(2, b"")))):
-        good = recordio.frame(message + end)
+        good = frames.frame(message + end)
         assert check(good * 2, [[1, 2, 3]] * 2) == 2
         bad = message + b"\x1a\x7f" + end[2:]
         assert twin(bad) is None
-        assert check(good + recordio.frame(bad), [[1, 2, 3], None]) == 1
+        assert check(good + frames.frame(bad), [[1, 2, 3], None]) == 1
 
 
 def test_numbers_that_are_not_finite_are_left_to_the_twin() -> None:
@@ -243,7 +243,7 @@ def test_rows_of_sparse_matrices_are_plain() -> None:
     def sparse(keys: list[int], shape: list[int]) -> bytes:
         tensor = repeated(1, 5, [struct.pack("<f", 2.0)] * len(keys), True)
         tensor += repeated(2, 0, list(map(varint, keys)), True) + repeated(3, 0, list(map(varint, shape)), True)
-        return recordio.frame(field(1, field(1, b"values") + field(2, field(2, tensor))))
+        return frames.frame(field(1, field(1, b"values") + field(2, field(2, tensor))))
 
     plain = [sparse([0, 2], shape) for shape in ([D], [1, D], [])]
     assert check(b"".join(plain), [[2, 0, 2]] * 3) == 3

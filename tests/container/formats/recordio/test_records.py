@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from container.formats.errors import FormatError, IncompleteError, InfiniteValueError, MissingValueError
-from container.formats.recordio import records as recordio
+from container.formats.recordio import frames, records
 from container.formats.recordio.record_pb2 import Bytes, Record, Value
 
 MAGIC = struct.pack("<I", 0xCED7230A)
@@ -42,19 +42,19 @@ def record(kind: str = "float32_tensor", **fields: list[float]) -> Record:
 
 @given(st.lists(st.binary(max_size=40), max_size=5))
 def test_frames_of_whole_records(payloads: list[bytes]) -> None:
-    data = b"".join(map(recordio.frame, payloads))
+    data = b"".join(map(frames.frame, payloads))
     assert len(data) % 4 == 0
-    assert list(recordio.split_frames(data)) == payloads
-    assert list(recordio.split_frames(memoryview(data))) == payloads
+    assert list(frames.split_frames(data)) == payloads
+    assert list(frames.split_frames(memoryview(data))) == payloads
 
 
 @given(st.lists(st.sampled_from([MAGIC, b"abcd", b"xy", b""]), max_size=8).map(b"".join), st.binary(max_size=9))
 def test_frames_of_split_records(payload: bytes, other: bytes) -> None:
-    assert list(recordio.split_frames(split(payload) + recordio.frame(other))) == [payload, other]
+    assert list(frames.split_frames(split(payload) + frames.frame(other))) == [payload, other]
 
 
 def test_frame_is_never_split() -> None:
-    assert recordio.frame(MAGIC + b"ab") == MAGIC + struct.pack("<I", 6) + MAGIC + b"ab\0\0"
+    assert frames.frame(MAGIC + b"ab") == MAGIC + struct.pack("<I", 6) + MAGIC + b"ab\0\0"
 
 
 def test_frame_bounds_its_payload() -> None:
@@ -63,7 +63,7 @@ def test_frame_bounds_its_payload() -> None:
             return 1 << 29
 
     with pytest.raises(ValueError, match=r"at most 536870911 bytes, got 536870912"):
-        recordio.frame(Long())
+        frames.frame(Long())
 
 
 @pytest.mark.parametrize(
@@ -84,50 +84,50 @@ def test_frame_bounds_its_payload() -> None:
 )
 def test_frame_errors(data: bytes, message: str) -> None:
     with pytest.raises(FormatError) as caught:
-        list(recordio.split_frames(data))
+        list(frames.split_frames(data))
     assert str(caught.value) == message
 
 
 def test_every_truncation_is_an_error_but_at_borders() -> None:
     rows = np.arange(12, dtype=np.float32).reshape(4, 3)
-    data = recordio.encode(map(recordio.dense_record, rows))
+    data = records.encode(map(records.dense_record, rows))
     size = len(data) // 4
     for end in range(len(data) + 1):
         whole = end // size
         if end % size == 0:
-            np.testing.assert_array_equal(recordio.decode(data[:end], 3)[0], rows[:whole])
+            np.testing.assert_array_equal(records.decode(data[:end], 3)[0], rows[:whole])
         else:
             with pytest.raises(IncompleteError, match=rf"^record {whole + 1}: expected .* and the end$"):
-                recordio.decode(data[:end], 3)
+                records.decode(data[:end], 3)
 
 
 @given(hnp.arrays(np.float32, hnp.array_shapes(min_dims=2, max_dims=2, max_side=6), elements=FINITE))
 def test_dense_records_come_back(rows: np.ndarray) -> None:
-    decoded, records = recordio.decode(recordio.encode(map(recordio.dense_record, rows)), rows.shape[1])
+    decoded, kept = records.decode(records.encode(map(records.dense_record, rows)), rows.shape[1])
     np.testing.assert_array_equal(decoded, rows)
     assert decoded.dtype == np.float32
     assert decoded.flags.c_contiguous
-    assert len(records) == len(rows)
+    assert len(kept) == len(rows)
 
 
 def test_bytes_of_a_dense_record() -> None:
     row = np.array([1.0, 2.0], np.float32)
-    assert recordio.encode([recordio.dense_record(row)]) == bytes.fromhex(
+    assert records.encode([records.dense_record(row)]) == bytes.fromhex(
         "0a23d7ce 18000000 0a16 0a06 76616c756573 120c 120a 0a08 0000803f 00000040"
     )
 
 
 def test_no_bytes_are_no_records() -> None:
-    rows, records = recordio.decode(b"", 3)
+    rows, kept = records.decode(b"", 3)
     assert rows.shape == (0, 3)
-    assert records == []
+    assert kept == []
 
 
 def test_uid_and_metadata_are_kept() -> None:
     message = record(values=[1])
     message.uid, message.metadata = "abc123", "m"
     message.label["values"].float32_tensor.values.append(3)
-    _, (kept,) = recordio.decode(recordio.encode([message]), 1)
+    _, (kept,) = records.decode(records.encode([message]), 1)
     assert (kept.uid, kept.metadata) == ("abc123", "m")
 
 
@@ -144,17 +144,17 @@ def test_kinds_of_tensors(kind: str) -> None:
         record(kind, values=[3, -2], keys=[0, 2]),
         record(kind, values=[5, -2, -1, -1], keys=[0, 2, 0, 0], shape=[3]),
     ):
-        row = recordio.features(message, 3)
+        row = records.features(message, 3)
         np.testing.assert_array_equal(row, expected)
         assert row.dtype == np.float32
     for zeros in (record(kind, shape=[3]), record(kind, shape=[1, 3])):
-        np.testing.assert_array_equal(recordio.features(zeros, 3), np.zeros(3))
+        np.testing.assert_array_equal(records.features(zeros, 3), np.zeros(3))
 
 
 def test_values_of_one_key_are_added_in_float64() -> None:
-    (number,) = recordio.features(record(values=[2**24, 1, -(2**24), 1], keys=[0] * 4, shape=[1]), 1)
+    (number,) = records.features(record(values=[2**24, 1, -(2**24), 1], keys=[0] * 4, shape=[1]), 1)
     assert number == 2
-    (number,) = recordio.features(record("float64_tensor", values=[1e39, 1, -1e39], keys=[0] * 3, shape=[1]), 1)
+    (number,) = records.features(record("float64_tensor", values=[1e39, 1, -1e39], keys=[0] * 3, shape=[1]), 1)
     assert number == 0
 
 
@@ -167,9 +167,9 @@ def test_the_width_of_a_record() -> None:
         (record(shape=[1, 5]), 5),
         (record(), 0),
     ):
-        assert recordio.feature_count(message) == count
+        assert records.feature_count(message) == count
     with pytest.raises(FormatError, match=r"^expected a shape beside the keys of the first record, got none"):
-        recordio.feature_count(record(values=[1], keys=[1]))
+        records.feature_count(record(values=[1], keys=[1]))
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_the_width_of_a_record() -> None:
 )
 def test_feature_errors(message: Record, text: str) -> None:
     with pytest.raises(FormatError) as caught:
-        recordio.decode(recordio.encode([record(values=[1, 2, 3]), message]), 3)
+        records.decode(records.encode([record(values=[1, 2, 3]), message]), 3)
     assert text in str(caught.value)
     assert caught.value.record == 2
 
@@ -233,31 +233,31 @@ def test_feature_errors(message: Record, text: str) -> None:
 )
 def test_numbers_that_are_not_finite(message: Record, kind: type[FormatError], text: str) -> None:
     with pytest.raises(kind) as caught:
-        recordio.decode(recordio.encode([message]), 2)
+        records.decode(records.encode([message]), 2)
     assert str(caught.value) == text
 
 
 def test_bytes_that_are_no_message() -> None:
     with pytest.raises(FormatError, match=r"^record 1: expected a protobuf Record message"):
-        recordio.decode(recordio.frame(b"\x0a\xff"), 2)
+        records.decode(frames.frame(b"\x0a\xff"), 2)
 
 
 def test_sparse_bodies_cannot_ask_for_unbounded_memory() -> None:
-    data = recordio.encode([record(shape=[1 << 20])] * 3)
-    assert recordio.decode(data, 1 << 20)[0].shape == (3, 1 << 20)
+    data = records.encode([record(shape=[1 << 20])] * 3)
+    assert records.decode(data, 1 << 20)[0].shape == (3, 1 << 20)
     with pytest.raises(FormatError, match=r"^record 3: expected at most 2097152 values in all, got more"):
-        recordio.decode(data, 1 << 20, max_values=2 << 20)
+        records.decode(data, 1 << 20, max_values=2 << 20)
 
 
 @settings(max_examples=300)
 @given(st.data())
 def test_any_bytes_give_rows_or_a_format_error(data: st.DataObject) -> None:
-    whole = recordio.encode([record(values=[1, 2], shape=[2]), record(values=[1], keys=[1], shape=[2])])
+    whole = records.encode([record(values=[1, 2], shape=[2]), record(values=[1], keys=[1], shape=[2])])
     body = bytearray(whole)
     for _ in range(data.draw(st.integers(1, 4))):
         body[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.integers(0, 255))
     try:
-        rows, _ = recordio.decode(bytes(body), 2)
+        rows, _ = records.decode(bytes(body), 2)
     except FormatError as error:
         place = error.record
     else:

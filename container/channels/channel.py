@@ -1,0 +1,274 @@
+"""A channel as mini-batches of rows."""
+
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Final, cast
+
+import numpy as np
+
+from container.channels.filling import Division, Filling, fill_from
+from container.channels.interleaved import Interleaved
+from container.channels.opener import Opener
+from container.channels.prefetch import PackingFill, prefetched
+from container.channels.reading import Position, Reading
+from container.channels.sampling import sample
+from container.configuration.files import ChannelConfiguration
+from container.errors import AlgorithmError, CustomerError
+from container.hosts.place import ALONE
+from container.precision.coordinates import PLAIN, Coordinates
+from container.stopping import Stop
+from kmeans.source import GivenUpError, Stretch
+from kmeans.types import DoubleArray, FloatArray
+
+# The most that a block of rows takes, unless a single row takes more.
+BLOCK_BYTES: Final = 64 << 20
+# Where reading is interleaved with waiting for other hosts, the bytes of rows that are decoded before checking whether
+# they have come.
+INTERLEAVED_ROW_BYTES: Final = 1 << 17
+
+
+class Channel:
+    """The rows of a channel: a `kmeans.source.RowSource`.
+
+    Parameters
+    ----------
+    configuration : ChannelConfiguration
+        Where the data are and what they are.
+    feature_dim : int
+        The numbers a row must have.
+    mini_batch_size : int
+        The rows of a mini-batch.
+    reading : Reading
+        How to read them.
+    stop : Stop
+        When the job is to stop, a silent pipe is not waited for, and once that is overdue, nothing is: there are no
+        more blocks then. The rows that have come of the very first block are still handed out.
+    coordinates : Coordinates
+        Those of the rows that are handed out.
+
+    Attributes
+    ----------
+    path : Path
+        Where the data are.
+    rereadable : bool
+        Whether rows can be drawn before they are read; not so in Pipe mode.
+    shared : bool
+        Whether several hosts have the same data.
+    coordinates : Coordinates
+        As given, or as chosen; see `settle_by`.
+
+    Raises
+    ------
+    CustomerError
+        If the content type is not supported.
+    """
+
+    def __init__(
+        self,
+        configuration: ChannelConfiguration,
+        feature_dim: int,
+        mini_batch_size: int,
+        reading: Reading | None = None,
+        *,
+        stop: Stop | None = None,
+        coordinates: Coordinates = PLAIN,
+    ) -> None:
+        reading = reading or Reading()
+        # Whoever waits for what comes over the network can't compute in the meantime.
+        reading = replace(reading, threaded=reading.threaded or configuration.mode != "File")
+        self.path = configuration.path
+        self.coordinates = coordinates
+        self._choose: Callable[[DoubleArray], Coordinates] | None = None
+        self._stop = stop or Stop()
+        self._opener = Opener(configuration, feature_dim, reading, self._stop, self._giving_up)
+        self.rereadable = self._opener.rereadable
+        self._position = Position()
+        self._configuration = configuration
+        self._feature_dim = feature_dim
+        self._mini_batch_size = mini_batch_size
+        self._reading = reading
+        self._alone = reading.place.count == 1
+        self.shared = not self._alone and configuration.distribution == "FullyReplicated"
+        self._interleaved: Interleaved | None = None
+
+    @property
+    def passes(self) -> int:
+        """Passes begun."""
+        return self._position.passes
+
+    @property
+    def records_read(self) -> int:
+        """Records read in the latest pass, so far."""
+        return self._position.records_read
+
+    @property
+    def bytes_read(self) -> int:
+        """Bytes read in the latest pass, so far."""
+        return self._position.bytes_read
+
+    def settle_by(self, choose: Callable[[DoubleArray], Coordinates]) -> None:
+        """Have the coordinates chosen by the first rows, once they are drawn or, in Pipe mode, have come.
+
+        Parameters
+        ----------
+        choose : callable
+            Called once, in the thread that asks for rows, with some of them as they are: ndarray of float64, shape
+            (n, d). There are none if the job is to stop.
+        """
+        self._choose = choose
+
+    def _settle(self, rows: DoubleArray) -> None:
+        if self._choose is not None:
+            choose, self._choose = self._choose, None
+            self.coordinates = choose(rows)
+
+    def relative(self, points: DoubleArray) -> DoubleArray:
+        """Return points in the coordinates of the rows."""
+        return self.coordinates.relative(points)
+
+    def blocks(self, skip: int = 0) -> Iterator[FloatArray]:
+        """Yield this host's rows of the channel, once.
+
+        In Pipe mode each pass reads the FIFO that follows that of the pass before.
+
+        Parameters
+        ----------
+        skip : int
+            The number of this host's rows to skip first.
+
+        Yields
+        ------
+        ndarray of float32, shape (n, feature_dim)
+            C-contiguous; a mini-batch each, of `mini_batch_size` rows, fewer only in the last one. A mini-batch that
+            would take more than `BLOCK_BYTES` comes in several blocks. Valid until the next one is asked for.
+
+        Raises
+        ------
+        CustomerError
+            If the data are not what they should be, naming file and record, or if there is no record at all.
+        PlatformError
+            If the data can't be read.
+        """
+        return cast(Iterator[FloatArray], self._pass(skip, packing=False))
+
+    def stretches(self, skip: int = 0) -> Iterator[Stretch]:
+        """Yield rows as `blocks` does, but records that are alike as they lie in a file, where all cores can read them.
+
+        Whoever gets packed rows takes some of them before the next stretch is asked for; the rest of them then comes in
+        blocks. So do mini-batches that take more than `BLOCK_BYTES`.
+        """
+        return self._pass(skip, packing=self._alone and self._configuration.mode == "File")
+
+    def _pass(self, skip: int, *, packing: bool) -> Iterator[Stretch]:
+        position = self._position
+        position.passes += 1
+        position.records_read = position.bytes_read = 0
+        position.needed_rows = self._reading.needed_rows if self.rereadable and not skip else 0
+        if self._choose is not None and not self.rereadable:
+            self._settle(self._opener.first_rows(position.passes))
+        together = max(1, self._opener.rows_together() // self._mini_batch_size) if packing else 1
+        filling = Filling(self._opener, self._division(together), position, self.coordinates)
+        plain = packing and self.coordinates.plain
+        yield from self._filled(partial(filling.fill, skip=skip, packing=plain), together)
+
+    def _division(self, together: int) -> Division:
+        interleaved_rows = max(1, INTERLEAVED_ROW_BYTES // (4 * self._feature_dim))
+        return Division(
+            self._mini_batch_size,
+            together,
+            together * self._mini_batch_size if self._reading.threaded else interleaved_rows,
+            # Only rows that all hosts have are divided.
+            self._reading.place if self.shared else ALONE,
+            may_be_empty=not self._alone,
+        )
+
+    def read_ahead(self) -> bool:
+        """Read a little of what `blocks` yields next, in the thread that calls this.
+
+        Returns
+        -------
+        bool
+            Whether there is more to read, and room for it; never so where a thread reads.
+        """
+        return self._interleaved is not None and self._interleaved.read_ahead()
+
+    def files(self) -> list[Path]:
+        """Return the files of the channel in the order in which their rows come; not for Pipe mode."""
+        return self._opener.paths(1)
+
+    def file_blocks(self, path: Path) -> Generator[FloatArray, None, None]:
+        """Yield the rows of one file of the channel, in blocks as those of `blocks`; there may be none.
+
+        Raises
+        ------
+        CustomerError, PlatformError
+            As `blocks`.
+        """
+        fill = partial(fill_from, self._opener, path, self.coordinates)
+        yield from cast(Iterator[FloatArray], self._filled(fill))
+
+    def _filled(self, fill: PackingFill, together: int = 1) -> Iterator[Stretch]:
+        """Yield the blocks that `fill` fills, read by a thread or, without one, between two uses of them."""
+        new_buffer = partial(self._new_buffer, together)
+        if self._reading.threaded:
+            yield from prefetched(fill, new_buffer, waits=not self.rereadable)
+        else:
+            self._interleaved = Interleaved(fill, new_buffer)
+            try:
+                yield from self._interleaved
+            finally:
+                self._interleaved = None
+
+    def _new_buffer(self, together: int) -> FloatArray:
+        block_rows = max(1, min(together * self._mini_batch_size, BLOCK_BYTES // (4 * self._feature_dim)))
+        return np.empty((block_rows, self._feature_dim), np.float32)
+
+    def sample(self, size: int, rng: np.random.Generator) -> tuple[FloatArray, int]:
+        """Return rows drawn uniformly without replacement from the whole channel.
+
+        Parameters
+        ----------
+        size : int
+            The rows wanted; all are drawn when there are fewer.
+        rng : Generator
+            The source of chance.
+
+        Returns
+        -------
+        rows : ndarray of float32, shape (min(size, records), feature_dim)
+            In the channel's order.
+        records : int
+            The number of records in the channel.
+
+        Raises
+        ------
+        CustomerError
+            As `blocks`.
+        PlatformError
+            If the data can't be read.
+        GivenUpError
+            When the job is to stop, and that is overdue.
+        AlgorithmError
+            In Pipe mode, where all that is read is gone.
+        """
+        if not self.rereadable:
+            raise AlgorithmError(f"The channel '{self._configuration.name}' comes through a pipe: rows can't be drawn")
+        try:
+            rows, records = sample(self.files(), self._opener.opened, self._feature_dim, size, rng)
+        except GivenUpError:
+            self._settle(np.empty((0, self._feature_dim)))
+            raise
+        if size and self._alone and not records:
+            raise self.no_records()
+        self._settle(rows)
+        return self.coordinates.rows(rows), records
+
+    def no_records(self) -> CustomerError:
+        """Return the error for a channel without a record."""
+        return self._opener.no_records()
+
+    def _giving_up(self) -> bool:
+        """Return whether to read no further."""
+        return self._stop.overdue() and self._position.records_read >= self._position.needed_rows

@@ -1,0 +1,1 @@
+"""Numbers that float32 can't hold apart, such as times in seconds since 1970."""

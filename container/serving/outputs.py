@@ -1,0 +1,67 @@
+"""The outputs that an answer can have for each row, and how they are computed."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from container.serving.codecs.codec import Columns
+from kmeans.prediction import Predictor
+from kmeans.types import DoubleArray, FloatArray
+
+# Name and meaning.
+OUTPUTS: Final = {
+    "closest_cluster": "index of the closest cluster",
+    "distance_to_cluster": "Euclidean distance to it",
+    "distances": "distances to all clusters, in their order",
+    "top_clusters": "indices of the closest clusters, the closest first",
+    "top_distances": "distances to these",
+}
+# The outputs of the built-in.
+DEFAULT_OUTPUTS: Final = ("closest_cluster", "distance_to_cluster")
+
+# Number of distances, in float64, that are computed at once.
+_BLOCK_DISTANCES = 1 << 20
+
+
+def row_step(predictor: Predictor, outputs: Sequence[str]) -> int:
+    """Return the number of rows to answer at once, so that their distances to all clusters fit into a block."""
+    return _BLOCK_DISTANCES if tuple(outputs) == DEFAULT_OUTPUTS else max(1, _BLOCK_DISTANCES // predictor.k)
+
+
+def answers(predictor: Predictor, rows: FloatArray | DoubleArray, outputs: Sequence[str], top_n: int) -> Columns:
+    """Compute outputs of rows.
+
+    Parameters
+    ----------
+    predictor : Predictor
+        The model.
+    rows : ndarray of float32 or float64, shape (n, d)
+        Finite rows.
+    outputs : sequence of str
+        Keys of `OUTPUTS`.
+    top_n : int
+        Maximum number of clusters in ``top_clusters`` and ``top_distances``; there are no more than k.
+
+    Returns
+    -------
+    dict of str to ndarray, shape (n,) or (n, m)
+        The outputs by name, in the order of `outputs`; distances beyond the range of float32 are infinite.
+    """
+    if set(outputs) <= set(DEFAULT_OUTPUTS):
+        labels, nearest = predictor.predict(rows)
+        found: Columns = {"closest_cluster": labels, "distance_to_cluster": nearest}
+    else:
+        squared = predictor.squared_distances(rows)
+        # Among equal distances the lowest index comes first, as for the closest cluster.
+        order = np.argsort(squared, axis=1, kind="stable")[:, :top_n]
+        ordered = np.sqrt(np.take_along_axis(squared, order, axis=1))
+        with np.errstate(over="ignore"):
+            found = {
+                "closest_cluster": order[:, 0],
+                "distance_to_cluster": ordered[:, 0].astype(np.float32),
+                "distances": np.sqrt(squared).astype(np.float32),
+                "top_clusters": order,
+                "top_distances": ordered.astype(np.float32),
+            }
+    return {name: found[name] for name in outputs}

@@ -1,0 +1,100 @@
+"""What the hosts add up at each step, in one buffer: one reduction for all of it."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from kmeans.communicator import Communicator
+from kmeans.kernels.far_rows import EXTRA
+from kmeans.stream.piece_sums import Sums
+from kmeans.stream.step import StepFlags
+from kmeans.types import BoolArray, DoubleArray
+
+
+class Totals:
+    """One buffer with named views: of this host before `reduce`, of all hosts afterwards.
+
+    Parameters
+    ----------
+    n_centers : int
+        K.
+    n_features : int
+        d.
+    communicator : Communicator
+        The hosts.
+    far_rows : int
+        Entries that each host has for its far rows; see `kmeans.stream.reassignment.FarRows`.
+
+    Attributes
+    ----------
+    sums : Sums
+        By center.
+    far_table : ndarray of float64, shape (hosts * far_rows, d + EXTRA)
+        The far rows of all hosts.
+    """
+
+    def __init__(self, n_centers: int, n_features: int, communicator: Communicator, far_rows: int) -> None:
+        self._communicator = communicator
+        self._far_rows = far_rows
+        width, n_hosts = n_features + EXTRA, communicator.size
+        sizes = (n_centers * n_features, n_centers, n_centers, 2, 2, n_hosts, n_hosts, n_hosts * far_rows * width)
+        self._buffer: DoubleArray = np.zeros(sum(sizes))
+        parts = np.split(self._buffer, np.cumsum(sizes)[:-1])
+        points, counts, losses, self._seen, self._wishes, self._ended, self._bounds, far = parts
+        self.sums = Sums(points.reshape(n_centers, n_features), counts, losses)
+        self.far_table: DoubleArray = far.reshape(-1, width)
+        self._by_center = self._buffer[: n_centers * (n_features + 2)]
+
+    @property
+    def rows(self) -> int:
+        """The number of rows that were counted."""
+        return int(self._seen[0])
+
+    @property
+    def inertia(self) -> float:
+        """The sum of their squared distances."""
+        return float(self._seen[1])
+
+    @property
+    def active(self) -> BoolArray:
+        """Which hosts still have rows in this epoch, bool (hosts,); known after `reduce`."""
+        active: BoolArray = self._ended == 0.0
+        return active
+
+    @property
+    def flags(self) -> StepFlags:
+        """What all hosts agree on; known after `reduce`."""
+        stopping, saving = self._wishes
+        return StepFlags(not self.active.any(), bool(stopping), bool(saving), float(self._bounds.min()))
+
+    def decay(self, factor: float) -> None:
+        """Lower the weights of the rows that are in the sums."""
+        self._by_center *= factor
+
+    def count(self, n_rows: int, inertia: float) -> None:
+        """Count rows of this host."""
+        self._seen += n_rows, inertia
+
+    def reduce(self, flags: StepFlags, far_table: DoubleArray | None, meanwhile: Callable[[], bool]) -> None:
+        """Add up what all hosts have.
+
+        Parameters
+        ----------
+        flags : StepFlags
+            What this host says.
+        far_table : ndarray of float64, shape (far_rows, d + EXTRA), or None
+            The far rows of this host.
+        meanwhile : callable
+            Called while the hosts exchange their sums; see `Communicator.sum`.
+        """
+        rank = self._communicator.rank
+        self._wishes[:] = flags.stopping, flags.saving
+        self._ended[rank] = flags.ended
+        self._bounds[rank] = flags.bound
+        if far_table is not None:
+            self.far_table[rank * self._far_rows :][: self._far_rows] = far_table
+        self._communicator.sum(self._buffer, meanwhile)
+
+    def clear(self) -> None:
+        """Start a new mini-batch."""
+        self._buffer[:] = 0.0

@@ -1,0 +1,1 @@
+"""What tests and benchmarks share: servers and containers to measure and test, and the generated documents."""
