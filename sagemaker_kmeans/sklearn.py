@@ -1,4 +1,4 @@
-"""The algorithm as scikit-learn's clusterers are used, in this process; needs the extra ``local``."""
+"""The algorithm as a scikit-learn estimator, in this process; needs the extra ``local``."""
 
 import math
 import os
@@ -126,7 +126,7 @@ class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         return self._train(rows, None)
 
     def partial_fit(self, X: Any, y: Any = None) -> Self:  # noqa: ARG002, N803
-        """Go on with more rows: the stream resumes from the state that the last call has left.
+        """Train on more rows: the stream resumes from the state that the last call left.
 
         Parameters
         ----------

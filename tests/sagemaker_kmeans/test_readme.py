@@ -28,7 +28,7 @@ def test_the_programs_without_an_sdk_run_twice(tmp_path: Path) -> None:
 
 
 def test_the_clusterer_runs(tmp_path: Path) -> None:
-    (program,) = snippets(section(PAGE, "As a clusterer of scikit-learn"), "python")
+    (program,) = snippets(section(PAGE, "As a scikit-learn estimator"), "python")
     rows = "import numpy as np\nrows = np.random.default_rng(0).random((500, 3))\n"
     run(tmp_path, [sys.executable, "-c", rows + program])
 
