@@ -158,7 +158,7 @@ class Filling:
         try:
             return read_rows(reader, buffer[self._filled : end], self._coordinates)
         finally:
-            # Rows that had come before reading was given up count too.
+            # Rows read before reading was stopped count too.
             self._filled += reader.records - before
             self._position.records_read += reader.records - before
 
@@ -200,7 +200,7 @@ def read_rows(reader: Reader, out: FloatArray, coordinates: Coordinates) -> int:
         try:
             reader.read(exact)
         finally:
-            # Rows that had come before reading was given up count too.
+            # Rows read before reading was stopped count too.
             count = reader.records - before
             part[:count] = coordinates.rows(exact[:count])
         if count < len(part):

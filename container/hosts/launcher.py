@@ -228,7 +228,7 @@ class Launcher:
         return PlatformError(f"{self._host} was lost: its worker {cause}")
 
     async def _cause_elsewhere(self, otherwise: str) -> JobError:
-        """Give the launchers time to notice which host is lost; return what is known here if they do not."""
+        """Wait until the launchers notice which host is lost; return what is known here if they do not."""
         await asyncio.sleep(CAUSE_SECONDS)
         return PlatformError(f"{self._host} can't reach another host: {otherwise}")
 

@@ -43,7 +43,7 @@ class Channel(Rows):
 
 @pytest.fixture(scope="module")
 def snapshots() -> list[RunSnapshot]:
-    """Give those of a real run."""
+    """Return those of a real run."""
     taken: list[RunSnapshot] = []
 
     def save(snapshot: RunSnapshot) -> None:

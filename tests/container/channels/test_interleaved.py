@@ -18,7 +18,7 @@ def new_buffer() -> FloatArray:
 
 
 def numbered(n: int, pauses: int = 0) -> Callable[[Take], Iterator[tuple[FloatArray, int] | None]]:
-    """Fill n buffers with their numbers, with pauses amid each."""
+    """Fill n buffers with their numbers, with pauses in the middle of each."""
 
     def fill(take: Take) -> Iterator[tuple[FloatArray, int] | None]:
         for number in range(n):

@@ -25,7 +25,7 @@ from types import TracebackType
 from typing import Any
 
 ROOT = Path(__file__).parents[3]
-# Not the modules that are run themselves: they are imported anew.
+# Not the modules that are run themselves: they are imported again.
 PRELOADED = (
     "container.job.training",
     "container.job.main",

@@ -92,7 +92,7 @@ def _changes(before: Any, after: Any, place: str) -> list[str]:
 
 
 def checkpoints_of_other_facts(tree: Tree, rng: Random) -> None:
-    """Change what a checkpoint says, and sign it anew."""
+    """Change what a checkpoint says, and sign it again."""
     for path in _earlier_checkpoints(tree)[: rng.randrange(1, 3)]:
         arrays = _arrays(path.read_bytes()[_HEAD:])
         facts = before = json.loads(arrays["facts"].tobytes())
@@ -109,14 +109,14 @@ def checkpoints_of_other_facts(tree: Tree, rng: Random) -> None:
 
 
 def checkpoints_of_other_arrays(tree: Tree, rng: Random) -> None:
-    """Change an array of a checkpoint, and sign it anew."""
+    """Change an array of a checkpoint, and sign it again."""
     for path in _earlier_checkpoints(tree)[: rng.randrange(1, 3)]:
         arrays = _changed_arrays(rng, _arrays(path.read_bytes()[_HEAD:]))
         path.write_bytes(_signed(_archived(arrays)))
 
 
 def damaged_checkpoints(tree: Tree, rng: Random) -> None:
-    """Damage the bytes of a checkpoint, and sign it anew or not."""
+    """Damage the bytes of a checkpoint, and sign it again or not."""
     for path in _earlier_checkpoints(tree)[: rng.randrange(1, 3)]:
         data = path.read_bytes()
         if rng.random() < 0.5:

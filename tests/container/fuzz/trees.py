@@ -157,7 +157,7 @@ def grown(base: Path, earlier: Path, seed: int, oddities: Sequence[Oddity], with
     earlier
         See `Tree`.
     seed
-        The first oddity is the one in this place of `oddities`, beginning anew after the last; chance takes others.
+        The first oddity is the one in this place of `oddities`, starting again after the last; chance takes others.
     oddities
         All there are.
     without

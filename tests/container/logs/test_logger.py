@@ -74,7 +74,7 @@ def test_a_log_that_nobody_takes_is_told_once_and_raises_nothing(capsys: pytest.
         with logger.Gathered():
             LOGGER.info("two")
         logger.flush()
-        # What is left is given up.
+        # What is left is dropped.
         stream.flush()
     logger.set_up()
     assert capsys.readouterr().err == "Lines of the log are lost: [Errno 28] No space left on device\n"

@@ -22,7 +22,7 @@ decimals = st.builds(
     st.from_regex(r"(\.[0-9]{0,30})?", fullmatch=True),
     st.from_regex(r"([eE][+-]?[0-9]{1,2})?", fullmatch=True),
 )
-# What lies before the first line and behind the last one is read, but never used. Short numbers amid others are read
+# What lies before the first line and behind the last one is read, but never used. Short numbers among others are read
 # in another way than those at an end of the buffer.
 BEFORE = b"9" * 2 * WORD
 BEHIND = b"9" * WORD
@@ -35,9 +35,9 @@ def decoded(
     """Return why it stopped, where, and the rows; the same at the buffer's ends and in the middle of it."""
     result = decoded_at(b"", text, columns, labels, behind, dtype)
     if behind:
-        amid = decoded_at(BEFORE, text, columns, labels, behind + FAR_BEHIND, dtype)
-        assert amid[:2] == result[:2]
-        assert amid[2].tobytes() == result[2].tobytes()
+        inside = decoded_at(BEFORE, text, columns, labels, behind + FAR_BEHIND, dtype)
+        assert inside[:2] == result[:2]
+        assert inside[2].tobytes() == result[2].tobytes()
     return result
 
 

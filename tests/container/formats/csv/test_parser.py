@@ -17,7 +17,7 @@ def test_both_parsers_are_reached() -> None:
 
 
 def long(line: bytes) -> bytes:
-    """Put a line amid many good ones of two columns."""
+    """Put a line among many good ones of two columns."""
     return b"1,2\n" * (LONG // 2) + line + b"\n" + b"1,2\n" * (LONG // 2)
 
 
