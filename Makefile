@@ -22,7 +22,7 @@ demo: setup ## train on handwritten digits, serve the model and query it, withou
 
 .PHONY: test
 test: setup ## run all tests that do not need Docker
-	$(bin)/python -m pytest --ignore tests/image $(ARGS)
+	$(bin)/python -m pytest --ignore tests/image --ignore tests/sagemaker_kmeans/sdk $(ARGS)
 
 .PHONY: coverage
 coverage: setup ## show which lines tests execute; slow, so select some: ARGS=tests/kmeans/finalization/test_lloyd.py
@@ -81,10 +81,16 @@ image-gpu: ## build the experimental image for machines with an NVIDIA GPU
 test-container: $(VENV)/sdk.stamp ## build the image and test it, also with the SageMaker SDK
 	$(bin)/python -m pytest tests/image $(ARGS)
 
+.PHONY: test-sdk
+test-sdk: $(VENV)/sdk.stamp $(VENV)/sdk3.stamp ## test the package sagemaker_kmeans with versions 2 and 3 of the SageMaker SDK
+	$(bin)/python -m pytest tests/sagemaker_kmeans/sdk $(ARGS)
+	KMEANS_PYTHON=$(abspath $(bin)/python) $(sdk3)/bin/python -m pytest tests/sagemaker_kmeans/sdk $(ARGS)
+
 .PHONY: lock
 lock: setup ## update the lock files from pyproject.toml
 	$(compile) --group dev --group sdk --group spark --group intel -o requirements/bench.txt
 	$(compile) --group dev --group sdk -c requirements/bench.txt -o requirements/sdk.txt
+	$(compile:pyproject.toml=) --group sdk3 -o requirements/sdk3.txt
 	$(compile) --group dev -c requirements/bench.txt -o requirements/dev.txt
 	$(compile) -c requirements/bench.txt -o requirements/runtime.txt
 	$(compile) --extra gpu -c requirements/bench.txt -o requirements/gpu.txt
@@ -116,6 +122,16 @@ $(VENV)/dev.stamp: requirements/dev.txt | $(VENV)/bin/python
 
 $(VENV)/sdk.stamp: requirements/sdk.txt $(VENV)/dev.stamp
 	$(install) $<
+	@touch $@
+
+# Version 3 excludes version 2, and has an environment of its own.
+sdk3 := $(VENV)/sdk3
+
+$(sdk3)/bin/python: | $(VENV)/bin/python
+	$(bin)/python -m venv $(sdk3)
+
+$(VENV)/sdk3.stamp: requirements/sdk3.txt | $(sdk3)/bin/python
+	$(sdk3)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
 	@touch $@
 
 $(VENV)/bench.stamp: requirements/bench.txt $(VENV)/sdk.stamp

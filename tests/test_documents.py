@@ -16,7 +16,11 @@ from container.logs.metrics import REGEXES
 from tools import generated
 from tools.documents import PAGES, ROOT, all_snippets, snippets, text
 
-SOURCES = [path for folder in ("container", "kmeans", "benchmarks", "tools") for path in (ROOT / folder).rglob("*.py")]
+SOURCES = [
+    path
+    for folder in ("container", "kmeans", "sagemaker_kmeans", "benchmarks", "tools")
+    for path in (ROOT / folder).rglob("*.py")
+]
 
 
 @pytest.mark.parametrize("part", generated.PARTS)

@@ -12,10 +12,13 @@ from tools.documents import ROOT
 ALLOWED = {
     "kmeans": set(),
     "container": {"kmeans"},
+    "sagemaker_kmeans": set(),
     "tools": {"kmeans", "container"},
     "benchmarks": {"kmeans", "container", "tools"},
-    "tests": {"kmeans", "container", "tools", "benchmarks"},
+    "tests": {"kmeans", "container", "sagemaker_kmeans", "tools", "benchmarks"},
 }
+# Module -> what it may import in addition: the estimator of scikit-learn trains in its own process.
+ALLOWED_MODULES = {ROOT / "sagemaker_kmeans" / "sklearn.py": {"kmeans"}}
 
 
 def imported(path: Path) -> Iterator[str]:
@@ -32,4 +35,5 @@ def test_a_package_imports_only_those_below_it(package: str) -> None:
     modules = list((ROOT / package).rglob("*.py"))
     assert modules
     forbidden = ALLOWED.keys() - ALLOWED[package] - {package}
-    assert {str(module): found for module in modules if (found := forbidden & set(imported(module)))} == {}
+    found = {module: forbidden & set(imported(module)) - ALLOWED_MODULES.get(module, set()) for module in modules}
+    assert {str(module): packages for module, packages in found.items() if packages} == {}

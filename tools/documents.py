@@ -5,7 +5,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
-PAGES = {str(path.relative_to(ROOT)): path for path in (*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/*.md")))}
+_PLACES = ("*.md", "docs/*.md", "sagemaker_kmeans/*.md")
+PAGES = {str(path.relative_to(ROOT)): path for place in _PLACES for path in sorted(ROOT.glob(place))}
 
 
 def text(page: Path) -> str:

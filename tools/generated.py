@@ -20,6 +20,7 @@ PARTS: dict[str, tuple[Path, Callable[[], str]]] = {
 STATED_RELEASES: dict[Path, re.Pattern[str]] = {
     ROOT / "Dockerfile": re.compile(r'(?<=image\.version=")[^"]*(?=")'),
     ROOT / "container/serving/openapi.json": re.compile(r'(?<="version": ")[^"]*(?=")'),
+    ROOT / "sagemaker_kmeans/__init__.py": re.compile(r'(?<=__version__ = ")[^"]*(?=")'),
 }
 
 

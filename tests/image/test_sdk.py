@@ -46,6 +46,7 @@ def sdk_environment(image: str, tmp_path: Path) -> Iterator[dict[str, str]]:
         "AWS_SECRET_ACCESS_KEY": "dummy",
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_EC2_METADATA_DISABLED": "true",
+        "PYTHONPATH": str(ROOT),
         "SAGEMAKER_USER_CONFIG_OVERRIDE": str(config),
     }
     # The SDK leaves the containers that it stopped.

@@ -1,0 +1,48 @@
+"""The training jobs of local mode, kept in files so that other processes find them by name."""
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any, Final
+
+VARIABLE: Final = "SAGEMAKER_KMEANS_JOBS"
+_DEFAULT: Final = "~/.sagemaker-kmeans/jobs"
+_DESCRIPTION: Final = "job.json"
+# As the service names jobs.
+_NAME: Final = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
+
+
+class LocalJobs:
+    """The folder of the jobs: one for each, with its description and by default its results.
+
+    Parameters
+    ----------
+    root : Path or None
+        None for that of the environment variable ``SAGEMAKER_KMEANS_JOBS``, or ``~/.sagemaker-kmeans/jobs``.
+    """
+
+    def __init__(self, root: Path | None = None) -> None:
+        self.root = root or Path(os.environ.get(VARIABLE) or _DEFAULT).expanduser().resolve()
+
+    def folder(self, name: str) -> Path:
+        """Return the folder of a job, whether it exists or not; raise ValueError for what can be no name."""
+        if not _NAME.fullmatch(name):
+            raise ValueError(f"expected the name of a training job, got {name!r}")
+        return self.root / name
+
+    def save(self, name: str, description: dict[str, Any]) -> None:
+        """Keep the description of a job, in the form of `DescribeTrainingJob`."""
+        folder = self.folder(name)
+        folder.mkdir(parents=True, exist_ok=True)
+        partial = folder / f".{_DESCRIPTION}.partial"
+        partial.write_text(json.dumps(description, indent=2, default=str), encoding="utf-8")
+        partial.replace(folder / _DESCRIPTION)
+
+    def find(self, name: str) -> dict[str, Any] | None:
+        """Return the description of a job, or None if there is none of that name."""
+        try:
+            found: dict[str, Any] = json.loads((self.folder(name) / _DESCRIPTION).read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError):
+            return None
+        return found

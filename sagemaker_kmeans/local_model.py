@@ -1,0 +1,201 @@
+"""A model of the K-means algorithm, loaded and asked in this process."""
+
+import json
+import os
+from contextlib import suppress
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from sagemaker_kmeans.model_files import CENTERS_PREFIX, DESCRIPTION, ModelError, read
+from sagemaker_kmeans.ndarray_file import NDArrayFormatError, matrix
+from sagemaker_kmeans.nearest import NearestCenters
+
+_MAX_BYTES: Final = 1 << 30
+
+
+class LocalModel:
+    """A model in memory; `load` makes one.
+
+    Parameters
+    ----------
+    centers : ndarray of float32 or float64, shape (k, d)
+        Finite.
+    description : dict
+        The content of ``kmeans.json``; empty for a model of the built-in.
+
+    Attributes
+    ----------
+    centers : ndarray of float32 or float64, shape (k, d)
+        In float64 where float32 cannot hold them apart; read-only.
+    description : dict
+        As given.
+    cluster_sizes : ndarray of float64, shape (k,), or None
+        Number of training rows of each cluster; with decay, their weight. None for a model of the built-in.
+    feature_names : tuple of str or None
+        One for each column, where the model states them.
+    """
+
+    def __init__(self, centers: NDArray[Any], description: dict[str, Any]) -> None:
+        if centers.ndim != 2 or 0 in centers.shape or not np.isfinite(centers).all():
+            raise ModelError(f"expected a matrix of finite centers, got shape {centers.shape} or NaN or infinity")
+        self.centers = centers
+        self.centers.flags.writeable = False
+        self.description = description
+        self.cluster_sizes = _sizes(description.get("cluster_sizes"), len(centers))
+        self.feature_names = _names(description.get("feature_names"), centers.shape[1])
+        self._nearest = NearestCenters(centers)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {len(self.centers)} clusters and {self.centers.shape[1]} features>"
+
+    def predict(self, rows: ArrayLike) -> NDArray[np.int64]:
+        """Return the closest cluster of each row.
+
+        Parameters
+        ----------
+        rows : array-like of numbers, shape (n, d) or (d,)
+            A sparse matrix or a DataFrame too. Rounded to float32 where the centers are in float32, as an endpoint
+            does.
+
+        Returns
+        -------
+        ndarray of int64, shape (n,)
+            Indices of `centers`; of several closest, the first.
+
+        Raises
+        ------
+        ValueError
+            If there are other columns than the model's, or numbers that are not finite.
+        """
+        return self._nearest.predict(self.checked(rows))[0]
+
+    def predict_with_distances(self, rows: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Return the closest cluster of each row, and the Euclidean distance to it, as an endpoint answers them."""
+        return self._nearest.predict(self.checked(rows))
+
+    def distances(self, rows: ArrayLike) -> NDArray[np.float32]:
+        """Return the Euclidean distances of rows to all centers.
+
+        Parameters
+        ----------
+        rows : array-like of numbers, shape (n, d) or (d,)
+            As for `predict`.
+
+        Returns
+        -------
+        ndarray of float32, shape (n, k)
+            Infinity beyond the range of float32.
+        """
+        return self._nearest.distances(self.checked(rows))
+
+    def to_onnx(self, path: str | os.PathLike[str]) -> None:
+        """Write the model as an ONNX graph, which takes ``rows`` and returns what an endpoint answers.
+
+        Needs the extra ``onnx``. The inputs are ``rows``, of the type of `centers`; the outputs ``closest_cluster``,
+        int64, and ``distance_to_cluster``, float32.
+        """
+        from sagemaker_kmeans.onnx_graph import write
+
+        write(path, self.centers)
+
+    def checked(self, rows: Any) -> NDArray[Any]:
+        """Return rows as the model computes with them, or raise ValueError; see `predict`."""
+        dense = rows.toarray() if hasattr(rows, "toarray") else rows
+        with np.errstate(over="ignore"):
+            array = np.asarray(dense, dtype=self.centers.dtype)
+        if array.ndim == 1:
+            array = array[None]
+        if array.ndim != 2 or array.shape[1] != self.centers.shape[1]:
+            raise ValueError(f"expected rows of shape (n, {self.centers.shape[1]}), got {array.shape}")
+        with np.errstate(over="ignore"):
+            is_finite = np.isfinite(array).all(axis=1) & np.isfinite(array.astype(np.float32, copy=False)).all(axis=1)
+        if not is_finite.all():
+            raise ValueError(f"expected numbers that are finite in float32, got others in row {is_finite.argmin()}")
+        return array
+
+
+def load(address: str | os.PathLike[str], *, max_bytes: int = _MAX_BYTES) -> LocalModel:
+    """Load a model, of this algorithm or of the built-in one.
+
+    Parameters
+    ----------
+    address : str or path-like
+        A ``model.tar.gz``, the folder it was unpacked to, a bare ``model_algo-1``, or the ``s3://`` address of a
+        tarball, for which boto3 must be installed.
+    max_bytes : int
+        Bound of the bytes that are read, uncompressed.
+
+    Returns
+    -------
+    LocalModel
+        Checked.
+
+    Raises
+    ------
+    ModelError
+        If there is none, more than one, or one that cannot be read.
+
+    Examples
+    --------
+    >>> model = sagemaker_kmeans.load("model.tar.gz")  # doctest: +SKIP
+    >>> model.predict(rows)  # doctest: +SKIP
+    """
+    files = read(address, max_bytes)
+    names = [name for name in files if name.startswith(CENTERS_PREFIX)]
+    if len(names) != 1:
+        found = ", ".join(sorted(files)) or "no file"
+        raise ModelError(f"{address}: expected one file named {CENTERS_PREFIX}<host>, got {found}")
+    try:
+        # A number beyond float32 becomes infinite, and is refused.
+        with np.errstate(over="ignore", invalid="ignore"):
+            centers = matrix(files[names[0]]).astype(np.float32)
+        if DESCRIPTION not in files:
+            return LocalModel(centers, {})
+        description = _description(files[DESCRIPTION])
+        exact = centers if "centers" not in description else _exact(description.pop("centers"), centers)
+        return LocalModel(exact, description)
+    except (ModelError, NDArrayFormatError) as cause:
+        raise ModelError(f"{address}: {cause}") from cause
+
+
+def _description(content: bytes) -> dict[str, Any]:
+    try:
+        description = json.loads(content)
+    except (ValueError, RecursionError) as cause:
+        raise ModelError(f"{DESCRIPTION}: expected valid JSON: {cause}") from cause
+    if not isinstance(description, dict):
+        raise ModelError(f"{DESCRIPTION}: expected an object, got {type(description).__name__}")
+    return description
+
+
+def _exact(given: Any, centers: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the centers in float64 that a description states, if they are those of the file before rounding."""
+    if not isinstance(given, list) or len(given) != len(centers):
+        raise ModelError(f"{DESCRIPTION}: expected {len(centers)} centers, got something else")
+    exact = np.stack([_numbers(center, centers.shape[1], "each of centers") for center in given])
+    with np.errstate(over="ignore"):
+        if not np.array_equal(exact.astype(np.float32), centers):
+            raise ModelError(f"{DESCRIPTION}: expected centers that round to those of the model's file, got others")
+    return exact
+
+
+def _sizes(given: Any, k: int) -> NDArray[np.float64] | None:
+    return None if given is None else _numbers(given, k, "cluster_sizes")
+
+
+def _numbers(given: Any, count: int, what: str) -> NDArray[np.float64]:
+    if isinstance(given, list) and len(given) == count and {int, float}.issuperset(map(type, given)):
+        # A whole number of more than 308 digits does not fit.
+        with suppress(OverflowError):
+            return np.array(given, np.float64)
+    raise ModelError(f"{DESCRIPTION}: expected {what} to be {count} numbers")
+
+
+def _names(given: Any, n_features: int) -> tuple[str, ...] | None:
+    if given is None:
+        return None
+    if not isinstance(given, list) or len(given) != n_features or not all(isinstance(name, str) for name in given):
+        raise ModelError(f"{DESCRIPTION}: expected feature_names to be {n_features} texts")
+    return tuple(given)

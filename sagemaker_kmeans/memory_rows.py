@@ -1,0 +1,80 @@
+"""Rows in memory, dense or sparse, as the algorithm reads them."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import issparse
+
+# Numbers of a block, at most, but for a row that is longer.
+_BLOCK_NUMBERS: Final = 1 << 20
+# Rows that the origin is chosen by.
+_ORIGIN_ROWS: Final = 1000
+
+
+def blocks(rows: Any, size: int | None = None, skip: int = 0) -> Iterator[tuple[slice, NDArray[Any]]]:
+    """Yield rows a block at a time, those of a sparse matrix made dense."""
+    size = size or max(1, _BLOCK_NUMBERS // rows.shape[1])
+    for start in range(skip, rows.shape[0], size):
+        part = slice(start, min(start + size, rows.shape[0]))
+        yield part, rows[part].toarray() if issparse(rows) else rows[part]
+
+
+class MemoryRows:
+    """Rows in memory as a source; see `kmeans.source.RowSource`."""
+
+    rereadable = True
+    shared = False
+
+    def __init__(self, rows: Any, batch_size: int) -> None:
+        self._rows, self._batch_size = rows, batch_size
+
+    def blocks(self, skip: int = 0) -> Iterator[NDArray[np.float32]]:
+        """Yield the mini-batches, without the first `skip` rows."""
+        return (block for _, block in blocks(self._rows, self._batch_size, skip))
+
+    def stretches(self, skip: int = 0) -> Iterator[NDArray[np.float32]]:
+        """Yield many mini-batches together where they are dense."""
+        if issparse(self._rows):
+            yield from self.blocks(skip)
+        elif skip < len(self._rows):
+            yield self._rows[skip:]
+
+    def relative(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return points as they are: they are told in the coordinates of the rows."""
+        return points
+
+    def read_ahead(self) -> bool:
+        """Return that there is nothing to read."""
+        return False
+
+    def sample(self, size: int, rng: np.random.Generator) -> tuple[NDArray[np.float32], int]:
+        """Draw rows without replacement; return them, and how many there are."""
+        n_rows = self._rows.shape[0]
+        chosen = self._rows[np.sort(rng.choice(n_rows, min(size, n_rows), replace=False))]
+        return chosen.toarray() if issparse(chosen) else chosen, n_rows
+
+
+def usual_origin(rows: Any) -> NDArray[Any]:
+    """Return what rows are taken relative to, in their type: 0 for float32, and for sparse matrices."""
+    if rows.dtype == np.float32 or issparse(rows):
+        return np.zeros(rows.shape[1], rows.dtype)
+    few = rows[:: max(1, len(rows) // _ORIGIN_ROWS)]
+    usual: NDArray[Any] = np.median(few, axis=0).astype(rows.dtype)
+    return usual
+
+
+def single_rows(rows: Any, origin: NDArray[Any]) -> Any:
+    """Return rows relative to the origin, in float32 and writable, as the kernels take them."""
+    with np.errstate(over="ignore"):
+        if issparse(rows):
+            if origin.any():
+                return single_rows(rows.toarray(), origin)
+            single = rows.astype(np.float32)
+            numbers = single.data
+        else:
+            single = numbers = np.require(rows - origin if origin.any() else rows, np.float32, ["C", "W"])
+    if not np.isfinite(numbers).all():
+        raise ValueError("expected numbers in the range of float32, got larger ones")
+    return single

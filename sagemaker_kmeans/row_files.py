@@ -1,0 +1,213 @@
+"""Rows out of CSV, Parquet and .npy files, block by block, and the files of predictions."""
+
+import csv
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+SUFFIXES: Final = (".csv", ".parquet", ".npy")
+# Numbers of a block, at most.
+_BLOCK_NUMBERS: Final = 1 << 22
+_MAX_LINE_CHARACTERS: Final = 64 << 20
+_COLUMNS: Final = ("closest_cluster", "distance_to_cluster")
+
+Blocks = Iterator[NDArray[Any]]
+Predictions = Iterable[tuple[NDArray[np.int64], NDArray[np.float32]]]
+
+
+class RowFileError(ValueError):
+    """A file holds no rows of the model; the text says what was expected and what was found."""
+
+
+def blocks(path: Path, n_features: int, names: Sequence[str] | None, labels: int) -> Blocks:
+    """Yield the rows of a file.
+
+    Parameters
+    ----------
+    path : Path
+        It ends with one of `SUFFIXES`.
+    n_features : int
+        Columns of the model.
+    names : sequence of str or None
+        Their names. Where the file has all of these, columns are chosen by name, in the model's order.
+    labels : int
+        Number of leading columns to drop, where columns are not chosen by name.
+
+    Yields
+    ------
+    ndarray of float64 or of a .npy file's type, shape (n, d)
+
+    Raises
+    ------
+    RowFileError
+        If it holds something else.
+    """
+    read = {".csv": _csv_blocks, ".parquet": _parquet_blocks, ".npy": _npy_blocks}[path.suffix.lower()]
+    return read(path, n_features, names, labels)
+
+
+def _rows_per_block(n_columns: int) -> int:
+    return max(1, _BLOCK_NUMBERS // max(1, n_columns))
+
+
+def _chosen(held: Sequence[str], names: Sequence[str] | None, n_features: int, labels: int) -> list[int]:
+    """Return the positions of the model's columns among those of a file."""
+    if names is not None and set(names) <= set(held):
+        return [held.index(name) for name in names]
+    if len(held) != labels + n_features:
+        label_columns = f" after {labels} of labels" if labels else ""
+        raise RowFileError(f"expected {n_features} columns{label_columns}, got {len(held)}")
+    return list(range(labels, len(held)))
+
+
+def _csv_blocks(path: Path, n_features: int, names: Sequence[str] | None, labels: int) -> Blocks:
+    with path.open(encoding="utf-8-sig") as file:
+        first = file.readline(_MAX_LINE_CHARACTERS)
+        cells = next(csv.reader([first]), [])
+        has_header = not all(map(_is_number, cells))
+        columns = _chosen(cells, names if has_header else None, n_features, labels)
+        if not has_header:
+            file.seek(0)
+        row = 0
+        step = _rows_per_block(len(cells))
+        while lines := _lines(file, step):
+            try:
+                block = np.loadtxt(lines, delimiter=",", comments=None, quotechar='"', ndmin=2, dtype=np.float64)
+            except ValueError as cause:
+                raise RowFileError(f"after {row} rows: {cause}") from cause
+            if block.shape[1] != len(cells):
+                raise RowFileError(f"after {row} rows: expected {len(cells)} columns, got {block.shape[1]}")
+            row += len(block)
+            yield block[:, columns]
+
+
+def _lines(file: IO[str], count: int) -> list[str]:
+    """Read the next lines that are not empty, none of them without bound."""
+    lines: list[str] = []
+    while len(lines) < count and (line := file.readline(_MAX_LINE_CHARACTERS)):
+        if len(line) == _MAX_LINE_CHARACTERS:
+            raise RowFileError(f"expected lines of fewer than {_MAX_LINE_CHARACTERS} characters, got a longer one")
+        if line.strip():
+            lines.append(line)
+    return lines
+
+
+def _is_number(cell: str) -> bool:
+    with suppress(ValueError):
+        float(cell)
+        return True
+    return False
+
+
+def _npy_blocks(path: Path, n_features: int, names: Sequence[str] | None, labels: int) -> Blocks:
+    del names
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError) as cause:
+        raise RowFileError(f"expected an array of numpy.save: {cause}") from cause
+    if not isinstance(array, np.ndarray) or array.ndim != 2 or array.dtype.kind not in "fiub":
+        raise RowFileError("expected a matrix of numbers, got something else")
+    columns = _chosen([""] * array.shape[1], None, n_features, labels)
+    step = _rows_per_block(array.shape[1])
+    for start in range(0, len(array), step):
+        yield array[start : start + step, columns[0] :]
+
+
+def _parquet_blocks(path: Path, n_features: int, names: Sequence[str] | None, labels: int) -> Blocks:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as cause:
+        raise RowFileError("expected pyarrow for Parquet: pip install pyarrow") from cause
+    try:
+        with pyarrow.parquet.ParquetFile(path) as file:
+            # The index of pandas is no feature.
+            index = _pandas_index(file.schema_arrow.metadata or {})
+            held = [name for name in file.schema_arrow.names if name not in index]
+            columns = [held[position] for position in _chosen(held, names, n_features, labels)]
+            for batch in file.iter_batches(_rows_per_block(len(columns)), columns=columns):
+                # A missing number becomes NaN, which the model refuses.
+                yield np.stack([_column(batch.column(name)) for name in columns], axis=1)
+    except pyarrow.ArrowException as cause:
+        raise RowFileError(f"expected Parquet of numbers: {cause}") from cause
+
+
+def _column(column: Any) -> NDArray[np.float64]:
+    numbers: NDArray[np.float64] = column.cast("float64").to_numpy(zero_copy_only=False)
+    return numbers
+
+
+def _pandas_index(metadata: dict[bytes, bytes]) -> set[str]:
+    try:
+        index = json.loads(metadata.get(b"pandas", b"{}")).get("index_columns", [])
+        return {column for column in index if isinstance(column, str)}
+    except (ValueError, AttributeError, TypeError, RecursionError) as cause:
+        raise RowFileError("expected metadata of pandas that list index_columns, got others") from cause
+
+
+def write_predictions(path: Path, predictions: Predictions) -> int:
+    """Write predictions, whole or not at all, and return their number.
+
+    Parameters
+    ----------
+    path : Path
+        It ends with one of `SUFFIXES`; .npy holds a structured array.
+    predictions : iterable of (ndarray of int64, ndarray of float32)
+        Blocks of closest clusters and distances to them.
+    """
+    write = {".csv": _write_csv, ".parquet": _write_parquet, ".npy": _write_npy}[path.suffix.lower()]
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        with partial.open("xb") as file:
+            count = write(file, predictions)
+        partial.replace(path)
+    except FileExistsError:
+        raise
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+    return count
+
+
+def _write_csv(file: IO[bytes], predictions: Predictions) -> int:
+    count = 0
+    file.write(f"{','.join(_COLUMNS)}\n".encode())
+    for labels, distances in predictions:
+        # The shortest digits that are this float32.
+        lines = [f"{label},{distance}\n" for label, distance in zip(labels, distances, strict=True)]
+        file.write("".join(lines).encode())
+        count += len(lines)
+    return count
+
+
+def _write_npy(file: IO[bytes], predictions: Predictions) -> int:
+    parts = []
+    for labels, distances in predictions:
+        part = np.empty(len(labels), list(zip(_COLUMNS, ("<i8", "<f4"), strict=True)))
+        part[_COLUMNS[0]], part[_COLUMNS[1]] = labels, distances
+        parts.append(part)
+    if not parts:
+        raise RowFileError("expected at least one row, got none")
+    array = np.concatenate(parts)
+    np.save(file, array, allow_pickle=False)
+    return len(array)
+
+
+def _write_parquet(file: IO[bytes], predictions: Predictions) -> int:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as cause:
+        raise RowFileError("expected pyarrow for Parquet: pip install pyarrow") from cause
+    count = 0
+    schema = pyarrow.schema(dict(zip(_COLUMNS, (pyarrow.int64(), pyarrow.float32()), strict=True)))
+    with pyarrow.parquet.ParquetWriter(file, schema) as writer:
+        for labels, distances in predictions:
+            writer.write_table(pyarrow.table([labels, distances], schema=schema))
+            count += len(labels)
+    return count

@@ -1,0 +1,59 @@
+"""The predictor on version 3 of the SDK."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from sagemaker_kmeans.answers import arrays, split
+from sagemaker_kmeans.record_message import parsed
+from sagemaker_kmeans.records import CONTENT_TYPE, request_parts
+from sagemaker_kmeans.sdk3.sessions import default_session
+
+
+class KMeansPredictor:
+    """Asks an endpoint for the closest cluster of rows.
+
+    Parameters
+    ----------
+    endpoint_name : str
+        The endpoint.
+    sagemaker_session : Session or None
+        None for one of the default AWS configuration.
+    """
+
+    def __init__(self, endpoint_name: str, sagemaker_session: Any = None) -> None:
+        self.endpoint_name = endpoint_name
+        self.sagemaker_session = sagemaker_session or default_session(local=False)
+
+    def predict(self, data: Any) -> list[Any]:
+        """Return a Record for each row, with `closest_cluster` and `distance_to_cluster`.
+
+        Parameters
+        ----------
+        data : array-like of numbers, shape (n, d) or (d,)
+            Any number of rows.
+        """
+        records: list[Any] = []
+        for body in self._answers(data):
+            records += parsed(split(body))
+        return records
+
+    def predict_arrays(self, rows: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Return the closest cluster of each row, int64 (n,), and the distance to it, float32 (n,)."""
+        return arrays(self._answers(rows))
+
+    def delete_endpoint(self, delete_endpoint_config: bool = True) -> None:
+        """Delete the endpoint, and by default its configuration."""
+        client = self.sagemaker_session.sagemaker_client
+        if delete_endpoint_config:
+            config = client.describe_endpoint(EndpointName=self.endpoint_name)["EndpointConfigName"]
+            client.delete_endpoint_config(EndpointConfigName=config)
+        client.delete_endpoint(EndpointName=self.endpoint_name)
+
+    def _answers(self, rows: Any) -> Any:
+        for body in request_parts(rows):
+            answer = self.sagemaker_session.sagemaker_runtime_client.invoke_endpoint(
+                EndpointName=self.endpoint_name, ContentType=CONTENT_TYPE, Accept=CONTENT_TYPE, Body=body
+            )
+            yield answer["Body"].read()

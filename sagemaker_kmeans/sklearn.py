@@ -1,0 +1,258 @@
+"""The algorithm as a scikit-learn estimator, in this process; needs the extra ``local``."""
+
+import math
+import os
+from typing import Any, Final, Self
+from warnings import warn
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from kmeans.communicator import SingleHost
+from kmeans.finalization.finalization import TooFewDistinctRowsError
+from kmeans.observer import Silent
+from kmeans.prediction import Predictor
+from kmeans.settings import FinalizationSettings, LloydSettings, TrainingSettings
+from kmeans.state import State
+from kmeans.stream.first_centers import EarlierModel
+from kmeans.threads import Threads
+from kmeans.training import fit
+from sagemaker_kmeans.memory_rows import MemoryRows, blocks, single_rows, usual_origin
+
+_DTYPES: Final = (np.float64, np.float32)
+_MAX_SEED: Final = 2**31 - 1
+# As `train` evaluates 'auto'.
+_AUTO_TRIALS: Final = 10
+_MIN_TRIALS: Final = 2
+_TRIALS_WORK: Final = 1e9
+_AUTO_FACTOR: Final = 10
+_AUTO_FACTOR_MAX_K: Final = 100
+_AUTO_SAMPLE_BYTES: Final = 128 << 20
+_AUTO_SAMPLE_ROWS: Final = 200_000
+_KEPT_SAMPLE_BYTES: Final = 32 << 20
+
+
+class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator):
+    """K-means in one pass over the rows, with a refinement at the end, as `train` does it.
+
+    Parameters
+    ----------
+    n_clusters : int, default=8
+        Number of clusters.
+    init : {"random", "k-means++"}, default="random"
+        How the stream's first centers are chosen.
+    batch_size : int, default=5000
+        Rows of a mini-batch.
+    epochs : int, default=1
+        Passes over the rows.
+    center_factor : int or "auto", default="auto"
+        The stream keeps `n_clusters` times as many centers, and reduces them at the end.
+    n_init : int or "auto", default="auto"
+        Runs of Lloyd's method at the end, of which the best is taken.
+    lloyd_max_iter : int, default=300
+        Most iterations of each.
+    lloyd_tol : float, default=1e-4
+        A run stops when its loss changes by less than this share.
+    half_life : int, default=0
+        Number of later rows after which a row counts half; 0 for no decay.
+    refine_sample_size : int or "auto", default="auto"
+        Rows kept to refine the model; 0 for the recipe of the built-in algorithm.
+    n_threads : int or None, default=None
+        None for one for each core.
+    random_state : int, RandomState instance or None, default=None
+        An integer makes results reproducible.
+
+    Attributes
+    ----------
+    cluster_centers_ : ndarray of the type of the rows, shape (n_clusters, n_features)
+        The model.
+    labels_ : ndarray of int32, shape (n_samples,)
+        The cluster of each row of the last call of `fit` or `partial_fit`.
+    inertia_ : float
+        The sum of their squared distances to their centers.
+    n_features_in_ : int
+        Number of columns.
+    feature_names_in_ : ndarray of str, shape (n_features,)
+        Their names, where the rows have them.
+
+    Notes
+    -----
+    Numbers are float32 inside; float64 rows are first taken relative to usual values, so that they keep their digits.
+    """
+
+    def __init__(
+        self,
+        n_clusters: int = 8,
+        *,
+        init: str = "random",
+        batch_size: int = 5000,
+        epochs: int = 1,
+        center_factor: int | str = "auto",
+        n_init: int | str = "auto",
+        lloyd_max_iter: int = 300,
+        lloyd_tol: float = 1e-4,
+        half_life: int = 0,
+        refine_sample_size: int | str = "auto",
+        n_threads: int | None = None,
+        random_state: Any = None,
+    ) -> None:
+        self.n_clusters = n_clusters
+        self.init = init
+        self.batch_size = batch_size
+        self.epochs = epochs
+        self.center_factor = center_factor
+        self.n_init = n_init
+        self.lloyd_max_iter = lloyd_max_iter
+        self.lloyd_tol = lloyd_tol
+        self.half_life = half_life
+        self.refine_sample_size = refine_sample_size
+        self.n_threads = n_threads
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any = None) -> Self:  # noqa: ARG002, N803
+        """Find clusters from scratch.
+
+        Parameters
+        ----------
+        X : array-like of numbers or SciPy sparse matrix, shape (n_samples, n_features)
+            Rows. A sparse matrix is made dense a block at a time.
+        y : ignored
+        """
+        rows = validate_data(self, X, accept_sparse="csr", dtype=_DTYPES, order="C")
+        return self._train(rows, None)
+
+    def partial_fit(self, X: Any, y: Any = None) -> Self:  # noqa: ARG002, N803
+        """Train on more rows: the stream resumes from the state that the last call left.
+
+        Parameters
+        ----------
+        X : array-like of numbers, shape (n_samples, n_features)
+            Rows. The first call needs `n_clusters` of them at least.
+        y : ignored
+        """
+        state = getattr(self, "_state", None)
+        dtype = _DTYPES if state is None else self._origin.dtype
+        rows = validate_data(self, X, accept_sparse="csr", dtype=dtype, order="C", reset=not state)
+        return self._train(rows, state)
+
+    def predict(self, X: Any) -> NDArray[np.int32]:  # noqa: N803
+        """Return the closest cluster of each row, int32 (n_samples,)."""
+        return self._labels(self._checked(X)).astype(np.int32)
+
+    def transform(self, X: Any) -> NDArray[Any]:  # noqa: N803
+        """Return the distances of rows to all centers, (n_samples, n_clusters), of the type of the rows."""
+        rows = self._checked(X)
+        predictor = Predictor(self.cluster_centers_)
+        distances = np.empty((rows.shape[0], len(self.cluster_centers_)), rows.dtype)
+        for part, block in blocks(rows):
+            distances[part] = np.sqrt(predictor.squared_distances(block))
+        return distances
+
+    def score(self, X: Any, y: Any = None) -> float:  # noqa: ARG002, N803
+        """Return the negated sum of the squared distances of rows to their closest centers."""
+        rows = self._checked(X)
+        return -self._inertia(rows, self._labels(rows))
+
+    def __sklearn_tags__(self) -> Any:
+        """Return what scikit-learn asks of an estimator: it takes sparse matrices."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+    @property
+    def _n_features_out(self) -> int:
+        return len(self.cluster_centers_)
+
+    def _train(self, rows: NDArray[Any], state: State | None) -> Self:
+        if state is None:
+            if rows.shape[0] < self.n_clusters:
+                raise ValueError(f"n_samples={rows.shape[0]} should be >= n_clusters={self.n_clusters}.")
+            self._origin = usual_origin(rows)
+        single = single_rows(rows, self._origin)
+        settings = self._settings(rows.shape[1])
+        earlier = None if state is None else EarlierModel(state.live().centers, state.live().weights)
+        n_threads = self.n_threads or len(os.sched_getaffinity(0))
+        with Threads(n_threads) as threads:
+            try:
+                source = MemoryRows(single, settings.batch_size)
+                model = fit(source, settings, SingleHost(), threads, Silent(), earlier=earlier)
+                centers = model.centers
+                self._state: State | None = model.state
+            except TooFewDistinctRowsError:
+                centers = self._of_few_distinct(single)
+                self._state = None
+        self.cluster_centers_ = (centers.astype(np.float64) + self._origin).astype(rows.dtype)
+        labels = self._labels(rows)
+        self.labels_ = labels.astype(np.int32)
+        self.inertia_ = self._inertia(rows, labels)
+        return self
+
+    def _of_few_distinct(self, rows: Any) -> NDArray[np.float32]:
+        """Return the distinct rows as centers, the first of them again for clusters that stay empty."""
+        distinct = np.unique(np.concatenate([np.unique(block, axis=0) for _, block in blocks(rows)]), axis=0)
+        warn(
+            f"Number of distinct clusters ({len(distinct)}) found smaller than n_clusters ({self.n_clusters}). "
+            "Possibly due to duplicate points in X.",
+            ConvergenceWarning,
+            stacklevel=4,
+        )
+        return np.concatenate([distinct, np.repeat(distinct[:1], self.n_clusters - len(distinct), axis=0)])
+
+    def _settings(self, n_features: int) -> TrainingSettings:
+        if self.init not in ("random", "k-means++"):
+            raise ValueError(f"expected init to be 'random' or 'k-means++', got {self.init!r}")
+        for name in ("n_clusters", "batch_size", "epochs"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"expected {name} of 1 or more, got {getattr(self, name)}")
+        k = self.n_clusters
+        factor = _auto_center_factor(k) if self.center_factor == "auto" else int(self.center_factor)
+        n_centers = k * factor
+        auto_sample = max(1, min(_AUTO_SAMPLE_ROWS, _AUTO_SAMPLE_BYTES // (4 * n_features)))
+        sample = auto_sample if self.refine_sample_size == "auto" else int(self.refine_sample_size)
+        affordable = int(_TRIALS_WORK / (k * n_centers * n_features)) if sample else _AUTO_TRIALS
+        trials = max(_MIN_TRIALS, min(_AUTO_TRIALS, affordable)) if self.n_init == "auto" else int(self.n_init)
+        seed = self.random_state
+        return TrainingSettings(
+            k=k,
+            n_centers=n_centers,
+            n_features=n_features,
+            batch_size=self.batch_size,
+            epochs=self.epochs,
+            init_method="random" if self.init == "random" else "kmeans++",
+            half_life=self.half_life,
+            reassign_far_rows=sample > 0,
+            finalization=FinalizationSettings(
+                LloydSettings("kmeans++", trials, self.lloyd_max_iter, self.lloyd_tol), refine=sample > 0
+            ),
+            sample_size=sample or auto_sample,
+            kept_sample_size=max(1, _KEPT_SAMPLE_BYTES // (4 * n_features)),
+            seed=seed if isinstance(seed, int) else int(check_random_state(seed).randint(_MAX_SEED)),
+        )
+
+    def _checked(self, rows: Any) -> Any:
+        check_is_fitted(self)
+        return validate_data(self, rows, accept_sparse="csr", dtype=_DTYPES, order="C", reset=False)
+
+    def _labels(self, rows: Any) -> NDArray[np.int64]:
+        predictor = Predictor(self.cluster_centers_)
+        labels = np.empty(rows.shape[0], np.int64)
+        for part, block in blocks(rows):
+            labels[part] = predictor.predict(block)[0]
+        return labels
+
+    def _inertia(self, rows: Any, labels: NDArray[np.int64]) -> float:
+        total = 0.0
+        for part, block in blocks(rows):
+            differences = block - self.cluster_centers_[labels[part]].astype(np.float64)
+            total += float(np.einsum("ij,ij->", differences, differences))
+        return total
+
+
+def _auto_center_factor(k: int) -> int:
+    if k <= _AUTO_FACTOR_MAX_K:
+        return _AUTO_FACTOR
+    return max(2, int(_AUTO_FACTOR * math.sqrt(_AUTO_FACTOR_MAX_K / k)))

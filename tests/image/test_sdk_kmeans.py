@@ -1,0 +1,44 @@
+"""The class KMeans of `sagemaker_kmeans` in local mode, on the built image, on one host and on two."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tests.image.conftest import ROOT
+from tests.image.test_sdk import run_program, sdk_environment
+
+__all__ = ["sdk_environment"]  # a fixture
+
+
+@pytest.mark.parametrize("hosts", ["1", "2"])
+def test_a_notebook_runs_from_record_set_to_records(
+    sdk_environment: dict[str, str],
+    tmp_path: Path,
+    image: str,
+    digits: NDArray[np.float32],
+    hosts: str,
+) -> None:
+    np.save(tmp_path / "rows.npy", digits)
+    environment = {
+        name: value for name, value in sdk_environment.items() if not name.startswith(("AWS_", "SAGEMAKER_"))
+    }
+    # An empty home, but for where the engine is found.
+    environment |= {
+        "HOME": str(tmp_path / "home"),
+        "PYTHONPATH": str(ROOT),
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "DOCKER_CONFIG": environment.get("DOCKER_CONFIG", str(Path.home() / ".docker")),
+    }
+    client = Path(__file__).with_name("sdk_kmeans_client.py")
+    # Twice: the second run finds what the first has left.
+    for _ in range(2):
+        run_program(environment, tmp_path, client, image, hosts, tmp_path / "rows.npy", tmp_path / "answers.npz")
+    answers = np.load(tmp_path / "answers.npz")
+    loaded = answers["loaded"]
+    assert answers["cluster_sizes"].sum() == len(digits)
+    np.testing.assert_array_equal(answers["labels"], loaded)
+    np.testing.assert_array_equal(answers["record_labels"], loaded[:500])
+    np.testing.assert_array_equal(answers["transformed"], loaded[:100])
+    assert np.isfinite(answers["distances"]).all()

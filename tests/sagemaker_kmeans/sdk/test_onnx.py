@@ -1,0 +1,51 @@
+"""Models as ONNX graphs, run by onnxruntime."""
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from sagemaker_kmeans import LocalModel
+from sagemaker_kmeans.__main__ import main
+from tests.requirement import missing
+from tests.sagemaker_kmeans.sdk.conftest import sdk_version
+from tests.sagemaker_kmeans.test_local_model import CENTERS, FINE_CENTERS, saved
+
+
+@pytest.fixture(autouse=True)
+def _runtime() -> None:
+    if find_spec("onnx") is None or find_spec("onnxruntime") is None:
+        if sdk_version().startswith("3"):
+            pytest.skip("onnx is in the environment of version 2 of the SDK")
+        missing("onnx and onnxruntime are not installed; `make test-sdk` installs them")
+
+
+def answers(path: Path, rows: NDArray[Any]) -> list[NDArray[Any]]:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    found: list[NDArray[Any]] = session.run(["closest_cluster", "distance_to_cluster"], {"rows": rows})
+    return found
+
+
+@pytest.mark.parametrize("centers", [CENTERS, FINE_CENTERS, np.random.default_rng(0).random((50, 20), np.float32)])
+def test_the_graph_answers_as_the_model_does(tmp_path: Path, centers: NDArray[Any]) -> None:
+    rng = np.random.default_rng(1)
+    rows = (centers[rng.integers(0, len(centers), 1000)] + rng.normal(size=(1000, centers.shape[1]))).astype(
+        centers.dtype
+    )
+    model = LocalModel(centers.copy(), {})
+    model.to_onnx(tmp_path / "model.onnx")
+    labels, distances = model.predict_with_distances(rows)
+    found_labels, found_distances = answers(tmp_path / "model.onnx", rows)
+    np.testing.assert_array_equal(found_labels, labels)
+    np.testing.assert_allclose(found_distances, distances, rtol=1e-6)
+
+
+def test_the_command_writes_it(tmp_path: Path) -> None:
+    assert main(["to-onnx", str(saved(tmp_path / "model", CENTERS)), str(tmp_path / "model.onnx")]) == 0
+    found, _ = answers(tmp_path / "model.onnx", CENTERS)
+    assert found.tolist() == [0, 1, 2]

@@ -1,0 +1,191 @@
+"""The classes on version 3 of the SDK: the requests of its own ModelTrainer and resources, validated by botocore."""
+
+import io
+from typing import Any
+
+import numpy as np
+import pytest
+
+from container.configuration.hyperparameters import parse
+from sagemaker_kmeans.answers import split
+from sagemaker_kmeans.record_message import Record, parsed
+from tests.sagemaker_kmeans.sdk.conftest import ACCOUNT, IMAGE, REGION, ROLE, Aws, manifest_of, need_sdk
+
+need_sdk("3")
+
+from sagemaker.core.helper.session_helper import Session  # noqa: E402
+from sagemaker.core.parameter import IntegerParameter  # noqa: E402
+
+from sagemaker_kmeans import KMeans, KMeansModel, KMeansPredictor  # noqa: E402
+
+ROWS = np.random.default_rng(0).random((100, 4), np.float32)
+COMMON: dict[str, Any] = {"role": ROLE, "instance_count": 2, "instance_type": "ml.c5.xlarge"}
+MODEL = "s3://my-bucket/models/job/output/model.tar.gz"
+
+
+@pytest.fixture(scope="module")
+def session(boto_session: Any) -> Any:
+    return Session(boto_session=boto_session, default_bucket="my-bucket")
+
+
+@pytest.fixture(autouse=True)
+def _quick(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SAGEMAKER_VALIDATE_ROLE", "false")
+    aws.answers["CreateModel"] = lambda given: {"ModelArn": f"{arn('model')}/{given['ModelName']}"}
+    aws.answers["DescribeModel"] = lambda given: {**given, "ModelArn": arn("model")}
+    aws.answers["DescribeEndpointConfig"] = lambda given: {
+        **given,
+        "EndpointConfigArn": arn("endpoint-config"),
+        "ProductionVariants": [{"VariantName": "AllTraffic", "ModelName": "model"}],
+    }
+
+
+def arn(kind: str) -> str:
+    return f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:{kind}"
+
+
+def test_fit_trains_with_our_image_metrics_and_manifest(aws: Aws, session: Any) -> None:
+    estimator = KMeans(
+        **COMMON,
+        k=3,
+        center_factor="auto",
+        eval_metrics=["msd", "ssd"],
+        mini_batch_size=50,
+        seed=7,
+        write_report=False,
+        output_path="s3://my-bucket/models",
+        sagemaker_session=session,
+    )
+    sets = [estimator.record_set(ROWS), estimator.record_set(ROWS, channel="test", distribution="FullyReplicated")]
+    estimator.fit(sets, wait=False, job_name="job")
+    request = aws.sent("CreateTrainingJob")[-1]
+    assert request["TrainingJobName"] == "job"
+    assert request["RoleArn"] == ROLE
+    assert request["AlgorithmSpecification"]["TrainingImage"] == IMAGE
+    assert "test:msd" in {metric["Name"] for metric in request["AlgorithmSpecification"]["MetricDefinitions"]}
+    assert request["ResourceConfig"]["InstanceCount"] == 2
+    assert request["OutputDataConfig"]["S3OutputPath"] == "s3://my-bucket/models"
+    taken = parse(request["HyperParameters"])
+    assert (taken.k, taken.feature_dim, taken.mini_batch_size, taken.seed) == (3, 4, 50, 7)
+    assert (taken.extra_center_factor, taken.eval_metrics, taken.write_report) == (None, ("msd", "ssd"), False)
+    train, test = request["InputDataConfig"]
+    source = train["DataSource"]["S3DataSource"]
+    assert (source["S3DataType"], source["S3DataDistributionType"]) == ("ManifestFile", "ShardedByS3Key")
+    assert test["DataSource"]["S3DataSource"]["S3DataDistributionType"] == "FullyReplicated"
+    keys = manifest_of(aws, source["S3Uri"])
+    assert len(keys) == 2
+    rows = [
+        record.features["values"].float32_tensor.values[:] for key in keys for record in parsed(split(aws.objects[key]))
+    ]
+    np.testing.assert_array_equal(np.array(rows, np.float32), ROWS)
+    assert estimator.model_data == MODEL
+
+
+def test_attach_brings_back_image_and_hyperparameters(aws: Aws, session: Any) -> None:
+    given: dict[str, Any] = {
+        "k": 3,
+        "tol": 0.5,
+        "eval_metrics": ["msd"],
+        "num_trials": "auto",
+        "seed": 3,
+        "write_report": False,
+    }
+    estimator = KMeans(**COMMON, **given, image_uri="other:2", sagemaker_session=session)
+    estimator.fit(estimator.record_set(ROWS), wait=False, job_name="job")
+    attached = KMeans.attach("job", session)
+    assert {name: getattr(attached, name) for name in given} == given
+    assert attached.training_image_uri() == "other:2"
+    assert attached.model_data == estimator.model_data
+    attached.fit(attached.record_set(ROWS), wait=False, job_name="again")
+    first, second = aws.sent("CreateTrainingJob")
+    for member in ("HyperParameters", "ResourceConfig", "OutputDataConfig", "RoleArn"):
+        assert second[member] == first[member]
+
+
+def test_deploy_makes_a_model_and_an_endpoint(aws: Aws, session: Any) -> None:
+    estimator = KMeans(**COMMON, k=3, output_path="s3://my-bucket/models", sagemaker_session=session)
+    with pytest.raises(ValueError, match="call fit or attach first"):
+        estimator.deploy()
+    estimator.fit_ndarray(ROWS, wait=False, job_name="job")
+    predictor = estimator.deploy(1, "ml.m5.large", endpoint_name="endpoint")
+    assert type(predictor) is KMeansPredictor
+    model = aws.sent("CreateModel")[-1]
+    assert model["PrimaryContainer"]["Image"] == IMAGE
+    assert model["PrimaryContainer"]["ModelDataUrl"] == MODEL
+    (variant,) = aws.named("CreateEndpointConfig", "ProductionVariants")
+    assert variant["ModelName"] == model["ModelName"]
+    assert aws.named("CreateEndpoint", "EndpointName") == "endpoint"
+    estimator.delete_endpoint()
+    assert aws.sent("DeleteEndpoint") == [{"EndpointName": "endpoint"}]
+    with pytest.raises(ValueError, match="call deploy first"):
+        estimator.delete_endpoint()
+
+
+def test_a_model_in_s3_is_transformed_with(aws: Aws, session: Any) -> None:
+    model = KMeansModel(MODEL, ROLE, session, env={"SAGEMAKER_INFERENCE_OUTPUT": "distances"}, image_uri="a:1")
+    aws.answers["CreateTransformJob"] = lambda _: {"TransformJobArn": arn("transform-job")}
+    aws.answers["DescribeTransformJob"] = lambda given: {
+        "TransformJobName": given["TransformJobName"],
+        "TransformJobArn": arn("transform-job"),
+        "TransformJobStatus": "Completed",
+    }
+    transformer = model.transformer(1, "ml.m5.large", output_path="s3://my-bucket/out")
+    transformer.transform("s3://my-bucket/in", content_type="text/csv", split_type="Line", wait=False)
+    assert aws.named("CreateTransformJob", "ModelName") == model.name
+    assert aws.named("CreateModel", "PrimaryContainer")["Environment"] == {"SAGEMAKER_INFERENCE_OUTPUT": "distances"}
+
+
+def test_a_tuner_says_where_the_metrics_are(aws: Aws, session: Any) -> None:
+    aws.answers["CreateHyperParameterTuningJob"] = lambda _: {"HyperParameterTuningJobArn": arn("tuning-job")}
+    aws.answers["DescribeHyperParameterTuningJob"] = lambda given: {
+        **given,
+        "HyperParameterTuningJobArn": arn("tuning-job"),
+        "HyperParameterTuningJobStatus": "Completed",
+    }
+    estimator = KMeans(**COMMON, k=3, sagemaker_session=session)
+    sets = [estimator.record_set(ROWS), estimator.record_set(ROWS, channel="test")]
+    tuner = estimator.tuner({"extra_center_factor": IntegerParameter(4, 10)}, records=sets, max_jobs=4)
+    tuner.tune(wait=False)
+    request = aws.sent("CreateHyperParameterTuningJob")[-1]
+    definition = request["TrainingJobDefinition"]
+    assert definition["AlgorithmSpecification"]["TrainingImage"] == IMAGE
+    assert "test:msd" in {each["Name"] for each in definition["AlgorithmSpecification"]["MetricDefinitions"]}
+    assert len(definition["InputDataConfig"]) == 2
+    parse({**definition["StaticHyperParameters"], "extra_center_factor": "4"})
+
+
+def test_predict_answers_records_and_arrays(aws: Aws, session: Any) -> None:
+    from botocore.response import StreamingBody
+
+    def invoke(given: dict[str, Any]) -> dict[str, Any]:
+        body = b""
+        for index, _ in enumerate(split(given["Body"])):
+            record = Record()
+            record.label["closest_cluster"].float32_tensor.values.append(index)
+            record.label["distance_to_cluster"].float32_tensor.values.append(index / 2)
+            content = record.SerializeToString()
+            body += b"\x0a\x23\xd7\xce" + len(content).to_bytes(4, "little") + content + bytes(-len(content) % 4)
+        return {"Body": StreamingBody(io.BytesIO(body), len(body))}
+
+    aws.answers["InvokeEndpoint"] = invoke
+    predictor = KMeansPredictor("endpoint", session)
+    found = predictor.predict(ROWS[:3])
+    assert [record.label["closest_cluster"].float32_tensor.values[0] for record in found] == [0, 1, 2]
+    labels, distances = predictor.predict_arrays(ROWS[0])
+    assert (labels.tolist(), distances.tolist()) == ([0], [0.0])
+
+
+@pytest.mark.parametrize(("name", "value"), [("k", 1), ("tol", 2), ("center_factor", "x"), ("seed", -1)])
+def test_faults_are_told_when_they_are_set(session: Any, name: str, value: Any) -> None:
+    estimator = KMeans(**COMMON, k=3, sagemaker_session=session)
+    with pytest.raises(ValueError, match=r"Invalid hyperparameter value|invalid literal"):
+        setattr(estimator, name, value)
+
+
+def test_without_an_image_or_a_train_channel_there_is_an_error(session: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    estimator = KMeans(**COMMON, k=3, sagemaker_session=session)
+    with pytest.raises(ValueError, match="Must provide train channel"):
+        estimator.fit(estimator.record_set(ROWS, channel="test"))
+    monkeypatch.delenv("SAGEMAKER_KMEANS_IMAGE")
+    with pytest.raises(ValueError, match="build_and_push"):
+        KMeans(**COMMON, k=3, sagemaker_session=session)

@@ -1,0 +1,144 @@
+"""``python -m sagemaker_kmeans``: files of rows in, files of predictions out."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow
+import pyarrow.csv
+import pyarrow.parquet
+import pytest
+from numpy.typing import NDArray
+
+from sagemaker_kmeans import LocalModel, __version__
+from sagemaker_kmeans.__main__ import main
+from tests.sagemaker_kmeans.test_local_model import CENTERS, saved
+from tools.documents import ROOT
+
+ROWS = np.random.default_rng(0).normal(3.0, 4.0, (1000, 2)).astype(np.float32)
+NAMES = ["age", "income"]
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    return saved(tmp_path / "model", CENTERS, feature_names=NAMES)
+
+
+def written(path: Path, rows: NDArray[Any], names: list[str] | None = None) -> Path:
+    """Write rows in the format that a file's name asks for."""
+    if path.suffix == ".npy":
+        np.save(path, rows)
+    elif path.suffix == ".csv":
+        header = f"{','.join(names)}\r\n" if names else ""
+        path.write_text("\ufeff" + header + "".join(f"{','.join(map(str, row.tolist()))}\r\n" for row in rows))
+    else:
+        columns = names or [f"c{i}" for i in range(rows.shape[1])]
+        pyarrow.parquet.write_table(pyarrow.table(dict(zip(columns, rows.T, strict=True))), path)
+    return path
+
+
+def answers(path: Path) -> tuple[list[int], list[np.float32]]:
+    if path.suffix == ".npy":
+        array = np.load(path, allow_pickle=False)
+        return array["closest_cluster"].tolist(), array["distance_to_cluster"].tolist()
+    table = pyarrow.csv.read_csv(path) if path.suffix == ".csv" else pyarrow.parquet.read_table(path)
+    distances = table["distance_to_cluster"].to_numpy().astype(np.float32)
+    return table["closest_cluster"].to_pylist(), distances.tolist()
+
+
+@pytest.mark.parametrize("given", ["rows.csv", "rows.parquet", "rows.npy"])
+@pytest.mark.parametrize("out", ["out.csv", "out.parquet", "out.npy"])
+def test_each_row_gets_its_cluster(tmp_path: Path, model: Path, given: str, out: str) -> None:
+    labels, distances = LocalModel(CENTERS.copy(), {}).predict_with_distances(ROWS)
+    assert main(["predict", str(model), str(written(tmp_path / given, ROWS)), str(tmp_path / out)]) == 0
+    assert answers(tmp_path / out) == (labels.tolist(), distances.tolist())
+
+
+@pytest.mark.parametrize("given", ["rows.csv", "rows.parquet"])
+def test_columns_are_chosen_by_name(tmp_path: Path, model: Path, given: str) -> None:
+    rows = np.column_stack([ROWS[:, 1], np.arange(1000), ROWS[:, 0]])
+    file = written(tmp_path / given, rows, ["income", "id", "age"])
+    assert main(["predict", str(model), str(file), str(tmp_path / "out.csv")]) == 0
+    assert answers(tmp_path / "out.csv")[0] == LocalModel(CENTERS.copy(), {}).predict(ROWS).tolist()
+
+
+@pytest.mark.parametrize("given", ["rows.csv", "rows.parquet", "rows.npy"])
+def test_leading_labels_are_dropped(tmp_path: Path, model: Path, given: str) -> None:
+    file = written(tmp_path / given, np.column_stack([np.arange(1000.0), ROWS]))
+    assert main(["predict", "--labels", "1", str(model), str(file), str(tmp_path / "out.csv")]) == 0
+    assert answers(tmp_path / "out.csv")[0] == LocalModel(CENTERS.copy(), {}).predict(ROWS).tolist()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.csv", b"1,2,3\n", "expected 2 columns, got 3"),
+        ("a.csv", b"1,2\n3\n", "columns"),
+        ("a.csv", b"1,2\n3,x\n", "after 0 rows"),
+        (
+            "a.csv",
+            b"1,2\n3,nan\n",
+            "in the 2 rows after 0: expected numbers that are finite in float32, got others in",
+        ),
+        ("a.csv", b"\xff\xfe", "utf-8"),
+        ("a.npy", b"cos\nsystem\n(S'true'\ntR.", "expected an array of numpy.save"),
+        ("a.npy", b"", "expected an array of numpy.save"),
+        ("a.parquet", b"PAR1", "expected Parquet of numbers"),
+    ],
+)
+def test_a_file_of_something_else_leaves_nothing(
+    tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str], name: str, content: bytes, message: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    before = sorted(tmp_path.iterdir())
+    assert main(["predict", str(model), str(tmp_path / name), str(tmp_path / "out.csv")]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.startswith(str(tmp_path / name))
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_missing_values_of_parquet_are_refused(tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pyarrow.parquet.write_table(pyarrow.table({"age": [1.0, None], "income": [2, 3]}), tmp_path / "a.parquet")
+    assert main(["predict", str(model), str(tmp_path / "a.parquet"), str(tmp_path / "out.csv")]) == 2
+    assert "got others in row 1" in capsys.readouterr().err
+
+
+def test_an_index_of_pandas_is_no_feature(tmp_path: Path, model: Path) -> None:
+    table = pyarrow.table({"a": [0.0, 3.0], "b": [0.0, 4.0], "index": [7, 8]})
+    table = table.replace_schema_metadata({"pandas": '{"index_columns": ["index"]}'})
+    pyarrow.parquet.write_table(table, tmp_path / "a.parquet")
+    assert main(["predict", str(model), str(tmp_path / "a.parquet"), str(tmp_path / "out.csv")]) == 0
+    assert answers(tmp_path / "out.csv")[0] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["none", "a.npy", "out.csv"], "none: expected a file, got none"),
+        (["model", "a.txt", "out.csv"], "expected a name that ends with .csv, .parquet, .npy"),
+        (["model", "none.npy", "out.csv"], "No such file"),
+        (["model", "a.npy", "a.npy"], "a.npy: expected a new file, but it exists"),
+        (["--labels", "-1", "model", "a.npy", "out.csv"], "--labels: expected 0 or more, got -1"),
+    ],
+)
+def test_wrong_arguments_end_with_2(tmp_path: Path, model: Path, arguments: list[str], message: str) -> None:
+    written(tmp_path / "a.npy", ROWS)
+    done = subprocess.run(
+        [sys.executable, "-m", "sagemaker_kmeans", "predict", *arguments],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert message in done.stderr
+
+
+def test_it_says_its_release() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "sagemaker_kmeans", "--version"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f"sagemaker-kmeans {__version__}\n"

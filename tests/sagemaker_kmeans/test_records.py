@@ -1,0 +1,119 @@
+"""Records as they are sent and answered, against the codec of the container."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from container.configuration import hyperparameters as container_table
+from container.configuration.hyperparameters import parse
+from container.formats.recordio import record_pb2
+from container.logs.metrics import REGEXES
+from container.serving.codecs import CODECS
+from container.serving.codecs.codec import Predictions
+from kmeans import __version__
+from sagemaker_kmeans import __version__ as own_version
+from sagemaker_kmeans.answers import AnswerError, arrays, split
+from sagemaker_kmeans.hyperparameters import CONSTANT, METRIC_DEFINITIONS, TABLE, as_sent
+from sagemaker_kmeans.record_message import Record, parsed
+from sagemaker_kmeans.records import encoded, request_parts
+from tools.documents import ROOT
+
+ROWS = np.random.default_rng(0).random((10, 3))
+
+
+def decoded(body: bytes) -> list[Any]:
+    return [record_pb2.Record.FromString(bytes(record)) for record in split(body)]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("labels", [None, np.arange(10.0)])
+def test_rows_are_records(dtype: Any, labels: Any) -> None:
+    found = decoded(b"".join(encoded(ROWS.astype(dtype), labels)))
+    for number, (row, record) in enumerate(zip(ROWS.astype(dtype), found, strict=True)):
+        tensor = getattr(record.features["values"], f"{np.dtype(dtype).name}_tensor")
+        np.testing.assert_array_equal(np.array(tensor.values, dtype), row)
+        assert [entry.float64_tensor.values[:] for entry in record.label.values()] == (
+            [] if labels is None else [[float(number)]]
+        )
+
+
+def test_requests_are_cut_where_an_endpoint_needs_it() -> None:
+    rows = np.zeros((4000, 1000), np.float32)
+    bodies = list(request_parts(rows))
+    assert len(bodies) > 1
+    assert max(map(len, bodies)) < 6e6
+    assert sum(len(list(split(body))) for body in bodies) == 4000
+    with pytest.raises(ValueError, match="expected at least one row"):
+        list(request_parts(rows[:0]))
+
+
+def test_answers_of_serve_are_read() -> None:
+    labels, distances = np.array([2, 0]), np.array([0.5, 1.25], np.float32)
+
+    def blocks() -> Iterator[Predictions]:
+        yield Predictions({"closest_cluster": labels, "distance_to_cluster": distances}, None)
+
+    body = b"".join(CODECS["application/x-recordio-protobuf"].encode(blocks()))
+    found_labels, found_distances = arrays([body, body])
+    assert found_labels.tolist() == [2, 0, 2, 0]
+    assert found_distances.tolist() == [0.5, 1.25, 0.5, 1.25]
+    first, _ = parsed(split(body))
+    assert first.label["closest_cluster"].float32_tensor.values[:] == [2.0]
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"x", "expected the head of a record"),
+        (bytes(8), "expected a record at byte 0"),
+        (b"\x0a\x23\xd7\xce\xff\xff\xff\x7f", "expected a record at byte 0"),
+        (b"\x0a\x23\xd7\xce\x02\0\0\0\x12\x7f\0\0", "expected a field with a length"),
+        (b"\x0a\x23\xd7\xce\x04\0\0\0\xff\xff\xff\xff", "expected a number"),
+        (b"\x0a\x23\xd7\xce\0\0\0\0", "expected closest_cluster and distance_to_cluster, got"),
+        (b"\x0a\x23\xd7\xce\x02\0\0\0\x12\0\0\0", "expected one float32 for each label"),
+    ],
+)
+def test_other_answers_are_refused(body: bytes, message: str) -> None:
+    with pytest.raises(AnswerError, match=message):
+        arrays([body])
+
+
+def test_the_message_is_that_of_the_container() -> None:
+    record = record_pb2.Record(uid="a", metadata="b")
+    record.features["values"].int32_tensor.values.extend([1, -2])
+    record.label["values"].float64_tensor.values.append(0.5)
+    again = Record.FromString(record.SerializeToString())
+    assert (again.uid, again.metadata) == ("a", "b")
+    assert again.features["values"].int32_tensor.values[:] == [1, -2]
+    assert again.label["values"].float64_tensor.values[:] == [0.5]
+
+
+def test_every_hyperparameter_is_there_in_its_range() -> None:
+    rows = {row.name: row for row in TABLE}
+    taken = {row.name for row in container_table.TABLE if row.origin != "hidden"}
+    assert rows.keys() == taken
+    required = {"k": "2", "feature_dim": "2", **CONSTANT}
+    for row in container_table.TABLE:
+        if row.origin == "hidden":
+            continue
+        if row.default is not None:
+            parse({**required, row.name: as_sent(rows[row.name].checked(row.default))})
+        auto = getattr(row.domain, "auto", False)
+        minimum = getattr(row.domain, "minimum", None)
+        if auto:
+            assert rows[row.name].checked("auto") == "auto"
+        if minimum is not None:
+            parse({**required, row.name: as_sent(rows[row.name].checked(minimum))})
+            with pytest.raises(ValueError, match="Invalid hyperparameter value"):
+                rows[row.name].checked(minimum - 1)
+
+
+def test_metrics_are_those_of_the_log() -> None:
+    assert {each["Name"]: each["Regex"] for each in METRIC_DEFINITIONS} == REGEXES
+
+
+def test_both_wheels_are_of_one_release() -> None:
+    assert own_version == __version__
+    assert (ROOT / "sagemaker_kmeans" / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
