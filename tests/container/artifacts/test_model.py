@@ -278,9 +278,9 @@ def test_a_torn_tarball(folder: Path, tmp_path: Path) -> None:
     ("content", "expected"),
     [
         ("{", "expected valid JSON: Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"),
-        ('{"msd": NaN}', "expected valid JSON: expected finite numbers, got NaN"),
-        ('{"msd": -Infinity}', "expected valid JSON: expected finite numbers, got -Infinity"),
-        ('{"msd": 1e999}', "expected valid JSON: expected finite numbers, got 1e999"),
+        ('{"msd": NaN}', "expected valid JSON: expected a finite number, got NaN"),
+        ('{"msd": -Infinity}', "expected valid JSON: expected a finite number, got -Infinity"),
+        ('{"msd": 1e999}', "expected valid JSON: expected a finite number, got 1e999"),
         ('{"k": 2, "k": 3}', "expected valid JSON: expected each name once, got 'k' twice"),
         ("[]", "expected an object, got list"),
         ("{}", "expected format version 1, got None"),

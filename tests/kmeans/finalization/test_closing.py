@@ -78,7 +78,7 @@ def rows_of(n: int = 3000, seed: int = 0) -> FloatArray:
 def closed_on(
     source: Rows, centers: FloatArray, n_rows: int, recorder: Recorder, threads: Threads, hosts: Communicator
 ) -> Closed | None:
-    return close(source, centers, n_rows, recorder, Resources(Engine(threads, SHIFT), hosts))
+    return close(source, centers, n_rows, recorder, Resources(Engine(threads, SHIFT), hosts, events=recorder.events))
 
 
 def train(source: Rows, chosen: TrainingSettings, recorder: Recorder, **more: object) -> Model:
@@ -232,7 +232,7 @@ def test_a_stop_in_a_pass_leaves_the_best_that_was_scored(ending: int, n_hosts: 
 
         recorder = Recorder(lambda number: stopped.append(True) if number == ending else None)
         own = np.ascontiguousarray(rows[hosts.rank :: n_hosts])
-        resources = Resources(Engine(ONE_THREAD, SHIFT), hosts, Deadline(stopping))
+        resources = Resources(Engine(ONE_THREAD, SHIFT), hosts, Deadline(stopping), recorder.events)
         return close(Rows(own, 100), rows[:K], len(rows), recorder, resources), recorder
 
     for closed, recorder in run_hosts(n_hosts, work):
