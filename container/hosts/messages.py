@@ -3,6 +3,8 @@
 import json
 from typing import TYPE_CHECKING, Any
 
+from container.files import json_object
+
 if TYPE_CHECKING:
     import asyncio  # neither a worker nor a job of one host needs it, and importing it takes a while
 
@@ -30,7 +32,7 @@ def decode(line: bytes) -> dict[str, Any]:
         If it is no message.
     """
     try:
-        content = json.loads(line)
+        content = json_object.loads(line)
     except (ValueError, RecursionError) as error:
         raise MessageError(f"expected a message, got {line[:60]!r}") from error
     if not isinstance(content, dict):

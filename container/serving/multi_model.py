@@ -5,6 +5,7 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 
+from container.files import json_object
 from container.serving.body import blocks
 from container.serving.errors import RegistryError
 from container.serving.inference import MODEL, Inference
@@ -75,7 +76,7 @@ def _object() -> dict[str, Any]:
     """Return the JSON object in the body of a request."""
     body = b"".join(blocks(request.environ, _MAX_LOAD_BYTES))
     try:
-        given = json.loads(body)
+        given = json_object.loads(body)
     except (ValueError, RecursionError) as error:
         raise RegistryError(f"expected JSON: {error}") from error
     if not isinstance(given, dict):
