@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True)
 class MiniBatch:
-    """What one mini-batch was, over all hosts.
+    """What the stream took in one step: a mini-batch, the rows of which come from all hosts.
 
     Attributes
     ----------
@@ -42,7 +42,7 @@ class Observer(Protocol):
         ...
 
     def stepped(self, batch: MiniBatch) -> None:
-        """Note one mini-batch."""
+        """Note that the stream took a step."""
         ...
 
     def epoch_ended(self, epoch: int) -> None:

@@ -117,8 +117,18 @@ class _Exploration:
 
     Parameters
     ----------
-    state, centers, score, ks, seeds, resources
-        As for `explore`; all centers of the state have weight.
+    state : State
+        As for `explore`, with no center without weight.
+    centers : ndarray of float64, shape (k, d)
+        As for `explore`.
+    score : Score
+        As for `explore`.
+    ks : list of int
+        As for `explore`.
+    seeds : numpy.random.SeedSequence
+        As for `explore`.
+    resources : Resources
+        As for `explore`.
     """
 
     def __init__(
