@@ -52,7 +52,7 @@ def ks_to_explore(k: int, n_centers: int, n_features: int) -> list[int]:
     work = MIN_ITERATIONS * _min_points(last) * work_of_a_point(last, n_features) / 2
     n_ks = max(MIN_KS, min(MAX_KS, int(FITTING_WORK / work)))
     if last - 1 <= n_ks:
-        return list(range(2, last + 1))
+        return sorted({*range(2, last + 1), k})
     ks = np.unique(np.geomspace(2, last, n_ks).round().astype(int)).tolist()
     return sorted({*ks, k})
 
@@ -232,7 +232,8 @@ class _Exploration:
             clustering = self._model if k == self._k else self._by_k[k]
             return separated_share(self._fitted, clustering.centers, clustering.labels)
 
-        return suggest({k: one.calinski_harabasz for k, one in self._figures.items()}, separated)
+        indices = {k: one.calinski_harabasz for k, one in self._figures.items() if k > 1}
+        return suggest(indices, separated)
 
 
 def _effective_sizes(labels: LabelArray, weights: DoubleArray, k: int) -> DoubleArray:

@@ -30,17 +30,19 @@ def simplified_silhouette(points: WeightedPoints, centers: DoubleArray, labels: 
     """Return the mean over the points of (b - a) / max(a, b): a is the distance to its own center, b to the next.
 
     It is 1 where clusters are far apart, and 0 where points lie between them. A point that is alone in its cluster
-    counts as 0, as in Rousseeuw's silhouette (1987).
+    counts as 0, as in Rousseeuw's silhouette (1987). For a single cluster it is NaN.
 
     Parameters
     ----------
     points : WeightedPoints
         The points.
     centers : ndarray of float64, shape (k, d)
-        The centers, k from 2.
+        The centers.
     labels : ndarray of int64, shape (n,)
         The nearest center of each point.
     """
+    if len(centers) < 2:
+        return np.nan
     widths: DoubleArray = np.empty(len(points))
     for piece, squares in _squared_distances(points.values, centers):
         own = labels[piece]
@@ -73,8 +75,10 @@ def davies_bouldin(points: WeightedPoints, centers: DoubleArray, labels: LabelAr
     Returns
     -------
     float
-        0 or more, the lower the better; infinite where two centers are the same.
+        0 or more, the lower the better; infinite where two centers are the same, NaN for a single cluster.
     """
+    if len(centers) < 2:
+        return np.nan
     sizes = np.bincount(labels, points.weights, minlength=len(centers))
     to_centers: DoubleArray = np.empty(len(points))
     for piece in pieces_of(*points.shape):
@@ -105,8 +109,10 @@ def calinski_harabasz(msd: float, total_msd: float, n_rows: int, k: int) -> floa
     Returns
     -------
     float
-        0 or more, the higher the better; infinite where all rows are centers.
+        0 or more, the higher the better; infinite where all rows are centers, NaN for a single cluster.
     """
+    if k < 2:
+        return np.nan
     if not msd > 0.0:
         return np.inf
     return max(0.0, total_msd / msd - 1.0) * max(0, n_rows - k) / (k - 1)

@@ -70,7 +70,8 @@ def test_one_bad_line_fails_the_request_and_is_named(server: ServerProcess, cont
     lines[bad] = wrong
     answer = server.invoke("\n".join(lines).encode(), content_type, JSON_LINES)
     assert answer.status == 400
-    sentence = f"unable to evaluate payload provided: {noun} {bad + 1}, column 3: expected a number, got 'x'"
+    shown = "'x'" if content_type == CSV else '"x"'
+    sentence = f"unable to evaluate payload provided: {noun} {bad + 1}, column 3: expected a number, got {shown}"
     assert answer.body.decode().startswith(sentence)
 
 
