@@ -8,9 +8,16 @@ from typing import Any, Final
 
 VARIABLE: Final = "SAGEMAKER_KMEANS_JOBS"
 _DEFAULT: Final = "~/.sagemaker-kmeans/jobs"
+# Of the superuser: the SDK's local mode mounts nothing from /root. Only the superuser can write here.
+_DEFAULT_OF_ROOT: Final = Path("/var/cache/sagemaker-kmeans/jobs")
 _DESCRIPTION: Final = "job.json"
 # As the service names jobs.
 _NAME: Final = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
+
+
+def _default() -> Path:
+    at_home = Path(_DEFAULT).expanduser().resolve()
+    return _DEFAULT_OF_ROOT if at_home.is_relative_to("/root") else at_home
 
 
 class LocalJobs:
@@ -19,11 +26,12 @@ class LocalJobs:
     Parameters
     ----------
     root : Path or None
-        None for that of the environment variable ``SAGEMAKER_KMEANS_JOBS``, or ``~/.sagemaker-kmeans/jobs``.
+        None for that of the environment variable ``SAGEMAKER_KMEANS_JOBS``, or ``~/.sagemaker-kmeans/jobs``, which is
+        ``/var/cache/sagemaker-kmeans/jobs`` if the home directory is ``/root``.
     """
 
     def __init__(self, root: Path | None = None) -> None:
-        self.root = root or Path(os.environ.get(VARIABLE) or _DEFAULT).expanduser().resolve()
+        self.root = root or Path(os.environ.get(VARIABLE) or _default()).expanduser().resolve()
 
     def folder(self, name: str) -> Path:
         """Return the folder of a job, whether it exists or not; raise ValueError for what can be no name."""
