@@ -32,8 +32,8 @@ def test_a_notebook_runs_from_record_set_to_records(
         "DOCKER_CONFIG": environment.get("DOCKER_CONFIG", str(Path.home() / ".docker")),
     }
     client = Path(__file__).with_name("sdk_kmeans_client.py")
-    # Twice: the second run finds what the first has left.
-    for _ in range(2):
+    # Once more on one host: the second run finds what the first has left.
+    for _ in range(2 if hosts == "1" else 1):
         run_program(environment, tmp_path, client, image, hosts, tmp_path / "rows.npy", tmp_path / "answers.npz")
     answers = np.load(tmp_path / "answers.npz")
     loaded = answers["loaded"]
