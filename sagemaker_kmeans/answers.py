@@ -7,7 +7,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-_MAGIC: Final = 0xCED7230A
+from sagemaker_kmeans.records import MAGIC
+
 _LABEL_FIELD: Final = 2
 _FLOAT32_FIELD: Final = 2
 
@@ -58,7 +59,7 @@ def split(body: bytes) -> Iterator[memoryview]:
             magic, length = struct.unpack_from("<II", view, position)
         except struct.error as cause:
             raise AnswerError("expected the head of a record, got the end") from cause
-        if magic != _MAGIC or length > len(view) - position - 8:
+        if magic != MAGIC or length > len(view) - position - 8:
             raise AnswerError(f"expected a record at byte {position}, got something else")
         yield view[position + 8 : position + 8 + length]
         position += 8 + length + -length % 4

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 CONTENT_TYPE: Final = "application/x-recordio-protobuf"
-_MAGIC: Final = 0xCED7230A
+MAGIC: Final = 0xCED7230A
 # Bytes of a block of rows, at most, but for a row that is longer.
 _BLOCK_BYTES: Final = 8 << 20
 # An endpoint takes 6 MB, and its answer has about 100 bytes for each row.
@@ -128,7 +128,7 @@ def _sparse(matrix: Any, labels: NDArray[Any] | None) -> Iterator[bytes]:
 def _frame_head(length: int) -> bytes:
     if length > _MAX_RECORD_BYTES:
         raise ValueError(f"expected records of at most {_MAX_RECORD_BYTES} bytes, got {length}")
-    return struct.pack("<II", _MAGIC, length)
+    return struct.pack("<II", MAGIC, length)
 
 
 def _entry_head(field: int, dtype: np.dtype[Any], value_bytes: int) -> bytes:

@@ -97,7 +97,7 @@ class StreamCenters(NamedTuple):
     spreads : ndarray of float64, shape (K,)
         See there.
     sums : ndarray of float64, shape (K, d)
-        See `kmeans.stream.piece_sums.Sums`.
+        See `kmeans.assignment.sums.ClusterSums`.
     counts : ndarray of float64, shape (K,)
         See there.
     losses : ndarray of float64, shape (K,)

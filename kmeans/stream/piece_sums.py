@@ -5,12 +5,10 @@ they are added up in the order of the pieces. Where the pieces are cut depends o
 """
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 
 from kmeans.kernels.pieces import ROW_BLOCK, PieceSums
-from kmeans.types import DoubleArray
 
 # Pieces of a mini-batch, at most: the threads share them.
 MAX_PIECES = 16
@@ -18,24 +16,6 @@ MAX_PIECES = 16
 MAX_PIECES_OF_MANY_CENTERS, MANY_CENTERS = 32, 400
 # Fewer where adding up is expensive: sums of more numbers than this leave the processor's cache.
 MAX_PIECES_OF_LARGE_SUMS, LARGE_SUMS = 8, 1 << 15
-
-
-class Sums(NamedTuple):
-    """Sums over the rows of a mini-batch, by center.
-
-    Attributes
-    ----------
-    points : ndarray of float64, shape (K, d)
-        The sums of the weighted rows.
-    counts : ndarray of float64, shape (K,)
-        The sums of the weights.
-    losses : ndarray of float64, shape (K,)
-        The sums of the weighted squared distances.
-    """
-
-    points: DoubleArray
-    counts: DoubleArray
-    losses: DoubleArray
 
 
 def n_pieces(n_rows: int, n_centers: int, n_features: int) -> int:

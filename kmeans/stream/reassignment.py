@@ -16,7 +16,6 @@ import numpy as np
 from kmeans.assignment.shift import QUARTILE_ROWS, thinned
 from kmeans.assignment.sums import ClusterSums
 from kmeans.kernels.far_rows import DISTANCE, EXTRA, HOST, LABEL, POSITION, WEIGHT, offer_rows, reassign_rows
-from kmeans.stream.piece_sums import Sums
 from kmeans.types import DoubleArray, FloatArray, LabelArray
 
 # Rows of a mini-batch that may become centers.
@@ -96,7 +95,7 @@ class FarRows:
         squared_distances: DoubleArray,
         weights: DoubleArray,
         first_position: int,
-        sums: Sums,
+        sums: ClusterSums,
     ) -> None:
         """Enter those rows of a block into the table that are among the farthest.
 
@@ -112,7 +111,7 @@ class FarRows:
             The weights of the rows, decayed up to the last row.
         first_position : int
             The place of the first row among the rows of this host.
-        sums : Sums
+        sums : ClusterSums
             Changed in place: outliers that have no entry in the table are added.
         """
         held = self._outliers()
@@ -124,7 +123,7 @@ class FarRows:
         add_entries(held[~np.isin(held[:, POSITION], now_held)], sums)
         left = outliers[~np.isin(first_position + outliers, now_held)]
         distances = squared_distances[left]
-        ClusterSums(*sums).add(block[left], labels[left], weights[left], distances)
+        sums.add(block[left], labels[left], weights[left], distances)
 
     def _outliers(self) -> DoubleArray:
         """Return a copy of the entries that are outliers; the farthest rows come first."""
@@ -174,14 +173,13 @@ def farthest(table: DoubleArray) -> tuple[DoubleArray, DoubleArray]:
     return table[order[:MAX_ROWS]], table[order[MAX_ROWS:]]
 
 
-def add_entries(table: DoubleArray, sums: Sums) -> None:
+def add_entries(table: DoubleArray, sums: ClusterSums) -> None:
     """Add the rows of a table to the sums of their centers."""
-    points, counts, losses = sums
     for entry in table:
         label = int(entry[LABEL])
-        points[label] += entry[WEIGHT] * entry[:-EXTRA]
-        counts[label] += entry[WEIGHT]
-        losses[label] += entry[WEIGHT] * entry[DISTANCE]
+        sums.sums[label] += entry[WEIGHT] * entry[:-EXTRA]
+        sums.counts[label] += entry[WEIGHT]
+        sums.losses[label] += entry[WEIGHT] * entry[DISTANCE]
 
 
 def reassign(

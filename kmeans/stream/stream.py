@@ -18,7 +18,6 @@ from kmeans.assignment.assigner import Assigner
 from kmeans.assignment.compiled import MIN_PRODUCTS, prepare, prepared_bytes
 from kmeans.assignment.engine import Engine, pays_on_gpu
 from kmeans.assignment.plain import PlainAssigner
-from kmeans.assignment.sums import ClusterSums
 from kmeans.communicator import Communicator, nothing
 from kmeans.kernels.far_rows import DISTANCE
 from kmeans.kernels.group_parts import StreamCenters
@@ -187,11 +186,10 @@ class Stream:
         squared_distances : ndarray of float64, shape (n,)
         """
         outlier_distance = self._far_rows.outlier_distance if self._far_rows else math.inf
-        points, counts, losses = self._totals.sums
+        sums = self._totals.sums
         assigner = PlainAssigner(self.centers) if INTERPRETED else self._assigner
         if assigner is not None:
-            into = ClusterSums(points, counts, losses)
-            return assigner.assign_and_sum(block, weights, into, outlier_distance)
+            return assigner.assign_and_sum(block, weights, sums, outlier_distance)
         labels: LabelArray = np.empty(len(block), np.int64)
         squared_distances: DoubleArray = np.empty(len(block), np.float64)
         n_centers = len(self.centers)
@@ -203,7 +201,8 @@ class Stream:
             take_pieces(block, *taken, outlier_distance, number, pieces, labels, squared_distances)
 
         def join(some: slice) -> None:
-            put_together(pieces, count, number, some.start, some.stop, points, counts, losses)
+            into = sums.sums, sums.counts, sums.losses
+            put_together(pieces, count, number, some.start, some.stop, *into)
 
         self._threads.map(take, self._shares(count, block.size * n_centers))
         self._threads.map(join, self._shares(n_centers, count * self.centers.size))
@@ -232,6 +231,7 @@ class Stream:
         RunningGroup
             A context; until it is left, other threads change the stream.
         """
+        sums = self._totals.sums
         count = self._groups.size(packed, batch_rows, self.rows_seen)
         batches = Batches(
             packed=packed,
@@ -244,7 +244,7 @@ class Stream:
         return self._groups.begin(
             batches,
             limits(float(self.rows_seen + count * batch_rows - 1)),
-            StreamCenters(self.centers, self.weights, self.spreads, *self._totals.sums),
+            StreamCenters(self.centers, self.weights, self.spreads, sums.sums, sums.counts, sums.losses),
             self._prepared,
             self._pieces,
             self._taken,
@@ -296,9 +296,9 @@ class Stream:
         return Step(rows, inertia, own_rows, reassignments, agreed)
 
     def _move(self, decay: float) -> None:
-        points, counts, losses = self._totals.sums
-        spread_out(self.centers, self.weights, self.spreads, points, counts, losses, decay)
-        move(self.centers, self.weights, points, counts, decay)
+        new = self._totals.sums
+        spread_out(self.centers, self.weights, self.spreads, new.sums, new.counts, new.losses, decay)
+        move(self.centers, self.weights, new.sums, new.counts, decay)
 
     def _decay(self, n_rows: int) -> float:
         """Return the factor of weights after `n_rows` further rows of all hosts."""

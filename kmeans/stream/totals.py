@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import numpy as np
 
+from kmeans.assignment.sums import ClusterSums
 from kmeans.communicator import Communicator
 from kmeans.kernels.far_rows import EXTRA
-from kmeans.stream.piece_sums import Sums
 from kmeans.stream.step import StepFlags
 from kmeans.types import BoolArray, DoubleArray
 
@@ -27,7 +27,7 @@ class Totals:
 
     Attributes
     ----------
-    sums : Sums
+    sums : ClusterSums
         By center.
     far_table : ndarray of float64, shape (hosts * far_rows, d + EXTRA)
         The far rows of all hosts.
@@ -41,7 +41,7 @@ class Totals:
         self._buffer: DoubleArray = np.zeros(sum(sizes))
         parts = np.split(self._buffer, np.cumsum(sizes)[:-1])
         points, counts, losses, self._seen, self._wishes, self._ended, self._bounds, far = parts
-        self.sums = Sums(points.reshape(n_centers, n_features), counts, losses)
+        self.sums = ClusterSums(points.reshape(n_centers, n_features), counts, losses)
         self.far_table: DoubleArray = far.reshape(-1, width)
         self._by_center = self._buffer[: n_centers * (n_features + 2)]
 

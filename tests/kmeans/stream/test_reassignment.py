@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kmeans.assignment.sums import ClusterSums
 from kmeans.communicator import SingleHost
 from kmeans.kernels.far_rows import DISTANCE, EXTRA, HOST, LABEL, POSITION, WEIGHT, cheapest_merger
-from kmeans.stream.piece_sums import Sums
 from kmeans.stream.reassignment import FarRows, reassign
 from kmeans.stream.reservoir import Reservoir
 from kmeans.stream.start import StreamStart
@@ -161,7 +161,8 @@ def test_the_farthest_rows_are_those_of_their_twin(
     distances = rng.integers(0, 8, n).astype(np.float64)
     labels, weights = rng.integers(0, 5, n), rng.uniform(0, 1, n)
     far = FarRows(2, n_hosts, 3, outlier_distance)
-    sums, counts, losses = into = Sums(np.zeros((5, 3)), np.zeros(5), np.zeros(5))
+    into = ClusterSums.zeros(5, 3)
+    sums, counts, losses = into.sums, into.counts, into.losses
     begin = 0
     for size in sizes:
         some = slice(begin, begin + size)
