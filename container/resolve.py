@@ -146,7 +146,15 @@ def _resolve(request: Request, stop: Stop) -> None:
             return
         reading = Reading(threads=threads.count)
         n_features = model.centers.shape[1]
-        channel = Channel(configuration, n_features, BATCH_ROWS, reading, stop=stop, coordinates=coordinates)
+        channel = Channel(
+            configuration,
+            n_features,
+            BATCH_ROWS,
+            reading,
+            stop=stop,
+            coordinates=coordinates,
+            selection=chosen.selection if configuration.has_names else None,
+        )
         model = _assigned(request.data_folder, channel, model, engine, stop)
         _write(request, model, coordinates, chosen, description)
     seconds = time.time() - began
@@ -167,6 +175,7 @@ def _resolve(request: Request, stop: Stop) -> None:
         warnings=warnings.messages,
         warnings_left_out=warnings.left_out,
         events=model.events,
+        feature_names=_names(description),
     )
     report.write(request.data_folder / report.NAME, facts)
     with replacing(request.data_folder / curves.NAME) as file:
@@ -182,8 +191,8 @@ def _configuration(request: Request, data: Path) -> ChannelConfiguration:
         raise CustomerError(
             f"{request.data_folder}: expected no such folder, since the report and the assignments are written there"
         )
-    name, label_size = content_type_of("train", request.content_type)
-    return ChannelConfiguration("train", name, label_size, "File", "FullyReplicated", data)
+    stated = content_type_of("train", request.content_type)
+    return ChannelConfiguration("train", stated.name, stated.label_size, "File", "FullyReplicated", data, stated.header)
 
 
 def _check_k(request: Request, state: State) -> None:
@@ -253,6 +262,7 @@ def _write(
         rows_scored=model.score.rows if exact else len(model.state.sample.rows),
         rows=model.score.rows,
         **curves.indices(model.curve.of(request.k)),
+        **({"feature_names": names} if (names := _names(description)) else {}),
         events=model.events,
         resolved_from_k=description["k"] if description else None,
     )
@@ -266,6 +276,15 @@ def _stated(description: dict[str, Any] | None, k: int) -> dict[str, str]:
     """Return the hyperparameters of the job as they were sent, with another k."""
     stated = description["hyperparameters"] if description else {}
     return {**stated, "k": str(k)}
+
+
+def _names(description: dict[str, Any] | None) -> list[str]:
+    """Return the names of the features; empty if the description has none."""
+    stated = description or {}
+    names = stated.get("feature_names")
+    if not isinstance(names, list) or len(names) != stated["feature_dim"]:
+        return []
+    return names if all(isinstance(name, str) for name in names) else []
 
 
 def _rows(description: dict[str, object] | None, n_sampled: int) -> int:

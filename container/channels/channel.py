@@ -4,11 +4,12 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import numpy as np
 
 from container.channels.filling import Division, Filling, fill_from
+from container.channels.form import RecordForm
 from container.channels.interleaved import Interleaved
 from container.channels.opener import Opener
 from container.channels.prefetch import PackingFill, prefetched
@@ -16,6 +17,7 @@ from container.channels.reading import Position, Reading
 from container.channels.sampling import sample
 from container.configuration.files import ChannelConfiguration
 from container.errors import AlgorithmError, CustomerError
+from container.formats.columns import Selection
 from container.hosts.place import ALONE
 from container.precision.coordinates import PLAIN, Coordinates
 from container.stopping import Stop
@@ -47,6 +49,8 @@ class Channel:
         for the rows of the very first block that have already come.
     coordinates : Coordinates
         Those of the rows that are handed out.
+    selection : Selection
+        The columns that are chosen by name.
 
     Attributes
     ----------
@@ -58,6 +62,8 @@ class Channel:
         Whether several hosts have the same data.
     coordinates : Coordinates
         As given, or as chosen; see `settle_by`.
+    id_column : str
+        The name of the column of ids; empty if there is none.
 
     Raises
     ------
@@ -74,15 +80,18 @@ class Channel:
         *,
         stop: Stop | None = None,
         coordinates: Coordinates = PLAIN,
+        selection: Selection | None = None,
     ) -> None:
         reading = reading or Reading()
+        form = RecordForm(feature_dim, configuration.label_size, configuration.header, selection or Selection())
         # Whoever waits for what comes over the network can't compute in the meantime.
         reading = replace(reading, threaded=reading.threaded or configuration.mode != "File")
         self.path = configuration.path
+        self.id_column = form.selection.ident
         self.coordinates = coordinates
         self._choose: Callable[[DoubleArray], Coordinates] | None = None
         self._stop = stop or Stop()
-        self._opener = Opener(configuration, feature_dim, reading, self._stop, self._giving_up)
+        self._opener = Opener(configuration, form, reading, self._stop, self._giving_up)
         self.rereadable = self._opener.rereadable
         self._position = Position()
         self._configuration = configuration
@@ -208,6 +217,32 @@ class Channel:
         """
         fill = partial(fill_from, self._opener, path, self.coordinates)
         yield from cast(Iterator[FloatArray], self._filled(fill))
+
+    def feature_names(self) -> tuple[str, ...]:
+        """Return the names of the features, if the files have names; empty if not.
+
+        Raises
+        ------
+        CustomerError, PlatformError
+            As `blocks`.
+        """
+        return self._opener.feature_names()
+
+    def file_ids(self, path: Path) -> Generator[Any, None, None]:
+        """Yield the ids of the rows of one file of the channel, which must have a column of ids.
+
+        Yields
+        ------
+        pyarrow.Array
+            Texts, for some rows at a time.
+
+        Raises
+        ------
+        CustomerError, PlatformError
+            As `blocks`.
+        """
+        with self._opener.opened(path) as reader:
+            yield from reader.ids()
 
     def _filled(self, fill: PackingFill, together: int = 1) -> Iterator[Stretch]:
         """Yield the blocks that `fill` fills, read by a thread or, without one, between two uses of them."""

@@ -35,7 +35,8 @@ class Faults:
 
     def unsupported(self, supported: Iterable[str]) -> CustomerError:
         """Return the error for a content type that is not supported."""
-        return self._error(_WRONG_CONTENT, f"supported are {' and '.join(supported)}")
+        *others, last = supported
+        return self._error(_WRONG_CONTENT, f"supported are {', '.join(others)} and {last}")
 
     def broken(self, path: Path, error: FormatError) -> CustomerError:
         """Return the error for a file that does not follow its format."""

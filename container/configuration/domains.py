@@ -117,6 +117,26 @@ class Subset:
 
 
 @dataclass(frozen=True, slots=True)
+class Names:
+    """Names: a JSON list of texts, or names separated by commas; none at all too."""
+
+    expected: str = 'different names, as a JSON list or separated by commas, such as ["age", "income"]'
+
+    def parse(self, text: str) -> tuple[str, ...]:
+        """Parse the names, in their order."""
+        if text.startswith("["):
+            try:
+                names = json.loads(text)
+            except RecursionError:
+                raise ValueError(text) from None
+        else:
+            names = [name.strip() for name in text.split(",")] if text else []
+        if not all(isinstance(name, str) and name for name in names) or len(set(names)) < len(names):
+            raise ValueError(text)
+        return tuple(names)
+
+
+@dataclass(frozen=True, slots=True)
 class Text:
     """Any text."""
 

@@ -4,9 +4,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from container.configuration.domains import Categorical, Continuous, Domain, Flag, Integer, Subset, Text, unquoted
+from container.configuration.domains import (
+    Categorical,
+    Continuous,
+    Domain,
+    Flag,
+    Integer,
+    Names,
+    Subset,
+    Text,
+    unquoted,
+)
 from container.configuration.synonyms import meant
 from container.errors import CustomerError
+from container.formats.columns import Selection
 
 if TYPE_CHECKING:
     from kmeans.types import InitMethod  # this imports numpy, which a launcher does not need
@@ -166,6 +177,27 @@ TABLE: tuple[Hyperparameter, ...] = (
         origin="own",
     ),
     Hyperparameter(
+        "feature_columns",
+        Names(),
+        "",
+        "Names of the columns that are features, for Parquet and CSV with a header; empty for all columns.",
+        origin="own",
+    ),
+    Hyperparameter(
+        "id_column",
+        Text(),
+        "",
+        "Name of the column of ids, which are no feature and come first in the assignments.",
+        origin="own",
+    ),
+    Hyperparameter(
+        "feature_names",
+        Names(),
+        "",
+        "Names of the features for kmeans.json and the report, where the data have none or others are wanted.",
+        origin="own",
+    ),
+    Hyperparameter(
         "checkpoint_interval_seconds",
         Integer(0, _INT32_MAX),
         "60",
@@ -215,10 +247,18 @@ class Hyperparameters:
     tuning_objective_metric: str
     seed: int
     refine_sample_size: int | None
+    feature_columns: tuple[str, ...]
+    id_column: str
+    feature_names: tuple[str, ...]
     checkpoint_interval_seconds: int
     write_assignments: bool
     write_report: bool
     without_effect: tuple[str, ...] = ()
+
+    @property
+    def selection(self) -> Selection:
+        """The columns that are chosen by name."""
+        return Selection(self.feature_columns, self.id_column)
 
 
 def defaults() -> dict[str, str]:
@@ -259,6 +299,11 @@ def parse(raw: Mapping[str, str]) -> Hyperparameters:
         except ValueError as fault:
             faults.append(f"Hyperparameter {row.name}: {fault}")
     faults += [_unknown(name) for name in given if name not in _NAMES]
+    faults += [
+        f"Hyperparameter {name}: expected as many names as feature_dim says, {values['feature_dim']}, got {len(names)}"
+        for name in ("feature_columns", "feature_names")
+        if (names := values.get(name)) and len(names) != values.get("feature_dim", len(names))
+    ]
     if faults:
         raise CustomerError("; ".join(faults))
 

@@ -23,7 +23,7 @@ def facts_of(job: JobConfiguration) -> dict[str, str]:
         If a package is missing.
     """
     channels = {
-        name: [channel.content_type, channel.label_size, channel.mode, channel.distribution]
+        name: [channel.content_type, channel.label_size, channel.header, channel.mode, channel.distribution]
         for name, channel in job.channels.items()
     }
     facts = {

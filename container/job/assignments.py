@@ -7,6 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote_from_bytes
 
 import numpy as np
@@ -15,6 +16,7 @@ from pyarrow import csv as arrow_csv
 
 from container.channels.channel import Channel
 from container.files.atomic import replacing
+from container.job.ids import Ids, quoted
 from kmeans.assignment.assigner import Assigner
 from kmeans.assignment.engine import Engine
 from kmeans.assignment.scoring import Tally
@@ -86,7 +88,7 @@ def write(
     share: tuple[int, int] = (0, 1),
     stopping: Callable[[], bool] = lambda: False,
 ) -> Written:
-    """Write the closest cluster and the distance of every row, in the order of the rows.
+    """Write the closest cluster and the distance of every row, in the order of the rows; ids come first in a line.
 
     Parameters
     ----------
@@ -118,16 +120,21 @@ def write(
     # Each thread assigns rows of its own.
     assigned = partial(_assigned, engine.on_one_thread().assigner(centers.astype(np.float64)))
     result = Written(Tally(len(centers)))
+    header = [*filter(None, [quoted(source.id_column)]), *COLUMNS]
     for path in source.files()[share[0] :: share[1]]:
         target = folder / output_name(path.relative_to(source.path))
         target.parent.mkdir(parents=True, exist_ok=True)
         written = 0
-        with closing(source.file_blocks(path)) as blocks:
+        with closing(source.file_blocks(path)) as blocks, closing(source.file_ids(path)) as texts:
+            ids = Ids(texts)
             try:
                 with replacing(target) as file:
-                    file.write(f"{','.join(COLUMNS)}\n".encode())
+                    file.write(f"{','.join(header)}\n".encode())
                     for block in _until(stopping, blocks):
-                        pieces = np.array_split(block, engine.threads.count)
+                        pieces = [
+                            (rows, ids.take(len(rows)) if source.id_column else None)
+                            for rows in np.array_split(block, engine.threads.count)
+                        ]
                         lines, labels, squared_distances = zip(*engine.threads.map(assigned, pieces), strict=True)
                         file.writelines(lines)
                         result.tally.add(np.concatenate(labels), np.concatenate(squared_distances))
@@ -150,8 +157,9 @@ def _until(stopping: Callable[[], bool], blocks: Iterator[FloatArray]) -> Iterat
         yield block
 
 
-def _assigned(assigner: Assigner, rows: FloatArray) -> tuple[pa.Buffer, LabelArray, DoubleArray]:
-    """Return the lines of some rows, and their labels and squared distances."""
+def _assigned(assigner: Assigner, piece: tuple[FloatArray, Any]) -> tuple[pa.Buffer, LabelArray, DoubleArray]:
+    """Return the lines of some rows, which may have ids, and their labels and squared distances."""
+    rows, ids = piece
     labels, squared_distances = assigner.assign(rows)
     exact = np.sqrt(squared_distances)
     with np.errstate(over="ignore"):
@@ -165,6 +173,10 @@ def _assigned(assigner: Assigner, rows: FloatArray) -> tuple[pa.Buffer, LabelArr
         for of, values in ((pa.int32(), labels.astype(np.int32)), (kind, distances))
     ]
     buffer = pa.BufferOutputStream()
-    options = arrow_csv.WriteOptions(include_header=False, quoting_style="none")
-    arrow_csv.write_csv(pa.RecordBatch.from_arrays(columns, names=COLUMNS), buffer, options)
+    if ids is None:
+        options = arrow_csv.WriteOptions(include_header=False, quoting_style="none")
+        arrow_csv.write_csv(pa.RecordBatch.from_arrays(columns, names=COLUMNS), buffer, options)
+    else:
+        options = arrow_csv.WriteOptions(include_header=False, quoting_style="needed")
+        arrow_csv.write_csv(pa.RecordBatch.from_arrays([ids, *columns], names=("", *COLUMNS)), buffer, options)
     return buffer.getvalue(), labels, squared_distances

@@ -110,6 +110,7 @@ def _description(context: JobContext, model: Model, coordinates: Coordinates) ->
         rows_scored=model.score.rows if model.score.sample_rows is None else model.score.sample_rows,
         rows=model.score.rows,
         rows_seen=context.progress.rows,
+        **({"feature_names": context.feature_names} if context.feature_names else {}),
         **curves.indices(model.curve.of(len(model.centers))),
         events=model.events,
     )
@@ -246,6 +247,7 @@ def write_report(
             warnings=warnings.messages,
             warnings_left_out=warnings.left_out,
             events=progress.events.counts,
+            feature_names=context.feature_names,
         )
         report.write(path, facts)
         LOGGER.info("wrote %s, in %.3f seconds", path, time.time() - began)

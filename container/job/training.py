@@ -14,10 +14,12 @@ from container.configuration import hyperparameters
 from container.configuration.algorithm_settings import log_evaluated, settings_of
 from container.configuration.files import JobConfiguration
 from container.errors import CustomerError
+from container.formats.columns import Selection
 from container.job import outputs
 from container.job.checkpointing import newest_common, saving
 from container.job.context import JobContext
 from container.job.earlier_model import read_earlier_model
+from container.job.feature_names import agreed_names
 from container.job.gpu import open_gpu
 from container.logs import logger
 from container.logs.logger import LOGGER
@@ -79,10 +81,12 @@ def run(job: JobConfiguration, communicator: Communicator, stop: Stop, began: fl
         )
         # Fewer rows than k hold no k distinct ones.
         reading = Reading(job.place, needed_rows=chosen.k, threaded=threads.count > 1, threads=threads.count)
-        rows = Channel(job.channels["train"], chosen.n_features, chosen.batch_size, reading, stop=stop)
+        train, selection = job.channels["train"], job.hyperparameters.selection
+        rows = Channel(train, chosen.n_features, chosen.batch_size, reading, stop=stop, selection=selection)
+        names = agreed_names(rows, communicator) if train.has_names else ()
         source = TimedSource(rows)
         progress = Progress(job.place.name, chosen.epochs, chosen.batch_size, source, stop)
-        context = JobContext(job, communicator, threads, gpu, stop, progress, began)
+        context = JobContext(job, communicator, threads, gpu, stop, progress, began, names)
         setup_seconds = time.time() - began
         with logger.Gathered(), logger.Heartbeat(progress.heartbeat):
             model = _fit(context, chosen, source, checkpoints)
@@ -189,6 +193,8 @@ def _test_score(context: JobContext, model: Model, coordinates: Coordinates) -> 
         reading,
         stop=stop,
         coordinates=coordinates,
+        # By name, in whatever order the columns are.
+        selection=Selection(context.names_in_data) if job.channels["test"].has_names else None,
     )
     assigner = context.engine(model.state.shift).assigner(model.centers.astype(np.float64))
     # A host that stops still takes part in the sum, since the others wait for it.

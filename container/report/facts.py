@@ -47,6 +47,8 @@ class Facts:
         Number of further warnings.
     events : Mapping of str to int
         How often each policy was applied, by name.
+    feature_names : sequence of str
+        The names of the features; empty if they have none.
     """
 
     model: Model
@@ -65,3 +67,4 @@ class Facts:
     warnings: Sequence[str]
     warnings_left_out: int
     events: Mapping[str, int]
+    feature_names: Sequence[str] = ()

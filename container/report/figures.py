@@ -1,5 +1,8 @@
 """The plots of a report: figures of plotly in plain JSON types."""
 
+import html
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,7 +22,7 @@ from container.report.drawing import (
     trace,
     whole,
 )
-from container.report.formatting import number, percent, signed
+from container.report.formatting import feature_label, number, percent, signed
 from container.report.losses import Losses
 from container.report.profile import HeatMap
 from container.report.projection import Projection
@@ -186,15 +189,30 @@ def per_cluster(values: NDArray[np.float64], title: str, even: float, even_name:
     return {"data": data, "layout": layout}
 
 
-def heat_map(shown: HeatMap, digits: int = 5) -> Figure:
-    """Plot how centers differ from the mean, clusters by features; `digits` is the precision of the centers shown."""
+def heat_map(shown: HeatMap, digits: int = 5, names: Sequence[str] = ()) -> Figure:
+    """Plot how centers differ from the mean, clusters by features.
+
+    Parameters
+    ----------
+    shown : HeatMap
+        What is shown.
+    digits : int
+        The precision of the centers.
+    names : sequence of str
+        The names of all features; empty if they have none.
+
+    Returns
+    -------
+    dict
+        The figure.
+    """
     n_clusters, n_features = shown.standardized.shape
     strength = np.abs(shown.standardized)
     limit = float(max(1.0, np.percentile(strength, 98)))
     cells = {
         "type": "heatmap",
         "z": short(shown.standardized, 4),
-        "x": [str(feature) for feature in shown.features],
+        "x": [_plain(feature_label(feature, names, "")) for feature in shown.features.tolist()],
         "y": [str(cluster) for cluster in shown.clusters],
         "customdata": short(shown.centers, digits),
         "zmin": -limit,
@@ -203,7 +221,8 @@ def heat_map(shown: HeatMap, digits: int = 5) -> Figure:
         "colorscale": DIVERGING,
         "xgap": 1,
         "ygap": 1,
-        "hovertemplate": f"cluster %{{y}}, feature %{{x}}<br>center: %{{customdata:,.{digits}~g}}<br>"
+        "hovertemplate": f"cluster %{{y}}, {'' if names else 'feature '}%{{x}}<br>"
+        f"center: %{{customdata:,.{digits}~g}}<br>"
         "%{z:+.2f} standard deviations<extra></extra>",
         "colorbar": {
             "orientation": "h",
@@ -227,7 +246,7 @@ def heat_map(shown: HeatMap, digits: int = 5) -> Figure:
     layout["margin"] |= {"t": 66, "b": 64}
     layout["xaxis"] |= {"type": "category", "showgrid": False, "dtick": 1}
     layout["yaxis"] |= {"type": "category", "showgrid": False, "dtick": 1, "autorange": "reversed"}
-    if n_features <= MAX_LEVEL:
+    if n_features <= MAX_LEVEL and not names:
         layout["xaxis"]["tickangle"] = 0
         # Plotly would move the title up between two numbers.
         title = layout["xaxis"].pop("title")["text"]
@@ -246,7 +265,12 @@ def heat_map_widths(shown: HeatMap) -> tuple[int, int]:
     return least, max(least, 80 + WIDEST_CELL * n_features)
 
 
-def plane(shown: Projection, sizes: NDArray[np.float64]) -> Figure:
+def _plain(text: str) -> str:
+    """Return text that plotly shows as it is, without taking it for markup."""
+    return html.escape(text, quote=False)
+
+
+def plane(shown: Projection, sizes: NDArray[np.float64], feature_names: Sequence[str] = ()) -> Figure:
     """Plot rows and centers in the plane; if all are on one line, plot that line by the index of the cluster."""
     numbered = len(sizes) <= MAX_BARS
     colors = [PALETTE[label % len(PALETTE)] for label in shown.labels] if numbered else "#9aa5b1"
@@ -281,7 +305,11 @@ def plane(shown: Projection, sizes: NDArray[np.float64]) -> Figure:
     if numbered:
         centers["text"] = [str(cluster) for cluster in shown.clusters]
         centers["textfont"] = {"size": 11, "color": TEXT}
-    names = ["Feature 0", "Feature 1"] if shown.axes == "feature" else ["Component 1", "Component 2"]
+    names = ["Component 1", "Component 2"]
+    if shown.axes == "feature":
+        # If there is only one feature, the title of the other axis is not used.
+        given = (*feature_names, "") if feature_names else ()
+        names = [_plain(feature_label(feature, given, "Feature ")) for feature in (0, 1)]
     titles = [f"{name} ({percent(share)} of variance)" for name, share in zip(names, shown.shares, strict=True)]
     layout = plain_layout(titles[0], "Cluster" if shown.flat else titles[1])
     if shown.flat:

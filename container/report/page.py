@@ -17,7 +17,7 @@ from container.files.atomic import replacing
 from container.report import figures as plots
 from container.report import profile
 from container.report.facts import Facts
-from container.report.formatting import duration, moment, number, percent, signed
+from container.report.formatting import duration, feature_label, moment, number, percent, signed
 from container.report.profile import Baseline, HeatMap
 from container.report.projection import MAX_CENTERS, project
 from kmeans.finalization.curve import Figures
@@ -132,8 +132,8 @@ def _context(facts: Facts) -> dict[str, Any]:
         "elbow": plots.elbow(model.curve, n_clusters),
         "sizes": plots.per_cluster(shares, "Share of the rows", 1 / n_clusters, "if all were equal", share=True),
         "spreads": plots.per_cluster(spreads, "Typical distance", float(np.sqrt(score.msd)), "all rows together"),
-        "plane": plots.plane(plane, score.cluster_sizes),
-        "profiles": plots.heat_map(heat_map, DIGITS if facts.coordinates.plain else MAX_DIGITS),
+        "plane": plots.plane(plane, score.cluster_sizes, facts.feature_names),
+        "profiles": plots.heat_map(heat_map, DIGITS if facts.coordinates.plain else MAX_DIGITS, facts.feature_names),
     }
     whole = model.score_is_exact and len(plane.rows) == score.rows
     _, _, long_term = facts.losses.curve()
@@ -228,7 +228,7 @@ def _clusters(
             "features": [
                 {
                     "arrow": "▲" if difference > 0 else "▼",
-                    "number": feature,
+                    "name": feature_label(feature, facts.feature_names),
                     "value": _value(value, float(origin[feature]), float(baseline.deviation[feature])),
                     "difference": signed(difference),
                 }

@@ -292,7 +292,10 @@ MAKERS: dict[str, Callable[[Scene], str]] = {
     "Missing required channel": lambda scene: scene.job(channels={}),
     "Extraneous channel": lambda scene: scene.job(channels={"train": {}, "validation": {}}),
     "Channel train: expected content": lambda scene: scene.job(
-        channels={"train": {"ContentType": "application/x-parquet"}}
+        channels={"train": {"ContentType": "application/x-npy"}}
+    ),
+    "expected TrainingInputMode File or FastFile": lambda scene: scene.job(
+        channels={"train": {"ContentType": "application/x-parquet", "TrainingInputMode": "Pipe"}}
     ),
     "Channel train: expected charset": lambda scene: scene.job(
         channels={"train": {"ContentType": "text/csv;charset=utf-16"}}
@@ -308,6 +311,9 @@ MAKERS: dict[str, Callable[[Scene], str]] = {
     "train/rows.pbr, record 1": lambda scene: scene.job(content=records([1, 2]), name="rows.pbr"),
     "train/rows.csv, record 1: expected 3": lambda scene: scene.job(channels=CSV, content=b"1,2,3,4,5\n"),
     "record 1, column 1": lambda scene: scene.job(channels=CSV, content=b"height,width,age\n"),
+    "train/rows.csv, line 1": lambda scene: scene.job(
+        channels={"train": {"ContentType": "text/csv;header=present"}}, content=b"id,height,width,age\n1,2,3,4\n"
+    ),
     "record 2, column 2": lambda scene: scene.job(channels=CSV, content=b"1,2,3\n1,abc,3\n"),
     "Found missing": lambda scene: scene.job(channels=CSV, content=b"1,2,3\n1,,3\n"),
     "Found infinite": lambda scene: scene.job(content=records([1, np.inf, 3])),

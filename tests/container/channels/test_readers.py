@@ -21,6 +21,9 @@ ROWS = np.arange(30, dtype=np.float32).reshape(10, 3)
 TEXT = b"".join(b"%d,%d,%d\n" % tuple(row) for row in ROWS)
 
 
+HEADER = "a header line is not expected: the content type text/csv;header=present announces one"
+
+
 @pytest.fixture(autouse=True)
 def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ByteReader, "window_bytes", 50)
@@ -237,7 +240,11 @@ def test_csv_labels() -> None:
         (b"1,2,3,4\n1,2,3\n", None, "record 2: expected 4 columns, got 3"),
         (b"1,2,3,4\n", 0, "record 1: expected 3 columns, got 4"),
         (b"1,2,3\n", 1, "record 1: expected 4 columns, got 3"),
-        (b"a,b,c\n1,2,3\n", 0, "record 1, column 1: expected a number, got 'a' (a header line is not expected)"),
+        (
+            b"a,b,c\n1,2,3\n",
+            0,
+            f"record 1, column 1: expected a number, got 'a' ({HEADER})",
+        ),
     ],
 )
 def test_csv_errors(data: bytes, label_size: int | None, message: str) -> None:

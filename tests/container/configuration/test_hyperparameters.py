@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from container.configuration.domains import Categorical, Continuous, Domain, Flag, Integer, Subset
+from container.configuration.domains import Categorical, Continuous, Domain, Flag, Integer, Names, Subset
 from container.configuration.hyperparameters import (
     TABLE,
     Hyperparameter,
@@ -17,6 +17,7 @@ from container.configuration.hyperparameters import (
 )
 from container.configuration.synonyms import _MEANT, _SYNONYMS
 from container.errors import CustomerError
+from container.formats.columns import Selection
 
 REQUIRED = {"k": "3", "feature_dim": "2"}
 LONG = "x" * 2501
@@ -46,7 +47,8 @@ def test_defaults_are_those_the_built_in_logs_in_its_order_and_then_ours() -> No
         "'_tuning_objective_metric': ''"
     )
     ours = (
-        ", 'seed': '0', 'refine_sample_size': 'auto', 'checkpoint_interval_seconds': '60', "
+        ", 'seed': '0', 'refine_sample_size': 'auto', 'feature_columns': '', 'id_column': '', "
+        "'feature_names': '', 'checkpoint_interval_seconds': '60', "
         "'write_assignments': 'true', 'write_report': 'true'}"
     )
     assert str(defaults()) == built_in + ours
@@ -72,6 +74,9 @@ def test_required_values_alone_give_the_defaults() -> None:
         tuning_objective_metric="",
         seed=0,
         refine_sample_size=None,
+        feature_columns=(),
+        id_column="",
+        feature_names=(),
         checkpoint_interval_seconds=60,
         write_assignments=True,
         write_report=True,
@@ -261,8 +266,40 @@ def test_all_faults_are_told_at_once(raw: dict[str, str], expected: str) -> None
 @pytest.mark.parametrize("row", TABLE, ids=named)
 def test_every_value_may_come_as_a_json_string(row: Hyperparameter) -> None:
     others = {"force_dense": "false", "write_report": "false", "local_lloyd_tol": "0.5", "_log_level": "debug"}
-    text = others.get(row.name, row.default) or "7"
+    text = others.get(row.name, row.default) or ("7, 8" if isinstance(row.domain, Names) else "7")
     assert parse(REQUIRED | {row.name: json.dumps(text)}) == parse(REQUIRED | {row.name: text})
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("", ()),
+        ("[]", ()),
+        ("a, b c", ("a", "b c")),
+        ('["a", "b, c"]', ("a", "b, c")),
+        ('"[\\"a\\", \\"b\\"]"', ("a", "b")),
+    ],
+)
+def test_names(text: str, names: tuple[str, ...]) -> None:
+    parsed = parse(REQUIRED | {"feature_columns": text, "id_column": "i", "feature_names": text})
+    assert (parsed.feature_columns, parsed.feature_names) == (names, names)
+    assert parsed.selection == Selection(names, "i")
+
+
+@pytest.mark.parametrize("text", ["a,,b", "a,a", '["a", 1]', '["a", ""]', '["a"', "[" * 2000, "[[]]"])
+def test_other_names_are_refused(text: str) -> None:
+    said = message(REQUIRED | {"feature_columns": text})
+    assert said.startswith(
+        "Customer Error: Hyperparameter feature_columns: expected different names, as a JSON list or"
+    )
+
+
+def test_there_is_a_name_for_each_feature() -> None:
+    said = message(REQUIRED | {"feature_columns": "a,b,c", "feature_names": "a"})
+    assert said == (
+        "Customer Error: Hyperparameter feature_columns: expected as many names as feature_dim says, 2, got 3;"
+        " Hyperparameter feature_names: expected as many names as feature_dim says, 2, got 1"
+    )
 
 
 @pytest.mark.parametrize("text", [r'"[\"msd\""', '"[["msd"]]"', '"', '"\\"', r'"\x"', '"[]"'])

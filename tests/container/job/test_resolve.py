@@ -172,7 +172,12 @@ def test_other_data_than_the_model_was_made_of(solved: Ended, tmp_path: Path, di
     ("data", "content_type", "message"),
     [
         ("nowhere", "text/csv", "nowhere: expected the folder of the training data, got none"),
-        (".", "text/html", 'expected content type application/x-recordio-protobuf or text/csv, got "text/html"'),
+        (
+            ".",
+            "text/html",
+            "expected content type application/x-recordio-protobuf or text/csv or application/x-parquet, got"
+            ' "text/html"',
+        ),
         ("s3://bucket/rows", "text/csv", "expected a path on this machine, got 's3://bucket/rows'"),
     ],
 )

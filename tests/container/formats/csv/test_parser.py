@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from container.formats.csv import parser
+from container.formats.csv import long_text, parser
 from container.formats.errors import FormatError, InfiniteValueError, MissingValueError
 
 LONG = 200  # lines: enough for the parser of long texts
 
 
 def test_both_parsers_are_reached() -> None:
-    assert parser._SHORT_TEXT_LINES < LONG
+    assert long_text.SHORT_TEXT_LINES < LONG
 
 
 def long(line: bytes) -> bytes:
@@ -110,7 +110,10 @@ def test_header_line() -> None:
     for text in (b"x,y\n1,2\n", b"x,y\n" + b"1,2\n" * LONG):
         with pytest.raises(FormatError) as caught:
             parser.parse(text, 2)
-        assert str(caught.value) == "record 1, column 1: expected a number, got 'x' (a header line is not expected)"
+        assert str(caught.value) == (
+            "record 1, column 1: expected a number, got 'x' (a header line is not expected: the content type"
+            " text/csv;header=present announces one)"
+        )
     with pytest.raises(FormatError, match=r"got 'x'$"):
         parser.parse(b"x,2\n", 2)
     with pytest.raises(FormatError, match=r"got 'x'$"):
@@ -180,6 +183,6 @@ def test_any_bytes_give_rows_or_a_format_error(text: bytes, is_long: bool) -> No
 
 
 def test_short_texts_load_no_pyarrow() -> None:
-    imports = "import sys; from container.formats.csv import parser"
+    imports = "import sys; from container.formats.csv import long_text, parser"
     program = f"{imports}; parser.parse(b'1,2', 2); sys.exit('pyarrow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
