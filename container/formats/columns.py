@@ -45,7 +45,8 @@ class Chosen:
     ident : int or None
         The column of the ids.
     left_out : str
-        The columns that are not read because they are an index of pandas, in words; empty if there are none.
+        The columns that are not read although nobody said so, a label or an index of pandas, in words; empty if there
+        are none.
     """
 
     names: tuple[str, ...]
@@ -95,13 +96,16 @@ def choose(
         if name not in places:
             raise FormatError(f"expected a column named {excerpt(name)}, got {shown_names(names)}")
     ident = places[selection.ident] if selection.ident else None
+    others = [place for place in range(len(names)) if place not in index and place != ident]
     if selection.features:
         features = [places[name] for name in selection.features]
     else:
-        others = [place for place in range(len(names)) if place not in index and place != ident]
         features = _behind_labels(others, names, n_features, labels)
     unread = [names[place] for place in sorted(index) if place not in features and place != ident]
-    return Chosen(tuple(names[place] for place in features), tuple(features), ident, _index_in_words(unread))
+    left_out = [_index_in_words(unread)] if unread else []
+    if labels is None and not selection.features and len(features) < len(others):
+        left_out.append(f"{excerpt(names[others[0]])}, taken as a label: feature_columns chooses columns by name")
+    return Chosen(tuple(names[place] for place in features), tuple(features), ident, "; ".join(left_out))
 
 
 def _behind_labels(columns: list[int], names: Sequence[str], n_features: int | None, labels: int | None) -> list[int]:
@@ -125,4 +129,4 @@ def shown_names(names: Iterable[str]) -> str:
 
 
 def _index_in_words(names: Sequence[str]) -> str:
-    return f"the index of pandas, {shown_names(names)}: df.reset_index() would make features of it" if names else ""
+    return f"the index of pandas, {shown_names(names)}: df.reset_index() would make features of it"

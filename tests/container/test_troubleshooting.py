@@ -312,7 +312,7 @@ MAKERS: dict[str, Callable[[Scene], str]] = {
     "train/rows.csv, record 1: expected 3": lambda scene: scene.job(channels=CSV, content=b"1,2,3,4,5\n"),
     "record 1, column 1": lambda scene: scene.job(channels=CSV, content=b"height,width,age\n"),
     "train/rows.csv, line 1": lambda scene: scene.job(
-        channels={"train": {"ContentType": "text/csv;header=present"}}, content=b"id,height,width,age\n1,2,3,4\n"
+        channels={"train": {"ContentType": "text/csv;header=present"}}, content=b"id,town,height,width,age\n1,2,3,4,5\n"
     ),
     "record 2, column 2": lambda scene: scene.job(channels=CSV, content=b"1,2,3\n1,abc,3\n"),
     "Found missing": lambda scene: scene.job(channels=CSV, content=b"1,2,3\n1,,3\n"),
