@@ -174,8 +174,7 @@ class Channel:
             self._settle(rows, len(rows))
         together = max(1, self._opener.rows_together() // self._mini_batch_size) if packing else 1
         filling = Filling(self._opener, self._division(together), position, self.coordinates)
-        plain = packing and self.coordinates.plain
-        yield from self._filled(partial(filling.fill, skip=skip, packing=plain), together)
+        yield from self._filled(partial(filling.fill, skip=skip, packing=packing), together)
 
     def _division(self, together: int) -> Division:
         interleaved_rows = max(1, INTERLEAVED_ROW_BYTES // (4 * self._feature_dim))

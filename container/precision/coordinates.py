@@ -51,6 +51,11 @@ class Coordinates:
         """Whether distances are measured in units of the scales."""
         return self.scales is not None
 
+    @property
+    def divisors(self) -> DoubleArray:
+        """What rows are divided by after the origin was subtracted; only for coordinates that are not plain."""
+        return np.ones_like(self.origin) if self.scales is None else self.scales
+
     def relative(self, points: NDArray[np.floating[Any]]) -> NDArray[Any]:
         """Return points of the data, shape (n, d), in these coordinates: float64 in float32's range.
 
