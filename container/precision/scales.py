@@ -1,6 +1,5 @@
 """Standard deviations of the features, by which rows are standardized, and features that outweigh all others."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -112,8 +111,8 @@ def dominance(sample: "Sample", names: Sequence[str] | None = None) -> str | Non
     if found is None:
         return None
     feature, share = found
-    # Rounded down, so that it is not 100 % as long as there is another feature.
-    percent = math.floor(1000 * share) / 10
+    # Not 100 %, since other features vary too.
+    percent = min(99.9, round(100 * share, 1))
     return (
         f"One feature outweighs all others: {feature_name(feature, names)} has {percent:g} % of the variance of all "
         "features. If they are in different units, train with standardize=true."
@@ -121,7 +120,7 @@ def dominance(sample: "Sample", names: Sequence[str] | None = None) -> str | Non
 
 
 def dominant_feature(sample: "Sample") -> tuple[int, float] | None:
-    """Return the feature that outweighs all others in distances, if there is one.
+    """Return the feature that outweighs all others that vary, if there is one.
 
     Parameters
     ----------
@@ -136,17 +135,18 @@ def dominant_feature(sample: "Sample") -> tuple[int, float] | None:
         Its share of the variance of all features, more than `DOMINANT_SHARE`.
     """
     n_rows, n_features = sample.rows.shape
-    if n_features == 1 or not sample.weights.any():
+    if not sample.weights.any():
         return None
     weights = sample.weights / sample.weights.sum()
-    variances = np.zeros(n_features)
+    variances, n_varying = np.zeros(n_features), 0
     step = max(1, _PIECE_NUMBERS // n_rows)
     for begin in range(0, n_features, step):
         part = sample.rows[:, begin : begin + step].astype(np.float64)
+        n_varying += np.count_nonzero(part.min(axis=0) < part.max(axis=0))
         part -= weights @ part
         variances[begin : begin + step] = weights @ np.square(part, out=part)
     total, largest = variances.sum(), int(variances.argmax())
-    share = float(variances[largest] / total) if total > 0.0 else 0.0
+    share = float(variances[largest] / total) if n_varying > 1 and total > 0.0 else 0.0
     return (largest, share) if share > DOMINANT_SHARE else None
 
 
