@@ -264,6 +264,7 @@ def _write(
         **curves.indices(model.curve.of(request.k)),
         **({"feature_names": names} if (names := _names(description)) else {}),
         events=model.events,
+        **coordinates.description(),
         resolved_from_k=description["k"] if description else None,
     )
     with tempfile.TemporaryDirectory() as folder:

@@ -198,6 +198,13 @@ TABLE: tuple[Hyperparameter, ...] = (
         origin="own",
     ),
     Hyperparameter(
+        "standardize",
+        Flag(),
+        "false",
+        "Whether distances are measured in standard deviations of the features, which gives all features equal weight.",
+        origin="own",
+    ),
+    Hyperparameter(
         "checkpoint_interval_seconds",
         Integer(0, _INT32_MAX),
         "60",
@@ -250,6 +257,7 @@ class Hyperparameters:
     feature_columns: tuple[str, ...]
     id_column: str
     feature_names: tuple[str, ...]
+    standardize: bool
     checkpoint_interval_seconds: int
     write_assignments: bool
     write_report: bool

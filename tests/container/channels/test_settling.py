@@ -40,7 +40,8 @@ class Chosen:
         self.coordinates = coordinates
         self.shown: list[Doubles] = []
 
-    def __call__(self, rows: Doubles) -> Coordinates:
+    def __call__(self, rows: Doubles, n_represented: int) -> Coordinates:
+        assert n_represented >= len(rows)
         self.shown.append(rows.copy())
         return self.coordinates
 

@@ -48,7 +48,7 @@ def test_defaults_are_those_the_built_in_logs_in_its_order_and_then_ours() -> No
     )
     ours = (
         ", 'seed': '0', 'refine_sample_size': 'auto', 'feature_columns': '', 'id_column': '', "
-        "'feature_names': '', 'checkpoint_interval_seconds': '60', "
+        "'feature_names': '', 'standardize': 'false', 'checkpoint_interval_seconds': '60', "
         "'write_assignments': 'true', 'write_report': 'true'}"
     )
     assert str(defaults()) == built_in + ours
@@ -77,6 +77,7 @@ def test_required_values_alone_give_the_defaults() -> None:
         feature_columns=(),
         id_column="",
         feature_names=(),
+        standardize=False,
         checkpoint_interval_seconds=60,
         write_assignments=True,
         write_report=True,
