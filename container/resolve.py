@@ -154,6 +154,7 @@ def _resolve(request: Request, stop: Stop) -> None:
             stop=stop,
             coordinates=coordinates,
             selection=chosen.selection if configuration.has_names else None,
+            missing=chosen.missing,
         )
         model = _assigned(request.data_folder, channel, model, engine, stop)
         _write(request, model, coordinates, chosen, description)

@@ -10,7 +10,7 @@ import io
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any, BinaryIO, Final
@@ -80,8 +80,9 @@ class Checkpoints:
         What the job trains; a job that resumes must have the same, and the same hosts.
     interval_seconds : float
         Least time from one to the next.
-    standardize : bool
-        Whether the job standardizes its rows; a job that resumes must do so too.
+    rows : Mapping of str to object
+        What decides which numbers rows have, of JSON types, where it is not the default; a job that resumes must have
+        the same.
 
     Attributes
     ----------
@@ -101,7 +102,7 @@ class Checkpoints:
         settings: TrainingSettings,
         interval_seconds: float,
         *,
-        standardize: bool = False,
+        rows: Mapping[str, object] | None = None,
     ) -> None:
         self.enabled = folder.is_dir()
         self._folder = folder
@@ -109,10 +110,7 @@ class Checkpoints:
         self._settings = settings
         self._n_hosts = len(hosts)
         # As it is read from a file, where tuples have become lists.
-        self._job = json.loads(json.dumps({"hosts": hosts, **asdict(settings)}))
-        # Only where it is set, so that all other jobs resume from checkpoints of earlier releases.
-        if standardize:
-            self._job["standardize"] = True
+        self._job = json.loads(json.dumps({"hosts": hosts, **asdict(settings), **(rows or {})}))
         self._interval = interval_seconds
         self._latest = time.monotonic()
         # The steps of this job's checkpoints on disk, oldest first.

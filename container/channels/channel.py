@@ -9,7 +9,7 @@ from typing import Any, Final, cast
 import numpy as np
 
 from container.channels.filling import Division, Filling, fill_from
-from container.channels.form import RecordForm
+from container.channels.form import Missing, RecordForm
 from container.channels.interleaved import Interleaved
 from container.channels.opener import Opener
 from container.channels.prefetch import PackingFill, prefetched
@@ -51,6 +51,9 @@ class Channel:
         Those of the rows that are handed out.
     selection : Selection
         The columns that are chosen by name.
+    missing : {"error", "mean", "drop"}
+        What becomes of a row with a gap, a number that is missing: it is an error, the coordinates say what takes its
+        place, or the row is dropped.
 
     Attributes
     ----------
@@ -64,6 +67,8 @@ class Channel:
         As given, or as chosen; see `settle_by`.
     id_column : str
         The name of the column of ids; empty if there is none.
+    drops : bool
+        Whether rows with a gap are dropped.
 
     Raises
     ------
@@ -81,13 +86,15 @@ class Channel:
         stop: Stop | None = None,
         coordinates: Coordinates = PLAIN,
         selection: Selection | None = None,
+        missing: Missing = "error",
     ) -> None:
         reading = reading or Reading()
-        form = RecordForm(feature_dim, configuration.label_size, configuration.header, selection or Selection())
+        stated = configuration.label_size, configuration.header
+        form = RecordForm(feature_dim, *stated, selection or Selection(), missing)
         # Whoever waits for what comes over the network can't compute in the meantime.
         reading = replace(reading, threaded=reading.threaded or configuration.mode != "File")
         self.path = configuration.path
-        self.id_column = form.selection.ident
+        self.id_column, self.drops = form.selection.ident, missing == "drop"
         self.coordinates = coordinates
         self._choose: Callable[[DoubleArray, int], Coordinates] | None = None
         self._choosing_rows = 0
@@ -213,6 +220,8 @@ class Channel:
     def file_blocks(self, path: Path) -> Generator[FloatArray, None, None]:
         """Yield the rows of one file of the channel, in blocks as those of `blocks`; there may be none.
 
+        All rows are among them. Those that are dropped elsewhere have NaN in the place of a gap.
+
         Raises
         ------
         CustomerError, PlatformError
@@ -230,6 +239,10 @@ class Channel:
             As `blocks`.
         """
         return self._opener.feature_names()
+
+    def gap_rows(self) -> int:
+        """Return the number of rows with a gap that this host has read, each counted once."""
+        return self._opener.gap_rows()
 
     def file_ids(self, path: Path) -> Generator[Any, None, None]:
         """Yield the ids of the rows of one file of the channel, which must have a column of ids.

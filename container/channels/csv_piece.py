@@ -1,5 +1,6 @@
 """Pieces of a CSV stream, many lines each, that are decoded in one go."""
 
+from contextlib import suppress
 from typing import NamedTuple
 
 import numpy as np
@@ -47,17 +48,17 @@ def decode(buffer: ByteArray, begin: int, end: int, cells: Cells, line: int, out
     Piece
         What became of them.
     """
+    rows = 0
     if cells.is_tail:
         with np.errstate(over="ignore"):
-            _, stop, rows = decode_kernel.decode(buffer, begin, end, cells.labels, out, 0)
-        return Piece(int(rows), buffer[int(stop) : end].tobytes())
+            _, stop, decoded = decode_kernel.decode(buffer, begin, end, cells.labels, out, 0)
+        begin, rows = int(stop), int(decoded)
     text = buffer[begin:end].tobytes()
-    try:
-        found = parser.parse_cells(text, cells, first_record=line, dtype=out.dtype)
-    except FormatError:
-        return Piece(0, text)
-    if len(found) < len(out):
-        # Empty lines at the end are not parsed.
-        return Piece(0, text)
-    out[:] = found
-    return Piece(len(found), b"")
+    if text and (cells.gaps or not cells.is_tail):
+        with suppress(FormatError):
+            found = parser.parse_cells(text, cells, first_record=line + rows, dtype=out.dtype)
+            # Empty lines at the end are not parsed.
+            if len(found) == len(out) - rows:
+                out[rows:] = found
+                return Piece(len(out), b"")
+    return Piece(rows, text)

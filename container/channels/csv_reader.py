@@ -4,6 +4,7 @@ import io
 import re
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar, Final, Self
 
@@ -71,6 +72,7 @@ class CSVReader(ByteReader):
     def open(cls, stream: io.RawIOBase | io.BytesIO, form: RecordForm, resources: ReaderResources) -> Self:
         """See `Reader.open`."""
         reader = super().open(stream, form, resources)
+        reader._cells = replace(reader._cells, gaps=form.gaps)
         if form.header:
             reader._read_header(form)
         return reader
@@ -87,7 +89,11 @@ class CSVReader(ByteReader):
                 chosen = header.chosen_columns(names, form.selection, form.feature_dim, form.label_size)
             self.lines_before = 1
             self.feature_names, self.left_out = chosen.names, chosen.left_out
-            self._cells, self._settled, self._ident = Cells(len(names), chosen.features), True, chosen.ident
+            self._cells, self._settled, self._ident = (
+                Cells(len(names), chosen.features, self._cells.gaps),
+                True,
+                chosen.ident,
+            )
 
     @property
     def _line(self) -> int:
@@ -263,7 +269,8 @@ class CSVReader(ByteReader):
                 f" got {columns or 'an empty line'}",
                 record=self._line,
             )
-        self._cells, self._settled = Cells.behind(columns - self.feature_dim, self.feature_dim), True
+        self._cells = Cells.behind(columns - self.feature_dim, self.feature_dim, gaps=self._cells.gaps)
+        self._settled = True
 
     def _take(self, lines: int) -> bytes:
         """Consume lines that were found; return them."""

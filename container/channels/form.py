@@ -1,9 +1,12 @@
 """What the records of a channel must hold, and what a reader of them may use."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from container.channels.team import Team
 from container.formats.columns import Selection
+
+Missing = Literal["error", "mean", "drop"]
 
 
 @dataclass(frozen=True)
@@ -20,12 +23,20 @@ class RecordForm:
         Whether the first line of each file has the names of the columns.
     selection : Selection
         The columns that are chosen by name.
+    missing : {"error", "mean", "drop"}
+        What becomes of a row with a gap, a number that is missing.
     """
 
     feature_dim: int
     label_size: int | None = None
     header: bool = False
     selection: Selection = field(default_factory=Selection)
+    missing: Missing = "error"
+
+    @property
+    def gaps(self) -> bool:
+        """Whether there may be gaps; readers then write NaN."""
+        return self.missing != "error"
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from container.channels.csv_reader import CSVReader
 from container.channels.faults import Faults
 from container.channels.files import channel_files, listed
 from container.channels.form import ReaderResources, RecordForm
+from container.channels.gaps import DroppingReader, GapsReader
 from container.channels.parquet_reader import ParquetReader
 from container.channels.reader import Reader
 from container.channels.reading import Reading
@@ -90,6 +91,8 @@ class Opener:
         # What the log has said of columns that are left out.
         self._left_out = ""
         self._feature_names: tuple[str, ...] = ()
+        # The number of rows with a gap in each file, as far as they are known.
+        self._gap_rows: dict[Path, int] = {}
 
     def rows_together(self) -> int:
         """Return how many rows are worth reading at once."""
@@ -127,8 +130,15 @@ class Opener:
         return files.data
 
     @contextmanager
-    def opened(self, path: Path) -> Iterator[Reader]:
+    def opened(self, path: Path, *, keep_gaps: bool = False) -> Iterator[Reader]:
         """Open a file or a FIFO.
+
+        Parameters
+        ----------
+        path : Path
+            One of `paths`.
+        keep_gaps : bool
+            Whether rows with a gap are read even if they are to be dropped.
 
         Yields
         ------
@@ -145,9 +155,12 @@ class Opener:
         try:
             opened, self._opened = self._opened, None
             with opened or self._stream(path) as stream:
-                reader = self._reader(stream)
+                reader = self._reader(stream, keep_gaps=keep_gaps)
                 self._compare(reader)
-                yield reader
+                try:
+                    yield reader
+                finally:
+                    self._gap_rows[path] = max(reader.gap_rows, self._gap_rows.get(path, 0))
         except FormatError as error:
             raise self._faults.broken(path, error) from error
         except OSError as error:
@@ -177,9 +190,14 @@ class Opener:
                     pass
         return self._feature_names
 
+    def gap_rows(self) -> int:
+        """Return the number of rows with a gap that were read, of each file in the pass that read the most of it."""
+        return sum(self._gap_rows.values())
+
     def no_records(self) -> CustomerError:
         """Return the error for a channel without a record."""
-        return self._faults.empty(len(self.paths(1)) if self.rereadable else 1, self._skipped)
+        dropped = self.gap_rows() if self._form.missing == "drop" else 0
+        return self._faults.empty(len(self.paths(1)) if self.rereadable else 1, self._skipped, dropped)
 
     def _stream(self, path: Path) -> Stream:
         return Stream(path, self._giving_up, self._stop.requested, piped=not self.rereadable)
@@ -187,8 +205,11 @@ class Opener:
     def _reader_of(self, beginning: bytes) -> Reader:
         return self._reader(io.BytesIO(self._kind.whole_records(beginning)))
 
-    def _reader(self, stream: io.RawIOBase | io.BytesIO) -> Reader:
-        return self._kind.open(stream, self._form, self._resources)
+    def _reader(self, stream: io.RawIOBase | io.BytesIO, *, keep_gaps: bool = False) -> Reader:
+        reader = self._kind.open(stream, self._form, self._resources)
+        if not self._form.gaps:
+            return reader
+        return DroppingReader(reader) if self._form.missing == "drop" and not keep_gaps else GapsReader(reader)
 
     def _compare(self, reader: Reader) -> None:
         """Check that a file has the names of those before, and log what is left out of it."""

@@ -33,6 +33,7 @@ class ParquetReader(Reader):
         self._file = file
         self._chosen = chosen_columns(file.schema, form.selection, form.feature_dim, form.label_size or 0)
         self.feature_names, self.left_out = self._chosen.names, self._chosen.left_out
+        self._gaps = form.gaps
         self._batch_rows = max(1, _BATCH_BYTES // (4 * form.feature_dim))
         # The next group to begin, and what is left of the one that was begun last: batches, and rows in all.
         self._next_group = 0
@@ -109,7 +110,8 @@ class ParquetReader(Reader):
     def _decoded(self, dtype: np.dtype[Any]) -> RowArray:
         """Return the rows of the current batch."""
         if self._rows is None or self._rows.dtype != dtype:
-            self._rows = rows_of(self._batch, dtype, self._chosen.features, self.records - self._begin + 1)
+            record = self.records - self._begin + 1
+            self._rows = rows_of(self._batch, dtype, self._chosen.features, record, gaps=self._gaps)
         return self._rows
 
     def _pass(self, count: int) -> None:

@@ -40,10 +40,13 @@ class Reader(ABC):
         The names of the features, if the file has names; empty if not.
     left_out : str
         Columns that are not read although nobody said so, in words; empty if there are none.
+    gap_rows : int
+        The number of rows with a gap that were read so far, if they are counted.
     """
 
     feature_names: tuple[str, ...] = ()
     left_out: str = ""
+    gap_rows: int = 0
     # The size of rows that are worth reading together, so that several threads have work; 0 where it does not matter.
     bytes_together: ClassVar[int] = 0
 

@@ -191,6 +191,13 @@ TABLE: tuple[Hyperparameter, ...] = (
         origin="own",
     ),
     Hyperparameter(
+        "missing",
+        Categorical(("error", "mean", "drop")),
+        "error",
+        "What becomes of a record with a missing number: an error, the feature's mean in its place, or no record.",
+        origin="own",
+    ),
+    Hyperparameter(
         "feature_names",
         Names(),
         "",
@@ -256,12 +263,27 @@ class Hyperparameters:
     refine_sample_size: int | None
     feature_columns: tuple[str, ...]
     id_column: str
+    missing: Literal["error", "mean", "drop"]
     feature_names: tuple[str, ...]
     standardize: bool
     checkpoint_interval_seconds: int
     write_assignments: bool
     write_report: bool
     without_effect: tuple[str, ...] = ()
+
+    @property
+    def of_rows(self) -> dict[str, object]:
+        """What decides which numbers rows have, where it is not the default.
+
+        So jobs with defaults resume from checkpoints of releases that did not know these names.
+        """
+        values = {
+            "standardize": self.standardize,
+            "feature_columns": self.feature_columns,
+            "id_column": self.id_column,
+            "missing": "" if self.missing == "error" else self.missing,
+        }
+        return {name: value for name, value in values.items() if value}
 
     @property
     def selection(self) -> Selection:

@@ -90,6 +90,8 @@ def write(
 ) -> Written:
     """Write the closest cluster and the distance of every row, in the order of the rows; ids come first in a line.
 
+    A row that was dropped in training has its line too, without a cluster.
+
     Parameters
     ----------
     folder : Path
@@ -118,7 +120,8 @@ def write(
         If a file can't be written.
     """
     # Each thread assigns rows of its own.
-    assigned = partial(_assigned, engine.on_one_thread().assigner(centers.astype(np.float64)))
+    assigner = engine.on_one_thread().assigner(centers.astype(np.float64))
+    assigned = partial(_assigned, assigner, dropping=source.drops)
     result = Written(Tally(len(centers)))
     header = [*filter(None, [quoted(source.id_column)]), *COLUMNS]
     for path in source.files()[share[0] :: share[1]]:
@@ -157,10 +160,13 @@ def _until(stopping: Callable[[], bool], blocks: Iterator[FloatArray]) -> Iterat
         yield block
 
 
-def _assigned(assigner: Assigner, piece: tuple[FloatArray, Any]) -> tuple[pa.Buffer, LabelArray, DoubleArray]:
-    """Return the lines of some rows, which may have ids, and their labels and squared distances."""
+def _assigned(
+    assigner: Assigner, piece: tuple[FloatArray, Any], *, dropping: bool
+) -> tuple[pa.Buffer, LabelArray, DoubleArray]:
+    """Return the lines of some rows, which may have ids, and labels and squared distances of those with a cluster."""
     rows, ids = piece
-    labels, squared_distances = assigner.assign(rows)
+    whole = ~np.isnan(rows).any(axis=1) if dropping else None
+    labels, squared_distances = assigner.assign(rows if whole is None else rows[whole])
     exact = np.sqrt(squared_distances)
     with np.errstate(over="ignore"):
         rounded = exact.astype(np.float32)
@@ -169,14 +175,15 @@ def _assigned(assigner: Assigner, piece: tuple[FloatArray, Any]) -> tuple[pa.Buf
     kind, distances = (pa.float32(), rounded) if finite.all() else (pa.float64(), np.where(finite, rounded, exact))
     # From buffers, since pyarrow would import pandas, if installed, to find out whether the arrays are pandas objects.
     columns = [
-        pa.Array.from_buffers(of, len(rows), [None, pa.py_buffer(values)])
+        pa.Array.from_buffers(of, len(labels), [None, pa.py_buffer(values)])
         for of, values in ((pa.int32(), labels.astype(np.int32)), (kind, distances))
     ]
+    if whole is not None:
+        places = pa.array(np.cumsum(whole) - 1, mask=~whole)
+        columns = [column.take(places) for column in columns]
     buffer = pa.BufferOutputStream()
-    if ids is None:
-        options = arrow_csv.WriteOptions(include_header=False, quoting_style="none")
-        arrow_csv.write_csv(pa.RecordBatch.from_arrays(columns, names=COLUMNS), buffer, options)
-    else:
-        options = arrow_csv.WriteOptions(include_header=False, quoting_style="needed")
-        arrow_csv.write_csv(pa.RecordBatch.from_arrays([ids, *columns], names=("", *COLUMNS)), buffer, options)
+    texts = [] if ids is None else [ids]
+    names = [*("" for _ in texts), *COLUMNS]
+    options = arrow_csv.WriteOptions(include_header=False, quoting_style="needed" if texts else "none")
+    arrow_csv.write_csv(pa.RecordBatch.from_arrays([*texts, *columns], names=names), buffer, options)
     return buffer.getvalue(), labels, squared_distances

@@ -22,6 +22,7 @@ from container.job.checkpointing import newest_common, saving
 from container.job.context import JobContext
 from container.job.earlier_model import read_earlier_model
 from container.job.feature_names import agreed_names
+from container.job.gaps import count_gaps
 from container.job.gpu import open_gpu
 from container.logs import logger
 from container.logs.logger import LOGGER
@@ -30,6 +31,7 @@ from container.logs.progress import Progress
 from container.logs.timed_source import TimedSource
 from container.precision.choice import SPREAD_ROWS, choose_coordinates
 from container.precision.coordinates import Coordinates
+from container.precision.fills import Choose, with_fills
 from container.resources import cpu_count, memory_limit_bytes
 from container.stopping import Stop
 from kmeans.assignment.scoring import Score, score
@@ -80,12 +82,20 @@ def run(job: JobConfiguration, communicator: Communicator, stop: Stop, began: fl
             job.place.hosts,
             chosen,
             job.hyperparameters.checkpoint_interval_seconds,
-            standardize=job.hyperparameters.standardize,
+            rows=job.hyperparameters.of_rows,
         )
         # Fewer rows than k hold no k distinct ones.
         reading = Reading(job.place, needed_rows=chosen.k, threaded=threads.count > 1, threads=threads.count)
         train, selection = job.channels["train"], job.hyperparameters.selection
-        rows = Channel(train, chosen.n_features, chosen.batch_size, reading, stop=stop, selection=selection)
+        rows = Channel(
+            train,
+            chosen.n_features,
+            chosen.batch_size,
+            reading,
+            stop=stop,
+            selection=selection,
+            missing=job.hyperparameters.missing,
+        )
         names = agreed_names(rows, communicator) if train.has_names else ()
         source = TimedSource(rows)
         progress = Progress(job.place.name, chosen.epochs, chosen.batch_size, source, stop)
@@ -94,6 +104,7 @@ def run(job: JobConfiguration, communicator: Communicator, stop: Stop, began: fl
         with logger.Gathered(), logger.Heartbeat(progress.heartbeat):
             model = _fit(context, chosen, source, checkpoints)
             progress.finalized()
+            model = count_gaps(context, model, rows)
             model = _write_model(context, model, rows)
             _log_train_quality(context, model)
             progress.log_times()
@@ -121,14 +132,17 @@ def _fit(context: JobContext, chosen: TrainingSettings, source: TimedSource, che
     rows = source.source
     if checkpoint is None:
         standardize = job.hyperparameters.standardize
-        choose = partial(
+        choose: Choose = partial(
             choose_coordinates,
             communicator=communicator,
             events=progress.events,
             standardize=standardize,
             names=context.feature_names or None,
         )
-        rows.settle_by(choose, SPREAD_ROWS if standardize else ENOUGH_ROWS)
+        fills = job.hyperparameters.missing == "mean"
+        if fills:
+            choose = with_fills(choose, communicator, context.feature_names or None)
+        rows.settle_by(choose, SPREAD_ROWS if standardize or fills else ENOUGH_ROWS)
     else:
         rows.coordinates = checkpoint.coordinates
     # The leader's clock decides for all hosts.
@@ -207,6 +221,7 @@ def _test_score(context: JobContext, model: Model, coordinates: Coordinates) -> 
         coordinates=coordinates,
         # By name, in whatever order the columns are.
         selection=Selection(context.names_in_data) if job.channels["test"].has_names else None,
+        missing=chosen.missing,
     )
     assigner = context.engine(model.state.shift).assigner(model.centers.astype(np.float64))
     # A host that stops still takes part in the sum, since the others wait for it.

@@ -47,6 +47,8 @@ EVENTS = {
     "closing_cut_short": "The job was stopped in or before a pass over all rows: this is the best model so far.",
     "closing_failed": "The rows could not be read again to make the model more exact.",
     "rows_changed": "The channel had different rows when it was read again.",
+    "filled_rows": "The means of the features took the place of missing numbers in a row.",
+    "dropped_rows": "A row with missing numbers was dropped.",
     "description_failed": "kmeans.json was not replaced: it still has the figures of the sample.",
 }
 
@@ -115,7 +117,7 @@ def _context(facts: Facts) -> dict[str, Any]:
     n_clusters, n_features = model.centers.shape
     baseline = Baseline.of(model.state.sample)
     heat_map = profile.heat_map(model.centers, score.cluster_sizes, baseline)
-    if not facts.coordinates.plain:
+    if facts.coordinates.origin is not None:
         absolute = facts.coordinates.absolute(model.centers[heat_map.clusters])
         heat_map = replace(heat_map, centers=absolute[:, heat_map.features])
     shares = score.cluster_sizes / max(1, score.rows)
@@ -133,7 +135,9 @@ def _context(facts: Facts) -> dict[str, Any]:
         "sizes": plots.per_cluster(shares, "Share of the rows", 1 / n_clusters, "if all were equal", share=True),
         "spreads": plots.per_cluster(spreads, "Typical distance", float(np.sqrt(score.msd)), "all rows together"),
         "plane": plots.plane(plane, score.cluster_sizes, facts.feature_names),
-        "profiles": plots.heat_map(heat_map, DIGITS if facts.coordinates.plain else MAX_DIGITS, facts.feature_names),
+        "profiles": plots.heat_map(
+            heat_map, DIGITS if facts.coordinates.origin is None else MAX_DIGITS, facts.feature_names
+        ),
     }
     whole = model.score_is_exact and len(plane.rows) == score.rows
     _, _, long_term = facts.losses.curve()
@@ -237,7 +241,7 @@ def _clusters(
                         "arrow": "▲" if difference > 0 else "▼",
                         "name": feature_label(feature, facts.feature_names),
                         "value": number(float(values[feature]), 3)
-                        if coordinates.plain
+                        if coordinates.origin is None
                         else _value(float(values[feature]), float(deviations[feature])),
                         "difference": signed(difference),
                     }

@@ -12,7 +12,13 @@ _BLOCK_BYTES: Final = 1 << 20
 _STRAY_QUOTE = re.compile(rb'"(?<=[^,\n]")(?=[^,\r\n])')
 
 
-def batches(data: bytes, lines: int, count: int, columns: Sequence[int], *, numbers: bool) -> list[Any] | None:
+# The cells that stand for a missing number, as pyarrow compares them.
+GAPS: Final = ("", "nan", "NaN", "NA", "N/A", "null", "NULL", "None", "<NA>")
+
+
+def batches(
+    data: bytes, lines: int, count: int, columns: Sequence[int], *, gaps: bool | None = None
+) -> list[Any] | None:
     """Return some columns of a long text.
 
     Parameters
@@ -25,14 +31,18 @@ def batches(data: bytes, lines: int, count: int, columns: Sequence[int], *, numb
         The number of cells that each must have.
     columns : sequence of int
         The columns to read, from 0.
-    numbers : bool
-        Whether they are numbers in float64, or texts.
+    gaps : bool or None
+        Whether numbers may be missing; None for columns of texts.
 
     Returns
     -------
     list of pyarrow.RecordBatch or None
-        The columns, in this order; None if the text is short, or is to be read in another way.
+        The columns, numbers in float64 or texts, in this order; None if the text is short, or is to be read in another
+        way.
     """
+    # An empty line is no missing number.
+    if count == 1 and gaps:
+        return None
     if lines <= SHORT_TEXT_LINES or not columns or (b'"' in data and _STRAY_QUOTE.search(data)):
         return None
     # Imported here because it costs more time than a short text takes to read.
@@ -51,11 +61,11 @@ def batches(data: bytes, lines: int, count: int, columns: Sequence[int], *, numb
             ),
             parse_options=pyarrow.csv.ParseOptions(ignore_empty_lines=False),
             convert_options=pyarrow.csv.ConvertOptions(
-                column_types=dict.fromkeys(read, pyarrow.float64() if numbers else pyarrow.string()),
+                column_types=dict.fromkeys(read, pyarrow.string() if gaps is None else pyarrow.float64()),
                 include_columns=read,
-                null_values=[],
+                null_values=list(GAPS) if gaps else [],
                 strings_can_be_null=False,
-                check_utf8=not numbers,
+                check_utf8=gaps is None,
             ),
         )
     except pyarrow.ArrowInvalid:

@@ -8,6 +8,7 @@ are decoded elsewhere, by `decode_kernel` and by the codec of `serve`, which lea
 """
 
 import csv
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ _MORE_RETURNS: Final = (
 )
 # What no text holds, such as bytes that are not UTF-8: CR is no end of a line there.
 _BINARY = re.compile("[\x00-\x08\x0e-\x1f\udc80-\udcff]")
+_GAPS: Final = frozenset(map(str.lower, long_text.GAPS))
 _HEADER: Final = "a header line is not expected: the content type text/csv;header=present announces one"
 _NOT_FINITE = re.compile(r"[ \t]*[+-]?(?:nan|inf|infinity)[ \t]*", re.IGNORECASE)
 
@@ -48,15 +50,18 @@ class Cells:
         The number of cells that a line must have.
     features : sequence of int
         Those that hold numbers, from 0, in the order of a row; the others are not looked at and may hold any text.
+    gaps : bool
+        Whether a number may be missing: NaN stands for an empty cell, and for the words of `long_text.GAPS`.
     """
 
     count: int
     features: Sequence[int]
+    gaps: bool = False
 
     @classmethod
-    def behind(cls, labels: int, n_features: int) -> "Cells":
+    def behind(cls, labels: int, n_features: int, *, gaps: bool = False) -> "Cells":
         """Return the cells of lines that begin with labels."""
-        return cls(labels + n_features, range(labels, labels + n_features))
+        return cls(labels + n_features, range(labels, labels + n_features), gaps)
 
     @cached_property
     def labels(self) -> int:
@@ -117,7 +122,7 @@ def parse_cells(data: bytes, cells: Cells, *, first_record: int = 1, dtype: DTyp
     Returns
     -------
     ndarray of dtype, shape (n, d)
-        C-contiguous; numbers that are finite in float32 only.
+        C-contiguous; numbers that are finite in float32 only, but for gaps.
 
     Raises
     ------
@@ -160,7 +165,7 @@ def texts(data: bytes, count: int, column: int, first_record: int) -> Any:
     import pyarrow
 
     text = data.rstrip(b"\r\n")
-    batches = long_text.batches(text, text.count(b"\n") + 1, count, [column], numbers=False)
+    batches = long_text.batches(text, text.count(b"\n") + 1, count, [column])
     if batches is not None:
         return pyarrow.concat_arrays([batch.column(0) for batch in batches])
     found = []
@@ -247,7 +252,10 @@ def _row(line: str, cells: Cells) -> list[float]:
         row = []
     if row and _PLAIN_LINE.fullmatch(line) and -_BEYOND_FLOAT32 < min(row) <= max(row) < _BEYOND_FLOAT32:
         return row
-    return [_number(text, column + 1) for text, column in zip(read, cells.features, strict=True)]
+    return [
+        math.nan if cells.gaps and text.strip().lower() in _GAPS else _number(text, column + 1)
+        for text, column in zip(read, cells.features, strict=True)
+    ]
 
 
 def cells_of(line: str) -> list[str]:
@@ -289,13 +297,14 @@ def _looks_like_header(line: str, cells: Cells) -> bool:
 
 def _parse_long(data: bytes, lines: int, cells: Cells, dtype: DTypeLike) -> NDArray[Any] | None:
     """Return the rows that pyarrow reads, or None if it can't read them, or if they need a closer look."""
-    batches = long_text.batches(data, lines, cells.count, cells.features, numbers=True)
+    batches = long_text.batches(data, lines, cells.count, cells.features, gaps=cells.gaps)
     if batches is None:
         return None
     rows = np.empty((lines, len(cells.features)), dtype)
     begin = 0
     with np.errstate(over="ignore", under="ignore"):
         for batch in batches:
-            rows[begin : begin + len(batch)] = batch.to_tensor().to_numpy()
+            rows[begin : begin + len(batch)] = batch.to_tensor(null_to_nan=cells.gaps).to_numpy()
             begin += len(batch)
-    return rows if held(rows, dtype)[1].all() else None
+    finite = held(rows, dtype)[1]
+    return rows if finite.all() or (cells.gaps and (finite | np.isnan(rows)).all()) else None

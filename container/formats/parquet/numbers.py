@@ -8,7 +8,7 @@ import pyarrow
 from numpy.typing import DTypeLike, NDArray
 from pyarrow import types
 
-from container.formats.errors import FormatError, excerpt, not_finite
+from container.formats.errors import MissingValueError, excerpt, not_finite
 from container.formats.numbers import held
 from container.formats.parquet.faults import as_parquet
 
@@ -62,7 +62,7 @@ def _refuse_nulls(batch: Any, columns: Sequence[int], record: int) -> None:
     for name, position, column in zip(batch.schema.names, columns, batch.columns, strict=True):
         if column.null_count:
             row = column.is_null().index(pyarrow.scalar(value=True)).as_py()
-            raise FormatError(
+            raise MissingValueError(
                 f"expected a number in column {excerpt(name)}, got none", record=record + row, column=position + 1
             )
 

@@ -82,7 +82,7 @@ def test_a_job_that_standardizes_is_another_one(
     tmp_path: Path, snapshots: list[RunSnapshot], caplog: pytest.LogCaptureFixture
 ) -> None:
     scaled = Coordinates(np.arange(4.0), np.array([0.5, 2.0, 1.0, 1.0]))
-    standardizing = Checkpoints(tmp_path, "algo-1", HOSTS, SETTINGS, 0, standardize=True)
+    standardizing = Checkpoints(tmp_path, "algo-1", HOSTS, SETTINGS, 0, rows={"standardize": True})
     standardizing.save(snapshots[2], scaled)
     assert steps(standardizing) == [3]
     assert standardizing.load(3).coordinates.description() == scaled.description()

@@ -39,6 +39,7 @@ def make_channel(tmp_path: Path) -> MakeChannel:
         coordinates: Coordinates = PLAIN,
         header: bool = False,
         selection: Selection | None = None,
+        missing: Any = "error",
         **reading: Any,
     ) -> Channel:
         path = tmp_path / "train"
@@ -51,6 +52,7 @@ def make_channel(tmp_path: Path) -> MakeChannel:
             stop=stop,
             coordinates=coordinates,
             selection=selection,
+            missing=missing,
         )
 
     return make
