@@ -13,9 +13,11 @@ MEDIA_TYPE: Final = csv_codec.MEDIA_TYPE
 encode = csv_codec.encode
 
 
-def decode(body: Iterable[bytes], feature_dim: int, dtype: DTypeLike = np.float32) -> Iterator[Instances]:
+def decode(
+    body: Iterable[bytes], feature_dim: int, dtype: DTypeLike = np.float32, *, gaps: bool = False
+) -> Iterator[Instances]:
     """Yield the rows of the lines that follow the first one."""
-    return csv_codec.decode(_without_first_line(body), feature_dim, dtype)
+    return csv_codec.decode(_without_first_line(body), feature_dim, dtype, gaps=gaps)
 
 
 def _without_first_line(body: Iterable[bytes]) -> Iterator[bytes]:

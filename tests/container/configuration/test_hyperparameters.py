@@ -47,7 +47,7 @@ def test_defaults_are_those_the_built_in_logs_in_its_order_and_then_ours() -> No
         "'_tuning_objective_metric': ''"
     )
     ours = (
-        ", 'seed': '0', 'refine_sample_size': 'auto', 'feature_columns': '', 'id_column': '', "
+        ", 'seed': '0', 'refine_sample_size': 'auto', 'feature_columns': '', 'id_column': '', 'missing': 'error', "
         "'feature_names': '', 'standardize': 'false', 'checkpoint_interval_seconds': '60', "
         "'write_assignments': 'true', 'write_report': 'true'}"
     )
@@ -76,6 +76,7 @@ def test_required_values_alone_give_the_defaults() -> None:
         refine_sample_size=None,
         feature_columns=(),
         id_column="",
+        missing="error",
         feature_names=(),
         standardize=False,
         checkpoint_interval_seconds=60,
@@ -266,7 +267,7 @@ def test_all_faults_are_told_at_once(raw: dict[str, str], expected: str) -> None
 
 @pytest.mark.parametrize("row", TABLE, ids=named)
 def test_every_value_may_come_as_a_json_string(row: Hyperparameter) -> None:
-    others = {"force_dense": "false", "write_report": "false", "local_lloyd_tol": "0.5", "_log_level": "debug"}
+    others = {"missing": "drop", "force_dense": "false", "write_report": "false", "local_lloyd_tol": "0.5", "_log_level": "debug"}
     text = others.get(row.name, row.default) or ("7, 8" if isinstance(row.domain, Names) else "7")
     assert parse(REQUIRED | {row.name: json.dumps(text)}) == parse(REQUIRED | {row.name: text})
 
