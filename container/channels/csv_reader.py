@@ -52,6 +52,8 @@ class CSVReader(ByteReader):
     # Of the first lines in the window, as offsets into its buffer; another array whenever they change.
     _ends: NDArray[np.int64] = np.empty(0, np.int64)
     _ended = False
+    # Of all columns, if there is a header.
+    _names: tuple[str, ...] = ()
     _ident: int | None = None
 
     def __init__(
@@ -87,7 +89,7 @@ class CSVReader(ByteReader):
             with located(1, noun="line"):
                 names = header.names(self._take(1))
                 chosen = header.chosen_columns(names, form.selection, form.feature_dim, form.label_size)
-            self.lines_before = 1
+            self.lines_before, self._names = 1, tuple(names)
             self.feature_names, self.left_out = chosen.names, chosen.left_out
             self._cells, self._settled, self._ident = (
                 Cells(len(names), chosen.features, self._cells.gaps),
@@ -113,7 +115,7 @@ class CSVReader(ByteReader):
 
     def read(self, out: RowArray) -> int:
         """See `Reader.read`."""
-        with located(noun="line" if self.lines_before else ""):
+        with located(noun="line" if self._names else "", columns=self._names):
             return self._read_in_turn(out) if self.team is None else self._read_by_team(out, self.team)
 
     def _read_by_team(self, out: RowArray, team: Team) -> int:
@@ -250,7 +252,7 @@ class CSVReader(ByteReader):
         """See `Reader.ids`."""
         while self._ident is not None and self._find_lines():
             lines = len(self._ends)
-            with located(noun="line"):
+            with located(noun="line", columns=self._names):
                 found = parser.texts(self._take(lines), self._cells.count, self._ident, self._line)
             self.records += len(found)
             yield found

@@ -67,7 +67,7 @@ def float32(parts: Iterator[Any], labels: int) -> Iterator[FloatArray]:
             block = np.ascontiguousarray(rows, np.float32)
         if place := first_not_finite(block):
             row, column = place
-            raise not_finite(float(rows[row, column]), column + labels + 1, record=record + row)
+            raise not_finite(float(rows[row, column]), column + labels, record=record + row)
         yield block
         record += len(block)
 

@@ -132,6 +132,8 @@ class Coordinates:
         CoordinatesError
             If the arrays do not fit together, or to that number of features.
         """
+        if not arrays.keys() & ARRAYS.keys():
+            return PLAIN
         fills = arrays.get(FILLS)
         if fills is not None and fills.shape != (n_features,):
             raise CoordinatesError(f"expected {FILLS} of shape {(n_features,)}, got {fills.shape}")

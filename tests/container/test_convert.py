@@ -104,7 +104,7 @@ def test_records_of_several_kinds_are_read_from_one_file(
     [
         (lambda frames: frames[:-1], "record 1000: expected"),
         (lambda frames: frames + b"1", "record 1001: expected"),
-        (lambda frames: frames.replace(np.float32(8.5).tobytes(), b"\0\0\xc0\x7f"), "record 501, column 3: expected a"),
+        (lambda frames: frames.replace(np.float32(8.5).tobytes(), b"\0\0\xc0\x7f"), "record 501, column 2: expected a"),
     ],
 )
 def test_a_fault_behind_plain_records_is_found_in_its_place(
@@ -261,7 +261,7 @@ def hostile(path: Path, kind: str) -> Path:
         ("claims", "bytes for an array of the shape"),
         ("no header", "expected a header of descr, fortran_order and shape"),
         ("vector", "two dimensions, got the shape (3,)"),
-        ("nan", "record 5, column 2: expected a number, got nan"),
+        ("nan", "record 5, column 1: expected a number, got nan"),
         ("two arrays", "expected one array in the archive, got 2"),
         ("no archive", "expected an archive of numpy.savez"),
         ("bad checksum", "expected an archive of numpy.savez, got a broken one: Bad CRC-32"),
@@ -274,7 +274,7 @@ def hostile(path: Path, kind: str) -> Path:
         ("parquet named csv", "record 1: expected CSV, got Parquet"),
         ("zip named npy", "record 1: expected .npy, got a ZIP archive"),
         ("returns", "record 1: expected lines that end in LF or CR LF, got CR alone"),
-        ("words", "record 2, column 2: expected a number, got 'four'"),
+        ("words", "record 2, column 1: expected a number, got 'four'"),
         ("ragged", "record 2: expected 2 columns, got 1"),
         ("empty", "expected a column of numbers, got 0 columns"),
         ("text column", "expected columns of numbers, got 'a' of the type string"),

@@ -310,11 +310,11 @@ MAKERS: dict[str, Callable[[Scene], str]] = {
     "train/rows.csv, record 1: expected RecordIO": lambda scene: scene.job(content=b"1,2,3\n" * 9),
     "train/rows.pbr, record 1": lambda scene: scene.job(content=records([1, 2]), name="rows.pbr"),
     "train/rows.csv, record 1: expected 3": lambda scene: scene.job(channels=CSV, content=b"1,2,3,4,5\n"),
-    "record 1, column 1": lambda scene: scene.job(channels=CSV, content=b"height,width,age\n"),
+    "record 1, column 0": lambda scene: scene.job(channels=CSV, content=b"height,width,age\n"),
     "train/rows.csv, line 1": lambda scene: scene.job(
         channels={"train": {"ContentType": "text/csv;header=present"}}, content=b"id,town,height,width,age\n1,2,3,4,5\n"
     ),
-    "record 2, column 2": lambda scene: scene.job(channels=CSV, content=b"1,2,3\n1,abc,3\n"),
+    "record 2, column 1": lambda scene: scene.job(channels=CSV, content=b"1,2,3\n1,abc,3\n"),
     "Found missing": lambda scene: scene.job(channels=CSV, content=b"1,2,3\n1,,3\n"),
     "Found infinite": lambda scene: scene.job(content=records([1, np.inf, 3])),
     "record 1: expected 28": lambda scene: scene.job(content=records([1, 2, 3])[:-2]),

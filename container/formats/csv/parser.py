@@ -174,7 +174,7 @@ def texts(data: bytes, count: int, column: int, first_record: int) -> Any:
             cells = cells_of(line.removesuffix("\r"))
             if len(cells) != count:
                 raise FormatError(f"expected {count} columns, got {len(cells) or 'an empty line'}")
-            _refuse_other_bytes(cells[column], column + 1)
+            _refuse_other_bytes(cells[column], column)
             found.append(cells[column])
     return pyarrow.array(found, pyarrow.string())
 
@@ -253,7 +253,7 @@ def _row(line: str, cells: Cells) -> list[float]:
     if row and _PLAIN_LINE.fullmatch(line) and -_BEYOND_FLOAT32 < min(row) <= max(row) < _BEYOND_FLOAT32:
         return row
     return [
-        math.nan if cells.gaps and text.strip().lower() in _GAPS else _number(text, column + 1)
+        math.nan if cells.gaps and text.strip().lower() in _GAPS else _number(text, column)
         for text, column in zip(read, cells.features, strict=True)
     ]
 

@@ -52,9 +52,7 @@ def rows_of(batch: Any, dtype: DTypeLike, columns: Sequence[int], record: int, *
     if not finite.all():
         row, feature = map(int, np.argwhere(~finite)[0])
         name = batch.schema.names[feature]
-        raise not_finite(
-            float(batch.column(feature)[row].as_py()), columns[feature] + 1, record=record + row, name=name
-        )
+        raise not_finite(float(batch.column(feature)[row].as_py()), columns[feature], record=record + row, name=name)
     return rows
 
 
@@ -63,7 +61,7 @@ def _refuse_nulls(batch: Any, columns: Sequence[int], record: int) -> None:
         if column.null_count:
             row = column.is_null().index(pyarrow.scalar(value=True)).as_py()
             raise MissingValueError(
-                f"expected a number in column {excerpt(name)}, got none", record=record + row, column=position + 1
+                f"expected a number in column {excerpt(name)}, got none", record=record + row, column=position
             )
 
 

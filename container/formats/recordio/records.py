@@ -193,5 +193,5 @@ def _finite(
         finite = finite | np.isnan(row)
     if not finite.all():
         first = int(np.argmin(finite))
-        raise not_finite(float(values[first]), (first if columns is None else int(columns[first])) + 1)
+        raise not_finite(float(values[first]), first if columns is None else int(columns[first]))
     return row

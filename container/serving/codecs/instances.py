@@ -149,4 +149,4 @@ def _raise_out_of_range(columns: _Columns, values: list[float]) -> NoReturn:
 
 
 def _column(columns: _Columns, index: int) -> int:
-    return (index if isinstance(columns, slice) else columns[index]) + 1
+    return index if isinstance(columns, slice) else columns[index]

@@ -133,8 +133,8 @@ def test_refused_without_a_word(make_channel: MakeChannel, folder: Path, kind: s
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("1,2,3\n" * 100 + "1,x,\n", "record 101, column 2: expected a number, got 'x'"),
-        ("1,,3\n" * 100 + "1,inf,\n", "record 101, column 2: expected a finite number, got inf"),
+        ("1,2,3\n" * 100 + "1,x,\n", "record 101, column 1: expected a number, got 'x'"),
+        ("1,,3\n" * 100 + "1,inf,\n", "record 101, column 1: expected a finite number, got inf"),
         ("1,,3\n" * 100 + "1,\n", "record 101: expected 3 columns, got 2"),
         ("1,,3\n" * 100 + "\n1,2,3\n", "record 101: expected 3 columns, got an empty line"),
     ],

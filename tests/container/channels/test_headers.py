@@ -96,16 +96,16 @@ HEAD = (
         (["a,b", "1,2"], {}, "train/rows.csv, line 1: expected 3 columns of features, got 2 columns: 'a', 'b'"),
         (["a,b,a", "1,2,3"], {}, "line 1: expected each column's name once, got 'a' twice"),
         (['a,b,"c', "1,2,3"], {}, "line 1: expected cells with matching quotation marks"),
-        (["a,b,c", "1,2,3", "1,x,3"], {}, "train/rows.csv, line 3, column 2: expected a number, got 'x'"),
+        (["a,b,c", "1,2,3", "1,x,3"], {}, "train/rows.csv, line 3, column 1: expected a number, got 'x' (in 'b')"),
         (["a,b,c", *LINES, "1,2"], {}, "train/rows.csv, line 202: expected 3 columns, got 2"),
         (
             [*TABLE, 'x,1,y,"id",3'],
             {"selection": Selection(("a", "b, b", "c"))},
-            "line 202, column 3: expected a numbe",
+            "line 202, column 2: expected a numbe",
         ),
         ([*TABLE, "x,1"], {"selection": Selection(("a", "b, b", "c"))}, "line 202: expected 5 columns, got 2"),
         (TABLE, {"selection": Selection(("a", "b", "c"))}, "line 1: expected a column named 'b', got 'name', 'a', 'b"),
-        (["1,2,3", "a,b,c"], {}, "line 2, column 1: expected a number, got 'a'"),
+        (["1,2,3", "a,b,c"], {}, "line 2, column 0: expected a number, got 'a'"),
     ],
 )
 @pytest.mark.parametrize("threads", [1, 2])

@@ -163,7 +163,7 @@ def test_labels_and_the_index_are_left_out(
         (
             table(np.where(ROWS == 242, np.nan, ROWS)),
             {},
-            "train/rows.parquet, record 81, column 3: expected a number, got nan (in 'd')",
+            "train/rows.parquet, record 81, column 2: expected a number, got nan (in 'd')",
         ),
     ],
 )

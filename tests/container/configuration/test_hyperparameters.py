@@ -267,7 +267,13 @@ def test_all_faults_are_told_at_once(raw: dict[str, str], expected: str) -> None
 
 @pytest.mark.parametrize("row", TABLE, ids=named)
 def test_every_value_may_come_as_a_json_string(row: Hyperparameter) -> None:
-    others = {"missing": "drop", "force_dense": "false", "write_report": "false", "local_lloyd_tol": "0.5", "_log_level": "debug"}
+    others = {
+        "missing": "drop",
+        "force_dense": "false",
+        "write_report": "false",
+        "local_lloyd_tol": "0.5",
+        "_log_level": "debug",
+    }
     text = others.get(row.name, row.default) or ("7, 8" if isinstance(row.domain, Names) else "7")
     assert parse(REQUIRED | {row.name: json.dumps(text)}) == parse(REQUIRED | {row.name: text})
 
