@@ -142,7 +142,7 @@ def dominant_feature(sample: "Sample") -> tuple[int, float] | None:
     step = max(1, _PIECE_NUMBERS // n_rows)
     for begin in range(0, n_features, step):
         part = sample.rows[:, begin : begin + step].astype(np.float64)
-        n_varying += np.count_nonzero(part.min(axis=0) < part.max(axis=0))
+        n_varying += int(np.count_nonzero(part.min(axis=0) < part.max(axis=0)))
         part -= weights @ part
         variances[begin : begin + step] = weights @ np.square(part, out=part)
     total, largest = variances.sum(), int(variances.argmax())
