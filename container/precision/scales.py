@@ -7,14 +7,18 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from container.precision.coordinates import Coordinates
+from kmeans.assignment.shift import thinned, usual_values
 from kmeans.types import BoolArray, DoubleArray
 
 if TYPE_CHECKING:
     from kmeans.communicator import Communicator
     from kmeans.sample import Sample
 
-# Numbers in a column-wise piece of the rows.
+# Numbers in a column-wise piece of the rows, and in a piece that stays in the cache of a core.
 _PIECE_NUMBERS: Final = 1 << 20
+_CACHED_NUMBERS: Final = 1 << 15
+# Rows that tell what most rows are near.
+_SHIFT_ROWS: Final = 100
 # A feature with more than this share of the variance of all features decides almost alone on the clusters.
 DOMINANT_SHARE: Final = 0.9
 
@@ -134,20 +138,30 @@ def dominant_feature(sample: "Sample") -> tuple[int, float] | None:
     share : float
         Its share of the variance of all features, more than `DOMINANT_SHARE`.
     """
-    n_rows, n_features = sample.rows.shape
     if not sample.weights.any():
         return None
-    weights = sample.weights / sample.weights.sum()
-    variances, n_varying = np.zeros(n_features), 0
-    step = max(1, _PIECE_NUMBERS // n_rows)
-    for begin in range(0, n_features, step):
-        part = sample.rows[:, begin : begin + step].astype(np.float64)
-        n_varying += np.count_nonzero(part.min(axis=0) < part.max(axis=0))
-        part -= weights @ part
-        variances[begin : begin + step] = weights @ np.square(part, out=part)
+    variances = _variances(sample)
     total, largest = variances.sum(), int(variances.argmax())
-    share = float(variances[largest] / total) if n_varying > 1 and total > 0.0 else 0.0
-    return (largest, share) if share > DOMINANT_SHARE else None
+    if np.count_nonzero(variances) <= 1 or variances[largest] <= DOMINANT_SHARE * total:
+        return None
+    return largest, float(variances[largest] / total)
+
+
+def _variances(sample: "Sample") -> DoubleArray:
+    """Return the variances of the features, in one pass over the rows; exactly 0 for constant ones."""
+    n_rows, n_features = sample.rows.shape
+    # Near most rows, so that few digits are lost, and equal to constant features.
+    shift = usual_values(thinned(sample.rows, _SHIFT_ROWS)).astype(np.float64)
+    weights = sample.weights / sample.weights.sum()
+    sums, squares = np.zeros(n_features), np.zeros(n_features)
+    # Few rows at a time, which stay in the cache of a core.
+    step = max(1, _CACHED_NUMBERS // n_features)
+    for begin in range(0, n_rows, step):
+        part = slice(begin, begin + step)
+        differences = sample.rows[part] - shift
+        sums += weights[part] @ differences
+        squares += weights[part] @ np.square(differences, out=differences)
+    return np.maximum(squares - np.square(sums), 0.0)
 
 
 def feature_name(feature: int, names: Sequence[str] | None = None) -> str:

@@ -227,7 +227,7 @@ def _clusters(
     centers, coordinates = facts.model.centers, facts.coordinates
     deviations = baseline.deviation if coordinates.scales is None else baseline.deviation * coordinates.scales
     listed = profile.largest(facts.model.score.cluster_sizes, centers.shape[1], profile.MAX_LISTED)
-    rows = []
+    rows: list[Mapping[str, Any]] = []
     for cluster in listed:
         values = coordinates.absolute(centers[cluster])
         strongest = profile.strongest(centers[cluster], baseline, FEATURES_NAMED)

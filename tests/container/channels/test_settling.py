@@ -36,7 +36,7 @@ def exact(rows: Doubles, content_type: str) -> bytes:
 class Chosen:
     """Chooses an origin, and keeps the rows that it was shown."""
 
-    def __init__(self, coordinates: Coordinates = Coordinates(ORIGIN)) -> None:  # noqa: B008
+    def __init__(self, coordinates: Coordinates = Coordinates(ORIGIN.astype(np.float64))) -> None:  # noqa: B008
         self.coordinates = coordinates
         self.shown: list[Doubles] = []
 

@@ -12,7 +12,7 @@ from kmeans.events import Events
 from kmeans.thread_hosts import run_hosts
 from kmeans.types import DoubleArray
 
-SECONDS = 1.7e9 + np.random.default_rng(0).integers(7200, size=500)
+SECONDS = (1.7e9 + np.random.default_rng(0).integers(7200, size=500)).astype(np.float64)
 SHARDS: list[DoubleArray] = [np.empty((0, 1)), SECONDS[:400, None], np.full((300, 1), 1.7e9)]
 
 
