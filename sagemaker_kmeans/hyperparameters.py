@@ -54,11 +54,15 @@ def _words(*words: str) -> tuple[Callable[[Any], Any], Callable[[Any], bool], st
     return str, words.__contains__, "One of " + ", ".join(f'"{word}"' for word in words)
 
 
-def _metrics(value: Any) -> list[Any]:
-    """Read metrics; the text that was sent for them too, which `attach` gets back."""
+def _listed(value: Any) -> list[Any]:
+    """Read a list; the text that was sent for it too, which `attach` gets back."""
     if not isinstance(value, str):
         return list(value)
     return list(json.loads(value)) if value.startswith("[") else [word.strip() for word in value.split(",")]
+
+
+def _names(value: Any) -> list[Any]:
+    return _listed(value) if value else []
 
 
 def _flag(value: Any) -> bool:
@@ -68,6 +72,11 @@ def _flag(value: Any) -> bool:
 
 
 _FLAG: Final = (_flag, lambda _: True, "True or False")
+_NAMES: Final = (
+    _names,
+    lambda names: all(isinstance(name, str) and name for name in names) and len(set(names)) == len(names),
+    "A list of different names",
+)
 _METHODS: Final = ("random", "kmeans++")
 
 TABLE: Final = (
@@ -80,13 +89,15 @@ TABLE: Final = (
     Hyperparameter("half_life_time_size", "half_life_time_size", *_integer(0)),
     Hyperparameter("epochs", "epochs", *_integer(1)),
     Hyperparameter("center_factor", "extra_center_factor", *_integer(1, auto=True)),
-    Hyperparameter(
-        "eval_metrics", "eval_metrics", _metrics, lambda _: True, 'A comma separated list of "msd" or "ssd"'
-    ),
+    Hyperparameter("eval_metrics", "eval_metrics", _listed, lambda _: True, 'A comma separated list of "msd" or "ssd"'),
     Hyperparameter("mini_batch_size", "mini_batch_size", *_integer(1)),
     Hyperparameter("feature_dim", "feature_dim", *_integer(1)),
     Hyperparameter("seed", "seed", *_integer(0)),
     Hyperparameter("refine_sample_size", "refine_sample_size", *_integer(0, auto=True)),
+    Hyperparameter("feature_columns", "feature_columns", *_NAMES),
+    Hyperparameter("id_column", "id_column", str, lambda _: True, "The name of a column"),
+    Hyperparameter("missing", "missing", *_words("error", "mean", "drop")),
+    Hyperparameter("feature_names", "feature_names", *_NAMES),
     Hyperparameter("standardize", "standardize", *_FLAG),
     Hyperparameter("checkpoint_interval_seconds", "checkpoint_interval_seconds", *_integer(0)),
     Hyperparameter("write_assignments", "write_assignments", *_FLAG),

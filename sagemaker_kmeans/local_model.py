@@ -46,6 +46,9 @@ class LocalModel:
         self.cluster_sizes = _sizes(description.get("cluster_sizes"), len(centers))
         self.feature_names = _names(description.get("feature_names"), centers.shape[1])
         self._standardization = _standardization(description.get("standardization"), centers.shape[1])
+        # What takes the place of missing numbers, where the model was trained with them.
+        fills = description.get("missing_numbers")
+        self._fills = None if fills is None else _numbers(fills, centers.shape[1], "missing_numbers")
         self._nearest = NearestCenters(self._standardized(centers))
 
     def __repr__(self) -> str:
@@ -58,7 +61,7 @@ class LocalModel:
         ----------
         rows : array-like of numbers, shape (n, d) or (d,)
             A sparse matrix or a DataFrame too. Rounded to float32 where the centers are in float32, as an endpoint
-            does.
+            does. NaN stands for a missing number, if the model was trained with ``missing=mean``.
 
         Returns
         -------
@@ -98,7 +101,7 @@ class LocalModel:
         """Write the model as an ONNX graph, which takes ``rows`` and returns what an endpoint answers.
 
         Needs the extra ``onnx``. The inputs are ``rows``, of the type of `centers`; the outputs ``closest_cluster``,
-        int64, and ``distance_to_cluster``, float32.
+        int64, and ``distance_to_cluster``, float32. No number of `rows` may be missing.
         """
         from sagemaker_kmeans.onnx_graph import write
 
@@ -122,6 +125,8 @@ class LocalModel:
             array = array[None]
         if array.ndim != 2 or array.shape[1] != self.centers.shape[1]:
             raise ValueError(f"expected rows of shape (n, {self.centers.shape[1]}), got {array.shape}")
+        if self._fills is not None:
+            array = np.where(np.isnan(array), self._fills.astype(array.dtype), array)
         with np.errstate(over="ignore"):
             is_finite = np.isfinite(array).all(axis=1) & np.isfinite(array.astype(np.float32, copy=False)).all(axis=1)
         if not is_finite.all():

@@ -58,7 +58,9 @@ class KMeans(sdk.KMeans):
         For all calls of `fit` that do not give one.
     image_uri : str or None
         The image; None for that of the environment variable ``SAGEMAKER_KMEANS_IMAGE``.
-    seed, refine_sample_size, standardize, checkpoint_interval_seconds, write_assignments, write_report
+    seed, refine_sample_size, standardize, feature_columns, id_column, missing, feature_names
+        Hyperparameters that the built-in algorithm does not have.
+    checkpoint_interval_seconds, write_assignments, write_report
         Hyperparameters that the built-in algorithm does not have.
     data_location : str or None
         Where `record_set` writes to: a prefix in S3, or in local mode a ``file://`` address.
@@ -95,6 +97,10 @@ class KMeans(sdk.KMeans):
         write_assignments: Any = None,
         write_report: Any = None,
         standardize: Any = None,
+        feature_columns: Any = None,
+        id_column: Any = None,
+        missing: Any = None,
+        feature_names: Any = None,
         data_location: str | None = None,
         sagemaker_session: Session | None = None,
         metric_definitions: Any = None,
@@ -133,6 +139,10 @@ class KMeans(sdk.KMeans):
         self.write_assignments = write_assignments
         self.write_report = write_report
         self.standardize = standardize
+        self.feature_columns = feature_columns
+        self.id_column = id_column
+        self.missing = missing
+        self.feature_names = feature_names
         self._usual_mini_batch_size = self.mini_batch_size
         # In local mode, a folder for each job, unless one was given.
         self._output_by_job = isinstance(self.sagemaker_session, LocalKMeansSession) and (

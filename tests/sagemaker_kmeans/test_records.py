@@ -110,6 +110,19 @@ def test_every_hyperparameter_is_there_in_its_range() -> None:
                 rows[row.name].checked(minimum - 1)
 
 
+def test_names_are_a_list_or_the_text_of_one() -> None:
+    row = next(row for row in TABLE if row.name == "feature_columns")
+    for given in (["a", "b, c"], ("a", "b, c"), '["a", "b, c"]'):
+        assert row.checked(given) == ["a", "b, c"]
+        assert parse({"k": "2", "feature_dim": "2", row.name: as_sent(row.checked(given))}).feature_columns == (
+            "a",
+            "b, c",
+        )
+    for wrong in (["a", "a"], ["a", 1], "a,,b"):
+        with pytest.raises(ValueError, match="Expecting: A list of different names"):
+            row.checked(wrong)
+
+
 def test_metrics_are_those_of_the_log() -> None:
     assert {each["Name"]: each["Regex"] for each in METRIC_DEFINITIONS} == REGEXES
 
