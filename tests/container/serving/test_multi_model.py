@@ -200,7 +200,7 @@ def registry(tmp_path: Path, memory_bytes: int = 1 << 20) -> Registry:
 
 def test_memory_is_bounded_over_all_workers(tmp_path: Path) -> None:
     write_models(tmp_path, 3, features=100)
-    first, second = registry(tmp_path, 7000), registry(tmp_path, 7000)
+    first, second = registry(tmp_path, 5000), registry(tmp_path, 5000)
     first.load("m0", url(tmp_path, 0))
     second.load("m1", url(tmp_path, 1))
     for worker in first, second:
@@ -275,13 +275,13 @@ def test_a_worker_lets_go_of_all_that_the_others_have_unloaded_however_many(tmp_
 
 def test_the_books_are_made_again_after_a_worker_was_killed_amid_a_change(tmp_path: Path) -> None:
     write_models(tmp_path, 2, features=100)
-    first = registry(tmp_path, 5000)
+    first = registry(tmp_path, 3000)
     first.load("m0", url(tmp_path, 0))
     lock = tmp_path / "shared" / "lock"
     lock.write_bytes(b"-" + lock.read_bytes()[1:])
     begun = next((tmp_path / "shared").glob("*.model"))
     begun.with_name(f".{begun.name}.partial").write_bytes(b"[")
-    second = registry(tmp_path, 5000)
+    second = registry(tmp_path, 3000)
     with pytest.raises(OutOfMemoryError, match="model 'm1'"):
         second.load("m1", url(tmp_path, 1))
     assert not list((tmp_path / "shared").glob(".*"))
