@@ -82,3 +82,16 @@ sys.exit(main(Stop()))
     done = run(tmp_path, "-c", code, PYTHONPATH=os.pathsep.join(sys.path))
     assert done.returncode == 1
     assert "This is a bug; the log has the traceback." in (tmp_path / "output/failure").read_text()
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=" ".join)
+def test_an_older_python_is_named_before_anything_is_loaded_that_it_cannot_run(
+    tmp_path: Path, program: list[str]
+) -> None:
+    job_in(tmp_path, "algo-1")
+    start = f"run_module({program[1]!r}" if program[0] == "-m" else f"run_path({program[0]!r}"
+    code = f"import runpy, sys; sys.version_info = (3, 11, 3); runpy.{start}, run_name='__main__')"
+    done = run(tmp_path, "-c", code)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr.startswith("Platform Error: expected Python 3.11.4 or newer, got ")
+    assert "`make setup PYTHON=python3.12` makes an environment" in done.stderr
