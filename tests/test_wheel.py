@@ -23,8 +23,8 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if find_spec("hatchling") is None:
         missing("hatchling is not installed; `make setup` installs it")
     folder = tmp_path_factory.mktemp("installed")
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
-    offline = ["--no-index", "--no-build-isolation", "--no-deps"]
+    pip = [sys.executable, "-m", "pip", "install", "--ignore-installed", "--disable-pip-version-check", "--quiet"]
+    offline = ["--no-index", "--no-build-isolation", "--no-deps", "--no-compile"]
     subprocess.run([*pip, *offline, "--prefix", folder, ROOT], check=True)
     return folder
 
