@@ -10,6 +10,7 @@ RECORDIO: Final = "RecordIO"
 NPY: Final = ".npy"
 ZIP: Final = "a ZIP archive"
 PARQUET: Final = "Parquet"
+GZIP: Final = "gzip"
 _TEXT: Final = "text"
 
 # Enough bytes to tell all formats apart.
@@ -26,7 +27,7 @@ _FORMATS: Final = tuple(
         (rb"\x93NUMPY", NPY, _CONVERT.format(".npy")),
         (rb"PK(?:\x03\x04|\x05\x06)", ZIP, f"unpack it, or save a workbook as CSV; {_CONVERT.format('.npz')}"),
         (rb"PAR1[\x00-\x08\x0e-\x1f]", PARQUET, _CONVERT.format(".parquet")),
-        (rb"\x1f\x8b", "gzip", "unpack it with gunzip"),
+        (rb"\x1f\x8b", GZIP, "unpack it with gunzip"),
         (rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90)", "bzip2", "unpack it with bunzip2"),
         (rb"\xfd7zXZ\x00", "xz", "unpack it with unxz"),
         (rb"\x28\xb5\x2f\xfd", "Zstandard", "unpack it with unzstd"),
@@ -48,6 +49,21 @@ _FORMATS: Final = tuple(
         ),
     )
 )
+
+
+def recognized(head: bytes | memoryview) -> str:
+    """Return the name of the format that bytes are clearly in; empty if there is none.
+
+    Parameters
+    ----------
+    head : bytes or memoryview
+        The beginning: `HEAD_BYTES` bytes or more, unless there are fewer.
+
+    Returns
+    -------
+    str
+    """
+    return next((name for pattern, name, _ in _FORMATS if pattern.match(head)), "")
 
 
 def refuse_others(head: bytes | memoryview, expected: str) -> None:

@@ -16,6 +16,7 @@ from container.channels.team import Team
 from container.conversion import csv_rows
 from container.conversion.csv_rows import CSVRows
 from container.conversion.recordio_rows import RecordIORows
+from container.conversion.table import Options
 from container.errors import CustomerError
 from container.files import json_object
 from container.formats.errors import FormatError
@@ -196,7 +197,7 @@ def test_files_to_convert(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, conte
     def read(size: int) -> None:
         path = tmp_path / str(size)
         with suppress(FormatError):
-            rows = CSVRows(path, 0) if content_type == CSV else RecordIORows(path)
+            rows = CSVRows(path, Options()) if content_type == CSV else RecordIORows(path, [path])
             rows.count()
             for _ in rows.blocks():
                 pass
