@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from container.conversion.csv_cells import Cells
 from container.formats.errors import FormatError
 
-WORDS = "1 -2.5 +3 1e3 .5 7. nan NA none inf 1e39 x 1_0 0x1".split()
+WORDS = ["1", "-2.5", "+3", "1e3", ".5", "7.", "nan", "NA", "none", "inf", "1e39", "x", "1_0", "0x1"]
 LINES = st.lists(
     st.lists(st.sampled_from([*WORDS, "", " ", " 4 ", "\r", "\u0661"]), min_size=2, max_size=4), min_size=1, max_size=5
 )
