@@ -35,6 +35,7 @@ PRELOADED = (
     "container.conversion.numpy_rows",
     "container.conversion.parquet_rows",
     "container.conversion.recordio_rows",
+    "container.conversion.sparse_rows",
     "container.formats.recordio.sparse_kernel",
     "container.conversion.targets",
 )
