@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from container.channels.csv_reader import CSVReader
-from container.conversion.csv_cells import Cells
+from container.conversion.column_parser import ColumnParser, split
 from container.conversion.rows import MAX_ROW_BYTES, Rows, all_rows, side_by_side
 from container.conversion.table import Options
 from container.files.regular import open_regular
@@ -31,16 +31,15 @@ class CSVRows(Rows):
             first = stream.readline(MAX_ROW_BYTES)
         magic.refuse_others(first, magic.CSV)
         line = first.removeprefix(_BYTE_ORDER_MARK).rstrip(b"\r\n").decode("utf-8", "surrogateescape")
-        cells = Cells(delimiter, 0, range(0), gaps=options.gaps)
         with located(1):
-            names = [name.strip() for name in cells.split(line)] if line else []
+            names = [name.strip() for name in split(line, delimiter)] if line else []
             if not options.header and names and all(map(_is_name, names)):
                 raise FormatError("expected numbers, got names of columns: --header reads them")
         given = names if options.header else []
         columns = options.chosen(len(names), given)
         self.names = [given[column] for column in columns] if given else []
         self.n_features = len(columns)
-        self._cells = Cells(delimiter, len(names), columns, gaps=options.gaps)
+        self._parser = ColumnParser(delimiter, len(names), columns, gaps=options.gaps)
         # Lines of numbers alone are read by the reader of training, several times as fast.
         self._plain = delimiter == "," and not options.gaps and isinstance(columns, range)
 
@@ -62,13 +61,13 @@ class CSVRows(Rows):
         # Only the very first record may begin with a byte order mark, or be taken for a header.
         ahead = int(number > 0 or self._header)
         if self._plain:
-            reader = CSVReader(io.BytesIO(lines), self.n_features, self._cells.count - self.n_features)
+            reader = CSVReader(io.BytesIO(lines), self.n_features, self._parser.count - self.n_features)
             reader.records = ahead
             with located(renumber=lambda record: record - ahead):
                 return list(all_rows(reader))
         lines = lines if ahead else lines.removeprefix(_BYTE_ORDER_MARK)
         lines = lines.rstrip(b"\r\n")
-        return [self._cells.parse(lines)] if lines else []
+        return [self._parser.parse(lines)] if lines else []
 
     def _parts(self) -> Iterator[tuple[int, bytes]]:
         """Yield parts with their numbers; all but the last end with a line that is not empty."""

@@ -156,7 +156,7 @@ def _row(line: str, columns: int, labels: int) -> list[float]:
         row = []
     if row and _PLAIN_LINE.fullmatch(line) and -_BEYOND_FLOAT32 < min(row) <= max(row) < _BEYOND_FLOAT32:
         return row
-    return [number(cell, column) for column, cell in enumerate(cells, labels + 1)]
+    return [_number(cell, column) for column, cell in enumerate(cells, labels + 1)]
 
 
 def _cells(line: str) -> list[str]:
@@ -170,8 +170,7 @@ def _cells(line: str) -> list[str]:
         raise FormatError(f"expected cells with matching quotation marks, got {excerpt(line)} ({error})") from error
 
 
-def number(cell: str, column: int) -> float:
-    """Return the number in a cell; raise a FormatError with its column, counted from 1, if it is no finite float32."""
+def _number(cell: str, column: int) -> float:
     if _NUMBER.fullmatch(cell) or _NOT_FINITE.fullmatch(cell):
         value = float(cell)
         if abs(value) < _BEYOND_FLOAT32:

@@ -1,4 +1,4 @@
-"""Cells of CSV: text that pyarrow reads at once means what it means line by line."""
+"""Columns of CSV: text that pyarrow reads at once means what it means line by line."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from container.conversion.csv_cells import Cells
+from container.conversion.column_parser import ColumnParser
 from container.formats.errors import FormatError
 
 WORDS = ["1", "-2.5", "+3", "1e3", ".5", "7.", "nan", "NA", "none", "inf", "1e39", "x", "1_0", "0x1"]
@@ -28,23 +28,23 @@ def outcome(read: Callable[[], NDArray[Any]]) -> str:
 
 @given(LINES, st.sampled_from(",\t"), st.booleans())
 def test_both_ways_agree(lines: list[list[str]], delimiter: str, gaps: bool) -> None:
-    cells = Cells(delimiter, 3, [2, 0], gaps=gaps)
+    parser = ColumnParser(delimiter, 3, [2, 0], gaps=gaps)
     text = "\n".join(map(delimiter.join, lines))
-    assert outcome(lambda: cells.parse(text.encode())) == outcome(lambda: cells._parse_lines(text.split("\n")))
+    assert outcome(lambda: parser.parse(text.encode())) == outcome(lambda: parser._parse_lines(text.split("\n")))
 
 
 def test_plain_text_is_read_at_once() -> None:
-    cells = Cells("\t", 3, [1, 2], gaps=True)
-    values = cells._parse_together("a name\t1.5\tNaN\r\n\t\t2\r\nü\t<NA>\t3".encode())
+    parser = ColumnParser("\t", 3, [1, 2], gaps=True)
+    values = parser._parse_together("a name\t1.5\tNaN\r\n\t\t2\r\nü\t<NA>\t3".encode())
     assert values is not None
     np.testing.assert_array_equal(values, [[1.5, np.nan], [np.nan, 2], [np.nan, 3]])
 
 
 def test_quoted_cells_are_read() -> None:
-    cells = Cells(",", 3, [2, 1], gaps=True)
-    np.testing.assert_array_equal(cells.parse(b'"a, b","1","2"\r\n"say ""x""",,3'), [[2, 1], [3, np.nan]])
+    parser = ColumnParser(",", 3, [2, 1], gaps=True)
+    np.testing.assert_array_equal(parser.parse(b'"a, b","1","2"\r\n"say ""x""",,3'), [[2, 1], [3, np.nan]])
     with pytest.raises(FormatError, match="record 2: expected cells with matching quotation marks"):
-        cells.parse(b'1,2,3\n"a,2,3')
+        parser.parse(b'1,2,3\n"a,2,3')
 
 
 @pytest.mark.parametrize(
@@ -58,5 +58,5 @@ def test_quoted_cells_are_read() -> None:
 )
 def test_a_fault_is_reported_with_its_place(text: bytes, said: str) -> None:
     with pytest.raises(FormatError) as error:
-        Cells(",", 3, [1, 2], gaps=False).parse(text)
+        ColumnParser(",", 3, [1, 2], gaps=False).parse(text)
     assert str(error.value) == said

@@ -1,17 +1,18 @@
 """CSV of which only some columns are read, with other delimiters than commas, or with gaps.
 
-pyarrow reads it; text that it refuses, and text with quotation marks, is read line by line, which also finds the place
-of an error.
+pyarrow reads most of it. Text that it refuses, and text with quotation marks, is first rewritten line by line, as plain
+CSV of the columns that are read; `container.formats.csv.parser` then reads that, and finds the place of an error.
 """
 
 import csv
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
-from container.formats.csv.parser import number
+from container.formats.csv import parser
 from container.formats.errors import FormatError, excerpt, located
 from kmeans.types import DoubleArray, FloatArray
 
@@ -20,18 +21,28 @@ _GAPS: Final = ("", "nan", "NaN", "NA", "N/A", "null", "NULL", "None", "<NA>")
 _ANY_CASE: Final = frozenset(map(str.lower, _GAPS))
 
 
+def split(line: str, delimiter: str) -> list[str]:
+    """Return the cells of a line without its end; a FormatError says so if quotation marks don't match."""
+    if '"' not in line:
+        return line.split(delimiter)
+    try:
+        return next(csv.reader([line], delimiter=delimiter, strict=True))
+    except csv.Error as error:
+        raise FormatError(f"expected cells with matching quotation marks, got {excerpt(line)} ({error})") from error
+
+
 @dataclass(frozen=True, slots=True)
-class Cells:
-    """Which cells of a line are read, and how.
+class ColumnParser:
+    """Reads some columns of CSV.
 
     Attributes
     ----------
     delimiter : str
         The character between cells.
     count : int
-        The number of cells of a line.
+        The number of columns.
     columns : sequence of int
-        The cells to read, from 0; others may hold any text.
+        Those to read, from 0; others may hold any text.
     gaps : bool
         Whether numbers may be missing.
     """
@@ -66,15 +77,6 @@ class Cells:
                 return rows
         return _rounded(self._parse_lines(lines.decode("utf-8", "surrogateescape").split("\n")))
 
-    def split(self, line: str) -> list[str]:
-        """Return the cells of a line without its end."""
-        if '"' not in line:
-            return line.split(self.delimiter)
-        try:
-            return next(csv.reader([line], delimiter=self.delimiter, strict=True))
-        except csv.Error as error:
-            raise FormatError(f"expected cells with matching quotation marks, got {excerpt(line)} ({error})") from error
-
     def _parse_together(self, lines: bytes) -> DoubleArray | None:
         """Return what pyarrow reads; None if it can't read all lines."""
         import pyarrow
@@ -102,21 +104,30 @@ class Cells:
         return np.stack(columns, axis=1)
 
     def _parse_lines(self, lines: list[str]) -> DoubleArray:
-        values = np.empty((len(lines), len(self.columns)))
+        gaps = np.zeros((len(lines), len(self.columns)), np.bool_)
+        plain = io.StringIO()
+        writer = csv.writer(plain, lineterminator="\n")
         with located() as place:
-            for row, (place.record, line) in zip(values, enumerate(lines, 1), strict=True):
-                cells = self.split(line.removesuffix("\r"))
+            for gap, (place.record, line) in zip(gaps, enumerate(lines, 1), strict=True):
+                cells = split(line.removesuffix("\r"), self.delimiter)
                 if len(cells) != self.count:
-                    raise FormatError(
-                        f"expected {self.count} columns, got {len(cells) if line.strip() else 'an empty line'}"
-                    )
-                row[:] = [self._number(cells[column], column + 1) for column in self.columns]
+                    got = len(cells) if line.strip() else "an empty line"
+                    raise FormatError(f"expected {self.count} columns, got {got}")
+                read = [cells[column] for column in self.columns]
+                if self.gaps:
+                    gap[:] = [cell.strip(" \t").lower() in _ANY_CASE for cell in read]
+                    read = ["0" if missing else cell for cell, missing in zip(read, gap, strict=True)]
+                writer.writerow(read)
+        text = plain.getvalue().encode("utf-8", "surrogateescape")
+        # Its line 1 might be taken for a header.
+        with located(renumber=lambda record: record - 1):
+            try:
+                values = parser.parse(text, len(self.columns), first_record=2, dtype=np.float64)
+            except FormatError as error:
+                error.column = None if error.column is None else self.columns[error.column - 1] + 1
+                raise
+        values[gaps] = np.nan
         return values
-
-    def _number(self, cell: str, column: int) -> float:
-        if self.gaps and cell.strip(" \t").lower() in _ANY_CASE:
-            return np.nan
-        return number(cell, column)
 
 
 def _rounded(values: DoubleArray) -> FloatArray:
