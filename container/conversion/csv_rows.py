@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Final
+from typing import BinaryIO, Final, cast
 
 from container.channels.csv_reader import CSVReader
 from container.conversion.column_parser import ColumnParser, split
@@ -87,7 +87,7 @@ class CSVRows(Rows):
                 number += 1
 
     @contextmanager
-    def _opened(self) -> Iterator[IO[bytes]]:
+    def _opened(self) -> Iterator[BinaryIO]:
         """Open the file; one that is broken as gzip is a FormatError, wherever it shows."""
         with open_regular(self._path) as file:
             if self._path.suffix.lower() != ".gz":
@@ -95,7 +95,7 @@ class CSVRows(Rows):
                 return
             try:
                 with gzip.open(file) as stream:
-                    yield stream
+                    yield cast(BinaryIO, stream)
             except (EOFError, zlib.error, gzip.BadGzipFile) as error:
                 raise FormatError(f"expected gzip, got a broken file: {str(error)[:200]}") from error
 

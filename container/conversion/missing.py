@@ -68,7 +68,7 @@ class Filling(Rows):
         self._filled = 0
         for block in self._rows.blocks():
             missing = np.isnan(block)
-            if count := np.count_nonzero(missing):
+            if count := int(np.count_nonzero(missing)):
                 self._filled += count
                 block = np.where(missing, means, block)
             yield block

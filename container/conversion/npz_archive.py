@@ -4,7 +4,7 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO, Final
+from typing import BinaryIO, Final, cast
 
 from container.artifacts.archive import ERRORS
 from container.files.regular import open_regular
@@ -22,7 +22,7 @@ def names(path: Path) -> set[str]:
 
 
 @contextmanager
-def array(path: Path) -> Iterator[IO[bytes]]:
+def array(path: Path) -> Iterator[BinaryIO]:
     """Open the only array of an archive; a broken archive is a FormatError, wherever it shows."""
     with _archive(path) as archive:
         members = archive.infolist()
@@ -33,7 +33,7 @@ def array(path: Path) -> Iterator[IO[bytes]]:
 
 
 @contextmanager
-def arrays(path: Path, names: Sequence[str]) -> Iterator[list[IO[bytes]]]:
+def arrays(path: Path, names: Sequence[str]) -> Iterator[list[BinaryIO]]:
     """Open some arrays of an archive, to be read side by side; a broken archive is a FormatError."""
     with _archive(path) as archive, ExitStack() as streams:
         yield [streams.enter_context(_opened(archive, archive.getinfo(f"{name}.npy"))) for name in names]
@@ -51,8 +51,8 @@ def _archive(path: Path) -> Iterator[zipfile.ZipFile]:
             raise FormatError(f"expected an archive of numpy.savez, got a broken one: {str(error)[:200]}") from error
 
 
-def _opened(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> IO[bytes]:
+def _opened(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> BinaryIO:
     if member.compress_type not in _COMPRESSIONS:
         method = _OTHER_METHODS.get(member.compress_type, f"method {member.compress_type}")
         raise FormatError(f"expected an array stored or deflated, as by numpy.savez, got one compressed by {method}")
-    return archive.open(member)
+    return cast(BinaryIO, archive.open(member))

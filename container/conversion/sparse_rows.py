@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, BinaryIO, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +39,7 @@ class SparseRows(Rows):
             n, columns = _Vector(shape, "iu", 2).read(2).tolist()
         if n < 0 or columns < 0:
             raise FormatError(f"expected a shape of whole numbers, got {(n, columns)}")
-        self._shape = n, columns
+        self._shape: tuple[int, int] = n, columns
         self._columns = options.chosen(columns)
         self.n_features = len(self._columns)
 
@@ -95,7 +95,7 @@ class _Vector:
         The length that it must have, if that is known.
     """
 
-    def __init__(self, stream: IO[bytes], kinds: str, size: int | None = None) -> None:
+    def __init__(self, stream: BinaryIO, kinds: str, size: int | None = None) -> None:
         self._stream: Any = stream
         self.dtype, _, shape = read_header(self._stream)
         if self.dtype.kind not in kinds or len(shape) != 1 or size not in (None, shape[0]):

@@ -95,7 +95,7 @@ def test_numbers_that_are_wrong_are_not_missing(
     (tmp_path / name).write_text(content)
     assert convert.main([str(tmp_path / name), str(tmp_path / "out"), "--missing", policy]) == 2
     assert said in capsys.readouterr().err
-    np.save(tmp_path / "rows.npy", [[1, 2], [np.nan, -np.inf]])
+    np.save(tmp_path / "rows.npy", np.array([[1, 2], [np.nan, -np.inf]]))
     assert convert.main([str(tmp_path / "rows.npy"), str(tmp_path / "out"), "--missing", policy]) == 2
     assert "record 2, column 2: expected a finite number, got -inf" in capsys.readouterr().err
 

@@ -25,7 +25,7 @@ from tests.container.fuzz.trees import content, good_rows, removed
 STOP_SECONDS = 5.0
 SUFFIXES = (".csv", ".npy", ".npz", ".parquet", ".pbr", "")
 SOURCE_SUFFIXES = (*SUFFIXES, ".tsv", ".csv.gz")
-OPTIONS = (
+OPTIONS: tuple[list[str], ...] = (
     *([],) * 4, ["--shards", "3"], ["--sparse"], ["--labels", "1"], ["--shards", "0"], ["--columns", "0"],
     ["--columns", "1,a"], ["--header"], ["--missing", "mean"], ["--missing", "drop"],
 )  # fmt: skip
