@@ -116,7 +116,7 @@ def test_an_interrupt_at_the_first_folder_leaves_nothing(tmp_path: Path, rows: N
     assert [path.name for path in tmp_path.iterdir()] == ["rows.npy"]
 
 
-@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="only Linux tells what a process has")
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="only Linux states the memory of a process")
 def test_insufficient_memory_is_reported(tmp_path: Path) -> None:
     with (tmp_path / "rows.npy").open("wb") as file:
         header = {"descr": "<f8", "fortran_order": False, "shape": (1, 1 << 27)}

@@ -28,7 +28,7 @@ from tests.container.serving.wire import CSV, JSON, JSON_LINES, RECORDIO
 from tests.operations import operations
 
 FEATURES = 3
-# Requests come in parts, and files in windows, of so many bytes here.
+# The size of the parts of requests and of the windows on files, in bytes.
 PART_BYTES = 1 << 12
 FEW, MANY = 20_000, 80_000
 # Of a file to convert more than this is read at once, and then twice as much.
@@ -83,7 +83,7 @@ JSON_BODIES = {
     "lists in lists": repeated(b"["),
     "names": lambda size: f"{{{','.join(names(size))}}}".encode(),
     "names, the last one twice": lambda size: f'{{{",".join(names(size))}, "z": 1, "z": 2}}'.encode(),
-    "names beside features, the last one twice": lambda size: (
+    "names next to features, the last one twice": lambda size: (
         f'[{{"features": [1,2,3], {",".join(names(size))}, "z": 1, "z": 2}}]'.encode()
     ),
     "a long row": around(b"[1", b",1", b"]"),

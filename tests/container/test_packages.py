@@ -55,7 +55,7 @@ def test_a_program_names_a_package_that_is_missing_and_says_how_to_get_it(tmp_pa
 
 
 @pytest.mark.parametrize("start", ["runpy.run_path('serve'", "runpy.run_module('container.convert'"])
-def test_a_package_is_missed_before_it_is_of_use(tmp_path: Path, start: str) -> None:
+def test_a_missing_package_is_noticed_before_it_is_used(tmp_path: Path, start: str) -> None:
     code = f"import runpy, sys; sys.modules['pyarrow'] = None; {start}, run_name='__main__')"
     done = run(tmp_path, "-c", code, PYTHONPATH=os.pathsep.join(sys.path))
     assert done.returncode == 3

@@ -38,9 +38,9 @@ def test_a_fault_in_a_later_part_is_reported_with_its_line(
     lines[321] = fault
     (tmp_path / "rows.csv").write_text("\n".join([*lines, "1,2"]))
     assert convert.main([str(tmp_path / "rows.csv"), str(tmp_path / "out")]) == 2
-    told = capsys.readouterr().err
-    assert "record 322" in told
-    assert said in told
+    error = capsys.readouterr().err
+    assert "record 322" in error
+    assert said in error
     assert not (tmp_path / "out").exists()
 
 

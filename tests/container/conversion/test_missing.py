@@ -72,9 +72,7 @@ def test_rows_are_dropped(folder: Path, capsys: pytest.CaptureFixture[str], name
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_a_missing_number_is_an_error_unless_it_is_said_what_to_do(
-    folder: Path, capsys: pytest.CaptureFixture[str], name: str
-) -> None:
+def test_a_missing_number_is_an_error_by_default(folder: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
     assert convert.main([str(folder / name), str(folder / "back.npy"), *options(name)]) == 2
     said = capsys.readouterr().err
     assert "record 2, column 1: expected a number" in said or "record 3, column 2: expected a number" in said

@@ -15,7 +15,7 @@ def test_the_error_for_a_broken_archive_is_short(
     path = tmp_path / "rows.npz"
     np.savez(path, rows)
     content = bytearray(path.read_bytes())
-    # The length of the name, beside that in the directory at the end.
+    # The length of the name, which the directory at the end has too.
     content[27] = 0xFF
     path.write_bytes(content)
     assert convert.main([str(path), str(tmp_path / "out.npy")]) == 2

@@ -153,9 +153,9 @@ def test_a_file_that_is_no_table_of_numbers_is_refused_and_leaves_nothing(
     folder.mkdir()
     source = hostile(folder, kind)
     assert convert.main([str(source), str(tmp_path / "out")]) == 2
-    told = capsys.readouterr().err
-    assert said in told
-    assert str(source) in told
+    error = capsys.readouterr().err
+    assert said in error
+    assert str(source) in error
     assert [path.name for path in tmp_path.iterdir()] == ["given"]
 
 

@@ -23,11 +23,11 @@ def test_features_that_float32_is_too_coarse_for_are_named(
     else:
         np.savetxt(tmp_path / name, rows, "%.17g", ",")
     assert convert.main([str(tmp_path / name), str(tmp_path / "out")]) == 0
-    told = capsys.readouterr().err
-    assert told.startswith(
+    error = capsys.readouterr().err
+    assert error.startswith(
         f"{tmp_path / 'out'}: float32 is too coarse for the values of feature 1 (steps of 128, half of"
     )
-    assert told.count("(steps of") == 1
+    assert error.count("(steps of") == 1
 
 
 def test_blocks_from_the_whole_source_are_examined() -> None:

@@ -127,7 +127,7 @@ def source(path: Path, rng: Random) -> None:
 
 
 def converted(base: Path, server: ForkServer, seed: int) -> tuple[str, str]:
-    """Convert something; give what is wrong then, and what it was."""
+    """Convert something; return what went wrong, and what it was."""
     rng = Random(f"convert {seed}")
     name = rng.choice(values.ODD_NAMES) if rng.random() < 0.2 else "in"
     given = base / f"{name}{rng.choice(SOURCE_SUFFIXES)}"[:255]
@@ -162,7 +162,7 @@ def converted(base: Path, server: ForkServer, seed: int) -> tuple[str, str]:
 
 
 def resolved(base: Path, earlier: Path, server: ForkServer, seed: int) -> tuple[str, str]:
-    """Resolve something; give what is wrong then, and what it was."""
+    """Resolve something; return what went wrong, and what it was."""
     rng = Random(f"resolve {seed}")
     given = base / "model"
     shutil.copytree(earlier / "model", given)

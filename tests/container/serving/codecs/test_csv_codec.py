@@ -9,7 +9,7 @@ from container.formats.csv.parser import parse
 from container.formats.errors import FormatError
 from container.serving.codecs import csv_codec
 
-# Numbers of both grammars, of CSV's alone, and cells that are none: some are other JSON, or look like the end of a line.
+# Numbers of both grammars, numbers of CSV's alone, and other cells: some are JSON, or look like the end of a line.
 CELLS = ["0", "-1.5", "2e3", " 7\t", "0.1", "16777217", "1.00000005960464477539062500001", "3.4028235e38", "1e-50"]
 ODD_CELLS = ["+1", ".5", "5.", "007", '"1.5"', "1" * 30, "1" * 400 + "e-400"]
 BAD_CELLS = ["", "nan", "inf", "1e39", "1e99", "1e999", "x", "[1]", "[1", "1]", "{}", "true", "null", "1 2", "\r", "\0"]
