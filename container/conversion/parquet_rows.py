@@ -36,16 +36,17 @@ class ParquetRows(Rows):
         refuse_duplicates(names)
         index = _index_columns(schema.metadata or {}).intersection(names)
         index.update(filter(_INDEX_NAME.fullmatch, names))
-        if index:
-            shown = shown_names([*filter(index.__contains__, names)])
+        # A column of the index is read only if it is chosen.
+        places = [place for place, name in enumerate(names) if options.columns or name not in index]
+        read = [places[number] for number in options.chosen(len(places), [names[place] for place in places])]
+        self.names = [names[place] for place in read]
+        if unread := index.difference(self.names):
+            shown = shown_names([*filter(unread.__contains__, names)])
             self.left_out = f"the index of pandas, {shown}: df.reset_index() would make features of it"
-        fields = [(column, field) for column, field in enumerate(schema, start=1) if field.name not in index]
-        chosen = options.chosen(len(fields), [field.name for _, field in fields])
-        self.n_features = len(chosen)
+        self.n_features = len(read)
         # The names of the features, and their columns in the file, counted from 1.
-        self._columns = {fields[number][1].name: fields[number][0] for number in chosen}
-        self.names = list(self._columns)
-        kinds = {fields[number][1].name: fields[number][1].type for number in chosen}
+        self._columns = {names[place]: place + 1 for place in read}
+        kinds = {name: schema.field(name).type for name in self.names}
         for name, kind in kinds.items():
             if not any(holds(kind) for holds in _NUMBERS):
                 raise FormatError(f"expected columns of numbers, got {excerpt(name)} of the type {str(kind)[:60]}")

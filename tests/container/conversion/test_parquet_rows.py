@@ -194,3 +194,10 @@ def test_other_metadata_of_that_name_are_refused(
 ) -> None:
     table = pyarrow.table({"a": [1.0], "b": [2.0]}).replace_schema_metadata({"pandas": metadata})
     assert "expected metadata of pandas that list index_columns, got others" in refused(tmp_path, table, capsys)
+
+
+def test_a_column_of_the_index_is_read_if_it_is_chosen(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    names = ["day", "a", "name"]
+    table = pyarrow.table([[1, 2], [3, 4], ["x", "y"]], names=names, metadata=pandas(["day", "name"], *names))
+    assert converted(tmp_path, table, "--columns", "1,day").tolist() == [[3, 1], [4, 2]]
+    assert "left out the index of pandas, 'name': " in capsys.readouterr().err
