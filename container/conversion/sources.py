@@ -1,5 +1,6 @@
 """Rows out of files of each format; what reads a format is loaded only when it is needed."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -57,10 +58,11 @@ def open_rows(path: Path, options: Options = _DEFAULTS) -> Rows:
     left_out = f"{len(others)} files or folders that are no data, {listed(others, path)}" if others else ""
     formats = {file: _table_format(file) for file in files}
     if not any(formats.values()):
-        if options != _DEFAULTS:
+        # A header may still be written.
+        if replace(options, header=False) != _DEFAULTS:
             raise CustomerError(
-                f"--labels, --columns, --header and --missing are for tables ({', '.join(TABLES)}): in RecordIO labels"
-                " stand apart, and are not read"
+                f"--labels, --columns and --missing are for tables ({', '.join(TABLES)}): in RecordIO labels stand"
+                " apart, and are not read"
             )
         if not is_folder:
             _check_beginning(path, RECORDIO)

@@ -159,13 +159,13 @@ def test_a_file_that_is_no_table_of_numbers_is_refused_and_leaves_nothing(
     assert [path.name for path in tmp_path.iterdir()] == ["given"]
 
 
-@pytest.mark.parametrize("option", [["--labels", "1"], ["--columns", "0"], ["--header"], ["--missing", "drop"]])
+@pytest.mark.parametrize("option", [["--labels", "1"], ["--columns", "0"], ["--missing", "drop"]])
 def test_options_for_tables_are_refused_for_recordio(
     tmp_path: Path, rows: NDArray[np.float32], capsys: pytest.CaptureFixture[str], option: list[str]
 ) -> None:
     (tmp_path / "rows.pbr").write_bytes(dense_frames(rows).tobytes())
     assert convert.main([str(tmp_path / "rows.pbr"), str(tmp_path / "back.npy"), *option]) == 2
-    assert "--labels, --columns, --header and --missing are for tables" in capsys.readouterr().err
+    assert "--labels, --columns and --missing are for tables" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["rows.pbr"]
 
 

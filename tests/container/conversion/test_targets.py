@@ -60,8 +60,10 @@ def test_names_are_written_to_csv_and_parquet(tmp_path: Path) -> None:
 
 def test_features_without_names_are_numbered(tmp_path: Path) -> None:
     np.save(tmp_path / "rows.npy", np.ones((1, 2)))
-    assert convert.main([str(tmp_path / "rows.npy"), str(tmp_path / "back.csv"), "--header"]) == 0
-    assert (tmp_path / "back.csv").read_text() == "feature_0,feature_1\n1,1\n"
+    assert convert.main([str(tmp_path / "rows.npy"), str(tmp_path / "records")]) == 0
+    for source in ("rows.npy", "records"):
+        assert convert.main([str(tmp_path / source), str(tmp_path / "back.csv"), "--header"]) == 0
+        assert (tmp_path / "back.csv").read_text() == "feature_0,feature_1\n1,1\n"
 
 
 @pytest.mark.parametrize("target", ["out.tsv", "out.csv.gz", "OUT.TSV"])
