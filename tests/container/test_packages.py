@@ -63,8 +63,10 @@ def test_a_missing_package_is_noticed_before_it_is_used(tmp_path: Path, start: s
 
 
 @pytest.mark.parametrize("hosts", [["algo-1"], ["algo-1", "algo-2"]])
-def test_a_job_leaves_the_reason(tmp_path: Path, hosts: list[str]) -> None:
+def test_a_job_replaces_the_reason_of_an_earlier_one(tmp_path: Path, hosts: list[str]) -> None:
     job_in(tmp_path, *hosts)
+    (tmp_path / "output").mkdir()
+    (tmp_path / "output/failure").write_text("Customer Error: of an earlier job")
     run(tmp_path, "train")
     reason = (tmp_path / "output/failure").read_text()
     assert reason.startswith("Platform Error: expected the package numpy, which ")
