@@ -188,8 +188,18 @@ def test_channels_that_a_team_reads(monkeypatch: pytest.MonkeyPatch, name: str) 
     check(read)
 
 
-@pytest.mark.parametrize(("content_type", "name"), FILES)
-def test_files_to_convert(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content_type: str, name: str) -> None:
+@pytest.mark.parametrize(
+    ("content_type", "name", "options"),
+    [
+        (*file, options)
+        for options in (Options(), Options(gaps=True))
+        for file in FILES
+        if file[0] == CSV or not options.gaps
+    ],
+)
+def test_files_to_convert(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content_type: str, name: str, options: Options
+) -> None:
     monkeypatch.setattr(csv_rows, "PART_BYTES", PART_BYTES)
     for size in (FEW_OF_FILE, MANY_OF_FILE):
         (tmp_path / str(size)).write_bytes(BODIES[content_type, name](size))
@@ -197,7 +207,7 @@ def test_files_to_convert(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, conte
     def read(size: int) -> None:
         path = tmp_path / str(size)
         with suppress(FormatError):
-            rows = CSVRows(path, Options()) if content_type == CSV else RecordIORows(path, [path])
+            rows = CSVRows(path, options) if content_type == CSV else RecordIORows(path, [path])
             rows.count()
             for _ in rows.blocks():
                 pass
