@@ -18,7 +18,7 @@ from tests.container.job.job import TOP, Job, recordio
 
 ROWS = np.random.default_rng(0).normal(size=(400, 8)).astype(np.float32)
 MINIMAL = {"k": "3", "feature_dim": "8", "mini_batch_size": "100", "checkpoint_interval_seconds": "0"}
-OTHER_FILES = ("model.tar.gz, for local use, was", "msd_by_k.json was", "The assignments were", "The report was")
+BESIDE = ("model.tar.gz, for local use, was", "msd_by_k.json was", "The assignments were", "The report was")
 
 
 def job_in(base: Path, **changes: str) -> Job:
@@ -35,7 +35,7 @@ def test_an_output_folder_that_cannot_be_written_costs_warnings_and_no_model(tmp
     assert ended.exit_code == 0, ended.log
     assert ended.centers.shape == (3, 8)
     assert files_in(tmp_path / "model") == ["kmeans.json", "model_algo-1", "state.npz"]
-    for fault in OTHER_FILES:
+    for fault in BESIDE:
         assert re.search(rf"WARNING \d+\] {re.escape(fault)} not (all )?written: .*{tmp_path}/output", ended.log), fault
     failed = re.findall(rf"WARNING \d+\] A checkpoint was not written: .*{tmp_path}/checkpoints", ended.log)
     assert len(failed) == ended.description["events"]["checkpoints_failed"] > 0
