@@ -5,26 +5,35 @@ from pathlib import Path
 
 import numpy as np
 
-from container.conversion.rows import Rows, rows_in_a_block, width
+from container.conversion.rows import Rows, rows_in_a_block
+from container.conversion.table import Options
 from container.files.regular import open_regular
-from container.formats.columns import Selection
-from container.formats.parquet.columns import chosen_columns
+from container.formats.columns import index_in_words, refuse_duplicates
+from container.formats.parquet.columns import check_numbers, index_columns
 from container.formats.parquet.file import ParquetFile
 from container.formats.parquet.numbers import rows_of
 from kmeans.types import FloatArray
 
 
 class ParquetRows(Rows):
-    """A table whose columns are all numbers; pandas' index, which numbers the rows or names them, is no feature."""
+    """A table of columns of numbers; pandas' index, which numbers the rows or names them, is no feature."""
 
-    def __init__(self, path: Path, labels: int) -> None:
-        self._path = path
+    def __init__(self, path: Path, options: Options) -> None:
+        self._path, self._gaps = path, options.gaps
         with open_regular(path, 0) as stream:
             file = ParquetFile(stream)
-        chosen = chosen_columns(file.schema, Selection(), None, labels)
-        self._columns, self.left_out = chosen.features, chosen.left_out
+        names = file.schema.names
+        refuse_duplicates(names)
+        index = index_columns(file.schema)
+        # A column of the index is read only if it is chosen.
+        places = [place for place in range(len(names)) if options.columns or place not in index]
+        self._columns = [places[number] for number in options.chosen(len(places), [names[place] for place in places])]
+        check_numbers(file.schema, self._columns)
+        self.names = [names[place] for place in self._columns]
+        self.n_features = len(self._columns)
         self._n_rows = sum(file.group_rows)
-        self.n_features = width(len(self._columns), 0)
+        if unread := sorted(index.difference(self._columns)):
+            self.left_out = index_in_words([names[place] for place in unread])
 
     def count(self) -> int:
         """Return the number of rows."""
@@ -37,5 +46,5 @@ class ParquetRows(Rows):
             file = ParquetFile(stream)
             for group in range(len(file.group_rows)):
                 for batch in file.batches(self._columns, group, rows_in_a_block(self.n_features)):
-                    yield rows_of(batch, np.float32, self._columns, record)
+                    yield rows_of(batch, np.float32, self._columns, record, gaps=self._gaps)
                     record += len(batch)

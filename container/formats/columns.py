@@ -88,9 +88,7 @@ def choose(
     FormatError
         If a name is there twice or not at all, or there is another number of features.
     """
-    if len(set(names)) < len(names):
-        twice = next(name for name, count in Counter(names).items() if count > 1)
-        raise FormatError(f"expected each column's name once, got {excerpt(twice)} twice")
+    refuse_duplicates(names)
     places = {name: place for place, name in enumerate(names)}
     for name in (*selection.features, *filter(None, [selection.ident])):
         if name not in places:
@@ -102,7 +100,7 @@ def choose(
     else:
         features = _behind_labels(others, names, n_features, labels)
     unread = [names[place] for place in sorted(index) if place not in features and place != ident]
-    left_out = [_index_in_words(unread)] if unread else []
+    left_out = [index_in_words(unread)] if unread else []
     if labels is None and not selection.features and len(features) < len(others):
         left_out.append(f"{excerpt(names[others[0]])}, taken as a label: feature_columns chooses columns by name")
     return Chosen(tuple(names[place] for place in features), tuple(features), ident, "; ".join(left_out))
@@ -121,6 +119,13 @@ def _behind_labels(columns: list[int], names: Sequence[str], n_features: int | N
     return features
 
 
+def refuse_duplicates(names: Sequence[str]) -> None:
+    """Raise a FormatError if two columns have the same name."""
+    if len(set(names)) < len(names):
+        twice = next(name for name, count in Counter(names).items() if count > 1)
+        raise FormatError(f"expected each column's name once, got {excerpt(twice)} twice")
+
+
 def shown_names(names: Iterable[str]) -> str:
     """Return the first few of some names, for a message."""
     given = [*names]
@@ -128,5 +133,6 @@ def shown_names(names: Iterable[str]) -> str:
     return ", ".join(map(excerpt, given[:_SHOWN_NAMES])) + more if given else "none"
 
 
-def _index_in_words(names: Sequence[str]) -> str:
+def index_in_words(names: Sequence[str]) -> str:
+    """Return in words that an index of pandas, with these names, is left out."""
     return f"the index of pandas, {shown_names(names)}: df.reset_index() would make features of it"

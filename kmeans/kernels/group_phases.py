@@ -229,7 +229,9 @@ def end_step(
         number = far_numbers[thread, i]
         table[at, LABEL], table[at, HOST] = far_labels[thread, i], 0.0
         table[at, WEIGHT] = work.row_weights[number - location.number - batch * shape.batch_rows]
-    least_cost = work.costs.min()
+    least_cost = np.inf
+    for cost in work.costs:
+        least_cost = min(least_cost, cost)
     count = reassign_rows(
         table, terms.outlier_distance, centers.centers, centers.weights, centers.spreads, least_cost, work.changes
     )

@@ -141,6 +141,14 @@ class Scene:
         os.mkfifo(self.base / "rows.csv")
         return self.command(convert.__name__, str(self.base / "rows.csv"), str(self.base / "out"))
 
+    def converted_header(self) -> str:
+        (self.base / "rows.csv").write_text("height,weight\n1.5,2\n")
+        return self.command(convert.__name__, str(self.base / "rows.csv"), str(self.base / "out"))
+
+    def older_python(self) -> str:
+        code = "import sys; sys.version_info = (3, 10, 13); import container"
+        return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True).stderr
+
     def converted_times(self) -> str:
         np.save(self.base / "rows.npy", np.array(TIMES)[:, [1, 0]])
         output = io.StringIO()
@@ -367,6 +375,7 @@ MAKERS: dict[str, Callable[[Scene], str]] = {
     "OSError": lambda scene: scene.full_disk(),
     "/opt/ml/model: expected a folder": lambda scene: scene.read_only("model"),
     "expected the package": lambda scene: scene.command(convert.__name__, flags=["-S"]),
+    "expected Python": lambda scene: scene.older_python(),
     "MemoryError": lambda scene: scene.failure(MemoryError),
     "This is a bug": lambda scene: scene.failure(KeyError),
     "unable to evaluate payload provided: record": lambda scene: scene.request(b"1,2\n"),
@@ -394,6 +403,7 @@ MAKERS: dict[str, Callable[[Scene], str]] = {
     "expected a path": lambda scene: scene.command(convert.__name__, "rows.npy", "s3://bucket/train/"),
     "rows.parquet: left out": lambda scene: scene.parquet("__index_level_0__", a=[1.5], __index_level_0__=[7]),
     "expected columns of numbers": lambda scene: scene.parquet("", a=[1.5], shop=["Rome"]),
+    "rows.csv, record 1: expected numbers": lambda scene: scene.converted_header(),
     "expected docker with buildx": lambda _: text(ROOT / "container/build_and_push.sh"),
     "expected ACCOUNT": lambda scene: scene.command(algorithm.__name__, "--image", "kmeans", "--role", "x"),
     "Python 3.11.4": lambda _: text(ROOT / "Makefile"),

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Sequence
 from typing import Any, Final
 
 from pyarrow import types
@@ -44,15 +45,23 @@ def chosen_columns(schema: Any, selection: Selection, n_features: int | None, la
     FormatError
         As `choose`, or if a column has a type that is not read.
     """
-    names = schema.names
-    stored = _index_columns(schema.metadata or {})
-    index = {place for place, name in enumerate(names) if name in stored or _INDEX_NAME.fullmatch(name)}
-    chosen = choose(names, selection, n_features, labels, index)
-    for place in chosen.features:
-        _check_type(schema.field(place), _NUMBERS, "columns of numbers")
+    chosen = choose(schema.names, selection, n_features, labels, index_columns(schema))
+    check_numbers(schema, chosen.features)
     if chosen.ident is not None:
         _check_type(_decoded(schema.field(chosen.ident)), _IDS, "ids that are text, numbers or dates")
     return chosen
+
+
+def check_numbers(schema: Any, columns: Sequence[int]) -> None:
+    """Raise a FormatError if a column is not one of numbers."""
+    for place in columns:
+        _check_type(schema.field(place), _NUMBERS, "columns of numbers")
+
+
+def index_columns(schema: Any) -> set[int]:
+    """Return the columns that are an index of pandas; raise a FormatError if its description is something else."""
+    described = _described_index(schema.metadata or {})
+    return {place for place, name in enumerate(schema.names) if name in described or _INDEX_NAME.fullmatch(name)}
 
 
 def _check_type(field: Any, kinds: tuple[Any, ...], expected: str) -> None:
@@ -65,7 +74,7 @@ def _decoded(field: Any) -> Any:
     return field.with_type(field.type.value_type) if types.is_dictionary(field.type) else field
 
 
-def _index_columns(metadata: dict[bytes, bytes]) -> set[str]:
+def _described_index(metadata: dict[bytes, bytes]) -> set[str]:
     """Return the names of the columns that pandas wrote its index to.
 
     pandas, fastparquet and dask describe a table in JSON under the key ``pandas``. The index is a list of columns; one

@@ -210,7 +210,7 @@ def test_what_another_job_has_left_neither_goes_nor_is_in_the_way(tmp_path: Path
     assert steps(checkpoints(tmp_path, OTHER)) == [6, 5]
 
 
-def test_a_job_that_goes_on_keeps_two_of_all_its_checkpoints(tmp_path: Path, snapshots: list[RunSnapshot]) -> None:
+def test_a_resumed_job_keeps_two_of_all_its_checkpoints(tmp_path: Path, snapshots: list[RunSnapshot]) -> None:
     mine = checkpoints(tmp_path)
     for snapshot in snapshots[:2]:
         mine.save(snapshot)
@@ -220,7 +220,7 @@ def test_a_job_that_goes_on_keeps_two_of_all_its_checkpoints(tmp_path: Path, sna
     assert steps(again) == [3, 2]
 
 
-def test_hosts_go_on_from_the_step_that_all_have_written_when_one_has_no_room_for_more(
+def test_hosts_resume_from_the_step_that_all_have_written_if_one_has_no_room_for_more(
     tmp_path: Path, snapshots: list[RunSnapshot]
 ) -> None:
     def write(host: Communicator) -> list[int]:

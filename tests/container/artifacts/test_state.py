@@ -60,7 +60,7 @@ def test_what_is_written_is_read() -> None:
     assert found.sample.complete
 
 
-def test_an_origin_is_kept_beside_them() -> None:
+def test_an_origin_is_kept_next_to_them() -> None:
     origin = np.array([1.7e9, 0.0], np.float32)
     data = dumps(STATE, Coordinates(origin.astype(np.float64)))
     assert np.load(io.BytesIO(data))["origin"].dtype == np.float32
@@ -192,7 +192,7 @@ def test_compressed_archives_are_refused_before_they_are_unpacked() -> None:
     )
 
 
-def test_an_array_that_is_missing_is_told() -> None:
+def test_a_missing_array_is_named() -> None:
     file = io.BytesIO()
     np.savez(file, centers=ARRAYS["centers"])
     assert "weights.npy" in message(file.getvalue())
@@ -230,7 +230,7 @@ def test_faults_of_an_array(content: bytes, expected: str) -> None:
 
 
 @pytest.mark.parametrize("size", range(0, len(DATA), 17))
-def test_every_truncation_is_told(size: int) -> None:
+def test_every_truncation_is_reported(size: int) -> None:
     assert message(DATA[:size]).startswith("expected ")
 
 

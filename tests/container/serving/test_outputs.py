@@ -49,7 +49,7 @@ def test_every_content_type_holds_what_was_asked_for_in_its_order(selecting: Ser
         assert found == {name: value if isinstance(value, list) else [value] for name, value in EXPECTED.items()}
 
 
-def test_identities_are_echoed_beside_them(selecting: ServerProcess) -> None:
+def test_identities_are_echoed_next_to_them(selecting: ServerProcess) -> None:
     record = records.dense_record(np.array([1, 2, 5], np.float32))
     record.uid = "a"
     (answer,) = frames.split_frames(selecting.invoke(records.encode([record]), RECORDIO, RECORDIO).body)
