@@ -85,6 +85,11 @@ def channel_files(folder: Path) -> ChannelFiles:
     return ChannelFiles(sorted(files.data), sorted(files.others))
 
 
+def partitions(path: Path) -> list[str]:
+    """Return the columns that the folders of a path name, as ``year`` of ``year=2024/part-0`` (hive partitions)."""
+    return [folder.partition("=")[0] for folder in path.parts[:-1] if "=" in folder]
+
+
 def listed(paths: Sequence[Path], folder: Path) -> str:
     """Return the first few of some paths in a folder, for a message."""
     names = [excerpt(str(path.relative_to(folder)), 80) for path in paths[:_MAX_SHOWN]]

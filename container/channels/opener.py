@@ -10,7 +10,7 @@ import numpy as np
 
 from container.channels.csv_reader import CSVReader
 from container.channels.faults import Faults
-from container.channels.files import channel_files, listed
+from container.channels.files import channel_files, listed, partitions
 from container.channels.form import ReaderResources, RecordForm
 from container.channels.gaps import DroppingReader, GapsReader
 from container.channels.parquet_reader import ParquetReader
@@ -181,9 +181,17 @@ class Opener:
         return np.empty((0, self._form.feature_dim))
 
     def feature_names(self) -> tuple[str, ...]:
-        """Return the names of the features: those of the first file that has names; empty if none has."""
+        """Return the names of the features: those of the first file that has names; empty if none has.
+
+        The log names columns that are in the names of folders, which are not read.
+        """
         with suppress(GivenUpError):
-            for path in self.paths(1) if self.rereadable and self._kind.has_names(self._form) else ():
+            paths = self.paths(1) if self.rereadable and self._kind.has_names(self._form) else []
+            relative = [path.relative_to(self._channel.path) for path in paths]
+            if folders := {name for path in relative for name in partitions(path)}:
+                names = shown_names(sorted(folders))
+                LOGGER.info("channel %s: left out the columns of partitions, %s", self._channel.name, names)
+            for path in paths:
                 if self._feature_names:
                     break
                 with self.opened(path):

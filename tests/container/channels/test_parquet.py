@@ -70,6 +70,19 @@ def test_rows(make_channel: MakeChannel, folder: Path, group: int, mode: str) ->
     assert drawn.tolist() == ROWS[expected].tolist()
 
 
+def test_the_columns_of_partitions_are_left_out(
+    make_channel: MakeChannel, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(LOGGER, "info", lambda text, *values: said.append(text % values))
+    write(folder / "year=2024/month=1/part.parquet", table())
+    write(folder / "year=2024/month=2/part.parquet", table())
+    channel = make_channel(content_type=PARQUET, mini_batch_size=200)
+    assert channel.feature_names() == NAMES
+    assert rows_of(channel) == [[*ROWS.tolist(), *ROWS.tolist()]]
+    assert said == ["channel train: left out the columns of partitions, 'month', 'year'"]
+
+
 def test_groups_that_are_skipped_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path / "rows.parquet", table())
     begun: list[int] = []
