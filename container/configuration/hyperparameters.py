@@ -166,6 +166,13 @@ TABLE: tuple[Hyperparameter, ...] = (
         origin="own",
     ),
     Hyperparameter(
+        "standardize",
+        Flag(),
+        "false",
+        "Whether distances are measured in standard deviations of the features, which gives all features equal weight.",
+        origin="own",
+    ),
+    Hyperparameter(
         "checkpoint_interval_seconds",
         Integer(0, _INT32_MAX),
         "60",
@@ -215,6 +222,7 @@ class Hyperparameters:
     tuning_objective_metric: str
     seed: int
     refine_sample_size: int | None
+    standardize: bool
     checkpoint_interval_seconds: int
     write_assignments: bool
     write_report: bool

@@ -50,6 +50,9 @@ ROWS = [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [7.0, 8.0, 9.0]]
 # In seconds since 1970, in steps of float32.
 TIMES = [[1.7e9 + 128 * step, 2.0, 3.0] for step in range(57)]
 
+# A feature in other units than the others.
+UNLIKE = [[1.0, 2.0, 100.0], [4.0, 5.0, 250.0], [7.0, 8.0, 180.0]]
+
 
 def records(*rows: list[float]) -> bytes:
     return encode(dense_record(np.array(row, np.float32)) for row in rows)
@@ -354,6 +357,7 @@ MAKERS: dict[str, Callable[[Scene], str]] = {
     "Channel model: /opt/ml": lambda scene: scene.odd_state(),
     "Batch size 5000": lambda scene: scene.log({"k": "2", "feature_dim": "3"}, *(ROWS * 599)),
     "The values of some features": lambda scene: scene.log({"k": "2", "feature_dim": "3"}, *TIMES),
+    "One feature outweighs": lambda scene: scene.log({"k": "2", "feature_dim": "3"}, *UNLIKE),
     "float32 is too coarse": lambda scene: scene.converted_times(),
     "Expected 2 GPUs": lambda scene: scene.log({"k": "2", "feature_dim": "3", "_num_gpus": "2"}, *ROWS),
     "Hyperparameter _num_slices": lambda scene: scene.log({"k": "2", "feature_dim": "3", "_num_slices": "2"}, *ROWS),

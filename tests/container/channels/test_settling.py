@@ -36,11 +36,12 @@ def exact(rows: Doubles, content_type: str) -> bytes:
 class Chosen:
     """Chooses an origin, and keeps the rows that it was shown."""
 
-    def __init__(self, coordinates: Coordinates = Coordinates(ORIGIN)) -> None:  # noqa: B008
+    def __init__(self, coordinates: Coordinates = Coordinates(ORIGIN.astype(np.float64))) -> None:  # noqa: B008
         self.coordinates = coordinates
         self.shown: list[Doubles] = []
 
-    def __call__(self, rows: Doubles) -> Coordinates:
+    def __call__(self, rows: Doubles, n_represented: int) -> Coordinates:
+        assert n_represented >= len(rows)
         self.shown.append(rows.copy())
         return self.coordinates
 
