@@ -135,6 +135,8 @@ class KMeans(RecordSetEstimator, sdk.KMeans):
             metric_definitions=[*METRIC_DEFINITIONS] if metric_definitions is None else metric_definitions,
             **{"base_job_name": "kmeans", **kwargs},
         )
+        # With a slash at the end.
+        self.data_location = self._data_location
         for row in TABLE:
             if row.name not in self._hyperparameters:
                 setattr(self, row.attribute, own.get(row.attribute))
@@ -157,7 +159,7 @@ class KMeans(RecordSetEstimator, sdk.KMeans):
     def attach(
         cls, training_job_name: str, sagemaker_session: Session | None = None, model_channel_name: str = "model"
     ) -> "KMeans":
-        """Return the estimator of a job, with its image and all its hyperparameters.
+        """Return the estimator of a job that has ended, with its image and all its hyperparameters.
 
         Parameters
         ----------

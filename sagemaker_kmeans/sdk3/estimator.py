@@ -202,7 +202,7 @@ class KMeans(TrainedEstimator, RecordSetEstimator):
 
     @classmethod
     def attach(cls, training_job_name: str, sagemaker_session: Any = None) -> Self:
-        """Return the estimator of a job, with its image and all its hyperparameters.
+        """Return the estimator of a job that has ended, with its image and all its hyperparameters.
 
         Parameters
         ----------
@@ -229,6 +229,10 @@ class KMeans(TrainedEstimator, RecordSetEstimator):
             **of_job(details),
         )
         estimator._job_name = training_job_name
+        if kept is None:
+            job = TrainingJob.get(training_job_name, session.boto_session, session.boto_region_name)
+            job.wait()
+            estimator.latest_training_job = job
         return estimator
 
     def tuner(

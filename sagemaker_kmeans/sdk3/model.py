@@ -145,7 +145,9 @@ class KMeansModel:
             Its `transform` starts a job.
         """
         self.create(instance_type)
-        return Transformer(self.name, instance_count, instance_type, sagemaker_session=self.sagemaker_session, **kwargs)
+        # Without a name the transformer asks AWS for the image, in local mode too.
+        options = {"base_transform_job_name": "kmeans", "sagemaker_session": self.sagemaker_session, **kwargs}
+        return Transformer(self.name, instance_count, instance_type, **options)
 
     def _session(self, instance_type: str | None) -> Any:
         if self.sagemaker_session is None:
