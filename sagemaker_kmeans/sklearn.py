@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
+from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from kmeans.communicator import SingleHost
@@ -43,8 +43,9 @@ class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
     ----------
     n_clusters : int, default=8
         Number of clusters.
-    init : {"random", "k-means++"}, default="random"
-        How the stream's first centers are chosen.
+    init : {"random", "k-means++"}, callable or array-like of shape (n_clusters, n_features), default="random"
+        How the stream's first centers are chosen, or `n_clusters` of them. A callable is called with the rows, the
+        number of clusters and a RandomState, and returns them.
     batch_size : int, default=5000
         Rows of a mini-batch.
     epochs : int, default=1
@@ -82,13 +83,15 @@ class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
     Notes
     -----
     Numbers are float32 inside; float64 rows are first taken relative to usual values, so that they keep their digits.
+
+    There is no `sample_weight`: the algorithm counts each row once. Repeat a row to give it weight.
     """
 
     def __init__(
         self,
         n_clusters: int = 8,
         *,
-        init: str = "random",
+        init: Any = "random",
         batch_size: int = 5000,
         epochs: int = 1,
         center_factor: int | str = "auto",
@@ -174,7 +177,7 @@ class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
             self._origin = usual_origin(rows)
         single = single_rows(rows, self._origin)
         settings = self._settings(rows.shape[1])
-        earlier = None if state is None else EarlierModel(state.live().centers, state.live().weights)
+        earlier = self._first_centers(rows) if state is None else _earlier(state)
         n_threads = self.n_threads or len(os.sched_getaffinity(0))
         with Threads(n_threads) as threads:
             try:
@@ -202,9 +205,24 @@ class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         )
         return np.concatenate([distinct, np.repeat(distinct[:1], self.n_clusters - len(distinct), axis=0)])
 
+    def _first_centers(self, rows: Any) -> EarlierModel | None:
+        """Return the centers that `init` gives, if it does, relative to the origin."""
+        if isinstance(self.init, str):
+            return None
+        random = check_random_state(self.random_state)
+        given = self.init(rows, self.n_clusters, random) if callable(self.init) else self.init
+        centers = check_array(given, dtype=rows.dtype, order="C")
+        wanted = {"number of clusters": self.n_clusters, "number of features of the data": rows.shape[1]}
+        for found, (what, expected) in zip(centers.shape, wanted.items(), strict=True):
+            if found != expected:
+                raise ValueError(
+                    f"The shape of the initial centers {centers.shape} does not match the {what} {expected}."
+                )
+        return EarlierModel(single_rows(centers, self._origin).astype(np.float64), np.zeros(self.n_clusters))
+
     def _settings(self, n_features: int) -> TrainingSettings:
-        if self.init not in ("random", "k-means++"):
-            raise ValueError(f"expected init to be 'random' or 'k-means++', got {self.init!r}")
+        if isinstance(self.init, str) and self.init not in ("random", "k-means++"):
+            raise ValueError(f"expected init to be 'random', 'k-means++', centers or a callable, got {self.init!r}")
         for name in ("n_clusters", "batch_size", "epochs"):
             if getattr(self, name) < 1:
                 raise ValueError(f"expected {name} of 1 or more, got {getattr(self, name)}")
@@ -222,7 +240,7 @@ class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
             n_features=n_features,
             batch_size=self.batch_size,
             epochs=self.epochs,
-            init_method="random" if self.init == "random" else "kmeans++",
+            init_method="kmeans++" if isinstance(self.init, str) and self.init == "k-means++" else "random",
             half_life=self.half_life,
             reassign_far_rows=sample > 0,
             finalization=FinalizationSettings(
@@ -250,6 +268,11 @@ class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
             differences = block - self.cluster_centers_[labels[part]].astype(np.float64)
             total += float(np.einsum("ij,ij->", differences, differences))
         return total
+
+
+def _earlier(state: State) -> EarlierModel:
+    live = state.live()
+    return EarlierModel(live.centers, live.weights)
 
 
 def _auto_center_factor(k: int) -> int:

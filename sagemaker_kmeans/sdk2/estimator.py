@@ -136,7 +136,7 @@ class KMeans(RecordSetEstimator, sdk.KMeans):
             **{"base_job_name": "kmeans", **kwargs},
         )
         # With a slash at the end.
-        self.data_location = self._data_location
+        self.data_location = self._data_location or NEW_FOLDER
         for row in TABLE:
             if row.name not in self._hyperparameters:
                 setattr(self, row.attribute, own.get(row.attribute))

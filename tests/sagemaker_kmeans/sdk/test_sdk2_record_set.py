@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from sagemaker.amazon.common import read_records
 
+from sagemaker_kmeans import KMeans
 from tests.sagemaker_kmeans.sdk.conftest import Aws, manifest_of
-from tests.sagemaker_kmeans.sdk.sdk2_calls import COMMON, ROWS, KMeans, estimators
+from tests.sagemaker_kmeans.sdk.sdk2_calls import COMMON, ROWS, estimators
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from sagemaker.amazon import kmeans as sdk
 from sagemaker.tuner import IntegerParameter
 from sagemaker.workflow.parameters import ParameterInteger
 from sagemaker.workflow.pipeline import Pipeline
@@ -11,9 +12,9 @@ from sagemaker.workflow.pipeline_context import PipelineSession
 from sagemaker.workflow.steps import TrainingStep
 
 from container.configuration.hyperparameters import parse
-from sagemaker_kmeans import KMeansModel
+from sagemaker_kmeans import KMeans, KMeansModel
 from tests.sagemaker_kmeans.sdk.conftest import IMAGE, REGION, ROLE, Aws
-from tests.sagemaker_kmeans.sdk.sdk2_calls import COMMON, ROWS, SETTINGS, KMeans, estimators, records, sdk
+from tests.sagemaker_kmeans.sdk.sdk2_calls import COMMON, ROWS, SETTINGS, estimators, records
 
 # What differs from the requests of the SDK's class.
 OURS = {"TrainingImage", "MetricDefinitions"}
