@@ -1,6 +1,5 @@
 """The algorithm as a scikit-learn estimator, in this process; needs the extra ``local``."""
 
-import math
 import os
 from typing import Any, Final, Self
 from warnings import warn
@@ -21,18 +20,11 @@ from kmeans.state import State
 from kmeans.stream.first_centers import EarlierModel
 from kmeans.threads import Threads
 from kmeans.training import fit
-from sagemaker_kmeans.memory_rows import MemoryRows, blocks, single_rows, usual_origin
+from sagemaker_kmeans import auto_settings
+from sagemaker_kmeans.memory_rows import MemoryRows, blocks, distinct_rows, inertia, single_rows, usual_origin
 
 _DTYPES: Final = (np.float64, np.float32)
 _MAX_SEED: Final = 2**31 - 1
-# As `train` evaluates 'auto'.
-_AUTO_TRIALS: Final = 10
-_MIN_TRIALS: Final = 2
-_TRIALS_WORK: Final = 1e9
-_AUTO_FACTOR: Final = 10
-_AUTO_FACTOR_MAX_K: Final = 100
-_AUTO_SAMPLE_BYTES: Final = 128 << 20
-_AUTO_SAMPLE_ROWS: Final = 200_000
 _KEPT_SAMPLE_BYTES: Final = 32 << 20
 
 
@@ -123,7 +115,13 @@ class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         ----------
         X : array-like of numbers or SciPy sparse matrix, shape (n_samples, n_features)
             Rows. A sparse matrix is made dense a block at a time.
-        y : ignored
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        StreamingKMeans
+            Itself.
         """
         rows = validate_data(self, X, accept_sparse="csr", dtype=_DTYPES, order="C")
         return self._train(rows, None)
@@ -135,7 +133,13 @@ class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         ----------
         X : array-like of numbers, shape (n_samples, n_features)
             Rows. The first call needs `n_clusters` of them at least.
-        y : ignored
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        StreamingKMeans
+            Itself.
         """
         state = getattr(self, "_state", None)
         dtype = _DTYPES if state is None else self._origin.dtype
@@ -143,11 +147,33 @@ class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         return self._train(rows, state)
 
     def predict(self, X: Any) -> NDArray[np.int32]:  # noqa: N803
-        """Return the closest cluster of each row, int32 (n_samples,)."""
+        """Return the closest cluster of each row.
+
+        Parameters
+        ----------
+        X : array-like of numbers or SciPy sparse matrix, shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        ndarray of int32, shape (n_samples,)
+            Indices of `cluster_centers_`.
+        """
         return self._labels(self._checked(X)).astype(np.int32)
 
     def transform(self, X: Any) -> NDArray[Any]:  # noqa: N803
-        """Return the distances of rows to all centers, (n_samples, n_clusters), of the type of the rows."""
+        """Return the distances of rows to all centers.
+
+        Parameters
+        ----------
+        X : array-like of numbers or SciPy sparse matrix, shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        ndarray of the type of the rows, shape (n_samples, n_clusters)
+            Euclidean.
+        """
         rows = self._checked(X)
         predictor = Predictor(self.cluster_centers_)
         distances = np.empty((rows.shape[0], len(self.cluster_centers_)), rows.dtype)
@@ -156,9 +182,22 @@ class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         return distances
 
     def score(self, X: Any, y: Any = None) -> float:  # noqa: ARG002, N803
-        """Return the negated sum of the squared distances of rows to their closest centers."""
+        """Return how well the centers represent rows.
+
+        Parameters
+        ----------
+        X : array-like of numbers or SciPy sparse matrix, shape (n_samples, n_features)
+            Rows.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        float
+            The negated sum of the squared distances to the closest centers.
+        """
         rows = self._checked(X)
-        return -self._inertia(rows, self._labels(rows))
+        return -inertia(rows, self.cluster_centers_, self._labels(rows))
 
     def __sklearn_tags__(self) -> Any:
         """Return what scikit-learn asks of an estimator: it takes sparse matrices."""
@@ -191,12 +230,12 @@ class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         self.cluster_centers_ = (centers.astype(np.float64) + self._origin).astype(rows.dtype)
         labels = self._labels(rows)
         self.labels_ = labels.astype(np.int32)
-        self.inertia_ = self._inertia(rows, labels)
+        self.inertia_ = inertia(rows, self.cluster_centers_, labels)
         return self
 
     def _of_few_distinct(self, rows: Any) -> NDArray[np.float32]:
         """Return the distinct rows as centers, the first of them again for clusters that stay empty."""
-        distinct = np.unique(np.concatenate([np.unique(block, axis=0) for _, block in blocks(rows)]), axis=0)
+        distinct = distinct_rows(rows)
         warn(
             f"Number of distinct clusters ({len(distinct)}) found smaller than n_clusters ({self.n_clusters}). "
             "Possibly due to duplicate points in X.",
@@ -227,12 +266,11 @@ class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
             if getattr(self, name) < 1:
                 raise ValueError(f"expected {name} of 1 or more, got {getattr(self, name)}")
         k = self.n_clusters
-        factor = _auto_center_factor(k) if self.center_factor == "auto" else int(self.center_factor)
-        n_centers = k * factor
-        auto_sample = max(1, min(_AUTO_SAMPLE_ROWS, _AUTO_SAMPLE_BYTES // (4 * n_features)))
+        n_centers = k * (auto_settings.center_factor(k) if self.center_factor == "auto" else int(self.center_factor))
+        auto_sample = auto_settings.sample_size(n_features)
         sample = auto_sample if self.refine_sample_size == "auto" else int(self.refine_sample_size)
-        affordable = int(_TRIALS_WORK / (k * n_centers * n_features)) if sample else _AUTO_TRIALS
-        trials = max(_MIN_TRIALS, min(_AUTO_TRIALS, affordable)) if self.n_init == "auto" else int(self.n_init)
+        auto_trials = auto_settings.n_trials(k, n_centers, n_features, refine=sample > 0)
+        trials = auto_trials if self.n_init == "auto" else int(self.n_init)
         seed = self.random_state
         return TrainingSettings(
             k=k,
@@ -262,20 +300,7 @@ class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
             labels[part] = predictor.predict(block)[0]
         return labels
 
-    def _inertia(self, rows: Any, labels: NDArray[np.int64]) -> float:
-        total = 0.0
-        for part, block in blocks(rows):
-            differences = block - self.cluster_centers_[labels[part]].astype(np.float64)
-            total += float(np.einsum("ij,ij->", differences, differences))
-        return total
-
 
 def _earlier(state: State) -> EarlierModel:
     live = state.live()
     return EarlierModel(live.centers, live.weights)
-
-
-def _auto_center_factor(k: int) -> int:
-    if k <= _AUTO_FACTOR_MAX_K:
-        return _AUTO_FACTOR
-    return max(2, int(_AUTO_FACTOR * math.sqrt(_AUTO_FACTOR_MAX_K / k)))
