@@ -60,10 +60,10 @@ def composed(image: str) -> set[str]:
     return set(docker("ps", "--all", "--quiet", *filters).stdout.split())
 
 
-def run_program(environment: dict[str, str], folder: Path, *arguments: str | Path) -> str:
+def run_program(environment: dict[str, str], folder: Path, *arguments: str | Path, python: str = sys.executable) -> str:
     """Run a Python program of a customer; return what it printed."""
     program = subprocess.run(
-        [sys.executable, *arguments],
+        [python, *arguments],
         cwd=folder,
         env=environment,
         stdout=subprocess.PIPE,

@@ -1,5 +1,6 @@
-"""The class KMeans of `sagemaker_kmeans` in local mode, on the built image, on one host and on two."""
+"""The class KMeans of `sagemaker_kmeans` in local mode, on the built image, on one host and on two, with both SDKs."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +9,15 @@ from numpy.typing import NDArray
 
 from tests.image.conftest import ROOT
 from tests.image.test_sdk import run_program, sdk_environment
+from tests.requirement import missing
 
 __all__ = ["sdk_environment"]  # a fixture
 
+# `make test-container` installs version 3 there: it excludes version 2.
+PYTHONS = {"2": sys.executable, "3": str(Path(sys.prefix) / "sdk3" / "bin" / "python")}
 
+
+@pytest.mark.parametrize("sdk", PYTHONS)
 @pytest.mark.parametrize("hosts", ["1", "2"])
 def test_a_notebook_runs_from_record_set_to_records(
     sdk_environment: dict[str, str],
@@ -19,7 +25,10 @@ def test_a_notebook_runs_from_record_set_to_records(
     image: str,
     digits: NDArray[np.float32],
     hosts: str,
+    sdk: str,
 ) -> None:
+    if not Path(PYTHONS[sdk]).exists():
+        missing(f"version {sdk} of the SDK is not installed; `make test-container` installs it")
     np.save(tmp_path / "rows.npy", digits)
     environment = {
         name: value for name, value in sdk_environment.items() if not name.startswith(("AWS_", "SAGEMAKER_"))
@@ -32,9 +41,10 @@ def test_a_notebook_runs_from_record_set_to_records(
         "DOCKER_CONFIG": environment.get("DOCKER_CONFIG", str(Path.home() / ".docker")),
     }
     client = Path(__file__).with_name("sdk_kmeans_client.py")
+    arguments = (client, image, hosts, tmp_path / "rows.npy", tmp_path / "answers.npz")
     # Once more on one host: the second run finds what the first has left.
     for _ in range(2 if hosts == "1" else 1):
-        run_program(environment, tmp_path, client, image, hosts, tmp_path / "rows.npy", tmp_path / "answers.npz")
+        run_program(environment, tmp_path, *arguments, python=PYTHONS[sdk])
     answers = np.load(tmp_path / "answers.npz")
     loaded = answers["loaded"]
     assert answers["cluster_sizes"].sum() == len(digits)
