@@ -56,7 +56,7 @@ class MemoryRows:
             yield self._rows[skip:]
 
     def relative(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return points as they are: they are told in the coordinates of the rows."""
+        """Return points as they are: rows in memory keep their coordinates."""
         return points
 
     def read_ahead(self) -> bool:

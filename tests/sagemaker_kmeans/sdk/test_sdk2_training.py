@@ -125,7 +125,7 @@ def test_faults_are_those_of_the_sdk(aws: Aws, session: Any, name: str, value: A
     ("name", "value"),
     [("num_trials", 0), ("center_factor", "x"), ("seed", -1), ("write_report", "perhaps"), ("refine_sample_size", -1)],
 )
-def test_other_faults_are_told_when_they_are_set(aws: Aws, session: Any, name: str, value: Any) -> None:
+def test_other_faults_are_reported_when_they_are_set(aws: Aws, session: Any, name: str, value: Any) -> None:
     estimator = KMeans(**COMMON, k=2, sagemaker_session=session)
     with pytest.raises(ValueError, match=r"Invalid hyperparameter|invalid literal|expected True or False"):
         setattr(estimator, name, value)

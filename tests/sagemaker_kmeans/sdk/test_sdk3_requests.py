@@ -190,7 +190,7 @@ def test_predict_answers_records_and_arrays(aws: Aws, session: Any) -> None:
 
 
 @pytest.mark.parametrize(("name", "value"), [("k", 1), ("tol", 2), ("center_factor", "x"), ("seed", -1)])
-def test_faults_are_told_when_they_are_set(session: Any, name: str, value: Any) -> None:
+def test_faults_are_reported_when_they_are_set(session: Any, name: str, value: Any) -> None:
     estimator = KMeans(**COMMON, k=3, sagemaker_session=session)
     with pytest.raises(ValueError, match=r"Invalid hyperparameter value|invalid literal"):
         setattr(estimator, name, value)
