@@ -78,7 +78,7 @@ image-gpu: ## build the experimental image for machines with an NVIDIA GPU
 	docker build $(DOCKER_BUILD_FLAGS) --target gpu --build-arg REQUIREMENTS=gpu --tag $(IMAGE):gpu-experimental .
 
 .PHONY: test-container
-test-container: $(VENV)/sdk.stamp ## build the image and test it, also with the SageMaker SDK
+test-container: $(VENV)/sdk.stamp $(VENV)/sdk3.stamp ## build the image and test it, also with the SageMaker SDK
 	$(bin)/python -m pytest tests/image $(ARGS)
 
 .PHONY: test-sdk

@@ -76,9 +76,20 @@ class LocalModel:
         return self.predict_with_distances(rows)[0]
 
     def predict_with_distances(self, rows: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Return the closest cluster of each row, and the Euclidean distance to it, as an endpoint answers them.
+        """Return what an endpoint answers.
 
-        If the model was trained with ``standardize``, distances are measured in standard deviations of the features.
+        Parameters
+        ----------
+        rows : array-like of numbers, shape (n, d) or (d,)
+            As for `predict`.
+
+        Returns
+        -------
+        labels : ndarray of int64, shape (n,)
+            The closest cluster of each row.
+        distances : ndarray of float32, shape (n,)
+            Euclidean distances to them, in standard deviations of the features if the model was trained with
+            ``standardize``.
         """
         return self._nearest.predict(self._standardized(self.checked(rows)))
 
@@ -100,8 +111,13 @@ class LocalModel:
     def to_onnx(self, path: str | os.PathLike[str]) -> None:
         """Write the model as an ONNX graph, which takes ``rows`` and returns what an endpoint answers.
 
-        Needs the extra ``onnx``. The inputs are ``rows``, of the type of `centers`; the outputs ``closest_cluster``,
-        int64, and ``distance_to_cluster``, float32. No number of `rows` may be missing.
+        Needs the extra ``onnx``. The input is ``rows``, of the type of `centers`; the outputs are ``closest_cluster``,
+        int64, and ``distance_to_cluster``, float32. No number of ``rows`` may be missing.
+
+        Parameters
+        ----------
+        path : str or path-like
+            The file; replaced if there is one.
         """
         from sagemaker_kmeans.onnx_graph import write
 

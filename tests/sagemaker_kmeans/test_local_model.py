@@ -250,7 +250,7 @@ def test_a_link_in_a_tarball_is_no_file_of_a_model(tmp_path: Path) -> None:
         load(path)
 
 
-def test_two_models_nothing_and_a_fifo_are_told(tmp_path: Path) -> None:
+def test_two_models_nothing_and_a_fifo_are_reported(tmp_path: Path) -> None:
     saved(tmp_path / "two", CENTERS)
     (tmp_path / "two" / "model_algo-2").write_bytes(b"")
     with pytest.raises(ModelError, match=r"got kmeans\.json, model_algo-1, model_algo-2"):
