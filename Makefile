@@ -21,8 +21,8 @@ demo: setup ## train on handwritten digits, serve the model and query it, withou
 	@$(bin)/python demo.py
 
 .PHONY: test
-test: setup ## run all tests that do not need Docker
-	$(bin)/python -m pytest --ignore tests/image --ignore tests/sagemaker_kmeans/sdk $(ARGS)
+test: setup ## run all tests that do not need Docker, in a process for each core
+	$(bin)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile --ignore tests/image --ignore tests/sagemaker_kmeans/sdk $(ARGS)
 
 .PHONY: coverage
 coverage: setup ## show which lines tests execute; slow, so select some: ARGS=tests/kmeans/finalization/test_lloyd.py
@@ -112,7 +112,20 @@ clean: ## remove .venv and all caches
 # A stamp is newer than the lock file that was installed, so a second run has nothing to do.
 install = $(bin)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement
 
-$(VENV)/bin/python:
+# Fails if PYTHON was given, and is another version than that of an environment that exists.
+.PHONY: same-python
+same-python:
+ifneq ($(origin PYTHON),file)
+	@[ ! -x $(bin)/python ] || { \
+		there=$$($(bin)/python $(version)) && given=$$($(PYTHON) $(version)) || exit 1; \
+		[ "$$there" = "$$given" ] || { \
+			echo "$(VENV) has Python $$there, and $(PYTHON) is Python $$given: to replace it, run rm -r $(VENV) first" >&2; \
+			exit 1; }; }
+endif
+
+version := -c 'import sys; print("%d.%d" % sys.version_info[:2])'
+
+$(VENV)/bin/python: | same-python
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11.4 or newer is needed; name one: make PYTHON=python3.12" if sys.version_info < (3, 11, 4) else 0)'
 	$(PYTHON) -m venv $(VENV)
 

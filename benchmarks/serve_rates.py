@@ -15,7 +15,7 @@ from container.serving import malloc
 from container.serving.codecs import CODECS
 from container.serving.codecs.codec import BLOCK_BYTES, Instances, Predictions
 from container.serving.outputs import DEFAULT_OUTPUTS, answers
-from kmeans.prediction import Predictor
+from container.serving.predictor import ModelPredictor
 
 CSV, RECORDIO = "text/csv", "application/x-recordio-protobuf"
 CLUSTERS = 10
@@ -39,7 +39,7 @@ def rates(turns: int) -> list[dict[str, Any]]:
 
 def _rate(form: str, columns: int, turns: int) -> dict[str, Any]:
     rng = np.random.default_rng(0)
-    predictor = Predictor(rng.standard_normal((CLUSTERS, columns), np.float32))
+    predictor = ModelPredictor(rng.standard_normal((CLUSTERS, columns), np.float32))
     content_type, write = _BODIES[form]
     some = write(rng.standard_normal((200, columns), np.float32))
     body = some * max(1, BODY_BYTES // len(some))

@@ -1,1 +1,11 @@
 """The SageMaker edge: files, formats, hyperparameters, serving. It imports `kmeans`, never the reverse."""
+
+import sys
+
+# Every program imports this package first, and an older Python could not even load what follows.
+if sys.version_info < (3, 11, 4):
+    sys.stderr.write(
+        f"Platform Error: expected Python 3.11.4 or newer, got {sys.version.split()[0]}, which {sys.executable} is. "
+        "`make setup PYTHON=python3.12` makes an environment with all packages; its Python is .venv/bin/python\n"
+    )
+    sys.exit(3)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Build the image for amd64 and arm64, and push it to ECR: build_and_push.sh [--dry-run] IMAGE [REGION]
 # IMAGE is the name of the repository, with or without a tag; -arm64 is appended for arm64, which is Graviton.
-# --dry-run prints the commands without contacting AWS. PLATFORMS=linux/amd64 builds for this platform only.
+# --dry-run prints the commands, and needs neither docker nor aws. PLATFORMS=linux/amd64 builds for this platform only.
 set -euo pipefail
 
 usage() { echo "usage: $0 [--dry-run] IMAGE [REGION]" >&2; exit 2; }
@@ -18,12 +18,14 @@ repository=${image%:*}
 platforms=${PLATFORMS:-linux/amd64,linux/arm64}
 context=$(cd "$(dirname "$0")/.." && pwd)
 
-for tool in aws docker; do
-  command -v "$tool" >/dev/null || fail "expected $tool on PATH, found none"
-done
-docker buildx version >/dev/null 2>&1 || fail "expected docker with buildx, which builds for other platforms"
+if [[ ! $dry_run ]]; then
+  for tool in aws docker; do
+    command -v "$tool" >/dev/null || fail "expected $tool on PATH, found none"
+  done
+  docker buildx version >/dev/null 2>&1 || fail "expected docker with buildx, which builds for other platforms"
+fi
 
-region=${2:-${AWS_REGION:-${AWS_DEFAULT_REGION:-$(aws configure get region || true)}}}
+region=${2:-${AWS_REGION:-${AWS_DEFAULT_REGION:-$(! command -v aws >/dev/null || aws configure get region || true)}}}
 [[ $region =~ ^[a-z]{2,4}(-[a-z]+)+-[0-9]+$ ]] ||
   fail "expected a region such as eu-west-1, got '$region': give it as second argument"
 domain=amazonaws.com

@@ -1,4 +1,4 @@
-"""Converts CSV, .npy, .npz or Parquet to RecordIO-protobuf, and back, in bounded memory.
+"""Converts tables (CSV, .npy, .npz, Parquet) to RecordIO-protobuf, and back, in bounded memory.
 
 Run `python -m container.convert data.csv out/`, or `python -m container.convert out/ data.csv`.
 """
@@ -12,56 +12,47 @@ if __name__ == "__main__":
 import argparse
 import errno
 import sys
+from collections.abc import Callable
 
 from container.command_line import check_new_file, local_path
 from container.errors import CustomerError, PlatformError
-from container.formats.errors import FormatError, located
+from container.files import json_object
+from container.formats.errors import FormatError, excerpt, located
 from container.logs.logger import escaping
 from container.packages import needed
 from container.versions import RELEASE
 
 with needed("pyarrow"):
-    from container.conversion.sources import open_rows
+    from container.conversion.missing import Dropping, Filling
+    from container.conversion.rows import Rows
+    from container.conversion.sources import TABLES, open_rows
+    from container.conversion.table import Options
     from container.conversion.targets import SUFFIXES, Encoder, write_file, write_shards
     from container.conversion.watched import Watched
 
 MAX_SHARDS = 100_000
+# The values of --missing.
+_MISSING: dict[str, Callable[[Rows], Rows]] = {"error": lambda rows: rows, "drop": Dropping, "mean": Filling}
 # Errors of the disk, not of a wrong path.
 _DISK_ERRORS = (errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; return its exit code."""
-    parser = argparse.ArgumentParser(prog="python -m container.convert", description=__doc__)
-    parser.add_argument("--version", action="version", version=RELEASE)
-    parser.add_argument(
-        "source", type=local_path, help=f"a file ({', '.join(SUFFIXES)}), or RecordIO: a file or a folder"
-    )
-    parser.add_argument("target", type=local_path, help=f"a folder for RecordIO, or a file ({', '.join(SUFFIXES)})")
-    parser.add_argument("--shards", type=int, default=1, help="number of RecordIO files (default: 1)")
-    parser.add_argument("--sparse", action="store_true", help="write only the numbers that are not zero")
-    parser.add_argument("--labels", type=int, default=0, help="leading columns to drop (default: 0)")
-    given = parser.parse_args(arguments)
-    if not 1 <= given.shards <= MAX_SHARDS:
-        parser.error(f"--shards: expected a number from 1 to {MAX_SHARDS}, got {given.shards}")
-    if given.labels < 0:
-        parser.error(f"--labels: expected 0 or more, got {given.labels}")
-    to_file = given.target.suffix.lower() in SUFFIXES
-    if to_file and (given.shards > 1 or given.sparse):
-        parser.error("--shards and --sparse are for RecordIO: expected a folder as target")
-    if given.labels and (given.source.suffix.lower() not in SUFFIXES or given.source.is_dir()):
-        parser.error(f"--labels is for {', '.join(SUFFIXES)}: in RecordIO labels stand apart, and are not read")
+    given = _parsed(arguments)
+    options = Options(given.labels, given.columns, header=given.header, gaps=given.missing != "error")
     try:
         with located(file=str(given.source)):
-            if to_file:
+            if given.to_file:
                 check_new_file(given.target)
-            rows = Watched(open_rows(given.source, given.labels))
+            rows = _MISSING[given.missing](open_rows(given.source, options))
+            watched = Watched(rows)
             if rows.left_out:
                 sys.stderr.write(f"{given.source}: left out {rows.left_out}\n")
-            if to_file:
-                n, size = write_file(rows, given.target)
+            if given.to_file:
+                n, size = write_file(watched, given.target, header=given.header)
             else:
-                n, size = write_shards(rows, given.target, given.shards, _encoder(sparse=given.sparse))
+                n, size = write_shards(watched, given.target, given.shards, _encoder(sparse=given.sparse))
     except (FormatError, CustomerError) as error:
         sys.stderr.write(f"{error}\n")
         return CustomerError.exit_code
@@ -73,13 +64,71 @@ def main(arguments: list[str] | None = None) -> int:
         unnamed = error.errno is not None and error.filename is None
         sys.stderr.write(f"{given.source}: {error}\n" if unnamed else f"{error}\n")
         return PlatformError.exit_code if error.errno in _DISK_ERRORS else CustomerError.exit_code
-    if coarse := rows.coarse():
+    if remark := rows.remark():
+        sys.stderr.write(f"{given.source}: {remark}\n")
+    if coarse := watched.coarse():
         sys.stderr.write(
             f"{given.target}: float32 is too coarse for the values of {coarse}: train on CSV, or on records of float64"
             " or int32, or subtract a usual value first\n"
         )
     escaping(sys.stdout).write(f"{given.target}: {n:,} rows of {rows.n_features} features, {size:,} bytes\n")
     return 0
+
+
+def _parsed(arguments: list[str] | None) -> argparse.Namespace:
+    """Return the arguments, and as `to_file` whether the target is a file."""
+    parser = argparse.ArgumentParser(prog="python -m container.convert", description=__doc__)
+    parser.add_argument("--version", action="version", version=RELEASE)
+    parser.add_argument(
+        "source",
+        type=local_path,
+        help=f"a table ({', '.join(TABLES)}), RecordIO, or a folder of files of either; Parquet may have any name",
+    )
+    parser.add_argument("target", type=local_path, help=f"a folder for RecordIO, or a file ({', '.join(SUFFIXES)})")
+    parser.add_argument("--shards", type=int, default=1, help="number of RecordIO files (default: 1)")
+    parser.add_argument("--sparse", action="store_true", help="write only the numbers that are not zero")
+    parser.add_argument("--labels", type=int, default=0, help="leading columns to drop (default: 0)")
+    parser.add_argument(
+        "--columns",
+        type=_columns,
+        default=(),
+        help="the columns to read, by name or by number from 0: a list with commas, or in JSON (default: all)",
+    )
+    parser.add_argument(
+        "--header", action="store_true", help="the first line of CSV, read or written, has the names of the columns"
+    )
+    parser.add_argument(
+        "--missing",
+        choices=sorted(_MISSING),
+        default="error",
+        help="what to do if a number is missing: end with an error, drop the row, or fill in the mean of the feature",
+    )
+    given = parser.parse_args(arguments)
+    if not 1 <= given.shards <= MAX_SHARDS:
+        parser.error(f"--shards: expected a number from 1 to {MAX_SHARDS}, got {given.shards}")
+    if given.labels < 0:
+        parser.error(f"--labels: expected 0 or more, got {given.labels}")
+    if given.labels and given.columns:
+        parser.error("expected --labels or --columns, got both")
+    given.to_file = given.target.suffix.lower() in SUFFIXES
+    if given.to_file and (given.shards > 1 or given.sparse):
+        parser.error("--shards and --sparse are for RecordIO: expected a folder as target")
+    if not given.to_file and given.target.name.lower().endswith(tuple(TABLES)):
+        parser.error(f"expected a folder, or a file ({', '.join(SUFFIXES)}), as target, got {given.target.name!r}")
+    return given
+
+
+def _columns(text: str) -> tuple[str, ...]:
+    """Return the columns of an argument; a type for argparse."""
+    if not text.lstrip().startswith("["):
+        return tuple(column.strip() for column in text.split(","))
+    try:
+        columns = json_object.loads(text.encode())
+    except (ValueError, RecursionError):
+        columns = None
+    if not columns or not all(type(column) in (str, int) for column in columns):
+        raise argparse.ArgumentTypeError(f"expected a list of names and numbers in JSON, got {excerpt(text)}")
+    return tuple(map(str, columns))
 
 
 def _encoder(*, sparse: bool) -> Encoder:

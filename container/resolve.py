@@ -230,6 +230,7 @@ def _write(
         rows=model.score.rows,
         **curves.indices(model.curve.of(request.k)),
         events=model.events,
+        **coordinates.description(),
         resolved_from_k=description["k"] if description else None,
     )
     with tempfile.TemporaryDirectory() as folder:

@@ -1,10 +1,10 @@
 """Rows that any thread can find by number: in memory, or in a file in records alike in all but their numbers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from kmeans.types import FloatArray
+from kmeans.types import DoubleArray, FloatArray
 
 # Takes the place of a file's descriptor.
 NO_FILE = -1
@@ -31,6 +31,10 @@ class PackedRows:
         Rows in memory; none for a file.
     taken : int
         Rows that were taken.
+    origin : ndarray of float64, shape (d,) or (0,)
+        What is subtracted from the numbers in a file; empty where they are the rows.
+    scales : ndarray of float64, shape (d,) or (0,)
+        What the differences are divided by, before they are rounded to float32.
     """
 
     n_rows: int
@@ -40,6 +44,8 @@ class PackedRows:
     head: bytes
     memory: FloatArray
     taken: int = 0
+    origin: DoubleArray = field(default_factory=lambda: np.empty(0))
+    scales: DoubleArray = field(default_factory=lambda: np.empty(0))
 
     @classmethod
     def of_memory(cls, rows: FloatArray) -> "PackedRows":

@@ -6,14 +6,18 @@ from numpy.typing import NDArray
 from kmeans.assignment.shift import usual_values
 from kmeans.types import DoubleArray, FloatArray, LabelArray
 
-# Float64 numbers in one block's largest array: 1 MB, so that a block stays in a core's cache (the fastest measured).
+# Numbers in one block's largest array, so that a block stays in a core's cache (the fastest measured).
 _BLOCK_NUMBERS = 1 << 17
+# Where the centers do not stay there, they are read once for so many rows; but in no larger blocks than this.
+_MIN_BLOCK_ROWS = 256
+_MAX_BLOCK_NUMBERS = 1 << 22
 # Up to this many products, direct distances to all centers cost less than the steps that avoid most of them.
 _MAX_DIRECT_NUMBERS = 1 << 14
 # Up to this many columns, or centers, numpy is faster along the rows than across them.
 _MAX_COLUMNS = 8
 _MAX_CENTERS = 128
-_UNIT_ROUNDOFF = np.finfo(np.float64).eps / 2
+# Rows and centers of at most this norm have scores in the range of float32.
+_MAX_FLOAT32_NORM = 1e18
 
 
 class Predictor:
@@ -37,10 +41,11 @@ class Predictor:
 
     Notes
     -----
-    Squared distances are compared as ``||c||^2 - 2 x.c``, one matrix product for a block of rows, in float64 and
-    shifted by usual values of the centers, so that data far from the origin keep their digits. Where another center
-    comes within the rounding error of that form (Higham 2002, section 3.1), the distances of all such centers are
-    computed directly, as the sum of squared differences: labels are those of a comparison of direct distances.
+    Squared distances are compared as ``||c||^2 - 2 x.c``, one matrix product for a block of rows, shifted by usual
+    values of the centers, so that data far from the origin keep their digits. Where another center comes within the
+    rounding error of that form (Higham 2002, section 3.1), the distances of all such centers are computed directly, as
+    the sum of squared differences in float64: labels are those of a comparison of direct distances. So the product may
+    be one in float32, which takes half the time, unless the centers are only apart in float64 or are huge.
     """
 
     def __init__(self, centers: FloatArray | DoubleArray) -> None:
@@ -52,10 +57,18 @@ class Predictor:
         self._centers = centers.astype(np.float64)
         self._offset = usual_values(centers).astype(np.float64)
         shifted = self._centers - self._offset
-        self._minus_twice_shifted = np.ascontiguousarray(-2.0 * shifted.T)
-        self._squared_norms = np.einsum("ij,ij->i", shifted, shifted)
-        self._largest_norm = float(np.sqrt(self._squared_norms.max()))
-        self._smallest_norm = float(np.sqrt(self._squared_norms.min()))
+        squared_norms = np.einsum("ij,ij->i", shifted, shifted)
+        self._largest_norm = float(np.sqrt(squared_norms.max()))
+        self._smallest_norm = float(np.sqrt(squared_norms.min()))
+        # With few columns the product costs little, and float32 leaves more to direct comparisons than it saves.
+        wide = self.feature_dim > _MAX_COLUMNS
+        self._in_float32 = wide and centers.dtype == np.float32 and self._largest_norm <= _MAX_FLOAT32_NORM
+        scoring = np.float32 if self._in_float32 else np.float64
+        self._minus_twice_shifted = np.ascontiguousarray(-2.0 * shifted.T, dtype=scoring)
+        self._squared_norms = squared_norms.astype(scoring)
+        # What a score is off by, at most: relative to (||x|| + ||c||)^2, and absolutely, where products underflow.
+        self._rounding = (self.feature_dim + 8) * float(np.finfo(scoring).eps) / 2
+        self._underflow = (self.feature_dim + 8) * float(np.finfo(scoring).tiny)
         # Flags of centers times this are their number and the sum of their indices.
         exact = np.float32 if self.k <= 1 << 24 else np.float64
         self._ones_and_indices = np.stack([np.ones(self.k, exact), np.arange(self.k, dtype=exact)], axis=1)
@@ -113,6 +126,8 @@ class Predictor:
         labels = np.empty(len(rows), dtype=np.int64)
         distances = np.empty(len(rows), dtype=np.float32)
         step = max(1, _BLOCK_NUMBERS // max(self.k, self.feature_dim))
+        if self._centers.size > _BLOCK_NUMBERS:
+            step = max(step, min(_MIN_BLOCK_ROWS, _MAX_BLOCK_NUMBERS // self.k))
         for start in range(0, len(rows), step):
             block = slice(start, start + step)
             labels[block], distances[block] = self._predict_block(rows[block].astype(np.float64))
@@ -140,16 +155,20 @@ class Predictor:
 
     def _predict_block(self, rows: DoubleArray) -> tuple[LabelArray, FloatArray]:
         shifted = np.subtract(rows, self._offset, order="F" if self.feature_dim <= _MAX_COLUMNS else "C")
-        scores = np.matmul(shifted, self._minus_twice_shifted, order="F" if self.k <= _MAX_CENTERS else "C")
-        scores += self._squared_norms
         norms = np.sqrt(np.einsum("ij,ij->i", shifted, shifted))
+        in_float32 = self._in_float32 and norms.max() <= _MAX_FLOAT32_NORM
+        kind = np.float32 if in_float32 else np.float64
+        products = shifted.astype(kind, copy=False), self._minus_twice_shifted.astype(kind, copy=False)
+        scores = np.matmul(*products, order="F" if self.k <= _MAX_CENTERS else "C")
+        scores += self._squared_norms
         # A center of a larger norm than this is neither the closest one nor the one of the least score: the center of
         # least norm is nearer, by more than rounding. So far centers do not widen the tolerance of rows far from them.
         reach = np.minimum(self._largest_norm, 4 * (norms + self._smallest_norm))
         # The terms of a score add up to at most (||x|| + ||c||)^2, and each of the two scores compared is off by at
         # most (d + a few) roundings of that; twice this covers the rounding of the bound itself.
-        tolerances = 4 * (self.feature_dim + 8) * _UNIT_ROUNDOFF * (norms + reach) ** 2
-        near = scores <= (scores.min(axis=1) + tolerances)[:, np.newaxis]
+        tolerances = 4 * (self._rounding * (norms + reach) ** 2 + self._underflow)
+        limits = np.nextafter((scores.min(axis=1) + tolerances).astype(kind), np.inf, dtype=kind)
+        near = scores <= limits[:, np.newaxis]
         counts, sums = (near.astype(self._ones_and_indices.dtype) @ self._ones_and_indices).T
         # Where one center is near, this is its index.
         labels = sums.astype(np.int64)

@@ -45,7 +45,8 @@ class LocalModel:
         self.description = description
         self.cluster_sizes = _sizes(description.get("cluster_sizes"), len(centers))
         self.feature_names = _names(description.get("feature_names"), centers.shape[1])
-        self._nearest = NearestCenters(centers)
+        self._standardization = _standardization(description.get("standardization"), centers.shape[1])
+        self._nearest = NearestCenters(self._standardized(centers))
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {len(self.centers)} clusters and {self.centers.shape[1]} features>"
@@ -69,14 +70,17 @@ class LocalModel:
         ValueError
             If there are other columns than the model's, or numbers that are not finite.
         """
-        return self._nearest.predict(self.checked(rows))[0]
+        return self.predict_with_distances(rows)[0]
 
     def predict_with_distances(self, rows: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Return the closest cluster of each row, and the Euclidean distance to it, as an endpoint answers them."""
-        return self._nearest.predict(self.checked(rows))
+        """Return the closest cluster of each row, and the Euclidean distance to it, as an endpoint answers them.
+
+        If the model was trained with ``standardize``, distances are measured in standard deviations of the features.
+        """
+        return self._nearest.predict(self._standardized(self.checked(rows)))
 
     def distances(self, rows: ArrayLike) -> NDArray[np.float32]:
-        """Return the Euclidean distances of rows to all centers.
+        """Return the Euclidean distances of rows to all centers, in the units of `predict_with_distances`.
 
         Parameters
         ----------
@@ -88,7 +92,7 @@ class LocalModel:
         ndarray of float32, shape (n, k)
             Infinity beyond the range of float32.
         """
-        return self._nearest.distances(self.checked(rows))
+        return self._nearest.distances(self._standardized(self.checked(rows)))
 
     def to_onnx(self, path: str | os.PathLike[str]) -> None:
         """Write the model as an ONNX graph, which takes ``rows`` and returns what an endpoint answers.
@@ -98,7 +102,16 @@ class LocalModel:
         """
         from sagemaker_kmeans.onnx_graph import write
 
-        write(path, self.centers)
+        write(path, self.centers, self._standardization)
+
+    def _standardized(self, points: NDArray[Any]) -> NDArray[Any]:
+        """Return points in the coordinates in which distances are measured, as an endpoint computes them."""
+        if self._standardization is None:
+            return points
+        means, scales = self._standardization
+        largest = np.finfo(np.float32).max
+        with np.errstate(over="ignore"):
+            return np.clip((points - means) / scales, -largest, largest)
 
     def checked(self, rows: Any) -> NDArray[Any]:
         """Return rows as the model computes with them, or raise ValueError; see `predict`."""
@@ -183,6 +196,18 @@ def _exact(given: Any, centers: NDArray[np.float32]) -> NDArray[np.float64]:
 
 def _sizes(given: Any, k: int) -> NDArray[np.float64] | None:
     return None if given is None else _numbers(given, k, "cluster_sizes")
+
+
+def _standardization(given: Any, n_features: int) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    """Return the means and the standard deviations of the features, where the model has them."""
+    if given is None:
+        return None
+    if not isinstance(given, dict):
+        raise ModelError(f"{DESCRIPTION}: expected standardization to be an object, got {type(given).__name__}")
+    means, scales = (_numbers(given.get(name), n_features, name) for name in ("means", "scales"))
+    if not (np.isfinite(means).all() and np.isfinite(scales).all() and scales.min() > 0.0):
+        raise ModelError(f"{DESCRIPTION}: expected finite means, and scales of more than 0")
+    return means, scales
 
 
 def _numbers(given: Any, count: int, what: str) -> NDArray[np.float64]:

@@ -17,7 +17,11 @@ _OPSET: Final = 15
 _IR_VERSION: Final = 8
 
 
-def write(path: str | os.PathLike[str], centers: NDArray[Any]) -> None:
+def write(
+    path: str | os.PathLike[str],
+    centers: NDArray[Any],
+    standardization: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None,
+) -> None:
     """Write the graph of a model.
 
     Parameters
@@ -26,6 +30,8 @@ def write(path: str | os.PathLike[str], centers: NDArray[Any]) -> None:
         The file; replaced if there is one.
     centers : ndarray of float32 or float64, shape (k, d)
         The model.
+    standardization : tuple of ndarray of float64, shape (d,), or None
+        The means and the standard deviations of the features, in which distances are measured.
 
     Notes
     -----
@@ -33,6 +39,8 @@ def write(path: str | os.PathLike[str], centers: NDArray[Any]) -> None:
     equally near but for the rounding of float64, either may be chosen.
     """
     exact = centers.astype(np.float64)
+    if standardization is not None:
+        exact = (exact - standardization[0]) / standardization[1]
     offset = np.median(exact, axis=0)
     shifted = exact - offset
     constants = {
@@ -42,8 +50,16 @@ def write(path: str | os.PathLike[str], centers: NDArray[Any]) -> None:
         "squared_norms": np.einsum("kd,kd->k", shifted, shifted),
         "feature_axis": np.array([1]),
     }
-    nodes = [
-        helper.make_node("Cast", ["rows"], ["exact_rows"], to=TensorProto.DOUBLE),
+    if standardization is None:
+        nodes = [helper.make_node("Cast", ["rows"], ["exact_rows"], to=TensorProto.DOUBLE)]
+    else:
+        constants["means"], constants["scales"] = standardization
+        nodes = [
+            helper.make_node("Cast", ["rows"], ["rows_of_data"], to=TensorProto.DOUBLE),
+            helper.make_node("Sub", ["rows_of_data", "means"], ["centered_rows"]),
+            helper.make_node("Div", ["centered_rows", "scales"], ["exact_rows"]),
+        ]
+    nodes += [
         helper.make_node("Sub", ["exact_rows", "offset"], ["shifted_rows"]),
         helper.make_node("MatMul", ["shifted_rows", "minus_twice_shifted"], ["products"]),
         helper.make_node("Add", ["products", "squared_norms"], ["scores"]),

@@ -96,7 +96,7 @@ def test_a_fill_value_takes_a_cluster_and_no_digit_of_the_others() -> None:
         ([10.0, 10.045], {MEAN}),
     ],
 )
-def test_targets_are_told_that_the_figures_miss(msd: list[float], missed: set[str]) -> None:
+def test_targets_that_the_figures_miss_are_listed(msd: list[float], missed: set[str]) -> None:
     stated = [{"exact": True, "msd": 0.0, "rows elsewhere": 0.0, "rows": 50.0}] * 2
     ours = {"mean": np.mean(msd), "worst": max(msd), "best": min(msd), "stated": stated}
     entry = {

@@ -108,7 +108,7 @@ def test_the_commands_that_need_neither_docker_nor_aws_run(tmp_path: Path) -> No
     np.save(tmp_path / "rows.npy", np.ones((10, 3), np.float32))
     lines = "".join(snippets(text(ROOT / "README.md"), "shell")).replace("\\\n", " ").splitlines()
     commands = [shlex.split(line)[1:] for line in lines if re.search(r"-m container\.(convert|algorithm) ", line)]
-    assert len(commands) == 3
+    assert len(commands) == 4
     for command in commands:
         done = subprocess.run(
             [sys.executable, *command],

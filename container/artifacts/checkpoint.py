@@ -24,6 +24,7 @@ from container.files.atomic import replacing
 from container.files.regular import open_regular
 from container.formats.errors import shown
 from container.logs.logger import LOGGER
+from container.precision.coordinates import ARRAYS as COORDINATES
 from container.precision.coordinates import PLAIN, Coordinates
 from container.resources import memory_limit_bytes
 from kmeans.settings import TrainingSettings
@@ -36,12 +37,9 @@ KEPT: Final = 2
 
 _FACTS: Final = "facts"
 _LAYOUT: Final = {**layout(RunSnapshot), _FACTS: ("|u1", 1)}
-# Only where the coordinates of the rows are not plain.
-_ORIGIN: Final = "origin"
-_OPTIONAL: Final = {_ORIGIN: ("<f4", 1)}
 # What all hosts of a job hold alike.
 _COMMON_FACTS: Final = ("epoch", "amid_epoch", "reassigned", "rows_seen", "outlier_distance")
-_COMMON_ARRAYS: Final = (*layout(StreamSnapshot), _ORIGIN)
+_COMMON_ARRAYS: Final = (*layout(StreamSnapshot), *COORDINATES)
 _HEAD: Final[resumable.Schema] = {"job": {}, "step": resumable.STEP}
 _DIGEST_BYTES: Final = hashlib.sha256().digest_size
 _PIECE: Final = 1 << 20
@@ -82,6 +80,8 @@ class Checkpoints:
         What the job trains; a job that resumes must have the same, and the same hosts.
     interval_seconds : float
         Least time from one to the next.
+    standardize : bool
+        Whether the job standardizes its rows; a job that resumes must do so too.
 
     Attributes
     ----------
@@ -94,7 +94,14 @@ class Checkpoints:
     """
 
     def __init__(
-        self, folder: Path, host: str, hosts: Sequence[str], settings: TrainingSettings, interval_seconds: float
+        self,
+        folder: Path,
+        host: str,
+        hosts: Sequence[str],
+        settings: TrainingSettings,
+        interval_seconds: float,
+        *,
+        standardize: bool = False,
     ) -> None:
         self.enabled = folder.is_dir()
         self._folder = folder
@@ -103,6 +110,9 @@ class Checkpoints:
         self._n_hosts = len(hosts)
         # As it is read from a file, where tuples have become lists.
         self._job = json.loads(json.dumps({"hosts": hosts, **asdict(settings)}))
+        # Only where it is set, so that all other jobs resume from checkpoints of earlier releases.
+        if standardize:
+            self._job["standardize"] = True
         self._interval = interval_seconds
         self._latest = time.monotonic()
         # The steps of this job's checkpoints on disk, oldest first.
@@ -137,9 +147,7 @@ class Checkpoints:
         # One that can't be written is not tried again at once.
         self._latest = began
         facts = json.dumps({"job": self._job, **facts_of(snapshot)}, allow_nan=False).encode()
-        arrays = arrays_of(snapshot)
-        if coordinates.origin is not None:
-            arrays[_ORIGIN] = coordinates.origin
+        arrays = {**arrays_of(snapshot), **coordinates.arrays()}
         with replacing(self._path(snapshot.step), TEMPORARY_NAME) as file:
             file.write(MAGIC + bytes(_DIGEST_BYTES))
             hashing = _HashingWriter(file)
@@ -228,7 +236,7 @@ class Checkpoints:
 
     def _checkpoint(self, file: IO[bytes], size: int) -> Checkpoint:
         """Read what follows the checksum, and check all of it."""
-        arrays = archive.load(file, size, _LAYOUT, _OPTIONAL)
+        arrays = archive.load(file, size, _LAYOUT, COORDINATES)
         facts = json_object.loads(arrays.pop(_FACTS).tobytes())
         resumable.check_facts(facts, _HEAD)
         job = facts.pop("job")
@@ -238,7 +246,8 @@ class Checkpoints:
             was, now = shown(job.get(name)), shown(self._job.get(name))
             raise CheckpointError(f"it is of another job: {name} was {was}, is {now}")
         resumable.check(arrays, facts, self._settings, self._n_hosts)
-        return Checkpoint(snapshot_of(RunSnapshot, arrays, facts), Coordinates(arrays.get(_ORIGIN)))
+        coordinates = Coordinates.of_arrays(arrays, self._settings.n_features)
+        return Checkpoint(snapshot_of(RunSnapshot, arrays, facts), coordinates)
 
 
 class _HashingWriter(io.RawIOBase):
@@ -279,9 +288,8 @@ def _verify(file: IO[bytes]) -> None:
 
 def _common(checkpoint: Checkpoint) -> int:
     """Return a checksum of what all hosts of a job hold alike after a step."""
-    facts, arrays = facts_of(checkpoint.snapshot), arrays_of(checkpoint.snapshot)
-    if checkpoint.coordinates.origin is not None:
-        arrays[_ORIGIN] = checkpoint.coordinates.origin
+    facts = facts_of(checkpoint.snapshot)
+    arrays = {**arrays_of(checkpoint.snapshot), **checkpoint.coordinates.arrays()}
     digest = hashlib.sha256(json.dumps([facts[name] for name in _COMMON_FACTS]).encode())
     for name in _COMMON_ARRAYS:
         if name in arrays:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from container.files import json_object
+from container.precision.coordinates import Coordinates, CoordinatesError
 from container.versions import COMPUTING, versions
 
 FORMAT_VERSION: Final = 1
@@ -105,4 +106,8 @@ def loads(data: bytes | bytearray, shape: tuple[int, ...]) -> dict[str, Any]:
     stated = (description.get("k"), description.get("feature_dim"))
     if stated != shape:
         raise DescriptionError(f"expected k and feature_dim {shape} as the centers have, got {stated}")
+    try:
+        Coordinates.of_description(description, shape[1])
+    except CoordinatesError as cause:
+        raise DescriptionError(str(cause)) from cause
     return description

@@ -48,6 +48,11 @@ class SavedModel:
     centers: NDArray[Any]
     description: dict[str, Any] | None = None
 
+    @property
+    def coordinates(self) -> Coordinates:
+        """The coordinates in which distances from the centers are measured."""
+        return Coordinates.of_description(self.description or {}, self.centers.shape[1])
+
 
 def save(
     directory: Path,

@@ -163,8 +163,6 @@ def _check_shapes(arrays: Arrays, settings: TrainingSettings, n_hosts: int) -> N
         "with_rows": (n_hosts,),
         "reservoir_rows": (n_rows, n_features),
     }
-    if "origin" in arrays:
-        expected["origin"] = (n_features,)
     expected |= {f"reservoir_{name}": (n_rows,) for name in ("labels", "numbers", "positions", "keys")}
     n_far = len(arrays["reservoir_far_rows"])
     expected["reservoir_far_rows"] = (n_far, n_features)

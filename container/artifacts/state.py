@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from container.artifacts import archive
-from container.precision.coordinates import PLAIN, Coordinates
+from container.precision.coordinates import ARRAYS as COORDINATES
+from container.precision.coordinates import PLAIN, Coordinates, CoordinatesError
 from kmeans.sample import Far, Sample
 from kmeans.state import State
 from kmeans.types import DoubleArray
@@ -35,8 +36,7 @@ _OPTIONAL: Final = {
     "far_labels": ("<i8", 1),
     "far_weights": ("<f8", 1),
     "sample_is_far": ("|b1", 1),
-    # Of the coordinates, where they are not plain.
-    "origin": ("<f4", 1),
+    **COORDINATES,
 }
 
 # Far above any number of rows, and above what sample weights add up to; a square of float32 numbers times it is finite.
@@ -83,7 +83,7 @@ def dumps(state: State, coordinates: Coordinates = PLAIN) -> bytes:
             "weights": state.weights,
             "shift": state.shift,
             **(dict(zip(_SAMPLE, rows, strict=True)) if len(sample.rows) else {}),
-            **({} if coordinates.origin is None else {"origin": coordinates.origin}),
+            **coordinates.arrays(),
             **({} if state.spreads is None else {"spreads": state.spreads}),
             **({} if far is None else dict(zip(_FAR, (far.rows, far.labels, far.weights, far.sampled), strict=True))),
         },
@@ -134,7 +134,10 @@ def loads(data: bytes | bytearray) -> tuple[State, Coordinates]:
         Far(*(arrays[name] for name in _FAR)) if _FAR[0] in arrays else None,
     )
     state = State(arrays["centers"], arrays["weights"], arrays["shift"], sample, arrays.get("spreads"))
-    return state, Coordinates(arrays.get("origin"))
+    try:
+        return state, Coordinates.of_arrays(arrays, arrays["centers"].shape[1])
+    except CoordinatesError as cause:
+        raise StateError(str(cause)) from cause
 
 
 def beyond_float32(centers: DoubleArray) -> float | None:
@@ -167,8 +170,6 @@ def _check(arrays: dict[str, NDArray[Any]]) -> None:
     for name, shape in expected.items():
         if arrays[name].shape != shape:
             raise StateError(f"expected {name} of shape {shape} for these centers, got {arrays[name].shape}")
-    if "origin" in arrays and arrays["origin"].shape != (n_features,):
-        raise StateError(f"expected an origin of shape {(n_features,)}, got {arrays['origin'].shape}")
     number = beyond_float32(arrays["centers"])
     if number is not None:
         raise StateError(f"expected centers in the range of float32, as rows are, got {number}")

@@ -13,7 +13,7 @@ from container.channels.interleaved import Interleaved
 from container.channels.opener import Opener
 from container.channels.prefetch import PackingFill, prefetched
 from container.channels.reading import Position, Reading
-from container.channels.sampling import sample
+from container.channels.sampling import ENOUGH_ROWS, sample
 from container.configuration.files import ChannelConfiguration
 from container.errors import AlgorithmError, CustomerError
 from container.hosts.place import ALONE
@@ -80,7 +80,8 @@ class Channel:
         reading = replace(reading, threaded=reading.threaded or configuration.mode != "File")
         self.path = configuration.path
         self.coordinates = coordinates
-        self._choose: Callable[[DoubleArray], Coordinates] | None = None
+        self._choose: Callable[[DoubleArray, int], Coordinates] | None = None
+        self._choosing_rows = 0
         self._stop = stop or Stop()
         self._opener = Opener(configuration, feature_dim, reading, self._stop, self._giving_up)
         self.rereadable = self._opener.rereadable
@@ -108,21 +109,23 @@ class Channel:
         """Bytes read in the latest pass, so far."""
         return self._position.bytes_read
 
-    def settle_by(self, choose: Callable[[DoubleArray], Coordinates]) -> None:
+    def settle_by(self, choose: Callable[[DoubleArray, int], Coordinates], n_rows: int = ENOUGH_ROWS) -> None:
         """Have the coordinates chosen by the first rows, once they are drawn or, in Pipe mode, have come.
 
         Parameters
         ----------
         choose : callable
-            Called once, in the thread that asks for rows, with some of them as they are: ndarray of float64, shape
-            (n, d). There are none if the job is to stop.
+            Called once, in the thread that asks for rows, with some of them as they are, ndarray of float64, shape
+            (n, d), and the number of rows that they stand for. There are none if the job is to stop.
+        n_rows : int
+            The number of rows to wait for in Pipe mode.
         """
-        self._choose = choose
+        self._choose, self._choosing_rows = choose, n_rows
 
-    def _settle(self, rows: DoubleArray) -> None:
+    def _settle(self, rows: DoubleArray, n_represented: int) -> None:
         if self._choose is not None:
             choose, self._choose = self._choose, None
-            self.coordinates = choose(rows)
+            self.coordinates = choose(rows, n_represented)
 
     def relative(self, points: DoubleArray) -> DoubleArray:
         """Return points in the coordinates of the rows."""
@@ -167,11 +170,11 @@ class Channel:
         position.records_read = position.bytes_read = 0
         position.needed_rows = self._reading.needed_rows if self.rereadable and not skip else 0
         if self._choose is not None and not self.rereadable:
-            self._settle(self._opener.first_rows(position.passes))
+            rows = self._opener.first_rows(position.passes, self._choosing_rows)
+            self._settle(rows, len(rows))
         together = max(1, self._opener.rows_together() // self._mini_batch_size) if packing else 1
         filling = Filling(self._opener, self._division(together), position, self.coordinates)
-        plain = packing and self.coordinates.plain
-        yield from self._filled(partial(filling.fill, skip=skip, packing=plain), together)
+        yield from self._filled(partial(filling.fill, skip=skip, packing=packing), together)
 
     def _division(self, together: int) -> Division:
         interleaved_rows = max(1, INTERLEAVED_ROW_BYTES // (4 * self._feature_dim))
@@ -258,11 +261,11 @@ class Channel:
         try:
             rows, records = sample(self.files(), self._opener.opened, self._feature_dim, size, rng)
         except GivenUpError:
-            self._settle(np.empty((0, self._feature_dim)))
+            self._settle(np.empty((0, self._feature_dim)), 0)
             raise
         if size and self._alone and not records:
             raise self.no_records()
-        self._settle(rows)
+        self._settle(rows, records)
         return self.coordinates.rows(rows), records
 
     def no_records(self) -> CustomerError:

@@ -143,6 +143,8 @@ class Filling:
         """Hand out the rest of a file as it lies there, if it holds records that are alike."""
         packed = reader.packed(self._division.batch_rows)
         if packed is not None and packed.n_rows:
+            if self._coordinates.origin is not None:
+                packed.origin, packed.scales = self._coordinates.origin, self._coordinates.divisors
             yield packed
             reader.passed(packed)
             self._position.records_read += packed.taken

@@ -143,13 +143,16 @@ class Opener:
         except OSError as error:
             raise self._faults.unreadable(path, error) from error
 
-    def first_rows(self, passes: int) -> DoubleArray:
-        """Return some of the first rows of the pipe of a pass, which is then read as if nobody had looked at it."""
+    def first_rows(self, passes: int, n_rows: int) -> DoubleArray:
+        """Return about `n_rows` of the first rows of the pipe of a pass.
+
+        The pipe is then read as if nobody had looked at it.
+        """
         with suppress(GivenUpError):
             (fifo,) = self.paths(passes)
             try:
                 self._opened = self._stream(fifo)
-                return first_rows(self._opened, lambda data: self._reader(io.BytesIO(self._kind.whole_records(data))))
+                return first_rows(self._opened, self._reader_of, n_rows)
             except OSError as error:
                 raise self._faults.unreadable(fifo, error) from error
         return np.empty((0, self._feature_dim))
@@ -160,6 +163,9 @@ class Opener:
 
     def _stream(self, path: Path) -> Stream:
         return Stream(path, self._giving_up, self._stop.requested, piped=not self.rereadable)
+
+    def _reader_of(self, beginning: bytes) -> Reader:
+        return self._reader(io.BytesIO(self._kind.whole_records(beginning)))
 
     def _reader(self, stream: io.RawIOBase | io.BytesIO) -> Reader:
         window_bytes = None if self._reading.threaded else INTERLEAVED_READ_BYTES

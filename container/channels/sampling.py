@@ -14,8 +14,8 @@ from kmeans.types import DoubleArray
 
 Opener = Callable[[Path], AbstractContextManager[Reader]]
 
-# This many of the first rows of a pipe are enough. Up to MAX are taken if they have come.
-_ENOUGH_ROWS: Final = 100
+# This many of the first rows of a pipe are enough, unless more are wanted. Up to MAX are taken if they have come.
+ENOUGH_ROWS: Final = 100
 _MAX_ROWS: Final = 1000
 _MAX_BYTES: Final = 64 << 20
 
@@ -81,7 +81,7 @@ def _sample(
     return rows, ends[-1]
 
 
-def first_rows(stream: Stream, reading: Callable[[bytes], Reader]) -> DoubleArray:
+def first_rows(stream: Stream, reading: Callable[[bytes], Reader], n_rows: int = ENOUGH_ROWS) -> DoubleArray:
     """Return some of the first rows of a stream, which stay to be read.
 
     A row that is wrong ends them; the error is raised when the row is read.
@@ -92,6 +92,9 @@ def first_rows(stream: Stream, reading: Callable[[bytes], Reader]) -> DoubleArra
         At its beginning.
     reading : callable
         Makes a reader of the beginning of the stream.
+    n_rows : int
+        The number of rows to wait for, unless they take too much memory. Up to `_MAX_ROWS` are returned if they have
+        come.
 
     Returns
     -------
@@ -102,15 +105,17 @@ def first_rows(stream: Stream, reading: Callable[[bytes], Reader]) -> DoubleArra
     while True:
         beginning = stream.peek(size)
         ended = len(beginning) < size
-        reader = reading(beginning)
-        rows = np.empty((max(1, min(_MAX_ROWS, _MAX_BYTES // (8 * reader.feature_dim))), reader.feature_dim))
+        # Cut, so that rows that take too much memory are the same ones however many have come.
+        reader = reading(beginning[:_MAX_BYTES])
+        most = min(max(_MAX_ROWS, n_rows), _MAX_BYTES // (8 * reader.feature_dim))
+        rows = np.empty((max(1, most), reader.feature_dim))
         try:
             reader.read(rows)
         except IncompleteError:
             pass
         except FormatError:
             ended = True
-        if ended or reader.records >= min(_ENOUGH_ROWS, len(rows)) or len(beginning) >= _MAX_BYTES:
+        if ended or reader.records >= min(n_rows, len(rows)) or len(beginning) >= _MAX_BYTES:
             return rows[: reader.records]
         # All are decoded again each time, so this must be rare.
         size = 2 * len(beginning)

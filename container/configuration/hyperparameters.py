@@ -173,6 +173,13 @@ TABLE: tuple[Hyperparameter, ...] = (
         origin="own",
     ),
     Hyperparameter(
+        "standardize",
+        Flag(),
+        "false",
+        "Whether distances are measured in standard deviations of the features, which gives all features equal weight.",
+        origin="own",
+    ),
+    Hyperparameter(
         "checkpoint_interval_seconds",
         Integer(0, _INT32_MAX),
         "60",
@@ -224,6 +231,7 @@ class Hyperparameters:
     seed: int
     refine_sample_size: int | None
     keep_sample: bool
+    standardize: bool
     checkpoint_interval_seconds: int
     write_assignments: bool | None
     write_report: bool

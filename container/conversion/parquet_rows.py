@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +12,8 @@ import pyarrow
 import pyarrow.parquet
 from pyarrow import types
 
-from container.conversion.rows import Rows, first_not_finite, rows_in_a_block, width
+from container.conversion.rows import Rows, first_refused, rows_in_a_block
+from container.conversion.table import Options, refuse_duplicates, shown_names
 from container.formats.errors import FormatError, excerpt, not_finite
 from kmeans.types import FloatArray
 
@@ -22,32 +22,31 @@ _PLAIN: Final = (types.is_floating, types.is_integer)
 _NUMBERS: Final = (*_PLAIN, types.is_boolean, types.is_decimal)
 # The names that pandas and dask give to an index without a name. Other programs that rewrite such a table keep them.
 _INDEX_NAME: Final = re.compile(r"__index_level_[0-9]+__|__null_dask_index__")
-# The number of names of the index that a message shows.
-_SHOWN_NAMES: Final = 5
 
 
 class ParquetRows(Rows):
-    """A table whose columns are all numbers; pandas' index, which numbers the rows or names them, is no feature."""
+    """A table of columns of numbers; pandas' index, which numbers the rows or names them, is no feature."""
 
-    def __init__(self, path: Path, labels: int) -> None:
+    def __init__(self, path: Path, options: Options) -> None:
+        self._gaps = options.gaps
         with _as_parquet():
             self._file = pyarrow.parquet.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20)
             schema = self._file.schema_arrow
             names = schema.names
-        if len(set(names)) < len(names):
-            twice = next(name for name, count in Counter(names).items() if count > 1)
-            raise FormatError(f"expected each column's name once, got {excerpt(twice)} twice")
+        refuse_duplicates(names)
         index = _index_columns(schema.metadata or {}).intersection(names)
         index.update(filter(_INDEX_NAME.fullmatch, names))
-        if index:
-            shown = ", ".join(map(excerpt, [*filter(index.__contains__, names)][:_SHOWN_NAMES]))
-            more = f" and {len(index) - _SHOWN_NAMES} more" if len(index) > _SHOWN_NAMES else ""
-            self.left_out = f"the index of pandas, {shown}{more}: df.reset_index() would make features of it"
-        fields = [(column, field) for column, field in enumerate(schema, start=1) if field.name not in index]
-        self.n_features = width(len(fields), labels)
+        # A column of the index is read only if it is chosen.
+        places = [place for place, name in enumerate(names) if options.columns or name not in index]
+        read = [places[number] for number in options.chosen(len(places), [names[place] for place in places])]
+        self.names = [names[place] for place in read]
+        if unread := index.difference(self.names):
+            shown = shown_names([*filter(unread.__contains__, names)])
+            self.left_out = f"the index of pandas, {shown}: df.reset_index() would make features of it"
+        self.n_features = len(read)
         # The names of the features, and their columns in the file, counted from 1.
-        self._columns = {field.name: column for column, field in fields[labels:]}
-        kinds = {field.name: field.type for _, field in fields[labels:]}
+        self._columns = {names[place]: place + 1 for place in read}
+        kinds = {name: schema.field(name).type for name in self.names}
         for name, kind in kinds.items():
             if not any(holds(kind) for holds in _NUMBERS):
                 raise FormatError(f"expected columns of numbers, got {excerpt(name)} of the type {str(kind)[:60]}")
@@ -68,22 +67,23 @@ class ParquetRows(Rows):
                 record += len(batch)
 
     def _block(self, batch: Any, record: int) -> FloatArray:
-        """Return a part as float32, whose first row is `record`; no number may be missing or not finite."""
-        for (name, position), column in zip(self._columns.items(), batch.columns, strict=True):
-            if column.null_count:
-                row = column.is_null().index(pyarrow.scalar(value=True)).as_py()
-                raise FormatError(
-                    f"expected a number in column {excerpt(name)}, got none", record=record + row, column=position
-                )
+        """Return a part as float32, whose first row is `record`; missing numbers are NaN, if they are accepted."""
+        gaps = [column.null_count > 0 for column in batch.columns]
+        if any(gaps) and not self._gaps:
+            name, position = list(self._columns.items())[gaps.index(True)]
+            row = batch.column(gaps.index(True)).is_null().index(pyarrow.scalar(value=True)).as_py()
+            raise FormatError(
+                f"expected a number in column {excerpt(name)}, got none", record=record + row, column=position
+            )
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-            if self._alike:
+            if self._alike and not any(gaps):
                 block = np.ascontiguousarray(batch.to_tensor().to_numpy(), np.float32)
             else:
                 columns = np.empty((self.n_features, len(batch)), np.float32)
                 for feature, column in enumerate(batch.columns):
                     columns[feature] = _numbers(column)
                 block = np.ascontiguousarray(columns.T)
-        if place := first_not_finite(block):
+        if place := first_refused(block, gaps=self._gaps):
             row, feature = place
             name, position = list(self._columns.items())[feature]
             raise not_finite(float(batch.column(feature)[row].as_py()), position, record=record + row, name=name)
@@ -102,10 +102,12 @@ def _as_parquet() -> Iterator[None]:
 
 
 def _numbers(column: Any) -> Any:
-    """Return the numbers of a column as they are, and those of decimals rounded to float64, as in CSV."""
+    """Return the numbers of a column as they are, and those of decimals rounded to float64, as in CSV; NaN for none."""
     if types.is_decimal(column.type):
         # By way of its digits a decimal is rounded once.
         column = column.cast(pyarrow.string()).cast(pyarrow.float64())
+    elif types.is_boolean(column.type):
+        column = column.cast(pyarrow.uint8())
     return column.to_numpy(zero_copy_only=False)
 
 

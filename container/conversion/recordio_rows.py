@@ -6,14 +6,13 @@ second to load.
 
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from container.channels.files import channel_files, listed
 from container.conversion.rows import MAX_ROW_BYTES, Rows, all_rows, rows_in_a_block, width
 from container.files.regular import open_regular
 from container.formats.errors import FormatError, IncompleteError, located
@@ -26,15 +25,20 @@ if TYPE_CHECKING:
 
 
 class RecordIORows(Rows):
-    """The files of a folder, in sorted order, or one file."""
+    """Records of files, one after the other.
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._files = [path]
-        if path.is_dir():
-            self._files, others = channel_files(path)
-            if others:
-                self.left_out = f"{len(others)} files or folders that are no data, {listed(others, path)}"
+    Parameters
+    ----------
+    path : Path
+        The folder, or the only file.
+    files : sequence of Path
+        The files, in order.
+    left_out : str
+        What is not read of the folder, in words.
+    """
+
+    def __init__(self, path: Path, files: Sequence[Path], left_out: str = "") -> None:
+        self._path, self._files, self.left_out = path, files, left_out
         self.n_features = next(filter(None, map(self._record_features, self._files)), 0)
         if not self.n_features:
             raise FormatError("expected records, got none")

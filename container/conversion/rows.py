@@ -1,7 +1,7 @@
 """What every source of rows offers, and what they share: the size of a block, the check of its numbers, threads."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Final, Protocol, TypeVar
 
@@ -29,18 +29,28 @@ class Rows(Protocol):
     ----------
     n_features : int
         The numbers of a row.
+    names : sequence of str
+        The names of the features; empty where they have none.
     left_out : str
         What is not read of the source, in words; empty if all of it is.
     """
 
     n_features: int
+    names: Sequence[str] = ()
     left_out: str = ""
 
     def count(self) -> int:
         """Return the number of rows, known from a header or from a pass over the data."""
 
     def blocks(self) -> Iterator[FloatArray]:
-        """Yield all rows in order: ndarray of float32, shape (n, n_features), finite, C-contiguous."""
+        """Yield all rows in order: ndarray of float32, shape (n, n_features), C-contiguous.
+
+        All numbers are finite; if the source was opened with `Options.gaps`, NaN stands for missing ones.
+        """
+
+    def remark(self) -> str:
+        """Return what was changed in the last pass, in words; empty if nothing was."""
+        return ""
 
 
 def rows_in_a_block(n_features: int) -> int:
@@ -58,26 +68,45 @@ def width(columns: int, labels: int) -> int:
     return columns - labels
 
 
-def float32(parts: Iterator[Any], labels: int) -> Iterator[FloatArray]:
-    """Yield each part, an ndarray of shape (n, columns), without labels as float32; all numbers must be finite."""
+def float32(parts: Iterator[Any], columns: Sequence[int], *, gaps: bool) -> Iterator[FloatArray]:
+    """Yield some columns of each part as float32.
+
+    Parameters
+    ----------
+    parts : iterator of ndarray, shape (n, columns)
+        Numbers of any type.
+    columns : sequence of int
+        The columns to take, from 0; a range of leading columns to drop is fastest.
+    gaps : bool
+        Whether NaN is accepted; infinity is not.
+
+    Yields
+    ------
+    ndarray of float32, shape (n, len(columns))
+    """
+    index: slice | Sequence[int] = slice(columns.start, None) if isinstance(columns, range) else columns
     record = 1
     for part in parts:
-        rows = part[:, labels:]
+        rows = part[:, index]
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
             block = np.ascontiguousarray(rows, np.float32)
-        if place := first_not_finite(block):
+        if place := first_refused(block, gaps=gaps):
             row, column = place
-            raise not_finite(float(rows[row, column]), column + labels + 1, record=record + row)
+            raise not_finite(float(rows[row, column]), columns[column] + 1, record=record + row)
         yield block
         record += len(block)
 
 
-def first_not_finite(block: FloatArray) -> tuple[int, int] | None:
-    """Return the row and the column of the first number that is not finite, from 0; None if all are."""
-    finite = np.isfinite(block)
-    if finite.all():
+def first_refused(block: FloatArray, *, gaps: bool) -> tuple[int, int] | None:
+    """Return the row and the column, from 0, of the first number that is not finite, nor NaN where gaps may be."""
+    accepted = np.isfinite(block)
+    if accepted.all():
         return None
-    row, column = np.argwhere(~finite)[0]
+    if gaps:
+        accepted |= np.isnan(block)
+        if accepted.all():
+            return None
+    row, column = np.argwhere(~accepted)[0]
     return int(row), int(column)
 
 

@@ -1,10 +1,12 @@
 """Writing rows: RecordIO in shards, CSV, .npy, .npz, Parquet. Each appears whole or not at all."""
 
+import csv
+import io
 import os
 import secrets
 import shutil
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any, Final
@@ -86,8 +88,17 @@ def write_shards(rows: Rows, folder: Path, shards: int, encode: Encoder) -> tupl
     return n, size
 
 
-def write_file(rows: Rows, path: Path) -> tuple[int, int]:
+def write_file(rows: Rows, path: Path, *, header: bool = False) -> tuple[int, int]:
     """Write a file of the format that its suffix names: .csv, .npy, .npz or .parquet.
+
+    Parameters
+    ----------
+    rows : Rows
+        The rows to write.
+    path : Path
+        Replaced if it exists.
+    header : bool
+        Whether CSV begins with the names of the features.
 
     Returns
     -------
@@ -95,6 +106,10 @@ def write_file(rows: Rows, path: Path) -> tuple[int, int]:
         The numbers of rows and bytes written.
     """
     with replacing(path) as file:
+        if header and path.suffix.lower() == ".csv":
+            text = io.StringIO()
+            csv.writer(text, lineterminator="\n").writerow(_names(rows))
+            file.write(text.getvalue().encode("utf-8", "surrogateescape"))
         n = _WRITERS[path.suffix.lower()](rows, file)
     return n, path.stat().st_size
 
@@ -164,7 +179,8 @@ def _csv_lines(block: FloatArray) -> tuple[Any, int]:
     import pyarrow.csv
 
     lines = pyarrow.BufferOutputStream()
-    pyarrow.csv.write_csv(_batch(block), lines, pyarrow.csv.WriteOptions(include_header=False))
+    names = list(map(str, range(block.shape[1])))
+    pyarrow.csv.write_csv(_batch(block, names), lines, pyarrow.csv.WriteOptions(include_header=False))
     return lines.getvalue(), len(block)
 
 
@@ -172,22 +188,27 @@ def _write_parquet(rows: Rows, file: IO[bytes]) -> int:
     import pyarrow.parquet
 
     n = 0
-    schema = _batch(np.empty((0, rows.n_features), np.float32)).schema
+    names = _names(rows)
+    schema = _batch(np.empty((0, rows.n_features), np.float32), names).schema
     # Numbers rarely occur twice: a dictionary of them would cost time and space.
     with pyarrow.parquet.ParquetWriter(file, schema, use_dictionary=False) as writer:
         blocks = ahead(rows.blocks())
-        while group := list(map(_batch, islice(blocks, ROW_GROUP_BLOCKS))):
+        while group := [_batch(block, names) for block in islice(blocks, ROW_GROUP_BLOCKS)]:
             table = pyarrow.Table.from_batches(group)
             writer.write_table(table)
             n += len(table)
     return n
 
 
-def _batch(block: FloatArray) -> Any:
+def _batch(block: FloatArray, names: Sequence[str]) -> Any:
     import pyarrow
 
-    names = [f"feature_{column}" for column in range(block.shape[1])]
-    return pyarrow.record_batch(list(map(pyarrow.array, np.ascontiguousarray(block.T))), names)
+    return pyarrow.record_batch(list(map(pyarrow.array, np.ascontiguousarray(block.T))), list(names))
+
+
+def _names(rows: Rows) -> Sequence[str]:
+    """Return the names of features; numbered ones if the source has none."""
+    return rows.names or [f"feature_{column}" for column in range(rows.n_features)]
 
 
 _WRITERS: dict[str, Callable[[Rows, IO[bytes]], int]] = {

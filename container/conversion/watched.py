@@ -27,7 +27,7 @@ class Watched(Rows):
 
     def __init__(self, rows: Rows) -> None:
         self._rows = rows
-        self.n_features, self.left_out = rows.n_features, rows.left_out
+        self.n_features, self.names, self.left_out = rows.n_features, rows.names, rows.left_out
         self._n_rows = min(_ROWS, _MAX_NUMBERS // (_MAX_GLIMPSES * rows.n_features))
         # Rows at equal distances are kept, of one in this many blocks.
         self._every = 1

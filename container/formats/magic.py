@@ -10,6 +10,7 @@ RECORDIO: Final = "RecordIO"
 NPY: Final = ".npy"
 ZIP: Final = "a ZIP archive"
 PARQUET: Final = "Parquet"
+GZIP: Final = "gzip"
 _TEXT: Final = "text"
 
 # Enough bytes to tell all formats apart.
@@ -48,6 +49,21 @@ _FORMATS: Final = tuple(
         ),
     )
 )
+
+
+def recognized(head: bytes | memoryview) -> str:
+    """Return the name of the format that bytes are clearly in; empty if there is none.
+
+    Parameters
+    ----------
+    head : bytes or memoryview
+        The beginning: `HEAD_BYTES` bytes or more, unless there are fewer.
+
+    Returns
+    -------
+    str
+    """
+    return next((name for pattern, name, _ in _FORMATS if pattern.match(head)), "")
 
 
 def refuse_others(head: bytes | memoryview, expected: str) -> None:

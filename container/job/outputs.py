@@ -5,6 +5,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from container import report
 from container.artifacts import curve as curves
 from container.artifacts import model as artifacts
@@ -21,6 +23,7 @@ from container.logs import logger
 from container.logs.logger import LOGGER
 from container.logs.metrics import spread
 from container.precision.coordinates import Coordinates
+from container.precision.scales import dominance
 from container.versions import COMPUTING, versions
 from kmeans.assignment.scoring import Score, Tally
 from kmeans.communicator import any_host
@@ -58,14 +61,15 @@ def write_model(context: JobContext, model: Model, coordinates: Coordinates) -> 
         LOGGER.info("No model is serialized on a non-master node")
         return ()
     began = time.time()
+    centers = coordinates.centers(model.centers)
     files = artifacts.save(
         job.paths.model,
         _file_host(job.place.leader),
-        artifacts.SavedModel(coordinates.centers(model.centers), _description(context, model, coordinates)),
+        artifacts.SavedModel(centers, _description(context, model, coordinates)),
         without_rows(model.state, model.centers, job.hyperparameters.epochs),
         coordinates,
     )
-    if not coordinates.plain:
+    if centers.dtype == np.float64:
         LOGGER.info(
             "%s has the centers in float32, which can't hold them apart; %s has them in float64, and they are served.",
             files[-1].name,
@@ -115,6 +119,7 @@ def _description(context: JobContext, model: Model, coordinates: Coordinates) ->
         rows_seen=context.progress.rows,
         **curves.indices(model.curve.of(len(model.centers))),
         events=model.events,
+        **coordinates.description(),
     )
 
 
@@ -228,6 +233,14 @@ def _are_few(context: JobContext, model: Model, folder: Path) -> bool:
         objection or "another host has no room",
     )
     return False
+
+
+def warn_of_dominant_feature(context: JobContext, model: Model, coordinates: Coordinates) -> None:
+    """Log a warning, which the report shows too, if one feature outweighs all others; only the leader does."""
+    if context.configuration.place.leads and not coordinates.scaled:
+        message = dominance(model.state.sample)
+        if message:
+            LOGGER.warning("%s", message)
 
 
 def write_report(

@@ -1,6 +1,7 @@
 """A training job on one of its hosts: rows in; model, other outputs and log lines out."""
 
 import time
+from functools import partial
 from itertools import takewhile
 
 import numpy as np
@@ -10,6 +11,7 @@ from container.artifacts import model as artifacts
 from container.artifacts.checkpoint import Checkpoints
 from container.channels.channel import Channel
 from container.channels.reading import Reading
+from container.channels.sampling import ENOUGH_ROWS
 from container.configuration import hyperparameters
 from container.configuration.algorithm_settings import log_evaluated, settings_of
 from container.configuration.files import JobConfiguration
@@ -24,7 +26,7 @@ from container.logs.logger import LOGGER
 from container.logs.metrics import log_metrics, log_quality, spread
 from container.logs.progress import Progress
 from container.logs.timed_source import TimedSource
-from container.precision.coarse_features import choose_coordinates
+from container.precision.choice import SPREAD_ROWS, choose_coordinates
 from container.precision.coordinates import Coordinates
 from container.resources import cpu_count, memory_limit_bytes
 from container.stopping import Stop
@@ -76,6 +78,7 @@ def run(job: JobConfiguration, communicator: Communicator, stop: Stop, began: fl
             job.place.hosts,
             chosen,
             job.hyperparameters.checkpoint_interval_seconds,
+            standardize=job.hyperparameters.standardize,
         )
         # Fewer rows than k hold no k distinct ones.
         reading = Reading(job.place, needed_rows=chosen.k, threaded=threads.count > 1, threads=threads.count)
@@ -91,6 +94,7 @@ def run(job: JobConfiguration, communicator: Communicator, stop: Stop, began: fl
             _log_train_quality(context, model)
             progress.log_times()
             log_metrics(job.place.name, began, time.time(), {**progress.times, "epochs": spread(chosen.epochs)})
+            outputs.warn_of_dominant_feature(context, model, rows.coordinates)
             tested = _test(context, model, rows.coordinates)
             if stop.overdue():
                 LOGGER.warning("Stopped early by %s: there was no time for a report.", stop.cause)
@@ -112,7 +116,9 @@ def _fit(context: JobContext, chosen: TrainingSettings, source: TimedSource, che
     checkpoint = newest_common(checkpoints, communicator)
     rows = source.source
     if checkpoint is None:
-        rows.settle_by(lambda first: choose_coordinates(first, communicator, progress.events))
+        standardize = job.hyperparameters.standardize
+        choose = partial(choose_coordinates, communicator=communicator, events=progress.events, standardize=standardize)
+        rows.settle_by(choose, SPREAD_ROWS if standardize else ENOUGH_ROWS)
     else:
         rows.coordinates = checkpoint.coordinates
     # The leader's clock decides for all hosts.

@@ -1,22 +1,15 @@
 """Features whose values float32 can't distinguish, and what is done about them."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from container.logs.logger import LOGGER
 from container.precision.coordinates import PLAIN, Coordinates
-from kmeans.assignment.shift import thinned
 from kmeans.types import BoolArray, DoubleArray, FloatArray, LabelArray
 
-if TYPE_CHECKING:
-    from kmeans.communicator import Communicator
-    from kmeans.events import Events
-
-# The most rows that are examined, and the numbers in a column-wise piece of them.
-MAX_ROWS: Final = 300
+# Numbers in a column-wise piece of the rows.
 _PIECE_NUMBERS: Final = 1 << 20
 # Float32 is fine enough if half of the values span this many of its steps. Rounding then adds 1 / 400 to the mean
 # squared distance even if 200 clusters share these steps: step^2 / 12 to width^2 / 12.
@@ -54,7 +47,7 @@ class Coarse:
         """Return coordinates in which float32 can distinguish the values of all features."""
         if not len(self.features):
             return PLAIN
-        origin = np.zeros(n_features, np.float32)
+        origin = np.zeros(n_features)
         origin[self.features] = self.usual
         return Coordinates(origin)
 
@@ -127,37 +120,3 @@ def _rounded(values: DoubleArray) -> bool:
         return False
     single = distinct.astype(np.float32)
     return bool((single == distinct).all() and (np.nextafter(single[:-1], np.float32(np.inf)) == single[1:]).any())
-
-
-def choose_coordinates(rows: DoubleArray, communicator: "Communicator", events: "Events") -> Coordinates:
-    """Choose the coordinates of a job by its first rows; say where digits are gone already.
-
-    Parameters
-    ----------
-    rows : ndarray of float64, shape (n, d)
-        Some of this host's rows; there may be none.
-    communicator : Communicator
-        The hosts, which all call this together.
-    events : Events
-        Counts the features that have lost their digits.
-
-    Returns
-    -------
-    Coordinates
-        The same on every host.
-    """
-    coarse = coarse_features(communicator.gather_rows(thinned(rows, -(-MAX_ROWS // communicator.size))))
-    kept = ~coarse.lost
-    if kept.any():
-        LOGGER.info(
-            "computing relative to an origin, where float32 is too coarse for the values: %s", coarse.named(kept)
-        )
-    if coarse.lost.any():
-        events.happened(
-            "coarse_features",
-            int(coarse.lost.sum()),
-            f"The values of some features were rounded to float32, which is too coarse for them: "
-            f"{coarse.named(coarse.lost)}. Send them as float64, as int32, or as CSV with all digits, "
-            "or subtract a usual value first.",
-        )
-    return coarse.coordinates(rows.shape[1])

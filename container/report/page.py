@@ -116,10 +116,10 @@ def _context(facts: Facts) -> dict[str, Any]:
     score = model.score
     n_clusters, n_features = model.centers.shape
     baseline = Baseline.of(model.state.sample)
-    origin = _origin(facts)
     heat_map = profile.heat_map(model.centers, score.cluster_sizes, baseline)
     if not facts.coordinates.plain:
-        heat_map = replace(heat_map, centers=heat_map.centers + origin[heat_map.features])
+        absolute = facts.coordinates.absolute(model.centers[heat_map.clusters])
+        heat_map = replace(heat_map, centers=absolute[:, heat_map.features])
     shares = score.cluster_sizes / max(1, score.rows)
     # NaN stands for a cluster of which no row was scored.
     spreads = np.sqrt(
@@ -156,6 +156,7 @@ def _context(facts: Facts) -> dict[str, Any]:
         "few_clusters": n_clusters <= plots.MAX_BARS,
         "drawn": f"{'All' if whole else 'A sample of'} {number(len(plane.rows))} rows" if facts.shows_rows else "",
         "plane": plane,
+        "standardized": facts.coordinates.scaled,
         "heat_map_left_out": _left_out(heat_map, n_clusters, n_features),
         "heat_map": heat_maps.table(heat_map, DIGITS if facts.coordinates.plain else MAX_DIGITS),
         "heat_map_colors": heat_maps.COLORS,
@@ -177,6 +178,7 @@ def _tiles(facts: Facts) -> list[tuple[str, str, str]]:
     )
     others = f" and {len(facts.hosts) - HOSTS_NAMED} more" if len(facts.hosts) > HOSTS_NAMED else ""
     test = facts.tested
+    unit = ", in standard deviations" if facts.coordinates.scaled else ""
     return [
         ("Clusters (k)", number(k), f"out of {number(len(model.state.centers))} intermediate ones"),
         (
@@ -185,8 +187,8 @@ def _tiles(facts: Facts) -> list[tuple[str, str, str]]:
             f"in {number(facts.epochs)} {'epoch' if facts.epochs == 1 else 'epochs'}",
         ),
         ("Features", number(n_features), "columns of a row"),
-        ("Mean squared distance", number(model.score.msd), scored),
-        *([("Mean squared distance, test", number(test.msd), f"of {number(test.rows)} rows")] if test else []),
+        ("Mean squared distance", number(model.score.msd), scored + unit),
+        *([("Mean squared distance, test", number(test.msd), f"of {number(test.rows)} rows{unit}")] if test else []),
         ("Duration", duration(facts.seconds), "of the job, up to this report"),
         ("Throughput", number(facts.rows_per_second, 3), "rows a second, in training"),
         ("Hosts", number(len(facts.hosts)), ", ".join(facts.hosts[:HOSTS_NAMED]) + others),
@@ -222,36 +224,35 @@ def _clusters(
     facts: Facts, baseline: Baseline, shares: NDArray[np.float64], spreads: NDArray[np.float64]
 ) -> list[Mapping[str, Any]]:
     """Return the rows of the table of clusters, the largest first."""
-    centers, origin = facts.model.centers, _origin(facts)
+    centers, coordinates = facts.model.centers, facts.coordinates
+    deviations = baseline.deviation if coordinates.scales is None else baseline.deviation * coordinates.scales
     listed = profile.largest(facts.model.score.cluster_sizes, centers.shape[1], profile.MAX_LISTED)
-    return [
-        {
-            "cluster": int(cluster),
-            "share": percent(float(shares[cluster])),
-            "spread": "none" if np.isnan(spreads[cluster]) else number(float(spreads[cluster])),
-            "features": [
-                {
-                    "arrow": "▲" if difference > 0 else "▼",
-                    "number": feature,
-                    "value": _value(value, float(origin[feature]), float(baseline.deviation[feature])),
-                    "difference": signed(difference),
-                }
-                for feature, value, difference in profile.strongest(centers[cluster], baseline, FEATURES_NAMED)
-            ],
-        }
-        for cluster in listed
-    ]
+    rows: list[Mapping[str, Any]] = []
+    for cluster in listed:
+        values = coordinates.absolute(centers[cluster])
+        strongest = profile.strongest(centers[cluster], baseline, FEATURES_NAMED)
+        rows.append(
+            {
+                "cluster": int(cluster),
+                "share": percent(float(shares[cluster])),
+                "spread": "none" if np.isnan(spreads[cluster]) else number(float(spreads[cluster])),
+                "features": [
+                    {
+                        "arrow": "▲" if difference > 0 else "▼",
+                        "number": feature,
+                        "value": number(float(values[feature]), 3)
+                        if coordinates.plain
+                        else _value(float(values[feature]), float(deviations[feature])),
+                        "difference": signed(difference),
+                    }
+                    for feature, difference in strongest
+                ],
+            }
+        )
+    return rows
 
 
-def _origin(facts: Facts) -> NDArray[np.float64]:
-    """Return the origin of the coordinates of rows and centers, float64 (d,)."""
-    return facts.coordinates.absolute(np.zeros(facts.model.centers.shape[1], np.float32))
-
-
-def _value(value: float, origin: float, deviation: float) -> str:
-    """Format a number of a center, relative to an origin, with as many digits as distinguish centers."""
-    if not origin:
-        return number(value, 3)
-    value += origin
+def _value(value: float, deviation: float) -> str:
+    """Format a number of a center with as many digits as distinguish centers."""
     digits = 3 + max(0, math.floor(math.log10(abs(value) / deviation))) if value and deviation else 3
     return number(float(f"{value:.{digits}g}"), digits)

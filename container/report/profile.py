@@ -92,7 +92,7 @@ def heat_map(centers: FloatArray, sizes: DoubleArray, baseline: Baseline) -> Hea
     return HeatMap(clusters, features, standardized[:, features], centers[np.ix_(clusters, features)].astype(float))
 
 
-def strongest(center: FloatArray, baseline: Baseline, most: int) -> Iterator[tuple[int, float, float]]:
+def strongest(center: FloatArray, baseline: Baseline, most: int) -> Iterator[tuple[int, float]]:
     """Yield the features in which a center differs most from the mean, by at least `MIN_DIFFERENCE`.
 
     Parameters
@@ -108,8 +108,6 @@ def strongest(center: FloatArray, baseline: Baseline, most: int) -> Iterator[tup
     ------
     feature : int
         The index of the feature.
-    value : float
-        The value of the center.
     difference : float
         The difference from the mean, in standard deviations.
     """
@@ -118,4 +116,4 @@ def strongest(center: FloatArray, baseline: Baseline, most: int) -> Iterator[tup
     candidates = np.argpartition(-strength, min(most, len(strength)) - 1)[:most]
     for feature in candidates[np.lexsort((candidates, -strength[candidates]))]:
         if strength[feature] >= MIN_DIFFERENCE:
-            yield int(feature), float(center[feature]), float(standardized[feature])
+            yield int(feature), float(standardized[feature])

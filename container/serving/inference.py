@@ -13,8 +13,8 @@ from container.serving import negotiation
 from container.serving.body import blocks
 from container.serving.codecs.codec import Codec, Instances, Predictions
 from container.serving.outputs import answers, row_step
+from container.serving.predictor import ModelPredictor
 from container.serving.settings import ServingSettings
-from kmeans.prediction import Predictor
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -45,14 +45,14 @@ class Inference:
         self._settings = settings
         self._turn = threading.Lock()
 
-    def respond(self, environ: "WSGIEnvironment", predictor: Predictor) -> Response:
+    def respond(self, environ: "WSGIEnvironment", predictor: ModelPredictor) -> Response:
         """Answer a request, and store the number of its rows in `environ` under `ROWS`.
 
         Parameters
         ----------
         environ : dict
             The WSGI environment of the request.
-        predictor : Predictor
+        predictor : ModelPredictor
             The model.
 
         Returns
@@ -80,7 +80,7 @@ class Inference:
         return Response(parts, headers=headers)
 
     def _answer(
-        self, body: Iterable[bytes], reader: Codec, writer: Codec, predictor: Predictor
+        self, body: Iterable[bytes], reader: Codec, writer: Codec, predictor: ModelPredictor
     ) -> tuple[list[bytes], int]:
         rows = waiting = answered = 0
 
@@ -115,7 +115,7 @@ class Inference:
                 f"expected an answer, and a record or JSON document, of at most {most} bytes, got more"
             )
 
-    def _predictions(self, block: Instances, before: int, predictor: Predictor) -> Iterator[Predictions]:
+    def _predictions(self, block: Instances, before: int, predictor: ModelPredictor) -> Iterator[Predictions]:
         outputs = self._settings.outputs
         step = row_step(predictor, outputs)
         for start in range(0, len(block.rows), step):

@@ -3,12 +3,11 @@
 from pathlib import Path
 from typing import Final
 
-from container.artifacts.model import load
+from container.artifacts.model import SavedModel, load
 from container.logs.logger import LOGGER
 from container.resources import memory_limit_bytes
 from container.serving.errors import ModelUnavailableError
-from kmeans.prediction import Predictor
-from kmeans.types import DoubleArray, FloatArray
+from container.serving.predictor import ModelPredictor
 
 # The errors of reading a model, however hostile its bytes are.
 LOAD_ERRORS: Final = (ValueError, OSError, MemoryError)
@@ -31,7 +30,7 @@ class ServedModel:
     """
 
     def __init__(self, path: Path) -> None:
-        self._predictor: Predictor | None = None
+        self._predictor: ModelPredictor | None = None
         self._fault = ""
         try:
             self._predictor = predictor_of(path, memory_limit_bytes())
@@ -39,7 +38,7 @@ class ServedModel:
             self._fault = f"the model cannot be loaded: {sentence(error)}"
             LOGGER.exception("No model is served: %s", self._fault)
 
-    def predictor(self) -> Predictor:
+    def predictor(self) -> ModelPredictor:
         """Return the model.
 
         Raises
@@ -52,13 +51,14 @@ class ServedModel:
         return self._predictor
 
 
-def predictor_of(path: Path, memory_bytes: int) -> Predictor:
-    """Load a model into a limited number of bytes of memory; raises as `centers_of` does."""
-    return Predictor(centers_of(path, memory_bytes))
+def predictor_of(path: Path, memory_bytes: int) -> ModelPredictor:
+    """Load a model into a limited number of bytes of memory; raises as `model_of` does."""
+    model = model_of(path, memory_bytes)
+    return ModelPredictor(model.centers, model.coordinates)
 
 
-def centers_of(path: Path, memory_bytes: int) -> FloatArray | DoubleArray:
-    """Read the centers of a model.
+def model_of(path: Path, memory_bytes: int) -> SavedModel:
+    """Read a model.
 
     Parameters
     ----------
@@ -69,8 +69,8 @@ def centers_of(path: Path, memory_bytes: int) -> FloatArray | DoubleArray:
 
     Returns
     -------
-    ndarray of float32 or float64, shape (k, d)
-        The centers.
+    SavedModel
+        The model.
 
     Raises
     ------
@@ -79,9 +79,9 @@ def centers_of(path: Path, memory_bytes: int) -> FloatArray | DoubleArray:
     Exception
         Another one of `LOAD_ERRORS`.
     """
-    centers = load(path, memory_bytes // _BYTES_PER_FILE_BYTE).centers
-    LOGGER.info("Serving a model of %d clusters and %d features from %s", *centers.shape, path)
-    return centers
+    model = load(path, memory_bytes // _BYTES_PER_FILE_BYTE)
+    LOGGER.info("Serving a model of %d clusters and %d features from %s", *model.centers.shape, path)
+    return model
 
 
 def sentence(error: Exception) -> str:

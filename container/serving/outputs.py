@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 
 from container.serving.codecs.codec import Columns
-from kmeans.prediction import Predictor
+from container.serving.predictor import ModelPredictor
 from kmeans.types import DoubleArray, FloatArray
 
 # Name and meaning.
@@ -24,17 +24,17 @@ DEFAULT_OUTPUTS: Final = ("closest_cluster", "distance_to_cluster")
 _BLOCK_DISTANCES = 1 << 20
 
 
-def row_step(predictor: Predictor, outputs: Sequence[str]) -> int:
+def row_step(predictor: ModelPredictor, outputs: Sequence[str]) -> int:
     """Return the number of rows to answer at once, so that their distances to all clusters fit into a block."""
     return _BLOCK_DISTANCES if tuple(outputs) == DEFAULT_OUTPUTS else max(1, _BLOCK_DISTANCES // predictor.k)
 
 
-def answers(predictor: Predictor, rows: FloatArray | DoubleArray, outputs: Sequence[str], top_n: int) -> Columns:
+def answers(predictor: ModelPredictor, rows: FloatArray | DoubleArray, outputs: Sequence[str], top_n: int) -> Columns:
     """Compute outputs of rows.
 
     Parameters
     ----------
-    predictor : Predictor
+    predictor : ModelPredictor
         The model.
     rows : ndarray of float32 or float64, shape (n, d)
         Finite rows.

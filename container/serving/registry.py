@@ -14,9 +14,9 @@ from pathlib import Path
 from container.artifacts.model import ModelTooLargeError
 from container.logs.logger import LOGGER
 from container.serving.errors import DuplicateModelError, OutOfMemoryError, RegistryError
-from container.serving.model import LOAD_ERRORS, centers_of, sentence
-from container.serving.shared_models import Entry, SharedModels, is_unloaded, read_centers
-from kmeans.prediction import Predictor
+from container.serving.model import LOAD_ERRORS, model_of, sentence
+from container.serving.predictor import ModelPredictor
+from container.serving.shared_models import Entry, SharedModels, is_unloaded, read_model
 
 MAX_NAME_LENGTH = 256
 
@@ -39,7 +39,7 @@ class Registry:
         self._root = root
         self._memory_bytes = memory_bytes
         # Token and model, by name.
-        self._held: dict[str, tuple[str, Predictor]] = {}
+        self._held: dict[str, tuple[str, ModelPredictor]] = {}
         self._holding = threading.Lock()
         # Unloads that this worker has acted on.
         self._swept = 0
@@ -58,8 +58,8 @@ class Registry:
             if self._shared.has(name):
                 raise DuplicateModelError(f"model {name!r} is loaded already")
             with _loading(name):
-                centers = centers_of(path, self._memory_bytes - usage.n_bytes)
-                predictor = Predictor(centers)
+                model = model_of(path, self._memory_bytes - usage.n_bytes)
+                predictor = ModelPredictor(model.centers, model.coordinates)
             if usage.n_bytes + predictor.nbytes > self._memory_bytes:
                 raise OutOfMemoryError(
                     f"expected at most {self._memory_bytes} bytes of models in each worker, "
@@ -67,7 +67,7 @@ class Registry:
                 )
             entry = Entry(name, url, predictor.nbytes, uuid.uuid4().hex)
             try:
-                self._shared.add(entry, centers)
+                self._shared.add(entry, model.centers, model.coordinates)
             except OSError as error:
                 raise OutOfMemoryError(f"expected room for a copy of model {name!r}: {error}") from error
             usage.n_bytes += entry.size
@@ -104,7 +104,7 @@ class Registry:
         """Return the entries of all models, in the order of their names."""
         return self._shared.entries()
 
-    def predictor(self, name: str) -> Predictor:
+    def predictor(self, name: str) -> ModelPredictor:
         """Return a model, and take it into the memory of this worker if it is not there.
 
         Raises
@@ -123,13 +123,13 @@ class Registry:
                 predictor = self._held_predictor(entry)
                 if predictor is None:
                     with _loading(name):
-                        predictor = Predictor(read_centers(file))
+                        predictor = ModelPredictor(*read_model(file))
                     # A model that has been unloaded meanwhile may have been swept already.
                     if not is_unloaded(file):
                         self._held[name] = (entry.token, predictor)
                 return predictor
 
-    def _held_predictor(self, entry: Entry) -> Predictor | None:
+    def _held_predictor(self, entry: Entry) -> ModelPredictor | None:
         token, predictor = self._held.get(entry.name, ("", None))
         return predictor if token == entry.token else None
 

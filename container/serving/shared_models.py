@@ -1,7 +1,7 @@
 """The loaded models of a multi-model endpoint on disk, where all workers share them.
 
-Each model is a file with a line of JSON, then its centers. A lock file keeps changes apart, and has the memory that all
-models take: what a change costs does not grow with the number of models.
+Each model is a file with two lines of JSON, its entry and its coordinates, and then its centers. A lock file keeps
+changes apart, and has the memory that all models take: what a change costs does not grow with the number of models.
 """
 
 import fcntl
@@ -17,6 +17,7 @@ from typing import IO, NamedTuple
 
 from container.artifacts import mxnet_ndarray
 from container.files.atomic import replacing
+from container.precision.coordinates import PLAIN, Coordinates
 from container.serving.errors import UnknownModelError
 from container.serving.unload_log import UnloadLog
 from kmeans.types import DoubleArray, FloatArray
@@ -112,7 +113,7 @@ class SharedModels:
         self.unloads.invalidate()
         return sum(entry.size for entry in self.entries())
 
-    def add(self, entry: Entry, centers: FloatArray | DoubleArray) -> None:
+    def add(self, entry: Entry, centers: FloatArray | DoubleArray, coordinates: Coordinates = PLAIN) -> None:
         """Write a model; the caller has exclusive access.
 
         Raises
@@ -121,7 +122,8 @@ class SharedModels:
             If it can't be written.
         """
         with replacing(self._file(entry.name)) as file:
-            file.write(json.dumps(entry).encode() + b"\n")
+            for line in (entry, coordinates.description()):
+                file.write(json.dumps(line).encode() + b"\n")
             file.write(mxnet_ndarray.dumps(centers))
 
     def remove(self, name: str) -> Entry:
@@ -149,7 +151,7 @@ class SharedModels:
         entry : Entry
             The model.
         file : binary file
-            At its centers; see `read_centers`.
+            At its coordinates and centers; see `read_model`.
 
         Raises
         ------
@@ -180,10 +182,11 @@ class SharedModels:
         return self._folder / f"{hashlib.sha256(name.encode('utf-8', 'surrogateescape')).hexdigest()}{_SUFFIX}"
 
 
-def read_centers(file: IO[bytes]) -> FloatArray | DoubleArray:
-    """Return the centers of a model from its file, as `SharedModels.opened` yields it."""
+def read_model(file: IO[bytes]) -> tuple[FloatArray | DoubleArray, Coordinates]:
+    """Return the centers and the coordinates of a model from its file, as `SharedModels.opened` yields it."""
+    description = json.loads(file.readline())
     (centers,) = mxnet_ndarray.loads(file.read())
-    return centers
+    return centers, Coordinates.of_description(description, centers.shape[1])
 
 
 def is_unloaded(file: IO[bytes]) -> bool:

@@ -38,13 +38,18 @@ class Engine:
     shift: FloatArray
     gpu: "Gpu | None" = None
 
+    @property
+    def compiled(self) -> bool:
+        """Whether kernels are compiled."""
+        return not INTERPRETED
+
     def assigner(self, centers: DoubleArray) -> Assigner:
         """Return an assigner of rows to centers, float64 (K, d)."""
         if self.gpu is not None and pays_on_gpu(*centers.shape):
             from kmeans.gpu.assigner import GpuAssigner
 
             return GpuAssigner(centers, self.shift, self.gpu)
-        return PlainAssigner(centers) if INTERPRETED else CompiledAssigner(centers, self.shift, self.threads)
+        return CompiledAssigner(centers, self.shift, self.threads) if self.compiled else PlainAssigner(centers)
 
     def on_one_thread(self) -> "Engine":
         """Return an engine for work that is itself one of several pieces, each in a thread of its own."""

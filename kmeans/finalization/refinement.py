@@ -145,7 +145,11 @@ class _Search:
         self._stopping = resources.deadline.passed
         self._round = StopRule(ROUND_ITERATIONS, stopping=self._stopping)
         self._end = StopRule(settings.max_iterations, _tolerance(settings), self._stopping)
-        self._look, self._search = (replace(limits, work=limits.work * factor) for limits in (LOOK, SEARCH))
+        # Few clusters can't be changed in many ways.
+        self._look, self._search = (
+            replace(limits, work=limits.work * factor, patience=min(limits.patience, len(fallback)))
+            for limits in (LOOK, SEARCH)
+        )
 
     def look(self, item: tuple[DoubleArray | None, np.random.SeedSequence]) -> Clustering:
         """Return what a short search finds from a start; from one drawn by k-means++ if it is None."""

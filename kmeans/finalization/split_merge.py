@@ -34,6 +34,8 @@ NEW_SPLITS = 8
 MIN_POINTS = 64
 # What is done with a point, apart from comparing it with centers, takes as long as this many products.
 POINT_WORK = 256
+# What an iteration takes for its own sake, since it makes a number of calls of some microseconds each.
+ITERATION_WORK = 5e5
 # A loss that is lower by rounding alone is not lower.
 ROUNDING = 1e-9
 
@@ -72,7 +74,7 @@ def work_of_a_point(k: int, n_features: int) -> int:
 def work_of_an_iteration(points: WeightedPoints, k: int) -> float:
     """Return the work of one Lloyd iteration, in products of a point, a center and a feature."""
     n_points, n_features = points.shape
-    return float(max(n_points, MIN_POINTS) * work_of_a_point(k, n_features))
+    return max(n_points, MIN_POINTS) * work_of_a_point(k, n_features) + ITERATION_WORK
 
 
 def improve(

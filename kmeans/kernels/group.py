@@ -81,6 +81,7 @@ def take_group(
     """Take a group of mini-batches, together with the other threads that call this; return when that is done."""
     centers, prepared, pieces = uncounted(centers), uncounted(prepared), uncounted(pieces)
     results, work, memory = uncounted(results), uncounted(work), uncounted(memory)
+    location = uncounted(location)
     counters = work.counters
     n_centers = len(centers.centers)
     moved, compared = shape.pieces + shape.ranges, shape.pieces + 2 * shape.ranges

@@ -52,6 +52,10 @@ class Location(NamedTuple):
         Bytes from the beginning of a record to its numbers.
     number : int
         The number of the first row among all rows of this host.
+    origin : ndarray of float64, shape (d,) or (0,)
+        What is subtracted from the numbers of a record; empty where they are used as they are.
+    scales : ndarray of float64, shape (d,) or (0,)
+        What they are then divided by.
     """
 
     file: int
@@ -59,6 +63,8 @@ class Location(NamedTuple):
     stride: int
     values_at: int
     number: int
+    origin: DoubleArray
+    scales: DoubleArray
 
 
 class Terms(NamedTuple):
@@ -218,7 +224,7 @@ class Workspace(NamedTuple):
 
 _INT, _DOUBLE, _FLOAT = types.int64, types.float64, types.float32
 GROUP_SHAPE: Any = tuple_type(GroupShape, [_INT] * 6)
-LOCATION: Any = tuple_type(Location, [_INT] * 5)
+LOCATION: Any = tuple_type(Location, [_INT] * 5 + [array_type(_DOUBLE, 1)] * 2)
 TERMS: Any = tuple_type(Terms, [_DOUBLE, _DOUBLE, types.uint64, _DOUBLE, _DOUBLE])
 STREAM_CENTERS: Any = tuple_type(StreamCenters, [array_type(_DOUBLE, n) for n in (2, 1, 1, 2, 1, 1)])
 RESULTS: Any = tuple_type(

@@ -23,7 +23,7 @@ from kmeans.kernels.intrinsics import read_at
 from kmeans.kernels.jit import array_type, kernel
 from kmeans.kernels.moving import move, spread_out
 from kmeans.kernels.nearest import assign_rows
-from kmeans.kernels.packed import WORD, Integer, unpack
+from kmeans.kernels.packed import WORD, Integer, move_and_scale, unpack
 from kmeans.kernels.pieces import PIECE_SUMS, PieceSums, add_to_piece, first_row, put_together
 from kmeans.kernels.prepared import PREPARED, Prepared, lay_out
 from kmeans.kernels.space import SPACE, Space
@@ -129,6 +129,8 @@ def take_piece(
             buffer, values_at, stride, n, rows
         ):
             return False
+        elif len(location.origin):
+            move_and_scale(rows, location.origin, location.scales)
         labels, distances = all_labels[:n], all_distances[:n]
         assign_rows(source, first_of_source, first_of_source + n, prepared, labels, distances, space)
         weights = work.row_weights[start - first : start - first + n]
@@ -227,7 +229,9 @@ def end_step(
         number = far_numbers[thread, i]
         table[at, LABEL], table[at, HOST] = far_labels[thread, i], 0.0
         table[at, WEIGHT] = work.row_weights[number - location.number - batch * shape.batch_rows]
-    least_cost = work.costs.min()
+    least_cost = np.inf
+    for cost in work.costs:
+        least_cost = min(least_cost, cost)
     count = reassign_rows(
         table, terms.outlier_distance, centers.centers, centers.weights, centers.spreads, least_cost, work.changes
     )

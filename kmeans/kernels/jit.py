@@ -24,6 +24,7 @@ import numba
 from numba.core import cgutils
 from numba.core.caching import FunctionCache, InTreeCacheLocator, UserProvidedCacheLocator
 from numba.core.registry import CPUDispatcher
+from numba.core.runtime.nrt import rtsys
 from numba.core.sigutils import normalize_signature
 from numba.core.types import Array, BaseTuple
 from numba.extending import intrinsic
@@ -178,6 +179,14 @@ class _Kernel(CPUDispatcher):
 
 class _Cache(FunctionCache):
     """Numba's cache on disk; one that can't be written is as good as none."""
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        # Numba would first import all that it can compile: a quarter of a second of every process that calls a kernel.
+        # Machine code from the cache only needs the runtime, and the compiler imports the rest itself.
+        initialize: Any = rtsys.initialize
+        initialize(target_context)
+        load: Any = self._load_overload
+        return load(sig, target_context)
 
     def save_overload(self, sig: Any, data: Any) -> None:
         save: Any = super().save_overload

@@ -115,7 +115,10 @@ def assign_rows(
     n_panels = offsets.shape[0] // CENTERS
     # Numbers after the last row are read, but not used.
     flat_rows, flat_centers = all_rows.reshape(-1)[begin * n_features :], centers.reshape(-1)
-    largest_norm = norms.max()
+    # As loops, since code that calls numba's own `max` makes each process import all of numba's linear algebra.
+    largest_norm = norms[0]
+    for norm in norms:
+        largest_norm = max(largest_norm, norm)
     tiny = np.float32(2.0 * FLOAT32_TINY * (n_features + 16))
     block, totals, least, second = space.block, space.totals, space.least, space.second
     least_bits, panel_found = least.view(np.int32), space.panels.view(np.int32)

@@ -7,7 +7,7 @@ from llvmlite import ir
 from numpy.typing import NDArray
 
 from kmeans.kernels.jit import emitted, kernel
-from kmeans.types import DoubleArray, FloatArray
+from kmeans.types import LARGEST, DoubleArray, FloatArray
 
 ByteArray = NDArray[np.uint8]
 # In machine code all integers are int64; without it they are a mixture of Python's and numpy's.
@@ -89,3 +89,17 @@ def unpack(
         for i in range(0, row_bytes, WIDE):
             copy_wide(buffer, record + values_at + i, out, row * row_bytes + i)
     return alike and first_infinite(rows, 0, n_rows) == n_rows
+
+
+@kernel("void(float32[:, ::1], float64[::1], float64[::1])", strict=True)
+def move_and_scale(
+    rows: FloatArray,  # INOUT (n, d)
+    origin: DoubleArray,  # IN (d,): is subtracted from each row
+    scales: DoubleArray,  # IN (d,): divide what is left
+) -> None:
+    """Compute the coordinates of rows, in float64, and round them to float32; none leaves the range of float32."""
+    largest = np.float64(LARGEST)
+    for i in range(len(rows)):
+        for f in range(rows.shape[1]):
+            moved = (np.float64(rows[i, f]) - origin[f]) / scales[f]
+            rows[i, f] = np.float32(min(max(moved, -largest), largest))

@@ -52,7 +52,15 @@ class Batches:
     def location(self) -> Location:
         """Where the rows are."""
         packed = self.packed
-        return Location(packed.file, packed.begin, packed.stride, len(packed.head), self.first_number)
+        return Location(
+            packed.file,
+            packed.begin,
+            packed.stride,
+            len(packed.head),
+            self.first_number,
+            packed.origin,
+            packed.scales,
+        )
 
 
 class Group:

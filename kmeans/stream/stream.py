@@ -14,35 +14,28 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kmeans.assignment.assigner import Assigner
-from kmeans.assignment.compiled import MIN_PRODUCTS, prepare, prepared_bytes
+from kmeans.assignment.compiled import prepared_bytes
 from kmeans.assignment.engine import Engine, pays_on_gpu
-from kmeans.assignment.plain import PlainAssigner
 from kmeans.communicator import Communicator, nothing
 from kmeans.kernels.far_rows import DISTANCE
 from kmeans.kernels.group_parts import StreamCenters
-from kmeans.kernels.jit import INTERPRETED
 from kmeans.kernels.moving import move, spread_out
-from kmeans.kernels.pieces import put_together, take_pieces
 from kmeans.packed_rows import PackedRows
+from kmeans.stream.adding import Adder, EngineAdder, PieceAdder
 from kmeans.stream.candidates import AssignedRows, Limits
 from kmeans.stream.group import Batches, Group, RunningGroup
 from kmeans.stream.groups import Groups
-from kmeans.stream.piece_sums import Pieces, n_pieces
 from kmeans.stream.reassignment import FarRows, Reassignment, add_entries, farthest, reassign
 from kmeans.stream.snapshot import StreamSnapshot
 from kmeans.stream.start import StreamStart
 from kmeans.stream.step import NO_FLAGS, Step, StepFlags
 from kmeans.stream.totals import Totals
 from kmeans.threads import Threads
-from kmeans.types import BoolArray, DoubleArray, FloatArray, LabelArray
+from kmeans.types import BoolArray, DoubleArray, FloatArray
 
 if TYPE_CHECKING:
     # Imports CUDA.
     from kmeans.gpu.device import Gpu
-
-# Shares of the work for each thread: each costs a call.
-SHARES = 2
 
 
 def stream_bytes(n_centers: int, n_features: int) -> int:
@@ -116,12 +109,11 @@ class Stream:
         self.active: BoolArray = self.with_rows.copy()
         self._communicator = communicator
         self._threads = threads
-        self._prepared = prepare(self.centers, self.shift)
-        self._engine: Engine | None = None
-        self._assigner: Assigner | None = None
+        engine = Engine(threads, self.shift)
+        self._pieces = PieceAdder(self.centers, self.shift, threads)
+        self._adder: Adder = self._pieces if engine.compiled else EngineAdder(engine, self.centers)
         self._weights_of_rows: tuple[tuple[int, int, int], DoubleArray] = (0, 0, 0), np.empty(0)
         n_centers, n_features = self.centers.shape
-        self._pieces = Pieces(n_centers, n_features)
         far_rows = FarRows(communicator.rank, communicator.size, n_features, start.outlier_distance)
         self._far_rows = far_rows if reassign_far_rows else None
         self._groups = Groups(n_centers, n_features, threads, start.outlier_distance if reassign_far_rows else None)
@@ -136,13 +128,12 @@ class Stream:
     @property
     def takes_groups(self) -> bool:
         """Whether mini-batches can be taken in groups; see `group`."""
-        return not INTERPRETED and self._assigner is None
+        return self._adder is self._pieces
 
     def use(self, gpu: "Gpu") -> None:
         """Assign and add rows on a GPU from now on, one mini-batch at a time, if it has enough to do."""
         if pays_on_gpu(*self.centers.shape):
-            self._engine = Engine(self._threads, self.shift, gpu)
-            self._assigner = self._engine.assigner(self.centers)
+            self._adder = EngineAdder(Engine(self._threads, self.shift, gpu), self.centers)
 
     def begin_epoch(self) -> None:
         """Expect rows of every host again that has any."""
@@ -169,50 +160,14 @@ class Stream:
             self._totals.decay(decay)
             if self._far_rows:
                 self._far_rows.decay(decay)
-        labels, squared_distances = self._assign_and_add(block, weights)
+        outlier_distance = self._far_rows.outlier_distance if self._far_rows else math.inf
+        labels, squared_distances = self._adder.add(block, weights, self._totals.sums, outlier_distance)
         if self._far_rows:
             self._far_rows.offer(block, labels, squared_distances, weights, self.rows_added, self._totals.sums)
         self.rows_added += len(block)
         self._totals.count(len(block), squared_distances.sum())
         self.pending += len(block)
         return AssignedRows(labels, positions, squared_distances)
-
-    def _assign_and_add(self, block: FloatArray, weights: DoubleArray) -> tuple[LabelArray, DoubleArray]:
-        """Find the nearest center of each row and add the row to its sum, unless it is an outlier.
-
-        Returns
-        -------
-        labels : ndarray of int64, shape (n,)
-        squared_distances : ndarray of float64, shape (n,)
-        """
-        outlier_distance = self._far_rows.outlier_distance if self._far_rows else math.inf
-        sums = self._totals.sums
-        assigner = PlainAssigner(self.centers) if INTERPRETED else self._assigner
-        if assigner is not None:
-            return assigner.assign_and_sum(block, weights, sums, outlier_distance)
-        labels: LabelArray = np.empty(len(block), np.int64)
-        squared_distances: DoubleArray = np.empty(len(block), np.float64)
-        n_centers = len(self.centers)
-        count = n_pieces(len(block), *self.centers.shape)
-        pieces, number = self._pieces.begin(len(block))
-
-        def take(some: slice) -> None:
-            taken = weights, count, some.start, some.stop, self._prepared
-            take_pieces(block, *taken, outlier_distance, number, pieces, labels, squared_distances)
-
-        def join(some: slice) -> None:
-            into = sums.sums, sums.counts, sums.losses
-            put_together(pieces, count, number, some.start, some.stop, *into)
-
-        self._threads.map(take, self._shares(count, block.size * n_centers))
-        self._threads.map(join, self._shares(n_centers, count * self.centers.size))
-        return labels, squared_distances
-
-    def _shares(self, n_items: int, work: int) -> list[slice]:
-        """Share items out among the threads if the work, in products, is worth waking them."""
-        threads = self._threads.count
-        shares = min(n_items, SHARES * threads) if threads > 1 and work > MIN_PRODUCTS else 1
-        return [slice(n_items * share // shares, n_items * (share + 1) // shares) for share in range(shares)]
 
     def group(self, packed: PackedRows, batch_rows: int, limits: Callable[[float], Limits]) -> RunningGroup:
         """Begin to take several mini-batches, where this is the only host; see `kmeans.stream.groups`.
@@ -245,8 +200,8 @@ class Stream:
             batches,
             limits(float(self.rows_seen + count * batch_rows - 1)),
             StreamCenters(self.centers, self.weights, self.spreads, sums.sums, sums.counts, sums.losses),
-            self._prepared,
-            self._pieces,
+            self._pieces.prepared,
+            self._pieces.pieces,
             self._taken,
         )
 
@@ -285,10 +240,7 @@ class Stream:
             self._far_rows.clear()
         else:
             self._move(decay)
-        if self._engine is None:
-            self._prepared = prepare(self.centers, self.shift)
-        else:
-            self._assigner = self._engine.assigner(self.centers)
+        self._adder.follow()
         self.active = totals.active
         totals.clear()
         own_rows, self.pending = self.pending, 0

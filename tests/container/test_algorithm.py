@@ -181,7 +181,7 @@ def test_registration_sends_the_rows_of_the_validation_job_and_then_the_request(
     assert rows.shape == (1000, 8)
 
 
-def test_a_refusal_by_the_service_is_told(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refusal_by_the_service_is_shown(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     clients = {service: client(service) for service in ("sagemaker", "s3")}
     monkeypatch.setattr(boto3, "client", lambda service, **_: clients[service])
     with Stubber(clients["s3"]) as stub:

@@ -16,6 +16,7 @@ from container.channels.team import Team
 from container.conversion import csv_rows
 from container.conversion.csv_rows import CSVRows
 from container.conversion.recordio_rows import RecordIORows
+from container.conversion.table import Options
 from container.errors import CustomerError
 from container.files import json_object
 from container.formats.errors import FormatError
@@ -27,7 +28,7 @@ from tests.container.serving.wire import CSV, JSON, JSON_LINES, RECORDIO
 from tests.operations import operations
 
 FEATURES = 3
-# Requests come in parts, and files in windows, of so many bytes here.
+# The size of the parts of requests and of the windows on files, in bytes.
 PART_BYTES = 1 << 12
 FEW, MANY = 20_000, 80_000
 # Of a file to convert more than this is read at once, and then twice as much.
@@ -82,7 +83,7 @@ JSON_BODIES = {
     "lists in lists": repeated(b"["),
     "names": lambda size: f"{{{','.join(names(size))}}}".encode(),
     "names, the last one twice": lambda size: f'{{{",".join(names(size))}, "z": 1, "z": 2}}'.encode(),
-    "names beside features, the last one twice": lambda size: (
+    "names next to features, the last one twice": lambda size: (
         f'[{{"features": [1,2,3], {",".join(names(size))}, "z": 1, "z": 2}}]'.encode()
     ),
     "a long row": around(b"[1", b",1", b"]"),
@@ -187,8 +188,18 @@ def test_channels_that_a_team_reads(monkeypatch: pytest.MonkeyPatch, name: str) 
     check(read)
 
 
-@pytest.mark.parametrize(("content_type", "name"), FILES)
-def test_files_to_convert(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content_type: str, name: str) -> None:
+@pytest.mark.parametrize(
+    ("content_type", "name", "options"),
+    [
+        (*file, options)
+        for options in (Options(), Options(gaps=True))
+        for file in FILES
+        if file[0] == CSV or not options.gaps
+    ],
+)
+def test_files_to_convert(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content_type: str, name: str, options: Options
+) -> None:
     monkeypatch.setattr(csv_rows, "PART_BYTES", PART_BYTES)
     for size in (FEW_OF_FILE, MANY_OF_FILE):
         (tmp_path / str(size)).write_bytes(BODIES[content_type, name](size))
@@ -196,7 +207,7 @@ def test_files_to_convert(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, conte
     def read(size: int) -> None:
         path = tmp_path / str(size)
         with suppress(FormatError):
-            rows = CSVRows(path, 0) if content_type == CSV else RecordIORows(path)
+            rows = CSVRows(path, options) if content_type == CSV else RecordIORows(path, [path])
             rows.count()
             for _ in rows.blocks():
                 pass

@@ -55,7 +55,7 @@ def test_a_program_names_a_package_that_is_missing_and_says_how_to_get_it(tmp_pa
 
 
 @pytest.mark.parametrize("start", ["runpy.run_path('serve'", "runpy.run_module('container.convert'"])
-def test_a_package_is_missed_before_it_is_of_use(tmp_path: Path, start: str) -> None:
+def test_a_missing_package_is_noticed_before_it_is_used(tmp_path: Path, start: str) -> None:
     code = f"import runpy, sys; sys.modules['pyarrow'] = None; {start}, run_name='__main__')"
     done = run(tmp_path, "-c", code, PYTHONPATH=os.pathsep.join(sys.path))
     assert done.returncode == 3
@@ -63,8 +63,10 @@ def test_a_package_is_missed_before_it_is_of_use(tmp_path: Path, start: str) -> 
 
 
 @pytest.mark.parametrize("hosts", [["algo-1"], ["algo-1", "algo-2"]])
-def test_a_job_leaves_the_reason(tmp_path: Path, hosts: list[str]) -> None:
+def test_a_job_replaces_the_reason_of_an_earlier_one(tmp_path: Path, hosts: list[str]) -> None:
     job_in(tmp_path, *hosts)
+    (tmp_path / "output").mkdir()
+    (tmp_path / "output/failure").write_text("Customer Error: of an earlier job")
     run(tmp_path, "train")
     reason = (tmp_path / "output/failure").read_text()
     assert reason.startswith("Platform Error: expected the package numpy, which ")
@@ -82,3 +84,16 @@ sys.exit(main(Stop()))
     done = run(tmp_path, "-c", code, PYTHONPATH=os.pathsep.join(sys.path))
     assert done.returncode == 1
     assert "This is a bug; the log has the traceback." in (tmp_path / "output/failure").read_text()
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=" ".join)
+def test_an_older_python_is_named_before_anything_is_loaded_that_it_cannot_run(
+    tmp_path: Path, program: list[str]
+) -> None:
+    job_in(tmp_path, "algo-1")
+    start = f"run_module({program[1]!r}" if program[0] == "-m" else f"run_path({program[0]!r}"
+    code = f"import runpy, sys; sys.version_info = (3, 11, 3); runpy.{start}, run_name='__main__')"
+    done = run(tmp_path, "-c", code)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr.startswith("Platform Error: expected Python 3.11.4 or newer, got ")
+    assert "`make setup PYTHON=python3.12` makes an environment" in done.stderr

@@ -50,6 +50,9 @@ ROWS = [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [7.0, 8.0, 9.0]]
 # In seconds since 1970, in steps of float32.
 TIMES = [[1.7e9 + 128 * step, 2.0, 3.0] for step in range(57)]
 
+# A feature in other units than the others.
+UNLIKE = [[1.0, 2.0, 100.0], [4.0, 5.0, 250.0], [7.0, 8.0, 180.0]]
+
 
 def records(*rows: list[float]) -> bytes:
     return encode(dense_record(np.array(row, np.float32)) for row in rows)
@@ -137,6 +140,14 @@ class Scene:
     def converted_from_a_fifo(self) -> str:
         os.mkfifo(self.base / "rows.csv")
         return self.command(convert.__name__, str(self.base / "rows.csv"), str(self.base / "out"))
+
+    def converted_header(self) -> str:
+        (self.base / "rows.csv").write_text("height,weight\n1.5,2\n")
+        return self.command(convert.__name__, str(self.base / "rows.csv"), str(self.base / "out"))
+
+    def older_python(self) -> str:
+        code = "import sys; sys.version_info = (3, 10, 13); import container"
+        return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True).stderr
 
     def converted_times(self) -> str:
         np.save(self.base / "rows.npy", np.array(TIMES)[:, [1, 0]])
@@ -346,6 +357,7 @@ MAKERS: dict[str, Callable[[Scene], str]] = {
     "Channel model: /opt/ml": lambda scene: scene.odd_state(),
     "Batch size 5000": lambda scene: scene.log({"k": "2", "feature_dim": "3"}, *(ROWS * 599)),
     "The values of some features": lambda scene: scene.log({"k": "2", "feature_dim": "3"}, *TIMES),
+    "One feature outweighs": lambda scene: scene.log({"k": "2", "feature_dim": "3"}, *UNLIKE),
     "float32 is too coarse": lambda scene: scene.converted_times(),
     "Expected 2 GPUs": lambda scene: scene.log({"k": "2", "feature_dim": "3", "_num_gpus": "2"}, *ROWS),
     "Hyperparameter _num_slices": lambda scene: scene.log({"k": "2", "feature_dim": "3", "_num_slices": "2"}, *ROWS),
@@ -358,6 +370,7 @@ MAKERS: dict[str, Callable[[Scene], str]] = {
     "OSError": lambda scene: scene.full_disk(),
     "/opt/ml/model: expected a folder": lambda scene: scene.read_only("model"),
     "expected the package": lambda scene: scene.command(convert.__name__, flags=["-S"]),
+    "expected Python": lambda scene: scene.older_python(),
     "MemoryError": lambda scene: scene.failure(MemoryError),
     "This is a bug": lambda scene: scene.failure(KeyError),
     "unable to evaluate payload provided: record": lambda scene: scene.request(b"1,2\n"),
@@ -385,6 +398,7 @@ MAKERS: dict[str, Callable[[Scene], str]] = {
     "expected a path": lambda scene: scene.command(convert.__name__, "rows.npy", "s3://bucket/train/"),
     "rows.parquet: left out": lambda scene: scene.parquet("__index_level_0__", a=[1.5], __index_level_0__=[7]),
     "expected columns of numbers": lambda scene: scene.parquet("", a=[1.5], shop=["Rome"]),
+    "rows.csv, record 1: expected numbers": lambda scene: scene.converted_header(),
     "expected docker with buildx": lambda _: text(ROOT / "container/build_and_push.sh"),
     "expected ACCOUNT": lambda scene: scene.command(algorithm.__name__, "--image", "kmeans", "--role", "x"),
     "Python 3.11.4": lambda _: text(ROOT / "Makefile"),

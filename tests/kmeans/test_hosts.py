@@ -311,9 +311,9 @@ class GivesUp(Rows):
             yield block
 
 
-@pytest.mark.parametrize(("n_blocks", "epoch", "amid"), [(5, 0, True), (18, 0, False), (20, 1, True)])
+@pytest.mark.parametrize(("n_blocks", "epoch", "within"), [(5, 0, True), (18, 0, False), (20, 1, True)])
 def test_a_source_that_gives_up_has_not_ended_its_epoch(
-    digits: FloatArray, n_blocks: int, epoch: int, amid: bool
+    digits: FloatArray, n_blocks: int, epoch: int, within: bool
 ) -> None:
     """Within an epoch, between two, and early in a later one: the model knows all rows, and the job can resume."""
     chosen = settings_for(digits, 10, batch_size=100, epochs=2)
@@ -331,7 +331,7 @@ def test_a_source_that_gives_up_has_not_ended_its_epoch(
     assert model.state.sample.complete == (epoch == 0)
     whole = naive.nearest(digits, model.centers.astype(np.float64))[1].mean()
     assert whole < 800
-    assert (kept[-1].epoch, kept[-1].amid_epoch) == (epoch + (not amid), amid)
+    assert (kept[-1].epoch, kept[-1].amid_epoch) == (epoch + (not within), within)
     resumed = fit(Rows(digits, 100), chosen, SingleHost(), Threads(), Silent(), snapshot=kept[-1])
     alone = fit(Rows(digits, 100, rereadable=False), chosen, SingleHost(), Threads(), Silent())
     assert resumed.centers.tobytes() == alone.centers.tobytes()

@@ -48,7 +48,9 @@ def train(
 @pytest.mark.parametrize("rereadable", [True, False])
 @pytest.mark.parametrize("available", [math.inf, 1e9])
 @pytest.mark.parametrize("init_method", ["random", "kmeans++"])
-def test_too_few_rows_are_told_before_centers_are_made(rereadable: bool, available: float, init_method: str) -> None:
+def test_too_few_rows_are_reported_before_centers_are_chosen(
+    rereadable: bool, available: float, init_method: str
+) -> None:
     chosen = settings_for(ROWS, LARGEST_K, n_centers=2 * LARGEST_K, init_method=init_method)
     with (
         at_most(64 * MEGABYTE),
@@ -106,7 +108,7 @@ def test_so_are_features_of_which_not_one_row_fits(rereadable: bool) -> None:
         fit(Wide(ROWS, 50, rereadable), settings, SingleHost(), Threads(), Silent(), memory_bytes=8e9)
 
 
-def test_no_rows_are_still_told_as_such() -> None:
+def test_no_rows_are_still_reported_as_such() -> None:
     for n_features in (3, LARGEST):
         source = Rows(ROWS[:0], 50)
         settings = settings_for(ROWS, 2, n_centers=2 * LARGEST, n_features=n_features)
@@ -180,7 +182,7 @@ def test_of_many_trials_the_best_are_kept() -> None:
     assert shrunk(KEPT_TRIALS)[1] == told[:KEPT_TRIALS]
 
 
-def test_trials_without_end_take_no_memory_and_end_when_they_are_told_to() -> None:
+def test_endless_trials_take_no_memory_and_stop_when_asked_to() -> None:
     with at_most(64 * MEGABYTE):
         kept, told = shrunk(LARGEST, trials_in_time=KEPT_TRIALS + 1)
     assert len(told) == 2 * KEPT_TRIALS

@@ -140,7 +140,8 @@ def test_a_far_center_leaves_few_rows_to_direct_comparisons(far: float) -> None:
     rows = rng.standard_normal((2000, 20)).astype(np.float32)
     labels, _ = CountingPredictor(centers).predict(rows)
     np.testing.assert_array_equal(labels, naive_predict(rows, centers)[0])
-    assert compared == 0
+    # Two centers are equally near a row, but for roundings of float32, here and there.
+    assert compared <= 10
 
 
 def test_a_distance_beyond_float32_is_infinite() -> None:

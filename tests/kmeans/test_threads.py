@@ -12,7 +12,7 @@ def test_results_are_in_the_order_of_the_items(threads: Threads, n_items: int) -
     assert threads.map(lambda item: item * item, range(n_items)) == [item * item for item in range(n_items)]
 
 
-def test_all_threads_are_called_while_the_caller_goes_on() -> None:
+def test_all_threads_are_called_while_the_caller_continues() -> None:
     met, called = threading.Barrier(3), []
 
     def meet(number: int) -> None:
@@ -45,7 +45,7 @@ def test_threads_end_with_the_block_that_fails() -> None:
 
 
 @pytest.mark.parametrize("failing", [0, -1])
-def test_a_failure_of_any_thread_is_told_when_all_have_ended(threads: Threads, failing: int) -> None:
+def test_a_failure_of_any_thread_is_raised_when_all_have_ended(threads: Threads, failing: int) -> None:
     ended: list[int] = []
 
     def fail(number: int) -> None:

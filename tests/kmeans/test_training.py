@@ -84,7 +84,7 @@ def test_one_extra_center_each_needs_no_shrinking(digits: FloatArray) -> None:
     assert model.state.weights.sum() == len(digits)
 
 
-def test_more_epochs_go_on_from_the_state(digits: FloatArray) -> None:
+def test_more_epochs_continue_from_the_state(digits: FloatArray) -> None:
     model = train(digits, settings_for(digits, 10, epochs=3))
     assert model.state.weights.sum() == 3 * len(digits)
 

@@ -21,6 +21,8 @@ import sagemaker_kmeans
 from container.artifacts import mxnet_ndarray, tarball
 from container.artifacts.description import describe
 from container.artifacts.model import SavedModel, save
+from container.precision.coordinates import Coordinates
+from container.serving.model import predictor_of
 from kmeans.prediction import Predictor
 from sagemaker_kmeans import LocalModel, ModelError, load
 from tools.documents import ROOT
@@ -92,6 +94,35 @@ def test_answers_are_those_of_serve(tmp_path: Path, centers: NDArray[Any]) -> No
     np.testing.assert_array_equal(found_distances, distances)
     squared = Predictor(centers).squared_distances(rows)
     np.testing.assert_array_equal(model.distances(rows), np.sqrt(squared).astype(np.float32))
+
+
+@pytest.mark.parametrize("centers", [CENTERS, FINE_CENTERS])
+def test_answers_are_those_of_serve_in_standard_deviations_too(tmp_path: Path, centers: NDArray[Any]) -> None:
+    coordinates = Coordinates(centers.mean(axis=0, dtype=np.float64) + 0.1, np.array([0.25, 1e4]))
+    rows = (centers[np.random.default_rng(0).integers(0, 3, 2000)] * 1.01).astype(centers.dtype)
+    model = load(saved(tmp_path, centers, **coordinates.description()))
+    predictor = predictor_of(tmp_path, 1 << 30)
+    for found, expected in zip(model.predict_with_distances(rows), predictor.predict(rows), strict=True):
+        np.testing.assert_array_equal(found, expected)
+    squared = predictor.squared_distances(rows)
+    np.testing.assert_array_equal(model.distances(rows), np.sqrt(squared).astype(np.float32))
+    differences = (rows[:, None] - centers.astype(np.float64)) / [0.25, 1e4]
+    np.testing.assert_allclose(squared, np.square(differences).sum(axis=2), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("standardization", "message"),
+    [
+        ([], "expected standardization to be an object, got list"),
+        ({"means": [0.0, 0.0]}, "expected scales to be 2 numbers"),
+        ({"means": [0.0], "scales": [1.0, 1.0]}, "expected means to be 2 numbers"),
+        ({"means": [0.0, 0.0], "scales": [1.0, 0.0]}, "expected finite means, and scales of more than 0"),
+        ({"means": [0.0, float("nan")], "scales": [1.0, 1.0]}, "expected finite means"),
+    ],
+)
+def test_units_that_are_odd_are_refused(standardization: Any, message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        LocalModel(CENTERS.copy(), {"standardization": standardization})
 
 
 @pytest.mark.parametrize(("k", "d"), [(2, 1), (300, 3), (7, 1500)])

@@ -15,7 +15,7 @@ from container.formats.errors import FormatError
 from container.formats.numbers import held
 from container.formats.recordio import records
 from container.formats.recordio.frames import frame, frame_bytes, next_record
-from container.formats.recordio.messages import Rows
+from container.formats.recordio.messages import DecodedRows
 from container.formats.recordio.record_pb2 import Record
 from container.formats.recordio.spans import Spans
 from container.formats.recordio.wire import HEADER_BYTES, ROW_NAME
@@ -68,13 +68,13 @@ class Layout(NamedTuple):
         """Return the numbers of frames that are alike, ndarray of `self.dtype`, shape (count, d)."""
         return np.ascontiguousarray(self._table(data, position, count)[:, self.begin : self.end]).view(self.dtype)
 
-    def read(self, data: bytes, position: int, most: int, dtype: DTypeLike = np.float32) -> tuple[Rows, int]:
+    def read(self, data: bytes, position: int, most: int, dtype: DTypeLike = np.float32) -> tuple[DecodedRows, int]:
         """Return the rows of the records from `position` on that are alike and finite, and the bytes of their frames.
 
         There are at most `most`; none where there are so few that they are better read otherwise.
         """
         if self.count_alike(data, position, _MIN_RECORDS) < _MIN_RECORDS:
-            return Rows(np.empty((0, 0), dtype), None), 0
+            return DecodedRows(np.empty((0, 0), dtype), None), 0
         count = self.count_alike(data, position, most)
         rows, finite = held(self.numbers(data, position, count), dtype)
         if not finite.all():
@@ -83,7 +83,7 @@ class Layout(NamedTuple):
         identities = None
         if self.identity:
             identities = Spans(self.identity, np.zeros(count, np.int64), np.full(count, len(self.identity)))
-        return Rows(rows, identities), count * len(self.frame)
+        return DecodedRows(rows, identities), count * len(self.frame)
 
     def _table(self, data: bytes | memoryview, position: int, count: int) -> NDArray[np.uint8]:
         size = len(self.frame)

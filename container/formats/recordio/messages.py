@@ -15,7 +15,7 @@ _MIN_TOGETHER = 48
 _MAX_FORMS = 8
 
 
-class Rows(NamedTuple):
+class DecodedRows(NamedTuple):
     """The rows of records, and what these say of themselves.
 
     Attributes
@@ -30,7 +30,7 @@ class Rows(NamedTuple):
     identities: Spans | None
 
 
-def read(messages: Spans, feature_dim: int, before: int, dtype: DTypeLike = np.float32) -> Rows:
+def read(messages: Spans, feature_dim: int, before: int, dtype: DTypeLike = np.float32) -> DecodedRows:
     """Return the rows of messages.
 
     Parameters
@@ -46,7 +46,7 @@ def read(messages: Spans, feature_dim: int, before: int, dtype: DTypeLike = np.f
 
     Returns
     -------
-    Rows
+    DecodedRows
         One for each message.
 
     Raises
@@ -67,7 +67,7 @@ def read(messages: Spans, feature_dim: int, before: int, dtype: DTypeLike = np.f
             left = left[1:]
             continue
         if len(alike.which) == len(messages):
-            return Rows(alike.rows, alike.identities)
+            return DecodedRows(alike.rows, alike.identities)
         forms.append((left[alike.which], alike))
         left = np.delete(left, alike.which)
     others += left.tolist()
@@ -89,4 +89,4 @@ def read(messages: Spans, feature_dim: int, before: int, dtype: DTypeLike = np.f
         made = spans_of(identities)
         begins[others], ends[others] = made.begins + len(data), made.ends + len(data)
         data += made.data
-    return Rows(rows, Spans(data, begins, ends) if ends.any() else None)
+    return DecodedRows(rows, Spans(data, begins, ends) if ends.any() else None)

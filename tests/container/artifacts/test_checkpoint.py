@@ -17,6 +17,7 @@ from container.artifacts.snapshot_layout import arrays_of, facts_of, snapshot_of
 from container.job.checkpointing import saving
 from container.logs.progress import Progress
 from container.logs.timed_source import TimedSource
+from container.precision.coordinates import Coordinates
 from container.stopping import Stop
 from kmeans.communicator import Communicator, SingleHost
 from kmeans.events import Events
@@ -75,6 +76,18 @@ def test_a_stream_that_reassigns_is_another_job_than_one_that_does_not(
     checkpoints(tmp_path).save(snapshots[2])
     assert steps(checkpoints(tmp_path, replace(SETTINGS, reassign_far_rows=False))) == []
     assert "it is of another job: reassign_far_rows was true, is false" in caplog.text
+
+
+def test_a_job_that_standardizes_is_another_one(
+    tmp_path: Path, snapshots: list[RunSnapshot], caplog: pytest.LogCaptureFixture
+) -> None:
+    scaled = Coordinates(np.arange(4.0), np.array([0.5, 2.0, 1.0, 1.0]))
+    standardizing = Checkpoints(tmp_path, "algo-1", HOSTS, SETTINGS, 0, standardize=True)
+    standardizing.save(snapshots[2], scaled)
+    assert steps(standardizing) == [3]
+    assert standardizing.load(3).coordinates.description() == scaled.description()
+    assert steps(checkpoints(tmp_path)) == []
+    assert "it is of another job: standardize was true, is null" in caplog.text
 
 
 def test_what_is_read_is_what_was_written(tmp_path: Path, snapshots: list[RunSnapshot]) -> None:
@@ -197,7 +210,7 @@ def test_what_another_job_has_left_neither_goes_nor_is_in_the_way(tmp_path: Path
     assert steps(checkpoints(tmp_path, OTHER)) == [6, 5]
 
 
-def test_a_job_that_goes_on_keeps_two_of_all_its_checkpoints(tmp_path: Path, snapshots: list[RunSnapshot]) -> None:
+def test_a_resumed_job_keeps_two_of_all_its_checkpoints(tmp_path: Path, snapshots: list[RunSnapshot]) -> None:
     mine = checkpoints(tmp_path)
     for snapshot in snapshots[:2]:
         mine.save(snapshot)
@@ -207,7 +220,7 @@ def test_a_job_that_goes_on_keeps_two_of_all_its_checkpoints(tmp_path: Path, sna
     assert steps(again) == [3, 2]
 
 
-def test_hosts_go_on_from_the_step_that_all_have_written_when_one_has_no_room_for_more(
+def test_hosts_resume_from_the_step_that_all_have_written_if_one_has_no_room_for_more(
     tmp_path: Path, snapshots: list[RunSnapshot]
 ) -> None:
     def write(host: Communicator) -> list[int]:

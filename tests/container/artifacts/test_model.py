@@ -289,6 +289,10 @@ def test_a_torn_tarball(folder: Path, tmp_path: Path) -> None:
             '{"format_version": 1, "k": 3, "feature_dim": 3}',
             "expected k and feature_dim (2, 3) as the centers have, got (3, 3)",
         ),
+        (
+            '{"format_version": 1, "k": 2, "feature_dim": 3, "standardization": {"means": [0, 0], "scales": [1, 1]}}',
+            "expected means of shape (3,), got (2,)",
+        ),
     ],
 )
 def test_faults_of_the_description(folder: Path, content: str, expected: str) -> None:

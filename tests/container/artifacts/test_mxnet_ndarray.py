@@ -131,7 +131,7 @@ def test_a_scalar_exists_in_v3_only() -> None:
     np.testing.assert_array_equal(found, np.array(5, np.float32), strict=True)
 
 
-def test_names_are_passed_over() -> None:
+def test_names_are_skipped() -> None:
     names = struct.pack("<QQ", 1, 7) + b"centers"
     (found,) = loads(listed(dense(V2, 2, 3, rest=BODY), names=names))
     np.testing.assert_array_equal(found, MATRIX)
@@ -188,14 +188,14 @@ def test_any_byte_but_0_is_true() -> None:
         (GOLDEN + b"\x00", "byte 96: expected the end of the file, got 1 more bytes"),
     ],
 )
-def test_faults_are_told_with_their_place(data: bytes, message: str) -> None:
+def test_faults_are_reported_with_their_place(data: bytes, message: str) -> None:
     with pytest.raises(NDArrayFormatError) as caught:
         loads(data)
     assert str(caught.value) == message
 
 
 @pytest.mark.parametrize("size", range(len(GOLDEN)))
-def test_every_truncation_is_told(size: int) -> None:
+def test_every_truncation_is_reported(size: int) -> None:
     with pytest.raises(NDArrayFormatError, match="expected"):
         loads(GOLDEN[:size])
 

@@ -60,11 +60,19 @@ def test_what_is_written_is_read() -> None:
     assert found.sample.complete
 
 
-def test_an_origin_is_kept_beside_them() -> None:
+def test_an_origin_is_kept_next_to_them() -> None:
     origin = np.array([1.7e9, 0.0], np.float32)
-    data = dumps(STATE, Coordinates(origin))
-    np.testing.assert_array_equal(loads(data)[1].origin, origin, strict=True)
+    data = dumps(STATE, Coordinates(origin.astype(np.float64)))
+    assert np.load(io.BytesIO(data))["origin"].dtype == np.float32
+    np.testing.assert_array_equal(loads(data)[1].origin, origin)
     np.testing.assert_array_equal(loads(data)[0].centers, STATE.centers, strict=True)
+
+
+def test_scales_are_kept_beside_them() -> None:
+    coordinates = Coordinates(np.array([1.7e9 + 0.1, 0.0]), np.array([3.5, 1.0]))
+    assert loads(dumps(STATE, coordinates))[1].description() == coordinates.description()
+    assert message(archive(scales=np.ones(2))) == "expected an origin, or means and scales, got scales"
+    assert message(archive(means=np.ones(2), scales=np.zeros(2))) == "expected scales of more than 0, got 0.0"
 
 
 def test_without_one_nothing_is_written() -> None:
@@ -75,7 +83,7 @@ def test_without_one_nothing_is_written() -> None:
 @pytest.mark.parametrize(
     ("origin", "expected"),
     [
-        (np.zeros(3, np.float32), "expected an origin of shape (2,), got (3,)"),
+        (np.zeros(3, np.float32), "expected origin of shape (2,), got (3,)"),
         (np.full(2, np.nan, np.float32), "expected finite origin, got NaN or infinity"),
         (np.zeros(2), "expected origin of 1 dimensions and the type <f4, got "),
     ],
@@ -202,7 +210,7 @@ def test_compressed_archives_are_refused_before_they_are_unpacked() -> None:
     )
 
 
-def test_an_array_that_is_missing_is_told() -> None:
+def test_a_missing_array_is_named() -> None:
     file = io.BytesIO()
     np.savez(file, centers=ARRAYS["centers"])
     assert "weights.npy" in message(file.getvalue())
@@ -240,7 +248,7 @@ def test_faults_of_an_array(content: bytes, expected: str) -> None:
 
 
 @pytest.mark.parametrize("size", range(0, len(DATA), 17))
-def test_every_truncation_is_told(size: int) -> None:
+def test_every_truncation_is_reported(size: int) -> None:
     assert message(DATA[:size]).startswith("expected ")
 
 

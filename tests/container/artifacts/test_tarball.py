@@ -104,7 +104,7 @@ def test_a_file_with_holes_cannot_be_larger_than_its_bytes(tmp_path: Path) -> No
     assert message(tmp_path, packed((info, b"1"))).endswith("got a link or a file with holes, 'a'")
 
 
-def test_a_name_that_comes_twice(tmp_path: Path) -> None:
+def test_a_duplicate_name_is_refused(tmp_path: Path) -> None:
     data = packed((member("a"), b"1"), (member("./a"), b"2"))
     assert message(tmp_path, data) == "expected each name once, got 'a' twice"
 

@@ -99,7 +99,7 @@ def test_blocks_are_read_ahead_without_a_thread(
     assert not source.read_ahead()
 
 
-def test_what_comes_over_the_network_is_read_by_a_thread_in_any_case(folder: Path, make_channel: MakeChannel) -> None:
+def test_data_from_the_network_are_always_read_by_a_thread(folder: Path, make_channel: MakeChannel) -> None:
     write(folder)
     source = make_channel(mode="FastFile", threaded=False)
     blocks = source.blocks()

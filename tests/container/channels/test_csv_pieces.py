@@ -1,4 +1,4 @@
-"""CSV whose lines are decoded side by side, beside a reader that is alone; pieces are small here."""
+"""CSV whose lines are decoded side by side, compared with a single reader; pieces are small here."""
 
 import io
 import threading
@@ -33,7 +33,7 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def padded(lines: list[bytes], size: int) -> bytes:
-    """Return lines of so many bytes that each read of a team gets all that it asks for."""
+    """Return lines, enough for each read of a team to get all that it asks for."""
     data = b"\n".join(lines)
     return b" " * (-len(data) % size) + data
 
@@ -115,7 +115,7 @@ def test_an_error_in_any_piece_is_the_first_one(bad: bytes) -> None:
         lines[number] = bad
         _, _, error = check(b"\n".join([*lines, b"1,2,3"]), label_size=0)
         assert str(error).startswith(f"record {number + 1}")
-        # Those behind it are not told of.
+        # Later ones are not reported.
         lines[number + 1 :: 3] = [b"1,y,3"] * len(lines[number + 1 :: 3])
         assert check(b"\n".join([*lines, b"1,2,3"]), label_size=0)[2] == error
 
@@ -163,7 +163,7 @@ def test_rows_before_an_error_of_the_stream_count(count: int, error: Exception) 
         np.testing.assert_array_equal(out[: reader.records], ROWS[:-1])
 
 
-def test_rows_after_those_passed_over() -> None:
+def test_rows_after_skipped_ones() -> None:
     for count in COUNTS:
         reader = CSVReader(io.BytesIO(b"\n".join(LINES)), 3, None, team=TEAMS[count])
         out = np.empty((15, 3), np.float32)

@@ -21,7 +21,7 @@ def test_all_files_of_nested_folders_in_order(folder: Path) -> None:
     assert names(folder) == ["B", "a", "b/1/x", "b/2", "c/1", "part-10", "part-9"]
 
 
-def test_hidden_files_and_what_services_write_beside_data_are_skipped(folder: Path) -> None:
+def test_hidden_files_and_what_services_write_next_to_data_are_skipped(folder: Path) -> None:
     hidden = [".amazon.manifest", ".x", ".part-0.crc", ".hidden/x"]
     others = ["x.amazon.manifest", "train.manifest", "manifest", "sales_manifest", "3f2a.csv.metadata"]
     others += ["_SUCCESS", "_committed_1", "_started_1", "_common_metadata", "a/_metadata"]

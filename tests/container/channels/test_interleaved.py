@@ -45,13 +45,13 @@ def test_blocks_keep_order_and_rows_however_often_there_is_time(moments: int, pa
 
 
 @pytest.mark.parametrize(("columns", "ahead"), [(1, MAX_AHEAD), (MAX_BYTES // (3 * 4 * 3), 2), (MAX_BYTES // 12, 1)])
-def test_as_many_blocks_are_read_ahead_as_there_is_room_for(columns: int, ahead: int) -> None:
+def test_blocks_are_read_ahead_while_there_is_room(columns: int, ahead: int) -> None:
     blocks = Interleaved(numbered(50), lambda: np.empty((3, columns), np.float32))
     next(blocks)
     assert [blocks.read_ahead() for _ in range(ahead + 1)] == [True] * (ahead - 1) + [False, False]
 
 
-def test_a_block_that_was_begun_goes_on_without_room_for_another() -> None:
+def test_a_block_that_was_begun_continues_without_room_for_another() -> None:
     blocks = Interleaved(numbered(50, pauses=1), new_buffer)
     next(blocks)
     assert [blocks.read_ahead() for _ in range(2 * MAX_AHEAD + 1)] == [True] * (2 * MAX_AHEAD - 1) + [False, False]
@@ -62,7 +62,7 @@ def test_what_was_used_last_is_used_again() -> None:
     assert len({np.asarray(block).ctypes.data for block in blocks}) == 1
 
 
-def test_an_error_comes_after_the_blocks_before_it() -> None:
+def test_an_error_follows_the_blocks_before_it() -> None:
     def fill(take: Take) -> Iterator[tuple[FloatArray, int]]:
         yield take(), 1
         yield take(), 2

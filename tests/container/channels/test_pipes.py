@@ -15,7 +15,7 @@ from container.stopping import Stop
 from tests.container.channels.conftest import CSV_LINES, ROWS, MakeChannel, dense, feeding, rows_of
 
 
-def test_a_silent_pipe_is_given_up_when_the_job_is_stopping(folder: Path, make_channel: MakeChannel) -> None:
+def test_a_silent_pipe_is_abandoned_when_the_job_is_stopping(folder: Path, make_channel: MakeChannel) -> None:
     stop = Stop()
     os.mkfifo(folder.with_name("train_0"))
     source = make_channel(mode="Pipe", stop=stop)

@@ -20,7 +20,7 @@ def new_buffer() -> FloatArray:
 
 
 def numbered(n: int, filled: list[int]) -> Callable[[Take], Iterator[tuple[FloatArray, int]]]:
-    """Fill n buffers with their numbers; `filled` tells how many were."""
+    """Fill n buffers with their numbers; `filled` counts them."""
 
     def fill(take: Take) -> Iterator[tuple[FloatArray, int]]:
         for number in range(n):
@@ -69,7 +69,7 @@ def test_no_more_are_filled_than_there_are_buffers(columns: int, buffers: int) -
     assert len(made) == buffers
 
 
-def test_a_block_of_what_may_be_silent_comes_at_once() -> None:
+def test_a_block_of_a_source_that_may_be_silent_arrives_at_once() -> None:
     goes_on = threading.Event()
 
     def fill(take: Take) -> Iterator[tuple[FloatArray, int]]:
@@ -83,7 +83,7 @@ def test_a_block_of_what_may_be_silent_comes_at_once() -> None:
     assert not list(blocks)
 
 
-def test_an_error_comes_after_the_blocks_before_it() -> None:
+def test_an_error_follows_the_blocks_before_it() -> None:
     def fill(take: Take) -> Iterator[tuple[FloatArray, int]]:
         yield take(), 2
         raise ValueError("torn")

@@ -54,7 +54,7 @@ def test_all_rows(step: int) -> None:
 
 
 @pytest.mark.parametrize("count", [0, 1, 7, 10, 11])
-def test_rows_after_those_passed_over(count: int) -> None:
+def test_rows_after_skipped_ones(count: int) -> None:
     for reader in (recordio_reader(dense(ROWS)), csv_reader(TEXT)):
         assert reader.skip(count) == min(count, 10)
         assert reader.records == min(count, 10)
@@ -69,7 +69,7 @@ def test_picked_rows(numbers: list[int]) -> None:
         np.testing.assert_array_equal(out, ROWS[numbers])
 
 
-def test_a_pick_behind_the_end() -> None:
+def test_a_pick_after_the_end() -> None:
     for reader in (recordio_reader(dense(ROWS)), csv_reader(TEXT)):
         with pytest.raises(FormatError, match=r"^record 13: expected as many records as were counted, got the end$"):
             reader.pick(np.array([3, 12]), np.empty((2, 3), np.float32), guess=False)

@@ -36,11 +36,12 @@ def exact(rows: Doubles, content_type: str) -> bytes:
 class Chosen:
     """Chooses an origin, and keeps the rows that it was shown."""
 
-    def __init__(self, coordinates: Coordinates = Coordinates(ORIGIN)) -> None:  # noqa: B008
+    def __init__(self, coordinates: Coordinates = Coordinates(ORIGIN.astype(np.float64))) -> None:  # noqa: B008
         self.coordinates = coordinates
         self.shown: list[Doubles] = []
 
-    def __call__(self, rows: Doubles) -> Coordinates:
+    def __call__(self, rows: Doubles, n_represented: int) -> Coordinates:
+        assert n_represented >= len(rows)
         self.shown.append(rows.copy())
         return self.coordinates
 
@@ -97,7 +98,7 @@ def test_the_first_rows_of_a_pipe_are_shown_and_then_given(
 
 
 @pytest.mark.parametrize("content_type", [RECORDIO, CSV])
-def test_what_is_wrong_with_a_row_is_told_when_it_is_read(
+def test_a_fault_in_a_row_is_reported_when_it_is_read(
     tmp_path: Path, make_channel: MakeChannel, content_type: str
 ) -> None:
     source = make_channel(mode="Pipe", content_type=content_type)
@@ -146,7 +147,7 @@ def test_a_stopping_job_without_a_pipe_shows_no_rows(folder: Path, make_channel:
     assert [len(rows) for rows in chosen.shown] == [0]
 
 
-def test_a_draw_that_is_given_up_shows_no_rows(folder: Path, make_channel: MakeChannel) -> None:
+def test_a_draw_that_is_stopped_has_no_rows(folder: Path, make_channel: MakeChannel) -> None:
     """Hosts choose together: one that can't draw takes part."""
     (folder / "a").write_bytes(exact(ROWS, CSV))
     stop = Stop(grace_seconds=0)

@@ -99,7 +99,7 @@ def test_others_than_a_single_host_with_files_get_blocks(folder: Path, make_chan
 
 
 @pytest.mark.parametrize("threads", [1, 3])
-def test_csv_comes_in_blocks_of_many_mini_batches(folder: Path, make_channel: MakeChannel, threads: int) -> None:
+def test_csv_is_read_in_blocks_of_many_mini_batches(folder: Path, make_channel: MakeChannel, threads: int) -> None:
     rows = numbered(10_001)
     lines = ["{:.0f},{:.0f},{:.0f}\n".format(*row) for row in rows]
     (folder / "a.csv").write_text("".join(lines[:777]))
@@ -114,7 +114,7 @@ def test_csv_comes_in_blocks_of_many_mini_batches(folder: Path, make_channel: Ma
     assert taken(small)[0] == rows.tolist()
 
 
-def test_what_is_wrong_behind_a_stretch_is_told_with_its_number(folder: Path, make_channel: MakeChannel) -> None:
+def test_a_fault_after_a_stretch_is_reported_with_its_number(folder: Path, make_channel: MakeChannel) -> None:
     rows = numbered(37)
     rows[33, 1] = np.nan
     (folder / "rows.pbr").write_bytes(dense(rows))

@@ -60,7 +60,7 @@ def test_what_came_through_a_slow_pipe_waits_for_no_more() -> None:
     assert window.bytes_read == 6
 
 
-def test_it_grows_with_what_comes_alone() -> None:
+def test_it_grows_only_with_the_bytes_that_arrive() -> None:
     window = Window(io.BytesIO(bytes(100)), 4)
     while window.fill():
         assert len(window.buffer) <= max(4, 2 * window.bytes_read)

@@ -105,7 +105,7 @@ def test_by_hand_only_hyperparameters_are_needed(paths: Paths) -> None:
     assert (found.hyperparameters.feature_dim, found.hyperparameters.eval_metrics) == (2, ("msd", "ssd"))
 
 
-def test_by_hand_a_folder_with_another_name_is_told(paths: Paths) -> None:
+def test_by_hand_a_folder_with_another_name_is_reported(paths: Paths) -> None:
     (paths.data / "training").mkdir(parents=True)
     put(paths, hyperparameters=HYPERPARAMETERS)
     with pytest.raises(CustomerError) as caught:

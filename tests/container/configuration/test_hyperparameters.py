@@ -46,8 +46,8 @@ def test_defaults_are_those_the_built_in_logs_in_its_order_and_then_ours() -> No
         "'_tuning_objective_metric': ''"
     )
     ours = (
-        ", 'seed': '0', 'refine_sample_size': 'auto', 'keep_sample': 'true', 'checkpoint_interval_seconds': '60', "
-        "'write_assignments': 'auto', 'write_report': 'true'}"
+        ", 'seed': '0', 'refine_sample_size': 'auto', 'keep_sample': 'true', 'standardize': 'false', "
+        "'checkpoint_interval_seconds': '60', 'write_assignments': 'auto', 'write_report': 'true'}"
     )
     assert str(defaults()) == built_in + ours
 
@@ -73,6 +73,7 @@ def test_required_values_alone_give_the_defaults() -> None:
         seed=0,
         refine_sample_size=None,
         keep_sample=True,
+        standardize=False,
         checkpoint_interval_seconds=60,
         write_assignments=None,
         write_report=True,
@@ -214,7 +215,7 @@ def test_a_metric_that_is_tuned_for_is_reported(objective: str, metrics: tuple[s
     assert found.eval_metrics == metrics
 
 
-def test_names_of_the_sdk_are_passed_over() -> None:
+def test_names_of_the_sdk_are_skipped() -> None:
     assert parse(REQUIRED | {"sagemaker_estimator_module": '"sagemaker.amazon.kmeans"'}) == parse(REQUIRED)
 
 
@@ -255,7 +256,7 @@ def test_names_of_the_sdk_are_passed_over() -> None:
         ),
     ],
 )
-def test_all_faults_are_told_at_once(raw: dict[str, str], expected: str) -> None:
+def test_all_faults_are_reported_at_once(raw: dict[str, str], expected: str) -> None:
     assert message(raw) == f"Customer Error: {expected}"
 
 
@@ -301,12 +302,12 @@ def test_other_strings_are_refused_as_they_came(text: str) -> None:
         ("extra_centre_factor", "extra_center_factor"),
     ],
 )
-def test_a_name_of_another_library_is_told_what_it_is_called_here(name: str, meant: str) -> None:
+def test_for_a_name_of_another_library_ours_is_stated(name: str, meant: str) -> None:
     found = message(REQUIRED | {name: "1"})
     assert found == f"Customer Error: Extraneous hyperparameter found: {name!r}, did you mean {meant}?"
 
 
-def test_a_name_of_another_library_for_what_is_not_there_stands_for_nothing() -> None:
+def test_a_name_of_another_library_without_a_counterpart_has_no_synonym() -> None:
     found = message(REQUIRED | {"reassignment_ratio": "0.01"})
     assert found == "Customer Error: Extraneous hyperparameter found: 'reassignment_ratio'"
 

@@ -112,7 +112,7 @@ WRITES: dict[str, Callable[[BinaryIO], object]] = {
 
 
 @pytest.mark.parametrize("way", WRITES)
-def test_a_disk_that_is_full_amid_a_file_is_an_error_that_names_it(tmp_path: Path, way: str) -> None:
+def test_a_disk_that_fills_up_while_a_file_is_written_is_an_error_that_names_it(tmp_path: Path, way: str) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"old")
     with pytest.raises(OSError, match="File too large") as error, room_for(8000), replacing(path) as file:

@@ -36,7 +36,7 @@ def odd_names(tree: Tree, rng: Random) -> None:
 
 
 def odd_kinds(tree: Tree, rng: Random) -> None:
-    """Put things that are no files with data beside the data."""
+    """Put things that are no files with data next to the data."""
     if tree.has_folder:
         tree.oddities.append(
             put_odd_kind(rng, tree.train / rng.choice(("a.csv", "z.pbr", ".hidden", "x.manifest", "part-0")))

@@ -35,13 +35,14 @@ PRELOADED = (
     "container.conversion.numpy_rows",
     "container.conversion.parquet_rows",
     "container.conversion.recordio_rows",
+    "container.conversion.sparse_rows",
     "container.formats.recordio.sparse_kernel",
     "container.conversion.targets",
 )
 # What `train` does on small data takes two.
 ADDRESS_SPACE = 8 << 30
 FILE_BYTES = 256 << 20
-# A program that is told to end has so long: what SageMaker gives is twice that.
+# The time in which a program must end after a signal: half of what SageMaker allows.
 GRACE_SECONDS = 60.0
 
 

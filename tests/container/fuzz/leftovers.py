@@ -70,7 +70,7 @@ def _changed_arrays(rng: Random, arrays: Arrays) -> Arrays:
 
 
 def _earlier_checkpoints(tree: Tree) -> list[Path]:
-    """Lay down the checkpoints of the earlier job, which had the same data and settings; give the newest first."""
+    """Write the checkpoints of the earlier job, which had the same data and settings; return the newest first."""
     folder = tree.base / "checkpoints"
     if os.path.lexists(folder):
         return []

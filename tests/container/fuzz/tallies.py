@@ -1,4 +1,4 @@
-"""How long a fuzz goes on, and what it found: one example of each kind of fault."""
+"""How long a fuzz runs, and what it found: one example of each kind of fault."""
 
 import os
 import re
@@ -9,14 +9,14 @@ from itertools import count
 # For all decoders, trees, commands and servers together, each of which takes its share; None for the few of the suite.
 _FUZZ_SECONDS = os.environ.get("FUZZ_SECONDS")
 SECONDS = float(_FUZZ_SECONDS) if _FUZZ_SECONDS else None
-# How many times as many as in the suite.
+# A multiple of the number in the suite.
 _TIMES = 5 if os.environ.get("CI") == "true" else 1
-# The first seed; a night may begin where another one has ended.
+# The first seed; a run may begin where another one has ended.
 _FIRST = int(os.environ.get("FUZZ_SEED") or 0)
 
 
 def seeds(few: int, share: float) -> Iterator[int]:
-    """Yield seeds: in the suite the same few each time, otherwise as many as fit into a share of the time."""
+    """Yield seeds: in the suite the same few each time, otherwise those that fit into a share of the time."""
     if SECONDS is None:
         yield from range(_FIRST, _FIRST + few * _TIMES)
         return

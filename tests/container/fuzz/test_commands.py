@@ -1,5 +1,7 @@
 """Any file into `convert` and `resolve`: what is written can be read back, or a sentence says why nothing is."""
 
+import gzip
+import io
 import os
 import re
 from pathlib import Path
@@ -7,10 +9,13 @@ from random import Random
 
 import numpy as np
 import pyarrow as pa
+import scipy.sparse
 from pyarrow import parquet
 
 from container.artifacts import model
 from container.conversion.sources import open_rows
+from container.conversion.table import Options
+from kmeans.types import FloatArray
 from tests.container.fuzz import leftovers, tallies, values
 from tests.container.fuzz.fork_server import Ended, ForkServer
 from tests.container.fuzz.kinds import put_odd_kind
@@ -18,6 +23,11 @@ from tests.container.fuzz.trees import content, good_rows, removed
 
 STOP_SECONDS = 5.0
 SUFFIXES = (".csv", ".npy", ".npz", ".parquet", ".pbr", "")
+SOURCE_SUFFIXES = (*SUFFIXES, ".tsv", ".csv.gz")
+OPTIONS: tuple[list[str], ...] = (
+    *([],) * 4, ["--shards", "3"], ["--sparse"], ["--labels", "1"], ["--shards", "0"], ["--columns", "0"],
+    ["--columns", "1,a"], ["--header"], ["--missing", "mean"], ["--missing", "drop"],
+)  # fmt: skip
 
 
 def fault(ended: Ended, written: Path, *, own_words: bool) -> str:
@@ -61,14 +71,36 @@ def odd_table(rng: Random) -> pa.Table:
     return table
 
 
+def odd_matrix(rng: Random, rows: FloatArray) -> bytes:
+    """Return a sparse matrix as scipy writes it, with one array mostly changed."""
+    file = io.BytesIO()
+    kind = scipy.sparse.coo_array(rows).asformat(rng.choice(("csr", "csr", "csr", "csc", "coo")))
+    scipy.sparse.save_npz(file, kind)
+    file.seek(0)
+    arrays = dict(np.load(file))
+    name = rng.choice(sorted(arrays))
+    match rng.randrange(4):
+        case 0:
+            del arrays[name]
+        case 1:
+            arrays[name] = arrays[name][()][:-1] if arrays[name].ndim else np.array(b"csrcsr")
+        case 2 if arrays[name].dtype.kind in "iuf" and arrays[name].size:
+            arrays[name][rng.randrange(arrays[name].size)] = rng.choice((-1, 0, 1, 2, 2**31 - 1))
+    file = io.BytesIO()
+    np.savez_compressed(file, allow_pickle=False, **arrays)
+    return file.getvalue()
+
+
 def source(path: Path, rng: Random) -> None:
     """Write a file of the format that its suffix names, mostly good."""
     rows = good_rows()
     if rng.random() < 0.3:
         rows = np.full((rng.randrange(3), rng.randrange(3)), rng.choice((0, 1e38, np.nan, np.inf)), np.float32)
     match path.suffix:
-        case ".csv":
-            path.write_bytes(content(rows, "csv"))
+        case ".csv" | ".tsv" | ".gz":
+            text = rng.choice((b"", b"", b"a,b\n")) + content(rows, "csv") + rng.choice((b"", b"", b",1\n", b'"'))
+            text = text.replace(b",", b"\t") if path.suffix == ".tsv" else text
+            path.write_bytes(gzip.compress(text) if path.suffix == ".gz" else text)
         case ".npy":
             kind = rng.choice(("<f4", ">f4", "<f8", "<f2", "<i8", "|b1", "<U3", "<c8", "<M8[s]"))
             with np.errstate(all="ignore"):
@@ -78,6 +110,8 @@ def source(path: Path, rng: Random) -> None:
             if rng.random() < 0.5:
                 header = rng.choice((b"((((", b"{[]: 1}", b"{'descr': '<f4'}", b"\xff", b"1" * 99, b"{" * 99, b"'\\x'"))
                 path.write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(99))
+        case ".npz" if rng.random() < 0.4:
+            path.write_bytes(odd_matrix(rng, rows))
         case ".npz":
             names = rng.choice((("a",), ("a", "b"), (), ("../a",)))
             save = rng.choice((np.savez, np.savez_compressed))
@@ -92,27 +126,31 @@ def source(path: Path, rng: Random) -> None:
 
 
 def converted(base: Path, server: ForkServer, seed: int) -> tuple[str, str]:
-    """Convert something; give what is wrong then, and what it was."""
+    """Convert something; return what went wrong, and what it was."""
     rng = Random(f"convert {seed}")
     name = rng.choice(values.ODD_NAMES) if rng.random() < 0.2 else "in"
-    given = base / f"{name}{rng.choice(SUFFIXES)}"[:255]
+    given = base / f"{name}{rng.choice(SOURCE_SUFFIXES)}"[:255]
     said = ""
     if len(os.fsencode(given.name)) > 255 or rng.random() < 0.15:
         given = base / "in.csv"
         said = put_odd_kind(rng, given)
+    elif rng.random() < 0.15:
+        given.mkdir()
+        for number in range(rng.randrange(3)):
+            source(given / f"{number}{rng.choice((given.suffix, *SOURCE_SUFFIXES))}", rng)
     else:
         source(given, rng)
     target = base / f"out{rng.choice(SUFFIXES)}"
     if rng.random() < 0.15:
         said += put_odd_kind(rng, target)
-    options = rng.choice(([], [], [], ["--shards", "3"], ["--sparse"], ["--labels", "1"], ["--shards", "0"]))
+    options = rng.choice(OPTIONS)
     ended = server.run("container.convert", [str(given), str(target), *options], {}, base / "log", STOP_SECONDS)
     places = (str(given), str(target), "usage:", "Platform Error", "Customer Error")
     own_words = any(place.encode(errors="backslashreplace").decode() in ended.log for place in places)
     wrong = "" if said and ended.exit_code else fault(ended, target, own_words=own_words)
     if not ended.exit_code:
         try:
-            rows = open_rows(target)
+            rows = open_rows(target, Options(header="--header" in options and target.suffix == ".csv"))
             shapes = [block.shape for block in rows.blocks()]
             assert sum(length for length, _ in shapes) == int(
                 re.findall(r": ([\d,]+) rows", ended.log)[0].replace(",", "")
@@ -123,7 +161,7 @@ def converted(base: Path, server: ForkServer, seed: int) -> tuple[str, str]:
 
 
 def resolved(base: Path, earlier: Path, server: ForkServer, seed: int) -> tuple[str, str]:
-    """Resolve something; give what is wrong then, and what it was."""
+    """Resolve something; return what went wrong, and what it was."""
     rng = Random(f"resolve {seed}")
     given = base / "model"
     leftovers.copy_model(earlier, given, rng)

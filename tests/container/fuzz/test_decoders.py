@@ -1,6 +1,6 @@
 """Any bytes into every decoder: rows or a model come out, or the decoder's own error, in bounded memory.
 
-Seconds in the suite; `make fuzz` goes on for minutes.
+Seconds in the suite; minutes in `make fuzz`.
 """
 
 import tempfile

@@ -57,21 +57,21 @@ def served(base: Path, server: ForkServer) -> str:
     }
     pid = server.start("serve", [], environment, base / "log", 4 * ANSWER_SECONDS)
     wrong = _fault_of_answers(pid, port)
-    told = _told_to_end(pid)
+    terminated = _terminated(pid)
     ended = server.ended()
     if wrong:
         return wrong
-    # What is wrong with a model is told with the place in the code, after a sentence.
+    # What is wrong with a model is logged with a traceback, after a sentence.
     raised = re.findall(r"^([\w.]+(?:Error|Exception))(?::|$)", ended.log, re.MULTILINE)
     if raised and not (raised[-1].endswith(".ModelError") and "No model is served: " in ended.log):
         return f"a traceback of {raised[-1]}"
-    if told:
+    if terminated:
         return "" if ended.exit_code == 0 else f"exit code {ended.exit_code} after SIGTERM"
     return "" if ended.exit_code in (2, 3) and "Error: " in ended.log else f"exit code {ended.exit_code}"
 
 
-def _told_to_end(pid: int) -> bool:
-    """Send SIGTERM; give whether there was somebody to get it."""
+def _terminated(pid: int) -> bool:
+    """Send SIGTERM; return whether the process was still there."""
     # One that has ended is still there for its parent, who waits for it at this moment.
     state = Path(f"/proc/{pid}/stat")
     try:
@@ -100,7 +100,7 @@ def _fault_of_answers(pid: int, port: int) -> str:
         if ping.status not in (200, 503):
             return f"status {ping.status} of /ping"
         if ping.status == 503 and answer.status != 503:
-            return f"status {answer.status} beside 503 of /ping"
+            return f"status {answer.status} although /ping answers 503"
         return fault_of_answer(answer)
     return ""
 

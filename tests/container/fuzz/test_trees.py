@@ -1,6 +1,6 @@
 """Any tree into `train`: a finite model that is true comes out, or a sentence that says why there is none.
 
-Seconds in the suite; `make fuzz` goes on for minutes. `python -m tests.container.fuzz SEED` makes one tree again.
+Seconds in the suite; minutes in `make fuzz`. `python -m tests.container.fuzz SEED` makes one tree again.
 """
 
 from pathlib import Path
@@ -14,7 +14,7 @@ from tests.container.fuzz.verdict import fault
 
 
 def trained(base: Path, earlier: Path, server: ForkServer, seed: int, without: frozenset[int]) -> tuple[str, list[str]]:
-    """Make a tree and train on it; give what is wrong then, and its oddities."""
+    """Make a tree and train on it; return what went wrong, and its oddities."""
     try:
         tree = grown(base, earlier, seed, ODDITIES, without)
         wrong = fault(tree, run(tree, server)) or ""

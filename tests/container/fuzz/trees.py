@@ -66,7 +66,7 @@ class Tree:
     configuration
         What the files of `CONFIGURATION` hold: a value of JSON, bytes, or None where there is no file.
     stop_after
-        Seconds after which the job is told to end.
+        Seconds after which the job gets SIGTERM.
     feeds
         Files whose bytes are to be written into a FIFO.
     oddities
@@ -177,7 +177,7 @@ def grown(base: Path, earlier: Path, seed: int, oddities: Sequence[Oddity], with
 
 
 def earlier_job(base: Path, server: ForkServer) -> Path:
-    """Run the good job of which odd ones take their checkpoints and models; give its root."""
+    """Run the good job whose checkpoints and models odd ones take; return its root."""
     tree = laid_down(base, base, "pbr")
     (base / "checkpoints").mkdir()
     configured(tree)

@@ -25,7 +25,7 @@ def fault(tree: Tree, ended: Ended) -> str | None:
     if ended.exit_code not in (0, 2, 3):
         return f"exit code {ended.exit_code}: {_reason(ended.log)}"
     if "This is a bug" in ended.log:
-        return f"exit code {ended.exit_code} beside a bug: {_reason(ended.log)}"
+        return f"exit code {ended.exit_code} and a bug: {_reason(ended.log)}"
     if "Traceback (most recent call last)" in ended.log and '"debug"' not in json.dumps(tree.hyperparameters):
         return f"exit code {ended.exit_code} and a traceback: {_reason(ended.log)}"
     try:
@@ -45,7 +45,7 @@ def _fault_of_failure(tree: Tree, ended: Ended) -> str | None:
     """Compare the failure file with the exit code."""
     path = tree.base / "output/failure"
     if not ended.exit_code:
-        return "exit code 0 beside output/failure" if _is_file(path) else None
+        return "exit code 0 and output/failure" if _is_file(path) else None
     start = _SENTENCES[ended.exit_code]
     if not _is_writable_place(path):
         # Nobody can write there.
@@ -122,7 +122,7 @@ def archive_of(path: Path) -> dict[str, NDArray[Any]]:
 
 
 def _look_at_output(tree: Tree, centers: NDArray[Any]) -> None:
-    """See that what is there beside the model is whole: not all of it must be."""
+    """Check that other files than the model are complete, if they are there."""
     output = tree.base / "output"
     if _is_file(output / model.TARBALL):
         assert np.array_equal(model.load(output / model.TARBALL).centers, centers), "another model in the tarball"
@@ -161,7 +161,7 @@ def _allowed(rows: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _look_at_assignments(tree: Tree, rows: Rows, centers: NDArray[np.float64]) -> None:
-    """See that each row was given to a center that is nearest to it, as far as float32 tells."""
+    """Check that each row was assigned to a center that is nearest to it, up to the rounding of float32."""
     folder = tree.base / "output/data/assignments/algo-1"
     files = sorted(folder.glob("part-?.*.csv")) if folder.is_dir() else []
     if not all(map(_is_file, files)) or len(files) != len(tree.data_files()):

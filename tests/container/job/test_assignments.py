@@ -87,7 +87,7 @@ def test_fast_file_mode_says_why_there_are_none(tmp_path: Path, digits: NDArray[
     assert not (tmp_path / "output/data/assignments").exists()
 
 
-def test_they_are_not_written_when_told_so(tmp_path: Path, digits: NDArray[np.float32]) -> None:
+def test_they_are_not_written_if_turned_off(tmp_path: Path, digits: NDArray[np.float32]) -> None:
     job = Job(tmp_path, {**HYPERPARAMETERS, "write_assignments": "False"})
     (job.folder("train") / "rows").write_bytes(recordio(digits))
     ended = job.run()

@@ -131,7 +131,7 @@ def test_the_model_is_as_good_as_that_of_float64(tmp_path: Path, form: str, hour
     assert "coarse_features" not in ended.description["events"]
 
 
-def test_what_is_written_beside_it_is_of_the_same_rows_and_centers(trained: Ended) -> None:
+def test_other_outputs_have_the_same_rows_and_centers(trained: Ended) -> None:
     rows, tested = times(2), times(2, 500, seed=1)
     centers = load(trained.base / "model").centers
     distances = np.sqrt(squared_distances(rows, centers))
@@ -278,7 +278,7 @@ def test_all_hosts_have_the_origin_of_all_rows(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("form", ["RecordIO", "CSV"])
-def test_digits_that_were_lost_before_are_told(tmp_path: Path, form: str) -> None:
+def test_digits_that_were_lost_before_are_reported(tmp_path: Path, form: str) -> None:
     rows = times(6).astype(np.float32)
     content_type = RECORDIO if form == "RecordIO" else CSV
     job = Job(tmp_path, CHOSEN, {"train": {"TrainingInputMode": "File", "ContentType": content_type}})

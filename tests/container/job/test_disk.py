@@ -122,7 +122,7 @@ def test_a_job_whose_outputs_are_closed_leaves_a_model(tmp_path: Path) -> None:
     assert files_in(tmp_path / "model") == ["kmeans.json", "model_algo-1", "state.npz"]
 
 
-def test_a_reason_without_words_is_told_by_its_kind() -> None:
+def test_an_error_without_a_message_is_named_by_its_class() -> None:
     messages: list[str] = []
     events = Events(messages.append)
 

@@ -111,7 +111,7 @@ def test_figures_stay_estimates_when_a_file_of_assignments_cannot_be_written(tmp
     assert "train msd is estimated" in ended.log
 
 
-def test_the_model_is_there_before_rows_are_assigned_and_the_loss_is_told_after(tmp_path: Path, digits: Rows) -> None:
+def test_the_model_is_written_before_rows_are_assigned_and_the_loss_logged_after(tmp_path: Path, digits: Rows) -> None:
     job = job_in(tmp_path, digits, **DECAY)
     job.channels["test"] = {"TrainingInputMode": "File"}
     (job.folder("test") / "rows").write_bytes(recordio(digits[:100]))

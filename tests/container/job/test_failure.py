@@ -49,7 +49,7 @@ def test_a_cause_follows_in_the_built_ins_form(tmp_path: Path) -> None:
     assert text == "Customer Error: k is no number (caused by ValueError)\n\nCaused by: invalid literal"
 
 
-def test_the_reason_of_an_earlier_job_goes_when_one_begins(tmp_path: Path) -> None:
+def test_the_reason_of_an_earlier_job_is_removed_when_a_job_begins(tmp_path: Path) -> None:
     for reason in ("first", "second"):
         with reported(tmp_path / "failure"):
             assert not (tmp_path / "failure").exists()
@@ -67,7 +67,7 @@ def test_the_first_reason_of_a_job_is_kept(tmp_path: Path) -> None:
     assert (tmp_path / "failure").read_text() == "first"
 
 
-def test_a_reason_that_cannot_be_removed_or_written_is_told_in_the_log(
+def test_a_reason_that_cannot_be_removed_or_written_is_logged(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     logger.set_up()

@@ -81,7 +81,7 @@ def test_so_are_features_without_memory_that_sparse_records_have(tmp_path: Path)
     ), ended.log
 
 
-def test_features_that_the_rows_do_not_have_are_told_as_such(tmp_path: Path) -> None:
+def test_features_that_the_rows_do_not_have_are_reported_as_such(tmp_path: Path) -> None:
     ended = run(tmp_path, {"feature_dim": 2**31 - 1})
     assert ended.exit_code == 2
     assert "record 1: expected 2147483647 columns, or 2147483648 with a label first, got 3" in ended.failure

@@ -69,7 +69,7 @@ def ended(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def heard(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+def logged(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
     logging.getLogger("kmeans").propagate = True
     with caplog.at_level("INFO", "kmeans"):
         yield caplog
@@ -91,15 +91,15 @@ def good(ended: Path) -> tuple[Arrays, dict[str, Any]]:
     return unpacked(ended / "checkpoints" / NAME.format(AMID_EPOCH))
 
 
-def ends_well(base: Path, ended: Path, heard: pytest.LogCaptureFixture) -> None:
+def ends_well(base: Path, ended: Path, logged: pytest.LogCaptureFixture) -> None:
     """Run the job; if the checkpoint was skipped the model is that of a job without one."""
     shutil.rmtree(base / "model", ignore_errors=True)
-    heard.clear()
+    logged.clear()
     run(base)
     (centers,) = mxnet_ndarray.loads((base / MODEL).read_bytes())
     assert np.isfinite(centers).all()
-    if "resuming from" not in heard.text:
-        assert "Skipping checkpoint " in heard.text
+    if "resuming from" not in logged.text:
+        assert "Skipping checkpoint " in logged.text
         assert (base / MODEL).read_bytes() == (ended / MODEL).read_bytes()
 
 
@@ -177,13 +177,13 @@ def test_an_origin_must_fit_to_the_rows(tmp_path: Path, good: tuple[Arrays, dict
     np.testing.assert_array_equal(checkpoints_in(base).load(AMID_EPOCH).coordinates.origin, [1, 1])
 
 
-def is_odd(base: Path, ended: Path, heard: pytest.LogCaptureFixture, content: bytes) -> None:
+def is_odd(base: Path, ended: Path, logged: pytest.LogCaptureFixture, content: bytes) -> None:
     """Put a checkpoint in the job's way; one that is skipped needs no job to show it, for there is no other."""
     for path in (base / "checkpoints").iterdir():
         path.unlink()
     (base / "checkpoints" / NAME.format(AMID_EPOCH)).write_bytes(content)
     if checkpoints_in(base).steps():
-        ends_well(base, ended, heard)
+        ends_well(base, ended, logged)
 
 
 @pytest.mark.parametrize("way", FACTS, ids=lambda way: ".".join(map(str, way)))
@@ -191,7 +191,7 @@ def test_a_fact_that_is_odd_or_missing(
     tmp_path: Path,
     ended: Path,
     good: tuple[Arrays, dict[str, Any]],
-    heard: pytest.LogCaptureFixture,
+    logged: pytest.LogCaptureFixture,
     way: tuple[Any, ...],
 ) -> None:
     base = laid_down(tmp_path / "job")
@@ -203,9 +203,9 @@ def test_a_fact_that_is_odd_or_missing(
         for name in outer:
             place = place[name]
         place[last] = value
-        is_odd(base, ended, heard, packed(arrays, edited))
+        is_odd(base, ended, logged, packed(arrays, edited))
     del place[last]
-    is_odd(base, ended, heard, packed(arrays, edited))
+    is_odd(base, ended, logged, packed(arrays, edited))
     assert not checkpoints_in(base).steps()
 
 
@@ -248,7 +248,7 @@ ARRAYS = (
 
 @pytest.mark.parametrize("name", ARRAYS)
 def test_an_array_that_is_odd(
-    tmp_path: Path, ended: Path, good: tuple[Arrays, dict[str, Any]], heard: pytest.LogCaptureFixture, name: str
+    tmp_path: Path, ended: Path, good: tuple[Arrays, dict[str, Any]], logged: pytest.LogCaptureFixture, name: str
 ) -> None:
     base = laid_down(tmp_path / "job")
     arrays, facts = good
@@ -257,23 +257,23 @@ def test_an_array_that_is_odd(
     done = {**facts, "epoch": 2, "amid_epoch": False}
     changed = [change(arrays[name]) for change in ARRAY_CHANGES.values()]
     for content in {packed({**arrays, name: array}, given) for array in changed for given in (facts, done)}:
-        is_odd(base, ended, heard, content)
+        is_odd(base, ended, logged, content)
 
 
 def test_a_reservoir_without_rows(
-    tmp_path: Path, ended: Path, good: tuple[Arrays, dict[str, Any]], heard: pytest.LogCaptureFixture
+    tmp_path: Path, ended: Path, good: tuple[Arrays, dict[str, Any]], logged: pytest.LogCaptureFixture
 ) -> None:
     base = laid_down(tmp_path / "job")
     arrays, facts = good
     empty = {name: array[:0] if name.startswith("reservoir_") else array for name, array in arrays.items()}
     for rows_seen in facts["reservoir"]["rows_seen"], 0:
         edited = {**facts, "reservoir": {**facts["reservoir"], "rows_seen": rows_seen}}
-        is_odd(base, ended, heard, packed(empty, edited))
+        is_odd(base, ended, logged, packed(empty, edited))
         assert not checkpoints_in(base).steps()
 
 
 def test_all_that_may_lie_in_the_folder_at_once(
-    tmp_path: Path, ended: Path, good: tuple[Arrays, dict[str, Any]], heard: pytest.LogCaptureFixture
+    tmp_path: Path, ended: Path, good: tuple[Arrays, dict[str, Any]], logged: pytest.LogCaptureFixture
 ) -> None:
     base = laid_down(tmp_path / "job")
     folder = base / "checkpoints"
@@ -301,28 +301,28 @@ def test_all_that_may_lie_in_the_folder_at_once(
     os.mkfifo(folder / NAME.format(26))
     (folder / NAME.format(27)).symlink_to("nowhere")
     odd = {path.name for path in folder.iterdir()}
-    ends_well(base, ended, heard)
+    ends_well(base, ended, logged)
     for name in odd:
-        assert f"Skipping checkpoint {name}: " in heard.text
+        assert f"Skipping checkpoint {name}: " in logged.text
         assert os.path.lexists(folder / name)
-    assert max(map(len, heard.text.splitlines())) < 1000
+    assert max(map(len, logged.text.splitlines())) < 1000
 
 
-def test_the_good_one_before_an_odd_one_is_gone_on_from(
-    tmp_path: Path, ended: Path, good: tuple[Arrays, dict[str, Any]], heard: pytest.LogCaptureFixture
+def test_a_job_resumes_from_the_good_checkpoint_before_an_odd_one(
+    tmp_path: Path, ended: Path, good: tuple[Arrays, dict[str, Any]], logged: pytest.LogCaptureFixture
 ) -> None:
     base = laid_down(tmp_path / "job")
     arrays, facts = good
     (base / "checkpoints" / NAME.format(AMID_EPOCH)).write_bytes(packed(arrays, facts))
     (base / "checkpoints" / NAME.format(LAST)).write_bytes(packed(arrays, {**facts, "step": LAST, "epoch": -1}))
-    ends_well(base, ended, heard)
-    assert f"Skipping checkpoint {NAME.format(LAST)}: epoch: expected a whole number from 0 to" in heard.text
-    assert f"resuming from the checkpoint of step {AMID_EPOCH}" in heard.text
+    ends_well(base, ended, logged)
+    assert f"Skipping checkpoint {NAME.format(LAST)}: epoch: expected a whole number from 0 to" in logged.text
+    assert f"resuming from the checkpoint of step {AMID_EPOCH}" in logged.text
     assert (base / MODEL).read_bytes() == (ended / MODEL).read_bytes()
 
 
-def test_hosts_go_on_together_or_not_at_all(
-    tmp_path: Path, good: tuple[Arrays, dict[str, Any]], heard: pytest.LogCaptureFixture
+def test_hosts_resume_together_or_not_at_all(
+    tmp_path: Path, good: tuple[Arrays, dict[str, Any]], logged: pytest.LogCaptureFixture
 ) -> None:
     """One that a host passes over, or that differs where hosts must not, is not common to all."""
     base = laid_down(tmp_path / "job")
@@ -351,4 +351,4 @@ def test_hosts_go_on_together_or_not_at_all(
     for step in 1, 2:
         write("algo-2", step, {**arrays, "centers": arrays["centers"] + 1})
     assert run_hosts(2, step_of) == [None, None]
-    assert "The hosts have no checkpoint in common" in heard.text
+    assert "The hosts have no checkpoint in common" in logged.text

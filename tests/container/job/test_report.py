@@ -36,7 +36,7 @@ def test_it_tells_of_the_job_and_its_warnings(tmp_path: Path, digits: NDArray[np
     assert "report.html, in " in ended.log
 
 
-def test_it_is_not_written_when_told_so(tmp_path: Path, digits: NDArray[np.float32]) -> None:
+def test_it_is_not_written_if_turned_off(tmp_path: Path, digits: NDArray[np.float32]) -> None:
     job = Job(tmp_path, {**HYPERPARAMETERS, "write_report": "false"})
     (job.folder("train") / "rows").write_bytes(recordio(digits))
     ended = job.run()

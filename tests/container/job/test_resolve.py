@@ -176,7 +176,7 @@ def test_the_curve_has_the_loss_of_each_k(solved: Ended, digits: NDArray[np.floa
     assert curve[8]["msd"] == solved.description["msd"]
 
 
-def test_the_suggestion_is_logged_and_indices_are_told(solved: Ended) -> None:
+def test_the_suggestion_is_logged_and_indices_are_written(solved: Ended) -> None:
     content = json.loads((solved.base / "output/data/msd_by_k.json").read_text())
     own = content["msd_by_k"][8]
     assert set(own) == {"k", "msd", "msd_error", "silhouette", "davies_bouldin", "calinski_harabasz"}

@@ -57,7 +57,7 @@ def killed_at(job: Job, step: int) -> None:
 
 
 @pytest.mark.parametrize("step", [1, 120])
-def test_a_killed_job_that_is_started_anew_gives_the_same_bytes(
+def test_a_killed_job_that_is_started_again_has_the_same_bytes(
     tmp_path: Path, digits: Rows, uninterrupted: Ended, step: int
 ) -> None:
     job = job_in(tmp_path, digits)
@@ -69,7 +69,7 @@ def test_a_killed_job_that_is_started_anew_gives_the_same_bytes(
         assert (again.base / name).read_bytes() == (uninterrupted.base / name).read_bytes(), name
 
 
-def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path, digits: Rows, uninterrupted: Ended) -> None:
+def test_a_damaged_checkpoint_is_skipped(tmp_path: Path, digits: Rows, uninterrupted: Ended) -> None:
     job = job_in(tmp_path, digits)
     killed_at(job, 50)
     # One killed after it has written a checkpoint leaves three: it had no time to remove the oldest.
@@ -81,7 +81,7 @@ def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path, digits: Rows, unint
     assert again.centers.tobytes() == uninterrupted.centers.tobytes()
 
 
-def test_a_stopped_job_goes_on_where_it_stopped(tmp_path: Path, digits: Rows, uninterrupted: Ended) -> None:
+def test_a_stopped_job_resumes_where_it_stopped(tmp_path: Path, digits: Rows, uninterrupted: Ended) -> None:
     job = job_in(tmp_path, digits)
     process = job.start()
     checkpoints = tmp_path / "checkpoints"
@@ -108,7 +108,7 @@ def test_a_job_that_has_ended_makes_its_model_again_without_reading(
     assert again.centers.tobytes() == uninterrupted.centers.tobytes()
 
 
-def test_checkpoints_of_another_job_are_passed_over(tmp_path: Path, digits: Rows, uninterrupted: Ended) -> None:
+def test_checkpoints_of_another_job_are_skipped(tmp_path: Path, digits: Rows, uninterrupted: Ended) -> None:
     shutil.copytree(uninterrupted.base / "checkpoints", tmp_path / "checkpoints")
     job = Job(tmp_path, {**SMALL_STEPS, "seed": "5"})
     (job.folder("train") / "rows.pbr").write_bytes(recordio(digits))
@@ -179,7 +179,7 @@ def test_numbers_in_the_model_channel_that_cannot_be(
 
 
 @pytest.mark.parametrize(("array", "value"), [("centers", 3.4e38), ("weights", 9e97), ("weights", 0.0)])
-def test_a_job_goes_on_from_the_largest_numbers_to_a_finite_model(
+def test_a_job_resumes_from_the_largest_numbers_with_a_finite_model(
     tmp_path: Path, digits: Rows, uninterrupted: Ended, array: str, value: float
 ) -> None:
     job = Job(tmp_path, {**ONE_EPOCH, "write_report": "false", "write_assignments": "false"}, CHANNELS)

@@ -67,7 +67,7 @@ def test_any_text_is_written_with_backslashes_where_the_encoding_has_no_form_for
     assert text.endswith("\\udcff\n")
 
 
-def test_a_log_that_nobody_takes_is_told_once_and_raises_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_log_that_nobody_reads_is_reported_once_and_raises_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     with Path("/dev/full").open("w") as stream, redirect_stdout(stream):
         logger.set_up()
         LOGGER.info("one")
@@ -80,7 +80,7 @@ def test_a_log_that_nobody_takes_is_told_once_and_raises_nothing(capsys: pytest.
     assert capsys.readouterr().err == "Lines of the log are lost: [Errno 28] No space left on device\n"
 
 
-def test_lines_are_written_before_an_error_goes_on() -> None:
+def test_lines_are_written_before_an_error_propagates() -> None:
     with log_pipe() as output:
 
         def failing() -> None:

@@ -2,15 +2,10 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from container.precision.coarse_features import ENOUGH_STEPS, choose_coordinates, coarse_features
-from container.precision.coordinates import PLAIN, Coordinates
-from kmeans.events import Events
-from kmeans.thread_hosts import run_hosts
+from container.precision.coarse_features import ENOUGH_STEPS, coarse_features
+from container.precision.coordinates import PLAIN
 
 Doubles = NDArray[np.float64]
 LARGEST = float(np.finfo(np.float32).max)
@@ -100,37 +95,3 @@ def test_whole_numbers_that_float32_has_are_not_lost(begin: float, step: float, 
 def test_many_features_are_named_in_few_words() -> None:
     coarse = coarse_features(np.tile(SECONDS[:, None], 9))
     assert coarse.named(~coarse.lost).endswith("feature 4 (steps of 128, half of the values within 3728) and 4 more")
-
-
-@given(
-    hnp.arrays(np.float64, (4, 3), elements=st.floats(-1e38, 1e38)),
-    hnp.arrays(np.float32, 3, elements=st.floats(-(2.0**126), 2.0**126, width=32)),
-)
-def test_coordinates_go_there_and_back(points: Doubles, origin: NDArray[np.float32]) -> None:
-    coordinates = Coordinates(origin)
-    scale = np.abs(points).max() + np.abs(origin.astype(np.float64)).max()
-    np.testing.assert_allclose(coordinates.absolute(coordinates.relative(points)), points, rtol=0, atol=scale * 1e-15)
-
-
-def test_no_number_leaves_the_range_of_float32() -> None:
-    coordinates = Coordinates(np.array([LARGEST, -LARGEST], np.float32))
-    ends = np.array([[-LARGEST, LARGEST], [LARGEST, -LARGEST]])
-    for numbers in coordinates.relative(ends), coordinates.absolute(ends), coordinates.rows(ends):
-        assert np.isfinite(numbers.astype(np.float32)).all()
-
-
-def test_plain_coordinates_change_no_bit() -> None:
-    points = np.array([[-0.0, 1e-45, LARGEST, 1.7e9]])
-    assert PLAIN.rows(points).tobytes() == points.astype(np.float32).tobytes()
-    rows = points.astype(np.float32)
-    assert PLAIN.centers(rows) is rows
-
-
-def test_hosts_settle_on_the_same_coordinates_whatever_they_have() -> None:
-    shards = [np.empty((0, 1)), SECONDS[:400, None], np.full((300, 1), 1.7e9)]
-    events = [Events() for _ in shards]
-    found = run_hosts(3, lambda host: choose_coordinates(shards[host.rank], host, events[host.rank]))
-    origins = [coordinates.origin for coordinates in found]
-    assert all(origin is not None for origin in origins)
-    assert len({origin.tobytes() for origin in origins if origin is not None}) == 1
-    assert not any(own.counts for own in events)

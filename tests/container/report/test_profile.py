@@ -38,12 +38,12 @@ def test_the_strongest_features_come_first_and_weak_ones_not_at_all() -> None:
     baseline = Baseline(np.zeros(5), np.ones(5))
     center = np.array([1.0, -3.0, 0.1, 2.0, -1.0], np.float32)
     assert list(profile.strongest(center, baseline, 9)) == [
-        (1, -3.0, -3.0),
-        (3, 2.0, 2.0),
-        (0, 1.0, 1.0),
-        (4, -1.0, -1.0),
+        (1, -3.0),
+        (3, 2.0),
+        (0, 1.0),
+        (4, -1.0),
     ]
-    assert list(profile.strongest(center, baseline, 2)) == [(1, -3.0, -3.0), (3, 2.0, 2.0)]
+    assert list(profile.strongest(center, baseline, 2)) == [(1, -3.0), (3, 2.0)]
 
 
 def test_a_heat_map_shows_the_largest_clusters_and_the_features_that_differ_most() -> None:

@@ -47,13 +47,13 @@ BAD_BODIES = {
     "json, a number": (JSON, b"5", 'expected {"instances": [...]} or a list, got 5'),
     "json, another object": (JSON, b'{"rows": []}', 'instance 1: expected {"features": [...]}, '),
     "json, instances no list": (JSON, b'{"instances": {}}', 'expected {"instances": [...]}, got {"instances": {}}'),
-    "json, features beside instances": (
+    "json, features next to instances": (
         JSON,
         b'{"features": [0, 0, 0], "instances": [[0, 0, 0]]}',
         "expected no features next to instances, got 'features'",
     ),
     "json, no comma between names": (JSON, b'{"instances": [] "a": 1}', "expected JSON, got '"),
-    "json, NaN beside instances": (JSON, b'{"a": NaN, "instances": []}', "expected a finite number, got NaN"),
+    "json, NaN next to instances": (JSON, b'{"a": NaN, "instances": []}', "expected a finite number, got NaN"),
     "json, a name twice": (
         JSON,
         b'{"instances": [], "instances": []}',
@@ -117,7 +117,7 @@ BAD_BODIES = {
     "json, another shape": (JSON, instance('{"values": [1, 2, 3]}'), 'instance 2: expected {"features": [...]}, '),
     "json, a short bare list": (JSON, instance("[1, 2]"), "instance 2: expected 3 values, got 2"),
     "json, features no list": (JSON, instance('{"features": "1,2,3"}'), 'instance 2: expected {"features": [...]}, '),
-    "json, a name beside features twice": (
+    "json, a name next to features twice": (
         JSON,
         instance('{"id": 1, "id": 2, "features": [1, 2, 3]}'),
         "expected each name once, got 'id' twice",

@@ -23,7 +23,7 @@ def small_server(base: Path) -> Iterator[ServerProcess]:
 
 
 def status_of(server: ServerProcess, head: str, body: bytes) -> int:
-    """Send bytes as they are, then nothing more, and give the status of the answer."""
+    """Send bytes as they are, then nothing more, and return the status of the answer."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=30) as client:
         start = f"POST /invocations HTTP/1.1\r\nHost: a\r\nContent-Type: {CSV}\r\n{head}\r\n\r\n"
         client.sendall(start.encode() + body)

@@ -83,7 +83,7 @@ def test_half_closed_connections_are_answered(server: ServerProcess) -> None:
             assert status(client) == expected
 
 
-def test_clients_that_go_away_leave_nothing_behind(server: ServerProcess) -> None:
+def test_clients_that_disconnect_leave_nothing_open(server: ServerProcess) -> None:
     for _ in range(50):
         with connected(server) as client:
             client.sendall(HEAD + b"Content-Length: 6000000\r\n\r\n1,2")
@@ -156,7 +156,7 @@ def test_a_worker_that_is_killed_takes_only_its_own_requests_along(base: Path) -
 
 
 @pytest.mark.parametrize("keep", [True, False])
-def test_every_request_that_is_accepted_is_answered_when_the_server_is_told_to_end(base: Path, keep: bool) -> None:
+def test_every_accepted_request_is_answered_when_the_server_is_stopped(base: Path, keep: bool) -> None:
     with serving(base) as server:
         with Load(server, 8, keep) as load:
             wait_until(lambda: load.answered > 200)

@@ -200,7 +200,7 @@ def registry(tmp_path: Path, memory_bytes: int = 1 << 20) -> Registry:
 
 def test_memory_is_bounded_over_all_workers(tmp_path: Path) -> None:
     write_models(tmp_path, 3, features=100)
-    first, second = registry(tmp_path, 7000), registry(tmp_path, 7000)
+    first, second = registry(tmp_path, 5000), registry(tmp_path, 5000)
     first.load("m0", url(tmp_path, 0))
     second.load("m1", url(tmp_path, 1))
     for worker in first, second:
@@ -273,15 +273,15 @@ def test_a_worker_lets_go_of_all_that_the_others_have_unloaded_however_many(tmp_
     assert second.held() == ["m2"]
 
 
-def test_the_books_are_made_again_after_a_worker_was_killed_amid_a_change(tmp_path: Path) -> None:
+def test_the_registry_is_rebuilt_after_a_worker_was_killed_during_a_change(tmp_path: Path) -> None:
     write_models(tmp_path, 2, features=100)
-    first = registry(tmp_path, 5000)
+    first = registry(tmp_path, 3000)
     first.load("m0", url(tmp_path, 0))
     lock = tmp_path / "shared" / "lock"
     lock.write_bytes(b"-" + lock.read_bytes()[1:])
     begun = next((tmp_path / "shared").glob("*.model"))
     begun.with_name(f".{begun.name}.partial").write_bytes(b"[")
-    second = registry(tmp_path, 5000)
+    second = registry(tmp_path, 3000)
     with pytest.raises(OutOfMemoryError, match="model 'm1'"):
         second.load("m1", url(tmp_path, 1))
     assert not list((tmp_path / "shared").glob(".*"))
@@ -289,7 +289,7 @@ def test_the_books_are_made_again_after_a_worker_was_killed_amid_a_change(tmp_pa
     first.load("m1", url(tmp_path, 1))
 
 
-def test_a_worker_that_was_killed_before_it_told_of_an_unload(tmp_path: Path) -> None:
+def test_a_worker_that_was_killed_before_it_reported_an_unload(tmp_path: Path) -> None:
     write_models(tmp_path, 2)
     first, second = registry(tmp_path), registry(tmp_path)
     first.load("m0", url(tmp_path, 0))
@@ -301,7 +301,7 @@ def test_a_worker_that_was_killed_before_it_told_of_an_unload(tmp_path: Path) ->
     assert second.held() == ["m1"]
 
 
-def test_a_disk_without_room_is_told_as_want_of_memory(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_as_insufficient_memory(tmp_path: Path) -> None:
     write_models(tmp_path, 1, features=10_000)
     worker = registry(tmp_path)
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -316,7 +316,7 @@ def test_a_disk_without_room_is_told_as_want_of_memory(tmp_path: Path) -> None:
 
 
 def test_on_a_full_disk_models_can_be_unloaded(tmp_path: Path) -> None:
-    """What it takes to keep the books, and to tell others, is written where there was room from the start."""
+    """Space for the records of models, and for what other workers read, is reserved at the start."""
     write_models(tmp_path, 1)
     worker = registry(tmp_path)
     lock = tmp_path / "shared" / "lock"
@@ -378,7 +378,7 @@ def test_what_is_touched_for_one_model_does_not_grow_with_the_models(tmp_path: P
     assert touched(lambda: second.predictor("m6")) == touched(lambda: second.predictor("m7"))
 
 
-def test_a_long_list_comes_in_pages(tmp_path: Path) -> None:
+def test_a_long_list_is_divided_into_pages(tmp_path: Path) -> None:
     write_models(tmp_path, 1)
     with serving(tmp_path, **MULTI_MODEL) as server:
         names = sorted(f"n{number}" for number in range(150))

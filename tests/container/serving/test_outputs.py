@@ -10,7 +10,7 @@ import pytest
 from container.formats.recordio import frames, records
 from container.formats.recordio.record_pb2 import Record
 from container.serving.outputs import OUTPUTS, answers, row_step
-from kmeans.prediction import Predictor
+from container.serving.predictor import ModelPredictor
 from tests.container.serving.wire import CSV, JSON, JSON_LINES, RECORDIO
 from tools.server_process import ServerProcess, serving
 
@@ -49,7 +49,7 @@ def test_every_content_type_holds_what_was_asked_for_in_its_order(selecting: Ser
         assert found == {name: value if isinstance(value, list) else [value] for name, value in EXPECTED.items()}
 
 
-def test_identities_are_echoed_beside_them(selecting: ServerProcess) -> None:
+def test_identities_are_echoed_next_to_them(selecting: ServerProcess) -> None:
     record = records.dense_record(np.array([1, 2, 5], np.float32))
     record.uid = "a"
     (answer,) = frames.split_frames(selecting.invoke(records.encode([record]), RECORDIO, RECORDIO).body)
@@ -69,7 +69,7 @@ def test_all_distances_agree_with_the_closest(features: int) -> None:
     centers = rng.normal(size=(20, features)).astype(np.float32)
     # Two equal centers: the first one is the closest.
     centers[7] = centers[3]
-    predictor = Predictor(centers)
+    predictor = ModelPredictor(centers)
     rows = np.concatenate([rng.normal(size=(500, features)).astype(np.float32), centers])
     found = answers(predictor, rows, tuple(OUTPUTS), 4)
     labels, distances = predictor.predict(rows)
@@ -87,7 +87,7 @@ def test_all_distances_agree_with_the_closest(features: int) -> None:
 
 
 def test_top_n_is_bound_by_k_and_a_block_by_memory() -> None:
-    predictor = Predictor(np.eye(3, dtype=np.float32))
+    predictor = ModelPredictor(np.eye(3, dtype=np.float32))
     assert answers(predictor, np.ones((1, 3), np.float32), ("top_clusters",), 5)["top_clusters"].shape == (1, 3)
-    many = Predictor(np.ones((5000, 2), np.float32))
+    many = ModelPredictor(np.ones((5000, 2), np.float32))
     assert row_step(many, ("distances",)) * 5000 <= 1 << 20

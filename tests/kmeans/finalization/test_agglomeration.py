@@ -54,7 +54,7 @@ def test_unequal_weights_give_what_merging_the_cheapest_pair_gives(n_centers: in
     )
 
 
-def test_as_many_as_there_are_stay_as_they_are() -> None:
+def test_the_same_number_leaves_centers_unchanged() -> None:
     centers = np.random.default_rng(0).standard_normal((9, 4))
     assert merged(centers, np.arange(1.0, 10.0), 9).tobytes() == in_order(centers).tobytes()
     assert merged(centers[:1], np.ones(1), 1).tobytes() == centers[:1].tobytes()
@@ -141,7 +141,7 @@ def test_the_number_of_threads_changes_no_byte() -> None:
     assert len(found) == 1
 
 
-def test_it_is_given_up_when_there_is_no_time_left(threads: Threads) -> None:
+def test_it_stops_when_there_is_no_time_left(threads: Threads) -> None:
     centers = np.random.default_rng(0).standard_normal((50, 2))
     for looks in (0, 1, 50 // TILE):
         asked = itertools.count()

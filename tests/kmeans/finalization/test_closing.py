@@ -32,7 +32,7 @@ UNREFINED = FinalizationSettings(LloydSettings("kmeans++", 10, 300, 1e-4), refin
 
 
 class Recorder(Silent):
-    """Keeps what it hears; `on_pass` is called as each pass begins."""
+    """Records what it observes; `on_pass` is called as each pass begins."""
 
     def __init__(self, on_pass: Callable[[int], None] = lambda _: None) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ class Recorder(Silent):
 
 
 class Changing(Rows):
-    """Rows of which the passes from `first` on give others, or fail."""
+    """Rows that are different in the passes from `first` on, or fail."""
 
     def __init__(self, rows: FloatArray, others: FloatArray | Exception, first: int = 2) -> None:
         super().__init__(rows, 100)

@@ -118,7 +118,7 @@ def test_a_job_that_is_to_stop_takes_in_k_rows_first() -> None:
 
 
 class Endless(Rows):
-    """A source that gives up while rows are drawn from it."""
+    """A source that stops while rows are drawn from it."""
 
     def sample(self, size: int, rng: np.random.Generator) -> tuple[FloatArray, int]:
         raise GivenUpError
@@ -126,7 +126,7 @@ class Endless(Rows):
 
 @pytest.mark.parametrize("given_up", [(0,), (1,), (0, 1, 2)])
 def test_where_no_rows_can_be_drawn_the_first_ones_are_taken(given_up: tuple[int, ...]) -> None:
-    """Nothing that a stopped beginning leaves is kept to go on from."""
+    """Nothing that an interrupted start leaves is kept to resume from."""
     rows = rows_of()
     chosen = settings_for(rows, K, batch_size=100)
     kept: list[RunSnapshot] = []

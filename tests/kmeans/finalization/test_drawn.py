@@ -38,7 +38,7 @@ def sums_by(labels: LabelArray, weights: DoubleArray, k: int) -> DoubleArray:
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(2, 300), st.integers(1, 12), st.floats(0, 1), st.integers(0, 2**32 - 1))
-def test_about_as_many_as_wanted_are_drawn_and_clusters_keep_their_weight(
+def test_about_the_requested_number_is_drawn_and_clusters_keep_their_weight(
     n: int, k: int, part: float, seed: int
 ) -> None:
     weights, labels, squared = labeled(n, k, seed)
@@ -169,7 +169,7 @@ def test_what_is_few_already_is_taken_as_it_is() -> None:
 def test_a_reduced_state_keeps_rows_with_what_belongs_to_them() -> None:
     rng = np.random.default_rng(0)
     rows = rng.standard_normal((3_000, 2)).astype(np.float32)
-    # Each row tells its label.
+    # Each row contains its label.
     rows[:, 0] = np.arange(3_000) % 7
     labels = rows[:, 0].astype(np.int64)
     far = Far(rows[:100], labels[:100], np.ones(100), np.arange(3_000) < 100)

@@ -160,7 +160,7 @@ def test_centers_at_one_place_leave_clusters_without_rows() -> None:
     assert [one.msd for one in curve.figures[1:]] == [0.0, 0.0, 0.0]
 
 
-def test_once_there_is_no_time_only_the_model_is_told() -> None:
+def test_without_time_only_the_model_is_evaluated() -> None:
     rows = blobs(300, 2, 3, 0)
     state = state_of(rows, 20, 300)
     late = replace(resources_for(state), deadline=Deadline(lambda: True))

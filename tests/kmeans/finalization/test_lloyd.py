@@ -90,7 +90,7 @@ def test_a_point_that_leaves_one_cluster_for_another_takes_no_digits_along(other
 
 
 @pytest.mark.parametrize("fill", [1e15, 9.96921e36, 3.4028235e38])
-def test_points_that_share_a_huge_value_are_told_apart_by_the_rest(fill: float, threads: Threads) -> None:
+def test_points_that_share_a_huge_value_are_separated_by_the_rest(fill: float, threads: Threads) -> None:
     points = blobs(3000, 3, 5, 2)
     weights = np.random.default_rng(0).uniform(0.5, 2, 3000)
     found = []
@@ -117,31 +117,31 @@ def test_a_large_tolerance_stops_early() -> None:
 
 def test_who_has_seen_enough_ends_it() -> None:
     points, start, engine = _from_eight_rows()
-    told: list[float] = []
+    reported: list[float] = []
 
     def enough(msd: float) -> bool:
-        told.append(msd)
-        return len(told) == 3
+        reported.append(msd)
+        return len(reported) == 3
 
     found = lloyd(points, start, StopRule(300, enough=enough), engine)
     each = [lloyd(points, start, StopRule(iterations), engine) for iterations in (1, 2, 3)]
-    assert told == [one.msd for one in each]
+    assert reported == [one.msd for one in each]
     assert found.centers.tobytes() == each[-1].centers.tobytes()
 
 
 def test_who_never_has_enough_changes_nothing() -> None:
     points, start, engine = _from_eight_rows()
-    told: list[float] = []
+    reported: list[float] = []
 
     def never(msd: float) -> bool:
-        told.append(msd)
+        reported.append(msd)
         return False
 
     found = lloyd(points, start, StopRule(300, enough=never), engine)
     assert found.centers.tobytes() == lloyd(points, start, StopRule(300), engine).centers.tobytes()
-    assert told == sorted(told, reverse=True)
-    # The last iteration, which changed nothing, is told of too.
-    assert told[-1] == found.msd
+    assert reported == sorted(reported, reverse=True)
+    # The last iteration, which changed nothing, is reported too.
+    assert reported[-1] == found.msd
     assert lloyd(points, start, StopRule(0, enough=lambda _: True), engine).centers is start
 
 
@@ -149,17 +149,17 @@ def test_who_never_has_enough_changes_nothing() -> None:
 def test_shrink_keeps_the_best_trial_and_weights_count(init_method: InitMethod) -> None:
     centers = np.array([[0.0], [1.0], [10.0], [11.0]])
     weights = np.array([3.0, 1.0, 1.0, 1.0])
-    told: list[tuple[int, float]] = []
+    reported: list[tuple[int, float]] = []
     lloyd_settings = LloydSettings(init_method, 10, 300, 1e-4)
     seeds = np.random.SeedSequence(0)
     no_sample = Sample(np.empty((0, 1), np.float32), np.empty(0, np.int64), np.empty(0), complete=False)
     state = State(centers, weights, np.zeros(1, np.float32), no_sample)
     resources = Resources(Engine(ONE_THREAD, state.shift))
-    trials = shrink(state, 2, lloyd_settings, seeds, lambda i, msd: told.append((i, msd)), resources)
+    trials = shrink(state, 2, lloyd_settings, seeds, lambda i, msd: reported.append((i, msd)), resources)
     found = trials[0]
-    assert [trial.msd for trial in trials] == sorted(msd for _, msd in told)
-    assert [trial for trial, _ in told] == list(range(10))
-    assert found.msd == min(msd for _, msd in told)
+    assert [trial.msd for trial in trials] == sorted(msd for _, msd in reported)
+    assert [trial for trial, _ in reported] == list(range(10))
+    assert found.msd == min(msd for _, msd in reported)
     assert sorted(found.centers[:, 0].tolist()) == [0.25, 10.5]
 
 

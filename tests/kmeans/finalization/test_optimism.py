@@ -41,7 +41,7 @@ def test_a_loss_on_fitted_rows_is_raised_to_that_of_all_rows(sample_size: int, h
 
 
 def test_centers_that_were_not_fitted_to_the_sample_are_judged_as_those_that_were() -> None:
-    """It is told by rows and their number, and hardly by where exactly the centers are."""
+    """It depends on the rows and their number, and hardly on where exactly the centers are."""
     rows = np.random.default_rng(1).standard_normal((20_000, 5)).astype(np.float32)
     state = state_of(rows, 100, 1000)
     assert 0.0 < optimism(state, rows[:20].astype(np.float64), Engine(ONE_THREAD, state.shift)) < 0.05

@@ -73,8 +73,8 @@ class InMemory(Rows):
             yield self.rows[start : start + self.size].copy()
 
 
-class Heard(Silent):
-    """Keeps what it is told of each step."""
+class Recorder(Silent):
+    """Keeps what it observes of each step."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -84,18 +84,18 @@ class Heard(Silent):
         self.steps.append((batch.rows, batch.inertia, batch.own_rows, batch.reassigned))
 
 
-def trained(source: Rows, settings: TrainingSettings, n_threads: int = 1, **arguments: Any) -> tuple[Model, Heard]:
-    heard = Heard()
+def trained(source: Rows, settings: TrainingSettings, n_threads: int = 1, **arguments: Any) -> tuple[Model, Recorder]:
+    observed = Recorder()
     with Threads(n_threads) as threads:
-        return fit(source, settings, SingleHost(), threads, heard, **arguments), heard
+        return fit(source, settings, SingleHost(), threads, observed, **arguments), observed
 
 
-def assert_same(one: tuple[Model, Heard], other: tuple[Model, Heard]) -> None:
-    (model, heard), (expected, expected_heard) = one, other
-    assert [step[::2] for step in heard.steps] == [step[::2] for step in expected_heard.steps]
-    assert [step[3] for step in heard.steps] == [step[3] for step in expected_heard.steps]
+def assert_same(one: tuple[Model, Recorder], other: tuple[Model, Recorder]) -> None:
+    (model, observed), (expected, expected_observed) = one, other
+    assert [step[::2] for step in observed.steps] == [step[::2] for step in expected_observed.steps]
+    assert [step[3] for step in observed.steps] == [step[3] for step in expected_observed.steps]
     np.testing.assert_allclose(
-        [step[1] for step in heard.steps], [step[1] for step in expected_heard.steps], rtol=1e-12
+        [step[1] for step in observed.steps], [step[1] for step in expected_observed.steps], rtol=1e-12
     )
     for name in ("centers", "weights", "spreads", "shift"):
         assert getattr(model.state, name).tobytes() == getattr(expected.state, name).tobytes(), name
@@ -146,7 +146,7 @@ def test_a_mini_batch_with_an_odd_record_is_left_to_others(tmp_path: Path, kind:
         assert_same(trained(source, settings, n_threads), expected)
 
 
-def test_a_file_that_ends_too_early_gives_nothing_behind_its_end(tmp_path: Path) -> None:
+def test_a_file_that_ends_too_early_has_no_rows_after_its_end(tmp_path: Path) -> None:
     rows = blobs(5000, 5, 4, seed=1)
     settings = settings_for(rows, 3, batch_size=200)
     source = Filed(rows, 200, tmp_path / "rows")
@@ -177,7 +177,7 @@ def test_far_rows_may_be_forbidden(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("n_threads", [1, 2])
-def test_a_run_goes_on_from_where_it_was_kept(tmp_path: Path, n_threads: int) -> None:
+def test_a_run_resumes_from_a_snapshot(tmp_path: Path, n_threads: int) -> None:
     rows = heavy_tailed(20_000, 4, seed=1)
     settings = settings_for(rows, 3, batch_size=100, sample_size=500)
     source = Filed(rows, 100, tmp_path / "rows")
@@ -190,9 +190,9 @@ def test_a_run_goes_on_from_where_it_was_kept(tmp_path: Path, n_threads: int) ->
     calls = iter(range(10_000))
     control = Control(saving=lambda: next(calls) % 3 == 0, save=keep)
     assert_same(trained(source, settings, n_threads, control=control), expected)
-    amid = [snapshot for snapshot in kept if snapshot.amid_epoch]
-    assert len(amid) > 1
-    for snapshot in amid[::2]:
+    within = [snapshot for snapshot in kept if snapshot.amid_epoch]
+    assert len(within) > 1
+    for snapshot in within[::2]:
         model, _ = trained(source, settings, n_threads, snapshot=snapshot)
         assert model.state.centers.tobytes() == expected[0].state.centers.tobytes()
         assert model.centers.tobytes() == expected[0].centers.tobytes()
@@ -207,7 +207,7 @@ def test_a_state_that_is_kept_all_the_time_holds_up_no_odd_record(tmp_path: Path
 
 
 @pytest.mark.parametrize("n_threads", [1, 2])
-def test_what_lies_in_a_file_comes_in_blocks_in_the_middle_of_a_mini_batch(tmp_path: Path, n_threads: int) -> None:
+def test_rows_of_a_file_arrive_in_blocks_in_the_middle_of_a_mini_batch(tmp_path: Path, n_threads: int) -> None:
     """As where a state was kept that has rows of a part of one."""
     rows = blobs(2000, 5, 4, seed=1)
     settings = settings_for(rows, 3, batch_size=100)
@@ -227,16 +227,16 @@ def test_a_run_that_is_to_stop_ends_with_a_group(tmp_path: Path) -> None:
     settings = settings_for(rows, 3, batch_size=100)
     answers = iter([False] * 3)
     control = Control(stopping=lambda: next(answers, True))
-    model, heard = trained(Filed(rows, 100, tmp_path / "rows"), settings, 2, control=control)
+    model, observed = trained(Filed(rows, 100, tmp_path / "rows"), settings, 2, control=control)
     assert model.stopped
-    assert model.rows == 100 * len(heard.steps) < 20_000
+    assert model.rows == 100 * len(observed.steps) < 20_000
     assert model.state.weights.sum() == model.rows
 
 
 def test_what_fails_between_two_groups_ends_the_threads(tmp_path: Path) -> None:
     rows = blobs(20_000, 4, 3, seed=1)
 
-    class Failing(Heard):
+    class Failing(Recorder):
         def stepped(self, batch: MiniBatch) -> None:
             super().stepped(batch)
             if len(self.steps) == 5:
@@ -272,7 +272,7 @@ def test_the_reassignments_of_a_group_are_those_of_its_mini_batches() -> None:
     assert sum(map(len, found)) > 10
 
 
-def test_a_stream_that_goes_on_does_not_begin_with_a_long_group() -> None:
+def test_a_stream_that_resumes_does_not_begin_with_a_long_group() -> None:
     rows = blobs(4000, 2, 5, seed=0)
     with Threads() as threads:
         assert Groups(5, 2, threads, None).size(PackedRows.of_memory(rows), 10, rows_seen=1_000_000) == 1

@@ -25,7 +25,7 @@ def positions_kept(size: int, n: int, half_life: int, seed: int, batch: int = 37
 
 
 @pytest.mark.parametrize(("size", "n"), [(10, 3), (10, 10), (10, 11), (100, 5000), (5000, 4999), (1, 400)])
-def test_it_holds_so_many_different_rows_in_order(size: int, n: int) -> None:
+def test_it_holds_the_stated_number_of_different_rows_in_order(size: int, n: int) -> None:
     kept = positions_kept(size, n, 0, seed=1)
     assert (np.diff(kept) > 0).all()
 

@@ -45,6 +45,17 @@ def test_the_graph_answers_as_the_model_does(tmp_path: Path, centers: NDArray[An
     np.testing.assert_allclose(found_distances, distances, rtol=1e-6)
 
 
+def test_a_graph_measures_in_standard_deviations_where_the_model_does(tmp_path: Path) -> None:
+    rows = np.random.default_rng(2).normal(size=(500, 2)).astype(np.float32) * np.array([3.0, 1e4], np.float32)
+    scales = {"means": [1.0, -2e3], "scales": [3.0, 1e4]}
+    model = LocalModel(CENTERS.copy(), {"standardization": scales})
+    model.to_onnx(tmp_path / "model.onnx")
+    labels, distances = model.predict_with_distances(rows)
+    found_labels, found_distances = answers(tmp_path / "model.onnx", rows)
+    np.testing.assert_array_equal(found_labels, labels)
+    np.testing.assert_allclose(found_distances, distances, rtol=1e-6)
+
+
 def test_the_command_writes_it(tmp_path: Path) -> None:
     assert main(["to-onnx", str(saved(tmp_path / "model", CENTERS)), str(tmp_path / "model.onnx")]) == 0
     found, _ = answers(tmp_path / "model.onnx", CENTERS)

@@ -1,4 +1,4 @@
-"""The kernel that decodes plain CSV, beside the parser that is its reference."""
+"""The kernel that decodes plain CSV, compared with the parser that is its reference."""
 
 import math
 import re
@@ -161,7 +161,7 @@ short_cells = st.text("0123456789.-+eE /x", max_size=17) | st.from_regex(r"-?[0-
 @example("99999999.9999999")
 @example("999999999999999")
 @example("9999999999999999")
-def test_a_short_number_amid_others_is_that_of_the_reference(cell: str) -> None:
+def test_a_short_number_between_others_is_that_of_the_reference(cell: str) -> None:
     _, _, rows = decoded(f"7,{cell},8\n".encode(), 3, dtype=np.float64)
     if len(rows):
         assert rows.tobytes() == np.array([7, float(cell), 8]).tobytes()
@@ -169,7 +169,7 @@ def test_a_short_number_amid_others_is_that_of_the_reference(cell: str) -> None:
         assert len(cell) > 15
 
 
-def test_labels_are_passed_over() -> None:
+def test_labels_are_skipped() -> None:
     status, _, rows = decoded(b"a b,,1\n\xff,,2\n", 1, labels=2)
     assert status == MORE
     assert rows.tolist() == [[1], [2]]
@@ -178,7 +178,7 @@ def test_labels_are_passed_over() -> None:
 
 
 @pytest.mark.parametrize("behind", [BEHIND, b",,,,,,,,", b"\n\n\n\n\n\n\n\n", b"eeeeeeee", b""])
-def test_nothing_is_made_of_a_line_that_is_cut_off(behind: bytes) -> None:
+def test_a_line_that_is_cut_off_is_not_decoded(behind: bytes) -> None:
     text = b"1,-2.5e+1,3\r\n"
     for end in range(len(text)):
         status, position, rows = decoded(text[:end], 3, behind=behind)

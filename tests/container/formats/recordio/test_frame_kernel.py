@@ -101,7 +101,7 @@ def twin(payload: bytes, dtype: DTypeLike = np.float32) -> list[float] | None:
 
 
 def check(data: bytes, expected: list[list[float] | None], dtype: DTypeLike = np.float32) -> int:
-    """Decode `data`; each row must be the twin's, or be left to it. Give the number of rows that were decoded."""
+    """Decode `data`; each row must be the twin's, or be left to it. Return the number of rows that were decoded."""
     buffer = np.frombuffer(bytearray(data + b"\xff" * 16), np.uint8)
     end = len(data)
     position = decoded = 0
@@ -271,7 +271,7 @@ def test_frames_that_are_not_plain() -> None:
 
 
 @pytest.mark.parametrize("d", [1, 2, 7, 8, 9, 50])
-def test_nothing_is_written_beside_the_rows(d: int) -> None:
+def test_nothing_is_written_outside_the_rows(d: int) -> None:
     rows = np.random.default_rng(0).standard_normal((40, d), dtype=np.float32)
     content = np.frombuffer(dense(rows), np.uint8)
     for n in range(len(rows) + 1):

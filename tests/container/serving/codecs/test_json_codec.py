@@ -1,4 +1,4 @@
-"""The two ways by which JSON is read come to the same."""
+"""Both ways to read JSON have the same result."""
 
 import numpy as np
 import pytest

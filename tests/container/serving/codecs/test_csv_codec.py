@@ -1,4 +1,4 @@
-"""The two ways by which lines of CSV are read come to the same."""
+"""Both ways to read lines of CSV have the same result."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from container.formats.csv.parser import parse
 from container.formats.errors import FormatError
 from container.serving.codecs import csv_codec
 
-# Numbers of both grammars, of CSV's alone, and what is none; some are JSON of another kind, or end a line in disguise.
+# Numbers of both grammars, numbers of CSV's alone, and other cells: some are JSON, or look like the end of a line.
 CELLS = ["0", "-1.5", "2e3", " 7\t", "0.1", "16777217", "1.00000005960464477539062500001", "3.4028235e38", "1e-50"]
 ODD_CELLS = ["+1", ".5", "5.", "007", '"1.5"', "1" * 30, "1" * 400 + "e-400"]
 BAD_CELLS = ["", "nan", "inf", "1e39", "1e99", "1e999", "x", "[1]", "[1", "1]", "{}", "true", "null", "1 2", "\r", "\0"]
@@ -44,13 +44,13 @@ def test_any_cell_anywhere(text: str, cell: str) -> None:
     lines=st.lists(st.lists(st.sampled_from([*CELLS, "1e99"]), min_size=1, max_size=4), min_size=1, max_size=6),
     columns=st.integers(1, 4),
 )
-def test_a_line_too_long_is_not_made_up_for_by_one_too_short(lines: list[list[str]], columns: int) -> None:
+def test_a_long_line_does_not_make_up_for_a_short_one(lines: list[list[str]], columns: int) -> None:
     body = "\n".join(map(",".join, lines)).encode()
     assert outcome(body, columns) == expected(body, columns)
 
 
 def test_numbers_are_rounded_as_by_the_other_parser() -> None:
-    """Above all in the middle between two float32 numbers, and next to it."""
+    """Mainly halfway between two float32 numbers, and next to that."""
     rng = np.random.default_rng(0)
     bits = rng.integers(0, 0x7F000000, 5000, dtype=np.uint32)
     below, above = bits.view(np.float32).astype(float), (bits + 1).view(np.float32).astype(float)

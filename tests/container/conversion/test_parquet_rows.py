@@ -61,7 +61,7 @@ def refused(folder: Path, table: Any, capsys: pytest.CaptureFixture[str]) -> str
 
 
 @pytest.mark.parametrize("names", [*((name,) for name in COLUMNS), *combinations(COLUMNS, 2), tuple(COLUMNS)])
-def test_each_column_keeps_its_numbers_whatever_is_beside_it(tmp_path: Path, names: tuple[str, ...]) -> None:
+def test_each_column_keeps_its_numbers_next_to_any_other(tmp_path: Path, names: tuple[str, ...]) -> None:
     rows = converted(tmp_path, pyarrow.table({name: COLUMNS[name] for name in names}))
     expected = np.array([EXPECTED[name] for name in names]).T.astype(np.float32)
     np.testing.assert_array_equal(rows, expected)
@@ -98,14 +98,14 @@ def test_a_column_of_anything_else_is_refused_by_name_and_type(
         ([Decimal(0), Decimal(10) ** 39], "record 2, column 3: expected a number in the range of float32, got 1e+39"),
     ],
 )
-def test_a_number_that_is_none_is_found_in_its_place(
+def test_a_missing_number_is_reported_with_its_place(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], values: list[object], said: str
 ) -> None:
     columns = {"__index_level_0__": ["x", "y"], "a": [1, 2], "b": pyarrow.array(values)}
     assert said in refused(tmp_path, pyarrow.table(columns), capsys)
 
 
-def test_a_name_that_comes_twice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_duplicate_name_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table = pyarrow.table([[1.0], [2.0], [3.0]], names=["a", "b", "a"])
     assert "expected each column's name once, got 'a' twice" in refused(tmp_path, table, capsys)
 
@@ -194,3 +194,10 @@ def test_other_metadata_of_that_name_are_refused(
 ) -> None:
     table = pyarrow.table({"a": [1.0], "b": [2.0]}).replace_schema_metadata({"pandas": metadata})
     assert "expected metadata of pandas that list index_columns, got others" in refused(tmp_path, table, capsys)
+
+
+def test_a_column_of_the_index_is_read_if_it_is_chosen(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    names = ["day", "a", "name"]
+    table = pyarrow.table([[1, 2], [3, 4], ["x", "y"]], names=names, metadata=pandas(["day", "name"], *names))
+    assert converted(tmp_path, table, "--columns", "1,day").tolist() == [[3, 1], [4, 2]]
+    assert "left out the index of pandas, 'name': " in capsys.readouterr().err

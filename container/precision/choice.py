@@ -1,0 +1,86 @@
+"""The coordinates of a job, chosen by its first rows."""
+
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from container.logs.logger import LOGGER
+from container.precision.coarse_features import coarse_features
+from container.precision.coordinates import Coordinates
+from container.precision.scales import Spread, feature_name, spread_of
+from kmeans.assignment.shift import thinned
+from kmeans.types import DoubleArray
+
+if TYPE_CHECKING:
+    from kmeans.communicator import Communicator
+    from kmeans.events import Events
+
+# The most rows in which features are looked for that float32 is too coarse for.
+MAX_ROWS: Final = 300
+# The rows that standard deviations are estimated from, where rows can't be drawn.
+SPREAD_ROWS: Final = 5000
+_MAX_NAMED: Final = 5
+
+
+def choose_coordinates(
+    rows: DoubleArray,
+    n_represented: int,
+    communicator: "Communicator",
+    events: "Events",
+    *,
+    standardize: bool = False,
+) -> Coordinates:
+    """Choose the coordinates of a job by its first rows; say where digits are gone already.
+
+    Parameters
+    ----------
+    rows : ndarray of float64, shape (n, d)
+        Some of this host's rows; there may be none.
+    n_represented : int
+        The number of rows of this host that they stand for.
+    communicator : Communicator
+        The hosts, which all call this together.
+    events : Events
+        Counts the features that have lost their digits.
+    standardize : bool
+        Whether features are divided by their standard deviations.
+
+    Returns
+    -------
+    Coordinates
+        The same on every host.
+    """
+    coarse = coarse_features(communicator.gather_rows(thinned(rows, -(-MAX_ROWS // communicator.size))))
+    kept = ~coarse.lost
+    if kept.any():
+        LOGGER.info(
+            "computing relative to an origin, where float32 is too coarse for the values: %s", coarse.named(kept)
+        )
+    if coarse.lost.any():
+        events.happened(
+            "coarse_features",
+            int(coarse.lost.sum()),
+            f"The values of some features were rounded to float32, which is too coarse for them: "
+            f"{coarse.named(coarse.lost)}. Send them as float64, as int32, or as CSV with all digits, "
+            "or subtract a usual value first.",
+        )
+    if not standardize:
+        return coarse.coordinates(rows.shape[1])
+    spread = spread_of(rows, n_represented, communicator)
+    _log_spread(spread)
+    return spread.coordinates()
+
+
+def _log_spread(spread: Spread) -> None:
+    LOGGER.info(
+        "standardizing: distances and msd are in standard deviations of the features, computed from %d rows",
+        spread.n_rows,
+    )
+    if not spread.n_rows:
+        LOGGER.warning("The job was stopped before any row was drawn: the features are not standardized.")
+        return
+    constant = np.flatnonzero(spread.constant)
+    if len(constant):
+        more = f" and {len(constant) - _MAX_NAMED} more" if len(constant) > _MAX_NAMED else ""
+        names = ", ".join(feature_name(int(feature)) for feature in constant[:_MAX_NAMED])
+        LOGGER.info("constant in these rows, and left in their own units: %s%s", names, more)

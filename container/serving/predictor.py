@@ -1,0 +1,43 @@
+"""The closest clusters of rows as requests hold them, in the units of the data."""
+
+import numpy as np
+
+from container.precision.coordinates import PLAIN, Coordinates
+from kmeans.prediction import Predictor
+from kmeans.types import DoubleArray, FloatArray, LabelArray
+
+
+class ModelPredictor:
+    """Finds the closest centers of rows, and the distances to them; see `kmeans.prediction.Predictor`.
+
+    Parameters
+    ----------
+    centers : ndarray of float32 or float64, shape (k, d)
+        Finite numbers, at least one row and one column.
+    coordinates : Coordinates
+        The coordinates in which distances are measured.
+
+    Attributes
+    ----------
+    dtype : dtype
+        That of the centers, which rows should have too.
+    k, feature_dim : int
+        The numbers of centers and of features.
+    nbytes : int
+        The memory that it takes, in bytes.
+    """
+
+    def __init__(self, centers: FloatArray | DoubleArray, coordinates: Coordinates = PLAIN) -> None:
+        self._coordinates = coordinates
+        self._predictor = Predictor(coordinates.relative(centers))
+        self.dtype: np.dtype[np.floating] = centers.dtype
+        self.k, self.feature_dim = self._predictor.k, self._predictor.feature_dim
+        self.nbytes = self._predictor.nbytes + sum(array.nbytes for array in coordinates.arrays().values())
+
+    def predict(self, rows: FloatArray | DoubleArray) -> tuple[LabelArray, FloatArray]:
+        """Return the closest center of each row, int64 (n,), and the distance to it, float32 (n,)."""
+        return self._predictor.predict(self._coordinates.relative(rows))
+
+    def squared_distances(self, rows: FloatArray | DoubleArray) -> DoubleArray:
+        """Return the squared distances of rows to all centers, float64 (n, k)."""
+        return self._predictor.squared_distances(self._coordinates.relative(rows))
