@@ -166,6 +166,13 @@ TABLE: tuple[Hyperparameter, ...] = (
         origin="own",
     ),
     Hyperparameter(
+        "keep_sample",
+        Flag(),
+        "true",
+        "Whether outputs may hold training records: a sample in output/data/state.npz, and dots in the report.",
+        origin="own",
+    ),
+    Hyperparameter(
         "standardize",
         Flag(),
         "false",
@@ -181,9 +188,10 @@ TABLE: tuple[Hyperparameter, ...] = (
     ),
     Hyperparameter(
         "write_assignments",
-        Flag(),
-        "true",
-        "Whether to write the closest cluster of every training record to output/data/assignments.",
+        Flag(auto=True),
+        "auto",
+        "Whether to write the closest cluster of every training record to output/data/assignments; 'auto' for up to "
+        "1 GB.",
         origin="own",
     ),
     Hyperparameter(
@@ -222,11 +230,17 @@ class Hyperparameters:
     tuning_objective_metric: str
     seed: int
     refine_sample_size: int | None
+    keep_sample: bool
     standardize: bool
     checkpoint_interval_seconds: int
-    write_assignments: bool
+    write_assignments: bool | None
     write_report: bool
     without_effect: tuple[str, ...] = ()
+
+    @property
+    def shows_rows(self) -> bool:
+        """Whether outputs other than the model may hold rows of the training data."""
+        return self.keep_sample and self.refine_sample_size != 0
 
 
 def defaults() -> dict[str, str]:
