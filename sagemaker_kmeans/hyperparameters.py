@@ -134,9 +134,10 @@ TABLE: Final = (
     words("eval_metrics", "msd", "ssd"),
     integer("seed", 0),
     integer("refine_sample_size", 0, auto=True),
+    flag("keep_sample"),
     flag("standardize"),
     integer("checkpoint_interval_seconds", 0),
-    flag("write_assignments"),
+    flag("write_assignments", auto=True),
     flag("write_report"),
 )
 
