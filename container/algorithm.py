@@ -138,7 +138,8 @@ def _hyperparameter(row: Hyperparameter) -> dict[str, Any]:
             described |= _categorical(row.domain.values)
         case Flag():
             # The service compares case-sensitively, and the SDK sends "True".
-            described |= _categorical(("true", "false", "True", "False"))
+            auto = ("auto",) if row.domain.auto else ()
+            described |= _categorical((*auto, "true", "false", "True", "False"))
     return described
 
 

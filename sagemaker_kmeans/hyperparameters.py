@@ -138,9 +138,10 @@ TABLE: Final = (
     text("id_column"),
     word("missing", "error", "mean", "drop"),
     text("feature_names"),
+    flag("keep_sample"),
     flag("standardize"),
     integer("checkpoint_interval_seconds", 0),
-    flag("write_assignments"),
+    flag("write_assignments", auto=True),
     flag("write_report"),
 )
 

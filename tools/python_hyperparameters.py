@@ -5,9 +5,6 @@ from collections.abc import Iterable
 from container.configuration import domains
 from container.configuration.hyperparameters import TABLE, Hyperparameter
 
-# What a flag takes that may be left to the algorithm.
-_FLAG_OR_AUTO = {"auto", "true", "false"}
-
 
 def table(rows: Iterable[Hyperparameter] = TABLE) -> str:
     """Return the rows as Python, for `sagemaker_kmeans/hyperparameters.py`."""
@@ -24,14 +21,12 @@ def _call(row: Hyperparameter) -> str:
         case domains.Continuous(minimum, maximum):
             kind = "number"
             arguments += [str(minimum), str(maximum)]
-        case domains.Categorical(values) if set(values) == _FLAG_OR_AUTO:
-            kind = "flag"
-            arguments.append("auto=True")
         case domains.Categorical(values):
             kind = "word"
             arguments += map(_quoted, values)
-        case domains.Flag():
+        case domains.Flag(auto):
             kind = "flag"
+            arguments += ["auto=True"] if auto else []
         case domains.Subset(values):
             kind = "words"
             arguments += map(_quoted, values)

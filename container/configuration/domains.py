@@ -84,12 +84,19 @@ class Categorical:
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """True or false, in any case: the SDK sends "True"."""
+    """True or false, in any case: the SDK sends "True"; and the word ``auto`` (None) if `auto` is true."""
 
-    expected: str = "'true' or 'false'"
+    auto: bool = False
 
-    def parse(self, text: str) -> bool:
+    @property
+    def expected(self) -> str:
+        """Description of the words."""
+        return either(("auto", "true", "false") if self.auto else ("true", "false"))
+
+    def parse(self, text: str) -> bool | None:
         """Parse a boolean."""
+        if self.auto and text == "auto":
+            return None
         word = text.lower()
         if word not in ("true", "false"):
             raise ValueError(text)

@@ -205,6 +205,13 @@ TABLE: tuple[Hyperparameter, ...] = (
         origin="own",
     ),
     Hyperparameter(
+        "keep_sample",
+        Flag(),
+        "true",
+        "Whether outputs may hold training records: a sample in output/data/state.npz, and dots in the report.",
+        origin="own",
+    ),
+    Hyperparameter(
         "standardize",
         Flag(),
         "false",
@@ -220,9 +227,10 @@ TABLE: tuple[Hyperparameter, ...] = (
     ),
     Hyperparameter(
         "write_assignments",
-        Flag(),
-        "true",
-        "Whether to write the closest cluster of every training record to output/data/assignments.",
+        Flag(auto=True),
+        "auto",
+        "Whether to write the closest cluster of every training record to output/data/assignments; 'auto' for up to "
+        "1 GB.",
         origin="own",
     ),
     Hyperparameter(
@@ -265,9 +273,10 @@ class Hyperparameters:
     id_column: str
     missing: Literal["error", "mean", "drop"]
     feature_names: tuple[str, ...]
+    keep_sample: bool
     standardize: bool
     checkpoint_interval_seconds: int
-    write_assignments: bool
+    write_assignments: bool | None
     write_report: bool
     without_effect: tuple[str, ...] = ()
 
@@ -289,6 +298,11 @@ class Hyperparameters:
     def selection(self) -> Selection:
         """The columns that are chosen by name."""
         return Selection(self.feature_columns, self.id_column)
+
+    @property
+    def shows_rows(self) -> bool:
+        """Whether outputs other than the model may hold rows of the training data."""
+        return self.keep_sample and self.refine_sample_size != 0
 
 
 def defaults() -> dict[str, str]:

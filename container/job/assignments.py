@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
+from container.artifacts import disk_space
 from container.channels.channel import Channel
 from container.files.atomic import replacing
 from container.job.ids import Ids, quoted
@@ -26,10 +27,29 @@ from kmeans.types import DoubleArray, FloatArray, LabelArray
 FOLDER = "assignments"
 SUFFIX = ".csv"
 COLUMNS = ("closest_cluster", "distance_to_cluster")
+# A distance with its separators; the digits of a cluster are counted.
+ROW_BYTES = 12
+# What `write_assignments=auto` writes at most, in files of all hosts. There is room on the disk for as much again: the
+# output is packed where it lies.
+MAX_AUTO_BYTES = 1_000_000_000
 # Names in a file system have up to 255 bytes; the temporary name is longer by ".partial" and a dot.
 MAX_NAME = 255 - len("..partial")
 # Kept as they are, like letters and digits; all else, such as line ends, bytes that are no text and "%", becomes %XX.
 _KEPT = " !#$&'()+,-.;=@[]^_{}~"
+
+
+def objection(folder: Path, n_rows: int, k: int) -> str:
+    """Return why `write_assignments=auto` writes no assignments of so many rows to a folder; empty if it does."""
+    n_bytes = n_rows * (len(str(k - 1)) + ROW_BYTES)
+    if n_bytes > MAX_AUTO_BYTES:
+        return f"{n_rows:,} rows would take about {n_bytes:,} bytes, and up to {MAX_AUTO_BYTES:,} are written"
+    try:
+        free = disk_space.free_bytes(folder)
+    except OSError as error:
+        return f"{folder}: expected to learn how much room there is, got {error.strerror}"
+    if free < 2 * n_bytes:
+        return f"{folder}: expected room for {2 * n_bytes:,} bytes, got {free:,}"
+    return ""
 
 
 def output_name(path: Path) -> Path:

@@ -27,6 +27,8 @@ class Facts:
         The names of the hosts, the leader first.
     hyperparameters : Mapping of str to str
         All values as sent, including defaults.
+    shows_rows : bool
+        Whether the report may show rows of the training data.
     seed : int
         The random seed.
     epochs : int
@@ -57,6 +59,7 @@ class Facts:
     losses: Losses
     hosts: Sequence[str]
     hyperparameters: Mapping[str, str]
+    shows_rows: bool
     seed: int
     epochs: int
     rows_seen: int

@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from container.report.drawing import (
     ACCENT,
-    DIVERGING,
     MUTED,
     PALE,
     PALETTE,
@@ -18,13 +17,11 @@ from container.report.drawing import (
     note,
     plain_layout,
     reference,
-    short,
     trace,
     whole,
 )
-from container.report.formatting import feature_label, number, percent, signed
+from container.report.formatting import feature_label, number, percent
 from container.report.losses import Losses
-from container.report.profile import HeatMap
 from container.report.projection import Projection
 from kmeans.finalization.curve import Curve
 
@@ -36,16 +33,6 @@ STANDARD_ERRORS = 2.0
 MAX_CURVE = 500
 # Up to this number of rows, their dots are larger.
 FEW_ROWS = 200
-# Up to this number of features, the cells of a heat map hold numbers.
-MAX_NUMBERED = 12
-# Up to this number of features, their numbers are horizontal.
-MAX_LEVEL = 20
-ROW_HEIGHT = 21
-CELL_WIDTH = 15
-NUMBERED_WIDTH = 56
-WIDEST_CELL = 150
-# What the scale of colors takes.
-MIN_WIDTH = 320
 
 
 def losses(curve: Losses) -> Figure | None:
@@ -187,82 +174,6 @@ def per_cluster(values: NDArray[np.float64], title: str, even: float, even_name:
     layout["annotations"] = [note(f"dotted: {written}, {even_name}")]
     layout["margin"]["t"] = 28
     return {"data": data, "layout": layout}
-
-
-def heat_map(shown: HeatMap, digits: int = 5, names: Sequence[str] = ()) -> Figure:
-    """Plot how centers differ from the mean, clusters by features.
-
-    Parameters
-    ----------
-    shown : HeatMap
-        What is shown.
-    digits : int
-        The precision of the centers.
-    names : sequence of str
-        The names of all features; empty if they have none.
-
-    Returns
-    -------
-    dict
-        The figure.
-    """
-    n_clusters, n_features = shown.standardized.shape
-    strength = np.abs(shown.standardized)
-    limit = float(max(1.0, np.percentile(strength, 98)))
-    cells = {
-        "type": "heatmap",
-        "z": short(shown.standardized, 4),
-        "x": [_plain(feature_label(feature, names, "")) for feature in shown.features.tolist()],
-        "y": [str(cluster) for cluster in shown.clusters],
-        "customdata": short(shown.centers, digits),
-        "zmin": -limit,
-        "zmid": 0,
-        "zmax": limit,
-        "colorscale": DIVERGING,
-        "xgap": 1,
-        "ygap": 1,
-        "hovertemplate": f"cluster %{{y}}, {'' if names else 'feature '}%{{x}}<br>"
-        f"center: %{{customdata:,.{digits}~g}}<br>"
-        "%{z:+.2f} standard deviations<extra></extra>",
-        "colorbar": {
-            "orientation": "h",
-            "lenmode": "pixels",
-            "len": 240,
-            "thickness": 10,
-            "x": 0,
-            "xanchor": "left",
-            "y": 1,
-            "ypad": 4,
-            "yanchor": "bottom",
-            "nticks": 5,
-            "title": {"text": "standard deviations from the mean", "side": "top"},
-        },
-    }
-    if n_features <= MAX_NUMBERED:
-        cells["text"] = [[signed(value) for value in row] for row in shown.standardized.tolist()]
-        cells["texttemplate"] = "%{text}"
-    layout = plain_layout("Feature", "Cluster")
-    layout["height"] = 130 + ROW_HEIGHT * n_clusters
-    layout["margin"] |= {"t": 66, "b": 64}
-    layout["xaxis"] |= {"type": "category", "showgrid": False, "dtick": 1}
-    layout["yaxis"] |= {"type": "category", "showgrid": False, "dtick": 1, "autorange": "reversed"}
-    if n_features <= MAX_LEVEL and not names:
-        layout["xaxis"]["tickangle"] = 0
-        # Plotly would move the title up between two numbers.
-        title = layout["xaxis"].pop("title")["text"]
-        below = {"x": 0.5, "xref": "paper", "y": 0, "yref": "paper", "yanchor": "top", "yshift": -28}
-        layout["annotations"] = [{"text": title, "showarrow": False, "font": {"size": 15}, **below}]
-    else:
-        layout["xaxis"]["tickangle"] = -90
-    return {"data": [cells], "layout": layout}
-
-
-def heat_map_widths(shown: HeatMap) -> tuple[int, int]:
-    """Return the minimum and the maximum width of a heat map in pixels."""
-    n_features = len(shown.features)
-    numbered = n_features <= MAX_NUMBERED
-    least = max(MIN_WIDTH, 80 + (NUMBERED_WIDTH if numbered else CELL_WIDTH) * n_features)
-    return least, max(least, 80 + WIDEST_CELL * n_features)
 
 
 def _plain(text: str) -> str:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from container.artifacts.curve import indices, suggested
 from container.files.atomic import replacing
 from container.report import figures as plots
+from container.report import heat_map as heat_maps
 from container.report import profile
 from container.report.facts import Facts
 from container.report.formatting import duration, feature_label, moment, number, percent, signed
@@ -23,6 +24,7 @@ from container.report.projection import MAX_CENTERS, project
 from kmeans.finalization.curve import Figures
 
 NAME = "report.html"
+PLOTLY = Path(__file__).parent / "plotly" / "plotly-basic.min.js"
 # Clusters that are listed at first; the others can be unfolded.
 LISTED_FIRST = 20
 # Features that are listed for each cluster.
@@ -41,6 +43,7 @@ EVENTS = {
     "coarse_features": "The values of a feature were rounded to float32, which is too coarse for them.",
     "checkpoints_failed": "A checkpoint was not written.",
     "tarball_failed": "model.tar.gz, for local use, was not written.",
+    "sample_failed": "state.npz, with the sample, was not written.",
     "curve_failed": "msd_by_k.json was not written.",
     "finalization_cut_short": "The job was stopped while it searched for a better model: this is the best one so far.",
     "assignments_failed": "Not all files of assignments were written.",
@@ -76,13 +79,12 @@ def write(path: Path, facts: Facts) -> None:
 
 def render(facts: Facts) -> bytes:
     """Return the page in UTF-8; invalid characters of file names are written with backslashes."""
-    # Imported here, since they are needed only at the end of a job.
+    # Imported here, since it is needed only at the end of a job.
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
-    from plotly.offline import get_plotlyjs
 
     folder = Path(__file__).parent
     drawing = (folder / "draw.js").read_text(encoding="utf-8")
-    plotly = get_plotlyjs()
+    plotly = PLOTLY.read_text(encoding="utf-8")
     context = _context(facts)
     environment = Environment(
         loader=FileSystemLoader(folder, encoding="utf-8"), autoescape=True, undefined=StrictUndefined
@@ -129,15 +131,14 @@ def _context(facts: Facts) -> dict[str, Any]:
     )
     by_size = profile.largest(score.cluster_sizes, n_features, MAX_CENTERS)
     plane = project(model, by_size, facts.seed)
+    if not facts.shows_rows:
+        plane = replace(plane, rows=plane.rows[:0], labels=plane.labels[:0])
     figures = {
         "losses": plots.losses(facts.losses),
         "elbow": plots.elbow(model.curve, n_clusters),
         "sizes": plots.per_cluster(shares, "Share of the rows", 1 / n_clusters, "if all were equal", share=True),
         "spreads": plots.per_cluster(spreads, "Typical distance", float(np.sqrt(score.msd)), "all rows together"),
         "plane": plots.plane(plane, score.cluster_sizes, facts.feature_names),
-        "profiles": plots.heat_map(
-            heat_map, DIGITS if facts.coordinates.origin is None else MAX_DIGITS, facts.feature_names
-        ),
     }
     whole = model.score_is_exact and len(plane.rows) == score.rows
     _, _, long_term = facts.losses.curve()
@@ -155,11 +156,15 @@ def _context(facts: Facts) -> dict[str, Any]:
         "suggested": suggested(model.curve),
         "curve": [_row_of_curve(one) for one in model.curve.figures],
         "few_clusters": n_clusters <= plots.MAX_BARS,
-        "drawn": f"{'All' if whole else 'A sample of'} {number(len(plane.rows))} rows",
+        "drawn": f"{'All' if whole else 'A sample of'} {number(len(plane.rows))} rows" if facts.shows_rows else "",
         "plane": plane,
         "standardized": facts.coordinates.scaled,
         "heat_map_left_out": _left_out(heat_map, n_clusters, n_features),
-        "heat_map_widths": plots.heat_map_widths(heat_map),
+        "heat_map": heat_maps.table(
+            heat_map, DIGITS if facts.coordinates.origin is None else MAX_DIGITS, facts.feature_names
+        ),
+        "named": bool(facts.feature_names),
+        "heat_map_colors": heat_maps.COLORS,
         "clusters": _clusters(facts, baseline, shares, spreads),
         "n_first": LISTED_FIRST,
         "hyperparameters": sorted(facts.hyperparameters.items()),

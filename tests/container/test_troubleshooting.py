@@ -368,6 +368,7 @@ MAKERS: dict[str, Callable[[Scene], str]] = {
     "Expected 2 GPUs": lambda scene: scene.log({"k": "2", "feature_dim": "3", "_num_gpus": "2"}, *ROWS),
     "Hyperparameter _num_slices": lambda scene: scene.log({"k": "2", "feature_dim": "3", "_num_slices": "2"}, *ROWS),
     "The centers are in": lambda scene: scene.log({"k": "2", "feature_dim": "3"}, *ROWS, host="laptop"),
+    "No assignments are written with": lambda scene: scene.read_only("output"),
     "No assignments": lambda scene: scene.log({"k": "2", "feature_dim": "3"}, *ROWS, mode="FastFile"),
     "msd_by_k.json": lambda scene: scene.read_only("output"),
     "Lines of the log": lambda scene: scene.log_on_a_full_disk(),

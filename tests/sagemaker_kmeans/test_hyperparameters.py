@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from container.configuration import hyperparameters as container_table
-from container.configuration.domains import Categorical, Text
+from container.configuration.domains import Flag, Text
 from container.configuration.hyperparameters import parse
 from container.logs.metrics import REGEXES
 from sagemaker_kmeans import hyperparameters
@@ -62,7 +62,7 @@ def test_text_is_taken_as_it_is_and_lists_as_json() -> None:
 
 
 def test_a_flag_may_be_left_to_the_algorithm() -> None:
-    row = made(Categorical(("auto", "true", "false"), fold_case=True))
+    row = made(Flag(auto=True))
     assert [row.checked(value) for value in ("auto", "Auto", True, "true", False, "False")] == [
         "auto",
         "auto",

@@ -48,8 +48,8 @@ def test_defaults_are_those_the_built_in_logs_in_its_order_and_then_ours() -> No
     )
     ours = (
         ", 'seed': '0', 'refine_sample_size': 'auto', 'feature_columns': '', 'id_column': '', 'missing': 'error', "
-        "'feature_names': '', 'standardize': 'false', 'checkpoint_interval_seconds': '60', "
-        "'write_assignments': 'true', 'write_report': 'true'}"
+        "'feature_names': '', 'keep_sample': 'true', 'standardize': 'false', 'checkpoint_interval_seconds': '60', "
+        "'write_assignments': 'auto', 'write_report': 'true'}"
     )
     assert str(defaults()) == built_in + ours
 
@@ -78,9 +78,10 @@ def test_required_values_alone_give_the_defaults() -> None:
         id_column="",
         missing="error",
         feature_names=(),
+        keep_sample=True,
         standardize=False,
         checkpoint_interval_seconds=60,
-        write_assignments=True,
+        write_assignments=None,
         write_report=True,
         without_effect=(),
     )
