@@ -29,6 +29,8 @@ SUFFIX = ".csv"
 COLUMNS = ("closest_cluster", "distance_to_cluster")
 # A distance with its separators; the digits of a cluster are counted.
 ROW_BYTES = 12
+# An id, as long as most are.
+ID_BYTES = 16
 # What `write_assignments=auto` writes at most, in files of all hosts. There is room on the disk for as much again: the
 # output is packed where it lies.
 MAX_AUTO_BYTES = 1_000_000_000
@@ -38,9 +40,9 @@ MAX_NAME = 255 - len("..partial")
 _KEPT = " !#$&'()+,-.;=@[]^_{}~"
 
 
-def objection(folder: Path, n_rows: int, k: int) -> str:
+def objection(folder: Path, n_rows: int, k: int, *, ids: bool = False) -> str:
     """Return why `write_assignments=auto` writes no assignments of so many rows to a folder; empty if it does."""
-    n_bytes = n_rows * (len(str(k - 1)) + ROW_BYTES)
+    n_bytes = n_rows * (len(str(k - 1)) + ROW_BYTES + (ID_BYTES if ids else 0))
     if n_bytes > MAX_AUTO_BYTES:
         return f"{n_rows:,} rows would take about {n_bytes:,} bytes, and up to {MAX_AUTO_BYTES:,} are written"
     try:

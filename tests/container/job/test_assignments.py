@@ -115,6 +115,7 @@ def test_by_default_they_are_few(tmp_path: Path) -> None:
     )
     # Clusters of more digits.
     assert "66,700,000 rows would take about 1,000,500,000 bytes" in objection(tmp_path, 66_700_000, 1000)
+    assert "50,000,000 rows would take about 1,450,000,000 bytes" in objection(tmp_path, 50_000_000, 10, ids=True)
 
 
 def test_on_two_hosts_all_have_room_or_none_writes(tmp_path: Path, digits: NDArray[np.float32]) -> None:
