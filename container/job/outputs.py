@@ -225,7 +225,7 @@ def write_assignments(context: JobContext, model: Model, source: Channel) -> Sco
 
 def _are_few(context: JobContext, model: Model, folder: Path) -> bool:
     """Return whether all hosts can write assignments by default; log why not."""
-    ids = bool(context.hyperparameters.id_column)
+    ids = bool(context.configuration.hyperparameters.id_column)
     objection = assignments.objection(folder, model.rows, len(model.centers), ids=ids)
     if not any_host(bool(objection), context.communicator):
         return True
