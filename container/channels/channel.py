@@ -125,7 +125,7 @@ class Channel:
         """Bytes read in the latest pass, so far."""
         return self._position.bytes_read
 
-    def settle_by(self, choose: Callable[[DoubleArray, int], Coordinates], n_rows: int = ENOUGH_ROWS) -> None:
+    def settle_by(self, choose: Callable[[DoubleArray, int], Coordinates], n_rows: int = 0) -> None:
         """Have the coordinates chosen by the first rows, once they are drawn or, in Pipe mode, have come.
 
         Parameters
@@ -134,9 +134,10 @@ class Channel:
             Called once, in the thread that asks for rows, with some of them as they are, ndarray of float64, shape
             (n, d), and the number of rows that they stand for. There are none if the job is to stop.
         n_rows : int
-            The number of rows to wait for in Pipe mode.
+            The number of rows that it needs, if they fit into a block: to draw or, in Pipe mode, to wait for.
         """
-        self._choose, self._choosing_rows = choose, n_rows
+        self._choose = choose
+        self._choosing_rows = min(n_rows, max(1, BLOCK_BYTES // (8 * self._feature_dim)))
 
     def _settle(self, rows: DoubleArray, n_represented: int) -> None:
         if self._choose is not None:
@@ -186,7 +187,7 @@ class Channel:
         position.records_read = position.bytes_read = 0
         position.needed_rows = self._reading.needed_rows if self.rereadable and not skip else 0
         if self._choose is not None and not self.rereadable:
-            rows = self._opener.first_rows(position.passes, self._choosing_rows)
+            rows = self._opener.first_rows(position.passes, max(self._choosing_rows, ENOUGH_ROWS))
             self._settle(rows, len(rows))
         together = max(1, self._opener.rows_together() // self._mini_batch_size) if packing else 1
         filling = Filling(self._opener, self._division(together), position, self.coordinates)
@@ -307,13 +308,16 @@ class Channel:
         if not self.rereadable:
             raise AlgorithmError(f"The channel '{self._configuration.name}' comes through a pipe: rows can't be drawn")
         try:
-            rows, records = sample(self.files(), self._opener.opened, self._feature_dim, size, rng)
+            drawn = max(size, self._choosing_rows) if self._choose else size
+            rows, records = sample(self.files(), self._opener.opened, self._feature_dim, drawn, rng)
         except GivenUpError:
             self._settle(np.empty((0, self._feature_dim)), 0)
             raise
         if size and self._alone and not records:
             raise self.no_records()
         self._settle(rows, records)
+        if len(rows) > size:
+            rows = rows[np.sort(rng.choice(len(rows), size, replace=False))]
         return self.coordinates.rows(rows), records
 
     def no_records(self) -> CustomerError:

@@ -11,7 +11,6 @@ from container.artifacts import model as artifacts
 from container.artifacts.checkpoint import Checkpoints
 from container.channels.channel import Channel
 from container.channels.reading import Reading
-from container.channels.sampling import ENOUGH_ROWS
 from container.configuration import hyperparameters
 from container.configuration.algorithm_settings import log_evaluated, settings_of
 from container.configuration.files import JobConfiguration
@@ -142,7 +141,7 @@ def _fit(context: JobContext, chosen: TrainingSettings, source: TimedSource, che
         fills = job.hyperparameters.missing == "mean"
         if fills:
             choose = with_fills(choose, communicator, context.feature_names or None)
-        rows.settle_by(choose, SPREAD_ROWS if standardize or fills else ENOUGH_ROWS)
+        rows.settle_by(choose, SPREAD_ROWS if standardize or fills else 0)
     else:
         rows.coordinates = checkpoint.coordinates
     # The leader's clock decides for all hosts.

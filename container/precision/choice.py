@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 # The most rows in which features are looked for that float32 is too coarse for.
 MAX_ROWS: Final = 300
-# The rows that standard deviations are estimated from, where rows can't be drawn.
+# The rows that means and standard deviations are estimated from.
 SPREAD_ROWS: Final = 5000
 _MAX_NAMED: Final = 5
 
