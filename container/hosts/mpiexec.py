@@ -7,6 +7,7 @@ better what to do; with `-genvnone` a worker has the environment of its own host
 
 import os
 import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 DEFAULT_PORT = 7010
 PORT_VARIABLE = "SAGEMAKER_KMEANS_PORT"
 PROXY = "hydra_pmi_proxy"
+# The folder of MPICH's programs.
+PROGRAMS = Path(sys.executable).parent
 LAUNCH_PREFIX = "HYDRA_LAUNCH:"
 LAUNCH_END = "HYDRA_LAUNCH_END"
 # If a host receives at most this number of bytes from the others for a sum, MPI gathers the summands and each host adds
@@ -43,7 +46,7 @@ def manager(programs: Path, hosts: tuple[str, ...], interface: str | None, worke
     programs : Path
         The folder of MPICH's programs.
     hosts : tuple of str
-        The names of the hosts, in the order of their ranks.
+        The addresses of the hosts, in the order of their ranks; MPICH would look up names again and again.
     interface : str or None
         The network interface.
     worker : list of str
