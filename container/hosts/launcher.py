@@ -9,7 +9,7 @@ from typing import Any
 from container.configuration.files import JobConfiguration
 from container.errors import CustomerError, JobError, PlatformError, error_of
 from container.hosts import mpiexec
-from container.hosts.agreement import disagreement, facts_of
+from container.hosts.agreement import common_level, disagreement, facts_of
 from container.hosts.limits import (
     CAUSE_SECONDS,
     CONNECT_SECONDS,
@@ -134,7 +134,8 @@ class Launcher:
 
     async def _work(self) -> None:
         await self._peers.connect(CONNECT_SECONDS)
-        error = disagreement({self._host: self._facts} | {host: peer.facts for host, peer in self._peers.peers.items()})
+        facts = {self._host: self._facts} | {host: peer.facts for host, peer in self._peers.peers.items()}
+        error = disagreement(facts)
         if error is not None:
             raise error
         self._connected = True
@@ -149,7 +150,8 @@ class Launcher:
         LOGGER.info("host %d of %d, %s", self._place.rank + 1, self._place.count, ", ".join(self._place.hosts))
         self._watch(self._watch_start())
         proxy = mpiexec.proxy(mpiexec.PROGRAMS, addresses[0], self._interface, self._place.rank)
-        ended = await self._worker.start(self._processes, proxy, mpiexec.proxy_environment(self._interface))
+        environment = mpiexec.proxy_environment(self._interface, common_level(facts))
+        ended = await self._worker.start(self._processes, proxy, environment)
         if ended:
             await self._cause_elsewhere()
             raise PlatformError(f"{self._host} was lost: {ended} before its worker started")

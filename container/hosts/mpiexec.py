@@ -87,14 +87,29 @@ def proxy(programs: Path, leader: str, interface: str | None, rank: int) -> list
     return [str(programs / PROXY), *words.split(), "--proxy-id", str(rank)]
 
 
-def proxy_environment(interface: str | None) -> dict[str, str]:
-    """Return the environment of a proxy and of its worker: messages go by TCP, over the interface of the job."""
+def proxy_environment(interface: str | None, cpu_level: str | None = None) -> dict[str, str]:
+    """Return the environment of a proxy and of its worker: messages go by TCP, over the interface of the job.
+
+    Parameters
+    ----------
+    interface : str or None
+        The network interface.
+    cpu_level : str or None
+        The level that machine code is made for, if it is not to be that of this host.
+
+    Returns
+    -------
+    dict of str to str
+        The environment.
+    """
     chosen = {
         "MPIR_CVAR_CH4_NETMOD": "ofi",
         "MPIR_CVAR_ALLREDUCE_SHORT_MSG_SIZE": str(SHORT_BYTES),
         "FI_PROVIDER": "tcp",
         "FI_TCP_MAX_INJECT": str(SHORT_BYTES),
     }
+    if cpu_level:
+        chosen |= {"NUMBA_CPU_NAME": cpu_level}
     if interface:
         chosen |= {"FI_TCP_IFACE": interface}
     return {**os.environ, **chosen}

@@ -306,6 +306,26 @@ def test_hosts_of_different_releases_say_so(tmp_path: Path, digits: Rows) -> Non
         }
 
 
+def test_hosts_with_other_code_say_so(tmp_path: Path, digits: Rows) -> None:
+    with cluster_of(tmp_path, 2, MINIMAL) as cluster:
+        cluster.put(digits[:900], digits[900:])
+        cluster.hosts[1].train = program_of_release(__version__, tmp_path / "program")
+        changed = tmp_path / "program/kmeans/stream/farthest.py"
+        changed.write_text(changed.read_text() + "# another one\n")
+        assert cluster.run(MOST_SECONDS) == [3, 3], cluster.logs
+        for host in cluster.hosts:
+            assert "The hosts disagree on version of the program's code: 127.0.0.1 has " in host.failure
+
+
+def test_hosts_of_different_jobs_say_so(tmp_path: Path) -> None:
+    with cluster_of(tmp_path, 2, MINIMAL) as cluster:
+        for host, job in zip(cluster.hosts, ("one", "another"), strict=True):
+            cluster.start(host, TRAINING_JOB_NAME=job)
+        assert cluster.wait(MOST_SECONDS) == [2, 2], cluster.logs
+        for host in cluster.hosts:
+            assert "The hosts disagree on TRAINING_JOB_NAME: 127.0.0.1 has one, 127.0.0.2 has another" in host.failure
+
+
 def program_of_release(release: str, folder: Path) -> Path:
     """Copy the program, with another number."""
     for package in ("kmeans", "container"):
