@@ -76,7 +76,7 @@ def common_level(facts: Mapping[str, Mapping[str, str]]) -> str | None:
     known = levels()
     if len(found) == 1:
         return found.pop()
-    return max(found, key=known.index) if found <= set(known) else None
+    return max(found, key=known.index, default=None) if found <= set(known) else None
 
 
 def _digest(folder: Path) -> str:

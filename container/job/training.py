@@ -9,6 +9,7 @@ from container.artifacts import disk_space
 from container.artifacts import model as artifacts
 from container.artifacts.checkpoint import Checkpoints
 from container.channels.channel import Channel
+from container.channels.files import inventory
 from container.channels.reading import Reading
 from container.configuration import hyperparameters
 from container.configuration.algorithm_settings import log_evaluated, settings_of
@@ -76,6 +77,7 @@ def run(job: JobConfiguration, communicator: Communicator, stop: Stop, began: fl
             job.place.hosts,
             chosen,
             job.hyperparameters.checkpoint_interval_seconds,
+            _data(job),
         )
         # Fewer rows than k hold no k distinct ones.
         reading = Reading(job.place, needed_rows=chosen.k, threaded=threads.count > 1, threads=threads.count)
@@ -102,6 +104,12 @@ def run(job: JobConfiguration, communicator: Communicator, stop: Stop, began: fl
         time.time(),
         {"setuptime": spread(setup_seconds * 1000), "totaltime": spread((time.time() - began) * 1000)},
     )
+
+
+def _data(job: JobConfiguration) -> str:
+    """Return what data a checkpoint belongs to: a resumed job skips the rows that it has seen."""
+    train = job.channels["train"]
+    return inventory(train.path) if train.mode != "Pipe" and job.paths.checkpoints.is_dir() else ""
 
 
 def _fit(context: JobContext, chosen: TrainingSettings, source: TimedSource, checkpoints: Checkpoints) -> Model:

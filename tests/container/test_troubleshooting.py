@@ -333,7 +333,7 @@ MAKERS: dict[str, Callable[[Scene], str]] = {
         disagreement({"algo-1": {"hyperparameter k": "5"}, "algo-2": {"hyperparameter k": "6"}})
     ),
     # It takes several machines to make these: the source has their words.
-    "Not all hosts": lambda _: in_source("peers.py", timeout_seconds="900"),
+    "Not all hosts": lambda _: in_source("meeting.py", seconds="900"),
     "algo-2 was lost: its connection": lambda _: in_source(
         "launcher.py", host="algo-2", how="its connection is closed"
     ),
