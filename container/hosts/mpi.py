@@ -1,8 +1,11 @@
 """The communicator of several hosts: they are one MPI job; see `kmeans.communicator.Communicator`."""
 
 import os
+import re
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import mpi4py
@@ -26,6 +29,8 @@ SPIN_SECONDS = 5e-3
 MIN_PAUSE_SECONDS = 2e-5
 MAX_PAUSE_SECONDS = 1e-3
 
+_SHARED_MEMORY = re.compile(r"/dev/shm/mpich_shm_\w+$", re.MULTILINE)  # noqa: S108  MPICH's choice
+
 
 class MPICommunicator:
     """The hosts of an MPI job.
@@ -43,6 +48,7 @@ class MPICommunicator:
     """
 
     def __init__(self) -> None:
+        _forget_shared_memory()
         self._all = MPI.COMM_WORLD
         self.rank = self._all.rank
         self.size = self._all.size
@@ -152,3 +158,13 @@ class MPICommunicator:
         self.seconds += seconds
         self.bytes_sent += n_bytes
         return seconds
+
+
+def _forget_shared_memory() -> None:
+    """Remove the names of MPICH's shared memory, which would outlive a process that is killed.
+
+    The processes of this host have mapped it by now, and no other host can.
+    """
+    for path in set(_SHARED_MEMORY.findall(Path("/proc/self/maps").read_text())):
+        with suppress(OSError):
+            Path(path).unlink()

@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from container.files.atomic import naming
 from container.hosts.launcher_link import SOCKET_VARIABLE
 from container.hosts.limits import BEAT_SECONDS, MAX_SILENT_WORKER_BEATS
 from container.hosts.messages import MAX_LINE, encode, receive
@@ -33,7 +34,8 @@ def listening() -> Iterator[tuple[socket.socket, Path]]:
     """
     with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as listener:
         path = Path(folder) / "launcher"
-        listener.bind(str(path))
+        with naming(path):
+            listener.bind(str(path))
         listener.listen(1)
         listener.setblocking(False)
         yield listener, path

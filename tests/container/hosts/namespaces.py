@@ -38,6 +38,10 @@ class Namespaces:
         """Run a command in them."""
         subprocess.run([*self.enter, *words], check=True)
 
+    def output(self, *words: str) -> str:
+        """Return what a command in them prints."""
+        return subprocess.run([*self.enter, *words], check=True, capture_output=True, text=True).stdout
+
     def replace(self, system_file: str, content: str, folder: Path) -> None:
         """Show other content in a file of the system."""
         ours = folder / system_file.replace("/", "-")

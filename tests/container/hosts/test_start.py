@@ -208,3 +208,17 @@ def test_connections_of_mpi_that_are_gone_end_all(tmp_path: Path, digits: Rows) 
         since = time.monotonic()
         check_all_say(cluster, 3, "seconds for messages of MPI while no host was at work")
         print(f"dropped connections: all have ended after {time.monotonic() - since:.1f} s")
+
+
+def test_a_killed_worker_leaves_nothing_in_shared_memory(tmp_path: Path, digits: Rows) -> None:
+    with network_of(tmp_path, 2, {**MINIMAL, "epochs": "1000000"}) as (cluster, spaces):
+        cluster.put(digits[:900], digits[900:])
+        for space in spaces.values():
+            space.run("mount", "-t", "tmpfs", "shm", "/dev/shm")
+        cluster.start()
+        for host in cluster.hosts:
+            host.wait_for_line("Iter 10:")
+        kill(cluster.hosts[1].worker())
+        check_all_say(cluster, 3, "algo-2 was lost: its worker was killed")
+        for space in spaces.values():
+            assert space.output("ls", "/dev/shm") == ""
