@@ -42,6 +42,10 @@ class Namespaces:
         """Return what a command in them prints."""
         return subprocess.run([*self.enter, *words], check=True, capture_output=True, text=True).stdout
 
+    def start(self, *words: str) -> "subprocess.Popen[bytes]":
+        """Start a command in them."""
+        return subprocess.Popen([*self.enter, *words])
+
     def replace(self, system_file: str, content: str, folder: Path) -> None:
         """Show other content in a file of the system."""
         ours = folder / system_file.replace("/", "-")
