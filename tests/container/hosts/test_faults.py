@@ -171,6 +171,22 @@ def test_a_stop_before_all_hosts_have_come(tmp_path: Path, signum: int) -> None:
         assert first.failure.startswith("Customer Error: The job was stopped before its hosts had come together")
 
 
+def test_sigterm_before_any_row_has_come_through_a_pipe(tmp_path: Path) -> None:
+    with cluster_of(tmp_path, 2, MINIMAL) as cluster, ExitStack() as pipes:
+        cluster.channels["train"]["TrainingInputMode"] = "Pipe"
+        for host in cluster.hosts:
+            cluster.configure(host)
+            pipes.enter_context(pipe_of(host))
+        cluster.start()
+        for host in cluster.hosts:
+            host.worker()
+        cluster.hosts[1].running.send_signal(signal.SIGTERM)
+        assert cluster.wait(MOST_SECONDS) == [2, 2], cluster.logs
+        assert {host.failure for host in cluster.hosts} == {
+            "Customer Error: The job was stopped before any row arrived; there is no model"
+        }
+
+
 @pytest.mark.parametrize("place", [0, 1])
 def test_sigterm_while_the_model_is_made_leaves_one(tmp_path: Path, digits: Rows, place: int) -> None:
     chosen = {"k": "150", "feature_dim": "64", "local_lloyd_num_trials": "3000"}
@@ -261,6 +277,17 @@ def test_a_leader_that_cannot_write_a_model_says_so_on_all_hosts_before_training
         for host in cluster.hosts:
             assert host.failure.startswith(f"Platform Error: {leader.name}: {leader.base}/model: expected a folder")
             assert "#metrics" not in host.log
+
+
+def test_a_leader_that_can_write_nothing_but_the_model_succeeds(tmp_path: Path, digits: Rows) -> None:
+    with cluster_of(tmp_path, 2, MINIMAL) as cluster:
+        cluster.put(digits[:900], digits[900:])
+        leader = cluster.hosts[0]
+        (leader.base / "output").symlink_to(READ_ONLY)
+        assert cluster.run(MOST_SECONDS) == [0, 0], cluster.logs
+        assert len(leader.centers) == int(MINIMAL["k"])
+        for name in ("model.tar.gz, for local use", "msd_by_k.json", "The report"):
+            assert re.search(rf"WARNING \d+\] {name}.* not written", leader.log)
 
 
 def test_a_host_without_room_for_checkpoints_keeps_step_with_the_others(tmp_path: Path, digits: Rows) -> None:
