@@ -65,6 +65,10 @@ fuzz: setup ## feed random bytes to the decoders and random trees to train and s
 test-resumes: setup ## kill jobs of two hosts 50 times at random, and compare the resumed jobs with uninterrupted ones
 	RESUMES=$(or $(RESUMES),50) $(bin)/python -m pytest tests/container/hosts/test_resume.py -s --timeout 0 $(ARGS)
 
+.PHONY: test-chaos
+test-chaos: setup ## hit processes of jobs of three hosts 200 times at random, and try what takes long on several hosts
+	CHAOS=$(or $(CHAOS),200) $(bin)/python -m pytest tests/container/hosts/test_chaos.py tests/container/hosts/test_long.py -s --timeout 0 $(ARGS)
+
 .PHONY: bench-hosts
 bench-hosts: setup ## measure one and two hosts, each on its own core; results go to benchmarks/results/
 	$(bin)/python -m benchmarks.hosts $(ARGS)

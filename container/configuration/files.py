@@ -65,6 +65,11 @@ class Paths:
         return self.base / "input" / "config"
 
     @property
+    def resources(self) -> Path:
+        """File that names the hosts of the job."""
+        return self.config / "resourceconfig.json"
+
+    @property
     def data(self) -> Path:
         """Folder of the channels: a folder for each, or FIFOs named ``<channel>_<pass>``."""
         return self.base / "input" / "data"
@@ -219,7 +224,7 @@ def load(paths: Paths) -> JobConfiguration:
     objective = hyperparameters.tuning_objective_metric
     if objective.startswith("test:") and "test" not in channels:
         raise CustomerError(f"The tuning objective metric is '{objective}', which needs a channel named test")
-    place, interface = _hosts(paths.config / "resourceconfig.json")
+    place, interface = place_of(paths.resources)
     return JobConfiguration(paths, raw, hyperparameters, channels, place, interface)
 
 
@@ -306,8 +311,14 @@ def content_type_of(channel: str, given: object) -> ContentType:
     return stated
 
 
-def _hosts(path: Path) -> tuple[HostPlace, str]:
-    """Return the place of this host and the name of the network interface."""
+def place_of(path: Path) -> tuple[HostPlace, str]:
+    """Return the place of this host and the name of the network interface, from ``resourceconfig.json``.
+
+    Raises
+    ------
+    PlatformError
+        If the file is invalid.
+    """
     given = json_object.read(path, PlatformError)
     if given is None:
         given = {"current_host": "algo-1", "hosts": ["algo-1"]}

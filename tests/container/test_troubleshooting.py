@@ -350,7 +350,12 @@ MAKERS: dict[str, Callable[[Scene], str]] = {
         disagreement({"algo-1": {"hyperparameter k": "5"}, "algo-2": {"hyperparameter k": "6"}})
     ),
     # It takes several machines to make these: the source has their words.
-    "Not all hosts": lambda _: in_source("peers.py", timeout_seconds="900"),
+    "Not all hosts": lambda _: in_source("meeting.py", seconds="900"),
+    "algo-2: port": lambda _: in_source("network.py", host="algo-2", port="7011"),
+    "algo-2: the network interface": lambda _: in_source("network.py", host="algo-2", interface="eth1"),
+    "two hosts are named": lambda _: in_source("meeting.py", host="algo-2", first="10.0.0.2", remote="10.0.0.3"),
+    "MPI to connect": lambda _: in_source("stages.py", **{"": "algo-1, algo-2"}),
+    "algo-1, algo-2 waited": lambda _: in_source("stages.py", hosts="algo-1, algo-2", STUCK_SECONDS="45"),
     "algo-2 was lost: its connection": lambda _: in_source(
         "launcher.py", host="algo-2", how="its connection is closed"
     ),

@@ -102,7 +102,8 @@ def test_a_job_that_has_ended_makes_its_model_again_without_reading(
 ) -> None:
     job = job_in(tmp_path, digits, write_assignments="false")
     assert job.run().exit_code == 0
-    (tmp_path / "input/data/train/rows.pbr").write_bytes(b"")
+    rows = tmp_path / "input/data/train/rows.pbr"
+    rows.write_bytes(bytes(rows.stat().st_size))
     again = job.run()
     assert again.exit_code == 0, again.log
     assert again.centers.tobytes() == uninterrupted.centers.tobytes()
