@@ -19,5 +19,7 @@ settings.load_profile("suite")
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Write surrogates in captured logs, which are file names that are no text, in a way that can be sent as UTF-8."""
     report = yield
-    report.sections = [(name, content.encode("utf-8", "backslashreplace").decode()) for name, content in report.sections]
+    report.sections = [
+        (name, content.encode("utf-8", "backslashreplace").decode()) for name, content in report.sections
+    ]
     return report
