@@ -94,7 +94,7 @@ def test_an_older_python_is_named_before_anything_is_loaded_that_it_cannot_run(
 ) -> None:
     job_in(tmp_path, "algo-1")
     start = f"run_module({program[1]!r}" if program[0] == "-m" else f"run_path({program[0]!r}"
-    code = f"import runpy, sys; sys.version_info = (3, 11, 3); runpy.{start}, run_name='__main__')"
+    code = f"import runpy, sys; sys.version_info = (3, 10, 14); runpy.{start}, run_name='__main__')"
     done = run(tmp_path, "-c", code)
     assert (done.returncode, done.stdout) == (3, "")
     assert done.stderr.startswith("Platform Error: expected Python 3.11.4 or newer, got ")

@@ -53,7 +53,8 @@ def _fault_of_failure(tree: Tree, ended: Ended) -> str | None:
     text = path.read_bytes().decode()
     if not text.startswith(start) or len(text) < len(start) + 10 or len(text) > 1024 or "Traceback" in text:
         return f"exit code {ended.exit_code} with output/failure {text!r}"
-    if text.splitlines()[0] not in ended.log:
+    is_logged = str(tree.hyperparameters.get("_log_level")).lower() != "critical"
+    if is_logged and text.splitlines()[0] not in ended.log:
         return f"exit code {ended.exit_code} with the reason of an earlier run"
     return None
 

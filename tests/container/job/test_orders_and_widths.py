@@ -1,6 +1,5 @@
 """Files in bad orders, and rows of very many features."""
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,8 @@ from sklearn.datasets import load_digits
 
 from container.formats.recordio.record_pb2 import Record
 from container.formats.recordio.records import encode
-from tests.container.job.job import Job, msd, recordio
+from tests.container.job.job import TOP, Job, msd, recordio
+from tests.memory import peak_bytes
 
 WIDTH = 100_000
 # A mini-batch of rows of this width would take 2 GB; blocks of it and what a job of 20 centers keeps take much less.
@@ -66,13 +66,7 @@ def test_sparse_rows_of_many_features_give_the_model_of_dense_ones_in_bounded_me
                     row = np.zeros(WIDTH, np.float32)
                     row[keys] = values
                     file.write(recordio(row[None]))
-        process = job.start()
-        assert process.stdout is not None
-        with process.stdout as output:
-            log = output.read()
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        assert process.returncode == 0, log
-        assert usage.ru_maxrss * 1024 < PEAK_BYTES
+        job.configure()
+        assert peak_bytes([TOP / "train"], job.environment()) < PEAK_BYTES
         models.append((job.base / "model/model_algo-1").read_bytes())
     assert models[0] == models[1]
