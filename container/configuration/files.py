@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, cast, get_args
 
+from container.configuration.hyperparameter_table import defaults
 from container.configuration.hyperparameters import Hyperparameters, parse
 from container.errors import CustomerError, PlatformError
 from container.files import json_object
@@ -185,6 +186,11 @@ class JobConfiguration:
     channels: dict[str, ChannelConfiguration]
     place: HostPlace
     network_interface_name: str
+
+    @property
+    def all_hyperparameters(self) -> dict[str, str]:
+        """The hyperparameters as sent, and the defaults of all others."""
+        return {**defaults(), **self.raw_hyperparameters}
 
 
 def load(paths: Paths) -> JobConfiguration:

@@ -14,7 +14,6 @@ from container.artifacts import state as states
 from container.artifacts import tarball
 from container.artifacts.description import describe
 from container.channels.channel import Channel
-from container.configuration import hyperparameters
 from container.files.atomic import replacing
 from container.job import assignments
 from container.job.best_effort import warn_on_failure
@@ -108,7 +107,7 @@ def _description(context: JobContext, model: Model, coordinates: Coordinates) ->
     job = context.configuration
     return describe(
         coordinates.centers(model.centers),
-        hyperparameters={**hyperparameters.defaults(), **job.raw_hyperparameters},
+        hyperparameters=job.all_hyperparameters,
         seed=job.hyperparameters.seed,
         cluster_sizes=[float(size) for size in model.score.cluster_sizes],
         msd=model.score.msd,
@@ -280,7 +279,7 @@ def write_report(
             tested=tested,
             losses=progress.losses,
             hosts=job.place.hosts,
-            hyperparameters={**hyperparameters.defaults(), **job.raw_hyperparameters},
+            hyperparameters=job.all_hyperparameters,
             shows_rows=job.hyperparameters.shows_rows,
             seed=job.hyperparameters.seed,
             epochs=job.hyperparameters.epochs,

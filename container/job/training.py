@@ -12,7 +12,6 @@ from container.artifacts.checkpoint import Checkpoints
 from container.channels.channel import Channel
 from container.channels.files import inventory
 from container.channels.reading import Reading
-from container.configuration import hyperparameters
 from container.configuration.algorithm_settings import log_evaluated, settings_of
 from container.configuration.files import JobConfiguration
 from container.errors import CustomerError
@@ -257,7 +256,7 @@ def _log_configuration(job: JobConfiguration) -> None:
         job.paths.config / "hyperparameters.json",
         dict(job.raw_hyperparameters),
     )
-    LOGGER.info("Final configuration: %s", _merged(job))
+    LOGGER.info("Final configuration: %s", job.all_hyperparameters)
     for name in job.hyperparameters.without_effect:
         LOGGER.warning("Hyperparameter %s has no effect here.", name)
     train = job.channels["train"]
@@ -266,14 +265,9 @@ def _log_configuration(job: JobConfiguration) -> None:
 
 def _log_setup(job: JobConfiguration, chosen: TrainingSettings) -> None:
     LOGGER.info("Checkpoint loading and saving are %s.", "enabled" if job.paths.checkpoints.is_dir() else "disabled")
-    LOGGER.info("Setting up with params: %s", _merged(job))
+    LOGGER.info("Setting up with params: %s", job.all_hyperparameters)
     LOGGER.info("seed %d, %d threads, numpy %s", job.hyperparameters.seed, cpu_count(), np.__version__)
     log_evaluated(job.hyperparameters, chosen)
-
-
-def _merged(job: JobConfiguration) -> dict[str, str]:
-    """Return the defaults, replaced by the values that were given."""
-    return {**hyperparameters.defaults(), **job.raw_hyperparameters}
 
 
 def _log_train_quality(context: JobContext, model: Model) -> None:
