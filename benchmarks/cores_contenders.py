@@ -16,7 +16,7 @@ from benchmarks.cores_clock import TimedThreads, Timing, now
 from container.channels.channel import Channel
 from container.channels.reading import Reading
 from container.configuration.algorithm_settings import auto_sample_size
-from container.configuration.files import ChannelConfiguration
+from container.configuration.channels import ChannelConfiguration
 from kmeans.assignment.engine import Engine
 from kmeans.communicator import SingleHost
 from kmeans.events import Events

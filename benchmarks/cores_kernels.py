@@ -10,7 +10,7 @@ import numpy as np
 from benchmarks.cores_contenders import BATCH_ROWS, Case, pinned_to
 from container.channels.csv_reader import CSVReader
 from container.channels.recordio_reader import RecordIOReader
-from container.configuration.files import CSV
+from container.configuration.channels import CSV
 from kmeans.assignment.engine import Engine
 from kmeans.assignment.sums import ClusterSums
 from kmeans.kernels.packed import WIDE, WORD, unpack

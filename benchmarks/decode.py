@@ -14,7 +14,7 @@ from sagemaker.amazon.common import read_records
 
 from benchmarks.measure import medians
 from container.channels.channel import Channel
-from container.configuration.files import ChannelConfiguration
+from container.configuration.channels import ChannelConfiguration
 from container.formats.recordio import records, wire
 from container.formats.recordio.record_pb2 import Record
 from container.formats.recordio.records import dense_record, encode

@@ -24,7 +24,7 @@ from benchmarks.blobs import blobs, write_job
 from benchmarks.cores_contenders import stream_settings
 from benchmarks.measure import RESULTS, machine, memory_folder
 from container.channels.channel import Channel
-from container.configuration.files import RECORDIO, ChannelConfiguration
+from container.configuration.channels import RECORDIO, ChannelConfiguration
 from container.logs.metrics import REGEXES
 from kmeans.communicator import Communicator
 from kmeans.observer import Silent

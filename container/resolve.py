@@ -37,7 +37,7 @@ with needed():
     from container.channels.reading import Reading
     from container.command_line import check_new_file, local_path
     from container.configuration import hyperparameters
-    from container.configuration.files import RECORDIO, ChannelConfiguration, content_type_of
+    from container.configuration.channels import RECORDIO, ChannelConfiguration, content_type_of
     from container.configuration.hyperparameters import Hyperparameters
     from container.errors import CustomerError, JobError
     from container.files.atomic import replacing

@@ -15,7 +15,7 @@ from container.channels.opener import Opener
 from container.channels.prefetch import PackingFill, prefetched
 from container.channels.reading import Position, Reading
 from container.channels.sampling import ENOUGH_ROWS, sample
-from container.configuration.files import ChannelConfiguration
+from container.configuration.channels import ChannelConfiguration
 from container.errors import AlgorithmError, CustomerError
 from container.formats.columns import Selection
 from container.hosts.place import ALONE

@@ -20,7 +20,7 @@ from container.channels.recordio_reader import RecordIOReader
 from container.channels.sampling import first_rows
 from container.channels.stream import Stream, wait_for_fifo
 from container.channels.team import Team
-from container.configuration.files import CSV, PARQUET, RECORDIO, ChannelConfiguration
+from container.configuration.channels import CSV, PARQUET, RECORDIO, ChannelConfiguration
 from container.errors import CustomerError
 from container.formats.columns import shown_names
 from container.formats.errors import FormatError

@@ -21,7 +21,8 @@ from container.artifacts.model import SavedModel, save
 from container.channels.channel import Channel
 from container.channels.reading import Reading
 from container.configuration import files as configuration
-from container.configuration.files import MODEL, ChannelConfiguration, Paths
+from container.configuration.channels import MODEL, ChannelConfiguration
+from container.configuration.files import Paths
 from container.errors import CustomerError, JobError
 from container.files.atomic import naming
 from container.formats.recordio.records import dense_record, encode

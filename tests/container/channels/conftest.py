@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from container.channels.channel import Channel
 from container.channels.reading import Reading
-from container.configuration.files import RECORDIO, ChannelConfiguration
+from container.configuration.channels import RECORDIO, ChannelConfiguration
 from container.formats.columns import Selection
 from container.formats.recordio import records, wire
 from container.precision.coordinates import PLAIN, Coordinates

@@ -14,7 +14,7 @@ from numpy.typing import DTypeLike
 
 from container.channels.csv_reader import CSVReader
 from container.channels.team import Team
-from container.configuration.files import CSV
+from container.configuration.channels import CSV
 from container.formats.csv.decode_kernel import WORD
 from container.formats.csv.line_kernel import count_lines, piece
 from container.formats.errors import FormatError

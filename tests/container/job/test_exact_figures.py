@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from container.channels.channel import Channel
 from container.channels.reading import Reading
-from container.configuration.files import CSV, RECORDIO, ChannelConfiguration
+from container.configuration.channels import CSV, RECORDIO, ChannelConfiguration
 from container.logs.metrics import REGEXES
 from kmeans.communicator import SingleHost
 from kmeans.events import Events
