@@ -11,6 +11,7 @@ from container.artifacts import model as artifacts
 from container.artifacts.checkpoint import Checkpoints
 from container.channels.channel import Channel
 from container.channels.files import inventory
+from container.channels.form import RecordForm
 from container.channels.reading import Reading
 from container.configuration.algorithm_settings import log_evaluated, settings_of
 from container.configuration.files import JobConfiguration
@@ -86,17 +87,10 @@ def run(job: JobConfiguration, communicator: Communicator, stop: Stop, began: fl
             rows={"data": _data(job), **job.hyperparameters.of_rows},
         )
         # Fewer rows than k hold no k distinct ones.
-        reading = Reading(job.place, needed_rows=chosen.k, threaded=threads.count > 1, threads=threads.count)
-        train, selection = job.channels["train"], job.hyperparameters.selection
-        rows = Channel(
-            train,
-            chosen.n_features,
-            chosen.batch_size,
-            reading,
-            stop=stop,
-            selection=selection,
-            missing=job.hyperparameters.missing,
-        )
+        reading = Reading(job.place, needed_rows=chosen.k, threaded=threads.count > 1, threads=threads.count, stop=stop)
+        train, given = job.channels["train"], job.hyperparameters
+        form = RecordForm.of(train, chosen.n_features, given.selection, given.missing)
+        rows = Channel(train, form, chosen.batch_size, reading)
         names = agreed_names(rows, communicator) if train.has_names else ()
         source = TimedSource(rows)
         progress = Progress(job.place.name, chosen.epochs, chosen.batch_size, source, stop)
@@ -225,19 +219,12 @@ def _test(context: JobContext, model: Model, coordinates: Coordinates) -> Score 
 def _test_score(context: JobContext, model: Model, coordinates: Coordinates) -> Score | None:
     """Score the model on all rows of the test channel, of which each host reads its part; None if it was stopped."""
     job, communicator, threads, stop = context.configuration, context.communicator, context.threads, context.stop
-    reading = Reading(job.place, threaded=threads.count > 1, threads=threads.count)
-    chosen = job.hyperparameters
-    source = Channel(
-        job.channels["test"],
-        chosen.feature_dim,
-        chosen.mini_batch_size,
-        reading,
-        stop=stop,
-        coordinates=coordinates,
-        # By name, in whatever order the columns are.
-        selection=Selection(context.names_in_data) if job.channels["test"].has_names else None,
-        missing=chosen.missing,
-    )
+    reading = Reading(job.place, threaded=threads.count > 1, threads=threads.count, stop=stop)
+    test, chosen = job.channels["test"], job.hyperparameters
+    # By name, in whatever order the columns are.
+    selection = Selection(context.names_in_data) if test.has_names else None
+    form = RecordForm.of(test, chosen.feature_dim, selection, chosen.missing)
+    source = Channel(test, form, chosen.mini_batch_size, reading, coordinates=coordinates)
     assigner = context.engine(model.state.shift).assigner(model.centers.astype(np.float64))
     # A host that stops still takes part in the sum, since the others wait for it.
     blocks = takewhile(lambda _: not stop.requested(), source.blocks())

@@ -19,6 +19,7 @@ import pytest
 from container import algorithm, convert
 from container.artifacts.model import SavedModel, save
 from container.channels.channel import Channel
+from container.channels.form import RecordForm
 from container.channels.reading import Reading
 from container.configuration import files as configuration
 from container.configuration.channels import MODEL, ChannelConfiguration
@@ -89,9 +90,9 @@ class Scene:
 
     def _read(self) -> None:
         job = configuration.load(Paths(self.base))
-        source = Channel(
-            job.channels["train"], job.hyperparameters.feature_dim, 5000, Reading(fifo_timeout_seconds=FIFO_SECONDS)
-        )
+        train = job.channels["train"]
+        form = RecordForm.of(train, job.hyperparameters.feature_dim)
+        source = Channel(train, form, 5000, Reading(fifo_timeout_seconds=FIFO_SECONDS))
         for _ in source.blocks():
             pass
 
