@@ -138,11 +138,11 @@ def _fit(context: JobContext, chosen: TrainingSettings, source: TimedSource, che
             communicator=communicator,
             events=progress.events,
             standardize=standardize,
-            names=context.feature_names or None,
+            names=context.feature_names,
         )
         fills = job.hyperparameters.missing == "mean"
         if fills:
-            choose = with_fills(choose, communicator, context.feature_names or None)
+            choose = with_fills(choose, communicator, context.feature_names)
         rows.settle_by(choose, SPREAD_ROWS if standardize or fills else 0)
     else:
         rows.coordinates = checkpoint.coordinates

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from container.naming import feature_name
 from container.precision.coordinates import Coordinates
 from kmeans.assignment.shift import thinned, usual_values
 from kmeans.types import BoolArray, DoubleArray
@@ -96,15 +97,15 @@ def _together(everyones: DoubleArray) -> Spread:
     return Spread(int(everyones[:, 0].sum()), mean, variance)
 
 
-def dominance(sample: "Sample", names: Sequence[str] | None = None) -> str | None:
+def dominance(sample: "Sample", names: Sequence[str] = ()) -> str | None:
     """Return a warning that one feature outweighs all others in distances, or None.
 
     Parameters
     ----------
     sample : Sample
         Rows of the training data.
-    names : sequence of str or None
-        The names of the features, if they have any.
+    names : sequence of str
+        The names of the features; empty if they have none.
 
     Returns
     -------
@@ -162,8 +163,3 @@ def _variances(sample: "Sample") -> DoubleArray:
         sums += weights[part] @ differences
         squares += weights[part] @ np.square(differences, out=differences)
     return np.maximum(squares - np.square(sums), 0.0)
-
-
-def feature_name(feature: int, names: Sequence[str] | None = None) -> str:
-    """Return what a feature is called in messages: by its name, if features have names, or by its number."""
-    return f"feature {feature if names is None else repr(names[feature])}"
