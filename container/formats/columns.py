@@ -71,7 +71,7 @@ def choose(
         The number of features that there must be; None for any.
     labels : int or None
         The number of leading columns that are labels, if features are not chosen by name; None if there may be one or
-        none, as `n_features` tells.
+        none, which `n_features` decides.
     index : collection of int
         The columns of an index of pandas, which are read only if they are chosen by name.
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # Numbers in a column-wise piece of the rows, and in a piece that stays in the cache of a core.
 _PIECE_NUMBERS: Final = 1 << 20
 _CACHED_NUMBERS: Final = 1 << 15
-# Rows that tell what most rows are near.
+# Rows by which a point near most rows is found.
 _SHIFT_ROWS: Final = 100
 # A feature with more than this share of the variance of all features decides almost alone on the clusters.
 DOMINANT_SHARE: Final = 0.9
