@@ -24,7 +24,7 @@ MAX_AMOUNT: Final = 1e200
 
 
 class SnapshotError(ValueError):
-    """No run of the job can resume from it; the text says what was expected, what came and where."""
+    """No run of the job can resume from it; the text says what was expected, what was found and where."""
 
 
 @dataclass(frozen=True)
