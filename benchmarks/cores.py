@@ -19,7 +19,7 @@ from benchmarks.cores_clock import Timing, amdahl_speedup, speedup_bound
 from benchmarks.cores_contenders import BATCH_ROWS, Case, lloyd_passes, onedal_passes, partial_fit, stream
 from benchmarks.cores_kernels import kernels_alone
 from benchmarks.measure import medians, memory_folder
-from container.configuration.files import CSV, RECORDIO, ChannelConfiguration
+from container.configuration.channels import CSV, RECORDIO, ChannelConfiguration
 from container.resources import cpu_count
 from kmeans.assignment.shift import usual_values
 from kmeans.stream.piece_sums import n_pieces

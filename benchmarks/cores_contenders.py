@@ -14,9 +14,10 @@ from sklearn.cluster import MiniBatchKMeans
 from benchmarks.blobs import PARTS
 from benchmarks.cores_clock import TimedThreads, Timing, now
 from container.channels.channel import Channel
+from container.channels.form import RecordForm
 from container.channels.reading import Reading
 from container.configuration.algorithm_settings import auto_sample_size
-from container.configuration.files import ChannelConfiguration
+from container.configuration.channels import ChannelConfiguration
 from kmeans.assignment.engine import Engine
 from kmeans.communicator import SingleHost
 from kmeans.events import Events
@@ -72,7 +73,8 @@ def stream_settings(n_centers: int, n_features: int) -> TrainingSettings:
 def stream(case: Case, n_threads: int, *, grouped: bool) -> Timing:
     """Run the stream over all rows on `n_threads` cores, as `train` does on one core or, with `grouped`, on several."""
     with pinned_to(n_threads), TimedThreads(n_threads) as threads:
-        source = Channel(case.channel, case.rows.shape[1], BATCH_ROWS, Reading(threaded=grouped, threads=n_threads))
+        form = RecordForm.of(case.channel, case.rows.shape[1])
+        source = Channel(case.channel, form, BATCH_ROWS, Reading(threaded=grouped, threads=n_threads))
         stream_run = Run(
             StreamStart(case.centers, np.zeros(len(case.centers)), case.shift, case.outlier_distance),
             stream_settings(*case.centers.shape),

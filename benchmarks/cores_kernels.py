@@ -9,8 +9,9 @@ import numpy as np
 
 from benchmarks.cores_contenders import BATCH_ROWS, Case, pinned_to
 from container.channels.csv_reader import CSVReader
+from container.channels.form import RecordForm
 from container.channels.recordio_reader import RecordIOReader
-from container.configuration.files import CSV
+from container.configuration.channels import CSV
 from kmeans.assignment.engine import Engine
 from kmeans.assignment.sums import ClusterSums
 from kmeans.kernels.packed import WIDE, WORD, unpack
@@ -50,7 +51,7 @@ def kernels_alone(case: Case) -> DoubleArray:
 def _recordio_blocks(folder: Path, block_rows: int, n_features: int) -> Iterator[FloatArray]:
     """Read records with only `pread` and the kernel."""
     with (folder / "part-0.pbr").open("rb", buffering=0) as file:
-        packed = RecordIOReader(file, n_features, None).packed(1)
+        packed = RecordIOReader(file, RecordForm(n_features)).packed(1)
         if packed is None:
             raise ValueError("expected records that differ only in their numbers")
         values_at, stride = len(packed.head), packed.stride
@@ -70,6 +71,6 @@ def _recordio_blocks(folder: Path, block_rows: int, n_features: int) -> Iterator
 def _csv_blocks(folder: Path, block_rows: int, n_features: int) -> Iterator[FloatArray]:
     rows: FloatArray = np.empty((block_rows, n_features), np.float32)
     with (folder / "part-0.csv").open("rb", buffering=0) as file:
-        reader = CSVReader(file, n_features, 0)
+        reader = CSVReader(file, RecordForm(n_features, 0))
         while count := reader.read(rows):
             yield rows[:count]

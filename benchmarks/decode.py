@@ -14,7 +14,8 @@ from sagemaker.amazon.common import read_records
 
 from benchmarks.measure import medians
 from container.channels.channel import Channel
-from container.configuration.files import ChannelConfiguration
+from container.channels.form import RecordForm
+from container.configuration.channels import ChannelConfiguration
 from container.formats.recordio import records, wire
 from container.formats.recordio.record_pb2 import Record
 from container.formats.recordio.records import dense_record, encode
@@ -105,7 +106,7 @@ def _measure(name: str, block: bytes, n_rows: int, d: int, content_type: str) ->
 
 def read(channel: ChannelConfiguration, d: int) -> None:
     """Read a channel once, without computing anything."""
-    for _ in Channel(channel, d, BATCH_ROWS).blocks():
+    for _ in Channel(channel, RecordForm.of(channel, d), BATCH_ROWS).blocks():
         pass
 
 

@@ -24,7 +24,8 @@ from benchmarks.blobs import blobs, write_job
 from benchmarks.cores_contenders import stream_settings
 from benchmarks.measure import RESULTS, machine, memory_folder
 from container.channels.channel import Channel
-from container.configuration.files import RECORDIO, ChannelConfiguration
+from container.channels.form import RecordForm
+from container.configuration.channels import RECORDIO, ChannelConfiguration
 from container.logs.metrics import REGEXES
 from kmeans.communicator import Communicator
 from kmeans.observer import Silent
@@ -218,7 +219,8 @@ def _divided(rows: NDArray[Any], folder: Path) -> list[ChannelConfiguration]:
 
 def _msd_of_two(channels: list[ChannelConfiguration], settings: TrainingSettings) -> float:
     def run(hosts: Communicator) -> float:
-        source = Channel(channels[hosts.rank], settings.n_features, settings.batch_size)
+        channel = channels[hosts.rank]
+        source = Channel(channel, RecordForm.of(channel, settings.n_features), settings.batch_size)
         return fit(source, settings, hosts, Threads(), Silent()).score.msd
 
     return run_hosts(2, run)[0]

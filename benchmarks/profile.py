@@ -14,7 +14,7 @@ from benchmarks.blobs import FILE_BYTES, frame_bytes, write_job
 from benchmarks.decode import read
 from benchmarks.measure import RUNS, medians, peak
 from benchmarks.train import SHAPES, configure, environment
-from container.configuration.files import RECORDIO, ChannelConfiguration
+from container.configuration.channels import RECORDIO, ChannelConfiguration
 from tools.documents import ROOT
 
 # Name of a phase in the log -> in the table.

@@ -20,9 +20,9 @@ from container.packages import needed
 with needed():
     import numpy as np
 
+    from container.configuration.channels import CHANNELS, CONTENT_TYPES, CSV, RECORDIO, REQUIRED_CHANNELS
     from container.configuration.domains import Categorical, Continuous, Flag, Integer
-    from container.configuration.files import CHANNELS, CONTENT_TYPES, CSV, RECORDIO, REQUIRED_CHANNELS
-    from container.configuration.hyperparameters import TABLE, Hyperparameter
+    from container.configuration.hyperparameter_table import TABLE, Hyperparameter
     from container.formats.recordio.records import dense_record, encode
     from container.logs.metrics import OBJECTIVES, REGEXES
     from container.serving.codecs import CODECS

@@ -34,10 +34,11 @@ with needed():
     from container.artifacts import tarball
     from container.artifacts.description import describe
     from container.channels.channel import Channel
+    from container.channels.form import RecordForm
     from container.channels.reading import Reading
     from container.command_line import check_new_file, local_path
     from container.configuration import hyperparameters
-    from container.configuration.files import RECORDIO, ChannelConfiguration, content_type_of
+    from container.configuration.channels import RECORDIO, ChannelConfiguration, content_type_of
     from container.configuration.hyperparameters import Hyperparameters
     from container.errors import CustomerError, JobError
     from container.files.atomic import replacing
@@ -143,18 +144,10 @@ def _resolve(request: Request, stop: Stop) -> None:
             model = resolved(chosen, state, n_rows, resources)
             _write(request, model, coordinates, chosen, description)
             return
-        reading = Reading(threads=threads.count)
-        n_features = state.centers.shape[1]
-        channel = Channel(
-            configuration,
-            n_features,
-            BATCH_ROWS,
-            reading,
-            stop=stop,
-            coordinates=coordinates,
-            selection=chosen.selection if configuration.has_names else None,
-            missing=chosen.missing,
-        )
+        selection = chosen.selection if configuration.has_names else None
+        form = RecordForm.of(configuration, state.centers.shape[1], selection, chosen.missing)
+        reading = Reading(threads=threads.count, stop=stop)
+        channel = Channel(configuration, form, BATCH_ROWS, reading, coordinates=coordinates)
         if not len(state.sample.rows):
             state = with_rows_of(channel, state, n_rows, chosen, engine)
         model = resolved(chosen, state, n_rows, resources)

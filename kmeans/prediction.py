@@ -8,7 +8,7 @@ from kmeans.types import DoubleArray, FloatArray, LabelArray
 
 # Numbers in one block's largest array, so that a block stays in a core's cache (the fastest measured).
 _BLOCK_NUMBERS = 1 << 17
-# Where the centers do not stay there, they are read once for so many rows; but in no larger blocks than this.
+# Where the centers do not stay there, they are read once for this many rows; but in no larger blocks than this.
 _MIN_BLOCK_ROWS = 256
 _MAX_BLOCK_NUMBERS = 1 << 22
 # Up to this many products, direct distances to all centers cost less than the steps that avoid most of them.

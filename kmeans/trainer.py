@@ -155,7 +155,7 @@ class Trainer:
         n_rows = np.array([float(run.reservoir.rows_seen)])
         communicator.sum(n_rows)
         # The weights alone include rows of an earlier job, or of an earlier epoch than a later one that has begun.
-        alike = not self._continues_weights and not (run.amid_epoch and run.epoch > 0)
+        alike = not self._continues_weights and not (run.within_epoch and run.epoch > 0)
         state = self._state(run, sample, n_rows[0], alike=alike)
         engine = Engine(self.threads, state.shift, self.gpu)
         resources = Resources(engine, communicator, self.deadline, self.events)
@@ -206,7 +206,7 @@ class Trainer:
         """Return the farthest rows of the last epoch with the weight that each has from all epochs."""
         half_life = self.settings.half_life
         decay = 2.0 ** (-n_rows / half_life) if half_life else 1.0
-        return replace(far, weights=far.weights * sum(decay**age for age in range(run.epoch + run.amid_epoch)))
+        return replace(far, weights=far.weights * sum(decay**age for age in range(run.epoch + run.within_epoch)))
 
     def _finalized(self, state: State, resources: Resources) -> DoubleArray:
         """Return k centers, the same on every host."""

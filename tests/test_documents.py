@@ -106,7 +106,9 @@ def test_the_metrics_are_those_of_the_program() -> None:
 def test_the_commands_that_need_neither_docker_nor_aws_run(tmp_path: Path) -> None:
     """Those for conversion in their order, and the algorithm resource as it is printed."""
     np.save(tmp_path / "rows.npy", np.ones((10, 3), np.float32))
-    lines = "".join(snippets(text(ROOT / "README.md"), "shell")).replace("\\\n", " ").splitlines()
+    pages = (ROOT / "README.md", ROOT / "docs/inference.md")
+    blocks = [snippet for page in pages for snippet in snippets(text(page), "shell")]
+    lines = "".join(blocks).replace("\\\n", " ").splitlines()
     commands = [shlex.split(line)[1:] for line in lines if re.search(r"-m container\.(convert|algorithm) ", line)]
     assert len(commands) == 4
     for command in commands:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from container.configuration.hyperparameters import markdown_table
+from container.configuration.hyperparameter_table import markdown_table
 from kmeans import __version__
 from tools import python_hyperparameters, quoted
 from tools.documents import README, ROOT, text

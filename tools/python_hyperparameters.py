@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from container.configuration import domains
-from container.configuration.hyperparameters import TABLE, Hyperparameter
+from container.configuration.hyperparameter_table import TABLE, Hyperparameter
 
 
 def table(rows: Iterable[Hyperparameter] = TABLE) -> str:

@@ -29,7 +29,7 @@ from container.resources import memory_limit_bytes
 from kmeans.settings import TrainingSettings
 from kmeans.stream.snapshot import RunSnapshot, StreamSnapshot
 
-MAGIC: Final = b"kmeans checkpoint 4\n"
+MAGIC: Final = b"kmeans checkpoint 5\n"
 # SageMaker does not upload files of such names.
 TEMPORARY_NAME: Final = "{}.sagemaker-ignore"
 KEPT: Final = 2
@@ -37,7 +37,7 @@ KEPT: Final = 2
 _FACTS: Final = "facts"
 _LAYOUT: Final = {**layout(RunSnapshot), _FACTS: ("|u1", 1)}
 # What all hosts of a job hold alike.
-_COMMON_FACTS: Final = ("epoch", "amid_epoch", "reassigned", "rows_seen", "outlier_distance")
+_COMMON_FACTS: Final = ("epoch", "within_epoch", "reassigned", "rows_seen", "outlier_distance")
 _COMMON_ARRAYS: Final = (*layout(StreamSnapshot), *COORDINATES)
 _HEAD: Final[resumable.Schema] = {"job": {}, "step": resumable.STEP}
 

@@ -24,7 +24,7 @@ MAX_AMOUNT: Final = 1e200
 
 
 class SnapshotError(ValueError):
-    """No run of the job can resume from it; the text says what was expected, what came and where."""
+    """No run of the job can resume from it; the text says what was expected, what was found and where."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ STEP: Final = _whole(1, MAX_COUNT)
 FACTS: Final[Schema] = {
     "step": STEP,
     "epoch": _COUNT,
-    "amid_epoch": _FLAG,
+    "within_epoch": _FLAG,
     "reassigned": _COUNT,
     "rows_added": _COUNT,
     "rows_seen": _COUNT,
@@ -172,7 +172,7 @@ def _check_shapes(arrays: Arrays, settings: TrainingSettings, n_hosts: int) -> N
 
 
 def _check_stream(arrays: Arrays, facts: dict[str, Any], settings: TrainingSettings) -> None:
-    begun = facts["epoch"] + facts["amid_epoch"]
+    begun = facts["epoch"] + facts["within_epoch"]
     _expect(begun <= settings.epochs, f"expected {settings.epochs} epochs at most, got {begun} that have begun")
     number = beyond_float32(arrays["centers"])
     _expect(number is None, f"expected centers in the range of float32, as rows are, got {number}")

@@ -50,7 +50,7 @@ MAX_SPREAD: Final = 1e200
 
 
 class StateError(ValueError):
-    """The bytes are no state; the text says what was expected and what came."""
+    """The bytes are no state; the text says what was expected and what was found."""
 
 
 def dumps(state: State, coordinates: Coordinates = PLAIN) -> bytes:

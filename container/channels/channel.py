@@ -9,18 +9,16 @@ from typing import Any, Final, cast
 import numpy as np
 
 from container.channels.filling import Division, Filling, fill_from
-from container.channels.form import Missing, RecordForm
+from container.channels.form import RecordForm
 from container.channels.interleaved import Interleaved
 from container.channels.opener import Opener
 from container.channels.prefetch import PackingFill, prefetched
 from container.channels.reading import Position, Reading
 from container.channels.sampling import ENOUGH_ROWS, sample
-from container.configuration.files import ChannelConfiguration
+from container.configuration.channels import ChannelConfiguration
 from container.errors import AlgorithmError, CustomerError
-from container.formats.columns import Selection
 from container.hosts.place import ALONE
 from container.precision.coordinates import PLAIN, Coordinates
-from container.stopping import Stop
 from kmeans.source import GivenUpError, Stretch
 from kmeans.types import DoubleArray, FloatArray
 
@@ -38,22 +36,14 @@ class Channel:
     ----------
     configuration : ChannelConfiguration
         Where the data are and what they are.
-    feature_dim : int
-        The numbers a row must have.
+    form : RecordForm
+        What its records must hold.
     mini_batch_size : int
         The rows of a mini-batch.
     reading : Reading
         How to read them.
-    stop : Stop
-        Once the job is to stop, a silent pipe is not waited for. Once that is overdue, there are no more blocks, but
-        for the rows of the very first block that have already come.
     coordinates : Coordinates
         Those of the rows that are handed out.
-    selection : Selection
-        The columns that are chosen by name.
-    missing : {"error", "mean", "drop"}
-        What becomes of a row with a gap, a number that is missing: it is an error, the coordinates say what takes its
-        place, or the row is dropped.
 
     Attributes
     ----------
@@ -79,31 +69,25 @@ class Channel:
     def __init__(
         self,
         configuration: ChannelConfiguration,
-        feature_dim: int,
+        form: RecordForm,
         mini_batch_size: int,
         reading: Reading | None = None,
         *,
-        stop: Stop | None = None,
         coordinates: Coordinates = PLAIN,
-        selection: Selection | None = None,
-        missing: Missing = "error",
     ) -> None:
         reading = reading or Reading()
-        stated = configuration.label_size, configuration.header
-        form = RecordForm(feature_dim, *stated, selection or Selection(), missing)
         # Whoever waits for what comes over the network can't compute in the meantime.
         reading = replace(reading, threaded=reading.threaded or configuration.mode != "File")
         self.path = configuration.path
-        self.id_column, self.drops = form.selection.ident, missing == "drop"
+        self.id_column, self.drops = form.selection.ident, form.missing == "drop"
         self.coordinates = coordinates
         self._choose: Callable[[DoubleArray, int], Coordinates] | None = None
         self._choosing_rows = 0
-        self._stop = stop or Stop()
-        self._opener = Opener(configuration, form, reading, self._stop, self._giving_up)
+        self._opener = Opener(configuration, form, reading, self._giving_up)
         self.rereadable = self._opener.rereadable
         self._position = Position()
         self._configuration = configuration
-        self._feature_dim = feature_dim
+        self._feature_dim = form.feature_dim
         self._mini_batch_size = mini_batch_size
         self._reading = reading
         self._alone = reading.place.count == 1
@@ -326,4 +310,4 @@ class Channel:
 
     def _giving_up(self) -> bool:
         """Return whether to read no further."""
-        return self._stop.overdue() and self._position.records_read >= self._position.needed_rows
+        return self._reading.stop.overdue() and self._position.records_read >= self._position.needed_rows

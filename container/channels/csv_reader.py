@@ -4,9 +4,8 @@ import io
 import re
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
-from typing import Any, ClassVar, Final, Self
+from typing import Any, ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,43 +58,32 @@ class CSVReader(ByteReader):
     def __init__(
         self,
         stream: io.RawIOBase | io.BytesIO,
-        feature_dim: int,
-        label_size: int | None,
-        window_bytes: int | None = None,
-        team: Team | None = None,
+        form: RecordForm,
+        resources: ReaderResources | None = None,
     ) -> None:
-        super().__init__(stream, feature_dim, label_size, window_bytes, team)
+        super().__init__(stream, form, resources)
         self.lines_before = 0
         # What is read of a line, and whether that is known before the first one.
-        self._cells = Cells.behind(label_size or 0, feature_dim)
-        self._settled = label_size is not None
-
-    @classmethod
-    def open(cls, stream: io.RawIOBase | io.BytesIO, form: RecordForm, resources: ReaderResources) -> Self:
-        """See `Reader.open`."""
-        reader = super().open(stream, form, resources)
-        reader._cells = replace(reader._cells, gaps=form.gaps)
+        self._cells = Cells.behind(form.label_size or 0, form.feature_dim, gaps=form.gaps)
+        self._settled = form.label_size is not None
         if form.header:
-            reader._read_header(form)
-        return reader
+            self._read_header()
 
     @classmethod
     def has_names(cls, form: RecordForm) -> bool:
         """See `Reader.has_names`."""
         return form.header
 
-    def _read_header(self, form: RecordForm) -> None:
+    def _read_header(self) -> None:
+        form = self.form
         if self._find_lines():
             with located(1, noun="line"):
                 names = header.names(self._take(1))
                 chosen = header.chosen_columns(names, form.selection, form.feature_dim, form.label_size)
             self.lines_before, self._names = 1, tuple(names)
             self.feature_names, self.left_out = chosen.names, chosen.left_out
-            self._cells, self._settled, self._ident = (
-                Cells(len(names), chosen.features, self._cells.gaps),
-                True,
-                chosen.ident,
-            )
+            self._cells, self._settled = Cells(len(names), chosen.features, form.gaps), True
+            self._ident = chosen.ident
 
     @property
     def _line(self) -> int:
@@ -196,7 +184,9 @@ class CSVReader(ByteReader):
 
     def _read_rest(self, lines: bytes, out: RowArray) -> None:
         """Decode as many lines as there are rows, of which the first is not plain."""
-        reader = CSVReader(io.BytesIO(lines), self.feature_dim, None, len(lines) + decode_kernel.WORD)
+        reader = CSVReader(
+            io.BytesIO(lines), RecordForm(self.feature_dim), ReaderResources(len(lines) + decode_kernel.WORD)
+        )
         reader.records, reader.lines_before = self.records, self.lines_before
         reader._cells, reader._settled = self._cells, True
         try:
@@ -271,7 +261,7 @@ class CSVReader(ByteReader):
                 f" got {columns or 'an empty line'}",
                 record=self._line,
             )
-        self._cells = Cells.behind(columns - self.feature_dim, self.feature_dim, gaps=self._cells.gaps)
+        self._cells = Cells.behind(columns - self.feature_dim, self.feature_dim, gaps=self.form.gaps)
         self._settled = True
 
     def _take(self, lines: int) -> bytes:

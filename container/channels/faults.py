@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from container.channels.files import listed
-from container.configuration.files import ChannelConfiguration
+from container.configuration.channels import ChannelConfiguration
 from container.errors import CustomerError, PlatformError
 from container.formats.errors import FormatError, InfiniteValueError, MissingValueError
 

@@ -1,9 +1,10 @@
 """What the records of a channel must hold, and what a reader of them may use."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Self
 
 from container.channels.team import Team
+from container.configuration.channels import ChannelConfiguration
 from container.formats.columns import Selection
 
 Missing = Literal["error", "mean", "drop"]
@@ -24,7 +25,8 @@ class RecordForm:
     selection : Selection
         The columns that are chosen by name.
     missing : {"error", "mean", "drop"}
-        What becomes of a row with a gap, a number that is missing.
+        What becomes of a row with a gap, a number that is missing: it is an error, the coordinates say what takes its
+        place, or the row is dropped.
     """
 
     feature_dim: int
@@ -32,6 +34,17 @@ class RecordForm:
     header: bool = False
     selection: Selection = field(default_factory=Selection)
     missing: Missing = "error"
+
+    @classmethod
+    def of(
+        cls,
+        channel: ChannelConfiguration,
+        feature_dim: int,
+        selection: Selection | None = None,
+        missing: Missing = "error",
+    ) -> Self:
+        """Return the form of the records of a channel."""
+        return cls(feature_dim, channel.label_size, channel.header, selection or Selection(), missing)
 
     @property
     def gaps(self) -> bool:

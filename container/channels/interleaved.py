@@ -8,7 +8,7 @@ from kmeans.source import Stretch
 from kmeans.types import FloatArray
 
 # Blocks that may be ready, or be being read, in addition to the one in use. Hosts wait for each other now and then, and
-# whoever waits reads ahead.
+# a host that waits reads ahead.
 MAX_AHEAD = 4
 
 
@@ -19,8 +19,7 @@ class Interleaved(Iterator[Stretch]):
     ----------
     fill : callable
         Yields buffers with the number of rows filled in each, empty ones of which it takes from its argument; None
-        wherever reading may pause in the middle of one. Packed rows are taken by whoever gets them; until then nothing
-        else is read.
+        wherever reading may pause in the middle of one. The caller takes packed rows; until then nothing else is read.
     new_buffer : callable
         Returns a new buffer; all of them together take no more than `MAX_BYTES`, unless two do.
     """

@@ -20,12 +20,11 @@ from container.channels.recordio_reader import RecordIOReader
 from container.channels.sampling import first_rows
 from container.channels.stream import Stream, wait_for_fifo
 from container.channels.team import Team
-from container.configuration.files import CSV, PARQUET, RECORDIO, ChannelConfiguration
+from container.configuration.channels import CSV, PARQUET, RECORDIO, ChannelConfiguration
 from container.errors import CustomerError
 from container.formats.columns import shown_names
 from container.formats.errors import FormatError
 from container.logs.logger import LOGGER
-from container.stopping import Stop
 from kmeans.source import GivenUpError
 from kmeans.types import DoubleArray
 
@@ -47,8 +46,6 @@ class Opener:
         What the records must hold.
     reading : Reading
         How to read them.
-    stop : Stop
-        Once the job is to stop, a silent pipe is not waited for.
     giving_up : callable
         Called before each read; returns whether to stop reading.
 
@@ -68,7 +65,6 @@ class Opener:
         channel: ChannelConfiguration,
         form: RecordForm,
         reading: Reading,
-        stop: Stop,
         giving_up: Callable[[], bool],
     ) -> None:
         self.rereadable = channel.mode != "Pipe"
@@ -79,7 +75,6 @@ class Opener:
         self._kind = READERS[channel.content_type]
         self._form = form
         self._reading = reading
-        self._stop = stop
         self._giving_up = giving_up
         self._resources = ReaderResources(
             None if reading.threaded else INTERLEAVED_READ_BYTES, Team(reading.threads) if reading.threads > 1 else None
@@ -113,7 +108,7 @@ class Opener:
         path = self._channel.path
         if not self.rereadable:
             fifo = path.with_name(f"{path.name}_{passes - 1}")
-            wait_for_fifo(fifo, self._reading.fifo_timeout_seconds, self._stop)
+            wait_for_fifo(fifo, self._reading.fifo_timeout_seconds, self._reading.stop)
             return [fifo]
         try:
             files = channel_files(path)
@@ -208,7 +203,7 @@ class Opener:
         return self._faults.empty(len(self.paths(1)) if self.rereadable else 1, self._skipped, dropped)
 
     def _stream(self, path: Path) -> Stream:
-        return Stream(path, self._giving_up, self._stop.requested, piped=not self.rereadable)
+        return Stream(path, self._giving_up, self._reading.stop.requested, piped=not self.rereadable)
 
     def _reader_of(self, beginning: bytes) -> Reader:
         return self._reader(io.BytesIO(self._kind.whole_records(beginning)))

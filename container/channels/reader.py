@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from container.channels.form import ReaderResources, RecordForm
-from container.channels.team import Team
 from container.channels.window import Window
 from container.formats.errors import FormatError
 from kmeans.packed_rows import PackedRows
@@ -192,14 +191,10 @@ class ByteReader(Reader):
     ----------
     stream : RawIOBase or BytesIO
         At its beginning.
-    feature_dim : int
-        The numbers a row must have.
-    label_size : int or None
-        Leading columns that are labels; None when the content type does not say.
-    window_bytes : int or None
-        Bytes that are asked of the stream at once; None for the class's own.
-    team : Team or None
-        Threads that may decode next to the one that reads; None for no others.
+    form : RecordForm
+        What its records must hold.
+    resources : ReaderResources or None
+        What it may use.
     """
 
     # Small enough to stay in the processor's cache until its bytes are decoded.
@@ -208,21 +203,20 @@ class ByteReader(Reader):
     def __init__(
         self,
         stream: io.RawIOBase | io.BytesIO,
-        feature_dim: int,
-        label_size: int | None,
-        window_bytes: int | None = None,
-        team: Team | None = None,
+        form: RecordForm,
+        resources: ReaderResources | None = None,
     ) -> None:
-        super().__init__(feature_dim)
+        super().__init__(form.feature_dim)
+        resources = resources or ReaderResources()
         self.stream = stream
-        self.label_size = label_size
-        self.team = team
-        self.window = self._new_window(window_bytes or self.window_bytes)
+        self.form = form
+        self.team = resources.team
+        self.window = self._new_window(resources.window_bytes or self.window_bytes)
 
     @classmethod
     def open(cls, stream: io.RawIOBase | io.BytesIO, form: RecordForm, resources: ReaderResources) -> Self:
         """See `Reader.open`."""
-        return cls(stream, form.feature_dim, form.label_size, resources.window_bytes, resources.team)
+        return cls(stream, form, resources)
 
     def _new_window(self, size: int) -> Window:
         return Window(self.stream, size)

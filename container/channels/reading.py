@@ -1,8 +1,9 @@
 """How a host reads a channel, and how far it has come."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from container.hosts.place import ALONE, HostPlace
+from container.stopping import Stop
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,9 @@ class Reading:
     threads : int
         The number of threads that decode CSV side by side if there are enough rows: the one that reads, and others that
         help it.
+    stop : Stop
+        Once the job is to stop, a silent pipe is not waited for. Once that is overdue, there are no more blocks, but
+        for the rows of the very first block that have already come.
     """
 
     place: HostPlace = ALONE
@@ -31,6 +35,7 @@ class Reading:
     fifo_timeout_seconds: float = 900.0
     threaded: bool = True
     threads: int = 1
+    stop: Stop = field(default_factory=Stop)
 
 
 @dataclass

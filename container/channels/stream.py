@@ -78,7 +78,7 @@ class Stream(io.FileIO):
         self._giving_up_silence = giving_up_silence
         self._poll = select.poll()
         self._poll.register(self.fileno(), select.POLLIN)
-        # Before its first writer has come, a pipe reads as if it had ended; a poll can tell.
+        # Before its first writer has come, a pipe reads as if it had ended; a poll distinguishes the two.
         self._begun = not piped
         # Bytes that were peeked at, and are yet to be read.
         self._peeked = bytearray()

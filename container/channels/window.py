@@ -29,7 +29,7 @@ class Window:
     buffer : ndarray of uint8, shape (n,)
         Holds the bytes; another array after a call of `fill` or `turn`.
     begin, end : int
-        The bytes are ``buffer[begin:end]``; whoever consumes some moves `begin`.
+        The bytes are ``buffer[begin:end]``; their consumer moves `begin`.
     bytes_read : int
         The bytes that came, consumed or not.
     asked : int

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO, Final, cast
 
 from container.channels.csv_reader import CSVReader
+from container.channels.form import RecordForm
 from container.conversion.column_parser import ColumnParser, split
 from container.conversion.rows import MAX_ROW_BYTES, Rows, all_rows, side_by_side
 from container.conversion.table import Options
@@ -61,7 +62,7 @@ class CSVRows(Rows):
         # Only the very first record may begin with a byte order mark, or be taken for a header.
         ahead = int(number > 0 or self._header)
         if self._plain:
-            reader = CSVReader(io.BytesIO(lines), self.n_features, self._parser.count - self.n_features)
+            reader = CSVReader(io.BytesIO(lines), RecordForm(self.n_features, self._parser.count - self.n_features))
             reader.records = ahead
             with located(renumber=lambda record: record - ahead):
                 return list(all_rows(reader))

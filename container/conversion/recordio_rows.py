@@ -92,9 +92,10 @@ def _reader_of_rest(stream: io.FileIO, n_features: int, records: int) -> "Record
     if stream.tell() == os.fstat(stream.fileno()).st_size:
         return None
     # Imported here: its kernels take a second to load.
+    from container.channels.form import RecordForm
     from container.channels.recordio_reader import RecordIOReader
 
-    reader = RecordIOReader(stream, n_features, None)
+    reader = RecordIOReader(stream, RecordForm(n_features))
     reader.records = records
     return reader
 

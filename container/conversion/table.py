@@ -70,5 +70,5 @@ class Options:
         # Longer ones are no number of a column, and `int` takes long for them.
         if column.isdecimal() and len(column) < 10 and int(column) < count:
             return int(column)
-        named = f", or of the names {shown_names(list(numbers))}" if numbers else ""
+        named = f", or of the names {shown_names(numbers)}" if numbers else ""
         raise FormatError(f"expected --columns from 0 to {count - 1}{named}, got {excerpt(column)}")

@@ -1,14 +1,11 @@
 """Which columns of a table with names are features, and which one holds the ids of its rows."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from container.formats.errors import FormatError, excerpt
-
-# The number of names that a message shows.
-_SHOWN_NAMES: Final = 5
+from container.naming import few
 
 
 @dataclass(frozen=True)
@@ -74,7 +71,7 @@ def choose(
         The number of features that there must be; None for any.
     labels : int or None
         The number of leading columns that are labels, if features are not chosen by name; None if there may be one or
-        none, as `n_features` tells.
+        none, which `n_features` decides.
     index : collection of int
         The columns of an index of pandas, which are read only if they are chosen by name.
 
@@ -126,11 +123,9 @@ def refuse_duplicates(names: Sequence[str]) -> None:
         raise FormatError(f"expected each column's name once, got {excerpt(twice)} twice")
 
 
-def shown_names(names: Iterable[str]) -> str:
+def shown_names(names: Collection[str]) -> str:
     """Return the first few of some names, for a message."""
-    given = [*names]
-    more = f" and {len(given) - _SHOWN_NAMES} more" if len(given) > _SHOWN_NAMES else ""
-    return ", ".join(map(excerpt, given[:_SHOWN_NAMES])) + more if given else "none"
+    return few(names, excerpt) or "none"
 
 
 def index_in_words(names: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""What is wrong with bytes from outside: what was expected, what came, and where."""
+"""What is wrong with bytes from outside: what was expected, what was found, and where."""
 
 import json
 import math
@@ -14,7 +14,7 @@ class FormatError(ValueError):
     Parameters
     ----------
     text : str
-        What was expected and what came.
+        What was expected and what was found.
     record : int, optional
         The record or line, counted from 1. Code that does not know it leaves it to a caller's `located`.
     column : int, optional

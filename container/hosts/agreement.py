@@ -9,7 +9,6 @@ from typing import Final
 
 import container
 import kmeans
-from container.configuration import hyperparameters
 from container.configuration.files import JobConfiguration
 from container.errors import CustomerError, JobError, PlatformError
 from container.files.atomic import naming
@@ -45,10 +44,9 @@ def facts_of(job: JobConfiguration) -> dict[str, str]:
         facts[JOB_VARIABLE] = os.environ[JOB_VARIABLE]
     if job.hyperparameters.num_gpus != 0:
         facts["the number of GPUs"] = str(min(gpu_count(), 1))
-    given = {**hyperparameters.defaults(), **job.raw_hyperparameters}
     if "model" in job.channels:
         facts["the earlier model"] = _digest(job.channels["model"].path)
-    facts |= {f"hyperparameter {name}": value for name, value in given.items()}
+    facts |= {f"hyperparameter {name}": value for name, value in job.all_hyperparameters.items()}
     return facts | {f"version of {name}": found for name, found in versions(*COMPUTING, *COMMUNICATING).items()}
 
 

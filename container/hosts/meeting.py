@@ -167,7 +167,7 @@ class Meeting:
         await self._greet(reader, writer, None)
 
     async def _greet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, called: str | None) -> None:
-        """Exchange greetings with a host that was called, or with whoever has called."""
+        """Exchange greetings with a host that was called, or with one that has called."""
         try:
             greeting = await (self._answer(reader, writer) if called is None else self._ask(reader, writer, called))
         except BaseException as error:

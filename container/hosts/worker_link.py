@@ -101,7 +101,7 @@ class WorkerLink:
             raise
 
     def stop(self, cause: str) -> None:
-        """Tell the worker to stop, once it is connected."""
+        """Ask the worker to stop, once it is connected."""
         if self._writer is not None:
             self._writer.write(encode(stop=cause))
 

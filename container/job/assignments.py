@@ -41,7 +41,7 @@ _KEPT = " !#$&'()+,-.;=@[]^_{}~"
 
 
 def objection(folder: Path, n_rows: int, k: int, *, ids: bool = False) -> str:
-    """Return why `write_assignments=auto` writes no assignments of so many rows to a folder; empty if it does."""
+    """Return why `write_assignments=auto` writes no assignments of `n_rows` rows to a folder; empty if it does."""
     n_bytes = n_rows * (len(str(k - 1)) + ROW_BYTES + (ID_BYTES if ids else 0))
     if n_bytes > MAX_AUTO_BYTES:
         return f"{n_rows:,} rows would take about {n_bytes:,} bytes, and up to {MAX_AUTO_BYTES:,} are written"

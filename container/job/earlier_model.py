@@ -3,7 +3,7 @@
 import numpy as np
 
 from container.artifacts import model as artifacts
-from container.configuration.files import ChannelConfiguration
+from container.configuration.channels import ChannelConfiguration
 from container.errors import CustomerError
 from container.logs.logger import LOGGER
 from kmeans.stream.first_centers import EarlierModel

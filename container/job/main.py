@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from container.configuration import files as configuration
-from container.configuration import hyperparameters
+from container.configuration import hyperparameter_table
 from container.configuration.files import JobConfiguration, Paths
 from container.errors import AlgorithmError, CustomerError
 from container.hosts.launcher_link import SOCKET_VARIABLE, LauncherLink
@@ -31,7 +31,9 @@ def main(stop: Stop) -> int:
     # The other hosts that need not be told if the job fails on this one.
     told: set[str] = set()
     with failure.reported(paths.failure) as outcome:
-        LOGGER.info("Reading default configuration from %s: %s", hyperparameters.__file__, hyperparameters.defaults())
+        LOGGER.info(
+            "Reading default configuration from %s: %s", hyperparameter_table.__file__, hyperparameter_table.defaults()
+        )
         job = _load(paths, stop)
         if job.place.count == 1:
             # Imported here: it takes a second, and a launcher does not need it. A missing package is reported as any

@@ -14,7 +14,6 @@ from container.artifacts import state as states
 from container.artifacts import tarball
 from container.artifacts.description import describe
 from container.channels.channel import Channel
-from container.configuration import hyperparameters
 from container.files.atomic import replacing
 from container.job import assignments
 from container.job.best_effort import warn_on_failure
@@ -108,7 +107,7 @@ def _description(context: JobContext, model: Model, coordinates: Coordinates) ->
     job = context.configuration
     return describe(
         coordinates.centers(model.centers),
-        hyperparameters={**hyperparameters.defaults(), **job.raw_hyperparameters},
+        hyperparameters=job.all_hyperparameters,
         seed=job.hyperparameters.seed,
         cluster_sizes=[float(size) for size in model.score.cluster_sizes],
         msd=model.score.msd,
@@ -240,7 +239,7 @@ def _are_few(context: JobContext, model: Model, folder: Path) -> bool:
 def warn_of_dominant_feature(context: JobContext, model: Model, coordinates: Coordinates) -> None:
     """Log a warning, which the report shows too, if one feature outweighs all others; only the leader does."""
     if context.configuration.place.leads and not coordinates.scaled:
-        message = dominance(model.state.sample, context.feature_names or None)
+        message = dominance(model.state.sample, context.feature_names)
         if message:
             LOGGER.warning("%s", message)
 
@@ -280,7 +279,7 @@ def write_report(
             tested=tested,
             losses=progress.losses,
             hosts=job.place.hosts,
-            hyperparameters={**hyperparameters.defaults(), **job.raw_hyperparameters},
+            hyperparameters=job.all_hyperparameters,
             shows_rows=job.hyperparameters.shows_rows,
             seed=job.hyperparameters.seed,
             epochs=job.hyperparameters.epochs,

@@ -11,8 +11,8 @@ from container.artifacts import model as artifacts
 from container.artifacts.checkpoint import Checkpoints
 from container.channels.channel import Channel
 from container.channels.files import inventory
+from container.channels.form import RecordForm
 from container.channels.reading import Reading
-from container.configuration import hyperparameters
 from container.configuration.algorithm_settings import log_evaluated, settings_of
 from container.configuration.files import JobConfiguration
 from container.errors import CustomerError
@@ -87,17 +87,10 @@ def run(job: JobConfiguration, communicator: Communicator, stop: Stop, began: fl
             rows={"data": _data(job), **job.hyperparameters.of_rows},
         )
         # Fewer rows than k hold no k distinct ones.
-        reading = Reading(job.place, needed_rows=chosen.k, threaded=threads.count > 1, threads=threads.count)
-        train, selection = job.channels["train"], job.hyperparameters.selection
-        rows = Channel(
-            train,
-            chosen.n_features,
-            chosen.batch_size,
-            reading,
-            stop=stop,
-            selection=selection,
-            missing=job.hyperparameters.missing,
-        )
+        reading = Reading(job.place, needed_rows=chosen.k, threaded=threads.count > 1, threads=threads.count, stop=stop)
+        train, given = job.channels["train"], job.hyperparameters
+        form = RecordForm.of(train, chosen.n_features, given.selection, given.missing)
+        rows = Channel(train, form, chosen.batch_size, reading)
         names = agreed_names(rows, communicator) if train.has_names else ()
         source = TimedSource(rows)
         progress = Progress(job.place.name, chosen.epochs, chosen.batch_size, source, stop)
@@ -145,11 +138,11 @@ def _fit(context: JobContext, chosen: TrainingSettings, source: TimedSource, che
             communicator=communicator,
             events=progress.events,
             standardize=standardize,
-            names=context.feature_names or None,
+            names=context.feature_names,
         )
         fills = job.hyperparameters.missing == "mean"
         if fills:
-            choose = with_fills(choose, communicator, context.feature_names or None)
+            choose = with_fills(choose, communicator, context.feature_names)
         rows.settle_by(choose, SPREAD_ROWS if standardize or fills else 0)
     else:
         rows.coordinates = checkpoint.coordinates
@@ -226,19 +219,12 @@ def _test(context: JobContext, model: Model, coordinates: Coordinates) -> Score 
 def _test_score(context: JobContext, model: Model, coordinates: Coordinates) -> Score | None:
     """Score the model on all rows of the test channel, of which each host reads its part; None if it was stopped."""
     job, communicator, threads, stop = context.configuration, context.communicator, context.threads, context.stop
-    reading = Reading(job.place, threaded=threads.count > 1, threads=threads.count)
-    chosen = job.hyperparameters
-    source = Channel(
-        job.channels["test"],
-        chosen.feature_dim,
-        chosen.mini_batch_size,
-        reading,
-        stop=stop,
-        coordinates=coordinates,
-        # By name, in whatever order the columns are.
-        selection=Selection(context.names_in_data) if job.channels["test"].has_names else None,
-        missing=chosen.missing,
-    )
+    reading = Reading(job.place, threaded=threads.count > 1, threads=threads.count, stop=stop)
+    test, chosen = job.channels["test"], job.hyperparameters
+    # By name, in whatever order the columns are.
+    selection = Selection(context.names_in_data) if test.has_names else None
+    form = RecordForm.of(test, chosen.feature_dim, selection, chosen.missing)
+    source = Channel(test, form, chosen.mini_batch_size, reading, coordinates=coordinates)
     assigner = context.engine(model.state.shift).assigner(model.centers.astype(np.float64))
     # A host that stops still takes part in the sum, since the others wait for it.
     blocks = takewhile(lambda _: not stop.requested(), source.blocks())
@@ -257,7 +243,7 @@ def _log_configuration(job: JobConfiguration) -> None:
         job.paths.config / "hyperparameters.json",
         dict(job.raw_hyperparameters),
     )
-    LOGGER.info("Final configuration: %s", _merged(job))
+    LOGGER.info("Final configuration: %s", job.all_hyperparameters)
     for name in job.hyperparameters.without_effect:
         LOGGER.warning("Hyperparameter %s has no effect here.", name)
     train = job.channels["train"]
@@ -266,14 +252,9 @@ def _log_configuration(job: JobConfiguration) -> None:
 
 def _log_setup(job: JobConfiguration, chosen: TrainingSettings) -> None:
     LOGGER.info("Checkpoint loading and saving are %s.", "enabled" if job.paths.checkpoints.is_dir() else "disabled")
-    LOGGER.info("Setting up with params: %s", _merged(job))
+    LOGGER.info("Setting up with params: %s", job.all_hyperparameters)
     LOGGER.info("seed %d, %d threads, numpy %s", job.hyperparameters.seed, cpu_count(), np.__version__)
     log_evaluated(job.hyperparameters, chosen)
-
-
-def _merged(job: JobConfiguration) -> dict[str, str]:
-    """Return the defaults, replaced by the values that were given."""
-    return {**hyperparameters.defaults(), **job.raw_hyperparameters}
 
 
 def _log_train_quality(context: JobContext, model: Model) -> None:

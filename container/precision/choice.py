@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from container.logs.logger import LOGGER
+from container.naming import feature_names
 from container.precision.coarse_features import coarse_features
 from container.precision.coordinates import Coordinates
-from container.precision.scales import Spread, feature_name, spread_of
+from container.precision.scales import Spread, spread_of
 from kmeans.assignment.shift import thinned
 from kmeans.types import DoubleArray
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 MAX_ROWS: Final = 300
 # The rows that means and standard deviations are estimated from.
 SPREAD_ROWS: Final = 5000
-_MAX_NAMED: Final = 5
 
 
 def choose_coordinates(
@@ -30,7 +30,7 @@ def choose_coordinates(
     events: "Events",
     *,
     standardize: bool = False,
-    names: Sequence[str] | None = None,
+    names: Sequence[str] = (),
 ) -> Coordinates:
     """Choose the coordinates of a job by its first rows; say where digits are gone already.
 
@@ -46,8 +46,8 @@ def choose_coordinates(
         Counts the features that have lost their digits.
     standardize : bool
         Whether features are divided by their standard deviations.
-    names : sequence of str or None
-        The names of the features, for messages.
+    names : sequence of str
+        The names of the features, for messages; empty if they have none.
 
     Returns
     -------
@@ -75,7 +75,7 @@ def choose_coordinates(
     return spread.coordinates()
 
 
-def _log_spread(spread: Spread, names: Sequence[str] | None) -> None:
+def _log_spread(spread: Spread, names: Sequence[str]) -> None:
     LOGGER.info(
         "standardizing: distances and msd are in standard deviations of the features, computed from %d rows",
         spread.n_rows,
@@ -85,6 +85,5 @@ def _log_spread(spread: Spread, names: Sequence[str] | None) -> None:
         return
     constant = np.flatnonzero(spread.constant)
     if len(constant):
-        more = f" and {len(constant) - _MAX_NAMED} more" if len(constant) > _MAX_NAMED else ""
-        shown = ", ".join(feature_name(int(feature), names) for feature in constant[:_MAX_NAMED])
-        LOGGER.info("constant in these rows, and left in their own units: %s%s", shown, more)
+        shown = feature_names(constant.tolist(), names)
+        LOGGER.info("constant in these rows, and left in their own units: %s", shown)

@@ -7,8 +7,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from container.naming import feature_name, few
 from container.precision.coordinates import PLAIN, Coordinates
-from container.precision.scales import feature_name
 from kmeans.types import BoolArray, DoubleArray, FloatArray, LabelArray
 
 # Numbers in a column-wise piece of the rows.
@@ -16,7 +16,6 @@ _PIECE_NUMBERS: Final = 1 << 20
 # Float32 is fine enough if half of the values span this many of its steps. Rounding then adds 1 / 400 to the mean
 # squared distance even if 200 clusters share these steps: step^2 / 12 to width^2 / 12.
 ENOUGH_STEPS: Final = 1 << 12
-_MAX_NAMED: Final = 5
 # Float32 has all whole numbers up to this one.
 _WHOLE_NUMBERS: Final = 1 << 24
 
@@ -53,16 +52,14 @@ class Coarse:
         origin[self.features] = self.usual
         return Coordinates(origin)
 
-    def named(self, which: BoolArray, names: Sequence[str] | None = None) -> str:
+    def named(self, which: BoolArray, names: Sequence[str] = ()) -> str:
         """Return some of the features in words, for a message; `names` are those of all features, if they have any."""
-        parts = [
-            f"{feature_name(int(feature), names)} (steps of {step:g}, half of the values within {spread:g})"
-            for feature, step, spread in zip(
-                self.features[which][:_MAX_NAMED], self.steps[which], self.spreads[which], strict=False
-            )
-        ]
-        more = int(which.sum()) - len(parts)
-        return ", ".join(parts) + (f" and {more} more" if more else "")
+
+        def named(place: int) -> str:
+            name = feature_name(int(self.features[place]), names)
+            return f"{name} (steps of {self.steps[place]:g}, half of the values within {self.spreads[place]:g})"
+
+        return few(np.flatnonzero(which).tolist(), named)
 
 
 def coarse_features(rows: DoubleArray) -> Coarse:

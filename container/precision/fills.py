@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from container.logs.logger import LOGGER
+from container.naming import feature_names
 from container.precision.coordinates import Coordinates
-from container.precision.scales import feature_name
 from kmeans.types import DoubleArray
 
 if TYPE_CHECKING:
@@ -16,10 +16,8 @@ if TYPE_CHECKING:
 
 Choose = Callable[[DoubleArray, int], Coordinates]
 
-_MAX_NAMED: Final = 5
 
-
-def with_fills(choose: Choose, communicator: "Communicator", names: Sequence[str] | None = None) -> Choose:
+def with_fills(choose: Choose, communicator: "Communicator", names: Sequence[str] = ()) -> Choose:
     """Return a function that chooses coordinates by rows with gaps.
 
     Parameters
@@ -28,8 +26,8 @@ def with_fills(choose: Choose, communicator: "Communicator", names: Sequence[str
         Chooses coordinates by rows without gaps; see `container.precision.choice.choose_coordinates`.
     communicator : Communicator
         The hosts, which all call the function together.
-    names : sequence of str or None
-        The names of the features, for messages.
+    names : sequence of str
+        The names of the features, for messages; empty if they have none.
 
     Returns
     -------
@@ -41,9 +39,8 @@ def with_fills(choose: Choose, communicator: "Communicator", names: Sequence[str
         fills = _means(rows, n_represented, communicator)
         unknown = np.flatnonzero(np.isnan(fills))
         if len(unknown):
-            more = f" and {len(unknown) - _MAX_NAMED} more" if len(unknown) > _MAX_NAMED else ""
-            shown = ", ".join(feature_name(int(feature), names) for feature in unknown[:_MAX_NAMED])
-            LOGGER.warning("All numbers are missing in the rows drawn, 0 takes their place: %s%s", shown, more)
+            shown = feature_names(unknown.tolist(), names)
+            LOGGER.warning("All numbers are missing in the rows drawn, 0 takes their place: %s", shown)
         filled = Coordinates(fills=np.nan_to_num(fills))
         return replace(choose(filled.relative(rows), n_represented), fills=filled.fills)
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from container.naming import feature_name
 from container.precision.coordinates import Coordinates
 from kmeans.assignment.shift import thinned, usual_values
 from kmeans.types import BoolArray, DoubleArray
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 # Numbers in a column-wise piece of the rows, and in a piece that stays in the cache of a core.
 _PIECE_NUMBERS: Final = 1 << 20
 _CACHED_NUMBERS: Final = 1 << 15
-# Rows that tell what most rows are near.
+# Rows by which a point near most rows is found.
 _SHIFT_ROWS: Final = 100
 # A feature with more than this share of the variance of all features decides almost alone on the clusters.
 DOMINANT_SHARE: Final = 0.9
@@ -96,15 +97,15 @@ def _together(everyones: DoubleArray) -> Spread:
     return Spread(int(everyones[:, 0].sum()), mean, variance)
 
 
-def dominance(sample: "Sample", names: Sequence[str] | None = None) -> str | None:
+def dominance(sample: "Sample", names: Sequence[str] = ()) -> str | None:
     """Return a warning that one feature outweighs all others in distances, or None.
 
     Parameters
     ----------
     sample : Sample
         Rows of the training data.
-    names : sequence of str or None
-        The names of the features, if they have any.
+    names : sequence of str
+        The names of the features; empty if they have none.
 
     Returns
     -------
@@ -162,8 +163,3 @@ def _variances(sample: "Sample") -> DoubleArray:
         sums += weights[part] @ differences
         squares += weights[part] @ np.square(differences, out=differences)
     return np.maximum(squares - np.square(sums), 0.0)
-
-
-def feature_name(feature: int, names: Sequence[str] | None = None) -> str:
-    """Return what a feature is called in messages: by its name, if features have names, or by its number."""
-    return f"feature {feature if names is None else repr(names[feature])}"

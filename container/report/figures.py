@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from container.naming import feature_label
 from container.report.drawing import (
     ACCENT,
     MUTED,
@@ -20,7 +21,7 @@ from container.report.drawing import (
     trace,
     whole,
 )
-from container.report.formatting import feature_label, number, percent
+from container.report.formatting import number, percent
 from container.report.losses import Losses
 from container.report.projection import Projection
 from kmeans.finalization.curve import Curve

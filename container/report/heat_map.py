@@ -7,7 +7,8 @@ from typing import Final
 
 import numpy as np
 
-from container.report.formatting import feature_label, number, signed
+from container.naming import feature_label
+from container.report.formatting import number, signed
 from container.report.profile import HeatMap
 
 # From far below the mean to far above; after ColorBrewer's RdBu, which is color-blind safe.

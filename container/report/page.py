@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 
 from container.artifacts.curve import indices, suggested
 from container.files.atomic import replacing
+from container.naming import feature_label
 from container.report import figures as plots
 from container.report import heat_map as heat_maps
 from container.report import profile
 from container.report.facts import Facts
-from container.report.formatting import duration, feature_label, moment, number, percent, signed
+from container.report.formatting import duration, moment, number, percent, signed
 from container.report.profile import Baseline, HeatMap
 from container.report.projection import MAX_CENTERS, project
 from kmeans.finalization.curve import Figures

@@ -57,5 +57,5 @@ class Engine:
 
 
 def pays_on_gpu(n_centers: int, n_features: int) -> bool:
-    """Return whether rows are assigned to so many centers sooner on a GPU."""
+    """Return whether a GPU assigns rows to `n_centers` centers faster."""
     return n_centers * n_features >= MIN_GPU_PRODUCTS

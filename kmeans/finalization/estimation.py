@@ -146,7 +146,7 @@ def _strata(state: State, rows: int, centers: DoubleArray, assigner: Assigner) -
     sample, far = state.sample, state.sample.far
     far_weights: DoubleArray = np.empty(0) if far is None else far.weights
     if state.spreads is None:
-        # If far rows do not count as one row each, only the rows themselves tell the sum of all weights.
+        # If far rows do not count as one row each, the sum of all weights is known only from the rows themselves.
         if far is not None and (far_weights != 1.0).any():
             total = float(far_weights.sum() + sample.weights[~far.sampled].sum())
             far_weights = rows * (far_weights / total)

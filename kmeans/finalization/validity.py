@@ -22,7 +22,7 @@ NEIGHBORS = 2
 MIN_POINTS = 10.0
 # Between two clusters there is at most this part of the density at their centers,
 VALLEY = 0.5
-# and that is no chance: the difference has so many standard errors.
+# and that is no chance: the difference is this many standard errors.
 STANDARD_ERRORS = 2.0
 
 

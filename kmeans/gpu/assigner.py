@@ -202,10 +202,10 @@ class GpuAssigner(Assigner):
 
 
 def _blocks(size: int, block: int) -> int:
-    """Return how many blocks hold so many items."""
+    """Return how many blocks hold `size` items."""
     return -(-size // block)
 
 
 def _list_blocks(size: int) -> int:
-    """Return how many blocks go through a list of so many numbers."""
+    """Return how many blocks go through a list of `size` numbers."""
     return min(_blocks(size, THREADS), MAX_LIST_BLOCKS)

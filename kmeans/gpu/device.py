@@ -17,7 +17,7 @@ DeviceArray = Any
 Stream = Any
 Event = Any
 
-# Rows are copied and assigned in tiles of so many bytes: while one is assigned, the next one is copied.
+# Rows are copied and assigned in tiles of this many bytes: while one is assigned, the next one is copied.
 TILE_BYTES = 1 << 26
 # Rows of a chunk, in which one thread counts labels; and counters of all chunks, for which chunks may be longer.
 CHUNK = 256

@@ -1,8 +1,8 @@
 """How kernels for the GPU are compiled: for the types in their decorator, and for no others.
 
-`load` compiles all kernels for the GPU at hand, or takes their machine code from numba's cache (`NUMBA_CACHE_DIR`),
-which `container.precompile` fills when an image is built. Under numba's simulator (`NUMBA_ENABLE_CUDASIM`) kernels run
-as Python.
+`load` compiles all kernels for the GPU of this host, or takes their machine code from numba's cache
+(`NUMBA_CACHE_DIR`), which `container.precompile` fills when an image is built. Under numba's simulator
+(`NUMBA_ENABLE_CUDASIM`) kernels run as Python.
 """
 
 import importlib
@@ -41,7 +41,7 @@ def kernel(signature: str, *, blocks: int | None = None, threads: int | None = N
     signature : str
         A numba signature.
     blocks, threads : int, optional
-        The number of blocks, of so many threads each, that are to have enough registers at a time on a multiprocessor.
+        The number of blocks, and of threads in each, that are to have enough registers at a time on a multiprocessor.
 
     Returns
     -------

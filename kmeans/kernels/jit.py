@@ -2,7 +2,7 @@
 
 Kernels are compiled when they are first called, for the signatures in their decorator, and kept in numba's cache
 (`NUMBA_CACHE_DIR`): a job loads the code of those that it needs. The machine code is made for a micro-architecture
-level instead of the very CPU at hand, so that a cache filled on one machine serves every machine of that level: an
+level instead of the CPU of this machine, so that a cache filled on one machine serves every machine of that level: an
 image holds one entry per level and needs no compilation at run time. `NUMBA_CPU_NAME` overrides the choice of the
 level. The cache may be read-only.
 """

@@ -1,4 +1,4 @@
-"""A group of mini-batches: what is to be taken, a group that is being taken, and what came of it."""
+"""A group of mini-batches: what is to be taken, a group that is being taken, and its result."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -138,14 +138,14 @@ class RunningGroup:
     take : callable
         Called in each of them with its number.
     end : callable
-        Returns what came of the group, once all threads have returned.
+        Returns the result of the group, once all threads have returned.
     work : Workspace
         The memory that they work in.
 
     Attributes
     ----------
     group : Group
-        What came of it, once the context was left.
+        The result, once the context was left.
     """
 
     group: Group

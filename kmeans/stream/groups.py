@@ -102,7 +102,7 @@ class Groups:
         pieces : Pieces
             Memory for the sums of pieces.
         taken : callable
-            Called at the end with what came of it.
+            Called at the end with the result.
 
         Returns
         -------

@@ -52,7 +52,7 @@ class Run:
         The sample of this host's rows of the epoch.
     epoch : int
         The current epoch, from 0; when all are over, their number.
-    amid_epoch : bool
+    within_epoch : bool
         Whether this epoch has begun.
     stopped : bool
         Whether the stream has ended early, on all hosts.
@@ -84,7 +84,7 @@ class Run:
         self._communicator = communicator
         self._seeds = seeds
         self._step_rows = settings.batch_size * settings.batches_per_step(communicator.size)
-        self.amid_epoch = True
+        self.within_epoch = True
         self.stopped = False
         self.reservoir = self._new_reservoir()
 
@@ -139,18 +139,18 @@ class Run:
             self.steps += 1
             reservoir.raise_threshold(step.flags.bound)
             if step.rows:
-                self.reservoir, self.amid_epoch = reservoir, True
+                self.reservoir, self.within_epoch = reservoir, True
                 self.reassigned += len(step.reassignments)
                 self.reservoir.relabel(step.reassignments, self._communicator.rank)
                 observer.stepped(MiniBatch(step.rows, step.inertia, step.own_rows, len(step.reassignments)))
             if step.flags.ended:
                 observer.epoch_ended(self.epoch)
-                self.epoch, self.amid_epoch = self.epoch + 1, False
+                self.epoch, self.within_epoch = self.epoch + 1, False
                 stretches = None
             if step.flags.ended or step.flags.stopping or step.flags.saving:
                 save()
             self.stopped = step.flags.stopping
-        if self.stopped and self.amid_epoch:
+        if self.stopped and self.within_epoch:
             observer.epoch_ended(self.epoch)
         if self.stopped:
             observer.stopped()
@@ -179,7 +179,7 @@ class Run:
             if self.stopped or control.saving():
                 self._note(group, reservoir, observer)
                 group = None
-                if self.amid_epoch:
+                if self.within_epoch:
                     save()
         if group:
             self._note(group, reservoir, observer)
@@ -187,7 +187,7 @@ class Run:
     def _note(self, group: Group, reservoir: Reservoir, observer: Observer) -> None:
         """Evaluate the results of a group of mini-batches."""
         if group.n_batches:
-            self.reservoir, self.amid_epoch = reservoir, True
+            self.reservoir, self.within_epoch = reservoir, True
         candidates, ends = group.candidates()
         first = begin = 0
         for number, (inertia, changes) in enumerate(zip(group.inertias(), group.reassignments(), strict=True), start=1):
@@ -205,7 +205,7 @@ class Run:
 
     def rest_of_epoch(self, source: RowSource) -> Iterator[Stretch] | None:
         """Return the rows of this epoch that were not taken yet; None between two epochs."""
-        return source.stretches(self.reservoir.rows_seen) if self.amid_epoch else None
+        return source.stretches(self.reservoir.rows_seen) if self.within_epoch else None
 
     def _step(
         self,
@@ -251,7 +251,7 @@ class Run:
         snapshot = RunSnapshot(
             step=self.steps,
             epoch=self.epoch,
-            amid_epoch=self.amid_epoch,
+            within_epoch=self.within_epoch,
             reassigned=self.reassigned,
             outlier_distance=self.outlier_distance,
             stream=self.stream.snapshot(),
@@ -275,7 +275,7 @@ class Run:
         start = StreamStart(stream.centers, stream.weights, stream.shift, snapshot.outlier_distance)
         run = cls(start, settings, communicator, threads, seeds, memory_bytes)
         run.epoch, run.steps, run.reassigned = snapshot.epoch, snapshot.step, snapshot.reassigned
-        run.amid_epoch = snapshot.amid_epoch
+        run.within_epoch = snapshot.within_epoch
         run.stream.restore(stream)
         run.reservoir.restore(snapshot.reservoir)
         return run

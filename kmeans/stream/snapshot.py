@@ -81,7 +81,7 @@ class RunSnapshot:
         Number of the latest step, from 1, over all epochs; the same on all hosts.
     epoch : int
         See `Run`.
-    amid_epoch : bool
+    within_epoch : bool
         See `Run`.
     reassigned : int
         See `Run`.
@@ -97,7 +97,7 @@ class RunSnapshot:
 
     step: int
     epoch: int
-    amid_epoch: bool
+    within_epoch: bool
     reassigned: int
     outlier_distance: float
     stream: StreamSnapshot = field(metadata=_part())

@@ -14,7 +14,8 @@ from botocore.stub import ANY, Stubber
 from botocore.validate import ParamValidator
 
 from container import algorithm
-from container.configuration.hyperparameters import TABLE, defaults, parse
+from container.configuration.hyperparameter_table import TABLE, defaults
+from container.configuration.hyperparameters import parse
 from container.formats.recordio.records import decode
 from container.logs.metrics import REGEXES
 from tests.container.job.job import Job

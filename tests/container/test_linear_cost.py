@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from container.channels.csv_reader import CSVReader
+from container.channels.form import ReaderResources, RecordForm
 from container.channels.recordio_reader import RecordIOReader
 from container.channels.team import Team
 from container.conversion import csv_rows
@@ -158,16 +159,17 @@ def test_channels(content_type: str, name: str) -> None:
     bodies = {size: BODIES[content_type, name](size) for size in (FEW, MANY)}
     kind = CSVReader if content_type == CSV else RecordIOReader
     out = np.empty((64, FEATURES), np.float32)
+    form, resources = RecordForm(FEATURES, 0), ReaderResources(PART_BYTES)
 
     def read(size: int) -> None:
         with suppress(FormatError):
-            reader = kind(io.BytesIO(bodies[size]), FEATURES, 0, PART_BYTES)
+            reader = kind(io.BytesIO(bodies[size]), form, resources)
             while reader.read(out):
                 pass
 
     def count(size: int) -> None:
         with suppress(FormatError):
-            kind(io.BytesIO(bodies[size]), FEATURES, 0, PART_BYTES).count(guess=False)
+            kind(io.BytesIO(bodies[size]), form, resources).count(guess=False)
 
     check(read)
     check(count)
@@ -181,7 +183,7 @@ def test_channels_that_a_team_reads(monkeypatch: pytest.MonkeyPatch, name: str) 
 
     def read(size: int) -> None:
         with suppress(FormatError):
-            reader = CSVReader(io.BytesIO(bodies[size]), FEATURES, 0, team=Team(2))
+            reader = CSVReader(io.BytesIO(bodies[size]), RecordForm(FEATURES, 0), ReaderResources(team=Team(2)))
             while reader.read(out):
                 pass
 

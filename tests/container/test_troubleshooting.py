@@ -19,9 +19,11 @@ import pytest
 from container import algorithm, convert
 from container.artifacts.model import SavedModel, save
 from container.channels.channel import Channel
+from container.channels.form import RecordForm
 from container.channels.reading import Reading
 from container.configuration import files as configuration
-from container.configuration.files import MODEL, ChannelConfiguration, Paths
+from container.configuration.channels import MODEL, ChannelConfiguration
+from container.configuration.files import Paths
 from container.errors import CustomerError, JobError
 from container.files.atomic import naming
 from container.formats.recordio.records import dense_record, encode
@@ -88,9 +90,9 @@ class Scene:
 
     def _read(self) -> None:
         job = configuration.load(Paths(self.base))
-        source = Channel(
-            job.channels["train"], job.hyperparameters.feature_dim, 5000, Reading(fifo_timeout_seconds=FIFO_SECONDS)
-        )
+        train = job.channels["train"]
+        form = RecordForm.of(train, job.hyperparameters.feature_dim)
+        source = Channel(train, form, 5000, Reading(fifo_timeout_seconds=FIFO_SECONDS))
         for _ in source.blocks():
             pass
 

@@ -331,7 +331,7 @@ def test_a_source_that_gives_up_has_not_ended_its_epoch(
     assert model.state.sample.complete == (epoch == 0)
     whole = naive.nearest(digits, model.centers.astype(np.float64))[1].mean()
     assert whole < 800
-    assert (kept[-1].epoch, kept[-1].amid_epoch) == (epoch + (not within), within)
+    assert (kept[-1].epoch, kept[-1].within_epoch) == (epoch + (not within), within)
     resumed = fit(Rows(digits, 100), chosen, SingleHost(), Threads(), Silent(), snapshot=kept[-1])
     alone = fit(Rows(digits, 100, rereadable=False), chosen, SingleHost(), Threads(), Silent())
     assert resumed.centers.tobytes() == alone.centers.tobytes()

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from container.configuration import hyperparameters as container_table
+from container.configuration import hyperparameter_table as container_table
 from container.configuration.domains import Flag, Text
 from container.configuration.hyperparameters import parse
 from container.logs.metrics import REGEXES

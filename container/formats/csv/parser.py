@@ -87,7 +87,9 @@ def parse(
         The numbers a row must have, without labels; None takes them from the first line.
     labels : int
         Leading columns that are not looked at; they may hold any text.
-    first_record, dtype
+    first_record : int
+        As for `parse_cells`.
+    dtype : type
         As for `parse_cells`.
 
     Returns

@@ -32,8 +32,12 @@ def chosen_columns(schema: Any, selection: Selection, n_features: int | None, la
     ----------
     schema : pyarrow.Schema
         The names and types of the columns, and what pandas says of them.
-    selection, n_features, labels
-        As for `container.formats.columns.choose`.
+    selection : Selection
+        As for `container.formats.columns.choose`, as are the others.
+    n_features : int or None
+        The number of features.
+    labels : int or None
+        The number of columns of labels.
 
     Returns
     -------

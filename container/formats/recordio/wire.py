@@ -1,4 +1,4 @@
-"""The bytes that frames and Record messages are made of, for whoever reads or writes them without the protobuf library.
+"""The bytes that frames and Record messages are made of, for reading and writing them without protobuf.
 
 The messages are described in `record.proto`. All their fields are strings, messages or packed numbers, and so lengths
 followed by bytes; a tensor's numbers may also come one by one, as varints or words.

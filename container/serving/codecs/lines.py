@@ -20,7 +20,7 @@ def whole_lines(parts: Iterable[bytes], blank: bytes = b"\r\n") -> Iterator[byte
     ------
     bytes
         Lines, the last of which is not empty and has no end. Empty lines at the end of the text are left out. Others
-        are kept, but where they begin a part, only the first one is: it is an error for whoever reads it. An empty
+        are kept, but where they begin a part, only the first one is: it is an error for the decoder. An empty
         text has no parts.
     """
     # The beginning of a line, behind an empty one if there was any, and how far it is not blank.

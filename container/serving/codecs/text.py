@@ -42,7 +42,7 @@ def json_objects(columns: Mapping[str, NDArray[Any]], end: str) -> bytes:
 def _add_words(
     words: list[str], values: NDArray[Any], around_number: tuple[str, str], around_list: tuple[str, str]
 ) -> None:
-    """Add what stands around the numbers of an output; the last of `words` is what stood before them."""
+    """Add the text around the numbers of an output; the last of `words` is the text before them."""
     before, after = around_number if values.ndim == 1 else around_list
     words[-1] += before
     words += [", "] * (values[0].size - 1) + [after]

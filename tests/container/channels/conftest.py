@@ -11,12 +11,12 @@ import pytest
 from numpy.typing import ArrayLike
 
 from container.channels.channel import Channel
+from container.channels.form import RecordForm
 from container.channels.reading import Reading
-from container.configuration.files import RECORDIO, ChannelConfiguration
+from container.configuration.channels import RECORDIO, ChannelConfiguration
 from container.formats.columns import Selection
 from container.formats.recordio import records, wire
 from container.precision.coordinates import PLAIN, Coordinates
-from container.stopping import Stop
 
 MakeChannel = Callable[..., Channel]
 
@@ -35,7 +35,6 @@ def make_channel(tmp_path: Path) -> MakeChannel:
         label_size: int | None = None,
         mode: Any = "File",
         distribution: str = "FullyReplicated",
-        stop: Stop | None = None,
         coordinates: Coordinates = PLAIN,
         header: bool = False,
         selection: Selection | None = None,
@@ -44,16 +43,8 @@ def make_channel(tmp_path: Path) -> MakeChannel:
     ) -> Channel:
         path = tmp_path / "train"
         channel = ChannelConfiguration("train", content_type, label_size, mode, distribution, path, header)
-        return Channel(
-            channel,
-            feature_dim,
-            mini_batch_size,
-            Reading(**reading),
-            stop=stop,
-            coordinates=coordinates,
-            selection=selection,
-            missing=missing,
-        )
+        form = RecordForm.of(channel, feature_dim, selection, missing)
+        return Channel(channel, form, mini_batch_size, Reading(**reading), coordinates=coordinates)
 
     return make
 

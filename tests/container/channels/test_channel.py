@@ -11,7 +11,7 @@ import pytest
 from container.channels.csv_reader import CSVReader
 from container.channels.prefetch import MAX_GROUPS, MAX_TOGETHER
 from container.channels.recordio_reader import RecordIOReader
-from container.configuration.files import CSV
+from container.configuration.channels import CSV
 from container.errors import CustomerError, PlatformError
 from container.formats.recordio import records
 from container.hosts.place import HostPlace

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from numpy.typing import DTypeLike
 
 from container.channels.csv_reader import CSVReader
+from container.channels.form import ReaderResources, RecordForm
 from container.channels.team import Team
-from container.configuration.files import CSV
+from container.configuration.channels import CSV
 from container.formats.csv.decode_kernel import WORD
 from container.formats.csv.line_kernel import count_lines, piece
 from container.formats.errors import FormatError
@@ -60,7 +61,7 @@ def outcome(
     dtype: DTypeLike = np.float32,
 ) -> tuple[bytes, int, object]:
     """Return the rows, how many records and bytes were read, and the error there was in place of the rows."""
-    reader = CSVReader(stream, 3, label_size, team=TEAMS.get(count))
+    reader = CSVReader(stream, RecordForm(3, label_size), ReaderResources(team=TEAMS.get(count)))
     parts = []
     try:
         while True:
@@ -134,7 +135,7 @@ def test_borders_at_every_byte(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_rows_that_came_wait_for_none_that_follow(count: int) -> None:
     data = padded([*LINES, b""], 2 * CSVReader.piece_bytes)
     for size in (1, 30, 1 << 20):
-        reader = CSVReader(Pieces(data, size, AssertionError()), 3, 0, team=TEAMS[count])
+        reader = CSVReader(Pieces(data, size, AssertionError()), RecordForm(3, 0), ReaderResources(team=TEAMS[count]))
         out = np.empty((len(LINES), 3), np.float32)
         assert reader.read(out) == len(LINES)
         np.testing.assert_array_equal(out, ROWS)
@@ -145,7 +146,9 @@ def test_an_error_that_came_waits_for_nothing(count: int) -> None:
     for size in (1, 30, 50, 1 << 20):
         for before in range(20):
             data = b"\n".join([*LINES[:before], b"1,x,3\n"])
-            reader = CSVReader(Pieces(data, size, AssertionError()), 3, 0, team=TEAMS[count])
+            reader = CSVReader(
+                Pieces(data, size, AssertionError()), RecordForm(3, 0), ReaderResources(team=TEAMS[count])
+            )
             with pytest.raises(FormatError, match=rf"^record {before + 1}, column 1: expected a number, got 'x'"):
                 reader.read(np.empty((1000, 3), np.float32))
 
@@ -155,7 +158,7 @@ def test_an_error_that_came_waits_for_nothing(count: int) -> None:
 def test_rows_before_an_error_of_the_stream_count(count: int, error: Exception) -> None:
     data = padded(LINES, 2 * CSVReader.piece_bytes)
     for size in (1, 30, 1 << 20):
-        reader = CSVReader(Pieces(data, size, error), 3, 0, team=TEAMS[count])
+        reader = CSVReader(Pieces(data, size, error), RecordForm(3, 0), ReaderResources(team=TEAMS[count]))
         out = np.empty((1000, 3), np.float32)
         with pytest.raises(type(error)):
             reader.read(out)
@@ -165,7 +168,7 @@ def test_rows_before_an_error_of_the_stream_count(count: int, error: Exception) 
 
 def test_rows_after_skipped_ones() -> None:
     for count in COUNTS:
-        reader = CSVReader(io.BytesIO(b"\n".join(LINES)), 3, None, team=TEAMS[count])
+        reader = CSVReader(io.BytesIO(b"\n".join(LINES)), RecordForm(3), ReaderResources(team=TEAMS[count]))
         out = np.empty((15, 3), np.float32)
         for begin in (0, 20):
             assert reader.read(out) == 15
@@ -198,7 +201,9 @@ def test_memory_does_not_grow_with_the_stream(monkeypatch: pytest.MonkeyPatch) -
     out = np.empty((50_000, 3), np.float32)
 
     def peak(times: int) -> int:
-        reader = CSVReader(io.BytesIO((b"\n".join(LINES) + b"\n") * times), 3, 0, team=TEAMS[2])
+        reader = CSVReader(
+            io.BytesIO((b"\n".join(LINES) + b"\n") * times), RecordForm(3, 0), ReaderResources(team=TEAMS[2])
+        )
         tracemalloc.start()
         assert reader.read(out) == times * len(LINES)
         most = tracemalloc.get_traced_memory()[1]

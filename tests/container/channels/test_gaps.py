@@ -9,7 +9,7 @@ import pyarrow.parquet
 import pytest
 
 from container.channels.csv_reader import CSVReader
-from container.configuration.files import CSV, PARQUET, RECORDIO
+from container.configuration.channels import CSV, PARQUET, RECORDIO
 from container.errors import CustomerError
 from container.formats.columns import Selection
 from container.hosts.place import HostPlace

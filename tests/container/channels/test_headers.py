@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from container.channels.csv_reader import CSVReader
-from container.configuration.files import CSV
+from container.configuration.channels import CSV
 from container.errors import CustomerError
 from container.formats.columns import Selection
 from container.logs.logger import LOGGER

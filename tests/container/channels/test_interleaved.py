@@ -7,10 +7,8 @@ import pytest
 
 from container.channels.interleaved import MAX_AHEAD, Interleaved
 from container.channels.prefetch import MAX_BYTES
-from kmeans.packed_rows import PackedRows
 from kmeans.types import FloatArray
-
-Take = Callable[[], FloatArray]
+from tests.container.channels.packed import Take, with_packed_rows
 
 
 def new_buffer() -> FloatArray:
@@ -78,15 +76,7 @@ def test_an_error_follows_the_blocks_before_it() -> None:
 
 
 def test_nothing_is_read_while_packed_rows_are_taken() -> None:
-    packed = PackedRows.of_file(5, 7, 0, 40, b"0123456789abcdef", 2)
-    taken: list[int] = []
-
-    def fill(take: Take) -> Iterator[tuple[FloatArray, int] | PackedRows]:
-        yield take(), 1
-        yield packed
-        taken.append(packed.taken)
-        yield take(), 2
-
+    packed, taken, fill = with_packed_rows()
     blocks = Interleaved(fill, new_buffer)
     assert len(np.asarray(next(blocks))) == 1
     while blocks.read_ahead():

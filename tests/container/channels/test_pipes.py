@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from container.configuration.files import CSV
+from container.configuration.channels import CSV
 from container.errors import AlgorithmError, CustomerError, PlatformError
 from container.stopping import Stop
 from tests.container.channels.conftest import CSV_LINES, ROWS, MakeChannel, dense, feeding, rows_of

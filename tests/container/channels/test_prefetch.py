@@ -9,10 +9,9 @@ import pytest
 from container.channels.prefetch import MAX_BYTES, MAX_GROUPS, MAX_TOGETHER, MIN_GROUPS, prefetched
 from kmeans.packed_rows import PackedRows
 from kmeans.types import FloatArray
+from tests.container.channels.packed import Take, with_packed_rows
 
 MOST_BUFFERS = MAX_GROUPS * MAX_TOGETHER
-
-Take = Callable[[], FloatArray]
 
 
 def new_buffer() -> FloatArray:
@@ -105,15 +104,7 @@ def test_an_abandoned_reader_ends() -> None:
 
 
 def test_nothing_is_read_while_packed_rows_are_taken() -> None:
-    packed = PackedRows.of_file(5, 7, 0, 40, b"0123456789abcdef", 2)
-    taken: list[int] = []
-
-    def fill(take: Take) -> Iterator[tuple[FloatArray, int] | PackedRows]:
-        yield take(), 1
-        yield packed
-        taken.append(packed.taken)
-        yield take(), 2
-
+    packed, taken, fill = with_packed_rows()
     blocks = prefetched(fill, new_buffer, waits=False)
     assert len(np.asarray(next(blocks))) == 1
     assert next(blocks) is packed

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from container.channels.csv_reader import CSVReader
+from container.channels.form import ReaderResources, RecordForm
 from container.channels.reader import ByteReader, Reader
 from container.channels.recordio_reader import RecordIOReader
 from container.formats.errors import FormatError, IncompleteError
@@ -31,11 +32,11 @@ def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def recordio_reader(data: bytes) -> RecordIOReader:
-    return RecordIOReader(io.BytesIO(data), 3, None)
+    return RecordIOReader(io.BytesIO(data), RecordForm(3))
 
 
 def csv_reader(data: bytes, label_size: int | None = None) -> CSVReader:
-    return CSVReader(io.BytesIO(data), 3, label_size)
+    return CSVReader(io.BytesIO(data), RecordForm(3, label_size))
 
 
 def everything(reader: Reader, step: int = 4) -> np.ndarray:
@@ -84,7 +85,7 @@ def test_errors_of_picked_rows(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(dense(rows))
     for guess in (True, False):
         with (tmp_path / "x").open("rb", buffering=0) as stream:
-            reader = RecordIOReader(stream, 3, None)
+            reader = RecordIOReader(stream, RecordForm(3))
             with pytest.raises(FormatError, match=r"^record 7, column 1: expected a number, got nan$"):
                 reader.pick(np.array([3, 6]), np.empty((2, 3), np.float32), guess=guess)
 
@@ -152,12 +153,12 @@ def test_every_truncation_point() -> None:
 
 def test_a_record_larger_than_the_window() -> None:
     rows = np.ones((3, 1000), np.float32)
-    reader = RecordIOReader(io.BytesIO(dense(rows)), 1000, None)
+    reader = RecordIOReader(io.BytesIO(dense(rows)), RecordForm(1000))
     out = np.zeros_like(rows)
     assert reader.read(out) == 3
     np.testing.assert_array_equal(out, rows)
     text = b",".join([b"1"] * 1000)
-    assert CSVReader(io.BytesIO(b"\n".join([text] * 3)), 1000, None).read(out) == 3
+    assert CSVReader(io.BytesIO(b"\n".join([text] * 3)), RecordForm(1000)).read(out) == 3
 
 
 def test_a_length_that_lies_allocates_nothing() -> None:
@@ -207,7 +208,7 @@ def test_empty_lines_take_little_memory(empty: bytes, after: bytes) -> None:
     data = b"1,2\n" + empty * (1 << 22) + after
     out = np.empty((5, 2), np.float32)
     tracemalloc.start()
-    reader = CSVReader(io.BytesIO(data), 2, None, 1 << 16)
+    reader = CSVReader(io.BytesIO(data), RecordForm(2), ReaderResources(1 << 16))
     if after:
         with pytest.raises(FormatError, match=r"^record 2: expected 2 columns, got an empty line$"):
             reader.read(out)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from container.configuration.files import CSV, RECORDIO
+from container.configuration.channels import CSV, RECORDIO
 from container.errors import CustomerError
 from container.formats.recordio.record_pb2 import Record
 from container.formats.recordio.records import encode

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from container.channels.channel import Channel
-from container.configuration.files import CSV
+from container.configuration.channels import CSV
 from container.errors import CustomerError
 from container.formats.recordio.records import dense_record, encode
 from container.hosts.place import HostPlace

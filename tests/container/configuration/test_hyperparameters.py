@@ -7,15 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from container.configuration.domains import Categorical, Continuous, Domain, Flag, Integer, Names, Subset
-from container.configuration.hyperparameters import (
-    TABLE,
-    Hyperparameter,
-    Hyperparameters,
-    defaults,
-    markdown_table,
-    parse,
-)
-from container.configuration.synonyms import _MEANT, _SYNONYMS
+from container.configuration.hyperparameter_table import TABLE, Hyperparameter, defaults
+from container.configuration.hyperparameters import Hyperparameters, parse
 from container.errors import CustomerError
 from container.formats.columns import Selection
 
@@ -35,23 +28,6 @@ def rows(*kinds: type) -> list[Hyperparameter]:
 
 def named(row: Hyperparameter) -> str:
     return row.name
-
-
-def test_defaults_are_those_the_built_in_logs_in_its_order_and_then_ours() -> None:
-    built_in = (
-        "{'init_method': 'random', 'mini_batch_size': '5000', 'epochs': '1', 'extra_center_factor': 'auto', "
-        "'local_lloyd_max_iter': '300', 'local_lloyd_tol': '0.0001', 'local_lloyd_init_method': 'kmeans++', "
-        "'local_lloyd_num_trials': 'auto', 'half_life_time_size': '0', 'eval_metrics': '[\"msd\"]', "
-        "'force_dense': 'true', '_disable_wait_to_read': 'false', '_enable_profiler': 'false', '_kvstore': 'auto', "
-        "'_log_level': 'info', '_num_gpus': 'auto', '_num_kv_servers': '1', '_num_slices': '1', "
-        "'_tuning_objective_metric': ''"
-    )
-    ours = (
-        ", 'seed': '0', 'refine_sample_size': 'auto', 'feature_columns': '', 'id_column': '', 'missing': 'error', "
-        "'feature_names': '', 'keep_sample': 'true', 'standardize': 'false', 'checkpoint_interval_seconds': '60', "
-        "'write_assignments': 'auto', 'write_report': 'true'}"
-    )
-    assert str(defaults()) == built_in + ours
 
 
 def test_required_values_alone_give_the_defaults() -> None:
@@ -316,53 +292,6 @@ def test_other_strings_are_refused_as_they_came(text: str) -> None:
     assert message(REQUIRED | {"eval_metrics": text}).endswith(f", got {text!r}")
 
 
-@pytest.mark.parametrize(
-    ("name", "meant"),
-    [
-        # The arguments of the SDK's class.
-        ("center_factor", "extra_center_factor"),
-        ("max_iterations", "local_lloyd_max_iter"),
-        ("tol", "local_lloyd_tol"),
-        ("num_trials", "local_lloyd_num_trials"),
-        ("local_init_method", "local_lloyd_init_method"),
-        # scikit-learn's.
-        ("n_clusters", "k"),
-        ("init", "init_method"),
-        ("n_init", "local_lloyd_num_trials"),
-        ("max_iter", "local_lloyd_max_iter"),
-        ("batch_size", "mini_batch_size"),
-        ("random_state", "seed"),
-        ("n_features", "feature_dim"),
-        # Others, in other spellings.
-        ("num_clusters", "k"),
-        ("K", "k"),
-        ("maxIter", "local_lloyd_max_iter"),
-        ("initMode", "init_method"),
-        ("half-life", "half_life_time_size"),
-        ("epoch", "epochs"),
-        ("EvalMetrics", "eval_metrics"),
-        ("localLloydTol", "local_lloyd_tol"),
-        ("log_level", "_log_level"),
-        ("extra_centre_factor", "extra_center_factor"),
-    ],
-)
-def test_for_a_name_of_another_library_ours_is_stated(name: str, meant: str) -> None:
-    found = message(REQUIRED | {name: "1"})
-    assert found == f"Customer Error: Extraneous hyperparameter found: {name!r}, did you mean {meant}?"
-
-
-def test_a_name_of_another_library_without_a_counterpart_has_no_synonym() -> None:
-    found = message(REQUIRED | {"reassignment_ratio": "0.01"})
-    assert found == "Customer Error: Extraneous hyperparameter found: 'reassignment_ratio'"
-
-
-def test_what_is_meant_by_synonyms_is_in_the_table_and_they_are_not() -> None:
-    names = {row.name for row in TABLE}
-    assert _SYNONYMS.keys() <= names
-    assert {synonym for synonyms in _SYNONYMS.values() for synonym in synonyms} & names == set()
-    assert sum(map(len, _SYNONYMS.values())) == len(_MEANT)
-
-
 def test_the_error_is_one_sentence_without_a_cause() -> None:
     with pytest.raises(CustomerError) as caught:
         parse(REQUIRED | {"k": "x"})
@@ -377,25 +306,8 @@ def test_any_text_gives_values_or_the_error(raw: dict[str, str]) -> None:
         assert parse(REQUIRED | raw).k >= 2
 
 
-@pytest.mark.parametrize("row", [row for row in TABLE if row.tunable], ids=named)
-def test_tuning_stays_within_the_values_allowed(row: Hyperparameter) -> None:
-    assert [row.domain.parse(text) for text in row.tunable]
-    if isinstance(row.domain, Integer):
-        low, high = map(int, row.tunable)
-        assert low < high
-
-
 @pytest.mark.parametrize("domain", [Flag(), Subset(("msd",)), Categorical(("one",)), Integer(0, 1), Continuous(0, 1)])
 def test_a_domain_says_what_it_expects(domain: Domain) -> None:
     assert domain.expected
     with pytest.raises(ValueError, match=r"^none of these$"):
         domain.parse("none of these")
-
-
-def test_the_markdown_table_has_a_line_for_each_row() -> None:
-    lines = markdown_table().splitlines()
-    names = [line.split("`")[1] for line in lines[2:]]
-    assert sorted(names) == sorted(row.name for row in TABLE)
-    assert all(line.count("|") == 6 for line in lines)
-    assert lines[3] == "| `k` | an integer from 2 to 16777216 | required |  | Number of clusters. |"
-    assert lines[5].split(" | ")[2:4] == ["`5000`", "3000 to 15000"]

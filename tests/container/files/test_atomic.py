@@ -30,7 +30,7 @@ def snapshot() -> RunSnapshot:
     return RunSnapshot(
         step=1,
         epoch=0,
-        amid_epoch=True,
+        within_epoch=True,
         reassigned=0,
         outlier_distance=1.0,
         stream=Stream(start, 0, SingleHost(), Threads()).snapshot(),

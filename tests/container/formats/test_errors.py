@@ -1,4 +1,4 @@
-"""Where an error lies, and how what came is shown in it."""
+"""Where an error lies, and how the bytes found are shown in it."""
 
 from itertools import repeat
 

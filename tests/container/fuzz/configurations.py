@@ -3,7 +3,7 @@
 import os
 from random import Random
 
-from container.configuration.hyperparameters import TABLE
+from container.configuration.hyperparameter_table import TABLE
 from tests.container.fuzz import values
 from tests.container.fuzz.kinds import put_odd_kind
 from tests.container.fuzz.trees import CONFIGURATION, Oddity, Tree

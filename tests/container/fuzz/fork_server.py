@@ -52,15 +52,15 @@ class Ended:
 
     Parameters
     ----------
-    exit_code
+    exit_code : int
         Of the process; less than 0 for the signal that has killed it.
-    log
+    log : str
         Standard output and standard error.
-    seconds
+    seconds : float
         That it took.
-    stopped
+    stopped : bool
         Whether it was sent SIGTERM.
-    hung
+    hung : bool
         Whether it was sent SIGKILL, since SIGTERM did not end it.
     """
 
@@ -92,15 +92,15 @@ class ForkServer:
 
         Parameters
         ----------
-        program
+        program : str
             A script at the top of the repository, or a module.
-        arguments
+        arguments : sequence of str
             Of its command line.
-        environment
+        environment : Mapping of str to str
             Variables that are set for it.
-        log
+        log : Path
             Where its standard output and standard error go.
-        stop_after
+        stop_after : float
             Seconds after which it is sent SIGTERM.
 
         Returns

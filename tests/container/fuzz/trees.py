@@ -55,21 +55,21 @@ class Tree:
 
     Parameters
     ----------
-    base
+    base : Path
         Its root.
-    earlier
+    earlier : Path
         The root of that of a good job which has ended, with its checkpoints.
-    form
+    form : str
         The suffix of the training files: ``csv`` or ``pbr``.
-    rows
+    rows : Rows or None
         Of the train channel, if it is known what a model of it must be; None otherwise.
-    configuration
+    configuration : dict of str to Any
         What the files of `CONFIGURATION` hold: a value of JSON, bytes, or None where there is no file.
-    stop_after
+    stop_after : float
         Seconds after which the job gets SIGTERM.
-    feeds
+    feeds : list of tuple of Path
         Files whose bytes are to be written into a FIFO.
-    oddities
+    oddities : list of str
         What was done to it, in words.
     """
 
@@ -152,15 +152,15 @@ def grown(base: Path, earlier: Path, seed: int, oddities: Sequence[Oddity], with
 
     Parameters
     ----------
-    base
+    base : Path
         Its root, which is made.
-    earlier
+    earlier : Path
         See `Tree`.
-    seed
+    seed : int
         The first oddity is the one in this place of `oddities`, starting again after the last; chance takes others.
-    oddities
+    oddities : sequence of Oddity
         All there are.
-    without
+    without : frozenset of int
         Oddities to be left out, by their place among those of this tree.
     """
     rng = Random(seed)

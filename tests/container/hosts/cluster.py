@@ -31,13 +31,13 @@ class Host:
 
     Parameters
     ----------
-    name
+    name : str
         Its address.
-    base
+    base : Path
         The root of its tree.
-    train
+    train : Path
         The program that it runs.
-    enter
+    enter : sequence of str
         The command that enters its namespaces, if it has some.
     """
 
@@ -103,17 +103,17 @@ class Cluster:
 
     Parameters
     ----------
-    folder
+    folder : Path
         Where the trees are.
-    n_hosts
+    n_hosts : int
         How many.
-    hyperparameters
+    hyperparameters : Mapping of str to str
         As sent.
-    channels
+    channels : dict
         Channel name to its entry in ``inputdataconfig.json``.
-    names
+    names : sequence of str
         The names of the hosts; addresses of the loopback network by default.
-    interface
+    interface : str
         Their network interface.
     """
 

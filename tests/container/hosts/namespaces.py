@@ -19,7 +19,7 @@ class Namespaces:
 
     Parameters
     ----------
-    stack
+    stack : ExitStack
         Ends them.
     """
 

@@ -40,10 +40,12 @@ class Ended:
 
     Parameters
     ----------
-    base
+    base : Path
         The root of its tree.
-    exit_code, log
-        Of the process; the log is standard output and standard error.
+    exit_code : int
+        Of the process.
+    log : str
+        Its standard output and standard error.
     """
 
     base: Path
@@ -71,13 +73,13 @@ class Job:
 
     Parameters
     ----------
-    base
+    base : Path
         The root of its tree.
-    hyperparameters
+    hyperparameters : Mapping of str to str
         As sent: text to text.
-    channels
+    channels : dict
         Channel name to its entry in ``inputdataconfig.json``.
-    hosts
+    hosts : tuple of str
         Names of all hosts; this one is the first.
     """
 

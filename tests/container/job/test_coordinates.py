@@ -15,7 +15,7 @@ from sklearn.cluster import KMeans
 
 from container.artifacts import mxnet_ndarray
 from container.artifacts.model import load, load_state
-from container.configuration.files import CSV, RECORDIO
+from container.configuration.channels import CSV, RECORDIO
 from container.formats.recordio.record_pb2 import Record
 from container.formats.recordio.records import encode
 from container.serving.app import create_app, create_multi_model_app

@@ -13,8 +13,9 @@ import pytest
 from numpy.typing import NDArray
 
 from container.channels.channel import Channel
+from container.channels.form import RecordForm
 from container.channels.reading import Reading
-from container.configuration.files import CSV, RECORDIO, ChannelConfiguration
+from container.configuration.channels import CSV, RECORDIO, ChannelConfiguration
 from container.logs.metrics import REGEXES
 from kmeans.communicator import SingleHost
 from kmeans.events import Events
@@ -204,7 +205,8 @@ ROWS: Rows = np.random.default_rng(5).standard_normal((1000, 3)).astype(np.float
 def test_files_that_change_between_passes_break_nothing(tmp_path: Path, name: str, threaded: bool) -> None:
     meddle, event, message = MEDDLING[name]
     (tmp_path / "part-0").write_bytes(recordio(ROWS))
-    source = Channel(channel(tmp_path), 3, 100, Reading(threaded=threaded))
+    train = channel(tmp_path)
+    source = Channel(train, RecordForm.of(train, 3), 100, Reading(threaded=threaded))
     observer = Meddler(2, lambda: meddle(tmp_path / "part-0"))
     model = trained(source, observer, events=observer.events)
     assert model.events[event] == 1
@@ -230,7 +232,8 @@ def test_threads_and_ways_of_reading_change_nothing(tmp_path: Path, content_type
     (tmp_path / "part-0").write_bytes((recordio if content_type == RECORDIO else csv)(ROWS))
     found: list[Any] = []
     for threads, threaded in ((1, False), (1, True), (3, True)):
-        source = Channel(channel(tmp_path, content_type), 3, 100, Reading(threaded=threaded))
+        train = channel(tmp_path, content_type)
+        source = Channel(train, RecordForm.of(train, 3), 100, Reading(threaded=threaded))
         model = trained(source, Silent(), threads)
         assert model.score_is_exact
         found.append((model.centers.tobytes(), model.score.msd, model.score.cluster_ssds.tobytes()))

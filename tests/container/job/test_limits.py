@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from container.configuration.domains import Continuous, Integer
-from container.configuration.hyperparameters import TABLE
+from container.configuration.hyperparameter_table import TABLE
 from container.formats.recordio.record_pb2 import Record
 from container.formats.recordio.records import encode
 from tests.container.job.job import Ended, Job, csv

@@ -114,7 +114,7 @@ ODD: list[Any] = [None, "x", True, -1, 0, 1.5, 1 << 53, 1 << 70, 10**400, 1e308,
 FACTS = (
     ("step",),
     ("epoch",),
-    ("amid_epoch",),
+    ("within_epoch",),
     ("reassigned",),
     ("rows_added",),
     ("rows_seen",),
@@ -256,7 +256,7 @@ def test_an_array_that_is_odd(
     arrays, facts = good
     assert set(arrays) == set(ARRAYS)
     # At the end of the last epoch no row comes that would hide it.
-    done = {**facts, "epoch": 2, "amid_epoch": False}
+    done = {**facts, "epoch": 2, "within_epoch": False}
     changed = [change(arrays[name]) for change in ARRAY_CHANGES.values()]
     for content in {packed({**arrays, name: array}, given) for array in changed for given in (facts, done)}:
         is_odd(base, ended, logged, content)
@@ -326,7 +326,7 @@ def test_a_job_resumes_from_the_good_checkpoint_before_an_odd_one(
 def test_hosts_resume_together_or_not_at_all(
     tmp_path: Path, good: tuple[Arrays, dict[str, Any]], logged: pytest.LogCaptureFixture
 ) -> None:
-    """One that a host passes over, or that differs where hosts must not, is not common to all."""
+    """One that a host skips, or that differs where hosts must not, is not common to all."""
     base = laid_down(tmp_path / "job")
     arrays, facts = good
     hosts = ("algo-1", "algo-2")

@@ -18,7 +18,7 @@ from sklearn.preprocessing import StandardScaler
 
 import sagemaker_kmeans
 from container.artifacts.model import load, load_state
-from container.configuration.files import CSV, RECORDIO
+from container.configuration.channels import CSV, RECORDIO
 from container.serving.app import create_app, create_multi_model_app
 from container.serving.model import ServedModel
 from container.serving.registry import Registry

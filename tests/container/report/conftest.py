@@ -34,7 +34,7 @@ return document.readyState === "complete"
 
 @dataclass(frozen=True)
 class Browser:
-    """Opens pages, and tells what they did."""
+    """Opens pages, and reports what they did."""
 
     driver: Chrome
 

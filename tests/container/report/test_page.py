@@ -92,7 +92,7 @@ def ordinary() -> Facts:
 
 @pytest.mark.parametrize("name", JOBS)
 def test_plotly_knows_every_setting_of_every_figure(name: str) -> None:
-    """Its own classes refuse what plotly.js would pass over in silence."""
+    """Its own classes refuse what plotly.js would ignore silently."""
     shown = Page(page.render(JOBS[name]()))
     assert {"sizes", "spreads", "plane"} <= set(shown.figures)
     for figure in shown.figures.values():

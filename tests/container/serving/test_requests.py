@@ -46,7 +46,7 @@ REQUESTS = {
     "json, bare lists": (JSON, b"[[0.1, 0, 0], [1, 2, 5], [-9.5, 0, 0]]"),
     "json, bare lists as instances": (JSON, b' {"instances": [[0.1, 0, 0], [1, 2, 5.0], [-9.5, 0, 0]]}'),
     "json, a list of instances": (JSON, b'[{"features": [0.1, 0, 0]}, [1, 2, 5], {"features": [-9.5, 0, 0]}]'),
-    "json, names beside the data": (
+    "json, names next to the data": (
         JSON,
         b'{"signature": {"a": [1]}, "instances": [{"id": "a1", "features": [0.1, 0, 0]},'
         b' {"data": {"features": {"values": [1, 2, 5]}, "of": 1}, "id": [2]}, {"features": [-9.5, 0, 0], "data": "x"}],'

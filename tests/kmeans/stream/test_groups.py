@@ -190,7 +190,7 @@ def test_a_run_resumes_from_a_snapshot(tmp_path: Path, n_threads: int) -> None:
     calls = iter(range(10_000))
     control = Control(saving=lambda: next(calls) % 3 == 0, save=keep)
     assert_same(trained(source, settings, n_threads, control=control), expected)
-    within = [snapshot for snapshot in kept if snapshot.amid_epoch]
+    within = [snapshot for snapshot in kept if snapshot.within_epoch]
     assert len(within) > 1
     for snapshot in within[::2]:
         model, _ = trained(source, settings, n_threads, snapshot=snapshot)

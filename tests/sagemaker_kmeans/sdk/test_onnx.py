@@ -31,6 +31,15 @@ def answers(path: Path, rows: NDArray[Any]) -> list[NDArray[Any]]:
     return found
 
 
+def check_answers(model: LocalModel, path: Path, rows: NDArray[Any]) -> None:
+    """Check that the graph of a model answers as the model does."""
+    model.to_onnx(path)
+    labels, distances = model.predict_with_distances(rows)
+    found_labels, found_distances = answers(path, rows)
+    np.testing.assert_array_equal(found_labels, labels)
+    np.testing.assert_allclose(found_distances, distances, rtol=1e-6)
+
+
 @pytest.mark.parametrize("centers", [CENTERS, FINE_CENTERS, np.random.default_rng(0).random((50, 20), np.float32)])
 def test_the_graph_answers_as_the_model_does(tmp_path: Path, centers: NDArray[Any]) -> None:
     rng = np.random.default_rng(1)
@@ -38,22 +47,14 @@ def test_the_graph_answers_as_the_model_does(tmp_path: Path, centers: NDArray[An
         centers.dtype
     )
     model = LocalModel(centers.copy(), {})
-    model.to_onnx(tmp_path / "model.onnx")
-    labels, distances = model.predict_with_distances(rows)
-    found_labels, found_distances = answers(tmp_path / "model.onnx", rows)
-    np.testing.assert_array_equal(found_labels, labels)
-    np.testing.assert_allclose(found_distances, distances, rtol=1e-6)
+    check_answers(model, tmp_path / "model.onnx", rows)
 
 
 def test_a_graph_measures_in_standard_deviations_where_the_model_does(tmp_path: Path) -> None:
     rows = np.random.default_rng(2).normal(size=(500, 2)).astype(np.float32) * np.array([3.0, 1e4], np.float32)
     scales = {"means": [1.0, -2e3], "scales": [3.0, 1e4]}
     model = LocalModel(CENTERS.copy(), {"standardization": scales})
-    model.to_onnx(tmp_path / "model.onnx")
-    labels, distances = model.predict_with_distances(rows)
-    found_labels, found_distances = answers(tmp_path / "model.onnx", rows)
-    np.testing.assert_array_equal(found_labels, labels)
-    np.testing.assert_allclose(found_distances, distances, rtol=1e-6)
+    check_answers(model, tmp_path / "model.onnx", rows)
 
 
 def test_the_command_writes_it(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The requests that the README shows, sent to a running server: of the row (1, 2, 5), or of that and (0.5, 0, 0)."""
+"""The requests that the documentation shows, sent to a running server: of (1, 2, 5), or of that and (0.5, 0, 0)."""
 
 import shlex
 import subprocess
@@ -13,9 +13,10 @@ from tests.container.serving.wire import CSV, JSON, JSON_LINES, RECORDIO
 from tools.documents import README, ROOT, section, snippets, text
 from tools.server_process import Answer, ServerProcess
 
-PART = section(text(README), "Inference")
-CSV_BODY, JSON_LINES_BODY = snippets(PART, "text")
-JSON_BODIES = snippets(PART, "json")
+TYPES = section(text(README), "Inference")
+PAGE = text(ROOT / "docs/inference.md")
+CSV_BODY, JSON_LINES_BODY = snippets(PAGE, "text")
+JSON_BODIES = snippets(PAGE, "json")
 FORMS = JSON_LINES_BODY.splitlines()
 
 
@@ -41,7 +42,7 @@ def test_every_form_of_an_instance_in_every_form_of_a_document(server: ServerPro
 
 
 def test_recordio(server: ServerProcess, tmp_path: Path) -> None:
-    (snippet,) = snippets(PART, "shell")
+    (snippet,) = snippets(PAGE, "shell")
     convert, curl = map(shlex.split, snippet.splitlines())
     (tmp_path / "rows.csv").write_text(CSV_BODY)
     command = [sys.executable, *convert[1:]]
@@ -53,7 +54,7 @@ def test_recordio(server: ServerProcess, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("accept", [CSV, JSON, JSON_LINES])
 def test_each_response_is_as_shown(server: ServerProcess, accept: str) -> None:
-    (line,) = (line for line in PART.splitlines() if line.startswith(f"| `{accept}` |"))
+    (line,) = (line for line in TYPES.splitlines() if line.startswith(f"| `{accept}` |"))
     shown = line.split("|")[3].split("`")[1]
     assert server.invoke(b"1,2,5\n", CSV, accept).body.decode().removesuffix("\n") == shown
 
@@ -65,4 +66,4 @@ def test_a_response_in_recordio_has_the_labels_shown(server: ServerProcess) -> N
         "closest_cluster": [1.0],
         "distance_to_cluster": [3.0],
     }
-    assert all(f"`{name}`" in PART for name in labels)
+    assert all(f"`{name}`" in TYPES for name in labels)

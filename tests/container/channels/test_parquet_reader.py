@@ -15,7 +15,7 @@ import pytest
 from container.channels import parquet_reader
 from container.channels.form import ReaderResources, RecordForm
 from container.channels.parquet_reader import ParquetReader
-from container.configuration.files import PARQUET
+from container.configuration.channels import PARQUET
 from container.errors import CustomerError
 from container.formats.columns import Selection
 from container.formats.errors import FormatError
