@@ -139,7 +139,7 @@ def _resolve(request: Request, stop: Stop) -> None:
     chosen = _hyperparameters(request.k, description)
     _check_k(request, state)
     with logger.kept_warnings() as warnings, Threads(cpu_count()) as threads:
-        engine = Engine(threads, state.shift)
+        engine = Engine(threads, state.shift, spherical=coordinates.unit)
         model = _model(chosen, state, description, Resources(engine, deadline=Deadline(stop.overdue)))
         if configuration is None:
             _write(request, model, coordinates, chosen, description)

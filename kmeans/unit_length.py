@@ -34,7 +34,7 @@ def scaled_to_unit(points: NDArray[np.floating[Any]]) -> DoubleArray:
     extreme = np.flatnonzero((squares < _MIN_SQUARE) | (squares > _MAX_SQUARE))
     if len(extreme):
         largest = np.abs(scaled[extreme]).max(axis=1, keepdims=True)
-        scaled[extreme] = np.divide(scaled[extreme], largest, out=np.zeros((len(extreme), points.shape[1])), where=largest > 0.0)
+        scaled[extreme] /= np.where(largest > 0.0, largest, 1.0)
         squares[extreme] = _squared_lengths(scaled[extreme])
     lengths = np.where((np.abs(squares - 1.0) <= ROUNDING) | (squares == 0.0), 1.0, np.sqrt(squares))
     scaled /= lengths[:, None]

@@ -87,6 +87,7 @@ TABLE: Final = (
     Hyperparameter("feature_dim", "feature_dim", *_integer(1)),
     Hyperparameter("seed", "seed", *_integer(0)),
     Hyperparameter("refine_sample_size", "refine_sample_size", *_integer(0, auto=True)),
+    Hyperparameter("distance", "distance", *_words("euclidean", "cosine")),
     Hyperparameter("standardize", "standardize", *_FLAG),
     Hyperparameter("checkpoint_interval_seconds", "checkpoint_interval_seconds", *_integer(0)),
     Hyperparameter("write_assignments", "write_assignments", *_FLAG),

@@ -110,7 +110,9 @@ class Checkpoints:
         self._n_hosts = len(hosts)
         # As it is read from a file, where tuples have become lists.
         self._job = json.loads(json.dumps({"hosts": hosts, **asdict(settings)}))
-        # Only where it is set, so that all other jobs resume from checkpoints of earlier releases.
+        # Only where they are set, so that all other jobs resume from checkpoints of earlier releases.
+        if not settings.spherical:
+            del self._job["spherical"]
         if standardize:
             self._job["standardize"] = True
         self._interval = interval_seconds
@@ -247,6 +249,8 @@ class Checkpoints:
             raise CheckpointError(f"it is of another job: {name} was {was}, is {now}")
         resumable.check(arrays, facts, self._settings, self._n_hosts)
         coordinates = Coordinates.of_arrays(arrays, self._settings.n_features)
+        if coordinates.unit != self._settings.spherical:
+            raise CheckpointError(f"expected the coordinates of its job, got those for distance={coordinates.distance}")
         return Checkpoint(snapshot_of(RunSnapshot, arrays, facts), coordinates)
 
 

@@ -7,7 +7,7 @@ from typing import Final
 from container.channels.files import listed
 from container.configuration.files import ChannelConfiguration
 from container.errors import CustomerError, PlatformError
-from container.formats.errors import FormatError, InfiniteValueError, MissingValueError
+from container.formats.errors import FormatError, InfiniteValueError, MissingValueError, ZeroRowError
 
 _WRONG_CONTENT: Final = "Requested content-type is '{}'. Please verify the data matches the requested content-type."
 _NO_CONTENT: Final = "Please verify the correct data channel configuration is provided."
@@ -17,6 +17,7 @@ _SENTENCES: Final[Mapping[type[FormatError], str]] = {
     InfiniteValueError: (
         "Found infinite floating point values. Please remove any infinite floating point values in the input data."
     ),
+    ZeroRowError: "Found rows of zeros, which have no cosine. Please remove them, or train with distance=euclidean.",
     FormatError: _WRONG_CONTENT,
 }
 

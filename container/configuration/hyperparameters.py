@@ -11,6 +11,8 @@ from container.errors import CustomerError
 if TYPE_CHECKING:
     from kmeans.types import InitMethod  # this imports numpy, which a launcher does not need
 
+DistanceName = Literal["euclidean", "cosine"]
+
 # The limits of the service.
 MAX_HYPERPARAMETERS = 100
 MAX_NAME_LENGTH = 256
@@ -42,6 +44,8 @@ class Hyperparameter:
         Documented by the built-in, added here, or known from the logs of the built-in only.
     effective : bool
         Whether it has an effect here.
+    reason : str
+        Why there are no other values, where that is worth saying.
     """
 
     name: str
@@ -51,6 +55,7 @@ class Hyperparameter:
     tunable: tuple[str, ...] = ()
     origin: Literal["public", "own", "hidden"] = "public"
     effective: bool = True
+    reason: str = ""
 
     @property
     def field(self) -> str:
@@ -64,6 +69,7 @@ def _ignored(name: str, default: str) -> Hyperparameter:
 
 
 _INIT_METHODS: tuple["InitMethod", ...] = ("random", "kmeans++")
+_DISTANCES: tuple["DistanceName", ...] = ("euclidean", "cosine")
 _LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 
 # In the order in which the built-in logs its defaults. A row that has an effect has a field in `Hyperparameters`.
@@ -166,6 +172,14 @@ TABLE: tuple[Hyperparameter, ...] = (
         origin="own",
     ),
     Hyperparameter(
+        "distance",
+        Categorical(_DISTANCES),
+        "euclidean",
+        "What rows are compared by; 'cosine' compares directions, whatever the lengths of rows.",
+        origin="own",
+        reason="k-means moves centers to means, which minimize no other distance",
+    ),
+    Hyperparameter(
         "standardize",
         Flag(),
         "false",
@@ -222,6 +236,7 @@ class Hyperparameters:
     tuning_objective_metric: str
     seed: int
     refine_sample_size: int | None
+    distance: DistanceName
     standardize: bool
     checkpoint_interval_seconds: int
     write_assignments: bool
@@ -267,6 +282,11 @@ def parse(raw: Mapping[str, str]) -> Hyperparameters:
         except ValueError as fault:
             faults.append(f"Hyperparameter {row.name}: {fault}")
     faults += [_unknown(name) for name in given if name not in _NAMES]
+    if values.get("distance") == "cosine" and values.get("standardize"):
+        faults.append(
+            "Hyperparameter standardize: expected 'false' with distance=cosine, which compares rows by their angle at "
+            "zero, got 'true', which moves the mean of the rows to zero"
+        )
     if faults:
         raise CustomerError("; ".join(faults))
 
@@ -314,7 +334,8 @@ def _value(row: Hyperparameter, text: str) -> object:
     try:
         return row.domain.parse(unquoted(text.strip()).strip())
     except ValueError:
-        raise ValueError(f"expected {row.domain.expected}, got {_shown(text)}") from None
+        reason = f": {row.reason}" if row.reason else ""
+        raise ValueError(f"expected {row.domain.expected}, got {_shown(text)}{reason}") from None
 
 
 def _shown(text: str) -> str:

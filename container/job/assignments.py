@@ -15,6 +15,7 @@ from pyarrow import csv as arrow_csv
 
 from container.channels.channel import Channel
 from container.files.atomic import replacing
+from container.precision.coordinates import Coordinates
 from kmeans.assignment.assigner import Assigner
 from kmeans.assignment.engine import Engine
 from kmeans.assignment.scoring import Tally
@@ -116,7 +117,7 @@ def write(
         If a file can't be written.
     """
     # Each thread assigns rows of its own.
-    assigned = partial(_assigned, engine.on_one_thread().assigner(centers.astype(np.float64)))
+    assigned = partial(_assigned, engine.on_one_thread().assigner(centers.astype(np.float64)), source.coordinates)
     result = Written(Tally(len(centers)))
     for path in source.files()[share[0] :: share[1]]:
         target = folder / output_name(path.relative_to(source.path))
@@ -150,10 +151,12 @@ def _until(stopping: Callable[[], bool], blocks: Iterator[FloatArray]) -> Iterat
         yield block
 
 
-def _assigned(assigner: Assigner, rows: FloatArray) -> tuple[pa.Buffer, LabelArray, DoubleArray]:
+def _assigned(
+    assigner: Assigner, coordinates: Coordinates, rows: FloatArray
+) -> tuple[pa.Buffer, LabelArray, DoubleArray]:
     """Return the lines of some rows, and their labels and squared distances."""
     labels, squared_distances = assigner.assign(rows)
-    exact = np.sqrt(squared_distances)
+    exact = coordinates.distances(squared_distances)
     with np.errstate(over="ignore"):
         rounded = exact.astype(np.float32)
     # Two rows in float32 may be farther apart than the largest float32.

@@ -207,7 +207,7 @@ def write_assignments(context: JobContext, model: Model, source: Channel) -> Sco
 
 def warn_of_dominant_feature(context: JobContext, model: Model, coordinates: Coordinates) -> None:
     """Log a warning, which the report shows too, if one feature outweighs all others; only the leader does."""
-    if context.configuration.place.leads and not coordinates.scaled:
+    if context.configuration.place.leads and not (coordinates.scaled or coordinates.unit):
         message = dominance(model.state.sample)
         if message:
             LOGGER.warning("%s", message)

@@ -27,7 +27,7 @@ from container.logs.metrics import log_metrics, log_quality, spread
 from container.logs.progress import Progress
 from container.logs.timed_source import TimedSource
 from container.precision.choice import SPREAD_ROWS, choose_coordinates
-from container.precision.coordinates import Coordinates
+from container.precision.coordinates import UNIT, Coordinates
 from container.resources import cpu_count, memory_limit_bytes
 from container.stopping import Stop
 from kmeans.assignment.scoring import Score, score
@@ -112,15 +112,20 @@ def _fit(context: JobContext, chosen: TrainingSettings, source: TimedSource, che
     """Train; resume from a checkpoint if there is one."""
     job, communicator = context.configuration, context.communicator
     progress, stop = context.progress, context.stop
-    earlier = read_earlier_model(job.channels["model"], chosen.n_features) if "model" in job.channels else None
+    earlier = None
+    if "model" in job.channels:
+        earlier = read_earlier_model(job.channels["model"], chosen.n_features, job.hyperparameters.distance)
     checkpoint = newest_common(checkpoints, communicator)
     rows = source.source
-    if checkpoint is None:
+    if checkpoint is not None:
+        rows.coordinates = checkpoint.coordinates
+    elif chosen.spherical:
+        LOGGER.info("comparing directions: rows are scaled to length 1, msd is twice the mean of 1 - cosine")
+        rows.coordinates = UNIT
+    else:
         standardize = job.hyperparameters.standardize
         choose = partial(choose_coordinates, communicator=communicator, events=progress.events, standardize=standardize)
         rows.settle_by(choose, SPREAD_ROWS if standardize else ENOUGH_ROWS)
-    else:
-        rows.coordinates = checkpoint.coordinates
     # The leader's clock decides for all hosts.
     control = Control(
         stop.requested,

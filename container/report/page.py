@@ -115,7 +115,7 @@ def _context(facts: Facts) -> dict[str, Any]:
     n_clusters, n_features = model.centers.shape
     baseline = Baseline.of(model.state.sample)
     heat_map = profile.heat_map(model.centers, score.cluster_sizes, baseline)
-    if not facts.coordinates.plain:
+    if facts.coordinates.origin is not None:
         absolute = facts.coordinates.absolute(model.centers[heat_map.clusters])
         heat_map = replace(heat_map, centers=absolute[:, heat_map.features])
     shares = score.cluster_sizes / max(1, score.rows)
@@ -133,7 +133,7 @@ def _context(facts: Facts) -> dict[str, Any]:
         "sizes": plots.per_cluster(shares, "Share of the rows", 1 / n_clusters, "if all were equal", share=True),
         "spreads": plots.per_cluster(spreads, "Typical distance", float(np.sqrt(score.msd)), "all rows together"),
         "plane": plots.plane(plane, score.cluster_sizes),
-        "profiles": plots.heat_map(heat_map, DIGITS if facts.coordinates.plain else MAX_DIGITS),
+        "profiles": plots.heat_map(heat_map, DIGITS if facts.coordinates.origin is None else MAX_DIGITS),
     }
     whole = model.score_is_exact and len(plane.rows) == score.rows
     _, _, long_term = facts.losses.curve()
@@ -154,6 +154,7 @@ def _context(facts: Facts) -> dict[str, Any]:
         "drawn": f"{'All' if whole else 'A sample of'} {number(len(plane.rows))} rows",
         "plane": plane,
         "standardized": facts.coordinates.scaled,
+        "unit": facts.coordinates.unit,
         "heat_map_left_out": _left_out(heat_map, n_clusters, n_features),
         "heat_map_widths": plots.heat_map_widths(heat_map),
         "clusters": _clusters(facts, baseline, shares, spreads),
@@ -175,6 +176,8 @@ def _tiles(facts: Facts) -> list[tuple[str, str, str]]:
     others = f" and {len(facts.hosts) - HOSTS_NAMED} more" if len(facts.hosts) > HOSTS_NAMED else ""
     test = facts.tested
     unit = ", in standard deviations" if facts.coordinates.scaled else ""
+    if facts.coordinates.unit:
+        unit = ": 2 - 2 cosine"
     return [
         ("Clusters (k)", number(k), f"out of {number(len(model.state.centers))} intermediate ones"),
         (
@@ -237,7 +240,7 @@ def _clusters(
                         "arrow": "▲" if difference > 0 else "▼",
                         "number": feature,
                         "value": number(float(values[feature]), 3)
-                        if coordinates.plain
+                        if coordinates.origin is None
                         else _value(float(values[feature]), float(deviations[feature])),
                         "difference": signed(difference),
                     }

@@ -22,7 +22,6 @@ from kmeans.finalization.resources import Resources
 from kmeans.finalization.split_merge import work_of_a_point
 from kmeans.finalization.suggestion import Suggestion, suggest
 from kmeans.finalization.validity import calinski_harabasz, davies_bouldin, separated_share, simplified_silhouette
-from kmeans.points import WeightedPoints
 from kmeans.state import State
 from kmeans.types import DoubleArray, LabelArray
 

@@ -58,7 +58,7 @@ class KMeans(sdk.KMeans):
         For all calls of `fit` that do not give one.
     image_uri : str or None
         The image; None for that of the environment variable ``SAGEMAKER_KMEANS_IMAGE``.
-    seed, refine_sample_size, standardize, checkpoint_interval_seconds, write_assignments, write_report
+    seed, refine_sample_size, distance, standardize, checkpoint_interval_seconds, write_assignments, write_report
         Hyperparameters that the built-in algorithm does not have.
     data_location : str or None
         Where `record_set` writes to: a prefix in S3, or in local mode a ``file://`` address.
@@ -95,6 +95,7 @@ class KMeans(sdk.KMeans):
         write_assignments: Any = None,
         write_report: Any = None,
         standardize: Any = None,
+        distance: Any = None,
         data_location: str | None = None,
         sagemaker_session: Session | None = None,
         metric_definitions: Any = None,
@@ -132,6 +133,7 @@ class KMeans(sdk.KMeans):
         self.checkpoint_interval_seconds = checkpoint_interval_seconds
         self.write_assignments = write_assignments
         self.write_report = write_report
+        self.distance = distance
         self.standardize = standardize
         self._usual_mini_batch_size = self.mini_batch_size
         # In local mode, a folder for each job, unless one was given.

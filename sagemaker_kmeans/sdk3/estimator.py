@@ -44,7 +44,7 @@ class KMeans:
         For all calls of `fit` that do not give one.
     image_uri : str or None
         The image; None for that of the environment variable ``SAGEMAKER_KMEANS_IMAGE``.
-    seed, refine_sample_size, standardize, checkpoint_interval_seconds, write_assignments, write_report
+    seed, refine_sample_size, distance, standardize, checkpoint_interval_seconds, write_assignments, write_report
         Hyperparameters that the built-in algorithm does not have.
     output_path : str or None
         The ``s3://`` address of results; None for the default bucket. In local mode, jobs have folders of their own.
@@ -89,6 +89,7 @@ class KMeans:
         write_assignments: Any = None,
         write_report: Any = None,
         standardize: Any = None,
+        distance: Any = None,
         output_path: str | None = None,
         data_location: str | None = None,
         training_mode: Any = None,
