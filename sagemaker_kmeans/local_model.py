@@ -102,7 +102,7 @@ class LocalModel:
         """Write the model as an ONNX graph, which takes ``rows`` and returns what an endpoint answers.
 
         Needs the extra ``onnx``. The inputs are ``rows``, of the type of `centers`; the outputs ``closest_cluster``,
-        int64, and ``distance_to_cluster``, float32.
+        int64, and ``distance_to_cluster``, float32. If directions are compared, the distance of a row of zeros is NaN.
         """
         from sagemaker_kmeans.onnx_graph import write
 

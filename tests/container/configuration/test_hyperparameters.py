@@ -46,7 +46,7 @@ def test_defaults_are_those_the_built_in_logs_in_its_order_and_then_ours() -> No
         "'_tuning_objective_metric': ''"
     )
     ours = (
-        ", 'seed': '0', 'refine_sample_size': 'auto', 'standardize': 'false', "
+        ", 'seed': '0', 'refine_sample_size': 'auto', 'distance': 'euclidean', 'standardize': 'false', "
         "'checkpoint_interval_seconds': '60', 'write_assignments': 'true', 'write_report': 'true'}"
     )
     assert str(defaults()) == built_in + ours
@@ -72,6 +72,7 @@ def test_required_values_alone_give_the_defaults() -> None:
         tuning_objective_metric="",
         seed=0,
         refine_sample_size=None,
+        distance="euclidean",
         standardize=False,
         checkpoint_interval_seconds=60,
         write_assignments=True,
@@ -150,6 +151,7 @@ def test_words_are_those_of_the_table(row: Hyperparameter) -> None:
         assert getattr(parse(REQUIRED | {row.name: json.dumps(word)}), row.field) == word
     assert message(REQUIRED | {row.name: "k-means++"}) == (
         f"Customer Error: Hyperparameter {row.name}: expected {row.domain.expected}, got 'k-means++'"
+        + (f": {row.reason}" if row.reason else "")
     )
 
 

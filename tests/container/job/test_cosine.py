@@ -1,5 +1,6 @@
 """Jobs with `distance=cosine`, compared with spherical k-means in plain numpy."""
 
+import json
 import os
 import re
 from pathlib import Path
@@ -37,8 +38,9 @@ def embeddings(n_rows: int = 3000, n_features: int = 24, seed: int = 0) -> Doubl
 
 
 def unit(rows: NDArray[np.floating]) -> Doubles:
-    scaled: Doubles = rows / np.abs(rows).max(axis=1, keepdims=True)
-    return scaled / np.linalg.norm(scaled, axis=1, keepdims=True)
+    scaled = rows / np.abs(rows).max(axis=1, keepdims=True)
+    found: Doubles = scaled / np.linalg.norm(scaled, axis=1, keepdims=True)
+    return found
 
 
 def measured(ended: Ended, rows: Doubles) -> Doubles:
@@ -119,7 +121,7 @@ def test_every_way_to_ask_answers_one_minus_the_cosine(trained: Ended, tmp_path:
     settings = ServingSettings(outputs=("distances", "top_clusters", "top_distances"), top_n=2)
     client = create_app(ServedModel(trained.base / "model"), settings).test_client()
     answer = client.post("/invocations", data=csv(rows[:5]), content_type=CSV, headers={"Accept": "application/json"})
-    for answered, row in zip(answer.json["predictions"], distances, strict=False):
+    for answered, row in zip(json.loads(answer.data)["predictions"], distances, strict=False):
         np.testing.assert_allclose(answered["distances"], row, rtol=1e-5)
         assert answered["top_clusters"] == np.argsort(row)[:2].tolist()
         np.testing.assert_allclose(answered["top_distances"], np.sort(row)[:2], rtol=1e-5)
