@@ -157,7 +157,7 @@ class Coordinates:
         if far.any():
             first = int(far.argmax())
             raise CoordinatesError(
-                f"expected centers of length 1 with {DISTANCE} {COSINE}, got {lengths[first]} of {first}"
+                f"expected centers of length 1 with {DISTANCE} {COSINE}, got {lengths[first]} for center {first}"
             )
 
     def distances(self, squared: DoubleArray) -> DoubleArray:

@@ -160,5 +160,7 @@ def test_arrays_and_centers_that_do_not_fit_the_cosine_distance() -> None:
         Coordinates.of_arrays({"is_unit": np.array([False])}, 3)
     with pytest.raises(CoordinatesError, match="expected an origin, or means and scales, or is_unit, got"):
         Coordinates.of_arrays({**SCALED.arrays(), **UNIT.arrays()}, 3)
-    with pytest.raises(CoordinatesError, match=r"expected centers of length 1 with distance cosine, got 2\.0 of 1"):
+    with pytest.raises(
+        CoordinatesError, match=r"expected centers of length 1 with distance cosine, got 2\.0 for center 1"
+    ):
         UNIT.check_centers(np.array([[1.0, 0.0], [0.0, 2.0]]))
