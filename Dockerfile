@@ -16,12 +16,10 @@ RUN python3 -m venv /opt/venv \
         --requirement /tmp/requirements.txt \
  && /opt/venv/bin/pip uninstall --yes pip setuptools \
  # Remove headers, compilers, test suites and parts for other programs, which are not needed at run time. What remains of
- # mpich is mpiexec, its proxy and libmpi with its dependencies, of plotly what generates a page, and of CUDA what numba
- # loads.
+ # mpich is mpiexec, its proxy and libmpi with its dependencies, and of CUDA what numba loads.
  && cd /opt/venv/lib/python3*/site-packages \
  && rm -rf pyarrow/include pyarrow/src pyarrow/tests numpy/_core/include numpy/_core/lib simdjson/simdjson.* \
-        mpi4py/MPI.openmpi.* mpi4py/include plotly/labextension plotly/package_data/datasets \
-        plotly/package_data/widgetbundle.js nvidia/cuda_nvcc/bin nvidia/*/include nvidia/cuda_nvrtc/lib/*.alt.* \
+        mpi4py/MPI.openmpi.* mpi4py/include nvidia/cuda_nvcc/bin nvidia/*/include nvidia/cuda_nvrtc/lib/*.alt.* \
         /opt/venv/share /opt/venv/include /opt/venv/lib/libmpi_abi.so* \
  && (cd /opt/venv/bin && rm -f mpic* mpivars mpirun mpiexec.* hydra_nameserver hydra_persist) \
  && find numba numpy pyarrow llvmlite -type d -name tests -prune -exec rm -rf {} + \

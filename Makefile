@@ -65,6 +65,10 @@ fuzz: setup ## feed random bytes to the decoders and random trees to train and s
 test-resumes: setup ## kill jobs of two hosts 50 times at random, and compare the resumed jobs with uninterrupted ones
 	RESUMES=$(or $(RESUMES),50) $(bin)/python -m pytest tests/container/hosts/test_resume.py -s --timeout 0 $(ARGS)
 
+.PHONY: test-chaos
+test-chaos: setup ## hit processes of jobs of three hosts 200 times at random, and try what takes long on several hosts
+	CHAOS=$(or $(CHAOS),200) $(bin)/python -m pytest tests/container/hosts/test_chaos.py tests/container/hosts/test_long.py -s --timeout 0 $(ARGS)
+
 .PHONY: bench-hosts
 bench-hosts: setup ## measure one and two hosts, each on its own core; results go to benchmarks/results/
 	$(bin)/python -m benchmarks.hosts $(ARGS)
@@ -78,7 +82,7 @@ image-gpu: ## build the experimental image for machines with an NVIDIA GPU
 	docker build $(DOCKER_BUILD_FLAGS) --target gpu --build-arg REQUIREMENTS=gpu --tag $(IMAGE):gpu-experimental .
 
 .PHONY: test-container
-test-container: $(VENV)/sdk.stamp ## build the image and test it, also with the SageMaker SDK
+test-container: $(VENV)/sdk.stamp $(VENV)/sdk3.stamp ## build the image and test it, also with the SageMaker SDK
 	$(bin)/python -m pytest tests/image $(ARGS)
 
 .PHONY: test-sdk

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.measure import RUNS
-from kmeans.kernels.jit import host_level, levels
+from kmeans.kernels.levels import host_level, levels
 from tools.containers import IMAGE, Tree
 
 # Logged when the first centers are chosen, before the first mini-batch.

@@ -21,7 +21,7 @@ with needed():
     import numpy as np
 
     from container.configuration.domains import Categorical, Continuous, Flag, Integer
-    from container.configuration.files import CHANNELS, CONTENT_TYPES, RECORDIO, REQUIRED_CHANNELS
+    from container.configuration.files import CHANNELS, CONTENT_TYPES, CSV, RECORDIO, REQUIRED_CHANNELS
     from container.configuration.hyperparameters import TABLE, Hyperparameter
     from container.formats.recordio.records import dense_record, encode
     from container.logs.metrics import OBJECTIVES, REGEXES
@@ -29,9 +29,11 @@ with needed():
     from container.versions import RELEASE
 
 DESCRIPTION: Final = "An open, drop-in replacement for the built-in K-means algorithm."
+# Modes belong to a channel, not to a content type, so that its description says which ones a type has.
+_MODES: Final = "Parquet and CSV with a header in File and FastFile mode, others in Pipe mode too."
 CHANNEL_DESCRIPTIONS: Final = {
-    "train": "The rows to cluster.",
-    "test": "Rows on which the model is scored: test:msd and test:ssd.",
+    "train": f"The rows to cluster. {_MODES}",
+    "test": f"Rows on which the model is scored: test:msd and test:ssd. {_MODES}",
     "model": "The model of an earlier job, to continue.",
 }
 # The service supports FastFile, but CreateAlgorithm rejects it (github.com/boto/boto3/issues/4469).
@@ -136,7 +138,8 @@ def _hyperparameter(row: Hyperparameter) -> dict[str, Any]:
             described |= _categorical(row.domain.values)
         case Flag():
             # The service compares case-sensitively, and the SDK sends "True".
-            described |= _categorical(("true", "false", "True", "False"))
+            auto = ("auto",) if row.domain.auto else ()
+            described |= _categorical((*auto, "true", "false", "True", "False"))
     return described
 
 
@@ -152,11 +155,12 @@ def _channel(name: str) -> dict[str, Any]:
         if "label_size" in CONTENT_TYPES[content_type]
         for size in LABEL_SIZES
     ]
+    headed = [f"{content_type};header=present" for content_type in (CSV, *labelled) if content_type.startswith(CSV)]
     return {
         "Name": name,
         "Description": CHANNEL_DESCRIPTIONS[name],
         "IsRequired": name in REQUIRED_CHANNELS,
-        "SupportedContentTypes": [*content_types, *labelled],
+        "SupportedContentTypes": [*content_types, *labelled, *(headed if CSV in content_types else [])],
         "SupportedCompressionTypes": ["None", "Gzip"],
         "SupportedInputModes": ["File"] if name == "model" else list(INPUT_MODES),
     }

@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from container.packages import needed
 
 with needed():
-    from kmeans.kernels.jit import levels
+    from kmeans.kernels.levels import levels
 
 # The job imports all modules with kernels but that of `container.convert`.
 PROGRAM = """

@@ -1,7 +1,9 @@
-"""Make a model of another k from the model of one job, in seconds: no data are read again.
+"""Make a model of another k from the output of one job, in seconds: no data are read again.
 
-Run `python -m container.resolve --k 7 model.tar.gz out.tar.gz`. With `--data FOLDER`, the folder of the training data,
-the report and the cluster of every row are written to `out-data`.
+Run `python -m container.resolve --k 7 output seven.tar.gz`, where `output` is the folder of a job's output, with
+`model.tar.gz` and `output.tar.gz`. A model alone is enough, but it has no rows of the data, and what is made of it is
+less accurate. With `--data FOLDER`, the folder of the training data, no sample is needed, and the report and the
+cluster of every row are written to `seven-data`.
 """
 
 if __name__ == "__main__":
@@ -26,8 +28,6 @@ from typing import Any
 from container.packages import needed
 
 with needed():
-    import numpy as np
-
     from container import report
     from container.artifacts import curve as curves
     from container.artifacts import model as artifacts
@@ -37,7 +37,6 @@ with needed():
     from container.channels.reading import Reading
     from container.command_line import check_new_file, local_path
     from container.configuration import hyperparameters
-    from container.configuration.algorithm_settings import finalization_settings
     from container.configuration.files import RECORDIO, ChannelConfiguration, content_type_of
     from container.configuration.hyperparameters import Hyperparameters
     from container.errors import CustomerError, JobError
@@ -47,24 +46,16 @@ with needed():
     from container.logs.logger import LOGGER
     from container.precision.coordinates import Coordinates
     from container.report.losses import Losses
+    from container.resolution import check_k, find_state, number_of_rows, resolved, with_rows_of
     from container.resources import cpu_count
     from container.stopping import Stop
     from container.versions import COMPUTING, RELEASE, versions
     from kmeans.assignment.engine import Engine
-    from kmeans.assignment.scoring import score
-    from kmeans.communicator import SingleHost
     from kmeans.finalization.deadline import Deadline
-    from kmeans.finalization.estimation import estimate
-    from kmeans.finalization.exploration import explore, ks_to_explore
-    from kmeans.finalization.finalization import finalize
-    from kmeans.finalization.optimism import optimism
     from kmeans.finalization.resources import Resources
-    from kmeans.kmeans_plus_plus import distinct
+    from kmeans.finalization.rowless import without_rows
     from kmeans.model import Model
-    from kmeans.observer import Silent
-    from kmeans.state import State
     from kmeans.threads import Threads
-    from kmeans.types import as_points
 
 # What the file of the centers is named after: the leader of a job of one host.
 HOST = "algo-1"
@@ -83,7 +74,9 @@ class Request:
     k : int
         The number of clusters of the new model.
     model, out : Path
-        The model with a state, and the new one.
+        The model, or the folder of its job's output, and the new model.
+    sample : Path or None
+        The state with the sample, or what holds it; None to look for it in the folder of the output.
     data : Path or None
         The folder of the training data; None if no report and no assignments are wanted.
     content_type : str
@@ -93,6 +86,7 @@ class Request:
     k: int
     model: Path
     out: Path
+    sample: Path | None
     data: Path | None
     content_type: str
 
@@ -109,7 +103,8 @@ def main(arguments: list[str] | None = None, stop: Stop | None = None) -> int:
     parser.add_argument("--k", type=int, required=True, help="clusters of the new model")
     parser.add_argument("--data", type=local_path, help="folder of the training data, for a report and assignments")
     parser.add_argument("--content-type", default=RECORDIO, help="of the training data (default: %(default)s)")
-    parser.add_argument("model", type=local_path, help="a model with a state: its folder or model.tar.gz")
+    parser.add_argument("--sample", type=local_path, help="the job's output.tar.gz or state.npz, unless in its folder")
+    parser.add_argument("model", type=local_path, help="the folder of a job's output, or a model alone")
     parser.add_argument("out", type=local_path, help="the model.tar.gz to write")
     given = parser.parse_args(arguments)
     logger.set_up()
@@ -133,20 +128,36 @@ def _resolve(request: Request, stop: Stop) -> None:
     configuration = _configuration(request, request.data) if request.data else None
     try:
         description = artifacts.load(request.model).description
-        state, coordinates = artifacts.load_state(request.model)
+        state, coordinates = find_state(request.model, request.sample)
     except artifacts.ModelError as error:
         raise CustomerError(str(error)) from None
     chosen = _hyperparameters(request.k, description)
-    _check_k(request, state)
+    check_k(request.k, state, request.model)
+    n_rows = number_of_rows(description, state)
     with logger.kept_warnings() as warnings, Threads(cpu_count()) as threads:
         engine = Engine(threads, state.shift, spherical=coordinates.unit)
-        model = _model(chosen, state, description, Resources(engine, deadline=Deadline(stop.overdue)))
+        resources = Resources(engine, deadline=Deadline(stop.overdue))
         if configuration is None:
+            if not len(state.sample.rows):
+                LOGGER.info("There is no sample of the rows: the model is less accurate than with --sample or --data.")
+            model = resolved(chosen, state, n_rows, resources)
             _write(request, model, coordinates, chosen, description)
             return
         reading = Reading(threads=threads.count)
-        n_features = model.centers.shape[1]
-        channel = Channel(configuration, n_features, BATCH_ROWS, reading, stop=stop, coordinates=coordinates)
+        n_features = state.centers.shape[1]
+        channel = Channel(
+            configuration,
+            n_features,
+            BATCH_ROWS,
+            reading,
+            stop=stop,
+            coordinates=coordinates,
+            selection=chosen.selection if configuration.has_names else None,
+            missing=chosen.missing,
+        )
+        if not len(state.sample.rows):
+            state = with_rows_of(channel, state, n_rows, chosen, engine)
+        model = resolved(chosen, state, n_rows, resources)
         model = _assigned(request.data_folder, channel, model, engine, stop)
         _write(request, model, coordinates, chosen, description)
     seconds = time.time() - began
@@ -157,6 +168,7 @@ def _resolve(request: Request, stop: Stop) -> None:
         losses=Losses(),
         hosts=(HOST,),
         hyperparameters=_stated(description, request.k),
+        shows_rows=chosen.shows_rows,
         seed=chosen.seed,
         epochs=chosen.epochs,
         rows_seen=model.rows,
@@ -167,6 +179,7 @@ def _resolve(request: Request, stop: Stop) -> None:
         warnings=warnings.messages,
         warnings_left_out=warnings.left_out,
         events=model.events,
+        feature_names=_names(description),
     )
     report.write(request.data_folder / report.NAME, facts)
     with replacing(request.data_folder / curves.NAME) as file:
@@ -182,34 +195,8 @@ def _configuration(request: Request, data: Path) -> ChannelConfiguration:
         raise CustomerError(
             f"{request.data_folder}: expected no such folder, since the report and the assignments are written there"
         )
-    name, label_size = content_type_of("train", request.content_type)
-    return ChannelConfiguration("train", name, label_size, "File", "FullyReplicated", data)
-
-
-def _check_k(request: Request, state: State) -> None:
-    live = state.live().centers
-    for n_most, what in ((len(live), "centers"), (len(distinct(live)), "different centers")):
-        if request.k > n_most:
-            raise CustomerError(
-                f"Expected k up to {n_most}, as many {what} as the state of {request.model} has, got {request.k}"
-            )
-
-
-def _model(chosen: Hyperparameters, state: State, description: dict[str, object] | None, resources: Resources) -> Model:
-    """Return the new model, with its score and estimates for other k."""
-    engine, seeds = resources.engine, np.random.SeedSequence(chosen.seed)
-    how = finalization_settings(chosen, len(state.centers))
-    centers = finalize(state, chosen.k, how, seeds, Silent(), resources)
-    if state.sample.complete or not len(state.sample.rows):
-        fit = score([state.sample.rows], engine.assigner(centers), SingleHost())
-    else:
-        fit = estimate(state, _rows(description, len(state.sample.rows)), centers, engine)
-        if how.refine:
-            fit = fit.raised(optimism(state, centers, engine, resources.deadline.passed))
-    ks = ks_to_explore(chosen.k, len(state.centers), centers.shape[1])
-    for_curve = np.random.SeedSequence((chosen.seed, chosen.k))
-    curve = explore(state, centers, fit, ks, for_curve, resources)
-    return Model(as_points(centers), fit.rows, False, fit, state, curve, dict(resources.events.counts))
+    stated = content_type_of("train", request.content_type)
+    return ChannelConfiguration("train", stated.name, stated.label_size, "File", "FullyReplicated", data, stated.header)
 
 
 def _assigned(folder: Path, channel: Channel, model: Model, engine: Engine, stop: Stop) -> Model:
@@ -240,8 +227,7 @@ def _write(
     description: dict[str, Any] | None,
 ) -> None:
     final = coordinates.centers(model.centers)
-    # Without a sample there are no rows to score.
-    exact = model.score_is_exact and model.score.rows > 0
+    exact = model.score_is_exact
     new = describe(
         final,
         hyperparameters=_stated(description, request.k),
@@ -253,12 +239,14 @@ def _write(
         rows_scored=model.score.rows if exact else len(model.state.sample.rows),
         rows=model.score.rows,
         **curves.indices(model.curve.of(request.k)),
+        **({"feature_names": names} if (names := _names(description)) else {}),
         events=model.events,
         **coordinates.description(),
         resolved_from_k=description["k"] if description else None,
     )
     with tempfile.TemporaryDirectory() as folder:
-        files = artifacts.save(Path(folder), HOST, artifacts.SavedModel(final, new), model.state, coordinates)
+        state = without_rows(model.state, model.centers, chosen.epochs)
+        files = artifacts.save(Path(folder), HOST, artifacts.SavedModel(final, new), state, coordinates)
         tarball.write(request.out, files)
     LOGGER.info("wrote %s: k = %d, msd %s on %d rows", request.out, request.k, model.score.msd, new["rows_scored"])
 
@@ -269,13 +257,16 @@ def _stated(description: dict[str, Any] | None, k: int) -> dict[str, str]:
     return {**stated, "k": str(k)}
 
 
-def _rows(description: dict[str, object] | None, n_sampled: int) -> int:
-    """Return the number of rows that the model was made of; of the sample, where the description does not say."""
-    stated = description.get("rows") if description else None
-    return max(n_sampled, stated) if type(stated) is int and stated <= MAX_ROWS else n_sampled
+def _names(description: dict[str, Any] | None) -> list[str]:
+    """Return the names of the features; empty if the description has none."""
+    stated = description or {}
+    names = stated.get("feature_names")
+    if not isinstance(names, list) or len(names) != stated["feature_dim"]:
+        return []
+    return names if all(isinstance(name, str) for name in names) else []
 
 
-def _hyperparameters(k: int, description: dict[str, object] | None) -> Hyperparameters:
+def _hyperparameters(k: int, description: dict[str, Any] | None) -> Hyperparameters:
     """Return the hyperparameters of the job, with another k."""
     stated = description.get("hyperparameters") if description else None
     if not isinstance(stated, dict):

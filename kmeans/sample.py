@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from kmeans.types import BoolArray, DoubleArray, FloatArray, LabelArray
 
 
@@ -51,6 +53,11 @@ class Sample:
     weights: DoubleArray
     complete: bool
     far: Far | None = None
+
+    @classmethod
+    def empty(cls, n_features: int) -> "Sample":
+        """Return a sample without rows."""
+        return cls(np.empty((0, n_features), np.float32), np.empty(0, np.int64), np.empty(0), complete=False)
 
     def part(self, indices: LabelArray) -> "Sample":
         """Return some of the rows with what belongs to them, and all of the farthest rows.

@@ -52,7 +52,23 @@ def arrays(bodies: Iterable[bytes]) -> tuple[NDArray[np.int64], NDArray[np.float
 
 
 def split(body: bytes) -> Iterator[memoryview]:
-    """Yield the records of an answer, or raise AnswerError."""
+    """Split an answer into its records.
+
+    Parameters
+    ----------
+    body : bytes
+        A whole answer.
+
+    Yields
+    ------
+    memoryview
+        An encoded Record.
+
+    Raises
+    ------
+    AnswerError
+        If it is something else.
+    """
     view, position = memoryview(body), 0
     while position < len(view):
         try:

@@ -9,6 +9,16 @@ VARIABLE: Final = "SAGEMAKER_KMEANS_IMAGE"
 def resolve(image_uri: Any = None) -> Any:
     """Return the image that was given, or that of the environment variable.
 
+    Parameters
+    ----------
+    image_uri : str or None
+        The image; with version 2 of the SDK also a variable of a pipeline.
+
+    Returns
+    -------
+    str
+        The image.
+
     Raises
     ------
     ValueError

@@ -47,6 +47,9 @@ class LocalModel:
         self.feature_names = _names(description.get("feature_names"), centers.shape[1])
         self._standardization = _standardization(description.get("standardization"), centers.shape[1])
         self._cosine = _is_cosine(description, centers)
+        # What takes the place of missing numbers, where the model was trained with them.
+        fills = description.get("missing_numbers")
+        self._fills = None if fills is None else _numbers(fills, centers.shape[1], "missing_numbers")
         self._nearest = NearestCenters(self._standardized(centers))
 
     def __repr__(self) -> str:
@@ -59,7 +62,7 @@ class LocalModel:
         ----------
         rows : array-like of numbers, shape (n, d) or (d,)
             A sparse matrix or a DataFrame too. Rounded to float32 where the centers are in float32, as an endpoint
-            does.
+            does. NaN stands for a missing number, if the model was trained with ``missing=mean``.
 
         Returns
         -------
@@ -75,10 +78,20 @@ class LocalModel:
         return self.predict_with_distances(rows)[0]
 
     def predict_with_distances(self, rows: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Return the closest cluster of each row, and the Euclidean distance to it, as an endpoint answers them.
+        """Return what an endpoint answers.
 
-        If the model was trained with ``standardize``, distances are measured in standard deviations of the features; if
-        it was trained with ``distance=cosine``, they are 1 - cosine.
+        Parameters
+        ----------
+        rows : array-like of numbers, shape (n, d) or (d,)
+            As for `predict`.
+
+        Returns
+        -------
+        labels : ndarray of int64, shape (n,)
+            The closest cluster of each row.
+        distances : ndarray of float32, shape (n,)
+            Euclidean distances to them, in standard deviations of the features if the model was trained with
+            ``standardize``; 1 - cosine if it was trained with ``distance=cosine``.
         """
         labels, distances = self._nearest.predict(self._measured(rows))
         return labels, self._answered(distances)
@@ -101,8 +114,14 @@ class LocalModel:
     def to_onnx(self, path: str | os.PathLike[str]) -> None:
         """Write the model as an ONNX graph, which takes ``rows`` and returns what an endpoint answers.
 
-        Needs the extra ``onnx``. The inputs are ``rows``, of the type of `centers`; the outputs ``closest_cluster``,
-        int64, and ``distance_to_cluster``, float32. If directions are compared, the distance of a row of zeros is NaN.
+        Needs the extra ``onnx``. The input is ``rows``, of the type of `centers`; the outputs are ``closest_cluster``,
+        int64, and ``distance_to_cluster``, float32. No number of ``rows`` may be missing. If directions are compared,
+        the distance of a row of zeros is NaN.
+
+        Parameters
+        ----------
+        path : str or path-like
+            The file; replaced if there is one.
         """
         from sagemaker_kmeans.onnx_graph import write
 
@@ -137,6 +156,8 @@ class LocalModel:
             array = array[None]
         if array.ndim != 2 or array.shape[1] != self.centers.shape[1]:
             raise ValueError(f"expected rows of shape (n, {self.centers.shape[1]}), got {array.shape}")
+        if self._fills is not None:
+            array = np.where(np.isnan(array), self._fills.astype(array.dtype), array)
         with np.errstate(over="ignore"):
             is_finite = np.isfinite(array).all(axis=1) & np.isfinite(array.astype(np.float32, copy=False)).all(axis=1)
         if not is_finite.all():

@@ -21,6 +21,20 @@ def blocks(rows: Any, size: int | None = None, skip: int = 0) -> Iterator[tuple[
         yield part, rows[part].toarray() if issparse(rows) else rows[part]
 
 
+def distinct_rows(rows: Any) -> NDArray[Any]:
+    """Return the distinct rows, in lexicographic order."""
+    return np.unique(np.concatenate([np.unique(block, axis=0) for _, block in blocks(rows)]), axis=0)
+
+
+def inertia(rows: Any, centers: NDArray[Any], labels: NDArray[np.int64]) -> float:
+    """Return the sum of the squared distances of rows to the centers of their clusters."""
+    total = 0.0
+    for part, block in blocks(rows):
+        differences = block - centers[labels[part]].astype(np.float64)
+        total += float(np.einsum("ij,ij->", differences, differences))
+    return total
+
+
 class MemoryRows:
     """Rows in memory as a source; see `kmeans.source.RowSource`."""
 
@@ -42,7 +56,7 @@ class MemoryRows:
             yield self._rows[skip:]
 
     def relative(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return points as they are: they are told in the coordinates of the rows."""
+        """Return points as they are: rows in memory keep their coordinates."""
         return points
 
     def read_ahead(self) -> bool:

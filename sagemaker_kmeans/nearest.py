@@ -62,7 +62,18 @@ class NearestCenters:
         return labels, distances
 
     def distances(self, rows: NDArray[Any]) -> NDArray[np.float32]:
-        """Return the distances of rows to all centers, float32 (n, k)."""
+        """Return the distances of rows to all centers.
+
+        Parameters
+        ----------
+        rows : ndarray of float32 or float64, shape (n, d)
+            Finite.
+
+        Returns
+        -------
+        ndarray of float32, shape (n, k)
+            Euclidean; infinity beyond the range of float32.
+        """
         distances = np.empty((len(rows), len(self._centers)), np.float32)
         for part in _parts(len(rows), self._centers.size):
             differences = rows[part].astype(np.float64)[:, None] - self._centers

@@ -49,6 +49,16 @@ def encoded(rows: Any, labels: Any = None) -> Iterator[bytes]:
 def request_parts(rows: Any) -> Iterator[bytes]:
     """Encode rows as bodies of requests, each short enough for an endpoint.
 
+    Parameters
+    ----------
+    rows : array-like of numbers or SciPy sparse matrix, shape (n, d) or (d,)
+        Any number of rows, at least one.
+
+    Yields
+    ------
+    bytes
+        The bodies, in the order of the rows.
+
     Raises
     ------
     ValueError

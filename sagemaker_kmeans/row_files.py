@@ -41,6 +41,7 @@ def blocks(path: Path, n_features: int, names: Sequence[str] | None, labels: int
     Yields
     ------
     ndarray of float64 or of a .npy file's type, shape (n, d)
+        The next rows.
 
     Raises
     ------
@@ -151,7 +152,7 @@ def _pandas_index(metadata: dict[bytes, bytes]) -> set[str]:
 
 
 def write_predictions(path: Path, predictions: Predictions) -> int:
-    """Write predictions, whole or not at all, and return their number.
+    """Write predictions, whole or not at all.
 
     Parameters
     ----------
@@ -159,6 +160,11 @@ def write_predictions(path: Path, predictions: Predictions) -> int:
         It ends with one of `SUFFIXES`; .npy holds a structured array.
     predictions : iterable of (ndarray of int64, ndarray of float32)
         Blocks of closest clusters and distances to them.
+
+    Returns
+    -------
+    int
+        Number of rows.
     """
     write = {".csv": _write_csv, ".parquet": _write_parquet, ".npy": _write_npy}[path.suffix.lower()]
     partial = path.with_name(f".{path.name}.partial")

@@ -28,6 +28,13 @@ def files(rows: Any, labels: Any, count: int) -> Iterator[tuple[str, BinaryIO]]:
     count : int
         Number of shards.
 
+    Yields
+    ------
+    name : str
+        Of the shards, in the order of the rows.
+    file : binary file
+        It is closed when the next one is asked for.
+
     Raises
     ------
     ValueError
@@ -72,7 +79,19 @@ def manifest(prefix: str, names: list[str]) -> bytes:
 
 
 def write_folder(folder: Path, rows: Any, labels: Any, count: int) -> None:
-    """Write the shards into a folder, for local mode."""
+    """Write the shards into a folder, for local mode.
+
+    Parameters
+    ----------
+    folder : Path
+        It must exist.
+    rows : array-like of numbers or SciPy sparse matrix, shape (n, d)
+        As `files` takes them.
+    labels : array-like of numbers, shape (n,), or None
+        A label for each row.
+    count : int
+        Number of shards.
+    """
     for name, content in files(rows, labels, count):
         with (folder / name).open("wb") as file:
             while block := content.read(1 << 20):
@@ -88,10 +107,19 @@ def upload(s3: Any, address: str, rows: Any, labels: Any, count: int, **extra: A
         Where to.
     address : str
         The ``s3://`` address of a prefix, which ends with a slash.
-    rows, labels, count
+    rows : array-like of numbers or SciPy sparse matrix, shape (n, d)
         As `files` takes them.
-    **extra
+    labels : array-like of numbers, shape (n,), or None
+        A label for each row.
+    count : int
+        Number of shards.
+    **extra : Any
         Further members of the requests, such as ``ServerSideEncryption``.
+
+    Returns
+    -------
+    str
+        The ``s3://`` address of the manifest.
     """
     parts = urlsplit(address)
     bucket, prefix = s3.Bucket(parts.netloc), parts.path.lstrip("/")

@@ -1,6 +1,5 @@
 """The algorithm as a scikit-learn estimator, in this process; needs the extra ``local``."""
 
-import math
 import os
 from typing import Any, Final, Self
 from warnings import warn
@@ -9,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
+from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from kmeans.communicator import SingleHost
@@ -21,18 +20,11 @@ from kmeans.state import State
 from kmeans.stream.first_centers import EarlierModel
 from kmeans.threads import Threads
 from kmeans.training import fit
-from sagemaker_kmeans.memory_rows import MemoryRows, blocks, single_rows, usual_origin
+from sagemaker_kmeans import auto_settings
+from sagemaker_kmeans.memory_rows import MemoryRows, blocks, distinct_rows, inertia, single_rows, usual_origin
 
 _DTYPES: Final = (np.float64, np.float32)
 _MAX_SEED: Final = 2**31 - 1
-# As `train` evaluates 'auto'.
-_AUTO_TRIALS: Final = 10
-_MIN_TRIALS: Final = 2
-_TRIALS_WORK: Final = 1e9
-_AUTO_FACTOR: Final = 10
-_AUTO_FACTOR_MAX_K: Final = 100
-_AUTO_SAMPLE_BYTES: Final = 128 << 20
-_AUTO_SAMPLE_ROWS: Final = 200_000
 _KEPT_SAMPLE_BYTES: Final = 32 << 20
 
 
@@ -43,8 +35,9 @@ class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
     ----------
     n_clusters : int, default=8
         Number of clusters.
-    init : {"random", "k-means++"}, default="random"
-        How the stream's first centers are chosen.
+    init : {"random", "k-means++"}, callable or array-like of shape (n_clusters, n_features), default="random"
+        How the stream's first centers are chosen, or `n_clusters` of them. A callable is called with the rows, the
+        number of clusters and a RandomState, and returns them.
     batch_size : int, default=5000
         Rows of a mini-batch.
     epochs : int, default=1
@@ -82,13 +75,15 @@ class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
     Notes
     -----
     Numbers are float32 inside; float64 rows are first taken relative to usual values, so that they keep their digits.
+
+    There is no `sample_weight`: the algorithm counts each row once. Repeat a row to give it weight.
     """
 
     def __init__(
         self,
         n_clusters: int = 8,
         *,
-        init: str = "random",
+        init: Any = "random",
         batch_size: int = 5000,
         epochs: int = 1,
         center_factor: int | str = "auto",
@@ -120,7 +115,13 @@ class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         ----------
         X : array-like of numbers or SciPy sparse matrix, shape (n_samples, n_features)
             Rows. A sparse matrix is made dense a block at a time.
-        y : ignored
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        StreamingKMeans
+            Itself.
         """
         rows = validate_data(self, X, accept_sparse="csr", dtype=_DTYPES, order="C")
         return self._train(rows, None)
@@ -132,7 +133,13 @@ class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         ----------
         X : array-like of numbers, shape (n_samples, n_features)
             Rows. The first call needs `n_clusters` of them at least.
-        y : ignored
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        StreamingKMeans
+            Itself.
         """
         state = getattr(self, "_state", None)
         dtype = _DTYPES if state is None else self._origin.dtype
@@ -140,11 +147,33 @@ class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         return self._train(rows, state)
 
     def predict(self, X: Any) -> NDArray[np.int32]:  # noqa: N803
-        """Return the closest cluster of each row, int32 (n_samples,)."""
+        """Return the closest cluster of each row.
+
+        Parameters
+        ----------
+        X : array-like of numbers or SciPy sparse matrix, shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        ndarray of int32, shape (n_samples,)
+            Indices of `cluster_centers_`.
+        """
         return self._labels(self._checked(X)).astype(np.int32)
 
     def transform(self, X: Any) -> NDArray[Any]:  # noqa: N803
-        """Return the distances of rows to all centers, (n_samples, n_clusters), of the type of the rows."""
+        """Return the distances of rows to all centers.
+
+        Parameters
+        ----------
+        X : array-like of numbers or SciPy sparse matrix, shape (n_samples, n_features)
+            Rows.
+
+        Returns
+        -------
+        ndarray of the type of the rows, shape (n_samples, n_clusters)
+            Euclidean.
+        """
         rows = self._checked(X)
         predictor = Predictor(self.cluster_centers_)
         distances = np.empty((rows.shape[0], len(self.cluster_centers_)), rows.dtype)
@@ -153,9 +182,22 @@ class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         return distances
 
     def score(self, X: Any, y: Any = None) -> float:  # noqa: ARG002, N803
-        """Return the negated sum of the squared distances of rows to their closest centers."""
+        """Return how well the centers represent rows.
+
+        Parameters
+        ----------
+        X : array-like of numbers or SciPy sparse matrix, shape (n_samples, n_features)
+            Rows.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        float
+            The negated sum of the squared distances to the closest centers.
+        """
         rows = self._checked(X)
-        return -self._inertia(rows, self._labels(rows))
+        return -inertia(rows, self.cluster_centers_, self._labels(rows))
 
     def __sklearn_tags__(self) -> Any:
         """Return what scikit-learn asks of an estimator: it takes sparse matrices."""
@@ -174,7 +216,7 @@ class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
             self._origin = usual_origin(rows)
         single = single_rows(rows, self._origin)
         settings = self._settings(rows.shape[1])
-        earlier = None if state is None else EarlierModel(state.live().centers, state.live().weights)
+        earlier = self._first_centers(rows) if state is None else _earlier(state)
         n_threads = self.n_threads or len(os.sched_getaffinity(0))
         with Threads(n_threads) as threads:
             try:
@@ -188,12 +230,12 @@ class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         self.cluster_centers_ = (centers.astype(np.float64) + self._origin).astype(rows.dtype)
         labels = self._labels(rows)
         self.labels_ = labels.astype(np.int32)
-        self.inertia_ = self._inertia(rows, labels)
+        self.inertia_ = inertia(rows, self.cluster_centers_, labels)
         return self
 
     def _of_few_distinct(self, rows: Any) -> NDArray[np.float32]:
         """Return the distinct rows as centers, the first of them again for clusters that stay empty."""
-        distinct = np.unique(np.concatenate([np.unique(block, axis=0) for _, block in blocks(rows)]), axis=0)
+        distinct = distinct_rows(rows)
         warn(
             f"Number of distinct clusters ({len(distinct)}) found smaller than n_clusters ({self.n_clusters}). "
             "Possibly due to duplicate points in X.",
@@ -202,19 +244,33 @@ class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         )
         return np.concatenate([distinct, np.repeat(distinct[:1], self.n_clusters - len(distinct), axis=0)])
 
+    def _first_centers(self, rows: Any) -> EarlierModel | None:
+        """Return the centers that `init` gives, if it does, relative to the origin."""
+        if isinstance(self.init, str):
+            return None
+        random = check_random_state(self.random_state)
+        given = self.init(rows, self.n_clusters, random) if callable(self.init) else self.init
+        centers = check_array(given, dtype=rows.dtype, order="C")
+        wanted = {"number of clusters": self.n_clusters, "number of features of the data": rows.shape[1]}
+        for found, (what, expected) in zip(centers.shape, wanted.items(), strict=True):
+            if found != expected:
+                raise ValueError(
+                    f"The shape of the initial centers {centers.shape} does not match the {what} {expected}."
+                )
+        return EarlierModel(single_rows(centers, self._origin).astype(np.float64), np.zeros(self.n_clusters))
+
     def _settings(self, n_features: int) -> TrainingSettings:
-        if self.init not in ("random", "k-means++"):
-            raise ValueError(f"expected init to be 'random' or 'k-means++', got {self.init!r}")
+        if isinstance(self.init, str) and self.init not in ("random", "k-means++"):
+            raise ValueError(f"expected init to be 'random', 'k-means++', centers or a callable, got {self.init!r}")
         for name in ("n_clusters", "batch_size", "epochs"):
             if getattr(self, name) < 1:
                 raise ValueError(f"expected {name} of 1 or more, got {getattr(self, name)}")
         k = self.n_clusters
-        factor = _auto_center_factor(k) if self.center_factor == "auto" else int(self.center_factor)
-        n_centers = k * factor
-        auto_sample = max(1, min(_AUTO_SAMPLE_ROWS, _AUTO_SAMPLE_BYTES // (4 * n_features)))
+        n_centers = k * (auto_settings.center_factor(k) if self.center_factor == "auto" else int(self.center_factor))
+        auto_sample = auto_settings.sample_size(n_features)
         sample = auto_sample if self.refine_sample_size == "auto" else int(self.refine_sample_size)
-        affordable = int(_TRIALS_WORK / (k * n_centers * n_features)) if sample else _AUTO_TRIALS
-        trials = max(_MIN_TRIALS, min(_AUTO_TRIALS, affordable)) if self.n_init == "auto" else int(self.n_init)
+        auto_trials = auto_settings.n_trials(k, n_centers, n_features, refine=sample > 0)
+        trials = auto_trials if self.n_init == "auto" else int(self.n_init)
         seed = self.random_state
         return TrainingSettings(
             k=k,
@@ -222,7 +278,7 @@ class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
             n_features=n_features,
             batch_size=self.batch_size,
             epochs=self.epochs,
-            init_method="random" if self.init == "random" else "kmeans++",
+            init_method="kmeans++" if isinstance(self.init, str) and self.init == "k-means++" else "random",
             half_life=self.half_life,
             reassign_far_rows=sample > 0,
             finalization=FinalizationSettings(
@@ -244,15 +300,7 @@ class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
             labels[part] = predictor.predict(block)[0]
         return labels
 
-    def _inertia(self, rows: Any, labels: NDArray[np.int64]) -> float:
-        total = 0.0
-        for part, block in blocks(rows):
-            differences = block - self.cluster_centers_[labels[part]].astype(np.float64)
-            total += float(np.einsum("ij,ij->", differences, differences))
-        return total
 
-
-def _auto_center_factor(k: int) -> int:
-    if k <= _AUTO_FACTOR_MAX_K:
-        return _AUTO_FACTOR
-    return max(2, int(_AUTO_FACTOR * math.sqrt(_AUTO_FACTOR_MAX_K / k)))
+def _earlier(state: State) -> EarlierModel:
+    live = state.live()
+    return EarlierModel(live.centers, live.weights)

@@ -6,13 +6,14 @@ from pathlib import Path
 
 from container.configuration.hyperparameters import markdown_table
 from kmeans import __version__
-from tools import quoted
+from tools import python_hyperparameters, quoted
 from tools.documents import README, ROOT, text
 
 _MIGRATION = ROOT / "docs/migration.md"
-# By the name in the markers: the page, and the function that generates the part.
+# By the name in the markers: the page or module, and the function that generates the part.
 PARTS: dict[str, tuple[Path, Callable[[], str]]] = {
     "hyperparameters": (README, markdown_table),
+    "table": (ROOT / "sagemaker_kmeans/hyperparameters.py", python_hyperparameters.table),
     "accuracy": (_MIGRATION, quoted.accuracy),
     "speed": (_MIGRATION, quoted.speed),
 }
@@ -39,7 +40,8 @@ def update(name: str) -> None:
 
 
 def _marked(name: str) -> re.Pattern[str]:
-    return re.compile(rf"(?<=\n)(<!-- {name}:[^\n]* -->\n)(.*?)(<!-- /{name} -->\n)", re.DOTALL)
+    # In a module, the markers are comments.
+    return re.compile(rf"(?<=\n)((?:# )?<!-- {name}:[^\n]* -->\n)(.*?)((?:# )?<!-- /{name} -->\n)", re.DOTALL)
 
 
 if __name__ == "__main__":

@@ -6,18 +6,17 @@ arrays. It appears whole or not at all.
 """
 
 import hashlib
-import io
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any, BinaryIO, Final
+from typing import IO, Any, Final
 
 import numpy as np
 
-from container.artifacts import archive, resumable
+from container.artifacts import archive, checksummed, resumable
 from container.artifacts.snapshot_layout import arrays_of, facts_of, layout, snapshot_of
 from container.files import json_object
 from container.files.atomic import replacing
@@ -41,8 +40,6 @@ _LAYOUT: Final = {**layout(RunSnapshot), _FACTS: ("|u1", 1)}
 _COMMON_FACTS: Final = ("epoch", "amid_epoch", "reassigned", "rows_seen", "outlier_distance")
 _COMMON_ARRAYS: Final = (*layout(StreamSnapshot), *COORDINATES)
 _HEAD: Final[resumable.Schema] = {"job": {}, "step": resumable.STEP}
-_DIGEST_BYTES: Final = hashlib.sha256().digest_size
-_PIECE: Final = 1 << 20
 
 
 class CheckpointError(ValueError):
@@ -80,8 +77,9 @@ class Checkpoints:
         What the job trains; a job that resumes must have the same, and the same hosts.
     interval_seconds : float
         Least time from one to the next.
-    standardize : bool
-        Whether the job standardizes its rows; a job that resumes must do so too.
+    rows : Mapping of str to object, optional
+        What decides which rows this host reads, and which numbers they have, of JSON types; a job that resumes must
+        have the same.
 
     Attributes
     ----------
@@ -101,7 +99,7 @@ class Checkpoints:
         settings: TrainingSettings,
         interval_seconds: float,
         *,
-        standardize: bool = False,
+        rows: Mapping[str, object] | None = None,
     ) -> None:
         self.enabled = folder.is_dir()
         self._folder = folder
@@ -109,12 +107,10 @@ class Checkpoints:
         self._settings = settings
         self._n_hosts = len(hosts)
         # As it is read from a file, where tuples have become lists.
-        self._job = json.loads(json.dumps({"hosts": hosts, **asdict(settings)}))
-        # Only where they are set, so that all other jobs resume from checkpoints of earlier releases.
+        self._job = json.loads(json.dumps({"hosts": hosts, **asdict(settings), **(rows or {})}))
+        # Only where it is set, so that all other jobs resume from checkpoints of earlier releases.
         if not settings.spherical:
             del self._job["spherical"]
-        if standardize:
-            self._job["standardize"] = True
         self._interval = interval_seconds
         self._latest = time.monotonic()
         # The steps of this job's checkpoints on disk, oldest first.
@@ -150,12 +146,11 @@ class Checkpoints:
         self._latest = began
         facts = json.dumps({"job": self._job, **facts_of(snapshot)}, allow_nan=False).encode()
         arrays = {**arrays_of(snapshot), **coordinates.arrays()}
-        with replacing(self._path(snapshot.step), TEMPORARY_NAME) as file:
-            file.write(MAGIC + bytes(_DIGEST_BYTES))
-            hashing = _HashingWriter(file)
-            archive.dump(hashing, {**arrays, _FACTS: np.frombuffer(facts, np.uint8)})
-            file.seek(len(MAGIC))
-            file.write(hashing.digest())
+        with (
+            replacing(self._path(snapshot.step), TEMPORARY_NAME) as file,
+            checksummed.writing(file, MAGIC) as content,
+        ):
+            archive.dump(content, {**arrays, _FACTS: np.frombuffer(facts, np.uint8)})
         self._steps = [step for step in self._steps if step != snapshot.step] + [snapshot.step]
         # Files of another job are left alone, whatever their steps are.
         while len(self._steps) > KEPT:
@@ -180,21 +175,30 @@ class Checkpoints:
     def steps(self) -> dict[int, int]:
         """Return the steps that this job can resume from; other checkpoints are skipped with a warning.
 
+        Older ones than the latest that a job keeps are not read.
+
         Returns
         -------
         dict of int to int
             The newest first, each with a checksum, of 64 bits, of what all hosts hold alike: hosts can resume together
             where it is the same.
         """
-        found = {}
+        found: dict[int, int] = {}
+        steps = []
         for path in self._paths():
             try:
-                checkpoint = self._read(path)
+                # One more than are kept: a job may be killed before it removes the oldest.
+                if len(found) <= KEPT:
+                    checkpoint = self._read(path)
+                    found[checkpoint.snapshot.step] = _common(checkpoint)
+                else:
+                    with open_regular(path) as file:
+                        self._require_this_job(file)
             except (CheckpointError, OSError) as error:
                 LOGGER.warning("Skipping checkpoint %s: %s", path.name, error)
             else:
-                found[checkpoint.snapshot.step] = _common(checkpoint)
-        self._steps = sorted(found)
+                steps.append(int(path.name.removeprefix(self._prefix)))
+        self._steps = sorted(steps)
         return found
 
     def load(self, step: int) -> Checkpoint:
@@ -224,8 +228,9 @@ class Checkpoints:
             size = os.fstat(file.fileno()).st_size
             if size > limit:
                 raise CheckpointError(f"expected at most {limit} bytes, for which there is memory, got {size}")
-            _verify(file)
+            self._require_this_job(file)
             try:
+                checksummed.verify(file, MAGIC)
                 checkpoint = self._checkpoint(file, size)
             except CheckpointError:
                 raise
@@ -236,17 +241,32 @@ class Checkpoints:
             raise CheckpointError(f"expected the name of step {step}, got that of another one")
         return checkpoint
 
-    def _checkpoint(self, file: IO[bytes], size: int) -> Checkpoint:
-        """Read what follows the checksum, and check all of it."""
-        arrays = archive.load(file, size, _LAYOUT, COORDINATES)
-        facts = json_object.loads(arrays.pop(_FACTS).tobytes())
-        resumable.check_facts(facts, _HEAD)
-        job = facts.pop("job")
+    def _require_this_job(self, file: IO[bytes]) -> None:
+        """Check what a file says of its job, without reading all of it; say nothing of one that is damaged."""
+        size = os.fstat(file.fileno()).st_size
+        try:
+            file.seek(checksummed.header_bytes(MAGIC))
+            facts = json_object.loads(archive.load(file, size, {_FACTS: _LAYOUT[_FACTS]})[_FACTS].tobytes())
+            resumable.check_facts(facts, _HEAD)
+        except (ValueError, RecursionError):
+            return
+        finally:
+            file.seek(0)
+        self._compare_job(facts["job"])
+
+    def _compare_job(self, job: dict[str, Any]) -> None:
         different = [name for name in sorted(job.keys() | self._job.keys()) if job.get(name) != self._job.get(name)]
         if different:
             name = different[0]
             was, now = shown(job.get(name)), shown(self._job.get(name))
             raise CheckpointError(f"it is of another job: {name} was {was}, is {now}")
+
+    def _checkpoint(self, file: IO[bytes], size: int) -> Checkpoint:
+        """Read what follows the checksum, and check all of it."""
+        arrays = archive.load(file, size, _LAYOUT, COORDINATES)
+        facts = json_object.loads(arrays.pop(_FACTS).tobytes())
+        resumable.check_facts(facts, _HEAD)
+        self._compare_job(facts.pop("job"))
         resumable.check(arrays, facts, self._settings, self._n_hosts)
         coordinates = Coordinates.of_arrays(arrays, self._settings.n_features)
         if coordinates.unit != self._settings.spherical:
@@ -254,40 +274,8 @@ class Checkpoints:
         return Checkpoint(snapshot_of(RunSnapshot, arrays, facts), coordinates)
 
 
-class _HashingWriter(io.RawIOBase):
-    """Writes to a file, and hashes what it writes."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self._hash = hashlib.sha256()
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:
-        self._hash.update(data)
-        return self._file.write(data)
-
-    def digest(self) -> bytes:
-        return self._hash.digest()
-
-
 def _is_step(text: str) -> bool:
     return text.isascii() and text.isdigit()
-
-
-def _verify(file: IO[bytes]) -> None:
-    """Check the checksum, and go to the beginning of the archive."""
-    magic, expected = file.read(len(MAGIC)), file.read(_DIGEST_BYTES)
-    if magic != MAGIC:
-        raise CheckpointError(f"expected it to begin with {MAGIC!r}, got {magic!r}")
-    begin = file.tell()
-    found = hashlib.sha256()
-    while piece := file.read(_PIECE):
-        found.update(piece)
-    if found.digest() != expected:
-        raise CheckpointError(f"expected a checksum of {expected.hex()}, got {found.hexdigest()}")
-    file.seek(begin)
 
 
 def _common(checkpoint: Checkpoint) -> int:

@@ -1,4 +1,4 @@
-"""Check that a model can be written before the hours that training takes."""
+"""The space on the disk: whether a model can be written is checked before the hours that training takes."""
 
 import os
 import shutil
@@ -20,9 +20,9 @@ def model_bytes(settings: TrainingSettings) -> int:
     Centers in float64, which only few descriptions have, are not counted.
     """
     features = settings.n_features
-    state = settings.n_centers * 8 * (features + 1)
-    sample = min(settings.sample_size, settings.kept_sample_size) * (4 * features + 16)
-    return state + sample + settings.k * (4 * features + _SIZE_BYTES) + _OTHER_BYTES
+    # Centers with weights and spreads, and the shift and the origin.
+    state = (settings.n_centers + 1) * 8 * (features + 2)
+    return state + settings.k * (4 * features + _SIZE_BYTES) + _OTHER_BYTES
 
 
 def require(folder: Path, n_bytes: int) -> None:
@@ -40,13 +40,21 @@ def require(folder: Path, n_bytes: int) -> None:
     PlatformError
         If the folder can't be created or written to, or if the disk has less free space.
     """
-    existing = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
     try:
         # Permissions are not enough: the file system may be read-only, or out of inodes.
-        with tempfile.TemporaryFile(dir=existing):
+        with tempfile.TemporaryFile(dir=_existing(folder)):
             pass
-        free = shutil.disk_usage(existing).free
+        free = free_bytes(folder)
     except OSError as error:
         raise PlatformError(f"{folder}: expected a folder to write the model to, got {error.strerror}") from None
     if free < n_bytes:
         raise PlatformError(f"{folder}: expected room for a model of {n_bytes:,} bytes, got {free:,}")
+
+
+def free_bytes(folder: Path) -> int:
+    """Return the free space for files in a folder, which need not exist; raise OSError if it can't be known."""
+    return shutil.disk_usage(_existing(folder)).free
+
+
+def _existing(folder: Path) -> Path:
+    return next(path for path in (folder, *folder.parents) if os.path.lexists(path))

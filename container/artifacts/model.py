@@ -1,8 +1,8 @@
 """Save and load models: the files of a job, and all other forms in which a model is read."""
 
 import os
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,7 +72,8 @@ def save(
     model : SavedModel
         The model; its description, if any, becomes ``kmeans.json``.
     stream : State or None
-        The state of the stream, of which models for other k can be made.
+        The state of the stream, of which models for other k can be made. Models go to others: it should have no rows
+        (see `kmeans.finalization.rowless`).
     stream_coordinates : Coordinates
         The coordinates of its centers and rows.
 
@@ -201,10 +202,13 @@ def load_state(path: Path) -> tuple[State, Coordinates]:
 def find_state(path: Path) -> tuple[State, Coordinates] | None:
     """Load the state as `load_state` does; return None for a model without a state."""
     files = _files(path, STATE.__eq__)
-    if STATE not in files:
-        return None
+    return checked_state(path, files[STATE]) if STATE in files else None
+
+
+def checked_state(path: Path, content: bytes | bytearray) -> tuple[State, Coordinates]:
+    """Decode a state; raise ModelError, which names the file, if it is invalid."""
     try:
-        return state.loads(files[STATE])
+        return state.loads(content)
     except state.StateError as cause:
         raise ModelError(f"{path}: {STATE}: {cause}") from cause
 
@@ -219,19 +223,31 @@ def _files(
     """Return the content of the files of a model by name; by default they may take half of the memory."""
     if max_bytes is None:
         max_bytes = memory_limit_bytes() // 2
-    try:
+    with explained(path):
         if path.is_dir():
             named = [file for file in path.iterdir() if wanted(file.name) and not file.is_dir()]
             # Other than regular files are opened only if there are no regular ones; the error then names them.
             files = [file for file in named if file.is_file()] or named
             if files or not (path / TARBALL).exists():
-                return {file.name: _content(file, max_bytes) for file in files}
+                return {file.name: content_of(file, max_bytes) for file in files}
             path = path / TARBALL
-        with open_regular(path) as opened:
-            is_gzip = opened.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
-        if is_gzip:
+    with explained(path):
+        if is_gzip(path):
             return tarball.read(path, wanted, max_bytes)
-        return {f"{MODEL_PREFIX}{path.name.removeprefix(MODEL_PREFIX)}": _content(path, max_bytes)}
+        return {f"{MODEL_PREFIX}{path.name.removeprefix(MODEL_PREFIX)}": content_of(path, max_bytes)}
+
+
+def is_gzip(path: Path) -> bool:
+    """Return whether a regular file starts as a gzip file does."""
+    with open_regular(path) as opened:
+        return opened.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn errors of reading a file into those of models, which name it."""
+    try:
+        yield
     except tarball.TooLargeError as cause:
         raise ModelTooLargeError(f"{path}: {cause}") from cause
     except tarball.TarballError as cause:
@@ -242,7 +258,8 @@ def _files(
         raise ModelError(f"{path}: expected a model, got {cause.strerror or cause}") from cause
 
 
-def _content(file: Path, max_bytes: int) -> bytes:
+def content_of(file: Path, max_bytes: int) -> bytes:
+    """Return the content of a regular file; raise ModelTooLargeError if it is larger than allowed."""
     with open_regular(file) as opened:
         size = os.fstat(opened.fileno()).st_size
         if size > max_bytes:

@@ -1,4 +1,7 @@
-"""The state of the stream as a NumPy archive, from which a model of any k up to K can be made."""
+"""The state of the stream as a NumPy archive, from which a model of any k up to K can be made.
+
+The state of a model has no row of the training data; that in the output of a job has the sample.
+"""
 
 import io
 from typing import Any, Final
@@ -18,15 +21,17 @@ _ARRAYS: Final = {
     "centers": ("<f8", 2),
     "weights": ("<f8", 1),
     "shift": ("<f4", 1),
+}
+# All of a group are there, or none.
+_SAMPLE: Final = ("sample", "sample_labels", "sample_weights", "sample_is_complete")
+# Only with a sample; not known of every stream, and not kept by earlier versions.
+_FAR: Final = ("far", "far_labels", "far_weights", "sample_is_far")
+_OPTIONAL: Final = {
+    "spreads": ("<f8", 1),
     "sample": ("<f4", 2),
     "sample_labels": ("<i8", 1),
     "sample_weights": ("<f8", 1),
     "sample_is_complete": ("|b1", 1),
-}
-# Not known of every stream, and not kept by earlier versions.
-_FAR: Final = ("far", "far_labels", "far_weights", "sample_is_far")
-_OPTIONAL: Final = {
-    "spreads": ("<f8", 1),
     "far": ("<f4", 2),
     "far_labels": ("<i8", 1),
     "far_weights": ("<f8", 1),
@@ -49,7 +54,7 @@ class StateError(ValueError):
 
 
 def dumps(state: State, coordinates: Coordinates = PLAIN) -> bytes:
-    """Encode a state as an uncompressed ``.npz``; equal states give equal bytes.
+    """Encode a state as an uncompressed ``.npz``, without sample if it is empty; equal states give equal bytes.
 
     Parameters
     ----------
@@ -69,17 +74,15 @@ def dumps(state: State, coordinates: Coordinates = PLAIN) -> bytes:
         If a number is not finite.
     """
     file = io.BytesIO()
-    far = state.sample.far
+    sample, far = state.sample, state.sample.far
+    rows = np.ascontiguousarray(sample.rows), sample.labels, sample.weights, np.array([sample.complete])
     archive.dump(
         file,
         {
             "centers": state.centers,
             "weights": state.weights,
             "shift": state.shift,
-            "sample": np.ascontiguousarray(state.sample.rows),
-            "sample_labels": state.sample.labels,
-            "sample_weights": state.sample.weights,
-            "sample_is_complete": np.array([state.sample.complete]),
+            **(dict(zip(_SAMPLE, rows, strict=True)) if len(sample.rows) else {}),
             **coordinates.arrays(),
             **({} if state.spreads is None else {"spreads": state.spreads}),
             **({} if far is None else dict(zip(_FAR, (far.rows, far.labels, far.weights, far.sampled), strict=True))),
@@ -113,9 +116,13 @@ def loads(data: bytes | bytearray) -> tuple[State, Coordinates]:
         arrays = archive.load(io.BytesIO(data), len(data), _ARRAYS, _OPTIONAL)
     except archive.ArchiveError as cause:
         raise StateError(str(cause)) from cause
-    given = [name for name in _FAR if name in arrays]
-    if given and len(given) < len(_FAR):
-        raise StateError(f"expected all of {', '.join(_FAR)}, or none, got {', '.join(given)}")
+    for group in (_SAMPLE, _FAR):
+        given = [name for name in group if name in arrays]
+        if given and len(given) < len(group):
+            raise StateError(f"expected all of {', '.join(group)}, or none, got {', '.join(given)}")
+    if _SAMPLE[0] not in arrays:
+        no_rows = Sample.empty(arrays["centers"].shape[1])
+        arrays |= dict(zip(_SAMPLE, (no_rows.rows, no_rows.labels, no_rows.weights, np.zeros(1, bool)), strict=True))
     _check(arrays)
     sample_weights = arrays["sample_weights"]
     sample_weights[sample_weights < MIN_SHARE * _heaviest_row(arrays)] = 0.0
@@ -123,8 +130,8 @@ def loads(data: bytes | bytearray) -> tuple[State, Coordinates]:
         arrays["sample"],
         arrays["sample_labels"],
         sample_weights,
-        bool(arrays["sample_is_complete"][0]),
-        Far(*(arrays[name] for name in _FAR)) if given else None,
+        bool(arrays["sample_is_complete"][0]) and len(sample_weights) > 0,
+        Far(*(arrays[name] for name in _FAR)) if _FAR[0] in arrays else None,
     )
     state = State(arrays["centers"], arrays["weights"], arrays["shift"], sample, arrays.get("spreads"))
     try:

@@ -49,7 +49,13 @@ def write(path: Path, files: Iterable[Path]) -> None:
                 tar.addfile(member, content)
 
 
-def read(path: Path, wanted: Callable[[str], bool], max_bytes: int) -> dict[str, bytearray]:
+def read(
+    path: Path,
+    wanted: Callable[[str], bool],
+    max_bytes: int,
+    max_skipped_bytes: int = 0,
+    max_members: int = MAX_MEMBERS,
+) -> dict[str, bytearray]:
     """Read some members of a tarball into memory; nothing is extracted to disk.
 
     Parameters
@@ -60,6 +66,10 @@ def read(path: Path, wanted: Callable[[str], bool], max_bytes: int) -> dict[str,
         Returns whether to read a member, given its name without a leading ``./``.
     max_bytes : int
         Maximum size of the uncompressed tarball.
+    max_skipped_bytes : int
+        What members that are not wanted may take in addition: they cost time, but no memory.
+    max_members : int
+        Maximum number of members.
 
     Returns
     -------
@@ -76,9 +86,9 @@ def read(path: Path, wanted: Callable[[str], bool], max_bytes: int) -> dict[str,
         with (
             open_regular(path) as file,
             gzip.GzipFile(fileobj=file) as plain,
-            tarfile.open(fileobj=_Bounded(plain, max_bytes), mode="r|") as tar,
+            tarfile.open(fileobj=_Bounded(plain, max_bytes + max_skipped_bytes), mode="r|") as tar,
         ):
-            return _contents(tar, wanted)
+            return _contents(tar, wanted, max_bytes, max_members)
     except (TarballError, NotRegularFileError):
         raise
     except _ARCHIVE_ERRORS as cause:
@@ -101,19 +111,21 @@ class _Bounded(io.RawIOBase):
         return data
 
 
-def _contents(tar: tarfile.TarFile, wanted: Callable[[str], bool]) -> dict[str, bytearray]:
+def _contents(
+    tar: tarfile.TarFile, wanted: Callable[[str], bool], max_bytes: int, max_members: int
+) -> dict[str, bytearray]:
     """Read the wanted members, in the order of the tarball, which is a stream."""
     found: dict[str, bytearray] = {}
     for count, member in enumerate(tar, start=1):
-        if count > MAX_MEMBERS:
-            raise TarballError(f"expected at most {MAX_MEMBERS} members, got more")
+        if count > max_members:
+            raise TarballError(f"expected at most {max_members} members, got more")
         name = _checked_name(member)
         content = tar.extractfile(member) if member.isfile() and wanted(name) else None
         if content is None:
             continue
         if name in found:
             raise TarballError(f"expected each name once, got {name!r} twice")
-        found[name] = _all_bytes(content)
+        found[name] = _all_bytes(content, max_bytes - sum(map(len, found.values())))
     return found
 
 
@@ -125,9 +137,11 @@ def _checked_name(member: tarfile.TarInfo) -> str:
     return str(PurePosixPath(tarfile.data_filter(member, "/model").name))
 
 
-def _all_bytes(content: IO[bytes]) -> bytearray:
+def _all_bytes(content: IO[bytes], max_bytes: int) -> bytearray:
     """Read a member in blocks, so that a false size allocates nothing."""
     data = bytearray()
     while block := content.read(_BLOCK):
         data += block
+        if len(data) > max_bytes:
+            raise TooLargeError(f"expected at most {max_bytes} bytes to read, got more")
     return data

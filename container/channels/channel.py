@@ -4,11 +4,12 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import numpy as np
 
 from container.channels.filling import Division, Filling, fill_from
+from container.channels.form import Missing, RecordForm
 from container.channels.interleaved import Interleaved
 from container.channels.opener import Opener
 from container.channels.prefetch import PackingFill, prefetched
@@ -16,6 +17,7 @@ from container.channels.reading import Position, Reading
 from container.channels.sampling import ENOUGH_ROWS, sample
 from container.configuration.files import ChannelConfiguration
 from container.errors import AlgorithmError, CustomerError
+from container.formats.columns import Selection
 from container.hosts.place import ALONE
 from container.precision.coordinates import PLAIN, Coordinates
 from container.stopping import Stop
@@ -47,6 +49,11 @@ class Channel:
         for the rows of the very first block that have already come.
     coordinates : Coordinates
         Those of the rows that are handed out.
+    selection : Selection
+        The columns that are chosen by name.
+    missing : {"error", "mean", "drop"}
+        What becomes of a row with a gap, a number that is missing: it is an error, the coordinates say what takes its
+        place, or the row is dropped.
 
     Attributes
     ----------
@@ -58,6 +65,10 @@ class Channel:
         Whether several hosts have the same data.
     coordinates : Coordinates
         As given, or as chosen; see `settle_by`.
+    id_column : str
+        The name of the column of ids; empty if there is none.
+    drops : bool
+        Whether rows with a gap are dropped.
 
     Raises
     ------
@@ -74,16 +85,21 @@ class Channel:
         *,
         stop: Stop | None = None,
         coordinates: Coordinates = PLAIN,
+        selection: Selection | None = None,
+        missing: Missing = "error",
     ) -> None:
         reading = reading or Reading()
+        stated = configuration.label_size, configuration.header
+        form = RecordForm(feature_dim, *stated, selection or Selection(), missing)
         # Whoever waits for what comes over the network can't compute in the meantime.
         reading = replace(reading, threaded=reading.threaded or configuration.mode != "File")
         self.path = configuration.path
+        self.id_column, self.drops = form.selection.ident, missing == "drop"
         self.coordinates = coordinates
         self._choose: Callable[[DoubleArray, int], Coordinates] | None = None
         self._choosing_rows = 0
         self._stop = stop or Stop()
-        self._opener = Opener(configuration, feature_dim, reading, self._stop, self._giving_up)
+        self._opener = Opener(configuration, form, reading, self._stop, self._giving_up)
         self.rereadable = self._opener.rereadable
         self._position = Position()
         self._configuration = configuration
@@ -109,7 +125,7 @@ class Channel:
         """Bytes read in the latest pass, so far."""
         return self._position.bytes_read
 
-    def settle_by(self, choose: Callable[[DoubleArray, int], Coordinates], n_rows: int = ENOUGH_ROWS) -> None:
+    def settle_by(self, choose: Callable[[DoubleArray, int], Coordinates], n_rows: int = 0) -> None:
         """Have the coordinates chosen by the first rows, once they are drawn or, in Pipe mode, have come.
 
         Parameters
@@ -118,9 +134,10 @@ class Channel:
             Called once, in the thread that asks for rows, with some of them as they are, ndarray of float64, shape
             (n, d), and the number of rows that they stand for. There are none if the job is to stop.
         n_rows : int
-            The number of rows to wait for in Pipe mode.
+            The number of rows that it needs, if they fit into a block: to draw or, in Pipe mode, to wait for.
         """
-        self._choose, self._choosing_rows = choose, n_rows
+        self._choose = choose
+        self._choosing_rows = min(n_rows, max(1, BLOCK_BYTES // (8 * self._feature_dim)))
 
     def _settle(self, rows: DoubleArray, n_represented: int) -> None:
         if self._choose is not None:
@@ -170,7 +187,7 @@ class Channel:
         position.records_read = position.bytes_read = 0
         position.needed_rows = self._reading.needed_rows if self.rereadable and not skip else 0
         if self._choose is not None and not self.rereadable:
-            rows = self._opener.first_rows(position.passes, self._choosing_rows)
+            rows = self._opener.first_rows(position.passes, max(self._choosing_rows, ENOUGH_ROWS))
             self._settle(rows, len(rows))
         together = max(1, self._opener.rows_together() // self._mini_batch_size) if packing else 1
         filling = Filling(self._opener, self._division(together), position, self.coordinates)
@@ -204,6 +221,8 @@ class Channel:
     def file_blocks(self, path: Path) -> Generator[FloatArray, None, None]:
         """Yield the rows of one file of the channel, in blocks as those of `blocks`; there may be none.
 
+        All rows are among them. Those that are dropped elsewhere have NaN in the place of a gap.
+
         Raises
         ------
         CustomerError, PlatformError
@@ -211,6 +230,36 @@ class Channel:
         """
         fill = partial(fill_from, self._opener, path, self.coordinates)
         yield from cast(Iterator[FloatArray], self._filled(fill))
+
+    def feature_names(self) -> tuple[str, ...]:
+        """Return the names of the features, if the files have names; empty if not.
+
+        Raises
+        ------
+        CustomerError, PlatformError
+            As `blocks`.
+        """
+        return self._opener.feature_names()
+
+    def gap_rows(self) -> int:
+        """Return the number of rows with a gap that this host has read, each counted once."""
+        return self._opener.gap_rows()
+
+    def file_ids(self, path: Path) -> Generator[Any, None, None]:
+        """Yield the ids of the rows of one file of the channel, which must have a column of ids.
+
+        Yields
+        ------
+        pyarrow.Array
+            Texts, for some rows at a time.
+
+        Raises
+        ------
+        CustomerError, PlatformError
+            As `blocks`.
+        """
+        with self._opener.opened(path) as reader:
+            yield from reader.ids()
 
     def _filled(self, fill: PackingFill, together: int = 1) -> Iterator[Stretch]:
         """Yield the blocks that `fill` fills, read by a thread or, without one, between two uses of them."""
@@ -259,13 +308,16 @@ class Channel:
         if not self.rereadable:
             raise AlgorithmError(f"The channel '{self._configuration.name}' comes through a pipe: rows can't be drawn")
         try:
-            rows, records = sample(self.files(), self._opener.opened, self._feature_dim, size, rng)
+            drawn = max(size, self._choosing_rows) if self._choose else size
+            rows, records = sample(self.files(), self._opener.opened, self._feature_dim, drawn, rng)
         except GivenUpError:
             self._settle(np.empty((0, self._feature_dim)), 0)
             raise
         if size and self._alone and not records:
             raise self.no_records()
         self._settle(rows, records)
+        if len(rows) > size:
+            rows = rows[np.sort(rng.choice(len(rows), size, replace=False))]
         return self.coordinates.rows(rows), records
 
     def no_records(self) -> CustomerError:

@@ -2,20 +2,25 @@
 
 import io
 import re
+from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
-from typing import ClassVar, Final, NamedTuple
+from typing import Any, ClassVar, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from container.channels import csv_piece
+from container.channels.csv_piece import Piece
+from container.channels.form import ReaderResources, RecordForm
 from container.channels.reader import ByteReader, RowArray
 from container.channels.team import Tasks, Team
 from container.channels.window import Window
 from container.formats import magic
-from container.formats.csv import decode_kernel, line_kernel, parser
+from container.formats.csv import decode_kernel, header, line_kernel, parser
+from container.formats.csv.parser import Cells
 from container.formats.errors import FormatError, located
-from kmeans.kernels.packed import ByteArray
 from kmeans.source import GivenUpError
 
 _LINE_FEED = ord("\n")
@@ -24,29 +29,20 @@ _END_OF_LINE: Final = re.compile(b"\n")
 _SEARCHED_BYTES: Final = 1 << 20
 
 
-class Piece(NamedTuple):
-    """Lines that were decoded in one go.
-
-    Attributes
-    ----------
-    rows : int
-        The number of plain lines that they begin with.
-    rest : bytes
-        The lines that follow.
-    """
-
-    rows: int
-    rest: bytes
-
-
 class CSVReader(ByteReader):
     """Reads CSV: a line is a record, empty lines at the end of the stream are ignored.
 
-    Plain lines are decoded by the kernel, all others by `container.formats.csv.parser`.
+    Plain lines whose last cells are the features are decoded by the kernel, all others by
+    `container.formats.csv.parser`.
 
     Without a `label_size` the first line decides whether there is a label: it has `feature_dim` columns, or one more.
 
     A team decodes pieces of many lines side by side, straight into their rows: a line is a row, unless it is wrong.
+
+    Attributes
+    ----------
+    lines_before : int
+        The number of lines before the first record.
     """
 
     bytes_together: ClassVar[int] = 4 << 20
@@ -56,6 +52,55 @@ class CSVReader(ByteReader):
     # Of the first lines in the window, as offsets into its buffer; another array whenever they change.
     _ends: NDArray[np.int64] = np.empty(0, np.int64)
     _ended = False
+    # Of all columns, if there is a header.
+    _names: tuple[str, ...] = ()
+    _ident: int | None = None
+
+    def __init__(
+        self,
+        stream: io.RawIOBase | io.BytesIO,
+        feature_dim: int,
+        label_size: int | None,
+        window_bytes: int | None = None,
+        team: Team | None = None,
+    ) -> None:
+        super().__init__(stream, feature_dim, label_size, window_bytes, team)
+        self.lines_before = 0
+        # What is read of a line, and whether that is known before the first one.
+        self._cells = Cells.behind(label_size or 0, feature_dim)
+        self._settled = label_size is not None
+
+    @classmethod
+    def open(cls, stream: io.RawIOBase | io.BytesIO, form: RecordForm, resources: ReaderResources) -> Self:
+        """See `Reader.open`."""
+        reader = super().open(stream, form, resources)
+        reader._cells = replace(reader._cells, gaps=form.gaps)
+        if form.header:
+            reader._read_header(form)
+        return reader
+
+    @classmethod
+    def has_names(cls, form: RecordForm) -> bool:
+        """See `Reader.has_names`."""
+        return form.header
+
+    def _read_header(self, form: RecordForm) -> None:
+        if self._find_lines():
+            with located(1, noun="line"):
+                names = header.names(self._take(1))
+                chosen = header.chosen_columns(names, form.selection, form.feature_dim, form.label_size)
+            self.lines_before, self._names = 1, tuple(names)
+            self.feature_names, self.left_out = chosen.names, chosen.left_out
+            self._cells, self._settled, self._ident = (
+                Cells(len(names), chosen.features, self._cells.gaps),
+                True,
+                chosen.ident,
+            )
+
+    @property
+    def _line(self) -> int:
+        """The number of the next line in the file."""
+        return self.lines_before + self.records + 1
 
     def _new_window(self, size: int) -> Window:
         if self.team is None:
@@ -70,8 +115,10 @@ class CSVReader(ByteReader):
 
     def read(self, out: RowArray) -> int:
         """See `Reader.read`."""
-        if self.team is None:
-            return self._read_in_turn(out)
+        with located(noun="line" if self._names else "", columns=self._names):
+            return self._read_in_turn(out) if self.team is None else self._read_by_team(out, self.team)
+
+    def _read_by_team(self, out: RowArray, team: Team) -> int:
         row = 0
         while row < len(out):
             rest = out[row:]
@@ -79,7 +126,7 @@ class CSVReader(ByteReader):
             if len(rest) < 2 * few:
                 count = self._read_in_turn(rest)
             else:
-                count = self._read_side_by_side(rest, self.team) or self._read_in_turn(rest[:few])
+                count = self._read_side_by_side(rest, team) or self._read_in_turn(rest[:few])
             if not count:
                 break
             row += count
@@ -122,7 +169,7 @@ class CSVReader(ByteReader):
                 if not lines:
                     break
                 rows = out[row : row + lines]
-                task = partial(_decoded, window.buffer, window.begin, end, self.label_size or 0, rows)
+                task = partial(csv_piece.decode, window.buffer, window.begin, end, self._cells, self._line + row, rows)
                 window.begin, row = end, row + lines
                 sizes.append(lines)
                 # Whoever reads needs as much work of its own, while others decode this one.
@@ -149,8 +196,9 @@ class CSVReader(ByteReader):
 
     def _read_rest(self, lines: bytes, out: RowArray) -> None:
         """Decode as many lines as there are rows, of which the first is not plain."""
-        reader = CSVReader(io.BytesIO(lines), self.feature_dim, self.label_size, len(lines) + decode_kernel.WORD)
-        reader.records = self.records
+        reader = CSVReader(io.BytesIO(lines), self.feature_dim, None, len(lines) + decode_kernel.WORD)
+        reader.records, reader.lines_before = self.records, self.lines_before
+        reader._cells, reader._settled = self._cells, True
         try:
             reader.read(out)
         finally:
@@ -161,20 +209,17 @@ class CSVReader(ByteReader):
         row = 0
         while row < len(out):
             self._settle_labels()
-            row = self._read_plain(out, row)
+            if self._cells.is_tail:
+                row = self._read_plain(out, row)
             if row == len(out) or not self._find_lines():
                 break
             lines = min(len(out) - row, len(self._ends))
-            labels = self.label_size or 0
-            rows = parser.parse(
-                self._take(lines), self.feature_dim, labels=labels, first_record=self.records + 1, dtype=out.dtype
-            )
+            rows = parser.parse_cells(self._take(lines), self._cells, first_record=self._line, dtype=out.dtype)
             out[row : row + len(rows)] = rows
             row += len(rows)
             self.records += len(rows)
             if len(rows) < lines:
-                expected = self.feature_dim + labels
-                raise FormatError(f"expected {expected} columns, got an empty line", record=self.records + 1)
+                raise FormatError(f"expected {self._cells.count} columns, got an empty line", record=self._line)
         return row
 
     def _read_plain(self, out: RowArray, row: int) -> int:
@@ -184,7 +229,7 @@ class CSVReader(ByteReader):
             # Products of words wrap around; numpy would warn of it when the kernel is not compiled.
             with np.errstate(over="ignore"):
                 status, begin, end = decode_kernel.decode(
-                    window.buffer, window.begin, window.end, self.label_size or 0, out, row
+                    window.buffer, window.begin, window.end, self._cells.labels, out, row
                 )
             self._ends = self._ends[int(end) - row :]
             self.records += int(end) - row
@@ -203,21 +248,31 @@ class CSVReader(ByteReader):
             skipped += lines
         return skipped
 
+    def ids(self) -> Iterator[Any]:
+        """See `Reader.ids`."""
+        while self._ident is not None and self._find_lines():
+            lines = len(self._ends)
+            with located(noun="line", columns=self._names):
+                found = parser.texts(self._take(lines), self._cells.count, self._ident, self._line)
+            self.records += len(found)
+            yield found
+
     def _settle_labels(self) -> None:
         """Let the first line decide how many labels there are, unless it is known."""
-        if self.label_size is not None or not self._find_lines():
+        if self._settled or not self._find_lines():
             return
         line = self.window.buffer[self.window.begin : self._ends[0]].tobytes()
-        columns = parser.column_count(line, self.records + 1)
+        columns = parser.column_count(line, self._line)
         if columns not in (self.feature_dim, self.feature_dim + 1):
             text = line.rstrip(b"\r\n").decode("utf-8", "surrogateescape")
-            parser.refuse_lone_returns(text, labels=0, record=self.records + 1)
+            parser.refuse_lone_returns(text, labels=0, record=self._line)
             raise FormatError(
                 f"expected {self.feature_dim} columns, or {self.feature_dim + 1} with a label first,"
                 f" got {columns or 'an empty line'}",
-                record=self.records + 1,
+                record=self._line,
             )
-        self.label_size = columns - self.feature_dim
+        self._cells = Cells.behind(columns - self.feature_dim, self.feature_dim, gaps=self._cells.gaps)
+        self._settled = True
 
     def _take(self, lines: int) -> bytes:
         """Consume lines that were found; return them."""
@@ -249,7 +304,7 @@ class CSVReader(ByteReader):
     def _fill(self) -> bool:
         """Read more of the stream, and note its end; return whether anything came."""
         begins = not self.records and not self.window.bytes_read
-        with located(self.records + 1):
+        with located(self._line):
             came = not self._ended and self.window.fill()
             if begins:
                 magic.refuse_others(self.window.content, magic.CSV)
@@ -266,10 +321,3 @@ def _filled_bytes(content: memoryview) -> int:
             return begin + filled
         end = begin
     return 0
-
-
-def _decoded(buffer: ByteArray, begin: int, end: int, labels: int, out: RowArray) -> Piece:
-    """Decode as many lines as `out` has rows, up to the first one that is not plain."""
-    with np.errstate(over="ignore"):
-        _, stop, rows = decode_kernel.decode(buffer, begin, end, labels, out, 0)
-    return Piece(int(rows), buffer[int(stop) : end].tobytes())

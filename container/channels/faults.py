@@ -10,6 +10,7 @@ from container.errors import CustomerError, PlatformError
 from container.formats.errors import FormatError, InfiniteValueError, MissingValueError, ZeroRowError
 
 _WRONG_CONTENT: Final = "Requested content-type is '{}'. Please verify the data matches the requested content-type."
+_ADVICE: Final = "missing=mean or missing=drop trains on such rows or without them"
 _NO_CONTENT: Final = "Please verify the correct data channel configuration is provided."
 # What is wrong with the data -> the built-in's words for it. The first class that fits counts.
 _SENTENCES: Final[Mapping[type[FormatError], str]] = {
@@ -36,23 +37,27 @@ class Faults:
 
     def unsupported(self, supported: Iterable[str]) -> CustomerError:
         """Return the error for a content type that is not supported."""
-        return self._error(_WRONG_CONTENT, f"supported are {' and '.join(supported)}")
+        *others, last = supported
+        return self._error(_WRONG_CONTENT, f"supported are {', '.join(others)} and {last}")
 
     def broken(self, path: Path, error: FormatError) -> CustomerError:
         """Return the error for a file that does not follow its format."""
         sentence = next(words for kind, words in _SENTENCES.items() if isinstance(error, kind))
-        return self._error(sentence, f"{self._shown(path)}, {error}")
+        advice = f"; {_ADVICE}" if isinstance(error, MissingValueError) else ""
+        return self._error(sentence, f"{self._shown(path)}, {error}{advice}")
 
     def unreadable(self, path: Path, error: OSError) -> PlatformError:
         """Return the error for a file or folder that the system does not let us read."""
         reason = error.strerror or type(error).__name__
         return PlatformError(f"Unable to read data channel '{self._channel.name}'. ({self._shown(path)}: {reason})")
 
-    def empty(self, n_files: int, skipped: Sequence[Path]) -> CustomerError:
-        """Return the error for a channel without a record; some of its files may have been skipped."""
+    def empty(self, n_files: int, skipped: Sequence[Path], dropped: int) -> CustomerError:
+        """Return the error for a channel without a record; files may have been skipped, and rows dropped."""
         path = self._channel.path
         others = f"; skipped as no data: {listed(skipped, path)}" if skipped else ""
-        return self._error(_NO_CONTENT, f"{path}: expected data, got {n_files} files and no record in them{others}")
+        gaps = f" but {dropped} with missing numbers" if dropped else ""
+        detail = f"{path}: expected data, got {n_files} files and no record in them{gaps}{others}"
+        return self._error(_NO_CONTENT, detail)
 
     def _error(self, sentence: str, detail: str) -> CustomerError:
         words = sentence.format(self._channel.content_type)

@@ -1,5 +1,6 @@
 """The files of a channel: which of those in its folder are data."""
 
+import hashlib
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -85,7 +86,22 @@ def channel_files(folder: Path) -> ChannelFiles:
     return ChannelFiles(sorted(files.data), sorted(files.others))
 
 
+def partitions(path: Path) -> list[str]:
+    """Return the columns that the folders of a path name, as ``year`` of ``year=2024/part-0`` (hive partitions)."""
+    return [folder.partition("=")[0] for folder in path.parts[:-1] if "=" in folder]
+
+
 def listed(paths: Sequence[Path], folder: Path) -> str:
     """Return the first few of some paths in a folder, for a message."""
     names = [excerpt(str(path.relative_to(folder)), 80) for path in paths[:_MAX_SHOWN]]
     return ", ".join(names) + (f" and {len(paths) - len(names)} more" if len(paths) > len(names) else "")
+
+
+def inventory(folder: Path) -> str:
+    """Return the number and the size of the data files of a channel, and a checksum of their names and sizes."""
+    digest = hashlib.sha256()
+    files = channel_files(folder).data
+    sizes = [path.stat().st_size for path in files]
+    for path, size in zip(files, sizes, strict=True):
+        digest.update(f"{path.relative_to(folder)}\0{size}\0".encode(errors="surrogateescape"))
+    return f"{len(files)} files, {sum(sizes)} bytes, {digest.hexdigest()[:8]}"

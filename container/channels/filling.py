@@ -186,7 +186,7 @@ class _Attempts:
 
 def fill_from(opener: Opener, path: Path, coordinates: Coordinates, take: Callable[[], FloatArray]) -> Iterator[Filled]:
     """Fill buffers with the rows of one file."""
-    with opener.opened(path) as reader:
+    with opener.opened(path, keep_gaps=True) as reader:
         while count := read_rows(reader, buffer := take(), coordinates):
             yield buffer, count
 

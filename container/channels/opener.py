@@ -10,22 +10,26 @@ import numpy as np
 
 from container.channels.csv_reader import CSVReader
 from container.channels.faults import Faults
-from container.channels.files import channel_files, listed
-from container.channels.reader import ByteReader, Reader
+from container.channels.files import channel_files, listed, partitions
+from container.channels.form import ReaderResources, RecordForm
+from container.channels.gaps import DroppingReader, GapsReader
+from container.channels.parquet_reader import ParquetReader
+from container.channels.reader import Reader
 from container.channels.reading import Reading
 from container.channels.recordio_reader import RecordIOReader
 from container.channels.sampling import first_rows
 from container.channels.stream import Stream, wait_for_fifo
 from container.channels.team import Team
-from container.configuration.files import CSV, RECORDIO, ChannelConfiguration
+from container.configuration.files import CSV, PARQUET, RECORDIO, ChannelConfiguration
 from container.errors import CustomerError
+from container.formats.columns import shown_names
 from container.formats.errors import FormatError
 from container.logs.logger import LOGGER
 from container.stopping import Stop
 from kmeans.source import GivenUpError
 from kmeans.types import DoubleArray
 
-READERS: Final[Mapping[str, type[ByteReader]]] = {RECORDIO: RecordIOReader, CSV: CSVReader}
+READERS: Final[Mapping[str, type[Reader]]] = {RECORDIO: RecordIOReader, CSV: CSVReader, PARQUET: ParquetReader}
 
 # Where reading is interleaved with waiting for other hosts, the bytes of a file that are read before checking whether
 # the wait is over. Twice as much makes a host alone 3 % faster, and two hosts together slower.
@@ -39,8 +43,8 @@ class Opener:
     ----------
     channel : ChannelConfiguration
         Where the data are and what they are.
-    feature_dim : int
-        The numbers a row must have.
+    form : RecordForm
+        What the records must hold.
     reading : Reading
         How to read them.
     stop : Stop
@@ -62,7 +66,7 @@ class Opener:
     def __init__(
         self,
         channel: ChannelConfiguration,
-        feature_dim: int,
+        form: RecordForm,
         reading: Reading,
         stop: Stop,
         giving_up: Callable[[], bool],
@@ -73,19 +77,26 @@ class Opener:
         if channel.content_type not in READERS:
             raise self._faults.unsupported(READERS)
         self._kind = READERS[channel.content_type]
-        self._feature_dim = feature_dim
+        self._form = form
         self._reading = reading
         self._stop = stop
         self._giving_up = giving_up
-        self._team = Team(reading.threads) if reading.threads > 1 else None
+        self._resources = ReaderResources(
+            None if reading.threaded else INTERLEAVED_READ_BYTES, Team(reading.threads) if reading.threads > 1 else None
+        )
         # A pipe whose first rows were looked at.
         self._opened: Stream | None = None
         # Paths in the channel that are no data, as far as the log names them.
         self._skipped: list[Path] = []
+        # What the log has said of columns that are left out.
+        self._left_out = ""
+        self._feature_names: tuple[str, ...] = ()
+        # The number of rows with a gap in each file, as far as they are known.
+        self._gap_rows: dict[Path, int] = {}
 
     def rows_together(self) -> int:
         """Return how many rows are worth reading at once."""
-        return self._kind.bytes_together // (4 * self._feature_dim)
+        return self._kind.bytes_together // (4 * self._form.feature_dim)
 
     def paths(self, passes: int) -> list[Path]:
         """Return what to read in a pass, the first one being 1: all files, or the FIFO of that pass once it is there.
@@ -119,8 +130,15 @@ class Opener:
         return files.data
 
     @contextmanager
-    def opened(self, path: Path) -> Iterator[Reader]:
+    def opened(self, path: Path, *, keep_gaps: bool = False) -> Iterator[Reader]:
         """Open a file or a FIFO.
+
+        Parameters
+        ----------
+        path : Path
+            One of `paths`.
+        keep_gaps : bool
+            Whether rows with a gap are read even if they are to be dropped.
 
         Yields
         ------
@@ -137,7 +155,12 @@ class Opener:
         try:
             opened, self._opened = self._opened, None
             with opened or self._stream(path) as stream:
-                yield self._reader(stream)
+                reader = self._reader(stream, keep_gaps=keep_gaps)
+                self._compare(reader)
+                try:
+                    yield reader
+                finally:
+                    self._gap_rows[path] = max(reader.gap_rows, self._gap_rows.get(path, 0))
         except FormatError as error:
             raise self._faults.broken(path, error) from error
         except OSError as error:
@@ -155,11 +178,34 @@ class Opener:
                 return first_rows(self._opened, self._reader_of, n_rows)
             except OSError as error:
                 raise self._faults.unreadable(fifo, error) from error
-        return np.empty((0, self._feature_dim))
+        return np.empty((0, self._form.feature_dim))
+
+    def feature_names(self) -> tuple[str, ...]:
+        """Return the names of the features: those of the first file that has names; empty if none has.
+
+        The log names columns that are in the names of folders, which are not read.
+        """
+        with suppress(GivenUpError):
+            paths = self.paths(1) if self.rereadable and self._kind.has_names(self._form) else []
+            relative = [path.relative_to(self._channel.path) for path in paths]
+            if folders := {name for path in relative for name in partitions(path)}:
+                names = shown_names(sorted(folders))
+                LOGGER.info("channel %s: left out the columns of partitions, %s", self._channel.name, names)
+            for path in paths:
+                if self._feature_names:
+                    break
+                with self.opened(path):
+                    pass
+        return self._feature_names
+
+    def gap_rows(self) -> int:
+        """Return the number of rows with a gap that were read, of each file in the pass that read the most of it."""
+        return sum(self._gap_rows.values())
 
     def no_records(self) -> CustomerError:
         """Return the error for a channel without a record."""
-        return self._faults.empty(len(self.paths(1)) if self.rereadable else 1, self._skipped)
+        dropped = self.gap_rows() if self._form.missing == "drop" else 0
+        return self._faults.empty(len(self.paths(1)) if self.rereadable else 1, self._skipped, dropped)
 
     def _stream(self, path: Path) -> Stream:
         return Stream(path, self._giving_up, self._stop.requested, piped=not self.rereadable)
@@ -167,6 +213,22 @@ class Opener:
     def _reader_of(self, beginning: bytes) -> Reader:
         return self._reader(io.BytesIO(self._kind.whole_records(beginning)))
 
-    def _reader(self, stream: io.RawIOBase | io.BytesIO) -> Reader:
-        window_bytes = None if self._reading.threaded else INTERLEAVED_READ_BYTES
-        return self._kind(stream, self._feature_dim, self._channel.label_size, window_bytes, self._team)
+    def _reader(self, stream: io.RawIOBase | io.BytesIO, *, keep_gaps: bool = False) -> Reader:
+        reader = self._kind.open(stream, self._form, self._resources)
+        if not self._form.gaps:
+            return reader
+        return DroppingReader(reader) if self._form.missing == "drop" and not keep_gaps else GapsReader(reader)
+
+    def _compare(self, reader: Reader) -> None:
+        """Check that a file has the names of those before, and log what is left out of it."""
+        if reader.left_out and reader.left_out != self._left_out:
+            self._left_out = reader.left_out
+            LOGGER.info("channel %s: left out %s", self._channel.name, reader.left_out)
+        if not reader.feature_names:
+            return
+        if self._feature_names and reader.feature_names != self._feature_names:
+            raise FormatError(
+                f"expected the columns of the other files, {shown_names(self._feature_names)},"
+                f" got {shown_names(reader.feature_names)}: feature_columns chooses columns in any order"
+            )
+        self._feature_names = reader.feature_names

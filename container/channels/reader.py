@@ -3,11 +3,13 @@
 import io
 import sys
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from collections.abc import Iterator
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from container.channels.form import ReaderResources, RecordForm
 from container.channels.team import Team
 from container.channels.window import Window
 from container.formats.errors import FormatError
@@ -34,14 +36,45 @@ class Reader(ABC):
     ----------
     records : int
         The records read or skipped so far.
+    feature_names : tuple of str
+        The names of the features, if the file has names; empty if not.
+    left_out : str
+        Columns that are not read although nobody said so, in words; empty if there are none.
+    gap_rows : int
+        The number of rows with a gap that were read so far, if they are counted.
     """
 
+    feature_names: tuple[str, ...] = ()
+    left_out: str = ""
+    gap_rows: int = 0
     # The size of rows that are worth reading together, so that several threads have work; 0 where it does not matter.
     bytes_together: ClassVar[int] = 0
 
     def __init__(self, feature_dim: int) -> None:
         self.feature_dim = feature_dim
         self.records = 0
+
+    @classmethod
+    @abstractmethod
+    def open(cls, stream: io.RawIOBase | io.BytesIO, form: RecordForm, resources: ReaderResources) -> Self:
+        """Return a reader of a file or stream, which is at its beginning.
+
+        Raises
+        ------
+        FormatError
+            If the file does not begin, or end, as it should.
+        """
+
+    @classmethod
+    def has_names(cls, form: RecordForm) -> bool:
+        """Return whether files of that form have the names of features."""
+        del form
+        return False
+
+    @classmethod
+    def whole_records(cls, beginning: bytes) -> bytes:
+        """Return the beginning of a stream without a last record that is cut off, unless `read` refuses that."""
+        return beginning
 
     @property
     @abstractmethod
@@ -77,6 +110,13 @@ class Reader(ABC):
         FormatError
             With record number, if records can't be separated.
         """
+
+    def ids(self) -> Iterator[Any]:
+        """Yield the ids of all records, from the beginning of the stream: a pyarrow.Array of texts for some at a time.
+
+        A reader that yields ids can't read or skip.
+        """
+        raise NotImplementedError
 
     def packed(self, multiple: int) -> PackedRows | None:
         """Return the rest of a file, to be read elsewhere, if it begins with records that are alike; else None.
@@ -179,6 +219,11 @@ class ByteReader(Reader):
         self.team = team
         self.window = self._new_window(window_bytes or self.window_bytes)
 
+    @classmethod
+    def open(cls, stream: io.RawIOBase | io.BytesIO, form: RecordForm, resources: ReaderResources) -> Self:
+        """See `Reader.open`."""
+        return cls(stream, form.feature_dim, form.label_size, resources.window_bytes, resources.team)
+
     def _new_window(self, size: int) -> Window:
         return Window(self.stream, size)
 
@@ -186,8 +231,3 @@ class ByteReader(Reader):
     def bytes_read(self) -> int:
         """See `Reader.bytes_read`."""
         return self.window.bytes_read
-
-    @classmethod
-    def whole_records(cls, beginning: bytes) -> bytes:
-        """Return the beginning of a stream without a last record that is cut off, unless `read` refuses that."""
-        return beginning

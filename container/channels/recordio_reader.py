@@ -3,10 +3,12 @@
 import io
 import os
 import stat
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from container.channels.form import ReaderResources, RecordForm
 from container.channels.reader import ByteReader, RowArray, WrongGuessError
 from container.formats.errors import IncompleteError, located
 from container.formats.recordio import frame_kernel, frames, records
@@ -23,7 +25,22 @@ _PICKED_TOGETHER = 1024
 
 
 class RecordIOReader(ByteReader):
-    """Reads RecordIO-protobuf: plain records by the kernel, all others by the reference decoder."""
+    """Reads RecordIO-protobuf: plain records by the kernel, all others by the reference decoder.
+
+    Attributes
+    ----------
+    gaps : bool
+        Whether numbers may be missing, which is what NaN means then.
+    """
+
+    gaps = False
+
+    @classmethod
+    def open(cls, stream: io.RawIOBase | io.BytesIO, form: RecordForm, resources: ReaderResources) -> Self:
+        """See `Reader.open`."""
+        reader = super().open(stream, form, resources)
+        reader.gaps = form.gaps
+        return reader
 
     def read(self, out: RowArray) -> int:
         """See `Reader.read`."""
@@ -38,7 +55,8 @@ class RecordIOReader(ByteReader):
                     if not window.content:
                         break
                 elif status != frame_kernel.FULL:
-                    out[row] = records.features(records.parse(self._payload()), self.feature_dim, out.dtype)
+                    record = records.parse(self._payload())
+                    out[row] = records.features(record, self.feature_dim, out.dtype, gaps=self.gaps)
                     self.records += 1
                     row += 1
         return row
@@ -109,7 +127,9 @@ class RecordIOReader(ByteReader):
 
     def _decode_picked(self, picked: list[bytes], numbers: list[int], out: RowArray) -> None:
         with located(renumber=lambda record: numbers[record - 1] + 1):
-            RecordIOReader(io.BytesIO(b"".join(picked)), self.feature_dim, None).read(out)
+            reader = RecordIOReader(io.BytesIO(b"".join(picked)), self.feature_dim, None)
+            reader.gaps = self.gaps
+            reader.read(out)
 
     def _frame_bytes(self) -> tuple[int, int]:
         """Return the size of the first frame, 0 if it does not divide that of the file, and the size of the file."""

@@ -84,6 +84,18 @@ class Stream(io.FileIO):
         self._peeked = bytearray()
         widen_pipe(self)
 
+    def read(self, size: int | None = -1) -> bytes:
+        """Read bytes of a file from its current position, as libraries do that jump about in it.
+
+        Raises
+        ------
+        GivenUpError
+            If reading is abandoned.
+        """
+        if self._giving_up():
+            raise GivenUpError
+        return super().read(size) or b""
+
     def readinto(self, buffer: Any) -> int:
         """Read the bytes that are there, waiting for the first of them; return 0 at the end only.
 

@@ -84,12 +84,19 @@ class Categorical:
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """True or false, in any case: the SDK sends "True"."""
+    """True or false, in any case: the SDK sends "True"; and the word ``auto`` (None) if `auto` is true."""
 
-    expected: str = "'true' or 'false'"
+    auto: bool = False
 
-    def parse(self, text: str) -> bool:
+    @property
+    def expected(self) -> str:
+        """Description of the words."""
+        return either(("auto", "true", "false") if self.auto else ("true", "false"))
+
+    def parse(self, text: str) -> bool | None:
         """Parse a boolean."""
+        if self.auto and text == "auto":
+            return None
         word = text.lower()
         if word not in ("true", "false"):
             raise ValueError(text)
@@ -114,6 +121,26 @@ class Subset:
         if not all(word in self.values for word in words):
             raise ValueError(text)
         return tuple(dict.fromkeys(words))
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Names: a JSON list of texts, or names separated by commas; none at all too."""
+
+    expected: str = 'different names, as a JSON list or separated by commas, such as ["age", "income"]'
+
+    def parse(self, text: str) -> tuple[str, ...]:
+        """Parse the names, in their order."""
+        if text.startswith("["):
+            try:
+                names = json.loads(text)
+            except RecursionError:
+                raise ValueError(text) from None
+        else:
+            names = [name.strip() for name in text.split(",")] if text else []
+        if not all(isinstance(name, str) and name for name in names) or len(set(names)) < len(names):
+            raise ValueError(text)
+        return tuple(names)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
+from typing import Any, Literal, NamedTuple, cast, get_args
 
 from container.configuration.hyperparameters import Hyperparameters, parse
 from container.errors import CustomerError, PlatformError
@@ -17,20 +17,26 @@ from container.hosts.place import HostPlace
 
 RECORDIO = "application/x-recordio-protobuf"
 CSV = "text/csv"
+PARQUET = "application/x-parquet"
 MODEL = "application/x-sagemaker-model"
+# The parameter of text/csv that says whether the first line has names, and its values (RFC 4180).
+HEADER = "header"
+HEADERS = ("present", "absent")
 # Content type -> the parameters that may follow it.
 CONTENT_TYPES: Mapping[str, frozenset[str]] = {
     RECORDIO: frozenset({"version", *charset.PARAMETERS}),
-    CSV: frozenset({"label_size", *charset.PARAMETERS}),
+    CSV: frozenset({"label_size", HEADER, *charset.PARAMETERS}),
+    PARQUET: frozenset({"label_size"}),
     MODEL: frozenset(),
 }
 REQUIRED_CHANNELS = ("train",)
 # Channel -> its content types; the first is the default.
-CHANNELS: Mapping[str, tuple[str, ...]] = {"train": (RECORDIO, CSV), "test": (RECORDIO, CSV), "model": (MODEL,)}
+_ROWS = (RECORDIO, CSV, PARQUET)
+CHANNELS: Mapping[str, tuple[str, ...]] = {"train": _ROWS, "test": _ROWS, "model": (MODEL,)}
 
 InputMode = Literal["File", "FastFile", "Pipe"]
-# A model is read as a whole.
-MODEL_MODES = ("File", "FastFile")
+# Those of a model, of Parquet and of CSV with a header: a pipe has no beginning of a file to go to.
+FILE_MODES = ("File", "FastFile")
 
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
 _LABEL_SIZE = re.compile(r"[0-9]{1,9}")
@@ -57,6 +63,11 @@ class Paths:
     def config(self) -> Path:
         """Folder of the three JSON files."""
         return self.base / "input" / "config"
+
+    @property
+    def resources(self) -> Path:
+        """File that names the hosts of the job."""
+        return self.config / "resourceconfig.json"
 
     @property
     def data(self) -> Path:
@@ -94,6 +105,24 @@ class Paths:
         return self.base / "checkpoints"
 
 
+class ContentType(NamedTuple):
+    """What a content type states of the data of a channel.
+
+    Attributes
+    ----------
+    name : str
+        A key of `CONTENT_TYPES`, in lower case and without parameters.
+    label_size : int or None
+        Number of leading label columns; None if it is not stated.
+    header : bool
+        Whether the first line of each file has the names of the columns.
+    """
+
+    name: str
+    label_size: int | None = None
+    header: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class ChannelConfiguration:
     """One channel of the job.
@@ -112,6 +141,8 @@ class ChannelConfiguration:
         ``FullyReplicated`` or ``ShardedByS3Key``.
     path : Path
         The folder of the channel; in Pipe mode the FIFO of pass n is this path followed by ``_<n>``.
+    header : bool
+        Whether the first line of each file has the names of the columns.
     """
 
     name: str
@@ -120,6 +151,12 @@ class ChannelConfiguration:
     mode: InputMode
     distribution: str
     path: Path
+    header: bool = False
+
+    @property
+    def has_names(self) -> bool:
+        """Whether the columns have names."""
+        return self.header or self.content_type == PARQUET
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,10 +213,18 @@ def load(paths: Paths) -> JobConfiguration:
     raw = _raw_hyperparameters(paths.config / "hyperparameters.json")
     hyperparameters = parse(raw)
     channels = _channels(paths)
+    faults = [
+        f"Channel {name}: expected {PARQUET} or {CSV};{HEADER}=present, in which columns have names as feature_columns"
+        f" and id_column need, got {channel.content_type}"
+        for name, channel in channels.items()
+        if hyperparameters.selection.by_name and name == "train" and not channel.has_names
+    ]
+    if faults:
+        raise CustomerError("; ".join(faults))
     objective = hyperparameters.tuning_objective_metric
     if objective.startswith("test:") and "test" not in channels:
         raise CustomerError(f"The tuning objective metric is '{objective}', which needs a channel named test")
-    place, interface = _hosts(paths.config / "resourceconfig.json")
+    place, interface = place_of(paths.resources)
     return JobConfiguration(paths, raw, hyperparameters, channels, place, interface)
 
 
@@ -210,12 +255,21 @@ def _channels(paths: Paths) -> dict[str, ChannelConfiguration]:
 def _channel(name: str, given: object, path: Path) -> ChannelConfiguration:
     if not isinstance(given, dict):
         raise CustomerError(f"Channel {name}: expected an object of settings, got {shown(given)}")
-    modes = MODEL_MODES if name == "model" else get_args(InputMode)
+    modes = FILE_MODES if name == "model" else get_args(InputMode)
     mode = _one_of(name, given, "TrainingInputMode", modes, "File")
     distribution = _one_of(name, given, "S3DistributionType", ("FullyReplicated", "ShardedByS3Key"), "FullyReplicated")
     _one_of(name, given, "RecordWrapperType", ("None",), "None")
-    content_type, label_size = content_type_of(name, given.get("ContentType"))
-    return ChannelConfiguration(name, content_type, label_size, cast(InputMode, mode), distribution, path)
+    stated = content_type_of(name, given.get("ContentType"))
+    channel = ChannelConfiguration(
+        name, stated.name, stated.label_size, cast(InputMode, mode), distribution, path, stated.header
+    )
+    if channel.has_names and mode not in FILE_MODES:
+        what = PARQUET if stated.name == PARQUET else f"{CSV};{HEADER}=present"
+        raise CustomerError(
+            f"Channel {name}: expected TrainingInputMode {' or '.join(FILE_MODES)} for {what}, got {mode}: a pipe has"
+            " all files as one, in which no file begins or ends"
+        )
+    return channel
 
 
 def _one_of(channel: str, given: Mapping[str, Any], setting: str, known: tuple[str, ...], default: str) -> str:
@@ -225,16 +279,16 @@ def _one_of(channel: str, given: Mapping[str, Any], setting: str, known: tuple[s
     return str(value)
 
 
-def content_type_of(channel: str, given: object) -> tuple[str, int | None]:
-    """Split a channel's content type into its name, in lower case, and the number of label columns it states."""
+def content_type_of(channel: str, given: object) -> ContentType:
+    """Return a channel's content type, by default the first one in `CHANNELS`."""
     known_types = CHANNELS[channel]
     if given is None or given == "":
-        return known_types[0], None
+        return ContentType(known_types[0])
     name, *rest = str(given).lower().split(";")
     name = name.strip()
     if name not in known_types:
         raise CustomerError(f"Channel {channel}: expected content type {' or '.join(known_types)}, got {shown(given)}")
-    label_size = None
+    stated = ContentType(name)
     for parameter in filter(None, map(str.strip, rest)):
         key, _, value = (part.strip().strip('"') for part in parameter.partition("="))
         if key not in CONTENT_TYPES[name]:
@@ -249,12 +303,22 @@ def content_type_of(channel: str, given: object) -> tuple[str, int | None]:
                 raise CustomerError(
                     f"Channel {channel}: expected label_size to be the number of label columns, got {shown(value)}"
                 )
-            label_size = int(value)
-    return name, label_size
+            stated = stated._replace(label_size=int(value))
+        if key == HEADER:
+            if value not in HEADERS:
+                raise CustomerError(f"Channel {channel}: expected {HEADER} {' or '.join(HEADERS)}, got {shown(value)}")
+            stated = stated._replace(header=value == HEADERS[0])
+    return stated
 
 
-def _hosts(path: Path) -> tuple[HostPlace, str]:
-    """Return the place of this host and the name of the network interface."""
+def place_of(path: Path) -> tuple[HostPlace, str]:
+    """Return the place of this host and the name of the network interface, from ``resourceconfig.json``.
+
+    Raises
+    ------
+    PlatformError
+        If the file is invalid.
+    """
     given = json_object.read(path, PlatformError)
     if given is None:
         given = {"current_host": "algo-1", "hosts": ["algo-1"]}

@@ -4,9 +4,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from container.configuration.domains import Categorical, Continuous, Domain, Flag, Integer, Subset, Text, unquoted
+from container.configuration.domains import (
+    Categorical,
+    Continuous,
+    Domain,
+    Flag,
+    Integer,
+    Names,
+    Subset,
+    Text,
+    unquoted,
+)
 from container.configuration.synonyms import meant
 from container.errors import CustomerError
+from container.formats.columns import Selection
 
 if TYPE_CHECKING:
     from kmeans.types import InitMethod  # this imports numpy, which a launcher does not need
@@ -180,6 +191,41 @@ TABLE: tuple[Hyperparameter, ...] = (
         reason="k-means moves centers to means, which minimize no other distance",
     ),
     Hyperparameter(
+        "feature_columns",
+        Names(),
+        "",
+        "Names of the columns that are features, for Parquet and CSV with a header; empty for all columns.",
+        origin="own",
+    ),
+    Hyperparameter(
+        "id_column",
+        Text(),
+        "",
+        "Name of the column of ids, which are no feature and come first in the assignments.",
+        origin="own",
+    ),
+    Hyperparameter(
+        "missing",
+        Categorical(("error", "mean", "drop")),
+        "error",
+        "What becomes of a record with a missing number: an error, the feature's mean in its place, or no record.",
+        origin="own",
+    ),
+    Hyperparameter(
+        "feature_names",
+        Names(),
+        "",
+        "Names of the features for kmeans.json and the report, where the data have none or others are wanted.",
+        origin="own",
+    ),
+    Hyperparameter(
+        "keep_sample",
+        Flag(),
+        "true",
+        "Whether outputs may hold training records: a sample in output/data/state.npz, and dots in the report.",
+        origin="own",
+    ),
+    Hyperparameter(
         "standardize",
         Flag(),
         "false",
@@ -195,9 +241,10 @@ TABLE: tuple[Hyperparameter, ...] = (
     ),
     Hyperparameter(
         "write_assignments",
-        Flag(),
-        "true",
-        "Whether to write the closest cluster of every training record to output/data/assignments.",
+        Flag(auto=True),
+        "auto",
+        "Whether to write the closest cluster of every training record to output/data/assignments; 'auto' for up to "
+        "1 GB.",
         origin="own",
     ),
     Hyperparameter(
@@ -237,11 +284,40 @@ class Hyperparameters:
     seed: int
     refine_sample_size: int | None
     distance: DistanceName
+    feature_columns: tuple[str, ...]
+    id_column: str
+    missing: Literal["error", "mean", "drop"]
+    feature_names: tuple[str, ...]
+    keep_sample: bool
     standardize: bool
     checkpoint_interval_seconds: int
-    write_assignments: bool
+    write_assignments: bool | None
     write_report: bool
     without_effect: tuple[str, ...] = ()
+
+    @property
+    def of_rows(self) -> dict[str, object]:
+        """What decides which numbers rows have, where it is not the default.
+
+        So jobs with defaults resume from checkpoints of releases that did not know these names.
+        """
+        values = {
+            "standardize": self.standardize,
+            "feature_columns": self.feature_columns,
+            "id_column": self.id_column,
+            "missing": "" if self.missing == "error" else self.missing,
+        }
+        return {name: value for name, value in values.items() if value}
+
+    @property
+    def selection(self) -> Selection:
+        """The columns that are chosen by name."""
+        return Selection(self.feature_columns, self.id_column)
+
+    @property
+    def shows_rows(self) -> bool:
+        """Whether outputs other than the model may hold rows of the training data."""
+        return self.keep_sample and self.refine_sample_size != 0
 
 
 def defaults() -> dict[str, str]:
@@ -287,6 +363,11 @@ def parse(raw: Mapping[str, str]) -> Hyperparameters:
             "Hyperparameter standardize: expected 'false' with distance=cosine, which compares rows by their angle at "
             "zero, got 'true', which moves the mean of the rows to zero"
         )
+    faults += [
+        f"Hyperparameter {name}: expected as many names as feature_dim says, {values['feature_dim']}, got {len(names)}"
+        for name in ("feature_columns", "feature_names")
+        if (names := values.get(name)) and len(names) != values.get("feature_dim", len(names))
+    ]
     if faults:
         raise CustomerError("; ".join(faults))
 

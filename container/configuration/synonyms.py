@@ -30,6 +30,10 @@ _SYNONYMS: Final[Mapping[str, tuple[str, ...]]] = {
         "scaling",
     ),
     "refine_sample_size": ("sample_size", "refine"),
+    "feature_columns": ("columns", "feature_cols", "features_col", "input_columns"),
+    "id_column": ("id", "id_col", "ids", "key_column"),
+    "missing": ("missing_values", "na_values", "handle_invalid", "imputation", "impute", "nan"),
+    "feature_names": ("column_names", "names", "feature_names_in"),
     "checkpoint_interval_seconds": ("checkpoint_interval", "checkpoint_seconds"),
     "_log_level": ("log_level", "verbose"),
 }

@@ -13,12 +13,12 @@ from typing import Any, Final
 import numpy as np
 
 from container.formats.csv import parser
+from container.formats.csv.long_text import GAPS
 from container.formats.errors import FormatError, excerpt, located
 from kmeans.types import DoubleArray, FloatArray
 
-# The cells that stand for a missing number, as pyarrow compares them; of others, case and blanks do not count.
-_GAPS: Final = ("", "nan", "NaN", "NA", "N/A", "null", "NULL", "None", "<NA>")
-_ANY_CASE: Final = frozenset(map(str.lower, _GAPS))
+# Where pyarrow does not compare them, case and blanks do not count.
+_ANY_CASE: Final = frozenset(map(str.lower, GAPS))
 
 
 def split(line: str, delimiter: str) -> list[str]:
@@ -92,7 +92,7 @@ class ColumnParser:
                 convert_options=pyarrow.csv.ConvertOptions(
                     column_types=dict.fromkeys(read, pyarrow.float64()),
                     include_columns=read,
-                    null_values=list(_GAPS) if self.gaps else [],
+                    null_values=list(GAPS) if self.gaps else [],
                 ),
             )
         except pyarrow.ArrowInvalid:
@@ -124,7 +124,7 @@ class ColumnParser:
             try:
                 values = parser.parse(text, len(self.columns), first_record=2, dtype=np.float64)
             except FormatError as error:
-                error.column = None if error.column is None else self.columns[error.column - 1] + 1
+                error.column = None if error.column is None else self.columns[error.column]
                 raise
         values[gaps] = np.nan
         return values

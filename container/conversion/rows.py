@@ -92,7 +92,7 @@ def float32(parts: Iterator[Any], columns: Sequence[int], *, gaps: bool) -> Iter
             block = np.ascontiguousarray(rows, np.float32)
         if place := first_refused(block, gaps=gaps):
             row, column = place
-            raise not_finite(float(rows[row, column]), columns[column] + 1, record=record + row)
+            raise not_finite(float(rows[row, column]), columns[column], record=record + row)
         yield block
         record += len(block)
 

@@ -4,12 +4,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from container.channels.files import channel_files, listed
+from container.channels.files import channel_files, listed, partitions
 from container.conversion.folder_rows import FolderRows
 from container.conversion.rows import Rows
-from container.conversion.table import Options, shown_names
+from container.conversion.table import Options
 from container.errors import CustomerError
 from container.files.regular import open_regular
+from container.formats.columns import shown_names
 from container.formats.errors import FormatError
 from container.formats.magic import CSV, GZIP, HEAD_BYTES, NPY, PARQUET, RECORDIO, ZIP, recognized, refuse_others
 
@@ -78,8 +79,8 @@ def open_rows(path: Path, options: Options = _DEFAULTS) -> Rows:
             raise FormatError(
                 f"expected parts of a table ({', '.join(TABLES)}), got {file.relative_to(path)} among them"
             )
-    if partitions := {name for file in files for name in _partitions(file.relative_to(path))}:
-        left_out = "; ".join(filter(None, [left_out, f"the columns of partitions, {shown_names(sorted(partitions))}"]))
+    if names := {name for file in files for name in partitions(file.relative_to(path))}:
+        left_out = "; ".join(filter(None, [left_out, f"the columns of partitions, {shown_names(sorted(names))}"]))
     return FolderRows(files, lambda file: _open_table(file, formats[file], options), left_out)
 
 
@@ -120,8 +121,3 @@ def _beginning(path: Path) -> bytes:
 
 def _check_beginning(path: Path, expected: str) -> None:
     refuse_others(_beginning(path), expected)
-
-
-def _partitions(path: Path) -> list[str]:
-    """Return the names of the columns whose values Hive and Spark write into the names of folders."""
-    return [folder.partition("=")[0] for folder in path.parts[:-1] if "=" in folder]

@@ -3,13 +3,10 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from container.conversion.rows import width
+from container.formats.columns import refuse_duplicates, shown_names
 from container.formats.errors import FormatError, excerpt
-
-# The number of names that a message shows.
-_SHOWN_NAMES: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +72,3 @@ class Options:
             return int(column)
         named = f", or of the names {shown_names(list(numbers))}" if numbers else ""
         raise FormatError(f"expected --columns from 0 to {count - 1}{named}, got {excerpt(column)}")
-
-
-def refuse_duplicates(names: Sequence[str]) -> None:
-    """Raise a FormatError if two columns have the same name."""
-    if len(set(names)) < len(names):
-        twice = next(name for name, count in Counter(names).items() if count > 1)
-        raise FormatError(f"expected each column's name once, got {excerpt(twice)} twice")
-
-
-def shown_names(names: Sequence[str]) -> str:
-    """Return the first few of some names, for a message."""
-    shown = ", ".join(map(excerpt, names[:_SHOWN_NAMES]))
-    return shown + (f" and {len(names) - _SHOWN_NAMES} more" if len(names) > _SHOWN_NAMES else "")

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -18,7 +18,7 @@ class FormatError(ValueError):
     record : int, optional
         The record or line, counted from 1. Code that does not know it leaves it to a caller's `located`.
     column : int, optional
-        The column, counted from 1.
+        The column, counted from 0, as features are in a model and its report.
 
     Attributes
     ----------
@@ -39,7 +39,7 @@ class FormatError(ValueError):
 
     @property
     def place(self) -> str:
-        """Where it is, as "record 17, column 4"; empty when it is not known."""
+        """Where it is, as "record 17, column 3"; empty when it is not known."""
         known = ((self.noun, self.record), ("column", self.column))
         numbers = (f"{name} {number}" for name, number in known if number is not None)
         return ", ".join([*filter(None, [self.file]), *numbers])
@@ -78,12 +78,15 @@ class Place:
         The file that is read, unless the error names one; empty for none.
     renumber : callable or None
         Returns a record's number for the one that the error has, where what is read is a part of something larger.
+    columns : sequence of str
+        The names of the columns, which the error states; empty if they have none.
     """
 
     record: int | None
     noun: str
     file: str
     renumber: Callable[[int], int] | None
+    columns: Sequence[str]
 
     def __enter__(self) -> Self:
         """Return the place itself."""
@@ -99,15 +102,22 @@ class Place:
             error.record = self.renumber(error.record)
         if self.record is not None:
             error.record = self.record
+        if self.columns and error.column is not None:
+            error.text += f" (in {excerpt(self.columns[error.column])})"
         error.noun = self.noun or error.noun
         error.file = error.file or self.file
 
 
 def located(
-    record: int | None = None, *, noun: str = "", file: str = "", renumber: Callable[[int], int] | None = None
+    record: int | None = None,
+    *,
+    noun: str = "",
+    file: str = "",
+    renumber: Callable[[int], int] | None = None,
+    columns: Sequence[str] = (),
 ) -> Place:
     """Return a context that adds to a `FormatError` where it is; see `Place`."""
-    return Place(record, noun, file, renumber)
+    return Place(record, noun, file, renumber, columns)
 
 
 def excerpt(text: str, limit: int = 40) -> str:
@@ -133,7 +143,7 @@ def not_finite(value: float, column: int, *, record: int | None = None, name: st
     value : float
         NaN, infinite, or beyond float32's range.
     column : int
-        Counted from 1.
+        Counted from 0.
     record : int, optional
         Counted from 1.
     name : str

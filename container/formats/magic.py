@@ -26,7 +26,11 @@ _FORMATS: Final = tuple(
         (rb"\x0a\x23\xd7\xce", RECORDIO, "its content type is application/x-recordio-protobuf"),
         (rb"\x93NUMPY", NPY, _CONVERT.format(".npy")),
         (rb"PK(?:\x03\x04|\x05\x06)", ZIP, f"unpack it, or save a workbook as CSV; {_CONVERT.format('.npz')}"),
-        (rb"PAR1[\x00-\x08\x0e-\x1f]", PARQUET, _CONVERT.format(".parquet")),
+        (
+            rb"PAR1[\x00-\x08\x0e-\x1f]",
+            PARQUET,
+            f"{_CONVERT.format('.parquet')}, and training reads it as application/x-parquet",
+        ),
         (rb"\x1f\x8b", "gzip", "unpack it with gunzip"),
         (rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90)", "bzip2", "unpack it with bunzip2"),
         (rb"\xfd7zXZ\x00", "xz", "unpack it with unxz"),

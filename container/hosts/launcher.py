@@ -2,40 +2,36 @@
 
 import asyncio
 import signal
-import socket
-import sys
 from collections.abc import Coroutine
 from contextlib import suppress
-from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from container.configuration.files import JobConfiguration
 from container.errors import CustomerError, JobError, PlatformError, error_of
 from container.hosts import mpiexec
-from container.hosts.agreement import disagreement, facts_of
-from container.hosts.launcher_link import SOCKET_VARIABLE
+from container.hosts.agreement import common_level, disagreement, facts_of
+from container.hosts.limits import (
+    CAUSE_SECONDS,
+    CONNECT_SECONDS,
+    END_SECONDS,
+    MESSAGE_SECONDS,
+    REASON_SECONDS,
+    STUCK_SECONDS,
+)
+from container.hosts.manager import start_manager
+from container.hosts.messages import Stage, stage_of, stuck_in
 from container.hosts.network import address_of, interface_of
 from container.hosts.peers import Peers
 from container.hosts.processes import Processes
-from container.hosts.worker_link import WorkerLink, listening
+from container.hosts.stages import Stages
+from container.hosts.worker_link import WorkerLink
 from container.job.failure import job_error
 from container.logs.logger import LOGGER
 from container.resources import oom_kills
-from container.stopping import INTERRUPTED, Stop
-
-# SageMaker's hosts may start up to a quarter of an hour apart.
-CONNECT_SECONDS = 900.0
-LAUNCH_SECONDS = 60.0
-# A worker imports its packages and joins the others; many workers may share few cores.
-WORKER_START_SECONDS = 300.0
-# A worker that can't reach another one learns why from the launchers, if they notice that a host is lost.
-CAUSE_SECONDS = 40.0
-END_SECONDS = 20.0
-# Any message arrives within this time.
-MESSAGE_SECONDS = 1.0
+from container.stopping import INTERRUPTED, Stop, ignore_signals
 
 
-def run(job: JobConfiguration, stop: Stop) -> None:
+def run(job: JobConfiguration, stop: Stop, told: set[str]) -> None:
     """Run a job of several hosts to its end, on this host.
 
     Parameters
@@ -44,6 +40,8 @@ def run(job: JobConfiguration, stop: Stop) -> None:
         The configuration of the job on this host.
     stop : Stop
         Whether the job is to end early.
+    told : set of str
+        Receives the hosts that need not be told if the job fails.
 
     Raises
     ------
@@ -52,9 +50,17 @@ def run(job: JobConfiguration, stop: Stop) -> None:
     """
 
     async def launch() -> None:
-        await Launcher(job, stop).run()
+        launcher = Launcher(job, stop)
+        try:
+            await launcher.run()
+        finally:
+            told.update(launcher.told())
 
-    asyncio.run(launch())
+    try:
+        asyncio.run(launch())
+    finally:
+        # How the job has ended is settled; asyncio has removed the handlers.
+        ignore_signals()
 
 
 class Launcher:
@@ -81,13 +87,11 @@ class Launcher:
             self._hear,
             self._lose,
         )
-        self._programs = Path(sys.executable).parent
         self._processes = Processes()
         self._worker = WorkerLink()
         self._failure: asyncio.Future[JobError] = asyncio.get_running_loop().create_future()
         self._launched = asyncio.Event()
-        self._changed = asyncio.Event()
-        self._done: set[str] = set()
+        self._stages = Stages(job.place.hosts)
         self._stop = stop
         # Whether a signal has reached this very host; the signal of one host stops all of them.
         self._signalled_here = stop.requested()
@@ -112,6 +116,10 @@ class Launcher:
                     task.cancel()
                 self._worker.close()
 
+    def told(self) -> set[str]:
+        """Return the hosts that need not be told if the job fails."""
+        return set(self._peers.peers)
+
     async def _first_of(self, work: Coroutine[Any, Any, None]) -> None:
         """Wait for the work to be done, or for a failure."""
         working = asyncio.create_task(work)
@@ -126,111 +134,103 @@ class Launcher:
 
     async def _work(self) -> None:
         await self._peers.connect(CONNECT_SECONDS)
-        error = disagreement({self._host: self._facts} | {host: peer.facts for host, peer in self._peers.peers.items()})
+        facts = {self._host: self._facts} | {host: peer.facts for host, peer in self._peers.peers.items()}
+        error = disagreement(facts)
         if error is not None:
             raise error
         self._connected = True
+        addresses = self._peers.addresses()
+        self._watch(self._watch_processes())
         if self._place.leads:
-            await self._start_manager()
+            output = await start_manager(self._host, addresses, self._interface, self._processes)
+            self._watch(mpiexec.log_rest(output))
+            self._peers.send(launch=True)
         else:
-            # The leader may still wait for other hosts.
-            await self._within(CONNECT_SECONDS, self._launched.wait(), f"{self._place.leader} to start the launch")
+            await self._wait_for_launch()
         LOGGER.info("host %d of %d, %s", self._place.rank + 1, self._place.count, ", ".join(self._place.hosts))
-        with listening() as (listener, path):
-            environment = mpiexec.proxy_environment(self._interface) | {SOCKET_VARIABLE: str(path)}
-            await self._processes.start(self._proxy(self._place.rank), environment)
-            accepting = self._accept_worker(listener)
-            await self._within(WORKER_START_SECONDS, accepting, f"the worker of {self._host} to start")
+        self._watch(self._watch_start())
+        proxy = mpiexec.proxy(mpiexec.PROGRAMS, addresses[0], self._interface, self._place.rank)
+        environment = mpiexec.proxy_environment(self._interface, common_level(facts))
+        ended = await self._worker.start(self._processes, proxy, environment)
+        if ended:
+            await self._cause_elsewhere()
+            raise PlatformError(f"{self._host} was lost: {ended} before its worker started")
         if self._stop.requested():
             self._worker.stop(self._stop.cause)
-        watching = asyncio.create_task(self._watch_worker())
-        self._tasks.append(watching)
         await self._listen_to_worker()
-        watching.cancel()
-        self._done.add(self._host)
-        self._peers.send(done=True)
-        while len(self._done) < self._place.count:
-            await self._changed.wait()
-            self._changed.clear()
+        self._reach(Stage.DONE)
+        await self._stages.reached(Stage.DONE)
+        self._reach(Stage.LEAVING)
+        for task in self._tasks:
+            task.cancel()
         with suppress(TimeoutError):
             async with asyncio.timeout(END_SECONDS):
                 await self._processes.wait()
                 self._worker.ended()
 
-    def _proxy(self, rank: int) -> list[str]:
-        return mpiexec.proxy(self._programs, self._place.leader, self._interface, rank)
-
-    async def _start_manager(self) -> None:
-        """Start `mpiexec`, and tell the other hosts when it listens."""
-        command = mpiexec.manager(
-            self._programs, self._place.hosts, self._interface, [sys.executable, str(Path(sys.argv[0]).resolve())]
-        )
-        process = await self._processes.start(command, mpiexec.manager_environment(), asyncio.subprocess.PIPE)
-        output = cast(asyncio.StreamReader, process.stdout)
-        lines = await self._within(LAUNCH_SECONDS, mpiexec.read_launch(output), "mpiexec to listen")
-        expected = [mpiexec.comparable(self._proxy(rank)) for rank in range(self._place.count)]
-        if mpiexec.printed_proxies(lines) != expected:
-            raise PlatformError(
-                f"{self._host}: expected mpiexec to ask for {len(expected)} proxies such as {' '.join(expected[0])!r}, "
-                f"got {' | '.join(lines)[-500:]!r}"
-            )
-        self._tasks.append(asyncio.create_task(mpiexec.log_rest(output)))
-        self._peers.send(launch=True)
-
-    async def _within(self, seconds: float, awaited: Coroutine[Any, Any, Any], what: str) -> Any:
+    async def _wait_for_launch(self) -> None:
+        """Wait for the leader, which may still wait for other hosts."""
         try:
-            async with asyncio.timeout(seconds):
-                return await awaited
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await self._launched.wait()
         except TimeoutError:
-            raise PlatformError(f"{self._host} waited {seconds:g} seconds for {what}") from None
+            what = f"waited {CONNECT_SECONDS:g} seconds for {self._place.leader} to start the launch"
+            raise PlatformError(f"{self._host} {what}") from None
 
-    async def _accept_worker(self, listener: socket.socket) -> None:
-        """Wait for the worker to connect; fail if a process that is to start it ends."""
-        accepting = asyncio.create_task(self._worker.accept(listener))
-        ends = self._processes.ends()
-        try:
-            await asyncio.wait({accepting, *ends}, return_when=asyncio.FIRST_COMPLETED)
-            if not accepting.done():
-                # Another host may have ended the job, and its message be on the way.
-                await asyncio.sleep(MESSAGE_SECONDS)
-                ended = ", ".join(f"{name} exited with {task.result()}" for task, name in ends.items() if task.done())
-                raise PlatformError(f"{self._host} was lost: {ended} before its worker started")
-            accepting.result()
-        finally:
-            for task in (accepting, *ends):
-                task.cancel()
+    def _watch(self, watching: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Watch something until all hosts are done."""
+        task = asyncio.create_task(watching)
+        self._tasks.append(task)
+        return task
 
     async def _listen_to_worker(self) -> None:
         """Return when the worker has done its work."""
         kills = oom_kills()
-        while True:
-            message = await self._worker.receive()
-            if message is None:
-                # Another host may have ended the job, and its message be on the way.
-                await asyncio.sleep(MESSAGE_SECONDS)
-                raise await self._reason_of_end("ran out of memory" if oom_kills() > kills else "was killed")
-            if "failed" in message:
+        watching = self._watch(self._watch_worker())
+        while (message := await self._worker.receive()) is not None:
+            if "stage" in message:
+                stage = stage_of(message)
+                self._worker.may_be_silent = stage is Stage.JOINING
+                self._reach(stage)
+            elif "failed" in message:
                 raise self._of_this_host(error_of(message["failed"], message["message"]))
-            if "lost" in message:
-                raise await self._cause_elsewhere(str(message["lost"]))
-            if "ended" in message:
+            elif "lost" in message:
+                watching.cancel()
+                await self._cause_elsewhere()
+                raise PlatformError(f"{self._host} can't reach another host: {message['lost']}")
+            elif "ended" in message:
+                watching.cancel()
                 return
-
-    async def _reason_of_end(self, cause: str) -> JobError:
-        """Return the reason why the worker is gone without a message."""
-        killed = self._processes.killed()
-        if killed is not None:
-            return PlatformError(f"{self._host} was lost: its {killed} was killed")
+            elif self._note_stuck(self._host, stuck_in(message)):
+                self._peers.send(stuck=message["stuck"])
+                if message["stuck"] is not None:
+                    LOGGER.info("%s has waited %g seconds for other hosts", self._host, STUCK_SECONDS)
+        watching.cancel()
+        # Another host may have ended the job, and its message be on the way.
+        await asyncio.sleep(MESSAGE_SECONDS)
         # A proxy does not mind the death of its worker. One that fails has ended the worker itself, since mpiexec is
         # gone.
         if self._processes.exit_code(mpiexec.PROXY):
-            return await self._cause_elsewhere("its proxy lost the connection with mpiexec")
-        return PlatformError(f"{self._host} was lost: its worker {cause}")
+            await self._cause_elsewhere()
+            raise PlatformError(f"{self._host} can't reach another host: its proxy lost the connection with mpiexec")
+        cause = "ran out of memory" if oom_kills() > kills else "was killed"
+        raise PlatformError(f"{self._host} was lost: its worker {cause}")
 
-    async def _cause_elsewhere(self, otherwise: str) -> JobError:
-        """Wait until the launchers notice which host is lost; return what is known here if they do not."""
+    async def _cause_elsewhere(self) -> None:
+        """Wait until the launchers notice which host is lost; return if they do not."""
         await asyncio.sleep(CAUSE_SECONDS)
-        return PlatformError(f"{self._host} can't reach another host: {otherwise}")
+
+    async def _watch_processes(self) -> None:
+        """Fail when a process of this host is killed, which ends the workers of all."""
+        killed = await self._processes.wait_for_kill()
+        self._fail(PlatformError(f"{self._host} was lost: its {killed} was killed"))
+
+    async def _watch_start(self) -> None:
+        """Fail when workers do not start, or do not join each other."""
+        try:
+            await self._stages.start()
+        except PlatformError as error:
+            self._fail(error)
 
     async def _watch_worker(self) -> None:
         """Fail when the worker shows no sign of life; a worker that waits for data shows them."""
@@ -242,9 +242,25 @@ class Launcher:
         return PlatformError(f"{self._host}: {error.message}") if isinstance(error, PlatformError) else error
 
     def _lose(self, host: str, how: str) -> None:
-        """Fail when a host is gone before it was done."""
-        if host not in self._done:
-            self._fail(PlatformError(f"{host} was lost: {how}"))
+        """Fail when a host is gone before all are done: MPI ends all workers, whatever they still do."""
+        error = PlatformError(f"{host} was lost: {how}")
+        if not self._connected:
+            asyncio.get_running_loop().call_later(REASON_SECONDS, self._fail, error)
+        elif self._stages.behind(Stage.DONE):
+            self._fail(error)
+
+    def _reach(self, stage: Stage) -> None:
+        """Note a stage of this host, and tell the others."""
+        self._stages.reach(self._host, stage)
+        self._peers.send(stage=stage)
+
+    def _note_stuck(self, host: str, exchange: int | None) -> bool:
+        """Note whether an exchange does not end on a host; return whether that is new."""
+        is_new = self._stages.note_stuck(host, exchange)
+        error = self._stages.standstill()
+        if error is not None:
+            self._fail(error)
+        return is_new
 
     def _hear(self, host: str, message: dict[str, Any]) -> None:
         """Act on a message of another launcher."""
@@ -254,9 +270,10 @@ class Launcher:
             self._stop_worker(str(message["stop"]))
         elif "launch" in message:
             self._launched.set()
-        elif "done" in message:
-            self._done.add(host)
-            self._changed.set()
+        elif "stage" in message:
+            self._stages.reach(host, stage_of(message))
+        elif "stuck" in message:
+            self._note_stuck(host, stuck_in(message))
 
     def _fail(self, error: JobError) -> None:
         if not self._failure.done():

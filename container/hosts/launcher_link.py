@@ -6,10 +6,12 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self
 
-from container.hosts.messages import BEAT_SECONDS, decode, encode
+from container.hosts.limits import BEAT_SECONDS
+from container.hosts.messages import Stage, decode, encode
 from container.stopping import Stop
 
 # Names the socket of the launcher; set for workers only.
@@ -37,6 +39,11 @@ class LauncherLink:
         The launcher's socket.
     stop : Stop
         Requested when the launcher says so.
+
+    Attributes
+    ----------
+    stuck : callable
+        Returns the number of an exchange with other hosts that does not end, or None; heartbeats say so.
     """
 
     def __init__(self, path: str, stop: Stop) -> None:
@@ -45,6 +52,7 @@ class LauncherLink:
         self._lock = threading.Lock()
         self._outcome_sent = False
         self._socket = socket.socket(socket.AF_UNIX)
+        self.stuck: Callable[[], int | None] = lambda: None
 
     def __enter__(self) -> Self:
         """Connect, take over the launcher's outputs, and start to send heartbeats."""
@@ -67,6 +75,10 @@ class LauncherLink:
     ) -> None:
         """Close the connection."""
         self._socket.close()
+
+    def reach(self, stage: Stage) -> None:
+        """Report how far this worker is."""
+        self._send(stage=stage)
 
     def ended(self) -> None:
         """Report that this host has done its work."""
@@ -93,7 +105,7 @@ class LauncherLink:
         pause = threading.Event()
         while not pause.wait(BEAT_SECONDS):
             try:
-                self._send(alive=True)
+                self._send(alive=True, stuck=self.stuck())
             except OSError:
                 return
 

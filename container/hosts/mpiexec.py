@@ -7,6 +7,7 @@ better what to do; with `-genvnone` a worker has the environment of its own host
 
 import os
 import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 DEFAULT_PORT = 7010
 PORT_VARIABLE = "SAGEMAKER_KMEANS_PORT"
 PROXY = "hydra_pmi_proxy"
+# The folder of MPICH's programs.
+PROGRAMS = Path(sys.executable).parent
 LAUNCH_PREFIX = "HYDRA_LAUNCH:"
 LAUNCH_END = "HYDRA_LAUNCH_END"
 # If a host receives at most this number of bytes from the others for a sum, MPI gathers the summands and each host adds
@@ -43,7 +46,7 @@ def manager(programs: Path, hosts: tuple[str, ...], interface: str | None, worke
     programs : Path
         The folder of MPICH's programs.
     hosts : tuple of str
-        The names of the hosts, in the order of their ranks.
+        The addresses of the hosts, in the order of their ranks; MPICH would look up names again and again.
     interface : str or None
         The network interface.
     worker : list of str
@@ -84,14 +87,29 @@ def proxy(programs: Path, leader: str, interface: str | None, rank: int) -> list
     return [str(programs / PROXY), *words.split(), "--proxy-id", str(rank)]
 
 
-def proxy_environment(interface: str | None) -> dict[str, str]:
-    """Return the environment of a proxy and of its worker: messages go by TCP, over the interface of the job."""
+def proxy_environment(interface: str | None, cpu_level: str | None = None) -> dict[str, str]:
+    """Return the environment of a proxy and of its worker: messages go by TCP, over the interface of the job.
+
+    Parameters
+    ----------
+    interface : str or None
+        The network interface.
+    cpu_level : str or None
+        The level that machine code is made for, if it is not to be that of this host.
+
+    Returns
+    -------
+    dict of str to str
+        The environment.
+    """
     chosen = {
         "MPIR_CVAR_CH4_NETMOD": "ofi",
         "MPIR_CVAR_ALLREDUCE_SHORT_MSG_SIZE": str(SHORT_BYTES),
         "FI_PROVIDER": "tcp",
         "FI_TCP_MAX_INJECT": str(SHORT_BYTES),
     }
+    if cpu_level:
+        chosen |= {"NUMBA_CPU_NAME": cpu_level}
     if interface:
         chosen |= {"FI_TCP_IFACE": interface}
     return {**os.environ, **chosen}

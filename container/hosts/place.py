@@ -30,6 +30,11 @@ class HostPlace:
         return len(self.hosts)
 
     @property
+    def others(self) -> tuple[str, ...]:
+        """Names of all other hosts."""
+        return self.hosts[: self.rank] + self.hosts[self.rank + 1 :]
+
+    @property
     def leader(self) -> str:
         """Name of the host that writes the model: the first one."""
         return self.hosts[0]

@@ -20,6 +20,8 @@ class Processes:
     def __init__(self) -> None:
         # By the name of the program.
         self._processes: dict[str, asyncio.subprocess.Process] = {}
+        self._ended = asyncio.Event()
+        self._waits: list[asyncio.Task[None]] = []
 
     async def start(
         self, command: list[str], environment: dict[str, str], output: int = asyncio.subprocess.DEVNULL
@@ -52,7 +54,12 @@ class Processes:
             preexec_fn=end_with_parent,
         )
         self._processes[Path(command[0]).name] = process
+        self._waits.append(asyncio.create_task(self._note_end(process)))
         return process
+
+    async def _note_end(self, process: asyncio.subprocess.Process) -> None:
+        await process.wait()
+        self._ended.set()
 
     def ends(self) -> dict[asyncio.Task[int], str]:
         """Return a task for each process that waits for its exit code, and the name of its program."""
@@ -66,6 +73,13 @@ class Processes:
         """Return the exit code of a program, or None while it runs."""
         return self._processes[name].returncode
 
+    async def wait_for_kill(self) -> str:
+        """Wait until a program, which may not have started yet, is killed by a signal; return its name."""
+        while (killed := self.killed()) is None:
+            await self._ended.wait()
+            self._ended.clear()
+        return killed
+
     def killed(self) -> str | None:
         """Return the name of a program that was killed by a signal, or None if there is none."""
         return next((name for name, process in self._processes.items() if (process.returncode or 0) < 0), None)
@@ -78,6 +92,8 @@ class Processes:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Kill the processes that still run."""
+        for wait in self._waits:
+            wait.cancel()
         for process in self._processes.values():
             if process.returncode is None:
                 with suppress(ProcessLookupError):

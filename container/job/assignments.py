@@ -7,14 +7,17 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote_from_bytes
 
 import numpy as np
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
+from container.artifacts import disk_space
 from container.channels.channel import Channel
 from container.files.atomic import replacing
+from container.job.ids import Ids, quoted
 from container.precision.coordinates import Coordinates
 from kmeans.assignment.assigner import Assigner
 from kmeans.assignment.engine import Engine
@@ -25,10 +28,31 @@ from kmeans.types import DoubleArray, FloatArray, LabelArray
 FOLDER = "assignments"
 SUFFIX = ".csv"
 COLUMNS = ("closest_cluster", "distance_to_cluster")
+# A distance with its separators; the digits of a cluster are counted.
+ROW_BYTES = 12
+# An id, as long as most are.
+ID_BYTES = 16
+# What `write_assignments=auto` writes at most, in files of all hosts. There is room on the disk for as much again: the
+# output is packed where it lies.
+MAX_AUTO_BYTES = 1_000_000_000
 # Names in a file system have up to 255 bytes; the temporary name is longer by ".partial" and a dot.
 MAX_NAME = 255 - len("..partial")
 # Kept as they are, like letters and digits; all else, such as line ends, bytes that are no text and "%", becomes %XX.
 _KEPT = " !#$&'()+,-.;=@[]^_{}~"
+
+
+def objection(folder: Path, n_rows: int, k: int, *, ids: bool = False) -> str:
+    """Return why `write_assignments=auto` writes no assignments of so many rows to a folder; empty if it does."""
+    n_bytes = n_rows * (len(str(k - 1)) + ROW_BYTES + (ID_BYTES if ids else 0))
+    if n_bytes > MAX_AUTO_BYTES:
+        return f"{n_rows:,} rows would take about {n_bytes:,} bytes, and up to {MAX_AUTO_BYTES:,} are written"
+    try:
+        free = disk_space.free_bytes(folder)
+    except OSError as error:
+        return f"{folder}: expected to learn how much room there is, got {error.strerror}"
+    if free < 2 * n_bytes:
+        return f"{folder}: expected room for {2 * n_bytes:,} bytes, got {free:,}"
+    return ""
 
 
 def output_name(path: Path) -> Path:
@@ -87,7 +111,9 @@ def write(
     share: tuple[int, int] = (0, 1),
     stopping: Callable[[], bool] = lambda: False,
 ) -> Written:
-    """Write the closest cluster and the distance of every row, in the order of the rows.
+    """Write the closest cluster and the distance of every row, in the order of the rows; ids come first in a line.
+
+    A row that was dropped in training has its line too, without a cluster.
 
     Parameters
     ----------
@@ -117,18 +143,24 @@ def write(
         If a file can't be written.
     """
     # Each thread assigns rows of its own.
-    assigned = partial(_assigned, engine.on_one_thread().assigner(centers.astype(np.float64)), source.coordinates)
+    assigner = engine.on_one_thread().assigner(centers.astype(np.float64))
+    assigned = partial(_assigned, assigner, source.coordinates, dropping=source.drops)
     result = Written(Tally(len(centers)))
+    header = [*filter(None, [quoted(source.id_column)]), *COLUMNS]
     for path in source.files()[share[0] :: share[1]]:
         target = folder / output_name(path.relative_to(source.path))
         target.parent.mkdir(parents=True, exist_ok=True)
         written = 0
-        with closing(source.file_blocks(path)) as blocks:
+        with closing(source.file_blocks(path)) as blocks, closing(source.file_ids(path)) as texts:
+            ids = Ids(texts)
             try:
                 with replacing(target) as file:
-                    file.write(f"{','.join(COLUMNS)}\n".encode())
+                    file.write(f"{','.join(header)}\n".encode())
                     for block in _until(stopping, blocks):
-                        pieces = np.array_split(block, engine.threads.count)
+                        pieces = [
+                            (rows, ids.take(len(rows)) if source.id_column else None)
+                            for rows in np.array_split(block, engine.threads.count)
+                        ]
                         lines, labels, squared_distances = zip(*engine.threads.map(assigned, pieces), strict=True)
                         file.writelines(lines)
                         result.tally.add(np.concatenate(labels), np.concatenate(squared_distances))
@@ -152,10 +184,12 @@ def _until(stopping: Callable[[], bool], blocks: Iterator[FloatArray]) -> Iterat
 
 
 def _assigned(
-    assigner: Assigner, coordinates: Coordinates, rows: FloatArray
+    assigner: Assigner, coordinates: Coordinates, piece: tuple[FloatArray, Any], *, dropping: bool
 ) -> tuple[pa.Buffer, LabelArray, DoubleArray]:
-    """Return the lines of some rows, and their labels and squared distances."""
-    labels, squared_distances = assigner.assign(rows)
+    """Return the lines of some rows, which may have ids, and labels and squared distances of those with a cluster."""
+    rows, ids = piece
+    whole = ~np.isnan(rows).any(axis=1) if dropping else None
+    labels, squared_distances = assigner.assign(rows if whole is None else rows[whole])
     exact = coordinates.distances(squared_distances)
     with np.errstate(over="ignore"):
         rounded = exact.astype(np.float32)
@@ -164,10 +198,15 @@ def _assigned(
     kind, distances = (pa.float32(), rounded) if finite.all() else (pa.float64(), np.where(finite, rounded, exact))
     # From buffers, since pyarrow would import pandas, if installed, to find out whether the arrays are pandas objects.
     columns = [
-        pa.Array.from_buffers(of, len(rows), [None, pa.py_buffer(values)])
+        pa.Array.from_buffers(of, len(labels), [None, pa.py_buffer(values)])
         for of, values in ((pa.int32(), labels.astype(np.int32)), (kind, distances))
     ]
+    if whole is not None:
+        places = pa.array(np.cumsum(whole) - 1, mask=~whole)
+        columns = [column.take(places) for column in columns]
     buffer = pa.BufferOutputStream()
-    options = arrow_csv.WriteOptions(include_header=False, quoting_style="none")
-    arrow_csv.write_csv(pa.RecordBatch.from_arrays(columns, names=COLUMNS), buffer, options)
+    texts = [] if ids is None else [ids]
+    names = [*("" for _ in texts), *COLUMNS]
+    options = arrow_csv.WriteOptions(include_header=False, quoting_style="needed" if texts else "none")
+    arrow_csv.write_csv(pa.RecordBatch.from_arrays([*texts, *columns], names=names), buffer, options)
     return buffer.getvalue(), labels, squared_distances

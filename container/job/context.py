@@ -36,6 +36,8 @@ class JobContext:
         Logs the stages of the job and counts its events.
     began : float
         Start of the job, in seconds since 1970.
+    names_in_data : tuple of str
+        The names of the features in the training data; empty if these have none.
     """
 
     configuration: JobConfiguration
@@ -45,6 +47,12 @@ class JobContext:
     stop: Stop
     progress: Progress
     began: float
+    names_in_data: tuple[str, ...] = ()
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """The names of the features, as given or as in the training data; empty if there are none."""
+        return self.configuration.hyperparameters.feature_names or self.names_in_data
 
     def engine(self, shift: FloatArray) -> Engine:
         """Return an engine for rows with the given usual values, float32 (d,)."""

@@ -21,11 +21,16 @@ class Outcome:
 
     Attributes
     ----------
-    exit_code : int
-        0 if the job has succeeded.
+    error : JobError or None
+        Why the job has failed, if it has.
     """
 
-    exit_code: int = 0
+    error: JobError | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of the job: 0 if it has succeeded."""
+        return 0 if self.error is None else self.error.exit_code
 
 
 @contextmanager
@@ -51,9 +56,8 @@ def reported(path: Path) -> Iterator[Outcome]:
     try:
         yield outcome
     except Exception as exception:  # The boundary of the job: any exception must leave a reason and an exit code.
-        error = job_error(exception)
-        _report(error, path)
-        outcome.exit_code = error.exit_code
+        outcome.error = job_error(exception)
+        _report(outcome.error, path)
 
 
 def job_error(exception: Exception) -> JobError:

@@ -10,6 +10,7 @@ from container.configuration import hyperparameters
 from container.configuration.files import JobConfiguration, Paths
 from container.errors import AlgorithmError, CustomerError
 from container.hosts.launcher_link import SOCKET_VARIABLE, LauncherLink
+from container.hosts.messages import Stage
 from container.job import failure
 from container.logs import logger
 from container.logs.logger import LOGGER
@@ -27,6 +28,8 @@ def main(stop: Stop) -> int:
     launcher = os.environ.get(SOCKET_VARIABLE)
     if launcher:
         return _work(paths, launcher, stop, began)
+    # The other hosts that need not be told if the job fails on this one.
+    told: set[str] = set()
     with failure.reported(paths.failure) as outcome:
         LOGGER.info("Reading default configuration from %s: %s", hyperparameters.__file__, hyperparameters.defaults())
         job = _load(paths, stop)
@@ -40,8 +43,12 @@ def main(stop: Stop) -> int:
         else:
             from container.hosts import launcher as launchers
 
-            launchers.run(job, stop)
+            launchers.run(job, stop, told)
     logger.flush()
+    if outcome.error is not None:
+        from container.hosts import farewell
+
+        farewell.tell(paths.resources, outcome.error, told, stop)
     return outcome.exit_code
 
 
@@ -70,7 +77,7 @@ def _work(paths: Paths, launcher: str, stop: Stop, began: float) -> int:
 
     with LauncherLink(launcher, stop) as link:
         try:
-            finalize = _train_among_hosts(_load(paths, stop), stop, began)
+            finalize = _train_among_hosts(_load(paths, stop), link, stop, began)
         except AbortedError as error:
             link.lost(str(error))
         except Exception as exception:
@@ -86,12 +93,16 @@ def _work(paths: Paths, launcher: str, stop: Stop, began: float) -> int:
         os._exit(1)
 
 
-def _train_among_hosts(job: JobConfiguration, stop: Stop, began: float) -> Callable[[], None]:
+def _train_among_hosts(job: JobConfiguration, link: LauncherLink, stop: Stop, began: float) -> Callable[[], None]:
     """Train as one of the hosts; return a function to call when all hosts have ended."""
-    from container.hosts.mpi import MPICommunicator
     from container.job import training
 
+    link.reach(Stage.JOINING)
+    from container.hosts.mpi import MPICommunicator
+
     hosts = MPICommunicator()
+    link.stuck = hosts.stuck
+    link.reach(Stage.TRAINING)
     if hosts.rank != job.place.rank:
         raise AlgorithmError(f"Expected the rank of {job.place.name} among {job.place.hosts}, got {hosts.rank}")
     training.run(job, hosts, stop, began)

@@ -1,4 +1,4 @@
-"""The outputs of a job: the model, its tarball, the loss over k, assignments and the report."""
+"""The outputs of a job: the model, its tarball, the sample, the loss over k, assignments and the report."""
 
 import re
 import time
@@ -10,6 +10,7 @@ import numpy as np
 from container import report
 from container.artifacts import curve as curves
 from container.artifacts import model as artifacts
+from container.artifacts import state as states
 from container.artifacts import tarball
 from container.artifacts.description import describe
 from container.channels.channel import Channel
@@ -26,6 +27,7 @@ from container.precision.scales import dominance
 from container.versions import COMPUTING, versions
 from kmeans.assignment.scoring import Score, Tally
 from kmeans.communicator import any_host
+from kmeans.finalization.rowless import without_rows
 from kmeans.model import Model
 
 # On SageMaker the leader is algo-1, and notebooks load model_algo-1. The SDK's local mode appends a random word.
@@ -33,7 +35,7 @@ _SERVICE_HOST = re.compile(r"(algo-[0-9]+)(-[a-z0-9]+)?")
 
 
 def write_model(context: JobContext, model: Model, coordinates: Coordinates) -> tuple[Path, ...]:
-    """Write the model's files, their tarball for local use, and the loss over k; only the leader does.
+    """Write the model's files, their tarball for local use, the loss over k and the sample; only the leader does.
 
     Parameters
     ----------
@@ -64,7 +66,7 @@ def write_model(context: JobContext, model: Model, coordinates: Coordinates) -> 
         job.paths.model,
         _file_host(job.place.leader),
         artifacts.SavedModel(centers, _description(context, model, coordinates)),
-        model.state,
+        without_rows(model.state, model.centers, job.hyperparameters.epochs),
         coordinates,
     )
     if centers.dtype == np.float64:
@@ -74,6 +76,7 @@ def write_model(context: JobContext, model: Model, coordinates: Coordinates) -> 
             artifacts.DESCRIPTION,
         )
     _write_copies(context, model, files)
+    _write_sample(context, model, coordinates)
     LOGGER.info("wrote %s", ", ".join(str(file) for file in files))
     LOGGER.info("suggested number of clusters: %s", curves.suggested(model.curve))
     context.progress.times["model.serialize.time"] = spread((time.time() - began) * 1000)
@@ -114,6 +117,7 @@ def _description(context: JobContext, model: Model, coordinates: Coordinates) ->
         rows_scored=model.score.rows if model.score.sample_rows is None else model.score.sample_rows,
         rows=model.score.rows,
         rows_seen=context.progress.rows,
+        **({"feature_names": context.feature_names} if context.feature_names else {}),
         **curves.indices(model.curve.of(len(model.centers))),
         events=model.events,
         **coordinates.description(),
@@ -139,6 +143,18 @@ def _write_copies(context: JobContext, model: Model, files: tuple[Path, ...]) ->
             file.write(curves.dumps(model.curve))
 
 
+def _write_sample(context: JobContext, model: Model, coordinates: Coordinates) -> None:
+    """Write the state with its rows, if they may be kept; in any case none of an earlier job stays."""
+    path = context.configuration.paths.output_data / artifacts.STATE
+    with warn_on_failure(context.progress.events, "sample_failed", f"{path.name}, with the sample, was not written"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        if context.configuration.hyperparameters.shows_rows:
+            with replacing(path) as file:
+                file.write(states.dumps(model.state, coordinates))
+            LOGGER.info("wrote %s, with a sample of %d rows", path, len(model.state.sample.rows))
+
+
 def _file_host(leader: str) -> str:
     """Return the suffix of the name of the centers' file; log a notice if it is not the one that notebooks expect."""
     match = _SERVICE_HOST.fullmatch(leader)
@@ -154,7 +170,7 @@ def _file_host(leader: str) -> str:
 
 
 def write_assignments(context: JobContext, model: Model, source: Channel) -> Score | None:
-    """Write the cluster of every training row, unless the job asks for none; all hosts call this together.
+    """Write the cluster of every training row, if the job asks for that; all hosts call this together.
 
     Parameters
     ----------
@@ -171,17 +187,19 @@ def write_assignments(context: JobContext, model: Model, source: Channel) -> Sco
         The score of the model on all rows, the same on every host; None if not all rows were assigned.
     """
     job, progress, stop = context.configuration, context.progress, context.stop
-    if not job.hyperparameters.write_assignments:
+    if job.hyperparameters.write_assignments is False:
         return None
     mode = job.channels["train"].mode
     if mode != "File":
         LOGGER.info("No assignments are written in %s mode: the rows would have to be fetched again.", mode)
         return None
+    folder = job.paths.output_data / assignments.FOLDER / job.place.name
+    if job.hyperparameters.write_assignments is None and not _are_few(context, model, folder):
+        return None
     progress.stage = "assigning the training rows"
     began = time.time()
     shared = job.channels["train"].distribution == "FullyReplicated"
     share = (job.place.rank, job.place.count) if shared else (0, 1)
-    folder = job.paths.output_data / assignments.FOLDER / job.place.name
     written = assignments.Written(Tally(len(model.centers)))
     with warn_on_failure(progress.events, "assignments_failed", "The assignments were not all written"):
         engine = context.engine(model.state.shift)
@@ -205,10 +223,24 @@ def write_assignments(context: JobContext, model: Model, source: Channel) -> Sco
     return None
 
 
+def _are_few(context: JobContext, model: Model, folder: Path) -> bool:
+    """Return whether all hosts can write assignments by default; log why not."""
+    ids = bool(context.configuration.hyperparameters.id_column)
+    objection = assignments.objection(folder, model.rows, len(model.centers), ids=ids)
+    if not any_host(bool(objection), context.communicator):
+        return True
+    LOGGER.info(
+        "No assignments are written with write_assignments=auto: %s. To get them, set write_assignments=true, or send "
+        "the rows to a batch transform job.",
+        objection or "another host has no room",
+    )
+    return False
+
+
 def warn_of_dominant_feature(context: JobContext, model: Model, coordinates: Coordinates) -> None:
     """Log a warning, which the report shows too, if one feature outweighs all others; only the leader does."""
     if context.configuration.place.leads and not (coordinates.scaled or coordinates.unit):
-        message = dominance(model.state.sample)
+        message = dominance(model.state.sample, context.feature_names or None)
         if message:
             LOGGER.warning("%s", message)
 
@@ -249,6 +281,7 @@ def write_report(
             losses=progress.losses,
             hosts=job.place.hosts,
             hyperparameters={**hyperparameters.defaults(), **job.raw_hyperparameters},
+            shows_rows=job.hyperparameters.shows_rows,
             seed=job.hyperparameters.seed,
             epochs=job.hyperparameters.epochs,
             rows_seen=progress.rows,
@@ -259,6 +292,7 @@ def write_report(
             warnings=warnings.messages,
             warnings_left_out=warnings.left_out,
             events=progress.events.counts,
+            feature_names=context.feature_names,
         )
         report.write(path, facts)
         LOGGER.info("wrote %s, in %.3f seconds", path, time.time() - began)

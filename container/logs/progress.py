@@ -80,6 +80,11 @@ class Progress(Observer):
         return self._counts.rows
 
     @property
+    def steps(self) -> int:
+        """Steps of the stream, over all epochs."""
+        return self._counts.steps
+
+    @property
     def rows_per_second(self) -> float:
         """Rows of all hosts that were taken in a second, since the job started or resumed."""
         milliseconds = self.times["update.time"].sum if "update.time" in self.times else 0.0

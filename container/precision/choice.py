@@ -1,12 +1,13 @@
 """The coordinates of a job, chosen by its first rows."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from container.logs.logger import LOGGER
 from container.precision.coarse_features import coarse_features
-from container.precision.coordinates import Coordinates
+from container.precision.coordinates import COSINE, EUCLIDEAN, UNIT, Coordinates
 from container.precision.scales import Spread, feature_name, spread_of
 from kmeans.assignment.shift import thinned
 from kmeans.types import DoubleArray
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 # The most rows in which features are looked for that float32 is too coarse for.
 MAX_ROWS: Final = 300
-# The rows that standard deviations are estimated from, where rows can't be drawn.
+# The rows that means and standard deviations are estimated from.
 SPREAD_ROWS: Final = 5000
 _MAX_NAMED: Final = 5
 
@@ -28,7 +29,9 @@ def choose_coordinates(
     communicator: "Communicator",
     events: "Events",
     *,
+    distance: str = EUCLIDEAN,
     standardize: bool = False,
+    names: Sequence[str] | None = None,
 ) -> Coordinates:
     """Choose the coordinates of a job by its first rows; say where digits are gone already.
 
@@ -42,36 +45,43 @@ def choose_coordinates(
         The hosts, which all call this together.
     events : Events
         Counts the features that have lost their digits.
+    distance : str
+        `EUCLIDEAN` or `COSINE`.
     standardize : bool
         Whether features are divided by their standard deviations.
+    names : sequence of str or None
+        The names of the features, for messages.
 
     Returns
     -------
     Coordinates
         The same on every host.
     """
+    if distance == COSINE:
+        LOGGER.info("comparing directions: rows are scaled to length 1, msd is twice the mean of 1 - cosine")
+        return UNIT
     coarse = coarse_features(communicator.gather_rows(thinned(rows, -(-MAX_ROWS // communicator.size))))
     kept = ~coarse.lost
     if kept.any():
         LOGGER.info(
-            "computing relative to an origin, where float32 is too coarse for the values: %s", coarse.named(kept)
+            "computing relative to an origin, where float32 is too coarse for the values: %s", coarse.named(kept, names)
         )
     if coarse.lost.any():
         events.happened(
             "coarse_features",
             int(coarse.lost.sum()),
             f"The values of some features were rounded to float32, which is too coarse for them: "
-            f"{coarse.named(coarse.lost)}. Send them as float64, as int32, or as CSV with all digits, "
+            f"{coarse.named(coarse.lost, names)}. Send them as float64, as int32, or as CSV with all digits, "
             "or subtract a usual value first.",
         )
     if not standardize:
         return coarse.coordinates(rows.shape[1])
     spread = spread_of(rows, n_represented, communicator)
-    _log_spread(spread)
+    _log_spread(spread, names)
     return spread.coordinates()
 
 
-def _log_spread(spread: Spread) -> None:
+def _log_spread(spread: Spread, names: Sequence[str] | None) -> None:
     LOGGER.info(
         "standardizing: distances and msd are in standard deviations of the features, computed from %d rows",
         spread.n_rows,
@@ -82,5 +92,5 @@ def _log_spread(spread: Spread) -> None:
     constant = np.flatnonzero(spread.constant)
     if len(constant):
         more = f" and {len(constant) - _MAX_NAMED} more" if len(constant) > _MAX_NAMED else ""
-        names = ", ".join(feature_name(int(feature)) for feature in constant[:_MAX_NAMED])
-        LOGGER.info("constant in these rows, and left in their own units: %s%s", names, more)
+        shown = ", ".join(feature_name(int(feature), names) for feature in constant[:_MAX_NAMED])
+        LOGGER.info("constant in these rows, and left in their own units: %s%s", shown, more)

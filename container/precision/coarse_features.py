@@ -1,5 +1,6 @@
 """Features whose values float32 can't distinguish, and what is done about them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -7,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from container.precision.coordinates import PLAIN, Coordinates
+from container.precision.scales import feature_name
 from kmeans.types import BoolArray, DoubleArray, FloatArray, LabelArray
 
 # Numbers in a column-wise piece of the rows.
@@ -51,10 +53,10 @@ class Coarse:
         origin[self.features] = self.usual
         return Coordinates(origin)
 
-    def named(self, which: BoolArray) -> str:
-        """Return some of the features in words, for a message."""
+    def named(self, which: BoolArray, names: Sequence[str] | None = None) -> str:
+        """Return some of the features in words, for a message; `names` are those of all features, if they have any."""
         parts = [
-            f"feature {feature} (steps of {step:g}, half of the values within {spread:g})"
+            f"{feature_name(int(feature), names)} (steps of {step:g}, half of the values within {spread:g})"
             for feature, step, spread in zip(
                 self.features[which][:_MAX_NAMED], self.steps[which], self.spreads[which], strict=False
             )

@@ -14,9 +14,19 @@ from kmeans.unit_length import scaled_to_unit
 # The distances by which rows are clustered: the words for the hyperparameter and for the entry of a description.
 EUCLIDEAN: Final = "euclidean"
 COSINE: Final = "cosine"
+# What takes the place of missing numbers, as an array in an archive and as an entry of a model's description.
+FILLS: Final = "missing_numbers"
+# Whether rows are of length 1, as an array in an archive.
+IS_UNIT: Final = "is_unit"
 # The arrays of coordinates in an archive, with their types and numbers of dimensions: the first one, or the next two,
-# or the last one, or none if the coordinates are plain.
-ARRAYS: Final = {"origin": ("<f4", 1), "means": ("<f8", 1), "scales": ("<f8", 1), "is_unit": ("|b1", 1)}
+# or the one after these, or none if rows are used as they are, and the last one if numbers may be missing.
+ARRAYS: Final = {
+    "origin": ("<f4", 1),
+    "means": ("<f8", 1),
+    "scales": ("<f8", 1),
+    IS_UNIT: ("|b1", 1),
+    FILLS: ("<f8", 1),
+}
 # The entries of a model's description for scaled coordinates, and for rows of length 1.
 ENTRY: Final = "standardization"
 DISTANCE: Final = "distance"
@@ -45,18 +55,21 @@ class Coordinates:
         The value that is subtracted from rows, 0 for features that need none; None if no feature needs any.
     scales : ndarray of float64, shape (d,), or None
         What rows are divided by, more than 0; None for distances in the units of the data.
+    fills : ndarray of float64, shape (d,), or None
+        What takes the place of missing numbers, which are NaN, in the units of the data; None if none may be missing.
     unit : bool
         Whether rows are scaled to length 1, as the centers of a model are already; then there is no origin.
     """
 
     origin: DoubleArray | None = None
     scales: DoubleArray | None = None
+    fills: DoubleArray | None = None
     unit: bool = False
 
     @property
     def plain(self) -> bool:
         """Whether rows and centers are used as they are."""
-        return self.origin is None and not self.unit
+        return self.origin is None and self.fills is None and not self.unit
 
     @property
     def distance(self) -> str:
@@ -79,6 +92,8 @@ class Coordinates:
         Without an origin these are the points themselves, of their own type; they are not scaled to length 1, since
         the centers of a model are of length 1 already, and the intermediate ones, as means, are shorter.
         """
+        if self.fills is not None:
+            points = np.where(np.isnan(points), self.fills.astype(points.dtype), points)
         if self.origin is None:
             return points
         with np.errstate(over="ignore"):
@@ -167,13 +182,14 @@ class Coordinates:
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return the arrays that an archive has of them, by name; see `ARRAYS`."""
+        fills = {} if self.fills is None else {FILLS: self.fills}
         if self.unit:
-            return {"is_unit": np.array([True])}
+            return {IS_UNIT: np.array([True]), **fills}
         if self.origin is None:
-            return {}
+            return fills
         if self.scales is None:
-            return {"origin": self.origin.astype(np.float32)}
-        return {"means": self.origin, "scales": self.scales}
+            return {"origin": self.origin.astype(np.float32), **fills}
+        return {"means": self.origin, "scales": self.scales, **fills}
 
     @classmethod
     def of_arrays(cls, arrays: Mapping[str, NDArray[Any]], n_features: int) -> "Coordinates":
@@ -196,29 +212,35 @@ class Coordinates:
         CoordinatesError
             If the arrays do not fit together, or to that number of features.
         """
-        given = [name for name in ARRAYS if name in arrays]
-        if given not in ([], ["origin"], ["means", "scales"], ["is_unit"]):
-            raise CoordinatesError(f"expected an origin, or means and scales, or is_unit, got {', '.join(given)}")
-        if given == ["is_unit"]:
-            if arrays["is_unit"].tolist() != [True]:
-                raise CoordinatesError("expected is_unit to be a single true, got something else")
-            return UNIT
+        if not arrays.keys() & ARRAYS.keys():
+            return PLAIN
+        fills = arrays.get(FILLS)
+        if fills is not None and fills.shape != (n_features,):
+            raise CoordinatesError(f"expected {FILLS} of shape {(n_features,)}, got {fills.shape}")
+        given = [name for name in ARRAYS if name in arrays and name != FILLS]
+        if given not in ([], ["origin"], ["means", "scales"], [IS_UNIT]):
+            raise CoordinatesError(f"expected an origin, or means and scales, or {IS_UNIT}, got {', '.join(given)}")
+        if given == [IS_UNIT]:
+            if arrays[IS_UNIT].tolist() != [True]:
+                raise CoordinatesError(f"expected {IS_UNIT} to be a single true, got something else")
+            return cls(fills=fills, unit=True)
         for name in given:
             if arrays[name].shape != (n_features,):
                 raise CoordinatesError(f"expected {name} of shape {(n_features,)}, got {arrays[name].shape}")
         if given == ["origin"]:
-            return cls(arrays["origin"].astype(np.float64))
+            return cls(arrays["origin"].astype(np.float64), fills=fills)
         if given and arrays["scales"].min() <= 0.0:
             raise CoordinatesError(f"expected scales of more than 0, got {arrays['scales'].min()}")
-        return cls(arrays.get("means"), arrays.get("scales"))
+        return cls(arrays.get("means"), arrays.get("scales"), fills)
 
     def description(self) -> dict[str, Any]:
-        """Return the entry of a model's description, of JSON types: how distances from the model are measured."""
+        """Return entries of a model's description, of JSON types: how distances are measured, and what fills gaps."""
+        found: dict[str, Any] = {} if self.fills is None else {FILLS: self.fills.tolist()}
         if self.unit:
-            return {DISTANCE: COSINE}
-        if self.origin is None or self.scales is None:
-            return {}
-        return {ENTRY: {"means": self.origin.tolist(), "scales": self.scales.tolist()}}
+            found[DISTANCE] = COSINE
+        if self.origin is not None and self.scales is not None:
+            found[ENTRY] = {"means": self.origin.tolist(), "scales": self.scales.tolist()}
+        return found
 
     @classmethod
     def of_description(cls, description: Mapping[str, Any], n_features: int) -> "Coordinates":
@@ -241,30 +263,33 @@ class Coordinates:
         CoordinatesError
             If the entry is no such one.
         """
-        entry, distance = description.get(ENTRY), description.get(DISTANCE, EUCLIDEAN)
+        arrays: dict[str, NDArray[Any]] = {}
+        if (entry := description.get(ENTRY)) is not None:
+            if not isinstance(entry, dict):
+                raise CoordinatesError(f"expected {ENTRY} to be an object, got {type(entry).__name__}")
+            arrays = {name: _numbers(entry.get(name), f"{ENTRY} with {name}") for name in ("means", "scales")}
+        distance = description.get(DISTANCE, EUCLIDEAN)
         if distance not in (EUCLIDEAN, COSINE):
             raise CoordinatesError(f"expected {DISTANCE} to be {EUCLIDEAN} or {COSINE}, got {shown(distance)}")
         if distance == COSINE:
-            if entry is not None:
+            if arrays:
                 raise CoordinatesError(f"expected no {ENTRY} with {DISTANCE} {COSINE}, got one")
-            return UNIT
-        if entry is None:
-            return PLAIN
-        if not isinstance(entry, dict):
-            raise CoordinatesError(f"expected {ENTRY} to be an object, got {type(entry).__name__}")
-        return cls.of_arrays({name: _numbers(entry.get(name), name) for name in ("means", "scales")}, n_features)
+            arrays[IS_UNIT] = np.array([True])
+        if (fills := description.get(FILLS)) is not None:
+            arrays[FILLS] = _numbers(fills, FILLS)
+        return cls.of_arrays(arrays, n_features)
 
 
 def _numbers(given: object, name: str) -> DoubleArray:
     if not isinstance(given, list) or not {int, float}.issuperset(map(type, given)):
-        raise CoordinatesError(f"expected {ENTRY} with {name} as a list of numbers, got something else")
+        raise CoordinatesError(f"expected {name} as a list of numbers, got something else")
     try:
         found = np.array(given, np.float64)
     except OverflowError:
         # An integer of more than 308 digits.
         found = np.array([np.inf])
     if not np.isfinite(found).all():
-        raise CoordinatesError(f"expected {ENTRY} with finite {name}, got others")
+        raise CoordinatesError(f"expected {name} as finite numbers, got others")
     return found
 
 

@@ -16,8 +16,6 @@ ACCENT = "#0b5fa5"
 PALE = "#9dbcd8"
 # After Paul Tol's muted scheme (2021), which is color-blind safe.
 PALETTE = ("#332288", "#cc6677", "#117733", "#ddaa33", "#44aa99", "#882255", "#88ccee", "#999933", "#aa4499", "#777777")
-# From far below the mean to far above.
-DIVERGING = [[0.0, "#2166ac"], [0.25, "#92c5de"], [0.5, "#f7f7f7"], [0.75, "#f4a582"], [1.0, "#b2182b"]]
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 # An axis of at most this many integers has a tick for each.
 MAX_TICKS = 15

@@ -27,6 +27,8 @@ class Facts:
         The names of the hosts, the leader first.
     hyperparameters : Mapping of str to str
         All values as sent, including defaults.
+    shows_rows : bool
+        Whether the report may show rows of the training data.
     seed : int
         The random seed.
     epochs : int
@@ -47,6 +49,8 @@ class Facts:
         Number of further warnings.
     events : Mapping of str to int
         How often each policy was applied, by name.
+    feature_names : sequence of str
+        The names of the features; empty if they have none.
     """
 
     model: Model
@@ -55,6 +59,7 @@ class Facts:
     losses: Losses
     hosts: Sequence[str]
     hyperparameters: Mapping[str, str]
+    shows_rows: bool
     seed: int
     epochs: int
     rows_seen: int
@@ -65,3 +70,4 @@ class Facts:
     warnings: Sequence[str]
     warnings_left_out: int
     events: Mapping[str, int]
+    feature_names: Sequence[str] = ()

@@ -1,11 +1,13 @@
 """The plots of a report: figures of plotly in plain JSON types."""
 
+import html
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from container.report.drawing import (
     ACCENT,
-    DIVERGING,
     MUTED,
     PALE,
     PALETTE,
@@ -15,13 +17,11 @@ from container.report.drawing import (
     note,
     plain_layout,
     reference,
-    short,
     trace,
     whole,
 )
-from container.report.formatting import number, percent, signed
+from container.report.formatting import feature_label, number, percent
 from container.report.losses import Losses
-from container.report.profile import HeatMap
 from container.report.projection import Projection
 from kmeans.finalization.curve import Curve
 
@@ -33,16 +33,6 @@ STANDARD_ERRORS = 2.0
 MAX_CURVE = 500
 # Up to this number of rows, their dots are larger.
 FEW_ROWS = 200
-# Up to this number of features, the cells of a heat map hold numbers.
-MAX_NUMBERED = 12
-# Up to this number of features, their numbers are horizontal.
-MAX_LEVEL = 20
-ROW_HEIGHT = 21
-CELL_WIDTH = 15
-NUMBERED_WIDTH = 56
-WIDEST_CELL = 150
-# What the scale of colors takes.
-MIN_WIDTH = 320
 
 
 def losses(curve: Losses) -> Figure | None:
@@ -186,67 +176,12 @@ def per_cluster(values: NDArray[np.float64], title: str, even: float, even_name:
     return {"data": data, "layout": layout}
 
 
-def heat_map(shown: HeatMap, digits: int = 5) -> Figure:
-    """Plot how centers differ from the mean, clusters by features; `digits` is the precision of the centers shown."""
-    n_clusters, n_features = shown.standardized.shape
-    strength = np.abs(shown.standardized)
-    limit = float(max(1.0, np.percentile(strength, 98)))
-    cells = {
-        "type": "heatmap",
-        "z": short(shown.standardized, 4),
-        "x": [str(feature) for feature in shown.features],
-        "y": [str(cluster) for cluster in shown.clusters],
-        "customdata": short(shown.centers, digits),
-        "zmin": -limit,
-        "zmid": 0,
-        "zmax": limit,
-        "colorscale": DIVERGING,
-        "xgap": 1,
-        "ygap": 1,
-        "hovertemplate": f"cluster %{{y}}, feature %{{x}}<br>center: %{{customdata:,.{digits}~g}}<br>"
-        "%{z:+.2f} standard deviations<extra></extra>",
-        "colorbar": {
-            "orientation": "h",
-            "lenmode": "pixels",
-            "len": 240,
-            "thickness": 10,
-            "x": 0,
-            "xanchor": "left",
-            "y": 1,
-            "ypad": 4,
-            "yanchor": "bottom",
-            "nticks": 5,
-            "title": {"text": "standard deviations from the mean", "side": "top"},
-        },
-    }
-    if n_features <= MAX_NUMBERED:
-        cells["text"] = [[signed(value) for value in row] for row in shown.standardized.tolist()]
-        cells["texttemplate"] = "%{text}"
-    layout = plain_layout("Feature", "Cluster")
-    layout["height"] = 130 + ROW_HEIGHT * n_clusters
-    layout["margin"] |= {"t": 66, "b": 64}
-    layout["xaxis"] |= {"type": "category", "showgrid": False, "dtick": 1}
-    layout["yaxis"] |= {"type": "category", "showgrid": False, "dtick": 1, "autorange": "reversed"}
-    if n_features <= MAX_LEVEL:
-        layout["xaxis"]["tickangle"] = 0
-        # Plotly would move the title up between two numbers.
-        title = layout["xaxis"].pop("title")["text"]
-        below = {"x": 0.5, "xref": "paper", "y": 0, "yref": "paper", "yanchor": "top", "yshift": -28}
-        layout["annotations"] = [{"text": title, "showarrow": False, "font": {"size": 15}, **below}]
-    else:
-        layout["xaxis"]["tickangle"] = -90
-    return {"data": [cells], "layout": layout}
+def _plain(text: str) -> str:
+    """Return text that plotly shows as it is, without taking it for markup."""
+    return html.escape(text, quote=False)
 
 
-def heat_map_widths(shown: HeatMap) -> tuple[int, int]:
-    """Return the minimum and the maximum width of a heat map in pixels."""
-    n_features = len(shown.features)
-    numbered = n_features <= MAX_NUMBERED
-    least = max(MIN_WIDTH, 80 + (NUMBERED_WIDTH if numbered else CELL_WIDTH) * n_features)
-    return least, max(least, 80 + WIDEST_CELL * n_features)
-
-
-def plane(shown: Projection, sizes: NDArray[np.float64]) -> Figure:
+def plane(shown: Projection, sizes: NDArray[np.float64], feature_names: Sequence[str] = ()) -> Figure:
     """Plot rows and centers in the plane; if all are on one line, plot that line by the index of the cluster."""
     numbered = len(sizes) <= MAX_BARS
     colors = [PALETTE[label % len(PALETTE)] for label in shown.labels] if numbered else "#9aa5b1"
@@ -281,7 +216,11 @@ def plane(shown: Projection, sizes: NDArray[np.float64]) -> Figure:
     if numbered:
         centers["text"] = [str(cluster) for cluster in shown.clusters]
         centers["textfont"] = {"size": 11, "color": TEXT}
-    names = ["Feature 0", "Feature 1"] if shown.axes == "feature" else ["Component 1", "Component 2"]
+    names = ["Component 1", "Component 2"]
+    if shown.axes == "feature":
+        # If there is only one feature, the title of the other axis is not used.
+        given = (*feature_names, "") if feature_names else ()
+        names = [_plain(feature_label(feature, given, "Feature ")) for feature in (0, 1)]
     titles = [f"{name} ({percent(share)} of variance)" for name, share in zip(names, shown.shares, strict=True)]
     layout = plain_layout(titles[0], "Cluster" if shown.flat else titles[1])
     if shown.flat:

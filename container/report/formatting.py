@@ -1,9 +1,12 @@
 """Format numbers and times for people."""
 
 import time
+from collections.abc import Sequence
 
 MINUS = "\N{MINUS SIGN}"
 TIMES = "\N{MULTIPLICATION SIGN}"
+# The most characters of a feature's name.
+MAX_NAME = 32
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -30,6 +33,15 @@ def percent(share: float) -> str:
 def signed(value: float) -> str:
     """Format a number with its sign and one decimal: +1.2."""
     return f"{value:+z.1f}".replace("-", MINUS)
+
+
+def feature_label(feature: int, names: Sequence[str], unnamed: str = "feature ") -> str:
+    """Return what a feature is called: its name, if features have names, or its number; long names are cut."""
+    if not names:
+        return f"{unnamed}{feature}"
+    name = names[feature]
+    # The number tells names apart that begin alike.
+    return name if len(name) <= MAX_NAME else f"{name[: MAX_NAME - 8]}... ({feature})"
 
 
 def duration(seconds: float) -> str:

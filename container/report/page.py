@@ -15,14 +15,16 @@ from numpy.typing import NDArray
 from container.artifacts.curve import indices, suggested
 from container.files.atomic import replacing
 from container.report import figures as plots
+from container.report import heat_map as heat_maps
 from container.report import profile
 from container.report.facts import Facts
-from container.report.formatting import duration, moment, number, percent, signed
+from container.report.formatting import duration, feature_label, moment, number, percent, signed
 from container.report.profile import Baseline, HeatMap
 from container.report.projection import MAX_CENTERS, project
 from kmeans.finalization.curve import Figures
 
 NAME = "report.html"
+PLOTLY = Path(__file__).parent / "plotly" / "plotly-basic.min.js"
 # Clusters that are listed at first; the others can be unfolded.
 LISTED_FIRST = 20
 # Features that are listed for each cluster.
@@ -41,12 +43,15 @@ EVENTS = {
     "coarse_features": "The values of a feature were rounded to float32, which is too coarse for them.",
     "checkpoints_failed": "A checkpoint was not written.",
     "tarball_failed": "model.tar.gz, for local use, was not written.",
+    "sample_failed": "state.npz, with the sample, was not written.",
     "curve_failed": "msd_by_k.json was not written.",
     "finalization_cut_short": "The job was stopped while it searched for a better model: this is the best one so far.",
     "assignments_failed": "Not all files of assignments were written.",
     "closing_cut_short": "The job was stopped in or before a pass over all rows: this is the best model so far.",
     "closing_failed": "The rows could not be read again to make the model more exact.",
     "rows_changed": "The channel had different rows when it was read again.",
+    "filled_rows": "The means of the features took the place of missing numbers in a row.",
+    "dropped_rows": "A row with missing numbers was dropped.",
     "description_failed": "kmeans.json was not replaced: it still has the figures of the sample.",
 }
 
@@ -74,13 +79,12 @@ def write(path: Path, facts: Facts) -> None:
 
 def render(facts: Facts) -> bytes:
     """Return the page in UTF-8; invalid characters of file names are written with backslashes."""
-    # Imported here, since they are needed only at the end of a job.
+    # Imported here, since it is needed only at the end of a job.
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
-    from plotly.offline import get_plotlyjs
 
     folder = Path(__file__).parent
     drawing = (folder / "draw.js").read_text(encoding="utf-8")
-    plotly = get_plotlyjs()
+    plotly = PLOTLY.read_text(encoding="utf-8")
     context = _context(facts)
     environment = Environment(
         loader=FileSystemLoader(folder, encoding="utf-8"), autoescape=True, undefined=StrictUndefined
@@ -127,13 +131,14 @@ def _context(facts: Facts) -> dict[str, Any]:
     )
     by_size = profile.largest(score.cluster_sizes, n_features, MAX_CENTERS)
     plane = project(model, by_size, facts.seed)
+    if not facts.shows_rows:
+        plane = replace(plane, rows=plane.rows[:0], labels=plane.labels[:0])
     figures = {
         "losses": plots.losses(facts.losses),
         "elbow": plots.elbow(model.curve, n_clusters),
         "sizes": plots.per_cluster(shares, "Share of the rows", 1 / n_clusters, "if all were equal", share=True),
         "spreads": plots.per_cluster(spreads, "Typical distance", float(np.sqrt(score.msd)), "all rows together"),
-        "plane": plots.plane(plane, score.cluster_sizes),
-        "profiles": plots.heat_map(heat_map, DIGITS if facts.coordinates.origin is None else MAX_DIGITS),
+        "plane": plots.plane(plane, score.cluster_sizes, facts.feature_names),
     }
     whole = model.score_is_exact and len(plane.rows) == score.rows
     _, _, long_term = facts.losses.curve()
@@ -151,12 +156,16 @@ def _context(facts: Facts) -> dict[str, Any]:
         "suggested": suggested(model.curve),
         "curve": [_row_of_curve(one) for one in model.curve.figures],
         "few_clusters": n_clusters <= plots.MAX_BARS,
-        "drawn": f"{'All' if whole else 'A sample of'} {number(len(plane.rows))} rows",
+        "drawn": f"{'All' if whole else 'A sample of'} {number(len(plane.rows))} rows" if facts.shows_rows else "",
         "plane": plane,
         "standardized": facts.coordinates.scaled,
         "unit": facts.coordinates.unit,
         "heat_map_left_out": _left_out(heat_map, n_clusters, n_features),
-        "heat_map_widths": plots.heat_map_widths(heat_map),
+        "heat_map": heat_maps.table(
+            heat_map, DIGITS if facts.coordinates.origin is None else MAX_DIGITS, facts.feature_names
+        ),
+        "named": bool(facts.feature_names),
+        "heat_map_colors": heat_maps.COLORS,
         "clusters": _clusters(facts, baseline, shares, spreads),
         "n_first": LISTED_FIRST,
         "hyperparameters": sorted(facts.hyperparameters.items()),
@@ -238,7 +247,7 @@ def _clusters(
                 "features": [
                     {
                         "arrow": "▲" if difference > 0 else "▼",
-                        "number": feature,
+                        "name": feature_label(feature, facts.feature_names),
                         "value": number(float(values[feature]), 3)
                         if coordinates.origin is None
                         else _value(float(values[feature]), float(deviations[feature])),

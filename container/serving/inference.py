@@ -94,7 +94,7 @@ class Inference:
 
         def predictions() -> Iterator[Predictions]:
             nonlocal rows, waiting
-            for block in reader.decode(counted(), predictor.feature_dim, predictor.dtype):
+            for block in reader.decode(counted(), predictor.feature_dim, predictor.dtype, gaps=predictor.gaps):
                 waiting = 0
                 yield from self._predictions(block, rows, predictor)
                 rows += len(block.rows)

@@ -10,7 +10,7 @@ from werkzeug.http import parse_options_header
 
 from container.formats import charset
 from container.formats.errors import excerpt
-from container.serving.codecs import CODECS, recordio_codec
+from container.serving.codecs import CODECS, csv_codec, csv_header, recordio_codec
 from container.serving.codecs.codec import Codec
 
 # As in training, where a channel without a content type holds RecordIO.
@@ -46,7 +46,8 @@ def request_codec(content_type: str) -> Codec:
     ----------
     content_type : str
         The value of the header; empty if there is none, which means `DEFAULT_CONTENT_TYPE`. The parameter `charset`,
-        also called `encoding`, must be UTF-8 and `label_size` must be 0; other parameters are ignored.
+        also called `encoding`, must be UTF-8 and `label_size` must be 0. CSV has a first line of names if `header` is
+        ``present``. Other parameters are ignored.
 
     Returns
     -------
@@ -69,6 +70,11 @@ def request_codec(content_type: str) -> Codec:
         raise UnsupportedMediaType(
             f"expected label_size=0, for a row to predict has no label, got {excerpt(parameters['label_size'])}"
         )
+    header = parameters.get("header", "absent").lower()
+    if codec is csv_codec and header != "absent":
+        if header != "present":
+            raise UnsupportedMediaType(f"expected header present or absent, got {excerpt(header)}")
+        return csv_header
     return codec
 
 

@@ -21,6 +21,8 @@ class ModelPredictor:
     ----------
     dtype : dtype
         That of the centers, which rows should have too.
+    gaps : bool
+        Whether numbers may be missing: NaN in rows.
     k, feature_dim : int
         The numbers of centers and of features.
     nbytes : int
@@ -29,6 +31,7 @@ class ModelPredictor:
 
     def __init__(self, centers: FloatArray | DoubleArray, coordinates: Coordinates = PLAIN) -> None:
         self._coordinates = coordinates
+        self.gaps = coordinates.fills is not None
         self._predictor = Predictor(coordinates.relative(centers))
         self.dtype: np.dtype[np.floating] = centers.dtype
         self.k, self.feature_dim = self._predictor.k, self._predictor.feature_dim

@@ -70,7 +70,7 @@ def finalize(
         If the state has fewer than k different centers and the sample does not add them.
     """
     for_trials, for_refining, for_filling = seeds.spawn(3)
-    refining = settings.refine and len(state.sample.rows) > 0
+    refining = settings.refine
     live = state.live()
     dead = len(state.centers) - len(live.centers)
     if dead:

@@ -10,7 +10,6 @@ level. The cache may be read-only.
 import functools
 import hashlib
 import os
-import platform
 import re
 import sys
 import threading
@@ -19,7 +18,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, cast
 
-import llvmlite.binding as llvm
 import numba
 from numba.core import cgutils
 from numba.core.caching import FunctionCache, InTreeCacheLocator, UserProvidedCacheLocator
@@ -29,6 +27,8 @@ from numba.core.sigutils import normalize_signature
 from numba.core.types import Array, BaseTuple
 from numba.extending import intrinsic
 
+from kmeans.kernels.levels import chosen_level
+
 config: Any = numba.config
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
@@ -36,31 +36,7 @@ Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 # "nnan" and "ninf" stay out: with them the compiler may drop checks for NaN and infinity.
 FAST_MATH = {"nsz", "arcp", "contract", "afn", "reassoc"}
 
-# For each architecture, best first: the level (an LLVM CPU name) and the features that a machine of this level has.
-LEVELS: dict[str, dict[str, frozenset[str]]] = {
-    "x86_64": {
-        "x86-64-v4": frozenset({"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}),
-        "x86-64-v3": frozenset({"avx2", "fma", "bmi", "bmi2", "f16c", "lzcnt", "movbe"}),
-        "x86-64-v2": frozenset({"sse4.2", "popcnt"}),
-        "x86-64": frozenset(),
-    },
-}
-
-
-def levels() -> list[str]:
-    """Return the levels of this machine's architecture, best first, whether this machine has them or not."""
-    return list(LEVELS.get(platform.machine(), {"generic": frozenset()}))
-
-
-def host_level() -> str:
-    """Return the best level that this machine has."""
-    features = llvm.get_host_cpu_features()
-    table = LEVELS.get(platform.machine(), {})
-    return next((level for level, needed in table.items() if all(features.get(f) for f in needed)), "generic")
-
-
-if "NUMBA_CPU_NAME" not in os.environ:
-    config.CPU_NAME = host_level()
+config.CPU_NAME = chosen_level()
 if "NUMBA_CPU_FEATURES" not in os.environ:
     # If unset, numba adds the features of this machine to those of the level.
     config.CPU_FEATURES = ""

@@ -46,6 +46,10 @@ class LocalKMeansSession(LocalSession):
         """Return the role as it is: nobody looks at it."""
         return role
 
+    def wait_for_job(self, job: str, *_args: Any, **_kwargs: Any) -> Any:
+        """Return the description of a training job, which has ended when it was created."""
+        return self.sagemaker_client.describe_training_job(TrainingJobName=job)
+
     def wait_for_endpoint(self, endpoint: str, *_args: Any, **_kwargs: Any) -> Any:
         """Return the description of an endpoint, which answers since it was created."""
         return self.sagemaker_client.describe_endpoint(EndpointName=endpoint)

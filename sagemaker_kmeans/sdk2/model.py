@@ -27,7 +27,7 @@ class KMeansModel(sdk.KMeansModel):
         None for that of the environment variable ``SAGEMAKER_KMEANS_IMAGE``.
     predictor_cls : callable
         What `deploy` returns.
-    **kwargs
+    **kwargs : Any
         As `sagemaker.model.Model` takes them, such as `env`.
     """
 

@@ -20,19 +20,24 @@ class KMeansPredictor(sdk.KMeansPredictor):
         The endpoint.
     sagemaker_session : sagemaker.session.Session or None
         None for one of the default AWS configuration.
-    **kwargs
+    **kwargs : Any
         As `sagemaker.KMeansPredictor` takes them: `serializer`, `deserializer`, `component_name`.
     """
 
     def predict(self, data: Any, *args: Any, **kwargs: Any) -> Any:
-        """Return what the endpoint answers: a list of Records, with `closest_cluster` and `distance_to_cluster`.
+        """Return what the endpoint answers: a Record for each row, with `closest_cluster` and `distance_to_cluster`.
 
         Parameters
         ----------
         data : array-like of numbers, shape (n, d) or (d,)
             With a serializer other than the default one, what that takes.
-        *args, **kwargs
+        *args, **kwargs : Any
             As `sagemaker.predictor.Predictor.predict` takes them.
+
+        Returns
+        -------
+        list of Record
+            In the order of the rows; with another deserializer, what that returns.
         """
         if isinstance(self.serializer, RecordSerializer):
             array = data.toarray() if hasattr(data, "toarray") else np.asarray(data)

@@ -54,7 +54,13 @@ class KMeansModel:
         self.vpc_config = vpc_config
 
     def create(self, instance_type: str | None = None) -> None:
-        """Create the model of the service, of the name `name`."""
+        """Create the model of the service, of the name `name`.
+
+        Parameters
+        ----------
+        instance_type : str or None
+            What it will run on; ``local`` for local mode.
+        """
         session = self._session(instance_type)
         if session.local_mode:
             container = {"Image": self.image_uri, "ModelDataUrl": self.model_data, "Environment": self.env}
@@ -90,6 +96,11 @@ class KMeansModel:
             None for the name of the model.
         wait : bool
             Whether to return only when it answers.
+
+        Returns
+        -------
+        KMeansPredictor
+            To be asked.
         """
         session = self._session(instance_type)
         endpoint_name = endpoint_name or self.name
@@ -121,13 +132,22 @@ class KMeansModel:
 
         Parameters
         ----------
-        instance_count, instance_type
-            The instances.
-        **kwargs
+        instance_count : int
+            Number of instances.
+        instance_type : str
+            Such as ``ml.m5.large``, or ``local``.
+        **kwargs : Any
             As `sagemaker.core.transformer.Transformer` takes them.
+
+        Returns
+        -------
+        sagemaker.core.transformer.Transformer
+            Its `transform` starts a job.
         """
-        self.create()
-        return Transformer(self.name, instance_count, instance_type, sagemaker_session=self.sagemaker_session, **kwargs)
+        self.create(instance_type)
+        # Without a name the transformer asks AWS for the image, in local mode too.
+        options = {"base_transform_job_name": "kmeans", "sagemaker_session": self.sagemaker_session, **kwargs}
+        return Transformer(self.name, instance_count, instance_type, **options)
 
     def _session(self, instance_type: str | None) -> Any:
         if self.sagemaker_session is None:

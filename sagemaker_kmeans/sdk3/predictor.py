@@ -33,6 +33,11 @@ class KMeansPredictor:
         ----------
         data : array-like of numbers, shape (n, d) or (d,)
             Any number of rows.
+
+        Returns
+        -------
+        list of Record
+            In the order of the rows.
         """
         records: list[Any] = []
         for body in self._answers(data):
@@ -40,16 +45,42 @@ class KMeansPredictor:
         return records
 
     def predict_arrays(self, rows: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Return the closest cluster of each row, int64 (n,), and the distance to it, float32 (n,)."""
+        """Return the closest cluster of each row, and the distance to it, as arrays.
+
+        Parameters
+        ----------
+        rows : array-like of numbers, shape (n, d) or (d,)
+            Any number of rows: they are sent in requests that an endpoint takes.
+
+        Returns
+        -------
+        labels : ndarray of int64, shape (n,)
+            Closest clusters.
+        distances : ndarray of float32, shape (n,)
+            Euclidean distances to them.
+        """
         return arrays(self._answers(rows))
 
     def delete_endpoint(self, delete_endpoint_config: bool = True) -> None:
-        """Delete the endpoint, and by default its configuration."""
+        """Delete the endpoint.
+
+        Parameters
+        ----------
+        delete_endpoint_config : bool
+            Whether to delete its configuration, too.
+        """
         client = self.sagemaker_session.sagemaker_client
         if delete_endpoint_config:
             config = client.describe_endpoint(EndpointName=self.endpoint_name)["EndpointConfigName"]
             client.delete_endpoint_config(EndpointConfigName=config)
         client.delete_endpoint(EndpointName=self.endpoint_name)
+
+    def delete_model(self) -> None:
+        """Delete the models of the endpoint; call it before `delete_endpoint`."""
+        client = self.sagemaker_session.sagemaker_client
+        name = client.describe_endpoint(EndpointName=self.endpoint_name)["EndpointConfigName"]
+        for variant in client.describe_endpoint_config(EndpointConfigName=name)["ProductionVariants"]:
+            client.delete_model(ModelName=variant["ModelName"])
 
     def _answers(self, rows: Any) -> Any:
         for body in request_parts(rows):

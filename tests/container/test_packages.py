@@ -69,7 +69,9 @@ def test_a_job_replaces_the_reason_of_an_earlier_one(tmp_path: Path, hosts: list
     (tmp_path / "output/failure").write_text("Customer Error: of an earlier job")
     run(tmp_path, "train")
     reason = (tmp_path / "output/failure").read_text()
-    assert reason.startswith("Platform Error: expected the package numpy, which ")
+    # Of several hosts, each first looks at what its processor can do.
+    package = "llvmlite" if hosts[1:] else "numpy"
+    assert reason.startswith(f"Platform Error: expected the package {package}, which ")
 
 
 def test_an_import_that_fails_within_our_own_packages_is_a_bug(tmp_path: Path) -> None:

@@ -303,7 +303,10 @@ MAKERS: dict[str, Callable[[Scene], str]] = {
     "Missing required channel": lambda scene: scene.job(channels={}),
     "Extraneous channel": lambda scene: scene.job(channels={"train": {}, "validation": {}}),
     "Channel train: expected content": lambda scene: scene.job(
-        channels={"train": {"ContentType": "application/x-parquet"}}
+        channels={"train": {"ContentType": "application/x-npy"}}
+    ),
+    "expected TrainingInputMode File or FastFile": lambda scene: scene.job(
+        channels={"train": {"ContentType": "application/x-parquet", "TrainingInputMode": "Pipe"}}
     ),
     "Channel train: expected charset": lambda scene: scene.job(
         channels={"train": {"ContentType": "text/csv;charset=utf-16"}}
@@ -318,8 +321,11 @@ MAKERS: dict[str, Callable[[Scene], str]] = {
     "train/rows.csv, record 1: expected RecordIO": lambda scene: scene.job(content=b"1,2,3\n" * 9),
     "train/rows.pbr, record 1": lambda scene: scene.job(content=records([1, 2]), name="rows.pbr"),
     "train/rows.csv, record 1: expected 3": lambda scene: scene.job(channels=CSV, content=b"1,2,3,4,5\n"),
-    "record 1, column 1": lambda scene: scene.job(channels=CSV, content=b"height,width,age\n"),
-    "record 2, column 2": lambda scene: scene.job(channels=CSV, content=b"1,2,3\n1,abc,3\n"),
+    "record 1, column 0": lambda scene: scene.job(channels=CSV, content=b"height,width,age\n"),
+    "train/rows.csv, line 1": lambda scene: scene.job(
+        channels={"train": {"ContentType": "text/csv;header=present"}}, content=b"id,town,height,width,age\n1,2,3,4,5\n"
+    ),
+    "record 2, column 1": lambda scene: scene.job(channels=CSV, content=b"1,2,3\n1,abc,3\n"),
     "Found missing": lambda scene: scene.job(channels=CSV, content=b"1,2,3\n1,,3\n"),
     "Unable to read data channel 'train'. Found rows of zeros": lambda scene: scene.log(
         {"k": "2", "feature_dim": "3", "distance": "cosine"}, ROWS[0], [0.0, 0.0, 0.0], *ROWS[1:]
@@ -347,7 +353,12 @@ MAKERS: dict[str, Callable[[Scene], str]] = {
         disagreement({"algo-1": {"hyperparameter k": "5"}, "algo-2": {"hyperparameter k": "6"}})
     ),
     # It takes several machines to make these: the source has their words.
-    "Not all hosts": lambda _: in_source("peers.py", timeout_seconds="900"),
+    "Not all hosts": lambda _: in_source("meeting.py", seconds="900"),
+    "algo-2: port": lambda _: in_source("network.py", host="algo-2", port="7011"),
+    "algo-2: the network interface": lambda _: in_source("network.py", host="algo-2", interface="eth1"),
+    "two hosts are named": lambda _: in_source("meeting.py", host="algo-2", first="10.0.0.2", remote="10.0.0.3"),
+    "MPI to connect": lambda _: in_source("stages.py", **{"": "algo-1, algo-2"}),
+    "algo-1, algo-2 waited": lambda _: in_source("stages.py", hosts="algo-1, algo-2", STUCK_SECONDS="45"),
     "algo-2 was lost: its connection": lambda _: in_source(
         "launcher.py", host="algo-2", how="its connection is closed"
     ),
@@ -365,6 +376,7 @@ MAKERS: dict[str, Callable[[Scene], str]] = {
     "Expected 2 GPUs": lambda scene: scene.log({"k": "2", "feature_dim": "3", "_num_gpus": "2"}, *ROWS),
     "Hyperparameter _num_slices": lambda scene: scene.log({"k": "2", "feature_dim": "3", "_num_slices": "2"}, *ROWS),
     "The centers are in": lambda scene: scene.log({"k": "2", "feature_dim": "3"}, *ROWS, host="laptop"),
+    "No assignments are written with": lambda scene: scene.read_only("output"),
     "No assignments": lambda scene: scene.log({"k": "2", "feature_dim": "3"}, *ROWS, mode="FastFile"),
     "msd_by_k.json": lambda scene: scene.read_only("output"),
     "Lines of the log": lambda scene: scene.log_on_a_full_disk(),

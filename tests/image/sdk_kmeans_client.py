@@ -5,6 +5,7 @@ No region, no credentials, no bucket: the class runs in local mode without them.
 
 import sys
 from pathlib import Path
+from uuid import uuid4
 
 import numpy as np
 
@@ -16,10 +17,11 @@ def main(image: str, hosts: str, rows_file: str, answers_file: str) -> None:
     kmeans = KMeans(
         role="SageMakerRole", instance_count=int(hosts), instance_type="local", k=10, seed=1, image_uri=image
     )
-    kmeans.fit(kmeans.record_set(rows))
+    job = f"notebook-{uuid4().hex[:8]}"
+    kmeans.fit(kmeans.record_set(rows), job_name=job)
 
     # As another notebook would, later.
-    attached = KMeans.attach(kmeans.latest_training_job.name)
+    attached = KMeans.attach(job)
     model = load(attached.model_data.removeprefix("file://"))
     assert model.cluster_sizes is not None
     predictor = attached.deploy(initial_instance_count=1, instance_type="local")

@@ -18,7 +18,6 @@ from tests.image.conftest import ROOT
 from tests.image.test_serving import nearest
 from tests.requirement import missing
 from tools.containers import docker
-from tools.documents import README, snippets, text
 
 CONFIG = """\
 SchemaVersion: '1.0'
@@ -60,10 +59,10 @@ def composed(image: str) -> set[str]:
     return set(docker("ps", "--all", "--quiet", *filters).stdout.split())
 
 
-def run_program(environment: dict[str, str], folder: Path, *arguments: str | Path) -> str:
+def run_program(environment: dict[str, str], folder: Path, *arguments: str | Path, python: str = sys.executable) -> str:
     """Run a Python program of a customer; return what it printed."""
     program = subprocess.run(
-        [sys.executable, *arguments],
+        [python, *arguments],
         cwd=folder,
         env=environment,
         stdout=subprocess.PIPE,
@@ -132,13 +131,6 @@ def test_the_sdk_transforms_files_in_batches(
                 found_label, found_distance = members["closest_cluster"], members["distance_to_cluster"]
             assert found_label == label
             assert found_distance == pytest.approx(distance, rel=1e-6)
-
-
-@pytest.mark.parametrize("snippet", [snippet for snippet in snippets(text(README), "python") if "sagemaker" in snippet])
-def test_the_readmes_program_runs(sdk_environment: dict[str, str], tmp_path: Path, image: str, snippet: str) -> None:
-    program = tmp_path / "program.py"
-    program.write_text(snippet)
-    assert "closest_cluster" in run_program(sdk_environment, tmp_path, program)
 
 
 def test_two_hosts_train_one_model(

@@ -110,6 +110,19 @@ def test_answers_are_those_of_serve_in_standard_deviations_too(tmp_path: Path, c
     np.testing.assert_allclose(squared, np.square(differences).sum(axis=2), rtol=1e-6)
 
 
+def test_missing_numbers_are_filled_as_an_endpoint_fills_them(tmp_path: Path) -> None:
+    model = load(saved(tmp_path / "model", CENTERS, missing_numbers=[3.0, 4.0]))
+    rows = [[np.nan, 4.0], [10.0, -1.0], [np.nan, np.nan]]
+    labels, distances = model.predict_with_distances(rows)
+    assert (labels.tolist(), distances.tolist()) == ([1, 2, 1], [0, 0, 0])
+    expected, _ = predictor_of(tmp_path / "model", 1 << 30).predict(np.array(rows, np.float32))
+    assert expected.tolist() == [1, 2, 1]
+    with pytest.raises(ValueError, match="finite in float32, got others in row 0"):
+        model.predict([[np.inf, 0.0]])
+    with pytest.raises(ModelError, match="expected missing_numbers to be 2 numbers"):
+        LocalModel(CENTERS.copy(), {"missing_numbers": [1.0]})
+
+
 @pytest.mark.parametrize(
     ("standardization", "message"),
     [
@@ -265,7 +278,7 @@ def test_a_link_in_a_tarball_is_no_file_of_a_model(tmp_path: Path) -> None:
         load(path)
 
 
-def test_two_models_nothing_and_a_fifo_are_told(tmp_path: Path) -> None:
+def test_two_models_nothing_and_a_fifo_are_reported(tmp_path: Path) -> None:
     saved(tmp_path / "two", CENTERS)
     (tmp_path / "two" / "model_algo-2").write_bytes(b"")
     with pytest.raises(ModelError, match=r"got kmeans\.json, model_algo-1, model_algo-2"):

@@ -6,16 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from container.configuration import hyperparameters as container_table
-from container.configuration.hyperparameters import parse
 from container.formats.recordio import record_pb2
-from container.logs.metrics import REGEXES
 from container.serving.codecs import CODECS
 from container.serving.codecs.codec import Predictions
 from kmeans import __version__
 from sagemaker_kmeans import __version__ as own_version
 from sagemaker_kmeans.answers import AnswerError, arrays, split
-from sagemaker_kmeans.hyperparameters import CONSTANT, METRIC_DEFINITIONS, TABLE, as_sent
 from sagemaker_kmeans.record_message import Record, parsed
 from sagemaker_kmeans.records import encoded, request_parts
 from tools.documents import ROOT
@@ -88,30 +84,6 @@ def test_the_message_is_that_of_the_container() -> None:
     assert (again.uid, again.metadata) == ("a", "b")
     assert again.features["values"].int32_tensor.values[:] == [1, -2]
     assert again.label["values"].float64_tensor.values[:] == [0.5]
-
-
-def test_every_hyperparameter_is_there_in_its_range() -> None:
-    rows = {row.name: row for row in TABLE}
-    taken = {row.name for row in container_table.TABLE if row.origin != "hidden"}
-    assert rows.keys() == taken
-    required = {"k": "2", "feature_dim": "2", **CONSTANT}
-    for row in container_table.TABLE:
-        if row.origin == "hidden":
-            continue
-        if row.default is not None:
-            parse({**required, row.name: as_sent(rows[row.name].checked(row.default))})
-        auto = getattr(row.domain, "auto", False)
-        minimum = getattr(row.domain, "minimum", None)
-        if auto:
-            assert rows[row.name].checked("auto") == "auto"
-        if minimum is not None:
-            parse({**required, row.name: as_sent(rows[row.name].checked(minimum))})
-            with pytest.raises(ValueError, match="Invalid hyperparameter value"):
-                rows[row.name].checked(minimum - 1)
-
-
-def test_metrics_are_those_of_the_log() -> None:
-    assert {each["Name"]: each["Regex"] for each in METRIC_DEFINITIONS} == REGEXES
 
 
 def test_both_wheels_are_of_one_release() -> None:

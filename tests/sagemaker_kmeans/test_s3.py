@@ -59,7 +59,7 @@ def test_a_tarball_and_a_bare_file_are_loaded(bucket: Path, tmp_path: Path) -> N
         assert load(f"s3://models/{key}").predict([[3, 4]]).tolist() == [1]
 
 
-def test_what_is_not_there_or_too_large_is_told(bucket: Path) -> None:
+def test_what_is_not_there_or_too_large_is_reported(bucket: Path) -> None:
     (bucket / "large").write_bytes(bytes(1000))
     with pytest.raises(ModelError, match=r"s3://models/large: expected at most max_bytes=999 bytes"):
         load("s3://models/large", max_bytes=999)

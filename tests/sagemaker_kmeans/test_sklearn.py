@@ -69,7 +69,7 @@ def test_settings_are_those_of_train(given: dict[str, Any], hyperparameters: dic
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_clusters_are_found_and_told_alike(dtype: Any) -> None:
+def test_clusters_are_found_and_reported_alike(dtype: Any) -> None:
     rows = ROWS.astype(dtype)
     model = StreamingKMeans(4, random_state=0).fit(rows)
     assert v_measure_score(TRUTH, model.labels_) == 1.0

@@ -1,4 +1,4 @@
-"""CSV of numbers: no header, a comma between cells, a line for each row.
+"""CSV of numbers, after its header if it has one: a comma between cells, a line for each row.
 
 This module has two parsers of one grammar. The first goes line by line and is the reference: it reads short texts,
 where it is the faster one, and finds the record and column of whatever is wrong. The second is pyarrow's, for long
@@ -8,21 +8,22 @@ are decoded elsewhere, by `decode_kernel` and by the codec of `serve`, which lea
 """
 
 import csv
+import math
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from container.formats import magic
+from container.formats.csv import long_text
 from container.formats.errors import FormatError, MissingValueError, excerpt, located, not_finite
 from container.formats.numbers import held
 
-# A call of pyarrow takes 0.3 to 3 ms for a text of any length: as long as the other parser takes for this many lines.
-_SHORT_TEXT_LINES: Final = 64
-# pyarrow works block by block; this size measured best. A block must hold a whole line.
-_BLOCK_BYTES: Final = 1 << 20
-_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 # Half a step above the largest float32: from there on numbers round to infinity.
 _BEYOND_FLOAT32: Final = 2.0**128 * (1 - 2.0**-25)
 _NUMBER = re.compile(r"[ \t]*[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?[ \t]*")
@@ -34,17 +35,49 @@ _MORE_RETURNS: Final = (
 )
 # What no text holds, such as bytes that are not UTF-8: CR is no end of a line there.
 _BINARY = re.compile("[\x00-\x08\x0e-\x1f\udc80-\udcff]")
+_GAPS: Final = frozenset(map(str.lower, long_text.GAPS))
+_HEADER: Final = "a header line is not expected: the content type text/csv;header=present announces one"
 _NOT_FINITE = re.compile(r"[ \t]*[+-]?(?:nan|inf|infinity)[ \t]*", re.IGNORECASE)
-# A quotation mark in the middle of a cell, which pyarrow would drop silently.
-_STRAY_QUOTE = re.compile(rb'"(?<=[^,\n]")(?=[^,\r\n])')
+
+
+@dataclass(frozen=True)
+class Cells:
+    """What is read of a line.
+
+    Attributes
+    ----------
+    count : int
+        The number of cells that a line must have.
+    features : sequence of int
+        Those that hold numbers, from 0, in the order of a row; the others are not looked at and may hold any text.
+    gaps : bool
+        Whether a number may be missing: NaN stands for an empty cell, and for the words of `long_text.GAPS`.
+    """
+
+    count: int
+    features: Sequence[int]
+    gaps: bool = False
+
+    @classmethod
+    def behind(cls, labels: int, n_features: int, *, gaps: bool = False) -> "Cells":
+        """Return the cells of lines that begin with labels."""
+        return cls(labels + n_features, range(labels, labels + n_features), gaps)
+
+    @cached_property
+    def labels(self) -> int:
+        """The number of cells before the first one that is read."""
+        return min(self.features, default=0)
+
+    @cached_property
+    def is_tail(self) -> bool:
+        """Whether all cells behind the labels are read, in their order."""
+        return [*self.features] == [*range(self.labels, self.count)]
 
 
 def parse(
     data: bytes, columns: int | None, *, labels: int = 0, first_record: int = 1, dtype: DTypeLike = np.float32
 ) -> NDArray[Any]:
-    """Return rows of numbers.
-
-    Lines may end in CR LF, numbers may be in quotation marks, and empty lines at the end are ignored.
+    """Return rows of numbers, of lines that begin with labels; see `parse_cells`.
 
     Parameters
     ----------
@@ -54,6 +87,33 @@ def parse(
         The numbers a row must have, without labels; None takes them from the first line.
     labels : int
         Leading columns that are not looked at; they may hold any text.
+    first_record, dtype
+        As for `parse_cells`.
+
+    Returns
+    -------
+    ndarray of dtype, shape (n, columns)
+        C-contiguous; numbers that are finite in float32 only.
+    """
+    if columns is None:
+        if first_record == 1:
+            magic.refuse_others(data, magic.CSV)
+        line = data.rstrip(b"\r\n").partition(b"\n")[0].removeprefix(BYTE_ORDER_MARK)
+        columns = max(0, column_count(line, first_record) - labels)
+    return parse_cells(data, Cells.behind(labels, columns), first_record=first_record, dtype=dtype)
+
+
+def parse_cells(data: bytes, cells: Cells, *, first_record: int = 1, dtype: DTypeLike = np.float32) -> NDArray[Any]:
+    """Return rows of numbers.
+
+    Lines may end in CR LF, numbers may be in quotation marks, and empty lines at the end are ignored.
+
+    Parameters
+    ----------
+    data : bytes
+        Text in UTF-8.
+    cells : Cells
+        What is read of a line.
     first_record : int
         The number of the first line in errors; a header line is recognised only in line 1.
     dtype : type
@@ -61,8 +121,8 @@ def parse(
 
     Returns
     -------
-    ndarray of dtype, shape (n, columns)
-        C-contiguous; numbers that are finite in float32 only.
+    ndarray of dtype, shape (n, d)
+        C-contiguous; numbers that are finite in float32 only, but for gaps.
 
     Raises
     ------
@@ -72,15 +132,51 @@ def parse(
     text = data.rstrip(b"\r\n")
     if first_record == 1:
         magic.refuse_others(data, magic.CSV)
-        text = text.removeprefix(_BYTE_ORDER_MARK)
+        text = text.removeprefix(BYTE_ORDER_MARK)
     lines = text.count(b"\n") + 1 if text else 0
-    if columns is None:
-        columns = max(0, column_count(text[: text.find(b"\n") + 1] or text, first_record) - labels)
-    if lines > _SHORT_TEXT_LINES and columns and not (b'"' in text and _STRAY_QUOTE.search(text)):
-        rows = _parse_long(text, lines, columns, labels, dtype)
-        if rows is not None:
-            return rows
-    return _parse_lines(text, columns, labels, first_record, dtype)
+    rows = _parse_long(text, lines, cells, dtype)
+    return _parse_lines(text, cells, first_record, dtype) if rows is None else rows
+
+
+def texts(data: bytes, count: int, column: int, first_record: int) -> Any:
+    """Return a column of lines as it is, without quotation marks.
+
+    Parameters
+    ----------
+    data : bytes
+        Lines of UTF-8.
+    count : int
+        The number of cells that a line must have.
+    column : int
+        The column, from 0.
+    first_record : int
+        The number of the first line in errors.
+
+    Returns
+    -------
+    pyarrow.Array
+        A text for each line.
+
+    Raises
+    ------
+    FormatError
+        With record, if a line has another number of cells, or is not UTF-8.
+    """
+    import pyarrow
+
+    text = data.rstrip(b"\r\n")
+    batches = long_text.batches(text, text.count(b"\n") + 1, count, [column])
+    if batches is not None:
+        return pyarrow.concat_arrays([batch.column(0) for batch in batches])
+    found = []
+    with located() as place:
+        for place.record, line in enumerate(text.decode("utf-8", "surrogateescape").split("\n"), first_record):
+            cells = cells_of(line.removesuffix("\r"))
+            if len(cells) != count:
+                raise FormatError(f"expected {count} columns, got {len(cells) or 'an empty line'}")
+            _refuse_other_bytes(cells[column], column)
+            found.append(cells[column])
+    return pyarrow.array(found, pyarrow.string())
 
 
 def column_count(line: bytes, record: int) -> int:
@@ -106,7 +202,7 @@ def column_count(line: bytes, record: int) -> int:
     if b'"' not in text:
         return text.count(b",") + 1 if text else 0
     with located(record):
-        return len(_cells(text.decode("utf-8", "surrogateescape")))
+        return len(cells_of(text.decode("utf-8", "surrogateescape")))
 
 
 def refuse_lone_returns(line: str, labels: int, record: int | None = None) -> None:
@@ -130,36 +226,40 @@ def refuse_lone_returns(line: str, labels: int, record: int | None = None) -> No
         raise FormatError(_LONE_RETURNS if "\r" in line.strip("\r") else _MORE_RETURNS, record=record)
 
 
-def _parse_lines(data: bytes, columns: int, labels: int, first_record: int, dtype: DTypeLike) -> NDArray[Any]:
+def _parse_lines(data: bytes, cells: Cells, first_record: int, dtype: DTypeLike) -> NDArray[Any]:
     lines = data.decode("utf-8", "surrogateescape").split("\n") if data else []
     rows: list[list[float]] = []
     with located() as place:
         for place.record, line in enumerate(lines, first_record):
             try:
-                rows.append(_row(line.removesuffix("\r"), columns, labels))
+                rows.append(_row(line.removesuffix("\r"), cells))
             except FormatError as error:
-                if place.record > 1 or error.column is None or not _looks_like_header(line, labels):
+                if place.record > 1 or error.column is None or not _looks_like_header(line, cells):
                     raise
-                raise type(error)(f"{error.text} (a header line is not expected)", column=error.column) from error
-    return held(np.array(rows, np.float64).reshape(len(rows), columns), dtype)[0]
+                raise type(error)(f"{error.text} ({_HEADER})", column=error.column) from error
+    return held(np.array(rows, np.float64).reshape(len(rows), len(cells.features)), dtype)[0]
 
 
-def _row(line: str, columns: int, labels: int) -> list[float]:
-    refuse_lone_returns(line, labels)
-    cells = _cells(line)
-    if len(cells) != columns + labels:
-        raise FormatError(f"expected {columns + labels} columns, got {len(cells) or 'an empty line'}")
-    del cells[:labels]
+def _row(line: str, cells: Cells) -> list[float]:
+    refuse_lone_returns(line, cells.labels)
+    texts = cells_of(line)
+    if len(texts) != cells.count:
+        raise FormatError(f"expected {cells.count} columns, got {len(texts) or 'an empty line'}")
+    read = [texts[column] for column in cells.features]
     try:
-        row = list(map(float, cells))
+        row = list(map(float, read))
     except ValueError:
         row = []
     if row and _PLAIN_LINE.fullmatch(line) and -_BEYOND_FLOAT32 < min(row) <= max(row) < _BEYOND_FLOAT32:
         return row
-    return [_number(cell, column) for column, cell in enumerate(cells, labels + 1)]
+    return [
+        math.nan if cells.gaps and text.strip().lower() in _GAPS else _number(text, column)
+        for text, column in zip(read, cells.features, strict=True)
+    ]
 
 
-def _cells(line: str) -> list[str]:
+def cells_of(line: str) -> list[str]:
+    """Return the cells of a line without its end; a FormatError says so if quotation marks don't match."""
     if '"' not in line:
         return line.split(",") if line else []
     try:
@@ -178,61 +278,33 @@ def _number(cell: str, column: int) -> float:
         raise not_finite(value, column)
     if not cell.strip():
         raise MissingValueError("expected a number, got an empty cell", column=column)
-    broken = next((character for character in cell if "\udc80" <= character <= "\udcff"), None)
-    if broken is not None:
-        raise FormatError(f"expected text in UTF-8, got the byte 0x{ord(broken) - 0xDC00:02x}", column=column)
+    _refuse_other_bytes(cell, column)
     raise FormatError(f"expected a number, got {excerpt(cell)}", column=column)
 
 
-def _looks_like_header(line: str, labels: int) -> bool:
-    return not any(_NUMBER.fullmatch(cell) or _NOT_FINITE.fullmatch(cell) for cell in _cells(line)[labels:])
+def _refuse_other_bytes(cell: str, column: int) -> None:
+    broken = next((character for character in cell if "\udc80" <= character <= "\udcff"), None)
+    if broken is not None:
+        raise FormatError(f"expected text in UTF-8, got the byte 0x{ord(broken) - 0xDC00:02x}", column=column)
 
 
-def _parse_long(data: bytes, lines: int, columns: int, labels: int, dtype: DTypeLike) -> NDArray[Any] | None:
+def _looks_like_header(line: str, cells: Cells) -> bool:
+    texts = cells_of(line)
+    return not any(
+        _NUMBER.fullmatch(texts[column]) or _NOT_FINITE.fullmatch(texts[column]) for column in cells.features
+    )
+
+
+def _parse_long(data: bytes, lines: int, cells: Cells, dtype: DTypeLike) -> NDArray[Any] | None:
     """Return the rows that pyarrow reads, or None if it can't read them, or if they need a closer look."""
-    # Imported here because it costs more time than a short text takes to read.
-    import pyarrow
-    import pyarrow.csv
-
-    first_line_bytes = data.find(b"\n") + 1
-    try:
-        table = pyarrow.csv.read_csv(
-            pyarrow.py_buffer(data + b"\n"),
-            read_options=pyarrow.csv.ReadOptions(
-                use_threads=False,
-                block_size=min(max(_BLOCK_BYTES, 2 * first_line_bytes), 1 << 30),
-                column_names=_column_names(columns + labels),
-            ),
-            parse_options=pyarrow.csv.ParseOptions(ignore_empty_lines=False),
-            convert_options=_convert_options(columns, labels),
-        )
-    except pyarrow.ArrowInvalid:
+    batches = long_text.batches(data, lines, cells.count, cells.features, gaps=cells.gaps)
+    if batches is None:
         return None
-    # pyarrow also ends lines at a lone CR, and would accept CR LF LF as it does LF.
-    if table.num_rows != lines:
-        return None
-    rows = np.empty((lines, columns), dtype)
+    rows = np.empty((lines, len(cells.features)), dtype)
     begin = 0
     with np.errstate(over="ignore", under="ignore"):
-        for batch in table.to_batches():
-            rows[begin : begin + len(batch)] = batch.to_tensor().to_numpy()
+        for batch in batches:
+            rows[begin : begin + len(batch)] = batch.to_tensor(null_to_nan=cells.gaps).to_numpy()
             begin += len(batch)
-    return rows if held(rows, dtype)[1].all() else None
-
-
-def _column_names(count: int) -> list[str]:
-    return [str(column) for column in range(count)]
-
-
-def _convert_options(columns: int, labels: int) -> Any:
-    import pyarrow
-    import pyarrow.csv
-
-    read = _column_names(columns + labels)[labels:]
-    return pyarrow.csv.ConvertOptions(
-        column_types=dict.fromkeys(read, pyarrow.float64()),
-        include_columns=read,
-        null_values=[],
-        strings_can_be_null=False,
-        check_utf8=False,
-    )
+    finite = held(rows, dtype)[1]
+    return rows if finite.all() or (cells.gaps and (finite | np.isnan(rows)).all()) else None

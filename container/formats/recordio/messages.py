@@ -21,7 +21,7 @@ class DecodedRows(NamedTuple):
     Attributes
     ----------
     rows : ndarray of float32 or float64, shape (n, feature_dim)
-        Numbers that are finite in float32.
+        Numbers that are finite in float32, but for gaps.
     identities : Spans of n, or None
         A Record message of uid and metadata for each, empty where it has neither; None where none has any.
     """
@@ -30,7 +30,9 @@ class DecodedRows(NamedTuple):
     identities: Spans | None
 
 
-def read(messages: Spans, feature_dim: int, before: int, dtype: DTypeLike = np.float32) -> DecodedRows:
+def read(
+    messages: Spans, feature_dim: int, before: int, dtype: DTypeLike = np.float32, *, gaps: bool = False
+) -> DecodedRows:
     """Return the rows of messages.
 
     Parameters
@@ -43,6 +45,8 @@ def read(messages: Spans, feature_dim: int, before: int, dtype: DTypeLike = np.f
         The number of records that came before these, for an error.
     dtype : type
         That of the rows, float32 or float64.
+    gaps : bool
+        As for `records.features`.
 
     Returns
     -------
@@ -83,7 +87,7 @@ def read(messages: Spans, feature_dim: int, before: int, dtype: DTypeLike = np.f
             place.record = before + number + 1
             record = records.parse(message)
             identities.append(records.identity(record))
-            rows[number] = records.features(record, feature_dim, dtype)
+            rows[number] = records.features(record, feature_dim, dtype, gaps=gaps)
     data = messages.data
     if any(identities):
         made = spans_of(identities)

@@ -35,7 +35,7 @@ def parse(payload: bytes) -> Record:
     return record
 
 
-def features(record: Record, feature_dim: int, dtype: DTypeLike = np.float32) -> NDArray[Any]:
+def features(record: Record, feature_dim: int, dtype: DTypeLike = np.float32, *, gaps: bool = False) -> NDArray[Any]:
     """Return the row that a record holds under the feature name ``values``; other features are not looked at.
 
     Parameters
@@ -46,11 +46,14 @@ def features(record: Record, feature_dim: int, dtype: DTypeLike = np.float32) ->
         The numbers a row must have.
     dtype : type
         That of the row, float32 or float64.
+    gaps : bool
+        Whether numbers may be missing, which is what NaN means then.
 
     Returns
     -------
     ndarray of dtype, shape (feature_dim,)
-        Numbers that are finite in float32 only. Values of a sparse tensor that have the same key are added up.
+        Numbers that are finite in float32 only, but for gaps. Values of a sparse tensor that have the same key are
+        added up.
 
     Raises
     ------
@@ -63,14 +66,14 @@ def features(record: Record, feature_dim: int, dtype: DTypeLike = np.float32) ->
     sparse = is_sparse(len(tensor.values), len(tensor.keys), tensor.shape, feature_dim)
     values = np.fromiter(tensor.values, _DTYPES[type(tensor)], len(tensor.values))
     if not sparse:
-        return _finite(values, None, dtype)
+        return _finite(values, None, dtype, gaps=gaps)
     keys = np.fromiter(tensor.keys, np.uint64, len(tensor.keys))
     outside = keys >= feature_dim
     if outside.any():
         raise FormatError(f"expected keys from 0 to {feature_dim - 1}, got {keys[outside][0]}")
     columns, sums = added_up(keys.astype(np.int64), values)
     row = np.zeros(feature_dim, dtype)
-    row[columns] = _finite(sums, columns, dtype)
+    row[columns] = _finite(sums, columns, dtype, gaps=gaps)
     return row
 
 
@@ -181,10 +184,14 @@ def _tensor(record: Record) -> _Tensor:
     return tensor
 
 
-def _finite(values: NDArray[np.number], columns: NDArray[np.int64] | None, dtype: DTypeLike) -> NDArray[Any]:
+def _finite(
+    values: NDArray[np.number], columns: NDArray[np.int64] | None, dtype: DTypeLike, *, gaps: bool
+) -> NDArray[Any]:
     """Return values in a type of rows, or say which column (None: each has its own) holds one that is not finite."""
     row, finite = held(values, dtype)
+    if gaps:
+        finite = finite | np.isnan(row)
     if not finite.all():
         first = int(np.argmin(finite))
-        raise not_finite(float(values[first]), (first if columns is None else int(columns[first])) + 1)
+        raise not_finite(float(values[first]), first if columns is None else int(columns[first]))
     return row

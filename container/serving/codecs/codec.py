@@ -25,7 +25,7 @@ class Instances:
     Parameters
     ----------
     rows : ndarray of float32 or float64, shape (n, d)
-        Numbers that are finite in float32.
+        Numbers that are finite in float32, or NaN where one may be missing.
     identities : Spans of n, or None
         What a record says of itself, to be echoed: a Record message of uid and metadata. None if no record has any.
     """
@@ -55,7 +55,9 @@ class Codec(Protocol):
 
     MEDIA_TYPE: str
 
-    def decode(self, body: Iterable[bytes], feature_dim: int, dtype: DTypeLike = np.float32) -> Iterator[Instances]:
+    def decode(
+        self, body: Iterable[bytes], feature_dim: int, dtype: DTypeLike = np.float32, *, gaps: bool = False
+    ) -> Iterator[Instances]:
         """Yield the rows of a request's body.
 
         Parameters
@@ -66,6 +68,8 @@ class Codec(Protocol):
             The numbers a row must have.
         dtype : type
             That of the rows, float32 or, for a model whose centers float32 can't hold apart, float64.
+        gaps : bool
+            Whether numbers may be missing; NaN stands for them then.
 
         Yields
         ------

@@ -11,7 +11,7 @@ import numpy as np
 import simdjson
 from numpy.typing import DTypeLike, NDArray
 
-from container.formats.csv.parser import parse
+from container.formats.csv.parser import Cells, parse_cells
 from container.formats.numbers import held
 from container.serving.codecs.codec import Instances, Predictions
 from container.serving.codecs.lines import whole_lines
@@ -25,13 +25,15 @@ _END: Final = b",1e99,"
 _MAX_BYTES = 1 << 24
 
 
-def decode(body: Iterable[bytes], feature_dim: int, dtype: DTypeLike = np.float32) -> Iterator[Instances]:
+def decode(
+    body: Iterable[bytes], feature_dim: int, dtype: DTypeLike = np.float32, *, gaps: bool = False
+) -> Iterator[Instances]:
     """Yield the rows of lines of `feature_dim` numbers."""
-    record = 1
+    record, cells = 1, Cells.behind(0, feature_dim, gaps=gaps)
     for lines in whole_lines(body):
         rows = _plain_rows(lines, feature_dim, dtype)
         if rows is None:
-            rows = parse(lines, feature_dim, first_record=record, dtype=dtype)
+            rows = parse_cells(lines, cells, first_record=record, dtype=dtype)
         record += len(rows)
         yield Instances(rows)
 
@@ -45,7 +47,7 @@ def encode(blocks: Iterable[Predictions]) -> Iterator[bytes]:
 def _plain_rows(lines: bytes, columns: int, dtype: DTypeLike = np.float32) -> NDArray[Any] | None:
     """Return the rows of lines that, as one JSON array of numbers, have `columns` finite numbers each; else None.
 
-    The grammar of JSON's numbers lies within that of CSV's, and simdjson rounds them to float64 as `parse` does.
+    The grammar of JSON's numbers lies within that of CSV's, and simdjson rounds them to float64 as `parse_cells` does.
     """
     if b"\r" in lines:
         lines = lines.replace(b"\r\n", b"\n")

@@ -6,6 +6,7 @@ numbers, or a tensor ``{"values": [...]}``, in which a sparse row has ``"keys"``
 0, and maybe ``"shape": [feature_dim]``; see `container.formats.tensor`.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -24,7 +25,13 @@ _Columns = slice | list[int]
 
 
 def rows(
-    instances: Sequence[object], feature_dim: int, noun: str, first: int = 1, dtype: DTypeLike = np.float32
+    instances: Sequence[object],
+    feature_dim: int,
+    noun: str,
+    first: int = 1,
+    dtype: DTypeLike = np.float32,
+    *,
+    gaps: bool = False,
 ) -> NDArray[Any]:
     """Return the rows of instances.
 
@@ -40,11 +47,13 @@ def rows(
         The number of the first instance, for an error.
     dtype : type
         That of the rows, float32 or float64.
+    gaps : bool
+        Whether ``null`` may stand for a number that is missing; NaN then.
 
     Returns
     -------
     ndarray of dtype, shape (n, feature_dim)
-        Numbers that are finite in float32 only.
+        Numbers that are finite in float32 only, but for gaps.
 
     Raises
     ------
@@ -56,24 +65,24 @@ def rows(
         # Overflow shows as infinity, and is then reported with its column.
         with np.errstate(over="ignore"):
             for row, (place.record, instance) in zip(rows, enumerate(instances, first), strict=True):
-                _fill(row, instance)
-        finite = held(rows, dtype)[1].all(axis=1)
+                _fill(row, instance, gaps)
+        finite = (held(rows, dtype)[1] | (np.isnan(rows) if gaps else False)).all(axis=1)
         if not finite.all():
             bad = int(finite.argmin())
             place.record = first + bad
-            _raise_out_of_range(*_columns_and_values(instances[bad], feature_dim))
+            _raise_out_of_range(*_columns_and_values(instances[bad], feature_dim, gaps))
     return rows
 
 
-def _fill(row: NDArray[Any], instance: object) -> None:
-    columns, values = _columns_and_values(instance, len(row))
+def _fill(row: NDArray[Any], instance: object, gaps: bool) -> None:
+    columns, values = _columns_and_values(instance, len(row), gaps)
     try:
         row[columns] = values
     except OverflowError:
         _raise_out_of_range(columns, values)
 
 
-def _columns_and_values(instance: object, feature_dim: int) -> tuple[_Columns, list[float]]:
+def _columns_and_values(instance: object, feature_dim: int, gaps: bool) -> tuple[_Columns, list[float]]:
     """Return the columns that an instance fills, each once, and as many numbers."""
     tensor = _tensor(instance)
     values = tensor.get("values")
@@ -87,6 +96,8 @@ def _columns_and_values(instance: object, feature_dim: int) -> tuple[_Columns, l
                 raise FormatError(f"expected keys from 0 to {feature_dim - 1}, got {shown(key)}")
         columns = keys
     # bool is no number here, though it is an int to Python. The set of types takes no step of Python for each value.
+    if gaps:
+        values = [math.nan if value is None else value for value in values]
     if not {float, int}.issuperset(map(type, values)):
         index = next(index for index, value in enumerate(values) if type(value) not in (float, int))
         raise FormatError(f"expected a number, got {shown(values[index])}", column=_column(columns, index))
@@ -131,11 +142,11 @@ def _whole_numbers(given: object, name: str) -> list[int]:
 
 
 def _raise_out_of_range(columns: _Columns, values: list[float]) -> NoReturn:
-    index = next(index for index, value in enumerate(values) if not abs(value) < _FLOAT32_END)
+    index = next(index for index, value in enumerate(values) if abs(value) >= _FLOAT32_END)
     raise FormatError(
         f"expected a number in the range of float32, got {shown(values[index])}", column=_column(columns, index)
     )
 
 
 def _column(columns: _Columns, index: int) -> int:
-    return (index if isinstance(columns, slice) else columns[index]) + 1
+    return index if isinstance(columns, slice) else columns[index]

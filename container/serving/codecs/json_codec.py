@@ -26,7 +26,9 @@ _MAX_PARSED = 4096
 _MAX_BYTES = 1 << 24
 
 
-def decode(body: Iterable[bytes], feature_dim: int, dtype: DTypeLike = np.float32) -> Iterator[Instances]:
+def decode(
+    body: Iterable[bytes], feature_dim: int, dtype: DTypeLike = np.float32, *, gaps: bool = False
+) -> Iterator[Instances]:
     """Yield the rows of one document."""
     document = b"".join(body)
     rows = _plain_rows(document, feature_dim, dtype)
@@ -36,7 +38,7 @@ def decode(body: Iterable[bytes], feature_dim: int, dtype: DTypeLike = np.float3
     elements = strict_json.elements(strict_json.text_of(document))
     number, step = 1, min(_MAX_PARSED, rows_in_block(feature_dim))
     while given := list(islice(elements, step)):
-        yield Instances(instances.rows(given, feature_dim, "instance", number, dtype))
+        yield Instances(instances.rows(given, feature_dim, "instance", number, dtype, gaps=gaps))
         number += len(given)
 
 

@@ -16,14 +16,16 @@ MEDIA_TYPE = "application/jsonlines"
 _NOUN = "line"
 
 
-def decode(body: Iterable[bytes], feature_dim: int, dtype: DTypeLike = np.float32) -> Iterator[Instances]:
+def decode(
+    body: Iterable[bytes], feature_dim: int, dtype: DTypeLike = np.float32, *, gaps: bool = False
+) -> Iterator[Instances]:
     """Yield the rows of instances, one per line; only after the last may lines be empty: each line gets an answer."""
     number, step = 1, rows_in_block(feature_dim)
     for text in whole_lines(body, b" \t\r\n"):
         lines = text.split(b"\n")
         for start in range(0, len(lines), step):
             given = _parsed(lines[start : start + step], number)
-            yield Instances(instances.rows(given, feature_dim, _NOUN, number, dtype))
+            yield Instances(instances.rows(given, feature_dim, _NOUN, number, dtype, gaps=gaps))
             number += len(given)
 
 

@@ -30,7 +30,9 @@ _MIN_BYTES = 1 << 14
 _Bytes = NDArray[np.uint8]
 
 
-def decode(body: Iterable[bytes], feature_dim: int, dtype: DTypeLike = np.float32) -> Iterator[Instances]:
+def decode(
+    body: Iterable[bytes], feature_dim: int, dtype: DTypeLike = np.float32, *, gaps: bool = False
+) -> Iterator[Instances]:
     """Yield the rows of framed records, or of one without a frame; uid and metadata are kept."""
     layout = plain_layout(feature_dim)
     most = rows_in_block(feature_dim)
@@ -40,7 +42,7 @@ def decode(body: Iterable[bytes], feature_dim: int, dtype: DTypeLike = np.float3
     while len(more := _at_least_twice(data, parts)) > len(data):
         data, position = more, 0
         if not read and not data.startswith(frames.MAGIC_BYTES[: len(data)]):
-            yield _bare_record(b"".join([data, *parts]), feature_dim, dtype)
+            yield _bare_record(b"".join([data, *parts]), feature_dim, dtype, gaps=gaps)
             return
         while True:
             if learning and len(data) - position > _MIN_BYTES and not layout.count_alike(data, position, 1):
@@ -49,7 +51,7 @@ def decode(body: Iterable[bytes], feature_dim: int, dtype: DTypeLike = np.float3
             if not used:
                 with located(read + 1):
                     payloads, used = frames.some_payloads(data, position, most)
-                block = messages.read(payloads, feature_dim, read, dtype)
+                block = messages.read(payloads, feature_dim, read, dtype, gaps=gaps)
                 # The layout of the first one was of no use for the others, and that of the next one will hardly be.
                 learning &= used <= _MIN_BYTES
             if not used:
@@ -91,7 +93,7 @@ def _at_least_twice(data: bytes, parts: Iterator[bytes]) -> bytes:
     return b"".join(pieces)
 
 
-def _bare_record(body: bytes, feature_dim: int, dtype: DTypeLike) -> Instances:
+def _bare_record(body: bytes, feature_dim: int, dtype: DTypeLike, *, gaps: bool) -> Instances:
     """Return the row of one record without a frame.
 
     Raises
@@ -110,7 +112,7 @@ def _bare_record(body: bytes, feature_dim: int, dtype: DTypeLike) -> Instances:
     # A message of bytes has them, any number of them, in the field in which a record has its features.
     if len(Bytes.FromString(body).value) > len(features):
         raise FormatError("expected frames, or one record without a frame, got several without", record=1)
-    return Instances(*messages.read(spans_of([body]), feature_dim, 0, dtype))
+    return Instances(*messages.read(spans_of([body]), feature_dim, 0, dtype, gaps=gaps))
 
 
 def _with_identities(framed: _Bytes, identities: Spans) -> bytes:

@@ -184,5 +184,5 @@ _BEHIND_ITEM = re.compile(rf"{_BLANK}([,\]]){_BLANK}")
 _BEHIND_NAME = re.compile(rf"{_BLANK}:{_BLANK}")
 _BEHIND_MEMBER = re.compile(rf"{_BLANK}([,}}]){_BLANK}")
 _END = re.compile(rf"{_BLANK}\Z")
-# A list that begins with a number is one row.
-_ROW = re.compile(rf"{_BLANK}\[{_BLANK}[-0-9]")
+# A list that begins with a number, or with a missing one, is one row.
+_ROW = re.compile(rf"{_BLANK}\[{_BLANK}(?:[-0-9]|null)")

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from container.artifacts.checkpoint import MAGIC, CheckpointError, Checkpoints
 from container.artifacts.snapshot_layout import arrays_of, facts_of, snapshot_of
+from container.channels.files import inventory
 from container.job.checkpointing import saving
 from container.logs.progress import Progress
 from container.logs.timed_source import TimedSource
@@ -82,7 +83,7 @@ def test_a_job_that_standardizes_is_another_one(
     tmp_path: Path, snapshots: list[RunSnapshot], caplog: pytest.LogCaptureFixture
 ) -> None:
     scaled = Coordinates(np.arange(4.0), np.array([0.5, 2.0, 1.0, 1.0]))
-    standardizing = Checkpoints(tmp_path, "algo-1", HOSTS, SETTINGS, 0, standardize=True)
+    standardizing = Checkpoints(tmp_path, "algo-1", HOSTS, SETTINGS, 0, rows={"standardize": True})
     standardizing.save(snapshots[2], scaled)
     assert steps(standardizing) == [3]
     assert standardizing.load(3).coordinates.description() == scaled.description()
@@ -96,7 +97,7 @@ def test_a_job_of_another_distance_is_another_one(
     spherical = checkpoints(tmp_path, replace(SETTINGS, spherical=True))
     spherical.save(snapshots[2], UNIT)
     assert steps(spherical) == [3]
-    assert spherical.load(3).coordinates is UNIT
+    assert spherical.load(3).coordinates.unit
     assert steps(checkpoints(tmp_path)) == []
     assert "it is of another job: spherical was true, is null" in caplog.text
     spherical.save(snapshots[2])
@@ -222,6 +223,38 @@ def test_what_another_job_has_left_neither_goes_nor_is_in_the_way(tmp_path: Path
         mine.save(snapshot)
     assert steps(checkpoints(tmp_path)) == [3, 2]
     assert steps(checkpoints(tmp_path, OTHER)) == [6, 5]
+
+
+def test_many_checkpoints_of_other_jobs_are_not_read(tmp_path: Path, snapshots: list[RunSnapshot]) -> None:
+    other = checkpoints(tmp_path, OTHER)
+    other.save(snapshots[4])
+    (path,) = tmp_path.iterdir()
+    # The checksum is wrong, which only a whole reading would find.
+    content = bytearray(path.read_bytes())
+    content[len(MAGIC)] ^= 1
+    for step in range(100, 300):
+        (tmp_path / f"checkpoint-algo-1-{step:012d}").write_bytes(content)
+    mine = checkpoints(tmp_path)
+    mine.save(snapshots[0])
+    with pytest.raises(CheckpointError, match="it is of another job: k was"):
+        mine.load(200)
+    assert steps(checkpoints(tmp_path)) == [1]
+
+
+def test_a_job_on_other_data_is_another_job(tmp_path: Path, snapshots: list[RunSnapshot]) -> None:
+    (tmp_path / "train").mkdir()
+    (tmp_path / "train/a").write_bytes(b"12")
+    found = [inventory(tmp_path / "train")]
+    (tmp_path / "train/a").write_bytes(b"123")
+    found.append(inventory(tmp_path / "train"))
+    (tmp_path / "train/a").rename(tmp_path / "train/b")
+    found.append(inventory(tmp_path / "train"))
+    assert [each[:-8] for each in found] == ["1 files, 2 bytes, ", "1 files, 3 bytes, ", "1 files, 3 bytes, "]
+    before, *after = (Checkpoints(tmp_path, "algo-1", HOSTS, SETTINGS, 0, rows={"data": data}) for data in found)
+    before.save(snapshots[0])
+    assert steps(before) == [1]
+    for each in after:
+        assert steps(each) == []
 
 
 def test_a_resumed_job_keeps_two_of_all_its_checkpoints(tmp_path: Path, snapshots: list[RunSnapshot]) -> None:

@@ -103,6 +103,24 @@ def test_what_is_known_of_some_streams_alone_is_read_too() -> None:
     assert dumps(found) == dumps(state)
 
 
+def test_a_state_may_have_no_sample() -> None:
+    state = replace(STATE, sample=Sample.empty(2))
+    data = dumps(state)
+    assert set(np.load(io.BytesIO(data), allow_pickle=False)) == {"centers", "weights", "shift"}
+    found, _ = loads(data)
+    np.testing.assert_array_equal(found.centers, STATE.centers, strict=True)
+    assert (found.sample.rows.shape, found.sample.far, found.sample.complete) == ((0, 2), None, False)
+    assert dumps(found) == data
+
+
+@pytest.mark.parametrize("name", ["sample", "sample_labels", "sample_weights", "sample_is_complete"])
+def test_a_sample_is_whole(name: str) -> None:
+    file = io.BytesIO()
+    np.savez(file, **{key: array for key, array in ARRAYS.items() if key != name})
+    expected = "expected all of sample, sample_labels, sample_weights, sample_is_complete, or none, got "
+    assert message(file.getvalue()).startswith(expected)
+
+
 def test_numpy_reads_the_centers_in_the_units_of_the_rows() -> None:
     np.testing.assert_array_equal(ARRAYS["centers"], STATE.centers)
 

@@ -156,3 +156,13 @@ def test_any_bytes_give_members_or_the_error(tmp_path: Path, middle: bytes, star
     data = gzip.compress(plain[:start] + middle + plain[start + dropped :], compresslevel=1)
     with suppress(TarballError):
         read(put(tmp_path, data), everything, MIB)
+
+
+def test_members_that_are_skipped_may_be_larger_but_not_those_that_are_read(tmp_path: Path) -> None:
+    path = put(tmp_path, packed((member("large"), b"x" * 3 * MIB), (member("small"), b"y" * 1000)))
+    assert read(path, "small".__eq__, MIB, max_skipped_bytes=4 * MIB) == {"small": b"y" * 1000}
+    with pytest.raises(TarballError, match=f"expected at most {MIB} bytes uncompressed, got more"):
+        read(path, "small".__eq__, MIB)
+    for wanted in ("large".__eq__, everything):
+        with pytest.raises(TarballError, match=f"expected at most {MIB} bytes to read, got more"):
+            read(path, wanted, MIB, max_skipped_bytes=4 * MIB)

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from container.channels.channel import Channel
 from container.channels.reading import Reading
 from container.configuration.files import RECORDIO, ChannelConfiguration
+from container.formats.columns import Selection
 from container.formats.recordio import records, wire
 from container.precision.coordinates import PLAIN, Coordinates
 from container.stopping import Stop
@@ -36,11 +37,23 @@ def make_channel(tmp_path: Path) -> MakeChannel:
         distribution: str = "FullyReplicated",
         stop: Stop | None = None,
         coordinates: Coordinates = PLAIN,
+        header: bool = False,
+        selection: Selection | None = None,
+        missing: Any = "error",
         **reading: Any,
     ) -> Channel:
         path = tmp_path / "train"
-        channel = ChannelConfiguration("train", content_type, label_size, mode, distribution, path)
-        return Channel(channel, feature_dim, mini_batch_size, Reading(**reading), stop=stop, coordinates=coordinates)
+        channel = ChannelConfiguration("train", content_type, label_size, mode, distribution, path, header)
+        return Channel(
+            channel,
+            feature_dim,
+            mini_batch_size,
+            Reading(**reading),
+            stop=stop,
+            coordinates=coordinates,
+            selection=selection,
+            missing=missing,
+        )
 
     return make
 

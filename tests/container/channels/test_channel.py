@@ -20,6 +20,8 @@ from kmeans.kernels.jit import INTERPRETED
 from kmeans.packed_rows import PackedRows
 from tests.container.channels.conftest import CSV_LINES, ROWS, MakeChannel, dense, feeding, rows_of
 
+ADVICE = "missing=mean or missing=drop trains on such rows or without them"
+
 
 def write(folder: Path, content_type: str | None = None) -> None:
     """Write `ROWS` in files that begin and end anywhere, with empty ones between."""
@@ -169,7 +171,8 @@ def test_an_unknown_content_type(make_channel: MakeChannel) -> None:
         make_channel(content_type="text/plain")
     assert str(caught.value) == (
         "Customer Error: Unable to read data channel 'train'. Requested content-type is 'text/plain'. Please verify the"
-        " data matches the requested content-type. (supported are application/x-recordio-protobuf and text/csv)"
+        " data matches the requested content-type. (supported are application/x-recordio-protobuf, text/csv and"
+        " application/x-parquet)"
     )
 
 
@@ -180,25 +183,25 @@ def test_an_unknown_content_type(make_channel: MakeChannel) -> None:
             b"1,2,3\n1,,3\n",
             CSV,
             "Found missing (NaN) values. Please remove any missing (NaN) values in the input data."
-            " (train/sub/bad, record 2, column 2: expected a number, got an empty cell)",
+            f" (train/sub/bad, record 2, column 1: expected a number, got an empty cell; {ADVICE})",
         ),
         (
             dense([[1.0, 2.0, 3.0], [1.0, np.nan, 3.0]]),
             None,
             "Found missing (NaN) values. Please remove any missing (NaN) values in the input data."
-            " (train/sub/bad, record 2, column 2: expected a number, got nan)",
+            f" (train/sub/bad, record 2, column 1: expected a number, got nan; {ADVICE})",
         ),
         (
             dense([[1, 2, np.inf]]),
             None,
             "Found infinite floating point values. Please remove any infinite floating point values in the input data."
-            " (train/sub/bad, record 1, column 3: expected a finite number, got inf)",
+            " (train/sub/bad, record 1, column 2: expected a finite number, got inf)",
         ),
         (
             b"1,2,abc\n",
             CSV,
             "Requested content-type is 'text/csv'. Please verify the data matches the requested content-type."
-            " (train/sub/bad, record 1, column 3: expected a number, got 'abc')",
+            " (train/sub/bad, record 1, column 2: expected a number, got 'abc')",
         ),
         (
             dense(ROWS)[:-1],

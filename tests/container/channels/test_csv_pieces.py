@@ -146,7 +146,7 @@ def test_an_error_that_came_waits_for_nothing(count: int) -> None:
         for before in range(20):
             data = b"\n".join([*LINES[:before], b"1,x,3\n"])
             reader = CSVReader(Pieces(data, size, AssertionError()), 3, 0, team=TEAMS[count])
-            with pytest.raises(FormatError, match=rf"^record {before + 1}, column 2: expected a number, got 'x'"):
+            with pytest.raises(FormatError, match=rf"^record {before + 1}, column 1: expected a number, got 'x'"):
                 reader.read(np.empty((1000, 3), np.float32))
 
 

@@ -21,6 +21,9 @@ ROWS = np.arange(30, dtype=np.float32).reshape(10, 3)
 TEXT = b"".join(b"%d,%d,%d\n" % tuple(row) for row in ROWS)
 
 
+HEADER = "a header line is not expected: the content type text/csv;header=present announces one"
+
+
 @pytest.fixture(autouse=True)
 def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ByteReader, "window_bytes", 50)
@@ -82,7 +85,7 @@ def test_errors_of_picked_rows(tmp_path: Path) -> None:
     for guess in (True, False):
         with (tmp_path / "x").open("rb", buffering=0) as stream:
             reader = RecordIOReader(stream, 3, None)
-            with pytest.raises(FormatError, match=r"^record 7, column 2: expected a number, got nan$"):
+            with pytest.raises(FormatError, match=r"^record 7, column 1: expected a number, got nan$"):
                 reader.pick(np.array([3, 6]), np.empty((2, 3), np.float32), guess=guess)
 
 
@@ -173,8 +176,8 @@ def test_a_length_that_lies_allocates_nothing() -> None:
         (part(0, b"\x0a"), "record 5: expected a protobuf Record message, got bytes that are none"),
         (part(0, b""), "record 5: expected a feature named 'values', got none"),
         (dense([[1, 2]]), "record 5: expected 3 values, got 2"),
-        (dense([[1, 2, np.nan]]), "record 5, column 3: expected a number, got nan"),
-        (dense([[1, -np.inf, 3]]), "record 5, column 2: expected a finite number, got -inf"),
+        (dense([[1, 2, np.nan]]), "record 5, column 2: expected a number, got nan"),
+        (dense([[1, -np.inf, 3]]), "record 5, column 1: expected a finite number, got -inf"),
     ],
 )
 def test_recordio_errors(data: bytes, message: str) -> None:
@@ -188,7 +191,7 @@ def test_csv_lines_are_counted_over_the_whole_stream(bad: int, blanks: int, is_c
     lines = TEXT.splitlines()
     end = b"\r\n" if is_crlf else b"\n"
     lines[bad] = b"1,x,3"
-    with pytest.raises(FormatError, match=rf"^record {bad + 1}, column 2: expected a number, got 'x'$"):
+    with pytest.raises(FormatError, match=rf"^record {bad + 1}, column 1: expected a number, got 'x'$"):
         everything(csv_reader(end.join(lines)))
     lines[bad : bad + 1] = [b""] * blanks
     if bad < 9 and blanks:
@@ -237,7 +240,11 @@ def test_csv_labels() -> None:
         (b"1,2,3,4\n1,2,3\n", None, "record 2: expected 4 columns, got 3"),
         (b"1,2,3,4\n", 0, "record 1: expected 3 columns, got 4"),
         (b"1,2,3\n", 1, "record 1: expected 4 columns, got 3"),
-        (b"a,b,c\n1,2,3\n", 0, "record 1, column 1: expected a number, got 'a' (a header line is not expected)"),
+        (
+            b"a,b,c\n1,2,3\n",
+            0,
+            f"record 1, column 0: expected a number, got 'a' ({HEADER})",
+        ),
     ],
 )
 def test_csv_errors(data: bytes, label_size: int | None, message: str) -> None:

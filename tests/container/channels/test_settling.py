@@ -108,7 +108,7 @@ def test_a_fault_in_a_row_is_reported_when_it_is_read(
     rows[10, 1] = np.nan
     with (
         writing(tmp_path / "train_0", exact(rows, content_type), 100),
-        pytest.raises(CustomerError, match=r"train_0, record 11, column 2: expected a number, got nan"),
+        pytest.raises(CustomerError, match=r"train_0, record 11, column 1: expected a number, got nan"),
     ):
         list(source.blocks())
     assert len(chosen.shown) == 1

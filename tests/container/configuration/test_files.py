@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from container.configuration.files import CSV, RECORDIO, ChannelConfiguration, JobConfiguration, Paths, load
+from container.configuration.files import CSV, PARQUET, RECORDIO, ChannelConfiguration, JobConfiguration, Paths, load
 from container.errors import CustomerError, JobError, PlatformError
 
 HYPERPARAMETERS = {"k": "3", "feature_dim": "2"}
@@ -134,6 +134,8 @@ def test_input_modes(paths: Paths, mode: str) -> None:
         ("Application/X-RecordIO-Protobuf; version=1.0", RECORDIO, None),
         ("text/csv", CSV, None),
         ("text/csv;label_size=0", CSV, 0),
+        ("application/x-parquet", PARQUET, None),
+        ("application/x-parquet;label_size=1", PARQUET, 1),
         ("TEXT/CSV ; Label_Size = 2 ; charset=UTF-8", CSV, 2),
         ('text/csv; charset="utf-8";', CSV, None),
         ("text/csv;label_size=0;encoding=utf-8", CSV, 0),
@@ -146,7 +148,9 @@ def test_content_types(paths: Paths, given: str | None, content_type: str, label
     assert (channel.content_type, channel.label_size) == (content_type, label_size)
 
 
-KNOWN = "Channel train: expected content type application/x-recordio-protobuf or text/csv, got "
+KNOWN = (
+    "Channel train: expected content type application/x-recordio-protobuf or text/csv or application/x-parquet, got "
+)
 
 
 @pytest.mark.parametrize(
@@ -158,7 +162,8 @@ KNOWN = "Channel train: expected content type application/x-recordio-protobuf or
         ({"ContentType": 5}, KNOWN + "5"),
         (
             {"ContentType": "text/csv; label_sise=0"},
-            'Channel train: expected charset or encoding or label_size after content type text/csv, got "label_sise=0"',
+            "Channel train: expected charset or encoding or header or label_size after content type text/csv,"
+            ' got "label_sise=0"',
         ),
         (
             {"ContentType": "application/x-recordio-protobuf; label_size=0"},
@@ -190,6 +195,17 @@ KNOWN = "Channel train: expected content type application/x-recordio-protobuf or
         (
             {"S3DistributionType": "Random"},
             'Channel train: expected S3DistributionType FullyReplicated or ShardedByS3Key, got "Random"',
+        ),
+        ({"ContentType": "text/csv;header=yes"}, 'Channel train: expected header present or absent, got "yes"'),
+        (
+            {"ContentType": "application/x-parquet", "TrainingInputMode": "Pipe"},
+            "Channel train: expected TrainingInputMode File or FastFile for application/x-parquet, got Pipe: a pipe has"
+            " all files as one, in which no file begins or ends",
+        ),
+        (
+            {"ContentType": "text/csv; header=present", "TrainingInputMode": "Pipe"},
+            "Channel train: expected TrainingInputMode File or FastFile for text/csv;header=present, got Pipe: a pipe"
+            " has all files as one, in which no file begins or ends",
         ),
         ({"RecordWrapperType": "RecordIO"}, 'Channel train: expected RecordWrapperType None, got "RecordIO"'),
     ],

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from container.configuration.domains import Categorical, Continuous, Domain, Flag, Integer, Subset
+from container.configuration.domains import Categorical, Continuous, Domain, Flag, Integer, Names, Subset
 from container.configuration.hyperparameters import (
     TABLE,
     Hyperparameter,
@@ -17,6 +17,7 @@ from container.configuration.hyperparameters import (
 )
 from container.configuration.synonyms import _MEANT, _SYNONYMS
 from container.errors import CustomerError
+from container.formats.columns import Selection
 
 REQUIRED = {"k": "3", "feature_dim": "2"}
 LONG = "x" * 2501
@@ -46,8 +47,9 @@ def test_defaults_are_those_the_built_in_logs_in_its_order_and_then_ours() -> No
         "'_tuning_objective_metric': ''"
     )
     ours = (
-        ", 'seed': '0', 'refine_sample_size': 'auto', 'distance': 'euclidean', 'standardize': 'false', "
-        "'checkpoint_interval_seconds': '60', 'write_assignments': 'true', 'write_report': 'true'}"
+        ", 'seed': '0', 'refine_sample_size': 'auto', 'distance': 'euclidean', 'feature_columns': '', 'id_column': '', "
+        "'missing': 'error', 'feature_names': '', 'keep_sample': 'true', 'standardize': 'false', "
+        "'checkpoint_interval_seconds': '60', 'write_assignments': 'auto', 'write_report': 'true'}"
     )
     assert str(defaults()) == built_in + ours
 
@@ -73,9 +75,14 @@ def test_required_values_alone_give_the_defaults() -> None:
         seed=0,
         refine_sample_size=None,
         distance="euclidean",
+        feature_columns=(),
+        id_column="",
+        missing="error",
+        feature_names=(),
+        keep_sample=True,
         standardize=False,
         checkpoint_interval_seconds=60,
-        write_assignments=True,
+        write_assignments=None,
         write_report=True,
         without_effect=(),
     )
@@ -263,9 +270,47 @@ def test_all_faults_are_reported_at_once(raw: dict[str, str], expected: str) -> 
 
 @pytest.mark.parametrize("row", TABLE, ids=named)
 def test_every_value_may_come_as_a_json_string(row: Hyperparameter) -> None:
-    others = {"force_dense": "false", "write_report": "false", "local_lloyd_tol": "0.5", "_log_level": "debug"}
-    text = others.get(row.name, row.default) or "7"
+    others = {
+        "missing": "drop",
+        "force_dense": "false",
+        "write_report": "false",
+        "local_lloyd_tol": "0.5",
+        "_log_level": "debug",
+    }
+    text = others.get(row.name, row.default) or ("7, 8" if isinstance(row.domain, Names) else "7")
     assert parse(REQUIRED | {row.name: json.dumps(text)}) == parse(REQUIRED | {row.name: text})
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("", ()),
+        ("[]", ()),
+        ("a, b c", ("a", "b c")),
+        ('["a", "b, c"]', ("a", "b, c")),
+        ('"[\\"a\\", \\"b\\"]"', ("a", "b")),
+    ],
+)
+def test_names(text: str, names: tuple[str, ...]) -> None:
+    parsed = parse(REQUIRED | {"feature_columns": text, "id_column": "i", "feature_names": text})
+    assert (parsed.feature_columns, parsed.feature_names) == (names, names)
+    assert parsed.selection == Selection(names, "i")
+
+
+@pytest.mark.parametrize("text", ["a,,b", "a,a", '["a", 1]', '["a", ""]', '["a"', "[" * 2000, "[[]]"])
+def test_other_names_are_refused(text: str) -> None:
+    said = message(REQUIRED | {"feature_columns": text})
+    assert said.startswith(
+        "Customer Error: Hyperparameter feature_columns: expected different names, as a JSON list or"
+    )
+
+
+def test_there_is_a_name_for_each_feature() -> None:
+    said = message(REQUIRED | {"feature_columns": "a,b,c", "feature_names": "a"})
+    assert said == (
+        "Customer Error: Hyperparameter feature_columns: expected as many names as feature_dim says, 2, got 3;"
+        " Hyperparameter feature_names: expected as many names as feature_dim says, 2, got 1"
+    )
 
 
 @pytest.mark.parametrize("text", [r'"[\"msd\""', '"[["msd"]]"', '"', '"\\"', r'"\x"', '"[]"'])

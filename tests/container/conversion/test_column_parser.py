@@ -52,8 +52,8 @@ def test_quoted_cells_are_read() -> None:
     [
         (b"1,2,3\n4,5", "record 2: expected 3 columns, got 2"),
         (b"1,2,3\n\n4,5,6", "record 2: expected 3 columns, got an empty line"),
-        (b"1,2,3\nx,2,\xff", "record 2, column 3: expected text in UTF-8, got the byte 0xff"),
-        (b"1,2,3\nx,,3", "record 2, column 2: expected a number, got an empty cell"),
+        (b"1,2,3\nx,2,\xff", "record 2, column 2: expected text in UTF-8, got the byte 0xff"),
+        (b"1,2,3\nx,,3", "record 2, column 1: expected a number, got an empty cell"),
     ],
 )
 def test_a_fault_is_reported_with_its_place(text: bytes, said: str) -> None:

@@ -92,10 +92,10 @@ def test_a_column_of_anything_else_is_refused_by_name_and_type(
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ([1.0, None], "record 2, column 3: expected a number in column 'b', got none"),
-        ([1.0, np.nan], "record 2, column 3: expected a number, got nan (in 'b')"),
-        ([1.0, -1e39], "record 2, column 3: expected a number in the range of float32, got -1e+39 (in 'b')"),
-        ([Decimal(0), Decimal(10) ** 39], "record 2, column 3: expected a number in the range of float32, got 1e+39"),
+        ([1.0, None], "record 2, column 2: expected a number in column 'b', got none"),
+        ([1.0, np.nan], "record 2, column 2: expected a number, got nan (in 'b')"),
+        ([1.0, -1e39], "record 2, column 2: expected a number in the range of float32, got -1e+39 (in 'b')"),
+        ([Decimal(0), Decimal(10) ** 39], "record 2, column 2: expected a number in the range of float32, got 1e+39"),
     ],
 )
 def test_a_missing_number_is_reported_with_its_place(

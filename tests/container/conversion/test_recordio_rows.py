@@ -39,7 +39,7 @@ def test_records_of_several_kinds_are_read_from_one_file(
     [
         (lambda frames: frames[:-1], "record 1000: expected"),
         (lambda frames: frames + b"1", "record 1001: expected"),
-        (lambda frames: frames.replace(np.float32(8.5).tobytes(), b"\0\0\xc0\x7f"), "record 501, column 3: expected a"),
+        (lambda frames: frames.replace(np.float32(8.5).tobytes(), b"\0\0\xc0\x7f"), "record 501, column 2: expected a"),
     ],
 )
 def test_a_fault_after_plain_records_is_reported_with_its_place(

@@ -76,7 +76,7 @@ GOOD = {
         ({"indices": np.array([0, -1, 2])}, "expected columns from 0 to 2, got -1 to 2"),
         ({"indices": np.array([0, 2, 2])}, "expected each column once in a row, got one twice: call matrix.sum_dup"),
         ({"indices": np.array([0, 1])}, "in the place of 2 numbers"),
-        ({"data": np.array([1.0, 2.0, np.nan])}, "record 2, column 3: expected a number, got nan"),
+        ({"data": np.array([1.0, 2.0, np.nan])}, "record 2, column 2: expected a number, got nan"),
         ({"data": np.array([1, 2, 2**61], ">i8"), "indices": np.array([0, 1, 3])}, "got 0 to 3"),
         ({"data": np.array([1j, 2, 3])}, "expected numbers, got elements of the type '<c16'"),
         ({"data": np.array(["a", "b", "c"])}, "expected numbers, got elements of the type '<U1'"),

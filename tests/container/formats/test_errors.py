@@ -10,14 +10,14 @@ from container.formats.errors import FormatError, InfiniteValueError, excerpt, l
 def test_the_record_of_an_error_is_that_of_the_loop() -> None:
     def read(number: int) -> None:
         if number == 8:
-            raise FormatError("no", column=2)
+            raise FormatError("no", column=1)
 
     def read_all() -> None:
         with located(noun="line") as place:
             for place.record in range(5, 10):
                 read(place.record)
 
-    with pytest.raises(FormatError, match=r"^line 8, column 2: no$"):
+    with pytest.raises(FormatError, match=r"^line 8, column 1: no$"):
         read_all()
 
 
@@ -38,15 +38,22 @@ def test_what_has_no_number_gets_none() -> None:
     assert caught.value.record is None
 
 
+def test_a_column_is_named_if_columns_have_names() -> None:
+    with pytest.raises(FormatError, match=r"^record 3, column 1: no \(in 'b'\)$"), located(3, columns=("a", "b")):
+        raise FormatError("no", column=1)
+    with pytest.raises(FormatError, match=r"^record 3: no$"), located(3, columns=("a", "b")):
+        raise FormatError("no")
+
+
 def test_other_errors_pass() -> None:
     with pytest.raises(ValueError, match=r"^no$"), located(1):
         raise ValueError("no")
 
 
 def test_a_number_that_is_not_finite() -> None:
-    error = not_finite(1e39, 3, record=2, name="a\nb")
+    error = not_finite(1e39, 2, record=2, name="a\nb")
     assert type(error) is InfiniteValueError
-    assert str(error) == r"record 2, column 3: expected a number in the range of float32, got 1e+39 (in 'a\nb')"
+    assert str(error) == r"record 2, column 2: expected a number in the range of float32, got 1e+39 (in 'a\nb')"
 
 
 def test_text_is_quoted_and_cut() -> None:

@@ -40,7 +40,7 @@ OTHERS = {
     "7-Zip": b"7z\xbc\xaf\x27\x1c\x00\x04",
     ".npy: `python -m container.convert` makes RecordIO": written(lambda file: np.save(file, ROWS)),
     "a ZIP archive: unpack it": written(lambda file: np.savez(file, ROWS)),
-    "Parquet: `python -m container.convert` makes RecordIO": written(
+    "Parquet: `python -m container.convert` makes RecordIO of a file named .parquet, and training reads": written(
         lambda file: pyarrow.parquet.write_table(TABLE, file)
     ),
     "ORC": written(lambda file: pyarrow.orc.write_table(TABLE, file)),

@@ -200,6 +200,13 @@ def _change_model(folder: Path, rng: Random) -> None:
                 (shutil.copy if rng.random() < 0.5 else shutil.move)(path, target)
 
 
+def copy_model(earlier: Path, folder: Path, rng: Random) -> None:
+    """Copy the model of a job, now and then as earlier releases have left it: with the sample."""
+    shutil.copytree(earlier / "model", folder)
+    if rng.random() < 0.5:
+        shutil.copy(earlier / "output/data/state.npz", folder)
+
+
 def change_model(folder: Path, rng: Random) -> None:
     """Change a model's folder: its files, or into a tarball of them."""
     for _ in range(rng.choice((0, 1, 1, 2))):
@@ -222,7 +229,7 @@ def odd_models(tree: Tree, rng: Random) -> None:
     folder = tree.base / "input/data/model"
     if os.path.lexists(folder):
         return
-    shutil.copytree(tree.earlier / "model", folder)
+    copy_model(tree.earlier, folder, rng)
     tree.setting("model", "ContentType", "application/x-sagemaker-model")
     tree.rows = None
     change_model(folder, rng)

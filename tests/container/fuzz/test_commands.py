@@ -4,7 +4,6 @@ import gzip
 import io
 import os
 import re
-import shutil
 from pathlib import Path
 from random import Random
 
@@ -165,7 +164,7 @@ def resolved(base: Path, earlier: Path, server: ForkServer, seed: int) -> tuple[
     """Resolve something; return what went wrong, and what it was."""
     rng = Random(f"resolve {seed}")
     given = base / "model"
-    shutil.copytree(earlier / "model", given)
+    leftovers.copy_model(earlier, given, rng)
     leftovers.change_model(given, rng)
     if (given / "model.tar.gz").is_file() and rng.random() < 0.5:
         given /= "model.tar.gz"
@@ -174,7 +173,13 @@ def resolved(base: Path, earlier: Path, server: ForkServer, seed: int) -> tuple[
     if rng.random() < 0.1 and out.name == "out.tar.gz" and out.parent.is_dir():
         said += put_odd_kind(rng, out)
     k = rng.choice(("2", "2", "1", "3", "30", "31", "100", "0", "-1", "x", "16777216", "99999999999999999999"))
-    ended = server.run("container.resolve", ["--k", k, str(given), str(out)], {}, base / "log", STOP_SECONDS)
+    options = []
+    if rng.random() < 0.3:
+        data = (earlier / "output/data/state.npz").read_bytes()
+        (base / "sample").write_bytes(values.damaged(rng, data) if rng.random() < 0.7 else data)
+        options = ["--sample", str(base / "sample")]
+    arguments = ["--k", k, *options, str(given), str(out)]
+    ended = server.run("container.resolve", arguments, {}, base / "log", STOP_SECONDS)
     own_words = bool(re.search(r"Customer Error|Platform Error|usage:|\[Errno", ended.log))
     wrong = "" if said and ended.exit_code else fault(ended, out, own_words=own_words)
     if not ended.exit_code and not wrong:

@@ -126,6 +126,8 @@ def _look_at_output(tree: Tree, centers: NDArray[Any]) -> None:
     output = tree.base / "output"
     if _is_file(output / model.TARBALL):
         assert np.array_equal(model.load(output / model.TARBALL).centers, centers), "another model in the tarball"
+    if _is_file(output / "data/state.npz"):
+        assert all(np.isfinite(array).all() for array in archive_of(output / "data/state.npz").values())
     if _is_file(output / "data/msd_by_k.json"):
         _strict_json(output / "data/msd_by_k.json")
 

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,11 +37,14 @@ class Host:
         The root of its tree.
     train
         The program that it runs.
+    enter
+        The command that enters its namespaces, if it has some.
     """
 
     name: str
     base: Path
     train: Path = TOP / "train"
+    enter: Sequence[str] = ()
     process: "subprocess.Popen[str] | None" = None
 
     @property
@@ -84,7 +87,14 @@ class Host:
 
     def program(self, name: str) -> int:
         """Return the process of a program that the launcher has started."""
-        return next(pid for pid in children(self.running.pid) if Path(command(pid).partition(" ")[0]).name == name)
+        return self._programs()[name]
+
+    def has_program(self, name: str) -> bool:
+        """Return whether the launcher has started a program."""
+        return name in self._programs()
+
+    def _programs(self) -> dict[str, int]:
+        return {Path(command(pid).partition(" ")[0]).name: pid for pid in children(self.running.pid)}
 
 
 @dataclass
@@ -101,6 +111,10 @@ class Cluster:
         As sent.
     channels
         Channel name to its entry in ``inputdataconfig.json``.
+    names
+        The names of the hosts; addresses of the loopback network by default.
+    interface
+        Their network interface.
     """
 
     folder: Path
@@ -108,19 +122,24 @@ class Cluster:
     hyperparameters: Mapping[str, str]
     channels: dict[str, dict[str, str]] = field(default_factory=lambda: {"train": dict(RECORDIO_CHANNEL)})
     checkpoints: bool = False
+    names: Sequence[str] = ()
+    interface: str = "lo"
 
     def __post_init__(self) -> None:
         # One for the processes of MPI, and one for the launchers.
         self.port = free_port(following=1)
-        names = [f"127.0.0.{i + 1}" for i in range(self.n_hosts)]
         # The order of the ranks is that of the names as text.
-        self.hosts = [Host(name, self.folder / name) for name in sorted(names)]
+        self.names = sorted(self.names or [f"127.0.0.{i + 1}" for i in range(self.n_hosts)])
+        self.hosts = [Host(name, self.folder / name) for name in self.names]
         for host in self.hosts:
-            for channel in self.channels:
-                (host.base / "input/data" / channel).mkdir(parents=True, exist_ok=True)
-            if self.checkpoints:
-                (host.base / "checkpoints").mkdir(exist_ok=True)
-            self.configure(host)
+            self.make_tree(host)
+
+    def make_tree(self, host: Host) -> None:
+        for channel in self.channels:
+            (host.base / "input/data" / channel).mkdir(parents=True, exist_ok=True)
+        if self.checkpoints:
+            (host.base / "checkpoints").mkdir(exist_ok=True)
+        self.configure(host)
 
     def configure(self, host: Host, **changes: str) -> None:
         """Write the files of one host, with other hyperparameters than those of the rest if need be."""
@@ -128,8 +147,7 @@ class Cluster:
         config.mkdir(parents=True, exist_ok=True)
         (config / "hyperparameters.json").write_text(json.dumps({**self.hyperparameters, **changes}))
         (config / "inputdataconfig.json").write_text(json.dumps(self.channels))
-        names = [each.name for each in self.hosts]
-        resources = {"current_host": host.name, "hosts": names, "network_interface_name": "lo"}
+        resources = {"current_host": host.name, "hosts": self.names, "network_interface_name": self.interface}
         (config / "resourceconfig.json").write_text(json.dumps(resources))
 
     def put(self, *shards: NDArray[np.float32], channel: str = "train") -> None:
@@ -144,7 +162,7 @@ class Cluster:
         for host in only or self.hosts:
             with host.log_path.open("w") as log:
                 host.process = subprocess.Popen(
-                    [host.train],
+                    [*host.enter, host.train],
                     env={
                         **os.environ,
                         "PATH": path,

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from container.hosts.limits import SCALE_VARIABLE
 from kmeans import __version__
 from tests.container.disk import READ_ONLY, files_in
 from tests.container.hosts.cluster import Cluster, Host, cluster_of, descendants, kill, wait_until
@@ -28,7 +29,7 @@ MOST_SECONDS = 60
 
 
 @contextmanager
-def during_an_epoch(folder: Path, digits: Rows, n_hosts: int = 2) -> Iterator[Cluster]:
+def during_an_epoch(folder: Path, digits: Rows, n_hosts: int = 2, scale: str = "1") -> Iterator[Cluster]:
     """Yield a cluster whose hosts have processed ten mini-batches each, and now wait at silent pipes."""
     with cluster_of(folder, n_hosts, MINIMAL) as cluster, ExitStack() as pipes:
         cluster.channels["train"]["TrainingInputMode"] = "Pipe"
@@ -36,7 +37,7 @@ def during_an_epoch(folder: Path, digits: Rows, n_hosts: int = 2) -> Iterator[Cl
         for host in cluster.hosts:
             cluster.configure(host)
             open_pipes.append(pipes.enter_context(pipe_of(host)))
-        cluster.start()
+        cluster.start(**{SCALE_VARIABLE: scale})
         for pipe in open_pipes:
             pipe.write(recordio(digits[:1000]))
         for host in cluster.hosts:
@@ -111,25 +112,36 @@ def test_what_is_killed_while_the_model_is_made_ends_all(tmp_path: Path, digits:
 
 
 def test_what_is_stopped_ends_all_and_silent_pipes_do_not(tmp_path: Path, digits: Rows) -> None:
-    """Three clusters at once, since silence takes its time: a worker, a launcher and only the data stand still."""
+    """Three clusters at once: a worker, a launcher and only the data stand still."""
     with ExitStack() as clusters:
         worker, launcher, data = (
-            clusters.enter_context(during_an_epoch(tmp_path / name, digits)) for name in ("worker", "launcher", "data")
+            clusters.enter_context(during_an_epoch(tmp_path / name, digits, scale="0.2"))
+            for name in ("worker", "launcher", "data")
         )
         since = time.monotonic()
         kill(worker.hosts[1].worker(), signal.SIGSTOP)
         kill(launcher.hosts[0].running.pid, signal.SIGSTOP)
-        check_the_others(worker, worker.hosts[1], "its worker was silent for 30 seconds", since)
+        check_the_others(worker, worker.hosts[1], "its worker was silent for 6 seconds", since)
         other = launcher.hosts[1]
         assert other.running.wait(MOST_SECONDS) == 3
         print(f"stopped launcher: the other has ended after {time.monotonic() - since:.1f} s")
-        assert other.failure == f"Platform Error: {launcher.hosts[0].name} was lost: it was silent for 24 seconds"
+        assert other.failure == f"Platform Error: {launcher.hosts[0].name} was lost: it was silent for 4.8 seconds"
         # When it continues, it finds the message that was left for it.
         kill(launcher.hosts[0].running.pid, signal.SIGCONT)
         assert launcher.hosts[0].running.wait(MOST_SECONDS) == 3
         assert launcher.hosts[0].failure == other.failure
         for host in data.hosts:
             assert host.running.poll() is None, host.log
+
+
+def test_a_host_that_waits_for_its_data_delays_the_others_as_long_as_it_takes(tmp_path: Path, digits: Rows) -> None:
+    with during_an_epoch(tmp_path, digits, scale="0.05") as cluster:
+        first, second = cluster.hosts
+        with (first.base / "input/data/train_0").open("r+b", buffering=0) as pipe:
+            pipe.write(recordio(digits[:200]))
+            first.wait_for_line("has waited 2.25 seconds for other hosts")
+        second.running.send_signal(signal.SIGTERM)
+        assert cluster.wait(MOST_SECONDS) == [0, 0], cluster.logs
 
 
 @pytest.mark.parametrize("place", [0, 1])
@@ -152,11 +164,27 @@ def test_sigterm_on_one_host_ends_the_stream_of_all_and_leaves_a_model(
 def test_a_stop_before_all_hosts_have_come(tmp_path: Path, signum: int) -> None:
     with cluster_of(tmp_path, 2, MINIMAL) as cluster:
         first, second = cluster.hosts
-        cluster.start(first)
+        cluster.start(first, **{SCALE_VARIABLE: "0.05"})
         first.wait_for_line(f"waiting for the hosts {second.name}")
         first.running.send_signal(signum)
         assert first.running.wait(MOST_SECONDS) == 2
         assert first.failure.startswith("Customer Error: The job was stopped before its hosts had come together")
+
+
+def test_sigterm_before_any_row_has_come_through_a_pipe(tmp_path: Path) -> None:
+    with cluster_of(tmp_path, 2, MINIMAL) as cluster, ExitStack() as pipes:
+        cluster.channels["train"]["TrainingInputMode"] = "Pipe"
+        for host in cluster.hosts:
+            cluster.configure(host)
+            pipes.enter_context(pipe_of(host))
+        cluster.start()
+        for host in cluster.hosts:
+            host.worker()
+        cluster.hosts[1].running.send_signal(signal.SIGTERM)
+        assert cluster.wait(MOST_SECONDS) == [2, 2], cluster.logs
+        assert {host.failure for host in cluster.hosts} == {
+            "Customer Error: The job was stopped before any row arrived; there is no model"
+        }
 
 
 @pytest.mark.parametrize("place", [0, 1])
@@ -251,6 +279,17 @@ def test_a_leader_that_cannot_write_a_model_says_so_on_all_hosts_before_training
             assert "#metrics" not in host.log
 
 
+def test_a_leader_that_can_write_nothing_but_the_model_succeeds(tmp_path: Path, digits: Rows) -> None:
+    with cluster_of(tmp_path, 2, MINIMAL) as cluster:
+        cluster.put(digits[:900], digits[900:])
+        leader = cluster.hosts[0]
+        (leader.base / "output").symlink_to(READ_ONLY)
+        assert cluster.run(MOST_SECONDS) == [0, 0], cluster.logs
+        assert len(leader.centers) == int(MINIMAL["k"])
+        for name in ("model.tar.gz, for local use", "msd_by_k.json", "The report"):
+            assert re.search(rf"WARNING \d+\] {name}.* not written", leader.log)
+
+
 def test_a_host_without_room_for_checkpoints_keeps_step_with_the_others(tmp_path: Path, digits: Rows) -> None:
     given = {**MINIMAL, "checkpoint_interval_seconds": "0"}
     with cluster_of(tmp_path, 2, given, checkpoints=True) as cluster:
@@ -294,6 +333,26 @@ def test_hosts_of_different_releases_say_so(tmp_path: Path, digits: Rows) -> Non
         }
 
 
+def test_hosts_with_other_code_say_so(tmp_path: Path, digits: Rows) -> None:
+    with cluster_of(tmp_path, 2, MINIMAL) as cluster:
+        cluster.put(digits[:900], digits[900:])
+        cluster.hosts[1].train = program_of_release(__version__, tmp_path / "program")
+        changed = tmp_path / "program/kmeans/stream/farthest.py"
+        changed.write_text(changed.read_text() + "# another one\n")
+        assert cluster.run(MOST_SECONDS) == [3, 3], cluster.logs
+        for host in cluster.hosts:
+            assert "The hosts disagree on version of the program's code: 127.0.0.1 has " in host.failure
+
+
+def test_hosts_of_different_jobs_say_so(tmp_path: Path) -> None:
+    with cluster_of(tmp_path, 2, MINIMAL) as cluster:
+        for host, job in zip(cluster.hosts, ("one", "another"), strict=True):
+            cluster.start(host, TRAINING_JOB_NAME=job)
+        assert cluster.wait(MOST_SECONDS) == [2, 2], cluster.logs
+        for host in cluster.hosts:
+            assert "The hosts disagree on TRAINING_JOB_NAME: 127.0.0.1 has one, 127.0.0.2 has another" in host.failure
+
+
 def program_of_release(release: str, folder: Path) -> Path:
     """Copy the program, with another number."""
     for package in ("kmeans", "container"):
@@ -307,16 +366,6 @@ def test_no_rows_on_any_host(tmp_path: Path) -> None:
         assert cluster.run(MOST_SECONDS) == [2, 2], cluster.logs
         for host in cluster.hosts:
             assert "no record" in host.failure
-
-
-def test_a_port_that_is_taken(tmp_path: Path, digits: Rows) -> None:
-    with cluster_of(tmp_path, 2, MINIMAL) as cluster, socket.socket() as taken:
-        cluster.put(digits[:900], digits[900:])
-        taken.bind((cluster.hosts[0].name, cluster.port + 1))
-        taken.listen()
-        cluster.start(cluster.hosts[0])
-        assert cluster.hosts[0].running.wait(MOST_SECONDS) == 3
-        assert f"port {cluster.port + 1} can't be opened" in cluster.hosts[0].failure
 
 
 def test_strangers_are_turned_away(tmp_path: Path, digits: Rows) -> None:

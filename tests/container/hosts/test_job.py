@@ -163,6 +163,9 @@ def test_sixteen_hosts(tmp_path: Path, digits: Rows) -> None:
         cluster.put(*np.array_split(digits, 16))
         assert cluster.run(240) == [0] * 16, cluster.logs
         assert msd(digits, cluster.hosts[0].centers) < 660
+        leader, *others = cluster.hosts
+        assert "The stream had only 2 steps, each of up to 100 rows of 16 hosts" in leader.log
+        assert all("The stream had only" not in host.log for host in others)
 
 
 def test_a_late_host_is_waited_for(tmp_path: Path, digits: Rows) -> None:

@@ -75,3 +75,15 @@ def test_killed_at_random_and_restarted(tmp_path: Path) -> None:
         shutil.rmtree(tmp_path / f"{resume}")
     print(f"{identical} of {RESUMES} resumes identical")
     assert identical == RESUMES
+
+
+def test_shards_that_were_swapped_are_trained_from_scratch(tmp_path: Path) -> None:
+    rows: NDArray[np.float32] = np.random.default_rng(0).normal(size=(300, 64)).astype(np.float32)
+    with cluster_of(tmp_path, 2, CHOSEN, checkpoints=True) as cluster:
+        cluster.put(rows[:200], rows[200:])
+        assert cluster.run() == [0, 0], cluster.logs
+        cluster.put(rows[200:], rows[:200])
+        assert cluster.run() == [0, 0], cluster.logs
+        for host in cluster.hosts:
+            assert "it is of another job: data was" in host.log
+            assert "resuming from" not in host.log

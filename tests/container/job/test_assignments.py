@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 
 from container.formats.recordio.record_pb2 import Record
 from container.formats.recordio.records import encode
-from container.job.assignments import MAX_NAME, output_name
+from container.job.assignments import MAX_NAME, objection, output_name
 from kmeans.prediction import Predictor
+from tests.container.disk import READ_ONLY
+from tests.container.hosts.cluster import cluster_of
 from tests.container.job.job import Ended, Job, csv, recordio
 
 HYPERPARAMETERS = {"k": "10", "feature_dim": "64", "mini_batch_size": "100"}
@@ -91,6 +93,39 @@ def test_they_are_not_written_if_turned_off(tmp_path: Path, digits: NDArray[np.f
     ended = job.run()
     assert ended.exit_code == 0, ended.log
     assert not (tmp_path / "output/data/assignments").exists()
+
+
+def test_by_default_there_must_be_room_for_them(tmp_path: Path, digits: NDArray[np.float32]) -> None:
+    job = Job(tmp_path, HYPERPARAMETERS)
+    (job.folder("train") / "rows").write_bytes(recordio(digits))
+    # There is no free space.
+    (tmp_path / "output").symlink_to(READ_ONLY)
+    ended = job.run()
+    assert ended.exit_code == 0, ended.log
+    folder = tmp_path / "output/data/assignments/algo-1"
+    assert f"with write_assignments=auto: {folder}: expected room for 46,722 bytes, got 0. To get them" in ended.log
+    assert "The assignments were not" not in ended.log
+    assert ended.description["msd_is_exact"] is True
+
+
+def test_by_default_they_are_few(tmp_path: Path) -> None:
+    assert objection(tmp_path / "not there", 1000, 10) == ""
+    assert objection(tmp_path, 80_000_000, 10) == (
+        "80,000,000 rows would take about 1,040,000,000 bytes, and up to 1,000,000,000 are written"
+    )
+    # Clusters of more digits.
+    assert "66,700,000 rows would take about 1,000,500,000 bytes" in objection(tmp_path, 66_700_000, 1000)
+    assert "50,000,000 rows would take about 1,450,000,000 bytes" in objection(tmp_path, 50_000_000, 10, ids=True)
+
+
+def test_on_two_hosts_all_have_room_or_none_writes(tmp_path: Path, digits: NDArray[np.float32]) -> None:
+    with cluster_of(tmp_path, 2, HYPERPARAMETERS) as cluster:
+        cluster.put(digits[:900], digits[900:])
+        (cluster.hosts[1].base / "output").symlink_to(READ_ONLY)
+        assert cluster.run() == [0, 0], cluster.logs
+        assert "auto: another host has no room. To get them" in cluster.hosts[0].log
+        assert "expected room for 46,722 bytes, got 0" in cluster.hosts[1].log
+        assert not (cluster.hosts[0].base / "output/data/assignments").exists()
 
 
 def test_the_model_stands_when_they_cannot_be_written(tmp_path: Path, digits: NDArray[np.float32]) -> None:

@@ -302,7 +302,7 @@ def test_ordinary_rows_are_computed_with_as_they_are(tmp_path: Path, content_typ
     assert "relative to an origin" not in ended.log
     assert "centers" not in ended.description
     assert load_state(tmp_path / "model")[1].plain
-    with np.load(tmp_path / "model/state.npz") as state:
+    with np.load(tmp_path / "output/data/state.npz") as state:
         assert "origin" not in state
         assert state["sample"].shape == (2000, 3)
         assert set(map(bytes, state["sample"])) == set(map(bytes, rows))

@@ -165,7 +165,7 @@ def test_a_job_continues_from_it(trained: Ended, tmp_path: Path) -> None:
     files = {path.name: path.read_bytes() for path in (trained.base / "model").iterdir()}
     ended = continued(files, tmp_path / "cosine", "cosine")
     assert ended.exit_code == 0, ended.log
-    assert "continuing from 300 centers, of 3000 rows" in ended.log
+    assert re.search(r"continuing from \d+ centers, of 3000 rows", ended.log)
     distances = measured(ended, np.concatenate([embeddings(), embeddings(seed=2)])).min(axis=1)
     assert distances.mean() < 1.01 * best_of_ten(np.concatenate([embeddings(), embeddings(seed=2)]), 30)
     ended = continued(files, tmp_path / "euclidean", "euclidean")
@@ -245,6 +245,22 @@ def test_a_row_of_zeros_is_refused_by_its_number(tmp_path: Path, content_type: s
         "them, or train with distance=euclidean. (train/rows, record 2346: expected a number other than 0, since "
         "distance=cosine compares directions, got zeros only) (caused by ZeroRowError)"
     )
+
+
+def test_missing_numbers_are_filled_before_rows_are_scaled(tmp_path: Path) -> None:
+    rows = unit(embeddings(1000)) * 3.0
+    rows[::7, 2] = np.nan
+    ended = run(job_on(tmp_path, rows, 30, missing="mean", **COSINE))
+    filled = np.where(np.isnan(rows), ended.description["missing_numbers"], rows)
+    distances = measured(ended, filled)
+    assert ended.description["msd"] == pytest.approx(2.0 * distances.min(axis=1).mean(), rel=1e-5)
+    client = create_app(ServedModel(tmp_path / "model"), ServingSettings()).test_client()
+    answer = client.post("/invocations", data=csv(rows), content_type=CSV, headers={"Accept": CSV})
+    answered = np.loadtxt(answer.data.decode().splitlines(), delimiter=",")
+    np.testing.assert_allclose(answered[:, 1], distances.min(axis=1), rtol=1e-4, atol=1e-6)
+    labels, nearest = sagemaker_kmeans.load(tmp_path / "model").predict_with_distances(rows)
+    np.testing.assert_array_equal(labels, answered[:, 0])
+    np.testing.assert_allclose(nearest, answered[:, 1], rtol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,13 @@ from tests.container.job.job import TOP, Job, recordio
 
 ROWS = np.random.default_rng(0).normal(size=(400, 8)).astype(np.float32)
 MINIMAL = {"k": "3", "feature_dim": "8", "mini_batch_size": "100", "checkpoint_interval_seconds": "0"}
-BESIDE = ("model.tar.gz, for local use, was", "msd_by_k.json was", "The assignments were", "The report was")
+BESIDE = (
+    "model.tar.gz, for local use, was",
+    "msd_by_k.json was",
+    "state.npz, with the sample, was",
+    "The assignments were",
+    "The report was",
+)
 
 
 def job_in(base: Path, **changes: str) -> Job:
@@ -28,7 +34,7 @@ def job_in(base: Path, **changes: str) -> Job:
 
 
 def test_an_output_folder_that_cannot_be_written_costs_warnings_and_no_model(tmp_path: Path) -> None:
-    job = job_in(tmp_path)
+    job = job_in(tmp_path, write_assignments="true")
     (tmp_path / "output").symlink_to(READ_ONLY)
     (tmp_path / "checkpoints").symlink_to(READ_ONLY)
     ended = job.run()

@@ -146,8 +146,12 @@ def test_files_of_the_model(trained: Ended) -> None:
     assert description["hyperparameters"]["epochs"] == "2"
     assert description["versions"]
     with np.load(trained.base / "model/state.npz", allow_pickle=False) as state:
-        assert state["centers"].shape == (100, 64)
+        assert 90 < len(state["centers"]) <= 100
         assert state["weights"].sum() == pytest.approx(2 * 1797)
+        assert set(state) == {"centers", "weights", "shift", "spreads"}
+    with np.load(trained.base / "output/data/state.npz", allow_pickle=False) as state:
+        assert state["centers"].shape == (100, 64)
+        assert state["sample"].shape == (1797, 64)
     with tarfile.open(trained.base / "output/model.tar.gz") as archive:
         assert sorted(archive.getnames()) == ["kmeans.json", "model_algo-1", "state.npz"]
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from container.artifacts import mxnet_ndarray
 from container.artifacts.checkpoint import Checkpoints
+from container.channels.files import inventory
 from container.configuration import files as configuration
 from container.configuration.algorithm_settings import settings_of
 from container.configuration.files import Paths
@@ -105,7 +106,8 @@ def ends_well(base: Path, ended: Path, logged: pytest.LogCaptureFixture) -> None
 
 def checkpoints_in(base: Path, host: str = "algo-1", hosts: tuple[str, ...] = ("algo-1",)) -> Checkpoints:
     chosen = settings_of(configuration.load(Paths(base)).hyperparameters)
-    return Checkpoints(base / "checkpoints", host, hosts, chosen, 0)
+    rows = {"data": inventory(base / "input/data/train")}
+    return Checkpoints(base / "checkpoints", host, hosts, chosen, 0, rows=rows)
 
 
 ODD: list[Any] = [None, "x", True, -1, 0, 1.5, 1 << 53, 1 << 70, 10**400, 1e308, np.nan, -np.inf, [], {}, [1, 2, 3]]

@@ -70,7 +70,30 @@ def test_centers_are_in_float64_only_if_float32_would_move_them() -> None:
     assert Coordinates(np.array([2.0**40]), np.ones(1)).centers(np.zeros((3, 1), np.float32)).dtype == np.float32
 
 
-@pytest.mark.parametrize("coordinates", [PLAIN, Coordinates(np.array([1.7e9, 0.0, 0.5])), SCALED])
+FILLED = Coordinates(fills=np.array([1.0, 2.0, 3.0]))
+
+
+def test_means_take_the_place_of_missing_numbers() -> None:
+    rows = np.array([[np.nan, 0.0, np.nan], [4.0, np.nan, 5.0]])
+    assert FILLED.rows(rows).tolist() == [[1, 0, 3], [4, 2, 5]]
+    assert FILLED.relative(rows.astype(np.float32)).dtype == np.float32
+    assert not FILLED.plain
+    moved = Coordinates(np.ones(3), np.full(3, 2.0), FILLED.fills)
+    assert moved.rows(rows).tolist() == [[0, -0.5, 1], [1.5, 0.5, 2]]
+    assert moved.absolute(moved.rows(rows)).tolist() == [[1, 0, 3], [4, 2, 5]]
+
+
+@pytest.mark.parametrize("coordinates", [FILLED, Coordinates(np.ones(3), np.full(3, 2.0), FILLED.fills)])
+def test_a_description_holds_what_fills_gaps(coordinates: Coordinates) -> None:
+    again = Coordinates.of_description(coordinates.description(), 3)
+    assert again.description() == coordinates.description()
+    assert coordinates.description()["missing_numbers"] == [1.0, 2.0, 3.0]
+
+
+@pytest.mark.parametrize(
+    "coordinates",
+    [PLAIN, FILLED, Coordinates(np.ones(3), fills=FILLED.fills), Coordinates(np.array([1.7e9, 0.0, 0.5])), SCALED],
+)
 def test_arrays_hold_all_of_them(coordinates: Coordinates) -> None:
     again = Coordinates.of_arrays(coordinates.arrays(), 3)
     assert (again.plain, again.scaled) == (coordinates.plain, coordinates.scaled)
@@ -92,7 +115,7 @@ def test_a_description_holds_what_distances_are_measured_in() -> None:
         ([], "expected standardization to be an object, got list"),
         ({"means": [0, 0]}, "with scales as a list of numbers"),
         ({"means": [0, True], "scales": [1, 1]}, "with means as a list of numbers"),
-        ({"means": [0, 0], "scales": [1, 10**400]}, "with finite scales"),
+        ({"means": [0, 0], "scales": [1, 10**400]}, "scales as finite numbers"),
         ({"means": [0, 0], "scales": [1, 0]}, "expected scales of more than 0, got 0"),
         ({"means": [0, 0], "scales": [1]}, r"expected scales of shape \(2,\), got \(1,\)"),
         ({"means": [], "scales": []}, r"expected means of shape \(2,\), got \(0,\)"),
@@ -136,8 +159,8 @@ def test_coordinates_say_the_distance() -> None:
     assert (PLAIN.distance, SCALED.distance, UNIT.distance) == ("euclidean", "euclidean", "cosine")
     assert not UNIT.plain
     assert UNIT.description() == {"distance": "cosine"}
-    assert Coordinates.of_description(UNIT.description(), 3) is UNIT
-    assert Coordinates.of_arrays(UNIT.arrays(), 3) is UNIT
+    assert Coordinates.of_description(UNIT.description(), 3).unit
+    assert Coordinates.of_arrays(UNIT.arrays(), 3).unit
     assert Coordinates.of_description({"distance": "euclidean"}, 3) is PLAIN
     UNIT.check_centers(np.array([[0.6, 0.8]], np.float32))
 

@@ -39,6 +39,7 @@ def facts_of(rows: FloatArray, k: int, batch_size: int = 500, **changes: object)
         losses=recorder.losses,
         hosts=("algo-1",),
         hyperparameters={"k": str(k), "feature_dim": str(rows.shape[1])},
+        shows_rows=True,
         seed=0,
         epochs=1,
         rows_seen=recorder.rows,

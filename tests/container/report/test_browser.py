@@ -12,13 +12,15 @@ from tests.container.job.job import Job, recordio
 from tests.container.report.conftest import Browser
 from tests.container.report.facts import blobs, facts_of
 
+# The cells of each: the largest clusters by the features that differ most.
+HEAT_MAPS = {"job": 10 * 64, "many clusters": 40 * 64, "two features": 8 * 2}
 HOSTILE = "</script><img src=x onerror=hostile=1><script>hostile=1</script>"
 
-# Marks that lie within their plot, by plot: lines, bars and dots that have a size, or a picture that has one.
+# Marks that lie within their plot, by plot: lines, bars and dots that have a size.
 DRAWN = """
 const sized = box => box.width > 0 || box.height > 0;
 return Object.fromEntries([...document.querySelectorAll(".plot")].map(plot => [plot.id,
-  [...plot.querySelectorAll(".cartesianlayer :is(.js-line, .points path, .heatmaplayer image)")]
+  [...plot.querySelectorAll(".cartesianlayer :is(.js-line, .points path)")]
     .filter(mark => sized(mark.getBoundingClientRect())).length]));
 """
 # Text that sticks out of its plot, and numbers of an axis that are not between the plot and the axis' title.
@@ -39,6 +41,16 @@ for (const plot of document.querySelectorAll(".plot")) {
     if (tick.getBoundingClientRect().left < beside - 2) found.push(plot.id + " title upon y: " + tick.textContent);
 }
 return found;
+"""
+# Cells of the heat map that are seen, and in which a mouse finds what they stand for; and its numbers that do not fit.
+CELLS = """
+return [...document.querySelectorAll("#profiles tbody td")].filter(cell => cell.clientWidth >= 12
+  && cell.clientHeight >= 12 && /^cluster \\d+, feature \\d+: /.test(cell.title)
+  && !["transparent", ""].includes(getComputedStyle(cell).backgroundColor)).length;
+"""
+WIDE_CELLS = """
+return [...document.querySelectorAll("#profiles :is(th, td)")]
+  .filter(cell => cell.scrollWidth > cell.clientWidth + 1).map(cell => cell.textContent);
 """
 SMALLEST_TEXT = """
 return Math.min(...[...document.querySelectorAll("text, p, td, th, dd, dt, small, li, summary")]
@@ -67,9 +79,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def marks(trace: dict[str, Any]) -> int:
-    """Count the marks that a trace should make: a dot or a bar for each value, one line, one picture."""
-    if trace["type"] == "heatmap":
-        return 1
+    """Count the marks that a trace should make: a dot or a bar for each value, one line."""
     parts = trace["mode"].split("+") if trace["type"] == "scatter" else ["markers"]
     return ("lines" in parts) + len(trace["x"]) * ("markers" in parts)
 
@@ -86,8 +96,11 @@ def test_it_is_drawn_whole_without_an_error_or_a_request(
     assert [address for address in addresses if not address.startswith(("file:", "data:", "blob:"))] == []
 
     figures = browser.run("return JSON.parse(document.getElementById('figures').textContent)")
-    assert set(figures) == {"losses", "elbow", "sizes", "spreads", "plane", "profiles"}
+    assert set(figures) == {"losses", "elbow", "sizes", "spreads", "plane"}
     assert browser.run(DRAWN) == {name: sum(map(marks, figure["data"])) for name, figure in figures.items()}
+
+    assert browser.run(CELLS) == HEAT_MAPS[name]
+    assert browser.run(WIDE_CELLS) == []
 
     browser.run("for (const more of document.querySelectorAll('details')) more.open = true")
     assert browser.run("return document.documentElement.scrollWidth - innerWidth") <= 0

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,10 +14,11 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects
 import pytest
-from plotly.offline import get_plotlyjs
 
 from container import report
-from container.report import Facts, page
+from container.report import Facts, heat_map, page
+from container.report.formatting import MINUS
+from container.report.profile import HeatMap
 from kmeans.finalization.curve import Curve, Figures
 from kmeans.finalization.suggestion import Suggestion
 from kmeans.types import FloatArray
@@ -92,11 +94,11 @@ def ordinary() -> Facts:
 def test_plotly_knows_every_setting_of_every_figure(name: str) -> None:
     """Its own classes refuse what plotly.js would pass over in silence."""
     shown = Page(page.render(JOBS[name]()))
-    assert {"sizes", "spreads", "plane", "profiles"} <= set(shown.figures)
+    assert {"sizes", "spreads", "plane"} <= set(shown.figures)
     for figure in shown.figures.values():
         assert plotly.graph_objects.Figure(figure).data
     boxes = [value for attribute, value in shown.attributes if attribute == "id"]
-    assert sorted(boxes) == sorted([*shown.figures, "figures"])
+    assert sorted(boxes) == sorted([*shown.figures, "profiles", "figures"])
 
 
 def test_what_is_shown_is_what_was_found(ordinary: Facts) -> None:
@@ -163,13 +165,53 @@ def test_json_in_a_script_cannot_end_it() -> None:
 
 def test_only_its_own_scripts_may_run_and_nothing_be_fetched(ordinary: Facts) -> None:
     shown = Page(page.render(ordinary))
-    assert shown.scripts[1] == get_plotlyjs()
+    assert shown.scripts[1] == page.PLOTLY.read_text()
     (policy,) = [value for name, value in shown.attributes if name == "content" and "default-src" in value]
     digests = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in shown.scripts[1:]]
     assert policy == (
         f"default-src 'none'; script-src 'sha256-{digests[0]}' 'sha256-{digests[1]}'; "
         "style-src 'unsafe-inline'; img-src data: blob:"
     )
+
+
+def test_an_ordinary_page_is_small(ordinary: Facts) -> None:
+    assert len(page.render(ordinary)) < 1_500_000
+
+
+def test_plotly_is_the_one_that_was_published() -> None:
+    """As the page next to it says."""
+    stated = (page.PLOTLY.parent / "README.md").read_text()
+    assert f"`{hashlib.sha256(page.PLOTLY.read_bytes()).hexdigest()}`" in stated
+    version = re.search(r"plotly\.js \(basic - minified\) v([0-9.]+)", page.PLOTLY.read_text()[:200])
+    assert version
+    assert f"`plotly.js-basic-dist-min` {version[1]}, " in stated
+
+
+def test_the_rows_are_shown_only_if_they_may_be(ordinary: Facts) -> None:
+    assert "The dots are rows of the training data" in Page(page.render(ordinary)).text
+    content = page.render(replace(ordinary, shows_rows=False))
+    shown = Page(content)
+    rows, centers = shown.figures["plane"]["data"]
+    assert (rows["x"], rows["y"], rows["customdata"], len(centers["x"])) == ([], [], [], 10)
+    assert "Rows are not shown" in " ".join(shown.text.split())
+    assert "The dots are rows" not in shown.text
+
+
+def test_the_heat_map_shows_how_far_centers_are_from_the_mean() -> None:
+    shown = HeatMap(
+        np.array([0, 3]),
+        np.array([1, 7]),
+        np.array([[-2.0, 0.0], [1.0, 9.0]]),
+        np.array([[-20.5, 0.25], [10.0, 1234.5]]),
+    )
+    table = heat_map.table(replace(shown, standardized=shown.standardized.clip(-2, 2)), 5)
+    assert (table.features, table.limit, table.level) == (["1", "7"], "2", True)
+    (first, left), (second, right) = table.rows
+    assert (first, second) == ("0", "3")
+    assert [cell.color for cell in (*left, *right)] == ["#2166ac", "#f7f7f7", "#f4a582", "#b2182b"]
+    assert [cell.dark for cell in (*left, *right)] == [True, False, False, True]
+    assert [cell.text for cell in (*left, *right)] == [f"{MINUS}2.0", "+0.0", "+1.0", "+2.0"]
+    assert right[1].title == "cluster 3, feature 7: 1,234.5 (+2.0)"
 
 
 def test_many_clusters_of_many_features_make_no_huge_page() -> None:
@@ -180,7 +222,7 @@ def test_many_clusters_of_many_features_make_no_huge_page() -> None:
     figures = tuple(Figures(k, msd, 0.0, 0.5, 1.0, np.inf) for k, msd in ((2, 9.0), (3000, 1.0)))
     model = replace(facts.model, centers=centers, score=score, curve=Curve(figures, 10.0, None))
     content = page.render(replace(facts, model=model))
-    assert len(content) - len(get_plotlyjs()) < 700_000
+    assert len(content) < 1_800_000
     shown = Page(content)
     assert "500 largest clusters are listed, of 3,000" in " ".join(shown.text.split())
     assert "the 40 largest of 3,000 clusters, the 64 of 1,000 features" in " ".join(shown.text.split())

@@ -17,14 +17,14 @@ BAD_BODIES = {
     "csv, only line ends": (CSV, b"\n\n", "expected at least one record, got none"),
     "csv, too few": (CSV, b"0,0,0\n1,2\n", "record 2: expected 3 columns, got 2"),
     "csv, too many": (CSV, b"0,0,0,0\n", "record 1: expected 3 columns, got 4"),
-    "csv, a word": (CSV, b"0,0,0\n0,abc,0\n", "record 2, column 2: expected a number, got 'abc'"),
-    "csv, nan": (CSV, b"0,0,nan\n", "record 1, column 3: expected a number, got nan"),
-    "csv, infinity": (CSV, b"0,inf,0\n", "record 1, column 2: expected a finite number, got inf"),
-    "csv, beyond float32": (CSV, b"0,1e39,0\n", "record 1, column 2: expected a number in the range of float32"),
-    "csv, not UTF-8": (CSV, b"0,\xff,0\n", "record 1, column 2: expected text in UTF-8, got the byte 0xff"),
+    "csv, a word": (CSV, b"0,0,0\n0,abc,0\n", "record 2, column 1: expected a number, got 'abc'"),
+    "csv, nan": (CSV, b"0,0,nan\n", "record 1, column 2: expected a number, got nan"),
+    "csv, infinity": (CSV, b"0,inf,0\n", "record 1, column 1: expected a finite number, got inf"),
+    "csv, beyond float32": (CSV, b"0,1e39,0\n", "record 1, column 1: expected a number in the range of float32"),
+    "csv, not UTF-8": (CSV, b"0,\xff,0\n", "record 1, column 1: expected text in UTF-8, got the byte 0xff"),
     "csv, compressed": (CSV, gzip.compress(b"0,0,0\n"), "record 1: expected CSV, got gzip: unpack it with gunzip"),
     "csv, ends of old Macs": (CSV, b"0,0,0\r1,2,3\r", "record 1: expected lines that end in LF or CR LF, got CR alone"),
-    "csv, a long one": (CSV, b"0,0,0\n" * 5000 + b"0,x,0\n", "record 5001, column 2: expected a number, got 'x'"),
+    "csv, a long one": (CSV, b"0,0,0\n" * 5000 + b"0,x,0\n", "record 5001, column 1: expected a number, got 'x'"),
     "csv, too far away": (
         CSV,
         b"0,0,0\n3.4e38,3.4e38,3.4e38\n",
@@ -41,7 +41,7 @@ BAD_BODIES = {
     "json, no instances": (JSON, b'{"instances": []}', "expected at least one record, got none"),
     "json, an empty list": (JSON, b"[]", "expected at least one record, got none"),
     "json, a row of words": (JSON, b'["a", "b", "c"]', 'instance 1: expected {"features": [...]}, '),
-    "json, a row and a list": (JSON, b"[0, 0, [0]]", "instance 1, column 3: expected a number, got [0]"),
+    "json, a row and a list": (JSON, b"[0, 0, [0]]", "instance 1, column 2: expected a number, got [0]"),
     "json, a short list among lists": (JSON, b"[[0, 0, 0], [1, 2]]", "instance 2: expected 3 values, got 2"),
     "json, lists of lists": (JSON, b"[[[0, 0, 0], [0, 0, 0]]]", "instance 1: expected 3 values, got 2"),
     "json, a number": (JSON, b"5", 'expected {"instances": [...]} or a list, got 5'),
@@ -63,46 +63,46 @@ BAD_BODIES = {
     "json, a string": (
         JSON,
         instance('{"features": [1, "2", 3]}'),
-        'instance 2, column 2: expected a number, got "2"',
+        'instance 2, column 1: expected a number, got "2"',
     ),
     "json, a truth value": (
         JSON,
         instance('{"features": [1, 2, true]}'),
-        "instance 2, column 3: expected a number, got true",
+        "instance 2, column 2: expected a number, got true",
     ),
-    "json, null": (JSON, instance('{"features": [null, 2, 3]}'), "instance 2, column 1: expected a number, got null"),
+    "json, null": (JSON, instance('{"features": [null, 2, 3]}'), "instance 2, column 0: expected a number, got null"),
     "json, a list in a list": (
         JSON,
         instance('{"features": [[1, 2, 3], 2, 3]}'),
-        "instance 2, column 1: expected a number, got [1, 2, 3]",
+        "instance 2, column 0: expected a number, got [1, 2, 3]",
     ),
     "json, NaN": (JSON, instance('{"features": [NaN, 2, 3]}'), "expected a finite number, got NaN"),
     "json, Infinity": (JSON, instance('{"features": [-Infinity, 2, 3]}'), "expected a finite number, got -Infinity"),
     "json, beyond float32": (
         JSON,
         instance('{"features": [1, -1e39, 3]}'),
-        "instance 2, column 2: expected a number in the range of float32, got -1e+39",
+        "instance 2, column 1: expected a number in the range of float32, got -1e+39",
     ),
     "json, beyond float64": (
         JSON,
         instance('{"features": [1, 1e999, 3]}'),
-        "instance 2, column 2: expected a number in the range of float32, got Infinity",
+        "instance 2, column 1: expected a number in the range of float32, got Infinity",
     ),
     "json, a whole number beyond float64": (
         JSON,
         instance('{"features": [1, 1%s, 3]}' % ("0" * 400)),
-        "instance 2, column 2: expected a number in the range of float32, got 10000",
+        "instance 2, column 1: expected a number in the range of float32, got 10000",
     ),
     # The largest of the whole numbers that round to the float64 from which on float32 has infinity.
     "json, a whole number that rounds beyond float32": (
         JSON,
         instance(f'{{"features": [1, {2**128 - 2**103 - 2**74}, 3]}}'),
-        "instance 2, column 2: expected a number in the range of float32, got 34028",
+        "instance 2, column 1: expected a number in the range of float32, got 34028",
     ),
     "json lines, a whole number that rounds beyond float32": (
         JSON_LINES,
         b"[0, -%d, 0]" % (2**128 - 2**103 - 1),
-        "line 1, column 2: expected a number in the range of float32, got -34028",
+        "line 1, column 1: expected a number in the range of float32, got -34028",
     ),
     "json, very many digits": (
         JSON,
@@ -170,12 +170,12 @@ BAD_BODIES = {
     "json, values of a key whose sum is too large": (
         JSON,
         instance('{"data": {"features": {"keys": [0, 1, 1], "shape": [3], "values": [1, 3e38, 3e38]}}}'),
-        "instance 2, column 2: expected a number in the range of float32, got 6e+38",
+        "instance 2, column 1: expected a number in the range of float32, got 6e+38",
     ),
     "json, values of a key beyond float64": (
         JSON,
         instance('{"features": {"keys": [1, 1], "values": [1, 1%s]}}' % ("0" * 400)),
-        "instance 2, column 2: expected a number in the range of float32, got 10000",
+        "instance 2, column 1: expected a number in the range of float32, got 10000",
     ),
     "json, a fractional key": (
         JSON,
@@ -190,17 +190,17 @@ BAD_BODIES = {
     "json, a string in a sparse row": (
         JSON,
         instance('{"data": {"features": {"keys": [2], "shape": [3], "values": ["a"]}}}'),
-        'instance 2, column 3: expected a number, got "a"',
+        'instance 2, column 2: expected a number, got "a"',
     ),
     "json, a sparse value beyond float32": (
         JSON,
         instance('{"data": {"features": {"keys": [2], "shape": [3], "values": [1e39]}}}'),
-        "instance 2, column 3: expected a number in the range of float32, got 1e+39",
+        "instance 2, column 2: expected a number in the range of float32, got 1e+39",
     ),
     "json, half a surrogate pair": (
         JSON,
         instance(r'{"features": ["\ud800", 0, 0]}'),
-        r'instance 2, column 1: expected a number, got "\ud800"',
+        r'instance 2, column 0: expected a number, got "\ud800"',
     ),
     "jsonlines, empty": (JSON_LINES, b"", "expected at least one record, got none"),
     "jsonlines, broken": (
@@ -228,7 +228,7 @@ BAD_BODIES = {
     "jsonlines, a string": (
         JSON_LINES,
         b'{"features": [0, 0, 0]}\n' * 6 + b'{"features": [0, 0, "a"]}\n',
-        'line 7, column 3: expected a number, got "a"',
+        'line 7, column 2: expected a number, got "a"',
     ),
     "jsonlines, instances": (
         JSON_LINES,
@@ -259,7 +259,7 @@ BAD_BODIES = {
     "recordio, nan": (
         RECORDIO,
         frame(dense(0, 0, 0)) + frame(dense(0, float("nan"), 0)),
-        "record 2, column 2: expected a number, got nan",
+        "record 2, column 1: expected a number, got nan",
     ),
     "recordio, too few": (
         RECORDIO,

@@ -71,7 +71,7 @@ def test_one_bad_line_fails_the_request_and_is_named(server: ServerProcess, cont
     answer = server.invoke("\n".join(lines).encode(), content_type, JSON_LINES)
     assert answer.status == 400
     shown = "'x'" if content_type == CSV else '"x"'
-    sentence = f"unable to evaluate payload provided: {noun} {bad + 1}, column 3: expected a number, got {shown}"
+    sentence = f"unable to evaluate payload provided: {noun} {bad + 1}, column 2: expected a number, got {shown}"
     assert answer.body.decode().startswith(sentence)
 
 

@@ -82,6 +82,9 @@ def test_nothing_acceptable(accept: str) -> None:
         ("TEXT/CSV;LABEL_SIZE=0", CSV),
         ("text/csv; label_size=0; charset=UTF-8", CSV),
         ("application/json;charset=us-ascii", JSON),
+        ("text/csv; header=absent", CSV),
+        ("text/csv; header=Present; charset=utf-8", CSV),
+        ("application/json;header=maybe", JSON),
         ('text/csv; charset = "UTF8"; encoding=Utf-8', CSV),
         ("application/jsonlines; something=else", JSON_LINES),
         ("application/x-recordio-protobuf;version=1.0", RECORDIO),
@@ -106,6 +109,7 @@ def test_content_type(content_type: str, expected: str) -> None:
         "application/json;encoding=latin-1;charset=utf-8",
         "application/x-recordio-protobuf;encoding=utf-16",
         "text/csv;label_size = 1",
+        "text/csv;header=maybe",
     ],
 )
 def test_unsupported_content_type(content_type: str) -> None:

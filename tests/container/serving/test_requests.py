@@ -15,6 +15,7 @@ REQUESTS = {
     "csv without a last newline": (CSV, b"0.1,0,0\n1,2,5\n-9.5,0,0"),
     "csv with other line ends and empty lines after": (CSV, b"0.1,0,0\r\n1,2,5\r\n-9.5,0,0\r\n\r\n\n"),
     "csv without labels": ("text/csv; label_size=0", b"0.1,0,0\n1,2,5\n-9.5,0,0\n"),
+    "csv with a header": ("text/csv; header=present", b'\xef\xbb\xbfa,"b",c\r\n0.1,0,0\n1,2,5\n-9.5,0,0\n'),
     "csv in a stated charset": ('Text/CSV;charset="UTF-8"', b"0.1,0,0\n1,2,5\n-9.5,0,0\n"),
     "json features": (
         JSON,

@@ -1,9 +1,11 @@
 """The real SDK and the real boto3; what they would send to AWS is validated by botocore, recorded and answered here."""
 
+import gc
 import io
 import json
 import os
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,11 +13,13 @@ from datetime import UTC, datetime
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from tests.requirement import missing
+from tools.ports import free_port
 
 REGION = "eu-west-1"
 ACCOUNT = "111122223333"
@@ -30,6 +34,17 @@ def sdk_version() -> str:
         return ""
 
 
+# Each version has an environment of its own, and modules of tests that are of it alone.
+_MAJOR = sdk_version().partition(".")[0]
+collect_ignore_glob = [f"test_sdk{major}_*" for major in "23" if major != _MAJOR]
+if _MAJOR:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import_module(f"sagemaker_kmeans.sdk{_MAJOR}")
+else:
+    collect_ignore_glob.append("test_local.py")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent):
@@ -37,16 +52,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.filterwarnings("ignore"))
 
 
-def need_sdk(major: str) -> None:
-    """Skip a module for another version of the SDK; each has an environment of its own."""
-    found = sdk_version()
-    if not found:
+@pytest.fixture(autouse=True)
+def _sdk() -> None:
+    if not _MAJOR:
         missing("the SageMaker SDK is not installed; `make test-sdk` installs it")
-    if found.partition(".")[0] != major:
-        pytest.skip(f"the installed SageMaker SDK is {found}", allow_module_level=True)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import_module(f"sagemaker_kmeans.sdk{major}")
 
 
 @pytest.fixture(autouse=True)
@@ -158,6 +167,16 @@ def boto_session() -> Any:
     return session
 
 
+@pytest.fixture(scope="session")
+def session(boto_session: Any) -> Any:
+    """Return a session of the installed SDK."""
+    if _MAJOR == "2":
+        from sagemaker import Session
+    else:
+        from sagemaker.core.helper.session_helper import Session
+    return Session(boto_session=boto_session, default_bucket="my-bucket")
+
+
 @pytest.fixture
 def aws(boto_session: Any) -> Aws:
     """Return AWS as it is before anything was asked."""
@@ -173,12 +192,14 @@ def manifest_of(aws: Aws, address: str) -> list[str]:
 
 # What `docker context inspect` prints.
 _CONTEXT = '[{"Endpoints": {"docker": {"Host": "unix:///var/run/docker.sock"}}}]'
+# The module of the SDK that looks every 5 s whether a container answers.
+_ENTITIES = {"2": "sagemaker.local.entities", "3": "sagemaker.core.local.entities"}
 
 
 @contextmanager
 def local_mode(folder: Path) -> Iterator[None]:
     """Put a docker-compose of these tests first, an empty home, and nothing of AWS anywhere."""
-    programs = folder / "bin"
+    programs, home = folder / "bin", folder / "home"
     programs.mkdir()
     scripts = {
         "docker": f"#!/bin/sh\n[ $1 = context ] && echo '{_CONTEXT}'\n",
@@ -187,13 +208,21 @@ def local_mode(folder: Path) -> Iterator[None]:
     for name, script in scripts.items():
         (programs / name).write_text(script)
         (programs / name).chmod(0o755)
+    (home / ".sagemaker").mkdir(parents=True)
+    (home / ".sagemaker" / "config.yaml").write_text(f"local:\n  serving_port: {free_port()}\n")
+    entities = _ENTITIES[_MAJOR]
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith("AWS_")]:
             patch.delenv(name)
         patch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
-        patch.setenv("HOME", str(folder / "home"))
+        patch.setenv("HOME", str(home))
         patch.setenv("TMPDIR", str(folder))
         patch.setenv("SAGEMAKER_SUPPRESS_V2_WARNING", "1")
         patch.setattr("tempfile.tempdir", None)
+        # It looks 24 times, in 120 s.
+        patch.setattr(f"{entities}.time", SimpleNamespace(sleep=lambda _: time.sleep(0.1)))
+        patch.setattr(f"{entities}.HEALTH_CHECK_TIMEOUT_LIMIT", 5 * 600)
         patch.chdir(folder)
         yield
+    # While warnings are ignored: the SDK leaves pipes of its processes open.
+    gc.collect()

@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from container.formats.csv import parser
+from container.formats.csv import long_text, parser
 from container.formats.errors import FormatError, InfiniteValueError, MissingValueError
 
 LONG = 200  # lines: enough for the parser of long texts
 
 
 def test_both_parsers_are_reached() -> None:
-    assert parser._SHORT_TEXT_LINES < LONG
+    assert long_text.SHORT_TEXT_LINES < LONG
 
 
 def long(line: bytes) -> bytes:
@@ -55,21 +55,21 @@ def test_nothing_is_no_rows() -> None:
 @pytest.mark.parametrize(
     ("line", "place", "kind", "text"),
     [
-        (b"1,abc", "column 2", FormatError, "expected a number, got 'abc'"),
-        (b"1,", "column 2", MissingValueError, "expected a number, got an empty cell"),
-        (b' ,"2"', "column 1", MissingValueError, "expected a number, got an empty cell"),
-        (b"1,nan", "column 2", MissingValueError, "expected a number, got nan"),
-        (b"-Infinity,2", "column 1", InfiniteValueError, "expected a finite number, got -inf"),
-        (b"1,1e39", "column 2", InfiniteValueError, "expected a number in the range of float32, got 1e+39"),
-        (b"1,1e400", "column 2", InfiniteValueError, "expected a finite number, got inf"),
+        (b"1,abc", "column 1", FormatError, "expected a number, got 'abc'"),
+        (b"1,", "column 1", MissingValueError, "expected a number, got an empty cell"),
+        (b' ,"2"', "column 0", MissingValueError, "expected a number, got an empty cell"),
+        (b"1,nan", "column 1", MissingValueError, "expected a number, got nan"),
+        (b"-Infinity,2", "column 0", InfiniteValueError, "expected a finite number, got -inf"),
+        (b"1,1e39", "column 1", InfiniteValueError, "expected a number in the range of float32, got 1e+39"),
+        (b"1,1e400", "column 1", InfiniteValueError, "expected a finite number, got inf"),
         (b"1,2,3", "", FormatError, "expected 2 columns, got 3"),
         (b"1,2,", "", FormatError, "expected 2 columns, got 3"),
         (b"1", "", FormatError, "expected 2 columns, got 1"),
         (b"1;2", "", FormatError, "expected 2 columns, got 1"),
         (b"", "", FormatError, "expected 2 columns, got an empty line"),
-        (b"\xff,2", "column 1", FormatError, "expected text in UTF-8, got the byte 0xff"),
-        (b"1_0,2", "column 1", FormatError, "expected a number, got '1_0'"),
-        (b"0x10,2", "column 1", FormatError, "expected a number, got '0x10'"),
+        (b"\xff,2", "column 0", FormatError, "expected text in UTF-8, got the byte 0xff"),
+        (b"1_0,2", "column 0", FormatError, "expected a number, got '1_0'"),
+        (b"0x10,2", "column 0", FormatError, "expected a number, got '0x10'"),
         (b"1\r,2", "", FormatError, "expected lines that end in LF or CR LF, got CR alone"),
         (b"1,2\r3,4", "", FormatError, "expected lines that end in LF or CR LF, got CR alone"),
         (
@@ -88,10 +88,10 @@ def test_nothing_is_no_rows() -> None:
         (b'"1","2"\r"3","4"', "", FormatError, "expected lines that end in LF or CR LF, got CR alone"),
         (b'"1"5,2', "", FormatError, "expected cells with matching quotation marks"),
         (b'"1,2', "", FormatError, "expected cells with matching quotation marks"),
-        (b'1"5",2', "column 1", FormatError, "expected a number, got '1\"5\"'"),
-        ("\u0663,2".encode(), "column 1", FormatError, "expected a number, got '\u0663'"),
-        ("\u20031,2".encode(), "column 1", FormatError, r"expected a number, got '\u20031'"),
-        (b"x" * 999 + b",1", "column 1", FormatError, f"expected a number, got '{'x' * 40}...'"),
+        (b'1"5",2', "column 0", FormatError, "expected a number, got '1\"5\"'"),
+        ("\u0663,2".encode(), "column 0", FormatError, "expected a number, got '\u0663'"),
+        ("\u20031,2".encode(), "column 0", FormatError, r"expected a number, got '\u20031'"),
+        (b"x" * 999 + b",1", "column 0", FormatError, f"expected a number, got '{'x' * 40}...'"),
     ],
 )
 def test_what_is_not(line: bytes, place: str, kind: type[FormatError], text: str) -> None:
@@ -110,7 +110,10 @@ def test_header_line() -> None:
     for text in (b"x,y\n1,2\n", b"x,y\n" + b"1,2\n" * LONG):
         with pytest.raises(FormatError) as caught:
             parser.parse(text, 2)
-        assert str(caught.value) == "record 1, column 1: expected a number, got 'x' (a header line is not expected)"
+        assert str(caught.value) == (
+            "record 1, column 0: expected a number, got 'x' (a header line is not expected: the content type"
+            " text/csv;header=present announces one)"
+        )
     with pytest.raises(FormatError, match=r"got 'x'$"):
         parser.parse(b"x,2\n", 2)
     with pytest.raises(FormatError, match=r"got 'x'$"):
@@ -121,7 +124,7 @@ def test_labels_are_not_looked_at() -> None:
     for repeat in (1, LONG):
         np.testing.assert_array_equal(parser.parse(b"cat,1,2\n" * repeat, 2, labels=1), [[1, 2]] * repeat)
         np.testing.assert_array_equal(parser.parse(b'"a, ""b""",1,2\n' * repeat, None, labels=1), [[1, 2]] * repeat)
-    with pytest.raises(FormatError, match=r"^record 1, column 3: expected a number, got 'b'$"):
+    with pytest.raises(FormatError, match=r"^record 1, column 2: expected a number, got 'b'$"):
         parser.parse(b"cat,1,b", 2, labels=1)
     with pytest.raises(FormatError, match=r"^record 1: expected 3 columns, got 2"):
         parser.parse(b"1,2", 2, labels=1)
@@ -180,6 +183,6 @@ def test_any_bytes_give_rows_or_a_format_error(text: bytes, is_long: bool) -> No
 
 
 def test_short_texts_load_no_pyarrow() -> None:
-    imports = "import sys; from container.formats.csv import parser"
+    imports = "import sys; from container.formats.csv import long_text, parser"
     program = f"{imports}; parser.parse(b'1,2', 2); sys.exit('pyarrow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

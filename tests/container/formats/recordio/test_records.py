@@ -195,7 +195,7 @@ def test_the_width_of_a_record() -> None:
         (record(values=[1], keys=[1 << 63], shape=[3]), "expected keys from 0 to 2, got 9223372036854775808"),
         (record(values=[1], keys=[1], shape=[1, 1, 3]), "expected a sparse tensor of the shape [3], got [1, 1, 3]"),
         (record(shape=[2, 3]), "expected a sparse tensor of the shape [3], got [2, 3]"),
-        (record(values=[3e38, 3e38], keys=[1, 1]), "column 2: expected a number in the range of float32, got 6e+38"),
+        (record(values=[3e38, 3e38], keys=[1, 1]), "column 1: expected a number in the range of float32, got 6e+38"),
     ],
 )
 def test_feature_errors(message: Record, text: str) -> None:
@@ -208,26 +208,26 @@ def test_feature_errors(message: Record, text: str) -> None:
 @pytest.mark.parametrize(
     ("message", "kind", "text"),
     [
-        (record(values=[1, float("nan")]), MissingValueError, "record 1, column 2: expected a number, got nan"),
+        (record(values=[1, float("nan")]), MissingValueError, "record 1, column 1: expected a number, got nan"),
         (
             record(values=[float("inf"), 0]),
             InfiniteValueError,
-            "record 1, column 1: expected a finite number, got inf",
+            "record 1, column 0: expected a finite number, got inf",
         ),
         (
             record("float64_tensor", values=[0, -1e300]),
             InfiniteValueError,
-            "record 1, column 2: expected a number in the range of float32, got -1e+300",
+            "record 1, column 1: expected a number in the range of float32, got -1e+300",
         ),
         (
             record("float64_tensor", values=[SIGNALING_NAN, 0]),
             MissingValueError,
-            "record 1, column 1: expected a number, got nan",
+            "record 1, column 0: expected a number, got nan",
         ),
         (
             record(values=[float("nan")], keys=[1], shape=[2]),
             MissingValueError,
-            "record 1, column 2: expected a number, got nan",
+            "record 1, column 1: expected a number, got nan",
         ),
     ],
 )

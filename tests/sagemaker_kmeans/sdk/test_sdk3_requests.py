@@ -1,31 +1,22 @@
 """The classes on version 3 of the SDK: the requests of its own ModelTrainer and resources, validated by botocore."""
 
 import io
+import json
 from typing import Any
 
 import numpy as np
 import pytest
+from sagemaker.core.parameter import IntegerParameter
 
 from container.configuration.hyperparameters import parse
+from sagemaker_kmeans import KMeans, KMeansModel, KMeansPredictor
 from sagemaker_kmeans.answers import split
 from sagemaker_kmeans.record_message import Record, parsed
-from tests.sagemaker_kmeans.sdk.conftest import ACCOUNT, IMAGE, REGION, ROLE, Aws, manifest_of, need_sdk
-
-need_sdk("3")
-
-from sagemaker.core.helper.session_helper import Session  # noqa: E402
-from sagemaker.core.parameter import IntegerParameter  # noqa: E402
-
-from sagemaker_kmeans import KMeans, KMeansModel, KMeansPredictor  # noqa: E402
+from tests.sagemaker_kmeans.sdk.conftest import ACCOUNT, IMAGE, REGION, ROLE, Aws, manifest_of
 
 ROWS = np.random.default_rng(0).random((100, 4), np.float32)
 COMMON: dict[str, Any] = {"role": ROLE, "instance_count": 2, "instance_type": "ml.c5.xlarge"}
 MODEL = "s3://my-bucket/models/job/output/model.tar.gz"
-
-
-@pytest.fixture(scope="module")
-def session(boto_session: Any) -> Any:
-    return Session(boto_session=boto_session, default_bucket="my-bucket")
 
 
 @pytest.fixture(autouse=True)
@@ -96,6 +87,7 @@ def test_attach_brings_back_image_and_hyperparameters(aws: Aws, session: Any) ->
     assert {name: getattr(attached, name) for name in given} == given
     assert attached.training_image_uri() == "other:2"
     assert attached.model_data == estimator.model_data
+    assert attached.latest_training_job.training_job_status == "Completed"
     attached.fit(attached.record_set(ROWS), wait=False, job_name="again")
     first, second = aws.sent("CreateTrainingJob")
     for member in ("HyperParameters", "ResourceConfig", "OutputDataConfig", "RoleArn"):
@@ -154,6 +146,28 @@ def test_a_tuner_says_where_the_metrics_are(aws: Aws, session: Any) -> None:
     parse({**definition["StaticHyperParameters"], "extra_center_factor": "4"})
 
 
+def test_a_pipeline_has_the_steps_arguments(aws: Aws, boto_session: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    # These modules want a region when they are imported.
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+    from sagemaker.core.workflow.parameters import ParameterInteger
+    from sagemaker.core.workflow.pipeline_context import PipelineSession
+    from sagemaker.mlops.workflow.pipeline import Pipeline
+    from sagemaker.mlops.workflow.steps import TrainingStep
+
+    session = PipelineSession(boto_session=boto_session, default_bucket="my-bucket")
+    k = ParameterInteger("k", 4)
+    estimator = KMeans(**COMMON, k=k, sagemaker_session=session)
+    step = TrainingStep("train", step_args=estimator.fit(estimator.record_set(ROWS)))
+    pipeline = Pipeline("pipeline", parameters=[k], steps=[step], sagemaker_session=session)
+    (described,) = json.loads(pipeline.definition())["Steps"]
+    arguments = described["Arguments"]
+    assert arguments["AlgorithmSpecification"]["TrainingImage"] == IMAGE
+    assert arguments["AlgorithmSpecification"]["MetricDefinitions"]
+    assert arguments["HyperParameters"]["k"] == {"Std:Join": {"On": "", "Values": [{"Get": "Parameters.k"}]}}
+    assert arguments["HyperParameters"]["feature_dim"] == "4"
+    assert not aws.sent("CreateTrainingJob")
+
+
 def test_predict_answers_records_and_arrays(aws: Aws, session: Any) -> None:
     from botocore.response import StreamingBody
 
@@ -176,10 +190,15 @@ def test_predict_answers_records_and_arrays(aws: Aws, session: Any) -> None:
 
 
 @pytest.mark.parametrize(("name", "value"), [("k", 1), ("tol", 2), ("center_factor", "x"), ("seed", -1)])
-def test_faults_are_told_when_they_are_set(session: Any, name: str, value: Any) -> None:
+def test_faults_are_reported_when_they_are_set(session: Any, name: str, value: Any) -> None:
     estimator = KMeans(**COMMON, k=3, sagemaker_session=session)
     with pytest.raises(ValueError, match=r"Invalid hyperparameter value|invalid literal"):
         setattr(estimator, name, value)
+
+
+def test_unknown_keywords_are_refused(session: Any) -> None:
+    with pytest.raises(TypeError, match="unexpected keyword arguments: extra_center_factor, hyperparameters"):
+        KMeans(**COMMON, k=3, extra_center_factor=4, hyperparameters={}, sagemaker_session=session)
 
 
 def test_without_an_image_or_a_train_channel_there_is_an_error(session: Any, monkeypatch: pytest.MonkeyPatch) -> None:
