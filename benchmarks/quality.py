@@ -5,7 +5,7 @@ With the data's own k it also runs on the same rows in sorted orders, and with `
 built-in's recipe. Time stamps are read from each suitable format of files. Scikit-learn's KMeans, its MiniBatchKMeans
 in one pass, and faiss's Kmeans get the same rows. The msd is that of all rows, in float64. The estimates of a job for
 other k are compared with jobs for these k, and the k that it suggests with the number of clusters that the data were
-made of (`benchmarks.quality_suggestion`).
+made of (`benchmarks.quality_suggestion`). The cosine distance has data of its own (`benchmarks.quality_cosine`).
 """
 
 import argparse
@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks import baselines, datasets, files, quality_suggestion
+from benchmarks import baselines, datasets, files, quality_cosine, quality_suggestion
 from benchmarks.baselines import Baselines, is_costly
 from benchmarks.datasets import Dataset, Reading
 from benchmarks.hard_datasets import hard
@@ -45,6 +45,7 @@ def main() -> None:
     given.output.mkdir(parents=True, exist_ok=True)
     if given.only is None:
         content["suggestions"] = quality_suggestion.measure()
+        content["cosine"] = quality_cosine.measure(given.data)
     text = ""
     for make in given.makers:
         measured = _Measured(make(), given)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from statistics import fmean
 from typing import Any
 
-from benchmarks import quality_suggestion
+from benchmarks import quality_cosine, quality_suggestion
 from benchmarks.quality_targets import LIMITS, MEAN, MEAN_AT_SAME_OPTIMUM, SAME_OPTIMUM, judge_all
 from tools.markdown import table
 
@@ -55,6 +55,8 @@ def report(summary: str, content: Mapping[str, Any]) -> str:
             "## Drift\n\nThe msd on the newest 10 % of a stream's rows, with `half_life_time_size`.",
             table(drifting),
         ]
+    if content.get("cosine"):
+        parts.append(quality_cosine.section(content["cosine"]))
     if content.get("suggestions"):
         parts.append(quality_suggestion.section(content["suggestions"]))
     parts += ["## Targets", _limits()]

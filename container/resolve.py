@@ -136,7 +136,7 @@ def _resolve(request: Request, stop: Stop) -> None:
     check_k(request.k, state, request.model)
     n_rows = number_of_rows(description, state)
     with logger.kept_warnings() as warnings, Threads(cpu_count()) as threads:
-        engine = Engine(threads, state.shift)
+        engine = Engine(threads, state.shift, spherical=coordinates.unit)
         resources = Resources(engine, deadline=Deadline(stop.overdue))
         if configuration is None:
             if not len(state.sample.rows):

@@ -35,6 +35,8 @@ class PackedRows:
         What is subtracted from the numbers in a file; empty where they are the rows.
     scales : ndarray of float64, shape (d,) or (0,)
         What the differences are divided by, before they are rounded to float32.
+    unit : bool
+        Whether rows in a file are then scaled to length 1.
     """
 
     n_rows: int
@@ -46,6 +48,7 @@ class PackedRows:
     taken: int = 0
     origin: DoubleArray = field(default_factory=lambda: np.empty(0))
     scales: DoubleArray = field(default_factory=lambda: np.empty(0))
+    unit: bool = False
 
     @classmethod
     def of_memory(cls, rows: FloatArray) -> "PackedRows":

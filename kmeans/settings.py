@@ -79,6 +79,8 @@ class TrainingSettings:
         Rows of the sample that stay in the model's state.
     seed : int
         The only source of randomness.
+    spherical : bool
+        Whether centers are of length 1, as rows must be: spherical k-means.
     """
 
     k: int
@@ -93,6 +95,7 @@ class TrainingSettings:
     sample_size: int
     kept_sample_size: int
     seed: int
+    spherical: bool = False
 
     def batches_per_step(self, n_hosts: int) -> int:
         """Return how many mini-batches of each host make one step: more than one where a reduction is large."""

@@ -157,7 +157,7 @@ class Trainer:
         # The weights alone include rows of an earlier job, or of an earlier epoch than a later one that has begun.
         alike = not self._continues_weights and not (run.within_epoch and run.epoch > 0)
         state = self._state(run, sample, n_rows[0], alike=alike)
-        engine = Engine(self.threads, state.shift, self.gpu)
+        engine = Engine(self.threads, state.shift, self.gpu, spherical=settings.spherical)
         resources = Resources(engine, communicator, self.deadline, self.events)
         centers = self._finalized(state, resources)
         final = as_points(centers)

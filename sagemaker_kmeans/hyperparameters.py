@@ -134,6 +134,7 @@ TABLE: Final = (
     words("eval_metrics", "msd", "ssd"),
     integer("seed", 0),
     integer("refine_sample_size", 0, auto=True),
+    word("distance", "euclidean", "cosine"),
     text("feature_columns"),
     text("id_column"),
     word("missing", "error", "mean", "drop"),

@@ -46,6 +46,7 @@ class LocalModel:
         self.cluster_sizes = _sizes(description.get("cluster_sizes"), len(centers))
         self.feature_names = _names(description.get("feature_names"), centers.shape[1])
         self._standardization = _standardization(description.get("standardization"), centers.shape[1])
+        self._cosine = _is_cosine(description, centers)
         # What takes the place of missing numbers, where the model was trained with them.
         fills = description.get("missing_numbers")
         self._fills = None if fills is None else _numbers(fills, centers.shape[1], "missing_numbers")
@@ -71,7 +72,8 @@ class LocalModel:
         Raises
         ------
         ValueError
-            If there are other columns than the model's, or numbers that are not finite.
+            If there are other columns than the model's, or numbers that are not finite; or rows of zeros, if the
+            distance of the model is the cosine distance.
         """
         return self.predict_with_distances(rows)[0]
 
@@ -89,12 +91,13 @@ class LocalModel:
             The closest cluster of each row.
         distances : ndarray of float32, shape (n,)
             Euclidean distances to them, in standard deviations of the features if the model was trained with
-            ``standardize``.
+            ``standardize``; 1 - cosine if it was trained with ``distance=cosine``.
         """
-        return self._nearest.predict(self._standardized(self.checked(rows)))
+        labels, distances = self._nearest.predict(self._measured(rows))
+        return labels, self._answered(distances)
 
     def distances(self, rows: ArrayLike) -> NDArray[np.float32]:
-        """Return the Euclidean distances of rows to all centers, in the units of `predict_with_distances`.
+        """Return the distances of rows to all centers, as those of `predict_with_distances`.
 
         Parameters
         ----------
@@ -106,13 +109,14 @@ class LocalModel:
         ndarray of float32, shape (n, k)
             Infinity beyond the range of float32.
         """
-        return self._nearest.distances(self._standardized(self.checked(rows)))
+        return self._answered(self._nearest.distances(self._measured(rows)))
 
     def to_onnx(self, path: str | os.PathLike[str]) -> None:
         """Write the model as an ONNX graph, which takes ``rows`` and returns what an endpoint answers.
 
         Needs the extra ``onnx``. The input is ``rows``, of the type of `centers`; the outputs are ``closest_cluster``,
-        int64, and ``distance_to_cluster``, float32. No number of ``rows`` may be missing.
+        int64, and ``distance_to_cluster``, float32. No number of ``rows`` may be missing. If directions are compared,
+        the distance of a row of zeros is NaN.
 
         Parameters
         ----------
@@ -121,7 +125,18 @@ class LocalModel:
         """
         from sagemaker_kmeans.onnx_graph import write
 
-        write(path, self.centers, self._standardization)
+        write(path, self.centers, self._standardization, cosine=self._cosine)
+
+    def _measured(self, rows: ArrayLike) -> NDArray[Any]:
+        """Return rows where their distances are measured."""
+        points = self._standardized(self.checked(rows))
+        return _scaled_to_unit(points) if self._cosine else points
+
+    def _answered(self, distances: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return distances as an endpoint answers them, for Euclidean ones."""
+        if not self._cosine:
+            return distances
+        return (0.5 * np.square(distances, dtype=np.float64)).astype(np.float32)
 
     def _standardized(self, points: NDArray[Any]) -> NDArray[Any]:
         """Return points in the coordinates in which distances are measured, as an endpoint computes them."""
@@ -229,6 +244,31 @@ def _standardization(given: Any, n_features: int) -> tuple[NDArray[np.float64], 
     if not (np.isfinite(means).all() and np.isfinite(scales).all() and scales.min() > 0.0):
         raise ModelError(f"{DESCRIPTION}: expected finite means, and scales of more than 0")
     return means, scales
+
+
+def _is_cosine(description: dict[str, Any], centers: NDArray[Any]) -> bool:
+    """Return whether a model compares directions; then its centers are of length 1."""
+    distance = description.get("distance", "euclidean")
+    if distance not in ("euclidean", "cosine"):
+        raise ModelError(f"{DESCRIPTION}: expected distance to be euclidean or cosine, got something else")
+    if distance == "cosine" and description.get("standardization") is not None:
+        raise ModelError(f"{DESCRIPTION}: expected no standardization with distance cosine, got one")
+    if distance == "cosine" and (np.abs(np.linalg.norm(centers.astype(np.float64), axis=1) - 1.0) > 1e-5).any():
+        raise ModelError(f"{DESCRIPTION}: expected centers of length 1 with distance cosine, got others")
+    return bool(distance == "cosine")
+
+
+def _scaled_to_unit(rows: NDArray[Any]) -> NDArray[np.float64]:
+    """Return rows scaled to length 1, without an overflow or underflow on the way."""
+    largest = np.abs(rows).max(axis=1, keepdims=True).astype(np.float64)
+    if not largest.all():
+        raise ValueError(
+            f"expected a number other than 0, since the model compares directions, got zeros only in row "
+            f"{int(largest.argmin())}"
+        )
+    scaled = rows / largest
+    unit: NDArray[np.float64] = scaled / np.sqrt(np.einsum("nd,nd->n", scaled, scaled))[:, None]
+    return unit
 
 
 def _numbers(given: Any, count: int, what: str) -> NDArray[np.float64]:

@@ -21,6 +21,8 @@ def write(
     path: str | os.PathLike[str],
     centers: NDArray[Any],
     standardization: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None,
+    *,
+    cosine: bool = False,
 ) -> None:
     """Write the graph of a model.
 
@@ -32,6 +34,8 @@ def write(
         The model.
     standardization : tuple of ndarray of float64, shape (d,), or None
         The means and the standard deviations of the features, in which distances are measured.
+    cosine : bool
+        Whether rows are compared by their directions; then there is no standardization, and the distance is 1 - cosine.
 
     Notes
     -----
@@ -50,7 +54,20 @@ def write(
         "squared_norms": np.einsum("kd,kd->k", shifted, shifted),
         "feature_axis": np.array([1]),
     }
-    if standardization is None:
+    distances = [helper.make_node("Sqrt", ["squared_distances"], ["distances"])]
+    if cosine:
+        constants["half"] = np.array(0.5)
+        nodes = [
+            helper.make_node("Cast", ["rows"], ["rows_of_data"], to=TensorProto.DOUBLE),
+            # By the largest number first, so that no square overflows or underflows.
+            helper.make_node("Abs", ["rows_of_data"], ["sizes"]),
+            helper.make_node("ReduceMax", ["sizes"], ["largest"], axes=[1]),
+            helper.make_node("Div", ["rows_of_data", "largest"], ["scaled_rows"]),
+            helper.make_node("ReduceL2", ["scaled_rows"], ["lengths"], axes=[1]),
+            helper.make_node("Div", ["scaled_rows", "lengths"], ["exact_rows"]),
+        ]
+        distances = [helper.make_node("Mul", ["squared_distances", "half"], ["distances"])]
+    elif standardization is None:
         nodes = [helper.make_node("Cast", ["rows"], ["exact_rows"], to=TensorProto.DOUBLE)]
     else:
         constants["means"], constants["scales"] = standardization
@@ -68,7 +85,7 @@ def write(
         helper.make_node("Sub", ["shifted_rows", "closest_centers"], ["differences"]),
         helper.make_node("Mul", ["differences", "differences"], ["squares"]),
         helper.make_node("ReduceSum", ["squares", "feature_axis"], ["squared_distances"], keepdims=0),
-        helper.make_node("Sqrt", ["squared_distances"], ["distances"]),
+        *distances,
         helper.make_node("Cast", ["distances"], ["distance_to_cluster"], to=TensorProto.FLOAT),
     ]
     number = helper.np_dtype_to_tensor_dtype(centers.dtype)

@@ -108,6 +108,9 @@ class Checkpoints:
         self._n_hosts = len(hosts)
         # As it is read from a file, where tuples have become lists.
         self._job = json.loads(json.dumps({"hosts": hosts, **asdict(settings), **(rows or {})}))
+        # Only where it is set, so that all other jobs resume from checkpoints of earlier releases.
+        if not settings.spherical:
+            del self._job["spherical"]
         self._interval = interval_seconds
         self._latest = time.monotonic()
         # The steps of this job's checkpoints on disk, oldest first.
@@ -266,6 +269,8 @@ class Checkpoints:
         self._compare_job(facts.pop("job"))
         resumable.check(arrays, facts, self._settings, self._n_hosts)
         coordinates = Coordinates.of_arrays(arrays, self._settings.n_features)
+        if coordinates.unit != self._settings.spherical:
+            raise CheckpointError(f"expected the coordinates of its job, got those for distance={coordinates.distance}")
         return Checkpoint(snapshot_of(RunSnapshot, arrays, facts), coordinates)
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from container.artifacts import archive, centers, description, state, tarball
 from container.files.atomic import replacing
 from container.files.regular import NotRegularFileError, open_regular
-from container.precision.coordinates import PLAIN, Coordinates
+from container.precision.coordinates import PLAIN, Coordinates, CoordinatesError
 from container.resources import memory_limit_bytes
 from kmeans.state import State
 
@@ -165,9 +165,10 @@ def load(path: Path, max_bytes: int | None = None) -> SavedModel:
             return SavedModel(single)
         place = DESCRIPTION
         facts = description.loads(files[DESCRIPTION], single.shape)
+        Coordinates.of_description(facts, single.shape[1]).check_centers(single)
         if "centers" in facts:
             return SavedModel(centers.exact(facts["centers"], single), facts)
-    except (centers.CentersError, description.DescriptionError) as cause:
+    except (centers.CentersError, description.DescriptionError, CoordinatesError) as cause:
         raise ModelError(f"{path}: {place}: {cause}") from cause
     return SavedModel(single, facts)
 

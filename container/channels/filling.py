@@ -145,6 +145,7 @@ class Filling:
         if packed is not None and packed.n_rows:
             if self._coordinates.origin is not None:
                 packed.origin, packed.scales = self._coordinates.origin, self._coordinates.divisors
+            packed.unit = self._coordinates.unit
             yield packed
             reader.passed(packed)
             self._position.records_read += packed.taken
@@ -205,6 +206,8 @@ def read_rows(reader: Reader, out: FloatArray, coordinates: Coordinates) -> int:
             # Rows read before reading was stopped count too.
             count = reader.records - before
             part[:count] = coordinates.rows(exact[:count])
+            # Here rows of zeros could be dropped.
+            coordinates.check(part[:count], before)
         if count < len(part):
             return begin + count
     return len(out)

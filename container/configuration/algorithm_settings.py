@@ -54,6 +54,7 @@ def settings_of(given: Hyperparameters) -> TrainingSettings:
         sample_size=given.refine_sample_size or auto_sample_size(given.feature_dim),
         kept_sample_size=max(1, KEPT_SAMPLE_BYTES // (4 * given.feature_dim)),
         seed=given.seed,
+        spherical=given.distance == "cosine",
     )
 
 

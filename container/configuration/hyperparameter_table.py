@@ -8,6 +8,8 @@ from container.configuration.domains import Categorical, Continuous, Domain, Fla
 if TYPE_CHECKING:
     from kmeans.types import InitMethod  # this imports numpy, which a launcher does not need
 
+DistanceName = Literal["euclidean", "cosine"]
+
 # closest_cluster is returned in float32, which represents all integers up to this one.
 _MAX_K = 2**24
 _INT32_MAX = 2**31 - 1
@@ -34,6 +36,8 @@ class Hyperparameter:
         Documented by the built-in, added here, or known from the logs of the built-in only.
     effective : bool
         Whether it has an effect here.
+    reason : str
+        Why there are no other values, where that is worth saying.
     """
 
     name: str
@@ -43,6 +47,7 @@ class Hyperparameter:
     tunable: tuple[str, ...] = ()
     origin: Literal["public", "own", "hidden"] = "public"
     effective: bool = True
+    reason: str = ""
 
     @property
     def field(self) -> str:
@@ -56,6 +61,7 @@ def _ignored(name: str, default: str) -> Hyperparameter:
 
 
 _INIT_METHODS: tuple["InitMethod", ...] = ("random", "kmeans++")
+_DISTANCES: tuple[DistanceName, ...] = ("euclidean", "cosine")
 _LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 
 # In the order in which the built-in logs its defaults. A row that has an effect has a field in `Hyperparameters`.
@@ -156,6 +162,14 @@ TABLE: tuple[Hyperparameter, ...] = (
         "auto",
         "Number of records kept to refine the model at the end; 0 for the built-in's recipe.",
         origin="own",
+    ),
+    Hyperparameter(
+        "distance",
+        Categorical(_DISTANCES),
+        "euclidean",
+        "What rows are compared by; 'cosine' compares directions, whatever the lengths of rows.",
+        origin="own",
+        reason="k-means moves centers to means, which minimize no other distance",
     ),
     Hyperparameter(
         "feature_columns",

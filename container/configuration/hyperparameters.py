@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from container.configuration.domains import unquoted
-from container.configuration.hyperparameter_table import TABLE, Hyperparameter
+from container.configuration.hyperparameter_table import TABLE, DistanceName, Hyperparameter
 from container.configuration.synonyms import meant
 from container.errors import CustomerError
 from container.formats.columns import Selection
@@ -46,6 +46,7 @@ class Hyperparameters:
     tuning_objective_metric: str
     seed: int
     refine_sample_size: int | None
+    distance: DistanceName
     feature_columns: tuple[str, ...]
     id_column: str
     missing: Literal["error", "mean", "drop"]
@@ -115,6 +116,11 @@ def parse(raw: Mapping[str, str]) -> Hyperparameters:
         except ValueError as fault:
             faults.append(f"Hyperparameter {row.name}: {fault}")
     faults += [_unknown(name) for name in given if name not in _NAMES]
+    if values.get("distance") == "cosine" and values.get("standardize"):
+        faults.append(
+            "Hyperparameter standardize: expected 'false' with distance=cosine, which compares rows by their angle at "
+            "zero, got 'true', which moves the mean of the rows to zero"
+        )
     faults += [
         f"Hyperparameter {name}: expected as many names as feature_dim says, {values['feature_dim']}, got {len(names)}"
         for name in ("feature_columns", "feature_names")
@@ -155,7 +161,8 @@ def _value(row: Hyperparameter, text: str) -> object:
     try:
         return row.domain.parse(unquoted(text.strip()).strip())
     except ValueError:
-        raise ValueError(f"expected {row.domain.expected}, got {_shown(text)}") from None
+        reason = f": {row.reason}" if row.reason else ""
+        raise ValueError(f"expected {row.domain.expected}, got {_shown(text)}{reason}") from None
 
 
 def _shown(text: str) -> str:

@@ -18,6 +18,7 @@ _SYNONYMS: Final[Mapping[str, tuple[str, ...]]] = {
     "half_life_time_size": ("half_life", "half_life_time", "decay", "decay_factor"),
     "epochs": ("epoch", "n_epochs", "num_epochs", "passes"),
     "eval_metrics": ("metric", "metrics", "eval_metric"),
+    "distance": ("distance_type", "distance_measure", "distance_metric", "distance_function", "spherical", "cosine"),
     "seed": ("random_state", "random_seed"),
     "standardize": (
         "standardise",

@@ -56,6 +56,10 @@ class InfiniteValueError(FormatError):
     """A number that is infinite, or that is beyond the range of float32."""
 
 
+class ZeroRowError(FormatError):
+    """A row of zeros where directions are compared, of which it has none."""
+
+
 class IncompleteError(FormatError):
     """The bytes end inside a record; with more of them it may be whole."""
 

@@ -18,6 +18,7 @@ from container.artifacts import disk_space
 from container.channels.channel import Channel
 from container.files.atomic import replacing
 from container.job.ids import Ids, quoted
+from container.precision.coordinates import Coordinates
 from kmeans.assignment.assigner import Assigner
 from kmeans.assignment.engine import Engine
 from kmeans.assignment.scoring import Tally
@@ -143,7 +144,7 @@ def write(
     """
     # Each thread assigns rows of its own.
     assigner = engine.on_one_thread().assigner(centers.astype(np.float64))
-    assigned = partial(_assigned, assigner, dropping=source.drops)
+    assigned = partial(_assigned, assigner, source.coordinates, dropping=source.drops)
     result = Written(Tally(len(centers)))
     header = [*filter(None, [quoted(source.id_column)]), *COLUMNS]
     for path in source.files()[share[0] :: share[1]]:
@@ -183,13 +184,13 @@ def _until(stopping: Callable[[], bool], blocks: Iterator[FloatArray]) -> Iterat
 
 
 def _assigned(
-    assigner: Assigner, piece: tuple[FloatArray, Any], *, dropping: bool
+    assigner: Assigner, coordinates: Coordinates, piece: tuple[FloatArray, Any], *, dropping: bool
 ) -> tuple[pa.Buffer, LabelArray, DoubleArray]:
     """Return the lines of some rows, which may have ids, and labels and squared distances of those with a cluster."""
     rows, ids = piece
     whole = ~np.isnan(rows).any(axis=1) if dropping else None
     labels, squared_distances = assigner.assign(rows if whole is None else rows[whole])
-    exact = np.sqrt(squared_distances)
+    exact = coordinates.distances(squared_distances)
     with np.errstate(over="ignore"):
         rounded = exact.astype(np.float32)
     # Two rows in float32 may be farther apart than the largest float32.

@@ -238,7 +238,7 @@ def _are_few(context: JobContext, model: Model, folder: Path) -> bool:
 
 def warn_of_dominant_feature(context: JobContext, model: Model, coordinates: Coordinates) -> None:
     """Log a warning, which the report shows too, if one feature outweighs all others; only the leader does."""
-    if context.configuration.place.leads and not coordinates.scaled:
+    if context.configuration.place.leads and not (coordinates.scaled or coordinates.unit):
         message = dominance(model.state.sample, context.feature_names)
         if message:
             LOGGER.warning("%s", message)

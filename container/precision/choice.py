@@ -8,7 +8,7 @@ import numpy as np
 from container.logs.logger import LOGGER
 from container.naming import feature_names
 from container.precision.coarse_features import coarse_features
-from container.precision.coordinates import Coordinates
+from container.precision.coordinates import COSINE, EUCLIDEAN, UNIT, Coordinates
 from container.precision.scales import Spread, spread_of
 from kmeans.assignment.shift import thinned
 from kmeans.types import DoubleArray
@@ -29,6 +29,7 @@ def choose_coordinates(
     communicator: "Communicator",
     events: "Events",
     *,
+    distance: str = EUCLIDEAN,
     standardize: bool = False,
     names: Sequence[str] = (),
 ) -> Coordinates:
@@ -44,6 +45,8 @@ def choose_coordinates(
         The hosts, which all call this together.
     events : Events
         Counts the features that have lost their digits.
+    distance : str
+        `EUCLIDEAN` or `COSINE`.
     standardize : bool
         Whether features are divided by their standard deviations.
     names : sequence of str
@@ -54,6 +57,9 @@ def choose_coordinates(
     Coordinates
         The same on every host.
     """
+    if distance == COSINE:
+        LOGGER.info("comparing directions: rows are scaled to length 1, msd is twice the mean of 1 - cosine")
+        return UNIT
     coarse = coarse_features(communicator.gather_rows(thinned(rows, -(-MAX_ROWS // communicator.size))))
     kept = ~coarse.lost
     if kept.any():

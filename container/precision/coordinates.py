@@ -7,15 +7,31 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from container.formats.errors import ZeroRowError, shown
 from kmeans.types import LARGEST, DoubleArray, FloatArray
+from kmeans.unit_length import scaled_to_unit
 
+# The distances by which rows are clustered: the words for the hyperparameter and for the entry of a description.
+EUCLIDEAN: Final = "euclidean"
+COSINE: Final = "cosine"
 # What takes the place of missing numbers, as an array in an archive and as an entry of a model's description.
 FILLS: Final = "missing_numbers"
+# Whether rows are of length 1, as an array in an archive.
+IS_UNIT: Final = "is_unit"
 # The arrays of coordinates in an archive, with their types and numbers of dimensions: the first one, or the next two,
-# or none if rows are used as they are, and the last one if numbers may be missing.
-ARRAYS: Final = {"origin": ("<f4", 1), "means": ("<f8", 1), "scales": ("<f8", 1), FILLS: ("<f8", 1)}
-# The entry of a model's description for scaled coordinates.
+# or the one after these, or none if rows are used as they are, and the last one if numbers may be missing.
+ARRAYS: Final = {
+    "origin": ("<f4", 1),
+    "means": ("<f8", 1),
+    "scales": ("<f8", 1),
+    IS_UNIT: ("|b1", 1),
+    FILLS: ("<f8", 1),
+}
+# The entries of a model's description for scaled coordinates, and for rows of length 1.
 ENTRY: Final = "standardization"
+DISTANCE: Final = "distance"
+# The length of a center may differ from 1 by more than a rounding, if a program has written it with few digits.
+MAX_LENGTH_ERROR: Final = 1e-5
 # Float32 is too coarse for centers if rounding moves one by more than this part of a feature's scale.
 _MAX_ROUNDING: Final = 1 / (1 << 13)
 
@@ -26,11 +42,12 @@ class CoordinatesError(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class Coordinates:
-    """The coordinates in which a job computes: ``(row - origin) / scales``, rounded to float32.
+    """The coordinates in which a job computes: ``(row - origin) / scales``, rounded to float32; or rows of length 1.
 
     Float32 can't distinguish numbers such as times in seconds since 1970. It can once their usual value is subtracted,
     in float64; distances do not change. If there are scales, rows are standardized: the origin is their mean, and
-    distances are measured in units of the scales, their standard deviations.
+    distances are measured in units of the scales, their standard deviations. For the cosine distance, rows are scaled
+    to length 1: half of the squared Euclidean distance of two such rows is one minus the cosine of their angle.
 
     Attributes
     ----------
@@ -40,16 +57,24 @@ class Coordinates:
         What rows are divided by, more than 0; None for distances in the units of the data.
     fills : ndarray of float64, shape (d,), or None
         What takes the place of missing numbers, which are NaN, in the units of the data; None if none may be missing.
+    unit : bool
+        Whether rows are scaled to length 1, as the centers of a model are already; then there is no origin.
     """
 
     origin: DoubleArray | None = None
     scales: DoubleArray | None = None
     fills: DoubleArray | None = None
+    unit: bool = False
 
     @property
     def plain(self) -> bool:
         """Whether rows and centers are used as they are."""
-        return self.origin is None and self.fills is None
+        return self.origin is None and self.fills is None and not self.unit
+
+    @property
+    def distance(self) -> str:
+        """The distance that is measured: `EUCLIDEAN` or `COSINE`."""
+        return COSINE if self.unit else EUCLIDEAN
 
     @property
     def scaled(self) -> bool:
@@ -58,13 +83,14 @@ class Coordinates:
 
     @property
     def divisors(self) -> DoubleArray:
-        """What rows are divided by after the origin was subtracted; only for coordinates that are not plain."""
+        """What rows are divided by after the origin was subtracted; only for coordinates with an origin."""
         return np.ones_like(self.origin) if self.scales is None else self.scales
 
     def relative(self, points: NDArray[np.floating[Any]]) -> NDArray[Any]:
         """Return points of the data, shape (n, d), in these coordinates: float64 in float32's range.
 
-        In plain coordinates these are the points themselves, of their own type.
+        Without an origin these are the points themselves, of their own type; they are not scaled to length 1, since
+        the centers of a model are of length 1 already, and the intermediate ones, as means, are shorter.
         """
         if self.fills is not None:
             points = np.where(np.isnan(points), self.fills.astype(points.dtype), points)
@@ -76,9 +102,38 @@ class Coordinates:
                 moved /= self.scales
         return np.clip(moved, -LARGEST, LARGEST, out=moved)
 
+    def exact_rows(self, given: NDArray[np.floating[Any]]) -> NDArray[Any]:
+        """Return rows of the data, shape (n, d), in these coordinates before they are rounded to float32.
+
+        Those without a direction remain zeros; see `check`.
+        """
+        relative = self.relative(given)
+        return scaled_to_unit(relative) if self.unit else relative
+
     def rows(self, given: DoubleArray) -> FloatArray:
         """Return rows, ndarray of float64, shape (n, d), in these coordinates, rounded to float32."""
-        return self.relative(given).astype(np.float32)
+        return self.exact_rows(given).astype(np.float32)
+
+    def check(self, rows: NDArray[np.floating[Any]], before: int = 0) -> None:
+        """Check that all rows, shape (n, d), have a direction if that is what counts.
+
+        Parameters
+        ----------
+        rows : ndarray of float32 or float64, shape (n, d)
+            Rows of the data, or in these coordinates.
+        before : int
+            The number of records before them.
+
+        Raises
+        ------
+        ZeroRowError
+            With the number of the first record of zeros.
+        """
+        if self.unit and not (directed := rows.any(axis=1)).all():
+            raise ZeroRowError(
+                "expected a number other than 0, since distance=cosine compares directions, got zeros only",
+                record=before + int(directed.argmin()) + 1,
+            )
 
     def absolute(self, points: NDArray[np.floating[Any]]) -> DoubleArray:
         """Return points in these coordinates, shape (n, d), in units of the data: float64 in float32's range."""
@@ -102,9 +157,34 @@ class Coordinates:
                 return rounded
         return exact
 
+    def check_centers(self, centers: NDArray[np.floating[Any]]) -> None:
+        """Check that the centers of a model, shape (k, d), are of length 1 if rows are.
+
+        Raises
+        ------
+        CoordinatesError
+            With the number of the first other center.
+        """
+        if not self.unit:
+            return
+        lengths = np.linalg.norm(centers.astype(np.float64), axis=1)
+        far = np.abs(lengths - 1.0) > MAX_LENGTH_ERROR
+        if far.any():
+            first = int(far.argmax())
+            raise CoordinatesError(
+                f"expected centers of length 1 with {DISTANCE} {COSINE}, got {lengths[first]} for center {first}"
+            )
+
+    def distances(self, squared: DoubleArray) -> DoubleArray:
+        """Return distances for squared Euclidean ones in these coordinates: their roots, or for cosine their halves."""
+        found: DoubleArray = 0.5 * squared if self.unit else np.sqrt(squared)
+        return found
+
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return the arrays that an archive has of them, by name; see `ARRAYS`."""
         fills = {} if self.fills is None else {FILLS: self.fills}
+        if self.unit:
+            return {IS_UNIT: np.array([True]), **fills}
         if self.origin is None:
             return fills
         if self.scales is None:
@@ -138,8 +218,12 @@ class Coordinates:
         if fills is not None and fills.shape != (n_features,):
             raise CoordinatesError(f"expected {FILLS} of shape {(n_features,)}, got {fills.shape}")
         given = [name for name in ARRAYS if name in arrays and name != FILLS]
-        if given not in ([], ["origin"], ["means", "scales"]):
-            raise CoordinatesError(f"expected an origin, or means and scales, got {', '.join(given)}")
+        if given not in ([], ["origin"], ["means", "scales"], [IS_UNIT]):
+            raise CoordinatesError(f"expected an origin, or means and scales, or {IS_UNIT}, got {', '.join(given)}")
+        if given == [IS_UNIT]:
+            if arrays[IS_UNIT].tolist() != [True]:
+                raise CoordinatesError(f"expected {IS_UNIT} to be a single true, got something else")
+            return cls(fills=fills, unit=True)
         for name in given:
             if arrays[name].shape != (n_features,):
                 raise CoordinatesError(f"expected {name} of shape {(n_features,)}, got {arrays[name].shape}")
@@ -152,6 +236,8 @@ class Coordinates:
     def description(self) -> dict[str, Any]:
         """Return entries of a model's description, of JSON types: how distances are measured, and what fills gaps."""
         found: dict[str, Any] = {} if self.fills is None else {FILLS: self.fills.tolist()}
+        if self.unit:
+            found[DISTANCE] = COSINE
         if self.origin is not None and self.scales is not None:
             found[ENTRY] = {"means": self.origin.tolist(), "scales": self.scales.tolist()}
         return found
@@ -177,11 +263,18 @@ class Coordinates:
         CoordinatesError
             If the entry is no such one.
         """
-        arrays = {}
+        arrays: dict[str, NDArray[Any]] = {}
         if (entry := description.get(ENTRY)) is not None:
             if not isinstance(entry, dict):
                 raise CoordinatesError(f"expected {ENTRY} to be an object, got {type(entry).__name__}")
             arrays = {name: _numbers(entry.get(name), f"{ENTRY} with {name}") for name in ("means", "scales")}
+        distance = description.get(DISTANCE, EUCLIDEAN)
+        if distance not in (EUCLIDEAN, COSINE):
+            raise CoordinatesError(f"expected {DISTANCE} to be {EUCLIDEAN} or {COSINE}, got {shown(distance)}")
+        if distance == COSINE:
+            if arrays:
+                raise CoordinatesError(f"expected no {ENTRY} with {DISTANCE} {COSINE}, got one")
+            arrays[IS_UNIT] = np.array([True])
         if (fills := description.get(FILLS)) is not None:
             arrays[FILLS] = _numbers(fills, FILLS)
         return cls.of_arrays(arrays, n_features)
@@ -202,3 +295,5 @@ def _numbers(given: object, name: str) -> DoubleArray:
 
 # Those of ordinary rows.
 PLAIN: Final = Coordinates()
+# Those of a job with the cosine distance.
+UNIT: Final = Coordinates(unit=True)

@@ -160,6 +160,7 @@ def _context(facts: Facts) -> dict[str, Any]:
         "drawn": f"{'All' if whole else 'A sample of'} {number(len(plane.rows))} rows" if facts.shows_rows else "",
         "plane": plane,
         "standardized": facts.coordinates.scaled,
+        "unit": facts.coordinates.unit,
         "heat_map_left_out": _left_out(heat_map, n_clusters, n_features),
         "heat_map": heat_maps.table(
             heat_map, DIGITS if facts.coordinates.origin is None else MAX_DIGITS, facts.feature_names
@@ -185,6 +186,8 @@ def _tiles(facts: Facts) -> list[tuple[str, str, str]]:
     others = f" and {len(facts.hosts) - HOSTS_NAMED} more" if len(facts.hosts) > HOSTS_NAMED else ""
     test = facts.tested
     unit = ", in standard deviations" if facts.coordinates.scaled else ""
+    if facts.coordinates.unit:
+        unit = ": 2 - 2 cosine"
     return [
         ("Clusters (k)", number(k), f"out of {number(len(model.state.centers))} intermediate ones"),
         (

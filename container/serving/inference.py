@@ -2,13 +2,14 @@
 
 import threading
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from flask import Response
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from container.formats.errors import FormatError
+from container.formats.errors import FormatError, located
 from container.serving import negotiation
 from container.serving.body import blocks
 from container.serving.codecs.codec import Codec, Instances, Predictions
@@ -63,7 +64,7 @@ class Inference:
         Raises
         ------
         FormatError
-            If the body cannot be read, or if a row is too far from all clusters.
+            If the body cannot be read, if a row is too far from all clusters, or if it has no direction to compare.
         HTTPException
             If the content type of the request, or of the answer, is not supported, or the body is refused.
         """
@@ -120,7 +121,8 @@ class Inference:
         step = row_step(predictor, outputs)
         for start in range(0, len(block.rows), step):
             part = slice(start, start + step)
-            columns = answers(predictor, block.rows[part], outputs, self._settings.top_n)
+            with located(renumber=partial(int.__add__, before + start)):
+                columns = answers(predictor, block.rows[part], outputs, self._settings.top_n)
             for name, values in columns.items():
                 # Distances are never NaN; labels are not floats.
                 if values.dtype == np.float32 and values.max() == np.inf:

@@ -12,7 +12,7 @@ from kmeans.types import DoubleArray, FloatArray
 # Name and meaning.
 OUTPUTS: Final = {
     "closest_cluster": "index of the closest cluster",
-    "distance_to_cluster": "Euclidean distance to it",
+    "distance_to_cluster": "Euclidean distance to it; with distance=cosine, one minus the cosine",
     "distances": "distances to all clusters, in their order",
     "top_clusters": "indices of the closest clusters, the closest first",
     "top_distances": "distances to these",
@@ -55,12 +55,12 @@ def answers(predictor: ModelPredictor, rows: FloatArray | DoubleArray, outputs: 
         squared = predictor.squared_distances(rows)
         # Among equal distances the lowest index comes first, as for the closest cluster.
         order = np.argsort(squared, axis=1, kind="stable")[:, :top_n]
-        ordered = np.sqrt(np.take_along_axis(squared, order, axis=1))
+        ordered = predictor.distances(np.take_along_axis(squared, order, axis=1))
         with np.errstate(over="ignore"):
             found = {
                 "closest_cluster": order[:, 0],
                 "distance_to_cluster": ordered[:, 0].astype(np.float32),
-                "distances": np.sqrt(squared).astype(np.float32),
+                "distances": predictor.distances(squared).astype(np.float32),
                 "top_clusters": order,
                 "top_distances": ordered.astype(np.float32),
             }

@@ -38,9 +38,27 @@ class ModelPredictor:
         self.nbytes = self._predictor.nbytes + sum(array.nbytes for array in coordinates.arrays().values())
 
     def predict(self, rows: FloatArray | DoubleArray) -> tuple[LabelArray, FloatArray]:
-        """Return the closest center of each row, int64 (n,), and the distance to it, float32 (n,)."""
-        return self._predictor.predict(self._coordinates.relative(rows))
+        """Return the closest center of each row, int64 (n,), and the distance to it, float32 (n,).
+
+        Raises
+        ------
+        ZeroRowError
+            If the distance is the cosine distance, and a row has no direction.
+        """
+        labels, distances = self._predictor.predict(self._exact(rows))
+        if self._coordinates.unit:
+            distances = self.distances(np.square(distances, dtype=np.float64)).astype(np.float32)
+        return labels, distances
 
     def squared_distances(self, rows: FloatArray | DoubleArray) -> DoubleArray:
-        """Return the squared distances of rows to all centers, float64 (n, k)."""
-        return self._predictor.squared_distances(self._coordinates.relative(rows))
+        """Return the squared Euclidean distances of rows to all centers, float64 (n, k); see `predict`."""
+        return self._predictor.squared_distances(self._exact(rows))
+
+    def distances(self, squared_distances: DoubleArray) -> DoubleArray:
+        """Return distances, as answers have them, for squared Euclidean ones."""
+        return self._coordinates.distances(squared_distances)
+
+    def _exact(self, rows: FloatArray | DoubleArray) -> FloatArray | DoubleArray:
+        exact: FloatArray | DoubleArray = self._coordinates.exact_rows(rows)
+        self._coordinates.check(exact)
+        return exact

@@ -9,6 +9,7 @@ from kmeans.assignment.plain import PlainAssigner
 from kmeans.kernels.jit import INTERPRETED
 from kmeans.threads import ONE_THREAD, Threads
 from kmeans.types import DoubleArray, FloatArray
+from kmeans.unit_length import scaled_to_unit
 
 if TYPE_CHECKING:
     # Imports CUDA.
@@ -32,11 +33,14 @@ class Engine:
         Usual values of the rows; see `kmeans.assignment.shift.usual_values`.
     gpu : Gpu or None
         The GPU for products that are worth it; without one all are left to the CPU.
+    spherical : bool
+        Whether rows, of length 1, are compared with centers scaled to length 1, as in spherical k-means.
     """
 
     threads: Threads
     shift: FloatArray
     gpu: "Gpu | None" = None
+    spherical: bool = False
 
     @property
     def compiled(self) -> bool:
@@ -44,12 +48,22 @@ class Engine:
         return not INTERPRETED
 
     def assigner(self, centers: DoubleArray) -> Assigner:
-        """Return an assigner of rows to centers, float64 (K, d)."""
+        """Return an assigner of rows to centers, float64 (K, d), where `placed` puts them."""
+        centers = self.placed(centers)
         if self.gpu is not None and pays_on_gpu(*centers.shape):
             from kmeans.gpu.assigner import GpuAssigner
 
             return GpuAssigner(centers, self.shift, self.gpu)
         return CompiledAssigner(centers, self.shift, self.threads) if self.compiled else PlainAssigner(centers)
+
+    def placed(self, centers: DoubleArray) -> DoubleArray:
+        """Return centers, float64 (K, d), where rows are compared with them: scaled to length 1 if spherical."""
+        if not self.spherical:
+            return centers
+        placed = scaled_to_unit(centers)
+        # Rows that add up to nothing are equally far, in the mean, from all points of length 1.
+        placed[~placed.any(axis=1), 0] = 1.0
+        return placed
 
     def on_one_thread(self) -> "Engine":
         """Return an engine for work that is itself one of several pieces, each in a thread of its own."""

@@ -136,6 +136,7 @@ class _Pass:
 
     def __init__(self, centers: FloatArray, engine: Engine) -> None:
         self._centers: DoubleArray = centers.astype(np.float64)
+        self._engine = engine
         self._assigner = engine.assigner(self._centers)
         self._sums = ClusterSums.zeros(*centers.shape)
         self.tally = Tally(len(centers))
@@ -179,7 +180,7 @@ class _Pass:
     def means(self) -> FloatArray:
         """Return the means of the clusters, float32 (k, d); the pass can't be used afterwards."""
         move_to_means(self._sums.sums, self.tally.sizes, self._centers)
-        return as_points(self._centers)
+        return as_points(self._engine.placed(self._centers))
 
 
 def _cut_short(events: Events) -> None:

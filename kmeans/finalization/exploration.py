@@ -22,7 +22,6 @@ from kmeans.finalization.resources import Resources
 from kmeans.finalization.split_merge import work_of_a_point
 from kmeans.finalization.suggestion import Suggestion, suggest
 from kmeans.finalization.validity import calinski_harabasz, davies_bouldin, separated_share, simplified_silhouette
-from kmeans.points import WeightedPoints
 from kmeans.state import State
 from kmeans.types import DoubleArray, LabelArray
 
@@ -156,7 +155,7 @@ class _Exploration:
         affordable = int(FITTING_WORK / (len(self._fitted) * work))
         self._iterations = max(MIN_ITERATIONS, min(MAX_ITERATIONS, affordable))
         self._model = evaluate(self._fitted, centers, self._engine)
-        self._total_msd = _variance(self._scored)
+        self._total_msd = self._variance()
         self._by_k: dict[int, Clustering] = {}
         self._figures: dict[int, Figures] = {}
 
@@ -193,10 +192,19 @@ class _Exploration:
             if figures is not None:
                 self._by_k[one], self._figures[one] = clustering, figures
 
+    def _variance(self) -> float:
+        """Return the mean squared distance of the points scored to their mean."""
+        points = self._scored
+        shares = points.weights / points.weights.sum()
+        pieces = pieces_of(*points.shape)
+        mean = sum((shares[piece] @ points.values[piece].astype(np.float64) for piece in pieces), np.zeros(()))
+        (placed,) = self._engine.placed(mean[None])
+        return float(sum(shares[piece] @ ((points.values[piece] - placed) ** 2).sum(axis=1) for piece in pieces))
+
     def _figures_of(self, k: int, clustering: Clustering) -> Figures:
         known = self._score.msd, self._score.msd_error
         msd, error = known if k == self._k else self._loss(clustering)
-        clusters = self._fitted, clustering.centers, clustering.labels
+        clusters = self._fitted, self._engine.placed(clustering.centers), clustering.labels
         return Figures(
             k=k,
             msd=msd,
@@ -230,7 +238,7 @@ class _Exploration:
     def _suggestion(self) -> Suggestion | None:
         def separated(k: int) -> float:
             clustering = self._model if k == self._k else self._by_k[k]
-            return separated_share(self._fitted, clustering.centers, clustering.labels)
+            return separated_share(self._fitted, self._engine.placed(clustering.centers), clustering.labels)
 
         indices = {k: one.calinski_harabasz for k, one in self._figures.items() if k > 1}
         return suggest(indices, separated)
@@ -241,11 +249,3 @@ def _effective_sizes(labels: LabelArray, weights: DoubleArray, k: int) -> Double
     sums = np.bincount(labels, weights, minlength=k)
     squares = np.bincount(labels, weights**2, minlength=k)
     return np.divide(sums**2, squares, out=np.zeros(k), where=squares > 0.0)
-
-
-def _variance(points: WeightedPoints) -> float:
-    """Return the mean squared distance of points to their mean."""
-    shares = points.weights / points.weights.sum()
-    pieces = pieces_of(*points.shape)
-    mean = sum((shares[piece] @ points.values[piece].astype(np.float64) for piece in pieces), np.zeros(()))
-    return float(sum(shares[piece] @ ((points.values[piece] - mean) ** 2).sum(axis=1) for piece in pieces))

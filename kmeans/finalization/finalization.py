@@ -90,14 +90,14 @@ def finalize(
         starts = [trial.centers for trial in trials]
     elif len(state.centers) == k:
         observer.shrinking_unneeded()
-    if not refining or resources.late():
-        return starts[0]
-    refined = refine(live, starts, settings.lloyd, for_refining, resources)
-    observer.refined(len(state.sample.rows), None if refined is None else refined.msd)
-    if refined is None:
-        return starts[0]
-    _count_relocations(resources.events, refined.relocated)
-    return refined.centers
+    found = starts[0]
+    if refining and not resources.late():
+        refined = refine(live, starts, settings.lloyd, for_refining, resources)
+        observer.refined(len(state.sample.rows), None if refined is None else refined.msd)
+        if refined is not None:
+            _count_relocations(resources.events, refined.relocated)
+            found = refined.centers
+    return resources.engine.placed(found)
 
 
 def _count_relocations(events: Events, relocated: int) -> None:

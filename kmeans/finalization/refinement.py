@@ -44,6 +44,9 @@ ROUND_ITERATIONS = 5
 LOOK = SearchLimits(patience=3, changes=12, work=SEARCH_WORK / 5)
 SEARCH = SearchLimits(patience=20, changes=1000, work=SEARCH_WORK, min_work=SEARCH_WORK / 12)
 SEARCHED = 2
+# The last iterations of spherical k-means end at this part of the tolerance. In many dimensions rows are nearly
+# orthogonal to all centers: most of the loss is the same for any model, and its relative changes are small.
+SPHERICAL_TOLERANCE = 0.01
 
 
 def refine(
@@ -109,7 +112,8 @@ def refine(
         best = list(zip(found[:SEARCHED], for_search, strict=False))
         found = clusterings(best, search.search, judge, shape, resources)
     start = min(found, key=lambda one: one.msd).centers
-    stop = StopRule(settings.max_iterations, _tolerance(settings), deadline.passed)
+    tolerance = (SPHERICAL_TOLERANCE if engine.spherical else 1.0) * _tolerance(settings)
+    stop = StopRule(settings.max_iterations, tolerance, deadline.passed)
     after = lloyd(everything, start, stop, engine)
     return after if after.msd < before.msd else None
 

@@ -56,6 +56,8 @@ class Location(NamedTuple):
         What is subtracted from the numbers of a record; empty where they are used as they are.
     scales : ndarray of float64, shape (d,) or (0,)
         What they are then divided by.
+    unit : bool
+        Whether rows are then scaled to length 1.
     """
 
     file: int
@@ -65,6 +67,7 @@ class Location(NamedTuple):
     number: int
     origin: DoubleArray
     scales: DoubleArray
+    unit: bool
 
 
 class Terms(NamedTuple):
@@ -224,7 +227,7 @@ class Workspace(NamedTuple):
 
 _INT, _DOUBLE, _FLOAT = types.int64, types.float64, types.float32
 GROUP_SHAPE: Any = tuple_type(GroupShape, [_INT] * 6)
-LOCATION: Any = tuple_type(Location, [_INT] * 5 + [array_type(_DOUBLE, 1)] * 2)
+LOCATION: Any = tuple_type(Location, [_INT] * 5 + [array_type(_DOUBLE, 1)] * 2 + [types.boolean])
 TERMS: Any = tuple_type(Terms, [_DOUBLE, _DOUBLE, types.uint64, _DOUBLE, _DOUBLE])
 STREAM_CENTERS: Any = tuple_type(StreamCenters, [array_type(_DOUBLE, n) for n in (2, 1, 1, 2, 1, 1)])
 RESULTS: Any = tuple_type(

@@ -23,7 +23,7 @@ from kmeans.kernels.intrinsics import read_at
 from kmeans.kernels.jit import array_type, kernel
 from kmeans.kernels.moving import move, spread_out
 from kmeans.kernels.nearest import assign_rows
-from kmeans.kernels.packed import WORD, Integer, move_and_scale, unpack
+from kmeans.kernels.packed import WORD, Integer, move_and_scale, scale_to_unit, unpack
 from kmeans.kernels.pieces import PIECE_SUMS, PieceSums, add_to_piece, first_row, put_together
 from kmeans.kernels.prepared import PREPARED, Prepared, lay_out
 from kmeans.kernels.space import SPACE, Space
@@ -129,8 +129,11 @@ def take_piece(
             buffer, values_at, stride, n, rows
         ):
             return False
-        elif len(location.origin):
-            move_and_scale(rows, location.origin, location.scales)
+        else:
+            if len(location.origin):
+                move_and_scale(rows, location.origin, location.scales)
+            if location.unit and not scale_to_unit(rows):
+                return False
         labels, distances = all_labels[:n], all_distances[:n]
         assign_rows(source, first_of_source, first_of_source + n, prepared, labels, distances, space)
         weights = work.row_weights[start - first : start - first + n]

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from kmeans.kernels.jit import emitted, kernel
 from kmeans.types import LARGEST, DoubleArray, FloatArray
+from kmeans.unit_length import LANES, ROUNDING
 
 ByteArray = NDArray[np.uint8]
 # In machine code all integers are int64; without it they are a mixture of Python's and numpy's.
@@ -103,3 +104,33 @@ def move_and_scale(
         for f in range(rows.shape[1]):
             moved = (np.float64(rows[i, f]) - origin[f]) / scales[f]
             rows[i, f] = np.float32(min(max(moved, -largest), largest))
+
+
+@kernel("boolean(float32[:, ::1])", strict=True)
+def scale_to_unit(
+    rows: FloatArray,  # INOUT (n, d)
+) -> bool:
+    """Scale rows to length 1 as `kmeans.unit_length` does; return False at a row of zeros, which has no direction."""
+    n_features = rows.shape[1]
+    whole = n_features // LANES * LANES
+    for i in range(len(rows)):
+        first = second = third = fourth = 0.0
+        for f in range(0, whole, LANES):
+            first += np.float64(rows[i, f]) * np.float64(rows[i, f])
+            second += np.float64(rows[i, f + 1]) * np.float64(rows[i, f + 1])
+            third += np.float64(rows[i, f + 2]) * np.float64(rows[i, f + 2])
+            fourth += np.float64(rows[i, f + 3]) * np.float64(rows[i, f + 3])
+        if whole < n_features:
+            first += np.float64(rows[i, whole]) * np.float64(rows[i, whole])
+        if whole + 1 < n_features:
+            second += np.float64(rows[i, whole + 1]) * np.float64(rows[i, whole + 1])
+        if whole + 2 < n_features:
+            third += np.float64(rows[i, whole + 2]) * np.float64(rows[i, whole + 2])
+        square = (first + second) + (third + fourth)
+        if square == 0.0:
+            return False
+        if abs(square - 1.0) > ROUNDING:
+            length = np.sqrt(square)
+            for f in range(n_features):
+                rows[i, f] = np.float32(np.float64(rows[i, f]) / length)
+    return True

@@ -60,6 +60,7 @@ class Batches:
             self.first_number,
             packed.origin,
             packed.scales,
+            packed.unit,
         )
 
 

@@ -329,6 +329,9 @@ MAKERS: dict[str, Callable[[Scene], str]] = {
     ),
     "record 2, column 1": lambda scene: scene.job(channels=CSV, content=b"1,2,3\n1,abc,3\n"),
     "Found missing": lambda scene: scene.job(channels=CSV, content=b"1,2,3\n1,,3\n"),
+    "Unable to read data channel 'train'. Found rows of zeros": lambda scene: scene.log(
+        {"k": "2", "feature_dim": "3", "distance": "cosine"}, ROWS[0], [0.0, 0.0, 0.0], *ROWS[1:]
+    ),
     "Found infinite": lambda scene: scene.job(content=records([1, np.inf, 3])),
     "record 1: expected 28": lambda scene: scene.job(content=records([1, 2, 3])[:-2]),
     "k = 5 clusters": lambda scene: scene.log(MINIMAL, *ROWS),

@@ -138,6 +138,34 @@ def test_units_that_are_odd_are_refused(standardization: Any, message: str) -> N
         LocalModel(CENTERS.copy(), {"standardization": standardization})
 
 
+def test_answers_are_those_of_serve_for_directions_too(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    centers = rng.normal(size=(3, 6))
+    centers = (centers / np.linalg.norm(centers, axis=1, keepdims=True)).astype(np.float32)
+    rows = (rng.normal(size=(2000, 6)) * 10.0 ** rng.integers(-38, 37, (2000, 1))).astype(np.float32)
+    model = load(saved(tmp_path, centers, distance="cosine"))
+    labels, distances = model.predict_with_distances(rows)
+    served_labels, served = predictor_of(tmp_path, 1 << 30).predict(rows)
+    np.testing.assert_array_equal(labels, served_labels)
+    np.testing.assert_allclose(distances, served, rtol=1e-6)
+    exact = rows.astype(np.float64)
+    cosines = exact @ centers.astype(np.float64).T / np.linalg.norm(exact, axis=1, keepdims=True)
+    np.testing.assert_allclose(model.distances(rows), 1.0 - cosines, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("description", "message"),
+    [
+        ({"distance": ["cosine"]}, "expected distance to be euclidean or cosine, got something else"),
+        ({"distance": "cosine"}, "expected centers of length 1 with distance cosine, got others"),
+        ({"distance": "cosine", "standardization": {"means": [0, 0], "scales": [1, 1]}}, "expected no standardization"),
+    ],
+)
+def test_distances_that_are_odd_are_refused(description: dict[str, Any], message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        LocalModel(CENTERS.copy(), description)
+
+
 @pytest.mark.parametrize(("k", "d"), [(2, 1), (300, 3), (7, 1500)])
 def test_near_ties_and_far_data_get_the_labels_of_serve(k: int, d: int) -> None:
     rng = np.random.default_rng(k)

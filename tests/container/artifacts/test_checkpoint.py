@@ -18,7 +18,7 @@ from container.channels.files import inventory
 from container.job.checkpointing import saving
 from container.logs.progress import Progress
 from container.logs.timed_source import TimedSource
-from container.precision.coordinates import Coordinates
+from container.precision.coordinates import UNIT, Coordinates
 from container.stopping import Stop
 from kmeans.communicator import Communicator, SingleHost
 from kmeans.events import Events
@@ -89,6 +89,20 @@ def test_a_job_that_standardizes_is_another_one(
     assert standardizing.load(3).coordinates.description() == scaled.description()
     assert steps(checkpoints(tmp_path)) == []
     assert "it is of another job: standardize was true, is null" in caplog.text
+
+
+def test_a_job_of_another_distance_is_another_one(
+    tmp_path: Path, snapshots: list[RunSnapshot], caplog: pytest.LogCaptureFixture
+) -> None:
+    spherical = checkpoints(tmp_path, replace(SETTINGS, spherical=True))
+    spherical.save(snapshots[2], UNIT)
+    assert steps(spherical) == [3]
+    assert spherical.load(3).coordinates.unit
+    assert steps(checkpoints(tmp_path)) == []
+    assert "it is of another job: spherical was true, is null" in caplog.text
+    spherical.save(snapshots[2])
+    assert steps(spherical) == []
+    assert "expected the coordinates of its job, got those for distance=euclidean" in caplog.text
 
 
 def test_what_is_read_is_what_was_written(tmp_path: Path, snapshots: list[RunSnapshot]) -> None:

@@ -293,6 +293,10 @@ def test_a_torn_tarball(folder: Path, tmp_path: Path) -> None:
             '{"format_version": 1, "k": 2, "feature_dim": 3, "standardization": {"means": [0, 0], "scales": [1, 1]}}',
             "expected means of shape (3,), got (2,)",
         ),
+        (
+            '{"format_version": 1, "k": 2, "feature_dim": 3, "distance": "chebyshev"}',
+            'expected distance to be euclidean or cosine, got "chebyshev"',
+        ),
     ],
 )
 def test_faults_of_the_description(folder: Path, content: str, expected: str) -> None:

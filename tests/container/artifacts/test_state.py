@@ -71,7 +71,7 @@ def test_an_origin_is_kept_next_to_them() -> None:
 def test_scales_are_kept_beside_them() -> None:
     coordinates = Coordinates(np.array([1.7e9 + 0.1, 0.0]), np.array([3.5, 1.0]))
     assert loads(dumps(STATE, coordinates))[1].description() == coordinates.description()
-    assert message(archive(scales=np.ones(2))) == "expected an origin, or means and scales, got scales"
+    assert message(archive(scales=np.ones(2))) == "expected an origin, or means and scales, or is_unit, got scales"
     assert message(archive(means=np.ones(2), scales=np.zeros(2))) == "expected scales of more than 0, got 0.0"
 
 

@@ -50,6 +50,7 @@ def test_required_values_alone_give_the_defaults() -> None:
         tuning_objective_metric="",
         seed=0,
         refine_sample_size=None,
+        distance="euclidean",
         feature_columns=(),
         id_column="",
         missing="error",
@@ -133,6 +134,7 @@ def test_words_are_those_of_the_table(row: Hyperparameter) -> None:
         assert getattr(parse(REQUIRED | {row.name: json.dumps(word)}), row.field) == word
     assert message(REQUIRED | {row.name: "k-means++"}) == (
         f"Customer Error: Hyperparameter {row.name}: expected {row.domain.expected}, got 'k-means++'"
+        + (f": {row.reason}" if row.reason else "")
     )
 
 

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from container.precision.coordinates import PLAIN, Coordinates, CoordinatesError
-from kmeans.kernels.packed import move_and_scale
+from container.formats.errors import ZeroRowError
+from container.precision.coordinates import PLAIN, UNIT, Coordinates, CoordinatesError
+from kmeans.kernels.packed import move_and_scale, scale_to_unit
 
 Doubles = NDArray[np.float64]
 LARGEST = float(np.finfo(np.float32).max)
@@ -127,5 +128,62 @@ def test_descriptions_that_are_odd(entry: Any, message: str) -> None:
 
 @pytest.mark.parametrize("names", [("means",), ("scales",), ("origin", "means", "scales")])
 def test_arrays_that_do_not_go_together(names: tuple[str, ...]) -> None:
-    with pytest.raises(CoordinatesError, match="expected an origin, or means and scales, got"):
+    with pytest.raises(CoordinatesError, match="expected an origin, or means and scales, or is_unit, got"):
         Coordinates.of_arrays({name: np.ones(2) for name in names}, 2)
+
+
+def test_rows_of_length_1_are_measured_by_their_angle() -> None:
+    rows = UNIT.rows(np.array([[3e-30, 4e-30], [-5e30, 0.0], [0.0, 0.0]]))
+    np.testing.assert_array_equal(rows, np.array([[0.6, 0.8], [-1.0, 0.0], [0.0, 0.0]], np.float32))
+    assert UNIT.distances(np.square(rows[:1] - rows[1:2]).sum(axis=1)).tolist() == pytest.approx([1.6])
+    with pytest.raises(ZeroRowError, match="record 13: expected a number other than 0"):
+        UNIT.check(rows, before=10)
+    UNIT.check(rows[:2])
+    PLAIN.check(rows)
+    # Means of such rows are shorter, and stay so.
+    means = np.array([[0.25, 0.25]])
+    assert UNIT.relative(means) is means
+    assert UNIT.absolute(means).tolist() == means.tolist()
+    assert UNIT.centers(rows) is rows
+
+
+def test_records_are_scaled_to_length_1_where_they_are_read() -> None:
+    rng = np.random.default_rng(0)
+    rows = (rng.normal(size=(50, 7)) * 10.0 ** rng.integers(-38, 38, (50, 1))).astype(np.float32)
+    scaled = rows.copy()
+    assert scale_to_unit(scaled)
+    np.testing.assert_array_equal(scaled, UNIT.rows(rows.astype(np.float64)))
+
+
+def test_coordinates_say_the_distance() -> None:
+    assert (PLAIN.distance, SCALED.distance, UNIT.distance) == ("euclidean", "euclidean", "cosine")
+    assert not UNIT.plain
+    assert UNIT.description() == {"distance": "cosine"}
+    assert Coordinates.of_description(UNIT.description(), 3).unit
+    assert Coordinates.of_arrays(UNIT.arrays(), 3).unit
+    assert Coordinates.of_description({"distance": "euclidean"}, 3) is PLAIN
+    UNIT.check_centers(np.array([[0.6, 0.8]], np.float32))
+
+
+@pytest.mark.parametrize(
+    ("description", "message"),
+    [
+        ({"distance": "manhattan"}, 'expected distance to be euclidean or cosine, got "manhattan"'),
+        ({"distance": ["cosine"]}, r"expected distance to be euclidean or cosine, got \["),
+        ({**SCALED.description(), **UNIT.description()}, "expected no standardization with distance cosine, got one"),
+    ],
+)
+def test_distances_that_are_odd(description: dict[str, Any], message: str) -> None:
+    with pytest.raises(CoordinatesError, match=message):
+        Coordinates.of_description(description, 3)
+
+
+def test_arrays_and_centers_that_do_not_fit_the_cosine_distance() -> None:
+    with pytest.raises(CoordinatesError, match="expected is_unit to be a single true"):
+        Coordinates.of_arrays({"is_unit": np.array([False])}, 3)
+    with pytest.raises(CoordinatesError, match="expected an origin, or means and scales, or is_unit, got"):
+        Coordinates.of_arrays({**SCALED.arrays(), **UNIT.arrays()}, 3)
+    with pytest.raises(
+        CoordinatesError, match=r"expected centers of length 1 with distance cosine, got 2\.0 for center 1"
+    ):
+        UNIT.check_centers(np.array([[1.0, 0.0], [0.0, 2.0]]))

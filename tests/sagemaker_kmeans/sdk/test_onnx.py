@@ -57,6 +57,19 @@ def test_a_graph_measures_in_standard_deviations_where_the_model_does(tmp_path: 
     check_answers(model, tmp_path / "model.onnx", rows)
 
 
+def test_a_graph_compares_directions_where_the_model_does(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    centers = rng.normal(size=(20, 5))
+    centers /= np.linalg.norm(centers, axis=1, keepdims=True)
+    rows = (rng.normal(size=(500, 5)) * 10.0 ** rng.integers(-38, 37, (500, 1))).astype(np.float32)
+    model = LocalModel(centers.astype(np.float32), {"distance": "cosine"})
+    model.to_onnx(tmp_path / "model.onnx")
+    labels, distances = model.predict_with_distances(rows)
+    found_labels, found_distances = answers(tmp_path / "model.onnx", rows)
+    np.testing.assert_array_equal(found_labels, labels)
+    np.testing.assert_allclose(found_distances, distances, rtol=1e-6)
+
+
 def test_the_command_writes_it(tmp_path: Path) -> None:
     assert main(["to-onnx", str(saved(tmp_path / "model", CENTERS)), str(tmp_path / "model.onnx")]) == 0
     found, _ = answers(tmp_path / "model.onnx", CENTERS)
