@@ -126,6 +126,22 @@ def refuse_duplicates(names: Sequence[str]) -> None:
         raise FormatError(f"expected each column's name once, got {excerpt(twice)} twice")
 
 
+def refuse_moved(names: Sequence[str], expected: Sequence[str]) -> None:
+    """Raise a FormatError if a feature is in another column than in a model.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The names of the columns.
+    expected : sequence of str
+        The features of the model; empty if it has no names. Other names are accepted: it may have been given new ones.
+    """
+    places = {name: place for place, name in enumerate(expected)}
+    for place, name in enumerate(names):
+        if places.get(name, place) != place:
+            raise FormatError(f"expected {excerpt(name)} in column {places[name]}, as in the model, not in {place}")
+
+
 def shown_names(names: Iterable[str]) -> str:
     """Return the first few of some names, for a message."""
     given = [*names]

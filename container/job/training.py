@@ -135,7 +135,9 @@ def _fit(context: JobContext, chosen: TrainingSettings, source: TimedSource, che
     """Train; resume from a checkpoint if there is one."""
     job, communicator = context.configuration, context.communicator
     progress, stop = context.progress, context.stop
-    earlier = read_earlier_model(job.channels["model"], chosen.n_features) if "model" in job.channels else None
+    earlier = None
+    if "model" in job.channels:
+        earlier = read_earlier_model(job.channels["model"], chosen.n_features, context.feature_names)
     checkpoint = newest_common(checkpoints, communicator)
     rows = source.source
     if checkpoint is None:
