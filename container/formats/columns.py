@@ -115,7 +115,8 @@ def _behind_labels(columns: list[int], names: Sequence[str], n_features: int | N
         expected = "a column of numbers" if n_features is None else f"{n_features} columns of features"
         besides = f" in addition to {labels} of labels" if labels else ""
         got = shown_names([names[place] for place in columns])
-        raise FormatError(f"expected {expected}{besides}, got {len(columns)} columns: {got}")
+        hint = "; feature_columns chooses some of them" if n_features is not None and len(features) > n_features else ""
+        raise FormatError(f"expected {expected}{besides}, got {len(columns)} columns: {got}{hint}")
     return features
 
 
