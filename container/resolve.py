@@ -47,6 +47,7 @@ with needed():
     from container.logs import logger
     from container.logs.logger import LOGGER
     from container.precision.coordinates import Coordinates
+    from container.precision.scales import dominance
     from container.report.losses import Losses
     from container.resolution import check_k, find_state, number_of_rows, resolved, with_rows_of
     from container.resources import cpu_count
@@ -163,6 +164,9 @@ def _resolve(request: Request, stop: Stop) -> None:
             state = with_rows_of(channel, state, n_rows, chosen, engine)
         model = resolved(chosen, state, n_rows, resources)
         model = _assigned(request.data_folder, channel, model, engine, stop)
+        names = feature_names(description or {}) or None
+        if not coordinates.scaled and (dominant := dominance(model.state.sample, names)):
+            LOGGER.warning("%s", dominant)
         _write(request, model, coordinates, chosen, description)
     seconds = time.time() - began
     facts = report.Facts(

@@ -57,8 +57,8 @@ UNLIKE = [[1.0, 2.0, 100.0], [4.0, 5.0, 250.0], [7.0, 8.0, 180.0]]
 
 def named(*names: str) -> SavedModel:
     centers = np.array(ROWS, np.float32)
-    facts = {"hyperparameters": {}, "seed": 0, "cluster_sizes": [1, 1, 1], "msd": 0.0, "feature_names": names}
-    return SavedModel(centers, describe(centers, **facts))
+    given = describe(centers, hyperparameters={}, seed=0, cluster_sizes=[1, 1, 1], msd=0.0, feature_names=names)
+    return SavedModel(centers, given)
 
 
 def records(*rows: list[float]) -> bytes:
