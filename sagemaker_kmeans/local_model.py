@@ -112,7 +112,7 @@ class LocalModel:
         """Write the model as an ONNX graph, which takes ``rows`` and returns what an endpoint answers.
 
         Needs the extra ``onnx``. The input is ``rows``, of the type of `centers`; the outputs are ``closest_cluster``,
-        int64, and ``distance_to_cluster``, float32. No number of ``rows`` may be missing.
+        int64, and ``distance_to_cluster``, float32. NaN is a missing number, as in `predict`.
 
         Parameters
         ----------
@@ -121,7 +121,7 @@ class LocalModel:
         """
         from sagemaker_kmeans.onnx_graph import write
 
-        write(path, self.centers, self._standardization)
+        write(path, self.centers, self._standardization, self._fills)
 
     def _standardized(self, points: NDArray[Any]) -> NDArray[Any]:
         """Return points in the coordinates in which distances are measured, as an endpoint computes them."""
