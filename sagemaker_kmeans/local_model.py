@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any, Final
 
@@ -71,7 +72,7 @@ class LocalModel:
         Raises
         ------
         ValueError
-            If there are other columns than the model's, or numbers that are not finite.
+            If there are other columns than the model's, or in another order, or numbers that are not finite.
         """
         return self.predict_with_distances(rows)[0]
 
@@ -132,8 +133,16 @@ class LocalModel:
         with np.errstate(over="ignore"):
             return np.clip((points - means) / scales, -largest, largest)
 
+    def _refuse_moved(self, columns: Iterable[Any]) -> None:
+        """Raise ValueError if a DataFrame has a feature in another column than the model."""
+        places = {name: place for place, name in enumerate(self.feature_names or ())}
+        for place, name in enumerate(columns):
+            if isinstance(name, str) and places.get(name, place) != place:
+                raise ValueError(f"expected {name!r} in column {places[name]}, as in the model, not in {place}")
+
     def checked(self, rows: Any) -> NDArray[Any]:
         """Return rows as the model computes with them, or raise ValueError; see `predict`."""
+        self._refuse_moved(getattr(rows, "columns", ()))
         dense = rows.toarray() if hasattr(rows, "toarray") else rows
         with np.errstate(over="ignore"):
             array = np.asarray(dense, dtype=self.centers.dtype)
