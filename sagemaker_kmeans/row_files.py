@@ -91,15 +91,15 @@ def _csv_blocks(path: Path, n_features: int, names: Sequence[str] | None, labels
 
 def _numbers_of(lines: list[str], columns: Sequence[int], n_cells: int) -> NDArray[np.float64]:
     """Return the numbers in lines, NaN for those that are missing; cells of other columns may hold anything."""
-    others: dict[int, Any] = dict.fromkeys(set(range(n_cells)).difference(columns), _nothing)
-    gaps = dict.fromkeys(columns, _number)
+    others: dict[int | str, Any] = dict.fromkeys(set(range(n_cells)).difference(columns), _nothing)
+    gaps: dict[int | str, Any] = dict.fromkeys(columns, _number)
     with suppress(ValueError):
         return _parsed(lines, others)
     # Slower, since every cell is looked at in Python.
     return _parsed(lines, others | gaps)
 
 
-def _parsed(lines: list[str], converters: dict[int, Any]) -> NDArray[np.float64]:
+def _parsed(lines: list[str], converters: dict[int | str, Any]) -> NDArray[np.float64]:
     return np.loadtxt(
         lines,
         np.float64,
