@@ -32,7 +32,7 @@ with needed():
     from container.artifacts import curve as curves
     from container.artifacts import model as artifacts
     from container.artifacts import tarball
-    from container.artifacts.description import describe
+    from container.artifacts.description import describe, feature_names
     from container.channels.channel import Channel
     from container.channels.form import RecordForm
     from container.channels.reading import Reading
@@ -42,10 +42,13 @@ with needed():
     from container.configuration.hyperparameters import Hyperparameters
     from container.errors import CustomerError, JobError
     from container.files.atomic import replacing
+    from container.formats.columns import refuse_moved
+    from container.formats.errors import FormatError
     from container.job import assignments
     from container.logs import logger
     from container.logs.logger import LOGGER
     from container.precision.coordinates import Coordinates
+    from container.precision.scales import dominance
     from container.report.losses import Losses
     from container.resolution import check_k, find_state, number_of_rows, resolved, with_rows_of
     from container.resources import cpu_count
@@ -148,10 +151,15 @@ def _resolve(request: Request, stop: Stop) -> None:
         form = RecordForm.of(configuration, state.centers.shape[1], selection, chosen.missing)
         reading = Reading(threads=threads.count, stop=stop)
         channel = Channel(configuration, form, BATCH_ROWS, reading, coordinates=coordinates)
+        if configuration.has_names:
+            _refuse_other_order(channel, chosen, description)
         if not len(state.sample.rows):
             state = with_rows_of(channel, state, n_rows, chosen, engine)
         model = resolved(chosen, state, n_rows, resources)
         model = _assigned(request.data_folder, channel, model, engine, stop)
+        names = feature_names(description or {})
+        if not (coordinates.scaled or coordinates.unit) and (dominant := dominance(model.state.sample, names)):
+            LOGGER.warning("%s", dominant)
         _write(request, model, coordinates, chosen, description)
     seconds = time.time() - began
     facts = report.Facts(
@@ -172,7 +180,7 @@ def _resolve(request: Request, stop: Stop) -> None:
         warnings=warnings.messages,
         warnings_left_out=warnings.left_out,
         events=model.events,
-        feature_names=_names(description),
+        feature_names=feature_names(description or {}),
     )
     report.write(request.data_folder / report.NAME, facts)
     with replacing(request.data_folder / curves.NAME) as file:
@@ -190,6 +198,14 @@ def _configuration(request: Request, data: Path) -> ChannelConfiguration:
         )
     stated = content_type_of("train", request.content_type)
     return ChannelConfiguration("train", stated.name, stated.label_size, "File", "FullyReplicated", data, stated.header)
+
+
+def _refuse_other_order(channel: Channel, chosen: Hyperparameters, description: dict[str, Any] | None) -> None:
+    """Raise CustomerError if the features of the data have another order than those of the model."""
+    try:
+        refuse_moved(chosen.feature_names or channel.feature_names(), feature_names(description or {}))
+    except FormatError as error:
+        raise CustomerError(f"{channel.path}: {error}") from None
 
 
 def _assigned(folder: Path, channel: Channel, model: Model, engine: Engine, stop: Stop) -> Model:
@@ -232,7 +248,7 @@ def _write(
         rows_scored=model.score.rows if exact else len(model.state.sample.rows),
         rows=model.score.rows,
         **curves.indices(model.curve.of(request.k)),
-        **({"feature_names": names} if (names := _names(description)) else {}),
+        **({"feature_names": names} if (names := feature_names(description or {})) else {}),
         events=model.events,
         **coordinates.description(),
         resolved_from_k=description["k"] if description else None,
@@ -248,15 +264,6 @@ def _stated(description: dict[str, Any] | None, k: int) -> dict[str, str]:
     """Return the hyperparameters of the job as they were sent, with another k."""
     stated = description["hyperparameters"] if description else {}
     return {**stated, "k": str(k)}
-
-
-def _names(description: dict[str, Any] | None) -> list[str]:
-    """Return the names of the features; empty if the description has none."""
-    stated = description or {}
-    names = stated.get("feature_names")
-    if not isinstance(names, list) or len(names) != stated["feature_dim"]:
-        return []
-    return names if all(isinstance(name, str) for name in names) else []
 
 
 def _hyperparameters(k: int, description: dict[str, Any] | None) -> Hyperparameters:

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any, Final
 
@@ -72,8 +73,8 @@ class LocalModel:
         Raises
         ------
         ValueError
-            If there are other columns than the model's, or numbers that are not finite; or rows of zeros, if the
-            distance of the model is the cosine distance.
+            If there are other columns than the model's, or in another order, or numbers that are not finite; or rows of
+            zeros, if the distance of the model is the cosine distance.
         """
         return self.predict_with_distances(rows)[0]
 
@@ -115,8 +116,8 @@ class LocalModel:
         """Write the model as an ONNX graph, which takes ``rows`` and returns what an endpoint answers.
 
         Needs the extra ``onnx``. The input is ``rows``, of the type of `centers`; the outputs are ``closest_cluster``,
-        int64, and ``distance_to_cluster``, float32. No number of ``rows`` may be missing. If directions are compared,
-        the distance of a row of zeros is NaN.
+        int64, and ``distance_to_cluster``, float32. NaN is a missing number, as in `predict`. If directions are
+        compared, the distance of a row of zeros is NaN.
 
         Parameters
         ----------
@@ -125,7 +126,7 @@ class LocalModel:
         """
         from sagemaker_kmeans.onnx_graph import write
 
-        write(path, self.centers, self._standardization, cosine=self._cosine)
+        write(path, self.centers, self._standardization, self._fills, cosine=self._cosine)
 
     def _measured(self, rows: ArrayLike) -> NDArray[Any]:
         """Return rows where their distances are measured."""
@@ -147,8 +148,16 @@ class LocalModel:
         with np.errstate(over="ignore"):
             return np.clip((points - means) / scales, -largest, largest)
 
+    def _refuse_moved(self, columns: Iterable[Any]) -> None:
+        """Raise ValueError if a DataFrame has a feature in another column than the model."""
+        places = {name: place for place, name in enumerate(self.feature_names or ())}
+        for place, name in enumerate(columns):
+            if isinstance(name, str) and places.get(name, place) != place:
+                raise ValueError(f"expected {name!r} in column {places[name]}, as in the model, not in {place}")
+
     def checked(self, rows: Any) -> NDArray[Any]:
         """Return rows as the model computes with them, or raise ValueError; see `predict`."""
+        self._refuse_moved(getattr(rows, "columns", ()))
         dense = rows.toarray() if hasattr(rows, "toarray") else rows
         with np.errstate(over="ignore"):
             array = np.asarray(dense, dtype=self.centers.dtype)

@@ -21,6 +21,7 @@ def write(
     path: str | os.PathLike[str],
     centers: NDArray[Any],
     standardization: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None,
+    fills: NDArray[np.float64] | None = None,
     *,
     cosine: bool = False,
 ) -> None:
@@ -34,6 +35,8 @@ def write(
         The model.
     standardization : tuple of ndarray of float64, shape (d,), or None
         The means and the standard deviations of the features, in which distances are measured.
+    fills : ndarray of float64, shape (d,), or None
+        What takes the place of NaN in rows; None if no number may be missing.
     cosine : bool
         Whether rows are compared by their directions; then there is no standardization, and the distance is 1 - cosine.
 
@@ -54,11 +57,18 @@ def write(
         "squared_norms": np.einsum("kd,kd->k", shifted, shifted),
         "feature_axis": np.array([1]),
     }
+    nodes, rows = [], "rows"
+    if fills is not None:
+        constants["fills"], rows = fills.astype(centers.dtype), "filled_rows"
+        nodes = [
+            helper.make_node("IsNaN", ["rows"], ["missing"]),
+            helper.make_node("Where", ["missing", "fills", "rows"], [rows]),
+        ]
     distances = [helper.make_node("Sqrt", ["squared_distances"], ["distances"])]
     if cosine:
         constants["half"] = np.array(0.5)
-        nodes = [
-            helper.make_node("Cast", ["rows"], ["rows_of_data"], to=TensorProto.DOUBLE),
+        nodes += [
+            helper.make_node("Cast", [rows], ["rows_of_data"], to=TensorProto.DOUBLE),
             # By the largest number first, so that no square overflows or underflows.
             helper.make_node("Abs", ["rows_of_data"], ["sizes"]),
             helper.make_node("ReduceMax", ["sizes"], ["largest"], axes=[1]),
@@ -68,11 +78,11 @@ def write(
         ]
         distances = [helper.make_node("Mul", ["squared_distances", "half"], ["distances"])]
     elif standardization is None:
-        nodes = [helper.make_node("Cast", ["rows"], ["exact_rows"], to=TensorProto.DOUBLE)]
+        nodes += [helper.make_node("Cast", [rows], ["exact_rows"], to=TensorProto.DOUBLE)]
     else:
         constants["means"], constants["scales"] = standardization
-        nodes = [
-            helper.make_node("Cast", ["rows"], ["rows_of_data"], to=TensorProto.DOUBLE),
+        nodes += [
+            helper.make_node("Cast", [rows], ["rows_of_data"], to=TensorProto.DOUBLE),
             helper.make_node("Sub", ["rows_of_data", "means"], ["centered_rows"]),
             helper.make_node("Div", ["centered_rows", "scales"], ["exact_rows"]),
         ]

@@ -15,6 +15,8 @@ SUFFIXES: Final = (".csv", ".parquet", ".npy")
 _BLOCK_NUMBERS: Final = 1 << 22
 _MAX_LINE_CHARACTERS: Final = 64 << 20
 _COLUMNS: Final = ("closest_cluster", "distance_to_cluster")
+# What stands for a missing number in CSV, as in training.
+_GAPS: Final = frozenset(("", "nan", "na", "n/a", "null", "none"))
 
 Blocks = Iterator[NDArray[Any]]
 Predictions = Iterable[tuple[NDArray[np.int64], NDArray[np.float32]]]
@@ -78,13 +80,45 @@ def _csv_blocks(path: Path, n_features: int, names: Sequence[str] | None, labels
         step = _rows_per_block(len(cells))
         while lines := _lines(file, step):
             try:
-                block = np.loadtxt(lines, delimiter=",", comments=None, quotechar='"', ndmin=2, dtype=np.float64)
+                block = _numbers_of(lines, columns, len(cells))
             except ValueError as cause:
                 raise RowFileError(f"after {row} rows: {cause}") from cause
             if block.shape[1] != len(cells):
                 raise RowFileError(f"after {row} rows: expected {len(cells)} columns, got {block.shape[1]}")
             row += len(block)
             yield block[:, columns]
+
+
+def _numbers_of(lines: list[str], columns: Sequence[int], n_cells: int) -> NDArray[np.float64]:
+    """Return the numbers in lines, NaN for those that are missing; cells of other columns may hold anything."""
+    others: dict[int | str, Any] = dict.fromkeys(set(range(n_cells)).difference(columns), _nothing)
+    gaps: dict[int | str, Any] = dict.fromkeys(columns, _number)
+    with suppress(ValueError):
+        return _parsed(lines, others)
+    # Slower, since every cell is looked at in Python.
+    return _parsed(lines, others | gaps)
+
+
+def _parsed(lines: list[str], converters: dict[int | str, Any]) -> NDArray[np.float64]:
+    return np.loadtxt(
+        lines,
+        np.float64,
+        delimiter=",",
+        comments=None,
+        quotechar='"',
+        ndmin=2,
+        converters=converters or None,
+        encoding="utf-8",
+    )
+
+
+def _nothing(text: str) -> float:
+    del text
+    return 0.0
+
+
+def _number(text: str) -> float:
+    return np.nan if text.strip().lower() in _GAPS else float(text)
 
 
 def _lines(file: IO[str], count: int) -> list[str]:
@@ -100,7 +134,7 @@ def _lines(file: IO[str], count: int) -> list[str]:
 
 def _is_number(cell: str) -> bool:
     with suppress(ValueError):
-        float(cell)
+        _number(cell)
         return True
     return False
 
@@ -132,7 +166,7 @@ def _parquet_blocks(path: Path, n_features: int, names: Sequence[str] | None, la
             held = [name for name in file.schema_arrow.names if name not in index]
             columns = [held[position] for position in _chosen(held, names, n_features, labels)]
             for batch in file.iter_batches(_rows_per_block(len(columns)), columns=columns):
-                # A missing number becomes NaN, which the model refuses.
+                # A missing number becomes NaN.
                 yield np.stack([_column(batch.column(name)) for name in columns], axis=1)
     except pyarrow.ArrowException as cause:
         raise RowFileError(f"expected Parquet of numbers: {cause}") from cause
@@ -185,7 +219,7 @@ def _write_csv(file: IO[bytes], predictions: Predictions) -> int:
     file.write(f"{','.join(_COLUMNS)}\n".encode())
     for labels, distances in predictions:
         # The shortest digits that are this float32.
-        lines = [f"{label},{distance}\n" for label, distance in zip(labels, distances, strict=True)]
+        lines = [f"{label},{distance!s}\n" for label, distance in zip(labels, distances, strict=True)]
         file.write("".join(lines).encode())
         count += len(lines)
     return count

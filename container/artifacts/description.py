@@ -64,6 +64,14 @@ def describe(
     }
 
 
+def feature_names(description: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of the features; empty if a description has none."""
+    names = description.get("feature_names")
+    if not isinstance(names, list) or len(names) != description["feature_dim"]:
+        return ()
+    return tuple(names) if all(isinstance(name, str) for name in names) else ()
+
+
 def dumps(description: Mapping[str, Any]) -> bytes:
     """Encode a description.
 

@@ -53,6 +53,11 @@ class SavedModel:
         """The coordinates in which distances from the centers are measured."""
         return Coordinates.of_description(self.description or {}, self.centers.shape[1])
 
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """The names of the features; empty if there are none."""
+        return description.feature_names(self.description or {})
+
 
 def save(
     directory: Path,

@@ -28,7 +28,8 @@ def split(line: str, delimiter: str) -> list[str]:
     try:
         return next(csv.reader([line], delimiter=delimiter, strict=True))
     except csv.Error as error:
-        raise FormatError(f"expected cells with matching quotation marks, got {excerpt(line)} ({error})") from error
+        expected = "expected cells with matching quotation marks within a line"
+        raise FormatError(f"{expected}, got {excerpt(line)} ({error})") from error
 
 
 @dataclass(frozen=True, slots=True)

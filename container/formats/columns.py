@@ -112,7 +112,8 @@ def _behind_labels(columns: list[int], names: Sequence[str], n_features: int | N
         expected = "a column of numbers" if n_features is None else f"{n_features} columns of features"
         besides = f" in addition to {labels} of labels" if labels else ""
         got = shown_names([names[place] for place in columns])
-        raise FormatError(f"expected {expected}{besides}, got {len(columns)} columns: {got}")
+        hint = "; feature_columns chooses some of them" if n_features is not None and len(features) > n_features else ""
+        raise FormatError(f"expected {expected}{besides}, got {len(columns)} columns: {got}{hint}")
     return features
 
 
@@ -121,6 +122,22 @@ def refuse_duplicates(names: Sequence[str]) -> None:
     if len(set(names)) < len(names):
         twice = next(name for name, count in Counter(names).items() if count > 1)
         raise FormatError(f"expected each column's name once, got {excerpt(twice)} twice")
+
+
+def refuse_moved(names: Sequence[str], expected: Sequence[str]) -> None:
+    """Raise a FormatError if a feature is in another column than in a model.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The names of the columns.
+    expected : sequence of str
+        The features of the model; empty if it has no names. Other names are accepted: it may have been given new ones.
+    """
+    places = {name: place for place, name in enumerate(expected)}
+    for place, name in enumerate(names):
+        if places.get(name, place) != place:
+            raise FormatError(f"expected {excerpt(name)} in column {places[name]}, as in the model, not in {place}")
 
 
 def shown_names(names: Collection[str]) -> str:

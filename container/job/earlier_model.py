@@ -1,16 +1,22 @@
 """The channel `model`: the model of an earlier job, which this one continues."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from container.artifacts import model as artifacts
 from container.configuration.channels import ChannelConfiguration
 from container.errors import CustomerError
+from container.formats.columns import refuse_moved
+from container.formats.errors import FormatError
 from container.logs.logger import LOGGER
 from container.precision.coordinates import EUCLIDEAN, UNIT
 from kmeans.stream.first_centers import EarlierModel
 
 
-def read_earlier_model(channel: ChannelConfiguration, n_features: int, distance: str = EUCLIDEAN) -> EarlierModel:
+def read_earlier_model(
+    channel: ChannelConfiguration, n_features: int, distance: str = EUCLIDEAN, names: Sequence[str] = ()
+) -> EarlierModel:
     """Read the model that a job continues: one of this program with its weighted centers, or one of the built-in.
 
     Parameters
@@ -21,6 +27,8 @@ def read_earlier_model(channel: ChannelConfiguration, n_features: int, distance:
         The number of features that the model must have.
     distance : str
         The distance of the job, which the model must have been trained with, too; one of the built-in may have been.
+    names : sequence of str
+        The names of the features; empty if there are none.
 
     Returns
     -------
@@ -30,7 +38,8 @@ def read_earlier_model(channel: ChannelConfiguration, n_features: int, distance:
     Raises
     ------
     CustomerError
-        If the channel holds no model, or one with another number of features or another distance.
+        If the channel holds no model, or one with another number of features, with features in another order or another
+        distance.
     """
     try:
         model = artifacts.load(channel.path)
@@ -56,5 +65,12 @@ def read_earlier_model(channel: ChannelConfiguration, n_features: int, distance:
         raise CustomerError(
             f"Channel {channel.name}: expected a model of feature_dim {n_features}, got one of {found.centers.shape[1]}"
         )
+    try:
+        refuse_moved(names, model.feature_names)
+    except FormatError as error:
+        raise CustomerError(
+            f"Channel {channel.name}: the order of the features is not that of the data: {error}; feature_columns"
+            " chooses columns in any order"
+        ) from None
     LOGGER.info("continuing from %d centers, of %.0f rows", len(found.centers), found.weights.sum())
     return found

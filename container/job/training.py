@@ -130,7 +130,9 @@ def _fit(context: JobContext, chosen: TrainingSettings, source: TimedSource, che
     progress, stop = context.progress, context.stop
     earlier = None
     if "model" in job.channels:
-        earlier = read_earlier_model(job.channels["model"], chosen.n_features, job.hyperparameters.distance)
+        earlier = read_earlier_model(
+            job.channels["model"], chosen.n_features, job.hyperparameters.distance, context.feature_names
+        )
     checkpoint = newest_common(checkpoints, communicator)
     rows = source.source
     if checkpoint is None:

@@ -12,6 +12,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from container.formats.errors import FormatError, located
 from container.serving import negotiation
 from container.serving.body import blocks
+from container.serving.codecs import csv_header
 from container.serving.codecs.codec import Codec, Instances, Predictions
 from container.serving.outputs import answers, row_step
 from container.serving.predictor import ModelPredictor
@@ -94,7 +95,10 @@ class Inference:
 
         def predictions() -> Iterator[Predictions]:
             nonlocal rows, waiting
-            for block in reader.decode(counted(), predictor.feature_dim, predictor.dtype, gaps=predictor.gaps):
+            received = counted()
+            if reader is csv_header:
+                received = csv_header.checked(received, predictor.feature_names)
+            for block in reader.decode(received, predictor.feature_dim, predictor.dtype, gaps=predictor.gaps):
                 waiting = 0
                 yield from self._predictions(block, rows, predictor)
                 rows += len(block.rows)

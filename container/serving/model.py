@@ -53,8 +53,7 @@ class ServedModel:
 
 def predictor_of(path: Path, memory_bytes: int) -> ModelPredictor:
     """Load a model into a limited number of bytes of memory; raises as `model_of` does."""
-    model = model_of(path, memory_bytes)
-    return ModelPredictor(model.centers, model.coordinates)
+    return ModelPredictor.of(model_of(path, memory_bytes))
 
 
 def model_of(path: Path, memory_bytes: int) -> SavedModel:

@@ -1,7 +1,10 @@
 """The closest clusters of rows as requests hold them, in the units of the data."""
 
+from typing import Self
+
 import numpy as np
 
+from container.artifacts.model import SavedModel
 from container.precision.coordinates import PLAIN, Coordinates
 from kmeans.prediction import Predictor
 from kmeans.types import DoubleArray, FloatArray, LabelArray
@@ -16,6 +19,8 @@ class ModelPredictor:
         Finite numbers, at least one row and one column.
     coordinates : Coordinates
         The coordinates in which distances are measured.
+    feature_names : tuple of str
+        The names of the features; empty if there are none.
 
     Attributes
     ----------
@@ -29,13 +34,24 @@ class ModelPredictor:
         The memory that it takes, in bytes.
     """
 
-    def __init__(self, centers: FloatArray | DoubleArray, coordinates: Coordinates = PLAIN) -> None:
+    def __init__(
+        self,
+        centers: FloatArray | DoubleArray,
+        coordinates: Coordinates = PLAIN,
+        feature_names: tuple[str, ...] = (),
+    ) -> None:
         self._coordinates = coordinates
+        self.feature_names = feature_names
         self.gaps = coordinates.fills is not None
         self._predictor = Predictor(coordinates.relative(centers))
         self.dtype: np.dtype[np.floating] = centers.dtype
         self.k, self.feature_dim = self._predictor.k, self._predictor.feature_dim
         self.nbytes = self._predictor.nbytes + sum(array.nbytes for array in coordinates.arrays().values())
+
+    @classmethod
+    def of(cls, model: SavedModel) -> Self:
+        """Return the predictor of a model."""
+        return cls(model.centers, model.coordinates, model.feature_names)
 
     def predict(self, rows: FloatArray | DoubleArray) -> tuple[LabelArray, FloatArray]:
         """Return the closest center of each row, int64 (n,), and the distance to it, float32 (n,).

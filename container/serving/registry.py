@@ -59,7 +59,7 @@ class Registry:
                 raise DuplicateModelError(f"model {name!r} is loaded already")
             with _loading(name):
                 model = model_of(path, self._memory_bytes - usage.n_bytes)
-                predictor = ModelPredictor(model.centers, model.coordinates)
+                predictor = ModelPredictor.of(model)
             if usage.n_bytes + predictor.nbytes > self._memory_bytes:
                 raise OutOfMemoryError(
                     f"expected at most {self._memory_bytes} bytes of models in each worker, "
@@ -67,7 +67,7 @@ class Registry:
                 )
             entry = Entry(name, url, predictor.nbytes, uuid.uuid4().hex)
             try:
-                self._shared.add(entry, model.centers, model.coordinates)
+                self._shared.add(entry, model)
             except OSError as error:
                 raise OutOfMemoryError(f"expected room for a copy of model {name!r}: {error}") from error
             usage.n_bytes += entry.size
@@ -123,7 +123,7 @@ class Registry:
                 predictor = self._held_predictor(entry)
                 if predictor is None:
                     with _loading(name):
-                        predictor = ModelPredictor(*read_model(file))
+                        predictor = ModelPredictor.of(read_model(file))
                     # A model that has been unloaded meanwhile may have been swept already.
                     if not is_unloaded(file):
                         self._held[name] = (entry.token, predictor)

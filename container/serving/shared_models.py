@@ -1,7 +1,8 @@
 """The loaded models of a multi-model endpoint on disk, where all workers share them.
 
-Each model is a file with two lines of JSON, its entry and its coordinates, and then its centers. A lock file keeps
-changes apart, and has the memory that all models take: what a change costs does not grow with the number of models.
+Each model is a file with two lines of JSON, its entry and what is needed of its description, and then its centers. A
+lock file keeps changes apart, and has the memory that all models take: what a change costs does not grow with the
+number of models.
 """
 
 import fcntl
@@ -16,11 +17,10 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from container.artifacts import mxnet_ndarray
+from container.artifacts.model import SavedModel
 from container.files.atomic import replacing
-from container.precision.coordinates import PLAIN, Coordinates
 from container.serving.errors import UnknownModelError
 from container.serving.unload_log import UnloadLog
-from kmeans.types import DoubleArray, FloatArray
 
 _SUFFIX = ".model"
 # Digits of the number of bytes in the lock file; during a change the first one is replaced.
@@ -113,7 +113,7 @@ class SharedModels:
         self.unloads.invalidate()
         return sum(entry.size for entry in self.entries())
 
-    def add(self, entry: Entry, centers: FloatArray | DoubleArray, coordinates: Coordinates = PLAIN) -> None:
+    def add(self, entry: Entry, model: SavedModel) -> None:
         """Write a model; the caller has exclusive access.
 
         Raises
@@ -121,10 +121,15 @@ class SharedModels:
         OSError
             If it can't be written.
         """
+        needed = {
+            "feature_dim": model.centers.shape[1],
+            "feature_names": model.feature_names,
+            **model.coordinates.description(),
+        }
         with replacing(self._file(entry.name)) as file:
-            for line in (entry, coordinates.description()):
+            for line in (entry, needed):
                 file.write(json.dumps(line).encode() + b"\n")
-            file.write(mxnet_ndarray.dumps(centers))
+            file.write(mxnet_ndarray.dumps(model.centers))
 
     def remove(self, name: str) -> Entry:
         """Remove a model; the caller has exclusive access.
@@ -151,7 +156,7 @@ class SharedModels:
         entry : Entry
             The model.
         file : binary file
-            At its coordinates and centers; see `read_model`.
+            At its description and centers; see `read_model`.
 
         Raises
         ------
@@ -182,11 +187,11 @@ class SharedModels:
         return self._folder / f"{hashlib.sha256(name.encode('utf-8', 'surrogateescape')).hexdigest()}{_SUFFIX}"
 
 
-def read_model(file: IO[bytes]) -> tuple[FloatArray | DoubleArray, Coordinates]:
-    """Return the centers and the coordinates of a model from its file, as `SharedModels.opened` yields it."""
+def read_model(file: IO[bytes]) -> SavedModel:
+    """Return a model from its file, as `SharedModels.opened` yields it."""
     description = json.loads(file.readline())
     (centers,) = mxnet_ndarray.loads(file.read())
-    return centers, Coordinates.of_description(description, centers.shape[1])
+    return SavedModel(centers, description)
 
 
 def is_unloaded(file: IO[bytes]) -> bool:

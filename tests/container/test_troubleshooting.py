@@ -17,6 +17,7 @@ import pyarrow.parquet
 import pytest
 
 from container import algorithm, convert
+from container.artifacts.description import describe
 from container.artifacts.model import SavedModel, save
 from container.channels.channel import Channel
 from container.channels.form import RecordForm
@@ -54,6 +55,12 @@ TIMES = [[1.7e9 + 128 * step, 2.0, 3.0] for step in range(57)]
 
 # A feature in other units than the others.
 UNLIKE = [[1.0, 2.0, 100.0], [4.0, 5.0, 250.0], [7.0, 8.0, 180.0]]
+
+
+def named(*names: str) -> SavedModel:
+    centers = np.array(ROWS, np.float32)
+    given = describe(centers, hyperparameters={}, seed=0, cluster_sizes=[1, 1, 1], msd=0.0, feature_names=names)
+    return SavedModel(centers, given)
 
 
 def records(*rows: list[float]) -> bytes:
@@ -127,7 +134,7 @@ class Scene:
         settings: ServingSettings = ServingSettings(),  # noqa: B008
     ) -> str:
         """Ask a model of three features."""
-        save(self.base / "model", "algo-1", SavedModel(np.array(ROWS, np.float32), None))
+        save(self.base / "model", "algo-1", named("age", "income", "visits"))
         client = create_app(ServedModel(self.base / "model"), settings).test_client()
         return client.post(
             "/invocations", data=body, headers={"Content-Type": content_type, "Accept": accept}
@@ -206,10 +213,15 @@ class Scene:
         save(folder, "algo-1", SavedModel(np.array(ROWS, np.float32)[:, :2], None))
         return self._earlier_model(folder)
 
+    def features_in_another_order(self) -> str:
+        folder = self.base / "input/data/model"
+        save(folder, "algo-1", named("income", "age", "visits"))
+        return self._earlier_model(folder)
+
     def _earlier_model(self, folder: Path) -> str:
         channel = ChannelConfiguration("model", MODEL, None, "File", "FullyReplicated", folder)
         with pytest.raises(CustomerError) as error:
-            read_earlier_model(channel, 3)
+            read_earlier_model(channel, 3, names=("age", "income", "visits"))
         return str(error.value)
 
     def failure(self, kind: type[Exception]) -> str:
@@ -370,6 +382,7 @@ MAKERS: dict[str, Callable[[Scene], str]] = {
     "it is of another job": lambda scene: scene.other_job(),
     "epoch: expected": lambda scene: scene.odd_checkpoint(),
     "Channel model: expected a": lambda scene: scene.other_features(),
+    "Channel model: the order": lambda scene: scene.features_in_another_order(),
     "Channel model: /opt/ml": lambda scene: scene.odd_state(),
     "Batch size 5000": lambda scene: scene.log({"k": "2", "feature_dim": "3"}, *(ROWS * 599)),
     "The values of some features": lambda scene: scene.log({"k": "2", "feature_dim": "3"}, *TIMES),
@@ -391,6 +404,9 @@ MAKERS: dict[str, Callable[[Scene], str]] = {
     "This is a bug": lambda scene: scene.failure(KeyError),
     "unable to evaluate payload provided: record": lambda scene: scene.request(b"1,2\n"),
     "unable to evaluate payload provided: line": lambda scene: scene.request(b"[1,2,3]\n\n[1,2,3]\n", JSON_LINES),
+    "unable to evaluate payload provided: line 1: expected 'age'": lambda scene: scene.request(
+        b"id,age,income\n1,2,3\n", "text/csv;header=present"
+    ),
     "unable to evaluate payload provided: record 1: expected frames": lambda scene: scene.request(
         dense_record(np.array(ROWS[0], np.float32)).SerializeToString() * 2, RECORDIO
     ),

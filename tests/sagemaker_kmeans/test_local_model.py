@@ -64,6 +64,25 @@ def test_a_model_of_any_form_is_loaded(tmp_path: Path, form: str) -> None:
     assert sizes == (None if form == "bare" else [4.0, 5.0, 6.0])
 
 
+class Frame:
+    """What a DataFrame is to numpy, with the names of its columns."""
+
+    def __init__(self, *columns: object) -> None:
+        self.columns = columns
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> NDArray[Any]:
+        del copy
+        return CENTERS.astype(dtype)
+
+
+def test_a_frame_has_the_columns_of_the_model() -> None:
+    model = LocalModel(CENTERS.copy(), {"feature_names": ["age", "income"]})
+    for columns in (("age", "income"), ("Age", "Income"), (0, 1)):
+        assert model.predict(Frame(*columns)).tolist() == [0, 1, 2]
+    with pytest.raises(ValueError, match="expected 'income' in column 1, as in the model, not in 0"):
+        model.predict(Frame("income", "age"))
+
+
 def test_a_model_of_the_built_in_has_neither_sizes_nor_names(tmp_path: Path) -> None:
     path = tmp_path / "model.tar.gz"
     content = mxnet_ndarray.dumps(CENTERS)

@@ -64,6 +64,20 @@ def test_columns_are_chosen_by_name(tmp_path: Path, model: Path, given: str) -> 
     assert answers(tmp_path / "out.csv")[0] == LocalModel(CENTERS.copy(), {}).predict(ROWS).tolist()
 
 
+@pytest.mark.parametrize("given", ["rows.csv", "rows.parquet"])
+def test_a_table_with_text_and_gaps(tmp_path: Path, given: str) -> None:
+    path = saved(tmp_path / "model", CENTERS, feature_names=NAMES, missing_numbers=[3.0, 4.0])
+    table = pyarrow.table({"id": ["a, b", "NA", "c"], "income": [None, 4.0, -1.0], "age": [0.5, None, 10.0]})
+    (pyarrow.csv.write_csv if given == "rows.csv" else pyarrow.parquet.write_table)(table, tmp_path / given)
+    assert main(["predict", str(path), str(tmp_path / given), str(tmp_path / "out.csv")]) == 0
+    expected = LocalModel(CENTERS.copy(), {}).predict_with_distances([[0.5, 4.0], [3.0, 4.0], [10.0, -1.0]])
+    assert answers(tmp_path / "out.csv") == tuple(array.tolist() for array in expected)
+    # Neither is the first row a header, if only some of its numbers are missing.
+    (tmp_path / "b.csv").write_text("NA,4\n10,-1\n")
+    assert main(["predict", str(path), str(tmp_path / "b.csv"), str(tmp_path / "b.out.csv")]) == 0
+    assert answers(tmp_path / "b.out.csv")[0] == [1, 2]
+
+
 @pytest.mark.parametrize("given", ["rows.csv", "rows.parquet", "rows.npy"])
 def test_leading_labels_are_dropped(tmp_path: Path, model: Path, given: str) -> None:
     file = written(tmp_path / given, np.column_stack([np.arange(1000.0), ROWS]))
@@ -76,6 +90,8 @@ def test_leading_labels_are_dropped(tmp_path: Path, model: Path, given: str) -> 
     [
         ("a.csv", b"1,2,3\n", "expected 2 columns, got 3"),
         ("a.csv", b"1,2\n3\n", "columns"),
+        ("a.csv", b"id,income,age\nx,1,2\ny,1,2,3\n", "columns"),
+        ("a.csv", b"1,2\n,3\n", "expected numbers that are finite"),
         ("a.csv", b"1,2\n3,x\n", "after 0 rows"),
         (
             "a.csv",

@@ -269,7 +269,8 @@ def cells_of(line: str) -> list[str]:
     except csv.Error as error:
         if "\r" in line:
             raise FormatError(_LONE_RETURNS) from error
-        raise FormatError(f"expected cells with matching quotation marks, got {excerpt(line)} ({error})") from error
+        expected = "expected cells with matching quotation marks within a line"
+        raise FormatError(f"{expected}, got {excerpt(line)} ({error})") from error
 
 
 def _number(cell: str, column: int) -> float:

@@ -11,7 +11,8 @@ from container.formats.columns import Chosen, Selection, choose
 from container.formats.errors import FormatError, excerpt
 
 # The types of numbers that are read. A boolean is 0 or 1. A column of a dictionary's numbers has the type of these.
-_NUMBERS: Final = (types.is_floating, types.is_integer, types.is_boolean, types.is_decimal)
+# A column without a single value may have the type null.
+_NUMBERS: Final = (types.is_floating, types.is_integer, types.is_boolean, types.is_decimal, types.is_null)
 # What ids may be: anything that has a text of its own.
 _IDS: Final = (
     *_NUMBERS,

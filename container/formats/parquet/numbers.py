@@ -89,6 +89,8 @@ def _one_by_one(batch: Any, dtype: DTypeLike) -> NDArray[Any]:
 
 def _numbers(column: Any) -> NDArray[Any]:
     """Return the numbers of a column as they are, with NaN for those that are missing."""
+    if types.is_null(column.type):
+        return np.full(len(column), np.nan)
     if types.is_decimal(column.type):
         # By way of its digits a decimal is rounded once.
         column = column.cast(pyarrow.string()).cast(pyarrow.float64())

@@ -139,6 +139,19 @@ def test_columns_of_every_type_by_name(make_channel: MakeChannel, folder: Path) 
         assert next(numbered.file_ids(folder / "rows.parquet"))[0].as_py() == first
 
 
+def test_a_column_of_no_values_is_missing(make_channel: MakeChannel, folder: Path) -> None:
+    write(folder / "a.parquet", table(ROWS[:2]))
+    write(folder / "b.parquet", table(ROWS[2:4]).set_column(1, "b.c", pyarrow.nulls(2)))
+    with pytest.raises(
+        CustomerError, match=r"b.parquet, record 1, column 1: expected a number in column 'b.c', got no"
+    ):
+        rows_of(make_channel(content_type=PARQUET))
+    assert rows_of(make_channel(content_type=PARQUET, missing="drop")) == [ROWS[:2].tolist()]
+    write(folder / "a.parquet", table(ROWS[:2]).set_column(0, "id", pyarrow.nulls(2)))
+    channel = make_channel(2, content_type=PARQUET, selection=Selection(ident="id"))
+    assert next(channel.file_ids(folder / "a.parquet")).to_pylist() == [None, None]
+
+
 def test_labels_and_the_index_are_left_out(
     make_channel: MakeChannel, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

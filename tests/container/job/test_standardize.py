@@ -262,3 +262,7 @@ def test_a_feature_that_outweighs_all_others_is_named(tmp_path: Path) -> None:
     assert "feature 12 has 99.8 % of the variance" in (tmp_path / "output/data/report.html").read_text()
     assert "standardization" not in json.loads((tmp_path / "model/kmeans.json").read_text())
     assert load_state(tmp_path / "model")[1].plain
+    data = ["--content-type", CSV, "--data", str(tmp_path / "input/data/train")]
+    done = resolve("--k", "2", *data, tmp_path / "output", tmp_path / "two.tar.gz")
+    assert done.returncode == 0, done.stderr
+    assert "feature 12 has 99.8 % of the variance" in (tmp_path / "two-data/report.html").read_text()

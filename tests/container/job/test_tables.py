@@ -1,7 +1,11 @@
 """Tables as people have them, in Parquet and CSV: names in the outputs, ids in the assignments."""
 
 import json
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +19,7 @@ from numpy.typing import NDArray
 from container import resolve
 from kmeans.prediction import Predictor
 from tests.container.hosts.cluster import Cluster
-from tests.container.job.job import Ended, Job
+from tests.container.job.job import TOP, Ended, Job
 
 N = 900
 FEATURES = ("weight, kg", "height", "<b>age</b>")
@@ -96,6 +100,35 @@ def test_names_and_ids(tmp_path: Path, kind: str, rows: NDArray[np.float32]) -> 
     assert lines[0] == "person,closest_cluster,distance_to_cluster"
     assert lines[1].startswith('"no. 0, ""0""",')
     assert "weight, kg: " in (tmp_path / "two-data/report.html").read_text()
+
+
+def test_features_in_another_order_than_in_the_model(tmp_path: Path, rows: NDArray[np.float32]) -> None:
+    given = {"k": "3", "feature_dim": "3", "write_report": "false", "write_assignments": "false"}
+    content_type, name, write = KINDS["parquet"]
+    channel = {"TrainingInputMode": "File", "ContentType": content_type}
+    jobs = {
+        names: Job(tmp_path / names, given, {"train": channel, "model": {"TrainingInputMode": "File"}})
+        for names in ("abc", "acb", "xyz")
+    }
+    for names, job in jobs.items():
+        write(pyarrow.table(dict(zip(names, rows.T, strict=True))), job.folder("train") / name)
+    first = replace(jobs["abc"], channels={"train": channel}).run()
+    assert first.exit_code == 0, first.log
+    for names in ("acb", "xyz"):
+        shutil.copy(first.base / "output/model.tar.gz", jobs[names].folder("model"))
+    moved, renamed = jobs["acb"].run(), jobs["xyz"].run()
+    assert moved.exit_code == 2
+    assert moved.failure == (
+        "Customer Error: Channel model: the order of the features is not that of the data: expected 'c' in column 2,"
+        " as in the model, not in 1; feature_columns chooses columns in any order"
+    )
+    assert renamed.exit_code == 0, renamed.log
+    arguments = ["--k", "2", "--content-type", content_type, str(tmp_path / "abc/output/model.tar.gz")]
+    data = jobs["acb"].folder("train")
+    command = [sys.executable, "-m", "container.resolve", *arguments, str(tmp_path / "two.tar.gz"), "--data", str(data)]
+    done = subprocess.run(command, cwd=TOP, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert f"{data}: expected 'c' in column 2, as in the model, not in 1" in done.stdout
 
 
 def test_both_formats_and_any_number_of_hosts_give_the_same(tmp_path: Path, rows: NDArray[np.float32]) -> None:

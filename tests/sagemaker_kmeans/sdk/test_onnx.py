@@ -70,6 +70,23 @@ def test_a_graph_compares_directions_where_the_model_does(tmp_path: Path) -> Non
     np.testing.assert_allclose(found_distances, distances, rtol=1e-6)
 
 
+@pytest.mark.parametrize("centers", [CENTERS, FINE_CENTERS])
+@pytest.mark.parametrize("standardized", [False, True])
+def test_a_graph_fills_gaps_where_the_model_does(tmp_path: Path, centers: NDArray[Any], standardized: bool) -> None:
+    rng = np.random.default_rng(3)
+    rows = centers[rng.integers(0, len(centers), 200)] + rng.normal(size=(200, 2)).astype(centers.dtype)
+    rows[rng.random(rows.shape) < 0.3] = np.nan
+    facts: dict[str, Any] = {"missing_numbers": rng.normal(size=2).tolist()}
+    if standardized:
+        facts["standardization"] = {"means": [1.0, -2.0], "scales": [3.0, 0.5]}
+    model = LocalModel(centers.copy(), facts)
+    model.to_onnx(tmp_path / "model.onnx")
+    labels, distances = model.predict_with_distances(rows)
+    found_labels, found_distances = answers(tmp_path / "model.onnx", rows)
+    np.testing.assert_array_equal(found_labels, labels)
+    np.testing.assert_allclose(found_distances, distances, rtol=1e-6)
+
+
 def test_the_command_writes_it(tmp_path: Path) -> None:
     assert main(["to-onnx", str(saved(tmp_path / "model", CENTERS)), str(tmp_path / "model.onnx")]) == 0
     found, _ = answers(tmp_path / "model.onnx", CENTERS)
