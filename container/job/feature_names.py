@@ -7,11 +7,12 @@ import numpy as np
 from container.channels.channel import Channel
 from container.errors import CustomerError
 from container.formats.columns import shown_names
+from container.logs.logger import LOGGER
 from kmeans.communicator import Communicator
 
 
 def agreed_names(rows: Channel, communicator: Communicator) -> tuple[str, ...]:
-    """Return the names that the features have in the data; all hosts call this together.
+    """Return the names that the features have in the data, and log them; all hosts call this together.
 
     Parameters
     ----------
@@ -39,4 +40,7 @@ def agreed_names(rows: Channel, communicator: Communicator) -> tuple[str, ...]:
                 f"The hosts have different columns: {shown_names(found[0])} and {shown_names(names)};"
                 " feature_columns chooses columns in any order"
             )
-    return tuple(found[0]) if found else ()
+    if not found:
+        return ()
+    LOGGER.info("The features are the columns %s.", shown_names(found[0]))
+    return tuple(found[0])

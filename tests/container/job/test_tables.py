@@ -82,6 +82,7 @@ def test_names_and_ids(tmp_path: Path, kind: str, rows: NDArray[np.float32]) -> 
     ended = job_of(tmp_path, kind, rows).run()
     assert ended.exit_code == 0, ended.log
     assert ended.description["feature_names"] == [*FEATURES]
+    assert "The features are the columns 'weight, kg', 'height', '<b>age</b>'." in ended.log
     found = assigned(ended, KINDS[kind][1])
     labels, distances = Predictor(ended.centers).predict(rows)
     assert found.column_names == ["person", "closest_cluster", "distance_to_cluster"]
