@@ -81,7 +81,8 @@ def run_hosts(size: int, work: Callable[[Communicator], Result]) -> list[Result]
     Raises
     ------
     Exception
-        What `work` raised on the first host that failed by itself; on the others `AbortedError` is raised.
+        What `work` raised on the host of lowest rank that failed by itself. Where `work` waits for it, on other hosts,
+        `AbortedError` is raised.
     """
     board = _Board(size)
 

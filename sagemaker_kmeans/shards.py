@@ -38,7 +38,7 @@ def files(rows: Any, labels: Any, count: int) -> Iterator[tuple[str, BinaryIO]]:
     Raises
     ------
     ValueError
-        If there are fewer rows than shards, or something else than rows.
+        If there are fewer rows than shards, or anything other than rows.
     """
     rows, labels = records.checked(rows, labels)
     if hasattr(rows, "tocsr"):

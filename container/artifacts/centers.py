@@ -34,7 +34,7 @@ def loads(data: bytes | bytearray) -> FloatArray:
     Raises
     ------
     CentersError
-        If the file is invalid, or has something else than a matrix of finite numbers.
+        If the file is invalid, or has anything other than a matrix of finite numbers.
     """
     try:
         arrays = mxnet_ndarray.loads(data)

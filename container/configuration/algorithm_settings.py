@@ -17,7 +17,7 @@ AUTO_CENTER_FACTOR_MAX_K = 100
 # The sample is bounded by memory.
 AUTO_SAMPLE_BYTES = 128 << 20
 AUTO_SAMPLE_ROWS = 200_000
-# The part of the sample that is kept in the model's state, for models of another k: it is shipped with every model.
+# The part of the sample that is kept in the output's state.npz, for models of another k; a model has no rows.
 KEPT_SAMPLE_BYTES = 32 << 20
 
 

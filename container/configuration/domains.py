@@ -125,7 +125,7 @@ class Subset:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """Names: a JSON list of texts, or names separated by commas; none at all too."""
+    """Names: a JSON list of texts, or names separated by commas; or no names at all."""
 
     expected: str = 'different names, as a JSON list or separated by commas, such as ["age", "income"]'
 

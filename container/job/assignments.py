@@ -42,14 +42,17 @@ _KEPT = " !#$&'()+,-.;=@[]^_{}~"
 
 
 def objection(folder: Path, n_rows: int, k: int, *, ids: bool = False) -> str:
-    """Return why `write_assignments=auto` writes no assignments of `n_rows` rows to a folder; empty if it does."""
+    """Return why `write_assignments=auto` does not write the assignments of `n_rows` rows to a folder.
+
+    The text is empty if it writes them.
+    """
     n_bytes = n_rows * (len(str(k - 1)) + ROW_BYTES + (ID_BYTES if ids else 0))
     if n_bytes > MAX_AUTO_BYTES:
         return f"{n_rows:,} rows would take about {n_bytes:,} bytes, and up to {MAX_AUTO_BYTES:,} are written"
     try:
         free = disk_space.free_bytes(folder)
     except OSError as error:
-        return f"{folder}: expected to learn how much room there is, got {error.strerror}"
+        return f"{folder}: could not find out how much room there is: {error.strerror}"
     if free < 2 * n_bytes:
         return f"{folder}: expected room for {2 * n_bytes:,} bytes, got {free:,}"
     return ""

@@ -20,7 +20,7 @@ from container.job.best_effort import warn_on_failure
 from container.job.context import JobContext
 from container.logs import logger
 from container.logs.logger import LOGGER
-from container.logs.metrics import spread
+from container.logs.metrics import summary
 from container.precision.coordinates import Coordinates
 from container.precision.scales import dominance
 from container.versions import COMPUTING, versions
@@ -78,7 +78,7 @@ def write_model(context: JobContext, model: Model, coordinates: Coordinates) -> 
     _write_sample(context, model, coordinates)
     LOGGER.info("wrote %s", ", ".join(str(file) for file in files))
     LOGGER.info("suggested number of clusters: %s", curves.suggested(model.curve))
-    context.progress.times["model.serialize.time"] = spread((time.time() - began) * 1000)
+    context.progress.times["model.serialize.time"] = summary((time.time() - began) * 1000)
     return files
 
 

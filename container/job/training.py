@@ -26,7 +26,7 @@ from container.job.gaps import count_gaps
 from container.job.gpu import open_gpu
 from container.logs import logger
 from container.logs.logger import LOGGER
-from container.logs.metrics import log_metrics, log_quality, spread
+from container.logs.metrics import log_metrics, log_quality, summary
 from container.logs.progress import Progress
 from container.logs.timed_source import TimedSource
 from container.precision.choice import SPREAD_ROWS, choose_coordinates
@@ -103,7 +103,7 @@ def run(job: JobConfiguration, communicator: Communicator, stop: Stop, began: fl
             model = _write_model(context, model, rows)
             _log_train_quality(context, model)
             progress.log_times()
-            log_metrics(job.place.name, began, time.time(), {**progress.times, "epochs": spread(chosen.epochs)})
+            log_metrics(job.place.name, began, time.time(), {**progress.times, "epochs": summary(chosen.epochs)})
             outputs.warn_of_dominant_feature(context, model, rows.coordinates)
             tested = _test(context, model, rows.coordinates)
             if stop.overdue():
@@ -114,7 +114,7 @@ def run(job: JobConfiguration, communicator: Communicator, stop: Stop, began: fl
         job.place.name,
         began,
         time.time(),
-        {"setuptime": spread(setup_seconds * 1000), "totaltime": spread((time.time() - began) * 1000)},
+        {"setuptime": summary(setup_seconds * 1000), "totaltime": summary((time.time() - began) * 1000)},
     )
 
 

@@ -21,7 +21,7 @@ REGEXES: Mapping[str, str] = {
 OBJECTIVES = ("test:msd", "test:ssd")
 
 
-class Spread:
+class Summary:
     """Sum, count, least and largest of the values of one metric.
 
     Attributes
@@ -47,14 +47,14 @@ class Spread:
         return {"sum": self.sum, "count": self._count, "min": self._min, "max": self._max}
 
 
-def spread(value: float) -> Spread:
-    """Return the spread of a single value."""
-    single = Spread()
+def summary(value: float) -> Summary:
+    """Return the summary of a single value."""
+    single = Summary()
     single.add(value)
     return single
 
 
-def log_metrics(host: str, start: float, end: float, metrics: Mapping[str, Spread], **dimensions: object) -> None:
+def log_metrics(host: str, start: float, end: float, metrics: Mapping[str, Summary], **dimensions: object) -> None:
     """Write one `#metrics` line.
 
     Parameters
@@ -65,8 +65,8 @@ def log_metrics(host: str, start: float, end: float, metrics: Mapping[str, Sprea
         Seconds since 1970.
     end : float
         Seconds since 1970.
-    metrics : mapping of str to Spread
-        The spreads, by name.
+    metrics : mapping of str to Summary
+        The summaries, by name.
     **dimensions : object
         Further dimensions: `epoch`, `Meta`.
     """

@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 from container.logs.counts import Counts, RunningLoss
 from container.logs.logger import LOGGER, VERBATIM
-from container.logs.metrics import Spread, log_metrics, log_progress, log_throughput, spread
+from container.logs.metrics import Summary, log_metrics, log_progress, log_throughput, summary
 from container.logs.timed_source import TimedSource
 from container.report.losses import Losses
 from container.stopping import Stop
@@ -45,7 +45,7 @@ class Progress(Observer):
         What is being done, in words.
     cut_short : bool
         Whether the stream has ended early.
-    times : dict of str to Spread
+    times : dict of str to Summary
         Milliseconds by stage, as the last `#metrics` line of a job has them.
     """
 
@@ -56,7 +56,7 @@ class Progress(Observer):
         self._counts = Counts()
         self._rows_before = 0
         self.stage = "initializing"
-        self.times: dict[str, Spread] = {}
+        self.times: dict[str, Summary] = {}
         self._epochs = epochs
         self._mini_batch_size = mini_batch_size
         self._source = source
@@ -92,7 +92,7 @@ class Progress(Observer):
 
     def _enter(self, stage: str, finished: str) -> None:
         now = time.time()
-        self.times.setdefault(finished, Spread()).add((now - self._stage_began) * 1000)
+        self.times.setdefault(finished, Summary()).add((now - self._stage_began) * 1000)
         self._stage_began = now
         self.stage = stage
 
@@ -185,7 +185,7 @@ class Progress(Observer):
             "Number of Batches Since Last Reset": latest[1],
         }
         log_metrics(
-            self.host, start, time.time(), {name: spread(count) for name, count in counts.items()}, **dimensions
+            self.host, start, time.time(), {name: summary(count) for name, count in counts.items()}, **dimensions
         )
 
     def stopped(self) -> None:

@@ -1,4 +1,4 @@
-"""The coordinates of a job, chosen by its first rows."""
+"""The coordinates of a job, chosen by rows drawn from its data; in Pipe mode, by the first ones."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
@@ -9,7 +9,7 @@ from container.logs.logger import LOGGER
 from container.naming import feature_names
 from container.precision.coarse_features import coarse_features
 from container.precision.coordinates import COSINE, EUCLIDEAN, UNIT, Coordinates
-from container.precision.scales import Spread, spread_of
+from container.precision.scales import Moments, moments_of
 from kmeans.assignment.shift import thinned
 from kmeans.types import DoubleArray
 
@@ -76,20 +76,20 @@ def choose_coordinates(
         )
     if not standardize:
         return coarse.coordinates(rows.shape[1])
-    spread = spread_of(rows, n_represented, communicator)
-    _log_spread(spread, names)
-    return spread.coordinates()
+    moments = moments_of(rows, n_represented, communicator)
+    _log_moments(moments, names)
+    return moments.coordinates()
 
 
-def _log_spread(spread: Spread, names: Sequence[str]) -> None:
+def _log_moments(moments: Moments, names: Sequence[str]) -> None:
     LOGGER.info(
         "standardizing: distances and msd are in standard deviations of the features, computed from %d rows",
-        spread.n_rows,
+        moments.n_rows,
     )
-    if not spread.n_rows:
+    if not moments.n_rows:
         LOGGER.warning("The job was stopped before any row was drawn: the features are not standardized.")
         return
-    constant = np.flatnonzero(spread.constant)
+    constant = np.flatnonzero(moments.constant)
     if len(constant):
         shown = feature_names(constant.tolist(), names)
         LOGGER.info("constant in these rows, and left in their own units: %s", shown)

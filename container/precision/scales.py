@@ -20,12 +20,12 @@ _PIECE_NUMBERS: Final = 1 << 20
 _CACHED_NUMBERS: Final = 1 << 15
 # Rows by which a point near most rows is found.
 _SHIFT_ROWS: Final = 100
-# A feature with more than this share of the variance of all features decides almost alone on the clusters.
+# A feature with more than this share of the variance of all features determines the clusters almost by itself.
 DOMINANT_SHARE: Final = 0.9
 
 
 @dataclass(frozen=True)
-class Spread:
+class Moments:
     """The means and variances of features.
 
     Attributes
@@ -54,7 +54,7 @@ class Spread:
         return Coordinates(self.means, np.where(self.constant, 1.0, np.sqrt(self.variances)))
 
 
-def spread_of(rows: DoubleArray, n_represented: int, communicator: "Communicator") -> Spread:
+def moments_of(rows: DoubleArray, n_represented: int, communicator: "Communicator") -> Moments:
     """Return the means and variances of the features over all hosts.
 
     Parameters
@@ -68,7 +68,7 @@ def spread_of(rows: DoubleArray, n_represented: int, communicator: "Communicator
 
     Returns
     -------
-    Spread
+    Moments
         The same on every host; zeros if no host has a row.
     """
     n_rows, n_features = rows.shape
@@ -84,17 +84,17 @@ def spread_of(rows: DoubleArray, n_represented: int, communicator: "Communicator
         variances[part] = np.square(differences, out=differences).mean(axis=0)
     everyones = communicator.gather_rows(own)
     everyones = everyones[everyones[:, 0] > 0.0]
-    return _together(everyones) if len(everyones) else Spread(0, means, variances)
+    return _together(everyones) if len(everyones) else Moments(0, means, variances)
 
 
-def _together(everyones: DoubleArray) -> Spread:
+def _together(everyones: DoubleArray) -> Moments:
     """Combine number of rows, number of rows they stand for, means and variances of each host (Chan et al. 1983)."""
     weights = everyones[:, 1:2] / everyones[:, 1].sum()
     means, variances = np.split(everyones[:, 2:], 2, axis=1)
     # Relative to the first ones, so that those of a single host stay as they are.
     mean = means[0] + (weights * (means - means[0])).sum(axis=0)
     variance = (weights * (variances + np.square(means - mean))).sum(axis=0)
-    return Spread(int(everyones[:, 0].sum()), mean, variance)
+    return Moments(int(everyones[:, 0].sum()), mean, variance)
 
 
 def dominance(sample: "Sample", names: Sequence[str] = ()) -> str | None:

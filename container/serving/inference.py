@@ -65,7 +65,8 @@ class Inference:
         Raises
         ------
         FormatError
-            If the body cannot be read, if a row is too far from all clusters, or if it has no direction to compare.
+            If the body cannot be read, if a row is too far from a cluster that the answer names, or if it has no
+            direction to compare.
         HTTPException
             If the content type of the request, or of the answer, is not supported, or the body is refused.
         """

@@ -17,7 +17,7 @@ _MAX_TOP_N = 1000
 _BATCH_PAYLOAD_MB = 6
 _TRUTHS = {"true": True, "1": True, "false": False, "0": False, "": False}
 STRATEGIES = ("MULTI_RECORD", "SINGLE_RECORD")
-# Without a limit of their length, a request may take this part of the memory: one eighth.
+# If the length of requests has no limit, a request may take this part of the memory: one eighth.
 _HELD_SHARE = 8
 
 

@@ -87,7 +87,7 @@ def lower_by_panel(
     line: Value,  # IN, the first element there to fetch into the cache
     stride: Value,  # IN, by how many elements to advance with each feature
 ) -> None:
-    """Update the two least scores of each row by those of a panel; a score's last bits are its number in the panel."""
+    """Update the two lowest scores of each row by those of a panel; a score's last bits are its number in the panel."""
     sums = range(CENTERS * REGISTERS)
     zero = ir.Constant(FLOATS, [0.0] * LANES)
     many = builder.icmp_signed(">", n_features, int64(CHAIN))

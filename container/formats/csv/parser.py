@@ -95,7 +95,7 @@ def parse(
     Returns
     -------
     ndarray of dtype, shape (n, columns)
-        C-contiguous; numbers that are finite in float32 only.
+        C-contiguous; only numbers that are finite in float32.
     """
     if columns is None:
         if first_record == 1:
@@ -124,7 +124,7 @@ def parse_cells(data: bytes, cells: Cells, *, first_record: int = 1, dtype: DTyp
     Returns
     -------
     ndarray of dtype, shape (n, d)
-        C-contiguous; numbers that are finite in float32 only, but for gaps.
+        C-contiguous; only numbers that are finite in float32, and gaps.
 
     Raises
     ------

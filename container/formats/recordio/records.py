@@ -52,7 +52,7 @@ def features(record: Record, feature_dim: int, dtype: DTypeLike = np.float32, *,
     Returns
     -------
     ndarray of dtype, shape (feature_dim,)
-        Numbers that are finite in float32 only, but for gaps. Values of a sparse tensor that have the same key are
+        Only numbers that are finite in float32, and gaps. Values of a sparse tensor that have the same key are
         added up.
 
     Raises

@@ -53,7 +53,7 @@ def rows(
     Returns
     -------
     ndarray of dtype, shape (n, feature_dim)
-        Numbers that are finite in float32 only, but for gaps.
+        Only numbers that are finite in float32, and gaps.
 
     Raises
     ------

@@ -6,7 +6,7 @@ from sklearn.datasets import load_wine
 from sklearn.preprocessing import StandardScaler
 
 from container.precision import scales
-from container.precision.scales import dominance, dominant_feature, spread_of
+from container.precision.scales import dominance, dominant_feature, moments_of
 from kmeans.communicator import SingleHost
 from kmeans.sample import Sample
 from kmeans.thread_hosts import run_hosts
@@ -35,7 +35,7 @@ def sample_of(rows: DoubleArray, weights: DoubleArray | None = None) -> Sample:
 def test_they_are_those_of_the_standard_scaler(rows: DoubleArray, piece: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scales, "_PIECE_NUMBERS", piece)
     scaler = StandardScaler().fit(rows)
-    found = spread_of(rows, len(rows), SingleHost()).coordinates().arrays()
+    found = moments_of(rows, len(rows), SingleHost()).coordinates().arrays()
     np.testing.assert_allclose(found["means"], scaler.mean_, rtol=1e-13)
     np.testing.assert_allclose(found["scales"], scaler.scale_, rtol=1e-9)
 
@@ -45,25 +45,25 @@ def test_constant_features_keep_their_units_as_there() -> None:
     # Digits of 0.1 that float64 does not hold.
     rows[::2, 0] += 1e-17
     rows[1::2, 0] = np.nextafter(0.1, 1)
-    spread = spread_of(rows, 100, SingleHost())
+    spread = moments_of(rows, 100, SingleHost())
     np.testing.assert_allclose(spread.coordinates().arrays()["scales"], StandardScaler().fit(rows).scale_)
     assert spread.constant.tolist() == [True, True, False]
 
 
 def test_hosts_agree_on_those_of_all_rows_that_theirs_stand_for() -> None:
     shards = [WINE[:20], np.empty((0, 13)), WINE[20:]]
-    found = run_hosts(3, lambda host: spread_of(shards[host.rank], len(shards[host.rank]), host))
+    found = run_hosts(3, lambda host: moments_of(shards[host.rank], len(shards[host.rank]), host))
     assert len({(each.means.tobytes(), each.variances.tobytes(), each.n_rows) for each in found}) == 1
     np.testing.assert_allclose(found[0].means, WINE.mean(axis=0), rtol=1e-13)
     np.testing.assert_allclose(found[0].variances, WINE.var(axis=0), rtol=1e-12)
     # Ten rows that stand for 90, and ten that stand for 10.
     rows, n_represented = [np.zeros((10, 1)), np.ones((10, 1))], [90, 10]
-    found = run_hosts(2, lambda host: spread_of(rows[host.rank], n_represented[host.rank], host))
+    found = run_hosts(2, lambda host: moments_of(rows[host.rank], n_represented[host.rank], host))
     assert (found[0].means[0], found[0].variances[0]) == pytest.approx((0.1, 0.09))
 
 
 def test_without_a_row_nothing_is_scaled() -> None:
-    spread = spread_of(np.empty((0, 2)), 0, SingleHost())
+    spread = moments_of(np.empty((0, 2)), 0, SingleHost())
     assert spread.n_rows == 0
     assert spread.coordinates().description() == {"standardization": {"means": [0.0, 0.0], "scales": [1.0, 1.0]}}
 
