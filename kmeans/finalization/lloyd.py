@@ -8,6 +8,7 @@ import numpy as np
 from kmeans.assignment.engine import Engine
 from kmeans.assignment.sums import ClusterSums
 from kmeans.communicator import nothing
+from kmeans.finalization.empty_clusters import fill_empty
 from kmeans.kernels.jit import kernel
 from kmeans.kernels.sums import move_to_means
 from kmeans.points import WeightedPoints
@@ -129,7 +130,7 @@ def lloyd(points: WeightedPoints, start: DoubleArray, stop: StopRule, engine: En
         move_to_means(sums.sums, counts, moved)
         placed = 0
         if not filled.all():
-            placed = _fill_empty(points, squared_distances, moved, np.flatnonzero(~filled), stop.stopping)
+            placed = fill_empty(points, squared_distances, moved, np.flatnonzero(~filled), stop.stopping)
         new_labels, new_squared_distances = engine.assigner(moved).assign(points.values)
         new_counts, losses = _tallied(new_labels, weights, new_squared_distances, len(centers))
         if sums.are_rough(losses, counts):
@@ -253,23 +254,3 @@ def _tally(
     for i in range(len(labels)):
         counts[labels[i]] += weights[i]
         losses[labels[i]] += weights[i] * squared_distances[i]
-
-
-def _fill_empty(
-    points: WeightedPoints,
-    squared_distances: DoubleArray,
-    centers: DoubleArray,
-    empty: LabelArray,
-    stopping: Callable[[], bool],
-) -> int:
-    """Put each empty center on the point of largest loss, equal points counting as one; return how many were put."""
-    placed = 0
-    losses = points.weights * squared_distances
-    for center in empty:
-        farthest = int(losses.argmax())
-        if stopping() or not losses[farthest] > 0.0:
-            break
-        centers[center] = points.values[farthest]
-        losses[(points.values == points.values[farthest]).all(axis=1)] = 0.0
-        placed += 1
-    return placed
