@@ -22,7 +22,7 @@ demo: setup ## train on handwritten digits, serve the model and query it, withou
 
 .PHONY: test
 test: setup ## run all tests that do not need Docker, in a process for each core
-	$(bin)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile --ignore tests/image --ignore tests/sagemaker_kmeans/sdk $(ARGS)
+	$(bin)/python -m pytest --numprocesses auto --maxprocesses 8 --dist loadfile --no-loadscope-reorder --ignore tests/image --ignore tests/sagemaker_kmeans/sdk $(ARGS)
 
 .PHONY: coverage
 coverage: setup ## show which lines tests execute; slow, so select some: ARGS=tests/kmeans/finalization/test_lloyd.py
