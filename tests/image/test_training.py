@@ -66,7 +66,7 @@ def test_the_kernels_are_there_for_every_level_of_cpu(image: str, job: Tree) -> 
 
 LEVELS_UP_TO_THIS_MACHINE = """
 import sys
-from kmeans.kernels.jit import host_level, levels
+from kmeans.kernels.levels import host_level, levels
 names = levels()
 sys.stdout.write(" ".join(names[names.index(host_level()):]))
 """
