@@ -21,6 +21,7 @@ import argparse
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -135,6 +136,7 @@ def _resolve(request: Request, stop: Stop) -> None:
         state, coordinates = find_state(request.model, request.sample)
     except artifacts.ModelError as error:
         raise CustomerError(str(error)) from None
+    names = feature_names(description or {})
     chosen = _hyperparameters(request.k, description)
     check_k(request.k, state, request.model)
     n_rows = number_of_rows(description, state)
@@ -152,12 +154,11 @@ def _resolve(request: Request, stop: Stop) -> None:
         reading = Reading(threads=threads.count, stop=stop)
         channel = Channel(configuration, form, BATCH_ROWS, reading, coordinates=coordinates)
         if configuration.has_names:
-            _refuse_other_order(channel, chosen, description)
+            _refuse_other_order(channel, chosen, names)
         if not len(state.sample.rows):
             state = with_rows_of(channel, state, n_rows, chosen, engine)
         model = resolved(chosen, state, n_rows, resources)
         model = _assigned(request.data_folder, channel, model, engine, stop)
-        names = feature_names(description or {})
         if not (coordinates.scaled or coordinates.unit) and (dominant := dominance(model.state.sample, names)):
             LOGGER.warning("%s", dominant)
         _write(request, model, coordinates, chosen, description)
@@ -180,7 +181,7 @@ def _resolve(request: Request, stop: Stop) -> None:
         warnings=warnings.messages,
         warnings_left_out=warnings.left_out,
         events=model.events,
-        feature_names=feature_names(description or {}),
+        feature_names=names,
     )
     report.write(request.data_folder / report.NAME, facts)
     with replacing(request.data_folder / curves.NAME) as file:
@@ -200,10 +201,10 @@ def _configuration(request: Request, data: Path) -> ChannelConfiguration:
     return ChannelConfiguration("train", stated.name, stated.label_size, "File", "FullyReplicated", data, stated.header)
 
 
-def _refuse_other_order(channel: Channel, chosen: Hyperparameters, description: dict[str, Any] | None) -> None:
+def _refuse_other_order(channel: Channel, chosen: Hyperparameters, names: Sequence[str]) -> None:
     """Raise CustomerError if the features of the data have another order than those of the model."""
     try:
-        refuse_moved(chosen.feature_names or channel.feature_names(), feature_names(description or {}))
+        refuse_moved(chosen.feature_names or channel.feature_names(), names)
     except FormatError as error:
         raise CustomerError(f"{channel.path}: {error}") from None
 
