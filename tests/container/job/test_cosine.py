@@ -14,11 +14,11 @@ import sagemaker_kmeans
 from container.artifacts import mxnet_ndarray
 from container.artifacts.model import load, load_state
 from container.configuration.channels import CSV, RECORDIO
-from container.serving.app import create_app, create_multi_model_app
+from container.serving.app import create_app
 from container.serving.model import ServedModel
-from container.serving.registry import Registry
 from container.serving.settings import ServingSettings
 from tests.container.hosts.cluster import cluster_of
+from tests.container.job.endpoints import endpoints
 from tests.container.job.job import Ended, Job, recordio
 from tests.container.job.test_resolve import resolve
 from tests.container.job.test_resuming import killed_at
@@ -106,11 +106,7 @@ def test_every_way_to_ask_answers_one_minus_the_cosine(trained: Ended, tmp_path:
     rows = embeddings(seed=3)
     distances = measured(trained, rows)
     expected = np.column_stack([distances.argmin(axis=1), distances.min(axis=1)])
-    client = create_app(ServedModel(trained.base / "model"), ServingSettings()).test_client()
-    loading, other = (Registry(tmp_path, trained.base, 1 << 30) for _ in range(2))
-    loading.load("a", str(trained.base / "model"))
-    many = create_multi_model_app(other, ServingSettings()).test_client()
-    for asked, path in ((client, "/invocations"), (many, "/models/a/invoke")):
+    for asked, path in endpoints(trained.base, tmp_path):
         answer = asked.post(path, data=csv(rows), content_type=CSV, headers={"Accept": CSV})
         answered = np.loadtxt(answer.data.decode().splitlines(), delimiter=",")
         np.testing.assert_allclose(answered, expected, rtol=1e-5, atol=1e-7)

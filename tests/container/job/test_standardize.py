@@ -19,11 +19,9 @@ from sklearn.preprocessing import StandardScaler
 import sagemaker_kmeans
 from container.artifacts.model import load, load_state
 from container.configuration.channels import CSV, RECORDIO
-from container.serving.app import create_app, create_multi_model_app
 from container.serving.model import ServedModel
-from container.serving.registry import Registry
-from container.serving.settings import ServingSettings
 from tests.container.hosts.cluster import cluster_of
+from tests.container.job.endpoints import endpoints
 from tests.container.job.job import Ended, Job, recordio
 from tests.container.job.test_resolve import resolve
 from tests.container.job.test_resuming import killed_at
@@ -130,11 +128,7 @@ def test_what_is_written_beside_it_is_measured_alike(wine: Ended) -> None:
 def test_every_way_to_ask_answers_in_these_units(wine: Ended, tmp_path: Path) -> None:
     distances = measured(wine, WINE)
     expected = np.column_stack([distances.argmin(axis=1), distances.min(axis=1)])
-    client = create_app(ServedModel(wine.base / "model"), ServingSettings()).test_client()
-    loading, other = (Registry(tmp_path, wine.base, 1 << 30) for _ in range(2))
-    loading.load("a", str(wine.base / "model"))
-    many = create_multi_model_app(other, ServingSettings()).test_client()
-    for asked, path in ((client, "/invocations"), (many, "/models/a/invoke")):
+    for asked, path in endpoints(wine.base, tmp_path):
         answer = asked.post(path, data=csv(WINE), content_type=CSV, headers={"Accept": CSV})
         np.testing.assert_allclose(np.loadtxt(answer.data.decode().splitlines(), delimiter=","), expected, rtol=1e-5)
     model = sagemaker_kmeans.load(wine.base / "model")
