@@ -172,7 +172,9 @@ def minibatch_kmeans(rows: NDArray[Any], k: int, seed: int, passes: int = 1) -> 
     return _timed(fit)
 
 
-def faiss_kmeans(rows: NDArray[Any], k: int, seed: int, iterations: int = FAISS_ITERATIONS) -> Fit:
+def faiss_kmeans(
+    rows: NDArray[Any], k: int, seed: int, iterations: int = FAISS_ITERATIONS, *, spherical: bool = False
+) -> Fit:
     """Run faiss's Kmeans with its defaults, but on all rows instead of 256 for each center."""
     points = rows.astype(np.float32)
 
@@ -182,6 +184,7 @@ def faiss_kmeans(rows: NDArray[Any], k: int, seed: int, iterations: int = FAISS_
             k,
             niter=iterations,
             seed=seed,
+            spherical=spherical,
             min_points_per_centroid=1,
             max_points_per_centroid=len(points),
         )

@@ -107,12 +107,8 @@ def upload(s3: Any, address: str, rows: Any, labels: Any, count: int, **extra: A
         Where to.
     address : str
         The ``s3://`` address of a prefix, which ends with a slash.
-    rows : array-like of numbers or SciPy sparse matrix, shape (n, d)
+    rows, labels, count : array-like of numbers or SciPy sparse matrix, array-like of numbers or None, int
         As `files` takes them.
-    labels : array-like of numbers, shape (n,), or None
-        A label for each row.
-    count : int
-        Number of shards.
     **extra : Any
         Further members of the requests, such as ``ServerSideEncryption``.
 

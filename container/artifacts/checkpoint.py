@@ -234,7 +234,7 @@ class Checkpoints:
                 checkpoint = self._checkpoint(file, size)
             except CheckpointError:
                 raise
-            except (ValueError, RecursionError) as error:
+            except ValueError as error:
                 raise CheckpointError(str(error)) from error
         step = checkpoint.snapshot.step
         if path != self._path(step):
@@ -246,9 +246,9 @@ class Checkpoints:
         size = os.fstat(file.fileno()).st_size
         try:
             file.seek(checksummed.header_bytes(MAGIC))
-            facts = json_object.loads(archive.load(file, size, {_FACTS: _LAYOUT[_FACTS]})[_FACTS].tobytes())
+            facts = json_object.parse(archive.load(file, size, {_FACTS: _LAYOUT[_FACTS]})[_FACTS].tobytes())
             resumable.check_facts(facts, _HEAD)
-        except (ValueError, RecursionError):
+        except ValueError:
             return
         finally:
             file.seek(0)
@@ -264,7 +264,7 @@ class Checkpoints:
     def _checkpoint(self, file: IO[bytes], size: int) -> Checkpoint:
         """Read what follows the checksum, and check all of it."""
         arrays = archive.load(file, size, _LAYOUT, COORDINATES)
-        facts = json_object.loads(arrays.pop(_FACTS).tobytes())
+        facts = json_object.parse(arrays.pop(_FACTS).tobytes())
         resumable.check_facts(facts, _HEAD)
         self._compare_job(facts.pop("job"))
         resumable.check(arrays, facts, self._settings, self._n_hosts)

@@ -253,15 +253,10 @@ class Coordinates:
         n_features : int
             The number of features of the model.
 
-        Returns
-        -------
-        Coordinates
-            Checked.
-
         Raises
         ------
         CoordinatesError
-            If the entry is no such one.
+            If the entry is no such one, or as `of_arrays` raises it.
         """
         arrays: dict[str, NDArray[Any]] = {}
         if (entry := description.get(ENTRY)) is not None:
