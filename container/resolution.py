@@ -167,6 +167,6 @@ def resolved(chosen: Hyperparameters, state: State, n_rows: int, resources: Reso
             fit = fit.raised(optimism(state, centers, engine, resources.deadline.passed))
     curve = Curve((), 0.0, None)
     if len(state.sample.rows):
-        ks = ks_to_explore(chosen.k, len(state.centers), centers.shape[1])
+        ks = ks_to_explore(chosen.k, len(state.centers), centers.shape[1], state.work)
         curve = explore(state, centers, fit, ks, np.random.SeedSequence((chosen.seed, chosen.k)), resources)
     return Model(as_points(centers), fit.rows, False, fit, state, curve, dict(resources.events.counts))

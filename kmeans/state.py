@@ -33,6 +33,11 @@ class State:
     sample: Sample
     spreads: DoubleArray | None = None
 
+    @property
+    def work(self) -> float:
+        """The products of a row, a center and a feature that the stream has computed, not counting decayed rows."""
+        return float(self.weights.sum()) * self.centers.size
+
     def live(self) -> "State":
         """Return the same without the centers that have no weight."""
         live = self.weights > 0.0

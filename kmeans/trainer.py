@@ -243,5 +243,5 @@ class Trainer:
     def _explored(self, model: Model, state: State, resources: Resources) -> Model:
         """Return a model with estimates for other k."""
         settings, centers = self.settings, model.centers.astype(np.float64)
-        ks = ks_to_explore(settings.k, settings.n_centers, settings.n_features)
+        ks = ks_to_explore(settings.k, settings.n_centers, settings.n_features, state.work)
         return replace(model, curve=explore(state, centers, model.score, ks, self.seeds.curve, resources))
