@@ -225,6 +225,10 @@ class Channel:
         """
         return self._opener.feature_names()
 
+    def feature_columns(self) -> tuple[str, ...]:
+        """Return the names of the columns that the features are in: fewer than features if columns hold lists."""
+        return self._opener.feature_columns if self.feature_names() else ()
+
     def gap_rows(self) -> int:
         """Return the number of rows with a gap that this host has read, each counted once."""
         return self._opener.gap_rows()

@@ -81,7 +81,8 @@ class CSVReader(ByteReader):
                 names = header.names(self._take(1))
                 chosen = header.chosen_columns(names, form.selection, form.feature_dim, form.label_size)
             self.lines_before, self._names = 1, tuple(names)
-            self.feature_names, self.left_out = chosen.names, chosen.left_out
+            self.feature_names = self.feature_columns = chosen.names
+            self.left_out = chosen.left_out
             self._cells, self._settled = Cells(len(names), chosen.features, form.gaps), True
             self._ident = chosen.ident
 

@@ -53,6 +53,8 @@ class Opener:
     ----------
     rereadable : bool
         Whether files can be opened again; not so in Pipe mode.
+    feature_columns : tuple of str
+        The names of the columns that the features are in; see `feature_names`.
 
     Raises
     ------
@@ -86,6 +88,7 @@ class Opener:
         # What the log has said of columns that are left out.
         self._left_out = ""
         self._feature_names: tuple[str, ...] = ()
+        self.feature_columns: tuple[str, ...] = ()
         # The number of rows with a gap in each file, as far as they are known.
         self._gap_rows: dict[Path, int] = {}
 
@@ -226,4 +229,4 @@ class Opener:
                 f"expected the columns of the other files, {shown_names(self._feature_names)},"
                 f" got {shown_names(reader.feature_names)}: feature_columns chooses columns in any order"
             )
-        self._feature_names = reader.feature_names
+        self._feature_names, self.feature_columns = reader.feature_names, reader.feature_columns

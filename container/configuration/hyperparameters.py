@@ -122,9 +122,11 @@ def parse(raw: Mapping[str, str]) -> Hyperparameters:
             "zero, got 'true', which moves the mean of the rows to zero"
         )
     faults += [
-        f"Hyperparameter {name}: expected as many names as feature_dim says, {values['feature_dim']}, got {len(names)}"
-        for name in ("feature_columns", "feature_names")
-        if (names := values.get(name)) and len(names) != values.get("feature_dim", len(names))
+        f"Hyperparameter {name}: expected {bound}as many names as feature_dim says, {values['feature_dim']}, got {count}"
+        # A column may hold lists, and so several features.
+        for name, bound, too_few in (("feature_columns", "at most ", False), ("feature_names", "", True))
+        if (count := len(values.get(name, ())))
+        and (count > (n_features := values.get("feature_dim", count)) or (too_few and count < n_features))
     ]
     if faults:
         raise CustomerError("; ".join(faults))

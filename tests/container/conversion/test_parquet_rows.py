@@ -72,8 +72,9 @@ def test_each_column_keeps_its_numbers_next_to_any_other(tmp_path: Path, names: 
     [
         (pyarrow.array(["x", "y"]), "string"),
         (pyarrow.array(["x", "y"]).dictionary_encode(), "dictionary"),
-        (pyarrow.array([[1.0], [2.0, 3.0]]), "list<"),
-        (pyarrow.array([[1.0, 2.0], [3.0, 4.0]], pyarrow.list_(pyarrow.float64(), 2)), "fixed_size_list<"),
+        (pyarrow.array([["x"], ["y"]]), "list<"),
+        (pyarrow.array([[[1.0]], [[2.0]]]), "list<"),
+        (pyarrow.array([[[1.0]], [[2.0]]], pyarrow.list_(pyarrow.list_(pyarrow.float64(), 1), 1)), "fixed_size_list<"),
         (pyarrow.array([{"x": 1.0}, {"x": 2.0}]), "struct<"),
         (pyarrow.array([1, 2], pyarrow.timestamp("us")), "timestamp[us]"),
         (pyarrow.array([1, 2], pyarrow.date32()), "date32"),
