@@ -1,11 +1,19 @@
-"""bfloat16: the upper half of a float32."""
+"""bfloat16: the upper half of a float32, for which numpy has no type."""
 
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kmeans.types import FloatArray
+
+# What stands for it as the type of an array: two bytes.
+DTYPE: Final = np.dtype("V2")
+
+
+def readable(stored: NDArray[Any]) -> NDArray[Any]:
+    """Return numbers that may be bfloat16, as `DTYPE` says, in a type that numpy can compute with."""
+    return widened(stored.view("<u2")) if stored.dtype == DTYPE else stored
 
 
 def widened(stored: NDArray[Any]) -> FloatArray:

@@ -48,7 +48,7 @@ class JobContext:
     stop: Stop
     progress: Progress
     began: float
-    names_in_data: FeatureNames = FeatureNames()
+    names_in_data: FeatureNames
 
     @property
     def feature_names(self) -> tuple[str, ...]:

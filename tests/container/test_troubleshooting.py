@@ -317,7 +317,7 @@ MAKERS: dict[str, Callable[[Scene], str]] = {
     "Missing required channel": lambda scene: scene.job(channels={}),
     "Extraneous channel": lambda scene: scene.job(channels={"train": {}, "validation": {}}),
     "Channel train: expected content": lambda scene: scene.job(
-        channels={"train": {"ContentType": "application/x-npy"}}
+        channels={"train": {"ContentType": "application/x-npz"}}
     ),
     "expected TrainingInputMode File or FastFile": lambda scene: scene.job(
         channels={"train": {"ContentType": "application/x-parquet", "TrainingInputMode": "Pipe"}}

@@ -47,7 +47,7 @@ def with_lengths(file: ParquetFile, columns: Sequence[NumberColumn], n_features:
     for column in known:
         if column.length > MAX_LENGTH:
             raise FormatError(
-                f"expected lists of up to {MAX_LENGTH} numbers in the column {excerpt(column.name)}, got {column.length}"
+                f"expected lists of up to {MAX_LENGTH} numbers in {excerpt(column.name)}, got {column.length}"
             )
     return known
 
@@ -60,5 +60,5 @@ def _first_length(file: ParquetFile, column: NumberColumn) -> int:
             if len(lengths):
                 if length := int(lengths[0].as_py()):
                     return length
-                raise FormatError(f"expected lists of numbers in the column {excerpt(column.name)}, got an empty one")
+                raise FormatError(f"expected lists of numbers in {excerpt(column.name)}, got an empty one")
     return 0

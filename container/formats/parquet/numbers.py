@@ -11,7 +11,7 @@ from pyarrow import types
 
 from container.formats import bfloat16
 from container.formats.errors import FormatError, MissingValueError, excerpt, not_finite
-from container.formats.numbers import held
+from container.formats.numbers import first_refused
 from container.formats.parquet.faults import as_parquet
 from container.formats.parquet.number_columns import NumberColumn
 
@@ -52,11 +52,8 @@ def rows_of(
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         plain = _are_alike(batch) and all(column.plain for column in columns)
         rows = _alike(batch, dtype) if plain else _side_by_side(batch, dtype, columns, record, gaps)
-    finite = held(rows, np.float32)[1]
-    if gaps and not finite.all():
-        finite |= np.isnan(rows)
-    if not finite.all():
-        row, feature = map(int, np.argwhere(~finite)[0])
+    if refused := first_refused(rows, gaps=gaps):
+        row, feature = refused
         # The number as it is, before it was rounded.
         value = _side_by_side(batch[row : row + 1], np.float64, columns, record, gaps)[0, feature]
         place, name = [(column.place, name) for column in columns for name in column.feature_names][feature]

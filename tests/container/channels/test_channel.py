@@ -171,8 +171,8 @@ def test_an_unknown_content_type(make_channel: MakeChannel) -> None:
         make_channel(content_type="text/plain")
     assert str(caught.value) == (
         "Customer Error: Unable to read data channel 'train'. Requested content-type is 'text/plain'. Please verify the"
-        " data matches the requested content-type. (supported are application/x-recordio-protobuf, text/csv and"
-        " application/x-parquet)"
+        " data matches the requested content-type. (supported are application/x-recordio-protobuf, text/csv,"
+        " application/x-parquet and application/x-npy)"
     )
 
 

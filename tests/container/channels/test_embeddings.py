@@ -1,4 +1,4 @@
-"""Embeddings as they lie in Parquet: lists in one column, of floats of any size and of whole numbers that stand for others."""
+"""Embeddings as they lie in Parquet: lists in one column, of floats of any size or of packed whole numbers."""
 
 from pathlib import Path
 from typing import Any
@@ -92,8 +92,8 @@ def test_lists_next_to_numbers(make_channel: MakeChannel, folder: Path) -> None:
     chosen = Selection(("embedding", "age"))
     (rows,) = rows_of(make_channel(D + 1, N, PARQUET, selection=chosen))
     assert rows == np.column_stack([ROWS, np.arange(N)]).tolist()
+    write(folder / "rows.parquet", age=pyarrow.array(range(N)), embedding=kinds()["tensors"], b=pyarrow.nulls(N))
     with pytest.raises(CustomerError, match=r"expected 5 features, got 8 in the columns 'age', 'embedding', 'b'"):
-        write(folder / "rows.parquet", age=pyarrow.array(range(N)), embedding=kinds()["tensors"], b=pyarrow.nulls(N))
         rows_of(make_channel(5, content_type=PARQUET))
 
 
@@ -108,8 +108,8 @@ def test_two_columns_of_lists(make_channel: MakeChannel, folder: Path) -> None:
     assert channel.feature_names()[-3:] == ("image[5]", "text[0]", "text[1]")
     assert rows_of(channel) == [[[*row, 7.0, 8.0] for row in ROWS[50:].tolist()]]
     assert channel.gap_rows() == 50
+    write(folder / "a.parquet", **{"image": single, "text": text, "text[0]": pyarrow.array([1.0] * N)})
     with pytest.raises(CustomerError, match=r"expected each column's name once, got 'text\[0\]' twice"):
-        write(folder / "a.parquet", **{"image": single, "text": text, "text[0]": pyarrow.array([1.0] * N)})
         rows_of(make_channel(D + 3, content_type=PARQUET))
 
 
