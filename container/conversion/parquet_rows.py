@@ -9,6 +9,7 @@ from container.conversion.rows import Rows, rows_in_a_block, width
 from container.conversion.table import Options
 from container.files.regular import open_regular
 from container.formats.columns import index_in_words, refuse_duplicates
+from container.formats.errors import FormatError, excerpt
 from container.formats.parquet.columns import feature_names, index_columns, number_columns
 from container.formats.parquet.file import ParquetFile
 from container.formats.parquet.numbers import rows_of
@@ -29,6 +30,9 @@ class ParquetRows(Rows):
             places = [place for place in range(len(names)) if options.columns or place not in index]
             chosen = [places[number] for number in options.chosen(len(places), [names[place] for place in places])]
             self._columns = number_columns(file, chosen)
+        for column in self._columns:
+            if not column.length:
+                raise FormatError(f"expected a list of numbers in {excerpt(column.name)}, got none")
         self.names = feature_names(self._columns)
         self.n_features = width(sum(column.length for column in self._columns), 0)
         self._n_rows = sum(file.group_rows)
@@ -49,3 +53,9 @@ class ParquetRows(Rows):
                 for batch in file.batches(lengths, group, rows_in_a_block(self.n_features)):
                     yield rows_of(batch, np.float32, self._columns, record, gaps=self._gaps)
                     record += len(batch)
+
+
+def has_rows(path: Path) -> bool:
+    """Return whether a file has a row; a FormatError says so if it is broken."""
+    with open_regular(path, 0) as stream:
+        return any(ParquetFile(stream).group_rows)

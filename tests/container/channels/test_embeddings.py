@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import ml_dtypes
 import numpy as np
 import pyarrow
 import pyarrow.parquet
@@ -14,6 +13,7 @@ from container.configuration.channels import PARQUET
 from container.errors import CustomerError
 from container.formats.columns import Selection
 from container.formats.parquet import file as parquet_file
+from tests import bfloat16
 from tests.container.channels.conftest import MakeChannel, rows_of
 
 N, D = 100, 6
@@ -31,7 +31,7 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def halves(rows: Any) -> Any:
     """Return the two bytes of each number in bfloat16."""
-    stored = np.asarray(rows).astype(ml_dtypes.bfloat16)
+    stored = bfloat16.bits(rows)
     return pyarrow.Array.from_buffers(pyarrow.binary(2), stored.size, [None, pyarrow.py_buffer(stored.tobytes())])
 
 
@@ -183,7 +183,7 @@ def test_whole_numbers_that_stand_for_others(make_channel: MakeChannel, folder: 
 
 
 def test_bfloat16_is_known_by_its_name(make_channel: MakeChannel, folder: Path) -> None:
-    bits = ROWS[:, 0].astype(ml_dtypes.bfloat16).view(np.uint16)
+    bits = bfloat16.bits(ROWS[:, 0])
     for metadata, column, expected in (
         (BFLOAT16, halves(ROWS[:, 0]), ROWS[:, 0]),
         (BFLOAT16, pyarrow.array(bits), ROWS[:, 0]),

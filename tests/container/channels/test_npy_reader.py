@@ -1,9 +1,8 @@
 """Channels of numpy's files: arrays of every type and order, and files that claim what they do not hold."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import ml_dtypes
 import numpy as np
 import pytest
 
@@ -11,6 +10,7 @@ from container.configuration.channels import NPY
 from container.errors import CustomerError
 from container.formats import npy_table
 from container.hosts.place import HostPlace
+from tests import bfloat16
 from tests.container.channels.conftest import MakeChannel, rows_of
 
 ROWS = np.arange(300, dtype=np.float32).reshape(100, 3) % 128
@@ -27,11 +27,13 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("mode", ["File", "FastFile"])
 def test_rows(make_channel: MakeChannel, folder: Path, dtype: str, order: Literal["C", "F"], mode: str) -> None:
-    kind: Any = ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype
     (folder / "b").mkdir()
-    np.save(folder / "b/part.npy", np.array(ROWS[40:], kind, order=order))
-    np.save(folder / "a.npy", np.array(ROWS[:40], kind, order=order))
-    np.save(folder / "c.npy", np.array(ROWS[:0], kind, order=order))
+    for name, rows in (("b/part", ROWS[40:]), ("a", ROWS[:40]), ("c", ROWS[:0])):
+        path = folder / f"{name}.npy"
+        if dtype == "bfloat16":
+            bfloat16.save(path, rows, order)
+        else:
+            np.save(path, np.array(rows, dtype, order=order))
     channel = make_channel(content_type=NPY, mini_batch_size=9, mode=mode)
     assert channel.feature_names() == ()
     for _ in range(2):
@@ -44,6 +46,15 @@ def test_rows(make_channel: MakeChannel, folder: Path, dtype: str, order: Litera
     drawn, records = channel.sample(17, np.random.default_rng(1))
     expected = np.sort(np.random.default_rng(1).choice(100, 17, replace=False, shuffle=False))
     assert (drawn.tolist(), records) == (ROWS[expected].tolist(), 100)
+
+
+@pytest.mark.parametrize("shape", [(7, 3), (0, 3)])
+def test_bfloat16_is_what_ml_dtypes_writes(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    rows = bfloat16.rounded(np.random.default_rng(0).normal(size=shape))
+    np.save(tmp_path / "a.npy", rows.astype(ml_dtypes.bfloat16))
+    bfloat16.save(tmp_path / "b.npy", rows)
+    assert (tmp_path / "a.npy").read_bytes() == (tmp_path / "b.npy").read_bytes()
 
 
 @pytest.mark.parametrize("order", ["C", "F"])
@@ -86,7 +97,7 @@ def test_what_is_wrong_is_named(make_channel: MakeChannel, folder: Path) -> None
         assert message in str(caught.value)
     np.save(path, np.array([[0, 1, 1e39]]))
     with pytest.raises(
-        CustomerError, match="record 1, column 2: expected a number in the range of float32, got 1e[+]39"
+        CustomerError, match=r"record 1, column 2: expected a number in the range of float32, got 1e\+39"
     ):
         rows_of(make_channel(content_type=NPY))
     np.save(path, np.array(ROWS, object), allow_pickle=True)

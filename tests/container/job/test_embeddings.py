@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import ml_dtypes
 import numpy as np
 import pyarrow
 import pyarrow.csv
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from container import resolve
 from kmeans.prediction import Predictor
+from tests import bfloat16
 from tests.container.hosts.cluster import Cluster
 from tests.container.job.job import Ended, Job
 
@@ -27,8 +27,8 @@ GIVEN = {"k": "3", "feature_dim": str(D), "mini_batch_size": "100"}
 def rows() -> NDArray[np.float32]:
     rng = np.random.default_rng(0)
     rows = rng.normal(size=(3, D))[rng.integers(3, size=N)] + rng.normal(size=(N, D)) / 10
-    # The same numbers in every type.
-    return rows.astype(ml_dtypes.bfloat16).astype(np.float16).astype(np.float32)
+    # Numbers that bfloat16 has, and float16 as well.
+    return bfloat16.rounded(rows)
 
 
 def table(rows: NDArray[Any], **metadata: str) -> Any:
@@ -48,6 +48,8 @@ def trained(folder: Path, content_type: str, name: str, data: Any, **given: str)
         path = job.folder(channel_name) / name
         if content_type == PARQUET:
             pyarrow.parquet.write_table(data, path, row_group_size=130)
+        elif name == "bfloat16.npy":
+            bfloat16.save(path, data)
         else:
             np.save(path, data)
     ended = job.run()
@@ -61,7 +63,7 @@ def test_every_type_gives_the_same_model(tmp_path: Path, rows: NDArray[np.float3
         "float32": trained(tmp_path / "a", PARQUET, "rows.parquet", table(rows), **CHOSEN, **few),
         "float16": trained(tmp_path / "b", PARQUET, "rows.parquet", table(rows.astype(np.float16)), **CHOSEN, **few),
         "npy": trained(tmp_path / "c", NPY, "rows.npy", rows.astype(np.float16), **few),
-        "bfloat16": trained(tmp_path / "d", NPY, "rows.npy", rows.astype(ml_dtypes.bfloat16), **few),
+        "bfloat16": trained(tmp_path / "d", NPY, "bfloat16.npy", rows, **few),
     }
     assert len({one.centers.tobytes() for one in ended.values()}) == 1
     for one in ended.values():
