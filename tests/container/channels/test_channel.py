@@ -210,12 +210,6 @@ def test_an_unknown_content_type(make_channel: MakeChannel) -> None:
             " content-type. (train/sub/bad, record 11: expected 28 bytes after the frame header, got 27 and the end)",
         ),
         (
-            gzip.compress(b"1,2,3\n", mtime=0x0A),
-            CSV,
-            "Requested content-type is 'text/csv'. Please verify the data matches the requested content-type."
-            " (train/sub/bad, record 1: expected CSV, got gzip: unpack it with gunzip)",
-        ),
-        (
             gzip.compress(dense(ROWS)),
             None,
             "Requested content-type is 'application/x-recordio-protobuf'. Please verify the data matches the requested"
