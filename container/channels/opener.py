@@ -61,6 +61,8 @@ class Opener:
         Whether files can be opened again; not so in Pipe mode.
     feature_columns : tuple of str
         The names of the columns that the features are in; see `feature_names`.
+    earlier_gap_rows : int
+        The number of rows with a gap that an interrupted run of the job has counted.
 
     Raises
     ------
@@ -97,6 +99,7 @@ class Opener:
         self.feature_columns: tuple[str, ...] = ()
         # The number of rows with a gap in each file, as far as they are known.
         self._gap_rows: dict[Path, int] = {}
+        self.earlier_gap_rows = 0
 
     def rows_together(self) -> int:
         """Return how many rows are worth reading at once."""
@@ -204,7 +207,7 @@ class Opener:
 
     def gap_rows(self) -> int:
         """Return the number of rows with a gap that were read, of each file in the pass that read the most of it."""
-        return sum(self._gap_rows.values())
+        return max(sum(self._gap_rows.values()), self.earlier_gap_rows)
 
     def no_records(self) -> CustomerError:
         """Return the error for a channel without a record."""

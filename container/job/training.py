@@ -17,7 +17,7 @@ from container.configuration.algorithm_settings import log_evaluated, settings_o
 from container.configuration.files import JobConfiguration
 from container.errors import CustomerError
 from container.formats.columns import Selection
-from container.job import outputs
+from container.job import assignments, outputs
 from container.job.checkpointing import newest_common, saving
 from container.job.context import JobContext
 from container.job.earlier_model import read_earlier_model
@@ -72,6 +72,7 @@ def run(job: JobConfiguration, communicator: Communicator, stop: Stop, began: fl
     """
     with logger.kept_warnings() as warnings, Threads(cpu_count()) as threads:
         _log_configuration(job)
+        assignments.check_id_column(job.hyperparameters.id_column)
         chosen = settings_of(job.hyperparameters)
         gpu = open_gpu(job.hyperparameters.num_gpus, chosen, communicator)
         _log_setup(job, chosen)
