@@ -1,5 +1,7 @@
 """Embeddings as they lie in Parquet: lists in one column, of floats of any size or of packed whole numbers."""
 
+import io
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +11,12 @@ import pyarrow.parquet
 import pytest
 
 from container.channels import parquet_reader
+from container.channels.form import ReaderResources, RecordForm
+from container.channels.parquet_reader import ParquetReader
 from container.configuration.channels import PARQUET
 from container.errors import CustomerError
 from container.formats.columns import Selection
+from container.formats.errors import FormatError
 from container.formats.parquet import file as parquet_file
 from tests import bfloat16
 from tests.container.channels.conftest import MakeChannel, rows_of
@@ -199,3 +204,19 @@ def test_bfloat16_is_known_by_its_name(make_channel: MakeChannel, folder: Path) 
     missing = pyarrow.array([b"\x80\x3f", None], pyarrow.binary(2))
     write(folder / "rows.parquet", metadata=BFLOAT16, embedding=missing)
     assert rows_of(make_channel(1, content_type=PARQUET, missing="drop")) == [[[1.0]]]
+
+
+def test_no_byte_of_a_file_is_trusted(tmp_path: Path) -> None:
+    """Change a file anywhere: its rows are read, or it is refused."""
+    path, rng = tmp_path / "rows.parquet", np.random.default_rng(0)
+    out = np.empty((200, D), np.float32)
+    for kind in ("list of float16", "list of one length"):
+        columns = {"embedding": kinds()[kind]}
+        write(path, **columns)
+        data = np.frombuffer(path.read_bytes(), np.uint8)
+        for _ in range(200):
+            changed = data.copy()
+            changed[rng.integers(len(data), size=3)] = rng.integers(256, size=3)
+            with suppress(FormatError):
+                reader = ParquetReader.open(io.BytesIO(changed.tobytes()), RecordForm(D), ReaderResources())
+                assert reader.read(out) <= 200
