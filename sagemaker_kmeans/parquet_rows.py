@@ -117,7 +117,7 @@ def _storage(kind: Any) -> Any:
 
 
 def _is_list(kind: Any) -> bool:
-    return types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind)
+    return any(holds(kind) for holds in (types.is_list, types.is_large_list, types.is_fixed_size_list))
 
 
 def _length(file: pyarrow.parquet.ParquetFile, name: str) -> int:

@@ -46,7 +46,8 @@ class ZippedRows(Rows):
     def __init__(self, path: Path, options: Options) -> None:
         self._path, self._gaps = path, options.gaps
         with array(path) as stream:
-            self._dtype, fortran, *self._shape = table_header(stream)
+            self._dtype, fortran, n_rows, n_columns = table_header(stream)
+        self._shape = n_rows, n_columns
         if fortran:
             raise FormatError("expected an array in C order, got one in Fortran order: save it as .npy, or a C copy")
         self._columns = options.chosen(self._shape[1])

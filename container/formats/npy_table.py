@@ -12,7 +12,7 @@ from container.formats.errors import FormatError
 from container.formats.npy import read_header
 
 # Of a file in Fortran order, in which each column is read by itself, rows to read together.
-_FORTRAN_BYTES: Final = 32 << 20
+_FORTRAN_BYTES: Final = 8 << 20
 _BYTES: Final = 4 << 20
 
 

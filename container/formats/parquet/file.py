@@ -112,7 +112,7 @@ class ParquetFile:
         for place, length in columns.items():
             field = self.schema.field(place)
             lists = holds_lists(field.type)
-            if not (lists or types.is_primitive(field.type)):
+            if not (lists or types.is_primitive(field.type) or types.is_fixed_size_binary(field.type)):
                 continue
             column = described.column(self._leaves[place])
             begin, size = column.data_page_offset, column.total_compressed_size

@@ -61,7 +61,7 @@ class NumberColumn:
         """Return the same with lists of that length; raise a FormatError if its metadata don't fit to it."""
         if self.packing and length:
             self.packing.check(length, self.name)
-        return replace(self, length=length)
+        return self if length == self.length else replace(self, length=length)
 
 
 def number_column(schema: Any, place: int) -> NumberColumn:
