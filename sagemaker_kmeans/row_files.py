@@ -1,14 +1,16 @@
 """Rows out of CSV, Parquet and .npy files, block by block, and the files of predictions."""
 
 import csv
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from sagemaker_kmeans import bfloat16
 
 SUFFIXES: Final = (".csv", ".parquet", ".npy")
 # Numbers of a block, at most.
@@ -145,44 +147,27 @@ def _npy_blocks(path: Path, n_features: int, names: Sequence[str] | None, labels
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError) as cause:
         raise RowFileError(f"expected an array of numpy.save: {cause}") from cause
-    if not isinstance(array, np.ndarray) or array.ndim != 2 or array.dtype.kind not in "fiub":
+    is_matrix = isinstance(array, np.ndarray) and array.ndim == 2
+    is_bfloat16 = is_matrix and array.dtype == "V2" and bfloat16.is_stated_in(path)
+    if not is_matrix or not (is_bfloat16 or array.dtype.kind in "fiub"):
         raise RowFileError("expected a matrix of numbers, got something else")
     columns = _chosen([""] * array.shape[1], None, n_features, labels)
     step = _rows_per_block(array.shape[1])
     for start in range(0, len(array), step):
-        yield array[start : start + step, columns[0] :]
+        block = array[start : start + step, columns[0] :]
+        yield bfloat16.widened(block.view("<u2")) if is_bfloat16 else block
 
 
 def _parquet_blocks(path: Path, n_features: int, names: Sequence[str] | None, labels: int) -> Blocks:
     try:
-        import pyarrow
-        import pyarrow.parquet
+        from sagemaker_kmeans import parquet_rows
     except ImportError as cause:
         raise RowFileError("expected pyarrow for Parquet: pip install pyarrow") from cause
+    choose = partial(_chosen, names=names, n_features=n_features, labels=labels)
     try:
-        with pyarrow.parquet.ParquetFile(path) as file:
-            # The index of pandas is no feature.
-            index = _pandas_index(file.schema_arrow.metadata or {})
-            held = [name for name in file.schema_arrow.names if name not in index]
-            columns = [held[position] for position in _chosen(held, names, n_features, labels)]
-            for batch in file.iter_batches(_rows_per_block(len(columns)), columns=columns):
-                # A missing number becomes NaN.
-                yield np.stack([_column(batch.column(name)) for name in columns], axis=1)
-    except pyarrow.ArrowException as cause:
+        yield from parquet_rows.blocks(path, choose, _rows_per_block(n_features))
+    except parquet_rows.BrokenFileError as cause:
         raise RowFileError(f"expected Parquet of numbers: {cause}") from cause
-
-
-def _column(column: Any) -> NDArray[np.float64]:
-    numbers: NDArray[np.float64] = column.cast("float64").to_numpy(zero_copy_only=False)
-    return numbers
-
-
-def _pandas_index(metadata: dict[bytes, bytes]) -> set[str]:
-    try:
-        index = json.loads(metadata.get(b"pandas", b"{}")).get("index_columns", [])
-        return {column for column in index if isinstance(column, str)}
-    except (ValueError, AttributeError, TypeError, RecursionError) as cause:
-        raise RowFileError("expected metadata of pandas that list index_columns, got others") from cause
 
 
 def write_predictions(path: Path, predictions: Predictions) -> int:

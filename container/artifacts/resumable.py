@@ -6,7 +6,7 @@ checked here first: names, types and ranges of the facts, and how the arrays fit
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -37,10 +37,13 @@ class Kind:
         What is expected.
     holds : callable
         Returns whether a value is of this kind.
+    optional : bool
+        Whether it may be missing, as in checkpoints of earlier releases.
     """
 
     words: str
     holds: Callable[[Any], bool]
+    optional: bool = False
 
 
 Schema: TypeAlias = "Kind | Mapping[str, Schema] | tuple[Schema, ...]"
@@ -100,6 +103,7 @@ FACTS: Final[Schema] = {
             "short": (_COUNT, _number(0, MAX_AMOUNT)),
             "long": (_COUNT, _number(0, MAX_AMOUNT)),
         },
+        "gap_rows": replace(_COUNT, optional=True),
     },
 }
 
@@ -148,6 +152,8 @@ def check_facts(value: Any, schema: Schema, where: str = "") -> None:
     else:
         _expect(isinstance(value, dict), f"{place}expected an object, got {shown(value)}")
         for name, kind in schema.items():
+            if isinstance(kind, Kind) and kind.optional and name not in value:
+                continue
             _expect(name in value, f"{place}expected {name}, got none")
             check_facts(value[name], kind, f"{where}.{name}" if where else name)
 

@@ -37,6 +37,8 @@ class Reader(ABC):
         The records read or skipped so far.
     feature_names : tuple of str
         The names of the features, if the file has names; empty if not.
+    feature_columns : tuple of str
+        The names of the columns that the features are in, one for each feature or for a list of them.
     left_out : str
         Columns that are not read although nobody said so, in words; empty if there are none.
     gap_rows : int
@@ -44,6 +46,7 @@ class Reader(ABC):
     """
 
     feature_names: tuple[str, ...] = ()
+    feature_columns: tuple[str, ...] = ()
     left_out: str = ""
     gap_rows: int = 0
     # The size of rows that are worth reading together, so that several threads have work; 0 where it does not matter.

@@ -175,7 +175,7 @@ TABLE: tuple[Hyperparameter, ...] = (
         "feature_columns",
         Names(),
         "",
-        "Names of the columns that are features, for Parquet and CSV with a header; empty for all columns.",
+        "Names of the columns that are features, or lists of them, for Parquet and CSV with a header; empty for all.",
         origin="own",
     ),
     Hyperparameter(

@@ -92,7 +92,7 @@ def loads(text: bytes | bytearray) -> Any:
     return _DECODER.decode(text.decode())
 
 
-def decoder(error: type[ValueError] = ValueError, *, finite: bool = True) -> json.JSONDecoder:
+def decoder(error: type[ValueError] = ValueError, *, finite: bool = True, nan: bool = False) -> json.JSONDecoder:
     """Return a decoder of strict JSON.
 
     Parameters
@@ -102,6 +102,8 @@ def decoder(error: type[ValueError] = ValueError, *, finite: bool = True) -> jso
         all is a `json.JSONDecodeError`, an integer of too many digits a plain ValueError.
     finite : bool
         Whether to refuse decimals beyond float64, too, which are infinite otherwise.
+    nan : bool
+        Whether to read ``NaN``, which is no JSON, but which Python's json writes.
 
     Returns
     -------
@@ -121,7 +123,10 @@ def decoder(error: type[ValueError] = ValueError, *, finite: bool = True) -> jso
             raise error(f"expected a finite number, got {text[:40]}")
         return value
 
-    return json.JSONDecoder(object_pairs_hook=distinct, parse_float=number if finite else None, parse_constant=number)
+    def constant(text: str) -> float:
+        return math.nan if nan and text == "NaN" else number(text)
+
+    return json.JSONDecoder(object_pairs_hook=distinct, parse_float=number if finite else None, parse_constant=constant)
 
 
 _DECODER = decoder()

@@ -17,11 +17,11 @@ from container.configuration.algorithm_settings import log_evaluated, settings_o
 from container.configuration.files import JobConfiguration
 from container.errors import CustomerError
 from container.formats.columns import Selection
-from container.job import outputs
+from container.job import assignments, outputs
 from container.job.checkpointing import newest_common, saving
 from container.job.context import JobContext
 from container.job.earlier_model import read_earlier_model
-from container.job.feature_names import agreed_names
+from container.job.feature_names import FeatureNames, agreed_names
 from container.job.gaps import count_gaps
 from container.job.gpu import open_gpu
 from container.logs import logger
@@ -72,6 +72,7 @@ def run(job: JobConfiguration, communicator: Communicator, stop: Stop, began: fl
     """
     with logger.kept_warnings() as warnings, Threads(cpu_count()) as threads:
         _log_configuration(job)
+        assignments.check_id_column(job.hyperparameters.id_column)
         chosen = settings_of(job.hyperparameters)
         gpu = open_gpu(job.hyperparameters.num_gpus, chosen, communicator)
         _log_setup(job, chosen)
@@ -91,7 +92,7 @@ def run(job: JobConfiguration, communicator: Communicator, stop: Stop, began: fl
         train, given = job.channels["train"], job.hyperparameters
         form = RecordForm.of(train, chosen.n_features, given.selection, given.missing)
         rows = Channel(train, form, chosen.batch_size, reading)
-        names = agreed_names(rows, communicator) if train.has_names else ()
+        names = agreed_names(rows, communicator) if train.has_names else FeatureNames()
         source = TimedSource(rows)
         progress = Progress(job.place.name, chosen.epochs, chosen.batch_size, source, stop)
         context = JobContext(job, communicator, threads, gpu, stop, progress, began, names)
@@ -227,7 +228,7 @@ def _test_score(context: JobContext, model: Model, coordinates: Coordinates) -> 
     reading = Reading(job.place, threaded=threads.count > 1, threads=threads.count, stop=stop)
     test, chosen = job.channels["test"], job.hyperparameters
     # By name, in whatever order the columns are.
-    selection = Selection(context.names_in_data) if test.has_names else None
+    selection = Selection(context.names_in_data.columns) if test.has_names else None
     form = RecordForm.of(test, chosen.feature_dim, selection, chosen.missing)
     source = Channel(test, form, chosen.mini_batch_size, reading, coordinates=coordinates)
     assigner = context.engine(model.state.shift).assigner(model.centers.astype(np.float64))

@@ -99,13 +99,19 @@ class Progress(Observer):
     def facts(self) -> dict[str, Any]:
         """Return what `restore` needs to resume counting."""
         losses = {"short": (self._short.rows, self._short.inertia), "long": (self._long.rows, self._long.inertia)}
-        return {"counters": self._counts.facts(), "losses": losses}
+        gap_rows = self._source.source.gap_rows()
+        return {
+            "counters": self._counts.facts(),
+            "losses": losses,
+            **({"gap_rows": gap_rows} if gap_rows else {}),
+        }
 
     def restore(self, facts: dict[str, Any]) -> None:
         """Resume from the facts of an interrupted run."""
         self._counts = Counts.of(facts["counters"])
         self._rows_before = self.rows
         self._short, self._long = RunningLoss(*facts["losses"]["short"]), RunningLoss(*facts["losses"]["long"])
+        self._source.source.restore_gap_rows(facts.get("gap_rows", 0))
         self._enter("training", "initialize.time")
         self._epoch_began = time.time()
 

@@ -317,7 +317,7 @@ MAKERS: dict[str, Callable[[Scene], str]] = {
     "Missing required channel": lambda scene: scene.job(channels={}),
     "Extraneous channel": lambda scene: scene.job(channels={"train": {}, "validation": {}}),
     "Channel train: expected content": lambda scene: scene.job(
-        channels={"train": {"ContentType": "application/x-npy"}}
+        channels={"train": {"ContentType": "application/x-npz"}}
     ),
     "expected TrainingInputMode File or FastFile": lambda scene: scene.job(
         channels={"train": {"ContentType": "application/x-parquet", "TrainingInputMode": "Pipe"}}
@@ -330,7 +330,7 @@ MAKERS: dict[str, Callable[[Scene], str]] = {
     ),
     "/opt/ml/input/data/train: expected data": lambda scene: scene.log(MINIMAL),
     "expected data": lambda scene: scene.only_a_manifest(),
-    "train/rows.csv.gz": lambda scene: scene.job(channels=CSV, content=gzip.compress(b"1,2,3\n"), name="rows.csv.gz"),
+    "train/rows.pbr.gz": lambda scene: scene.job(content=gzip.compress(records([1, 2])), name="rows.pbr.gz"),
     "expected lines": lambda scene: scene.job(channels=CSV, content=b"1,2,3\r4,5,6\r"),
     "train/rows.csv, record 1: expected RecordIO": lambda scene: scene.job(content=b"1,2,3\n" * 9),
     "train/rows.pbr, record 1": lambda scene: scene.job(content=records([1, 2]), name="rows.pbr"),

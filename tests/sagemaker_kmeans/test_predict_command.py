@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from sagemaker_kmeans import LocalModel, __version__
 from sagemaker_kmeans.__main__ import main
+from tests import bfloat16
 from tests.sagemaker_kmeans.test_local_model import CENTERS, saved
 from tools.documents import ROOT
 
@@ -83,6 +84,68 @@ def test_leading_labels_are_dropped(tmp_path: Path, model: Path, given: str) -> 
     file = written(tmp_path / given, np.column_stack([np.arange(1000.0), ROWS]))
     assert main(["predict", "--labels", "1", str(model), str(file), str(tmp_path / "out.csv")]) == 0
     assert answers(tmp_path / "out.csv")[0] == LocalModel(CENTERS.copy(), {}).predict(ROWS).tolist()
+
+
+BFLOAT16 = {"ARROW:extension:name": "lance.bfloat16"}
+HALVES = bfloat16.bits(np.round(ROWS))
+
+
+def bfloat16_column() -> Any:
+    """Return lists of two bytes for each number."""
+    buffer = pyarrow.py_buffer(HALVES.tobytes())
+    values = pyarrow.Array.from_buffers(pyarrow.binary(2), HALVES.size, [None, buffer])
+    return pyarrow.FixedSizeListArray.from_arrays(values, 2)
+
+
+@pytest.mark.parametrize(
+    ("column", "metadata"),
+    [
+        (pyarrow.array(np.round(ROWS).tolist(), pyarrow.list_(pyarrow.float16())), {}),
+        (pyarrow.array(np.round(ROWS).tolist(), pyarrow.large_list(pyarrow.float32())), {}),
+        (pyarrow.array(np.round(ROWS).tolist(), pyarrow.list_(pyarrow.int8(), 2)), {}),
+        (pyarrow.array((np.round(ROWS) * 2 + 8).tolist(), pyarrow.list_(pyarrow.int8())), {"scale_factor": "0.5"}),
+        (bfloat16_column(), BFLOAT16),
+    ],
+)
+def test_a_column_of_lists(tmp_path: Path, column: Any, metadata: dict[str, str]) -> None:
+    offset = -4.0 if "scale_factor" in metadata else 0.0
+    metadata = {**metadata, "add_offset": f"[{offset}, {offset}]"}
+    path = saved(tmp_path / "model", CENTERS, feature_names=["embedding[0]", "embedding[1]"])
+    fields = [pyarrow.field("id", pyarrow.string()), pyarrow.field("embedding", column.type, metadata=metadata)]
+    table = pyarrow.table([[f"no. {row}" for row in range(1000)], column], schema=pyarrow.schema(fields))
+    pyarrow.parquet.write_table(table, tmp_path / "a.parquet")
+    assert main(["predict", str(path), str(tmp_path / "a.parquet"), str(tmp_path / "out.csv")]) == 0
+    expected = LocalModel(CENTERS.copy(), {}).predict_with_distances(np.round(ROWS))
+    assert answers(tmp_path / "out.csv") == tuple(array.tolist() for array in expected)
+
+
+@pytest.mark.parametrize(
+    ("rows", "metadata", "message"),
+    [
+        ([[1.0, 2.0], [3.0]], {}, "expected 2 numbers in each list of 'embedding', got 1"),
+        ([[1.0, 2.0], None], {}, "in the 2 rows after 0: expected numbers that are finite in float32, got others"),
+        ([[1, 2]], {"scale_factor": "x"}, "expected scale_factor to be a number or a list of numbers, got something"),
+        ([[1.0, 2.0, 3.0]], {}, "expected 2 columns, got 3"),
+    ],
+)
+def test_wrong_lists(
+    tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str], rows: Any, metadata: dict[str, str], message: str
+) -> None:
+    column = pyarrow.array(rows)
+    schema = pyarrow.schema([pyarrow.field("embedding", column.type, metadata=metadata)])
+    pyarrow.parquet.write_table(pyarrow.table([column], schema=schema), tmp_path / "a.parquet")
+    assert main(["predict", str(model), str(tmp_path / "a.parquet"), str(tmp_path / "out.csv")]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_bfloat16_of_numpy(tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bfloat16.save(tmp_path / "a.npy", np.round(ROWS))
+    assert main(["predict", str(model), str(tmp_path / "a.npy"), str(tmp_path / "out.csv")]) == 0
+    assert answers(tmp_path / "out.csv")[0] == LocalModel(CENTERS.copy(), {}).predict(np.round(ROWS)).tolist()
+    # Without their type, bytes may be anything.
+    np.save(tmp_path / "b.npy", HALVES.view("V2"))
+    assert main(["predict", str(model), str(tmp_path / "b.npy"), str(tmp_path / "b.out.csv")]) == 2
+    assert "expected a matrix of numbers, got something else" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

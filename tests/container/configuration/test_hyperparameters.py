@@ -284,7 +284,8 @@ def test_other_names_are_refused(text: str) -> None:
 def test_there_is_a_name_for_each_feature() -> None:
     said = message(REQUIRED | {"feature_columns": "a,b,c", "feature_names": "a"})
     assert said == (
-        "Customer Error: Hyperparameter feature_columns: expected as many names as feature_dim says, 2, got 3;"
+        "Customer Error: Hyperparameter feature_columns: expected at most as many names as feature_dim says, 2, got"
+        " 3;"
         " Hyperparameter feature_names: expected as many names as feature_dim says, 2, got 1"
     )
 

@@ -188,6 +188,16 @@ def is_odd(base: Path, ended: Path, logged: pytest.LogCaptureFixture, content: b
         ends_well(base, ended, logged)
 
 
+def test_a_count_of_gaps_is_a_count_or_missing(tmp_path: Path, good: tuple[Arrays, dict[str, Any]]) -> None:
+    base = laid_down(tmp_path / "job")
+    arrays, facts = good
+    for value in ODD:
+        observer = {**facts["observer"], "gap_rows": value}
+        content = packed(arrays, {**facts, "observer": observer})
+        (base / "checkpoints" / NAME.format(AMID_EPOCH)).write_bytes(content)
+        assert bool(checkpoints_in(base).steps()) == (type(value) is int and 0 <= value <= 1 << 53)
+
+
 @pytest.mark.parametrize("way", FACTS, ids=lambda way: ".".join(map(str, way)))
 def test_a_fact_that_is_odd_or_missing(
     tmp_path: Path,
