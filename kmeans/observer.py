@@ -50,7 +50,15 @@ class Observer(Protocol):
         ...
 
     def stopped(self) -> None:
-        """Note that the stream has ended early."""
+        """Note that there are rows left, since the job is to end early."""
+        ...
+
+    def assigning(self, k: int) -> None:
+        """Note that all rows are about to be assigned to `k` centers that stay as they are."""
+        ...
+
+    def assigned(self, batch: MiniBatch) -> None:
+        """Note that they were."""
         ...
 
     def reassigned(self, count: int) -> None:
@@ -106,6 +114,12 @@ class Silent:
         """See `Observer`."""
 
     def stopped(self) -> None:
+        """See `Observer`."""
+
+    def assigning(self, k: int) -> None:
+        """See `Observer`."""
+
+    def assigned(self, batch: MiniBatch) -> None:
         """See `Observer`."""
 
     def reassigned(self, count: int) -> None:

@@ -64,7 +64,7 @@ class TrainingSettings:
     batch_size : int
         Rows of a mini-batch of one host.
     epochs : int
-        Passes over the rows.
+        Passes over the rows; 0 to keep the centers of an earlier model.
     init_method : InitMethod
         How the stream's first centers are chosen.
     half_life : int

@@ -13,6 +13,7 @@ from container.channels.faults import Faults
 from container.channels.files import channel_files, listed, partitions
 from container.channels.form import ReaderResources, RecordForm
 from container.channels.gaps import DroppingReader, GapsReader
+from container.channels.npy_reader import NpyReader
 from container.channels.parquet_reader import ParquetReader
 from container.channels.reader import Reader
 from container.channels.reading import Reading
@@ -20,7 +21,7 @@ from container.channels.recordio_reader import RecordIOReader
 from container.channels.sampling import first_rows
 from container.channels.stream import Stream, wait_for_fifo
 from container.channels.team import Team
-from container.configuration.channels import CSV, PARQUET, RECORDIO, ChannelConfiguration
+from container.configuration.channels import CSV, NPY, PARQUET, RECORDIO, ChannelConfiguration
 from container.errors import CustomerError
 from container.formats.columns import shown_names
 from container.formats.errors import FormatError
@@ -28,7 +29,12 @@ from container.logs.logger import LOGGER
 from kmeans.source import GivenUpError
 from kmeans.types import DoubleArray
 
-READERS: Final[Mapping[str, type[Reader]]] = {RECORDIO: RecordIOReader, CSV: CSVReader, PARQUET: ParquetReader}
+READERS: Final[Mapping[str, type[Reader]]] = {
+    RECORDIO: RecordIOReader,
+    CSV: CSVReader,
+    PARQUET: ParquetReader,
+    NPY: NpyReader,
+}
 
 # Where reading is interleaved with waiting for other hosts, the bytes of a file that are read before checking whether
 # the wait is over. Twice as much makes a host alone 3 % faster, and two hosts together slower.

@@ -13,6 +13,7 @@ from container.formats.errors import shown
 RECORDIO = "application/x-recordio-protobuf"
 CSV = "text/csv"
 PARQUET = "application/x-parquet"
+NPY = "application/x-npy"
 MODEL = "application/x-sagemaker-model"
 # The parameter of text/csv that says whether the first line has names, and its values (RFC 4180).
 HEADER = "header"
@@ -22,12 +23,14 @@ CONTENT_TYPES: Mapping[str, frozenset[str]] = {
     RECORDIO: frozenset({"version", *charset.PARAMETERS}),
     CSV: frozenset({"label_size", HEADER, *charset.PARAMETERS}),
     PARQUET: frozenset({"label_size"}),
+    NPY: frozenset(),
     MODEL: frozenset(),
 }
 REQUIRED_CHANNELS = ("train",)
 # Channel -> its content types; the first is the default.
 _ROWS = (RECORDIO, CSV, PARQUET)
-CHANNELS: Mapping[str, tuple[str, ...]] = {"train": _ROWS, "test": _ROWS, "model": (MODEL,)}
+# The first one of `model` stands for a table too, whose format is then recognized.
+CHANNELS: Mapping[str, tuple[str, ...]] = {"train": _ROWS, "test": _ROWS, "model": (MODEL, *_ROWS, NPY)}
 
 InputMode = Literal["File", "FastFile", "Pipe"]
 # Those of a model, of Parquet and of CSV with a header: a pipe has no beginning of a file to go to.

@@ -83,7 +83,11 @@ TABLE: tuple[Hyperparameter, ...] = (
         tunable=("3000", "15000"),
     ),
     Hyperparameter(
-        "epochs", Integer(1, _INT32_MAX), "1", "Number of passes over the training data.", tunable=("1", "10")
+        "epochs",
+        Integer(0, _INT32_MAX),
+        "1",
+        "Number of passes over the training data; 0 to keep and score the model of the channel model.",
+        tunable=("1", "10"),
     ),
     Hyperparameter(
         "extra_center_factor",

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from container.configuration.files import JobConfiguration
+from container.job.earlier_model import GivenModel
 from container.logs.progress import Progress
 from container.stopping import Stop
 from kmeans.assignment.engine import Engine
@@ -38,6 +39,8 @@ class JobContext:
         Start of the job, in seconds since 1970.
     names_in_data : tuple of str
         The names of the features in the training data; empty if these have none.
+    kept : GivenModel or None
+        The model that the job keeps, if it has no epochs.
     """
 
     configuration: JobConfiguration
@@ -48,6 +51,7 @@ class JobContext:
     progress: Progress
     began: float
     names_in_data: tuple[str, ...] = ()
+    kept: GivenModel | None = None
 
     @property
     def feature_names(self) -> tuple[str, ...]:

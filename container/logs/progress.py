@@ -192,11 +192,25 @@ class Progress(Observer):
         """Warn that there are rows left."""
         self.cut_short = True
         LOGGER.warning(
-            "Stopped early by %s after %d examples; the model is made of these.",
+            "Stopped early by %s after %d examples; the model is %s these.",
             # The signal may have reached only another host.
             self._stop.cause or "SIGTERM",
             self.rows,
+            "made of" if self._epochs else "scored on",
         )
+
+    def assigning(self, k: int) -> None:
+        """Log that the model is kept."""
+        LOGGER.info("keeping %d centers: the rows are assigned to them, and do not move them", k)
+        self._enter("assigning", "initialize.time")
+
+    def assigned(self, batch: MiniBatch) -> None:
+        """Count all rows as one mini-batch."""
+        self.losses.add(batch.rows, batch.inertia)
+        self._counts.add(batch)
+        self._loading_seconds = self._source.seconds
+        LOGGER.info("processed a total of %d examples", batch.own_rows)
+        self._enter("scoring", "update.time")
 
     def reassigned(self, count: int) -> None:
         """Log how often a center was reassigned to a far row."""
