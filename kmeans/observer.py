@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from kmeans.stream.epoch_losses import EpochLosses
+
 
 @dataclass(frozen=True)
 class MiniBatch:
@@ -59,6 +61,10 @@ class Observer(Protocol):
 
     def assigned(self, batch: MiniBatch) -> None:
         """Note that they were."""
+        ...
+
+    def settled(self, epochs: int, losses: EpochLosses) -> None:
+        """Note that the stream ends after some epochs, since another one would not pay."""
         ...
 
     def reassigned(self, count: int) -> None:
@@ -120,6 +126,9 @@ class Silent:
         """See `Observer`."""
 
     def assigned(self, batch: MiniBatch) -> None:
+        """See `Observer`."""
+
+    def settled(self, epochs: int, losses: EpochLosses) -> None:
         """See `Observer`."""
 
     def reassigned(self, count: int) -> None:

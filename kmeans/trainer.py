@@ -29,7 +29,7 @@ from kmeans.settings import TrainingSettings
 from kmeans.source import RowSource, Stretch
 from kmeans.state import State
 from kmeans.stream.control import Control
-from kmeans.stream.first_centers import EarlierModel, choose_centers, first_rows, own_generator, with_twins
+from kmeans.stream.first_centers import EarlierModel, NoRowsError, choose_centers, first_rows, own_generator, with_twins
 from kmeans.stream.reassignment import outlier_distance
 from kmeans.stream.reservoir import Reservoir
 from kmeans.stream.run import Run
@@ -153,6 +153,8 @@ class Trainer:
         if run.reassigned:
             self.events.counts["reassigned_centers"] += run.reassigned
             self.observer.reassigned(run.reassigned)
+        if run.settled:
+            self.events.counts["epochs_left_out"] += settings.epochs - run.epoch
         sample = run.reservoir.sample(communicator)
         n_rows = np.array([float(run.reservoir.rows_seen)])
         communicator.sum(n_rows)
@@ -177,6 +179,7 @@ class Trainer:
             score=fit_of_rows,
             state=reduced_state(state, in_double, settings.kept_sample_size, rng, engine),
             curve=Curve((), 0.0, None),
+            epochs=run.epoch + run.within_epoch,
         )
         if settings.finalization.refine:
             # Neither the weights of an earlier model's rows nor decayed ones count each row once.
@@ -214,6 +217,8 @@ class Trainer:
         stopped = any_host(not one.take(first.first_pass, stopping), communicator)
         state = one.state()
         score = one.tally.score()
+        if not score.rows:
+            raise NoRowsError
         self.observer.assigned(MiniBatch(score.rows, score.ssd, one.own_rows))
         if stopped:
             self.observer.stopped()

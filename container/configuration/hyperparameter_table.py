@@ -168,6 +168,14 @@ TABLE: tuple[Hyperparameter, ...] = (
         origin="own",
     ),
     Hyperparameter(
+        "early_stopping_tolerance",
+        Continuous(0.0, 1.0),
+        "0",
+        "Relative change of the stream's loss from one epoch to the next below which no further epoch begins; 0 for "
+        "all epochs.",
+        origin="own",
+    ),
+    Hyperparameter(
         "distance",
         Categorical(_DISTANCES),
         "euclidean",

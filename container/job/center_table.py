@@ -31,11 +31,11 @@ def table_in(channel: ChannelConfiguration) -> ChannelConfiguration | None:
     """Return the channel as one of a table, with the content type that its first file has; None if it has a model."""
     if channel.content_type != MODEL:
         return replace(channel, label_size=channel.label_size or 0)
-    # What is in the folder, though not for the reasons of other channels.
+    names = {path.name for path in channel.path.iterdir()} if channel.path.is_dir() else set()
+    if artifacts.TARBALL in names or any(name.startswith(artifacts.MODEL_PREFIX) for name in names):
+        return None
     files = channel_files(channel.path).data
-    names = {file.name for file in files}
-    has_model = names & {artifacts.TARBALL, artifacts.DESCRIPTION, artifacts.STATE}
-    if not files or has_model or any(name.startswith(artifacts.MODEL_PREFIX) for name in names):
+    if not files:
         return None
     with open_regular(files[0]) as file:
         beginning = file.read(_HEAD_BYTES)

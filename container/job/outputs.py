@@ -66,7 +66,7 @@ def write_model(context: JobContext, model: Model, coordinates: Coordinates) -> 
         job.paths.model,
         _file_host(job.place.leader),
         artifacts.SavedModel(centers, _description(context, model, coordinates)),
-        without_rows(model.state, model.centers, max(1, job.hyperparameters.epochs)),
+        without_rows(model.state, model.centers, model.epochs),
         coordinates,
     )
     if centers.dtype == np.float64:
@@ -288,7 +288,7 @@ def write_report(
             hyperparameters=job.all_hyperparameters,
             shows_rows=job.hyperparameters.shows_rows,
             seed=job.hyperparameters.seed,
-            epochs=job.hyperparameters.epochs,
+            epochs=model.epochs,
             rows_seen=progress.rows,
             rows_per_second=progress.rows_per_second,
             began=context.began,

@@ -103,7 +103,7 @@ def run(job: JobConfiguration, communicator: Communicator, stop: Stop, began: fl
             model = _write_model(context, model, rows)
             _log_train_quality(context, model)
             progress.log_times()
-            log_metrics(job.place.name, began, time.time(), {**progress.times, "epochs": summary(chosen.epochs)})
+            log_metrics(job.place.name, began, time.time(), {**progress.times, "epochs": summary(model.epochs)})
             outputs.warn_of_dominant_feature(context, model, rows.coordinates)
             tested = _test(context, model, rows.coordinates)
             if stop.overdue():

@@ -14,6 +14,7 @@ from container.report.losses import Losses
 from container.stopping import Stop
 from kmeans.events import Events
 from kmeans.observer import MiniBatch, Observer
+from kmeans.stream.epoch_losses import EpochLosses
 
 # The built-in reports the short and the long term loss after this number of mini-batches.
 REPORT_EVERY = 10
@@ -197,6 +198,18 @@ class Progress(Observer):
             self._stop.cause or "SIGTERM",
             self.rows,
             "made of" if self._epochs else "scored on",
+        )
+
+    def settled(self, epochs: int, losses: EpochLosses) -> None:
+        """Log why there are no further epochs."""
+        if self._bar is not None:
+            self._bar.close()
+        LOGGER.info(
+            "Early stopping after epoch %d of %d: the msd of the stream was %s, and %s in the epoch before.",
+            epochs,
+            self._epochs,
+            losses.latest,
+            losses.before,
         )
 
     def assigning(self, k: int) -> None:

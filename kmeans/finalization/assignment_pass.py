@@ -45,12 +45,10 @@ class AssignmentPass:
         self._assigner = self.resources.engine.assigner(self.centers)
 
     def take(self, stretches: Iterable[Stretch], stopping: Callable[[], bool]) -> bool:
-        """Assign the rows of this host, until `stopping` returns true; return whether all were assigned."""
+        """Assign the rows of this host; return whether all were, or `stopping` has returned true after some."""
         communicator = self.resources.communicator
         # Rows in a file come in blocks if nobody takes them.
         for block in (each for each in stretches if isinstance(each, np.ndarray)):
-            if stopping():
-                return False
             labels, squared_distances = self._assigner.assign_and_sum(block, np.ones(len(block)), self._sums)
             self.tally.add(labels, squared_distances)
             # Hosts take turns.
@@ -58,7 +56,9 @@ class AssignmentPass:
             positions = communicator.rank + communicator.size * places
             self.reservoir.add(block, labels, positions, squared_distances)
             self.own_rows += len(block)
-        return True
+            if stopping():
+                return False
+        return not stopping()
 
     def state(self) -> State:
         """Add up what the hosts have, which call this together; return the means of the clusters as a state.
