@@ -1,6 +1,8 @@
 """Arrays in numpy's own format as a channel reads them."""
 
+import io
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -21,11 +23,11 @@ def saved(path: Path, rows: NDArray[np.generic]) -> Path:
 
 @pytest.mark.parametrize("order", ["C", "F"])
 @pytest.mark.parametrize("dtype", ["<f4", ">f4", "<f8", "<f2", "<i4", "<u1", "|b1"])
-def test_rows_of_each_type_and_order(tmp_path: Path, dtype: DTypeLike, order: str) -> None:
+def test_rows_of_each_type_and_order(tmp_path: Path, dtype: DTypeLike, order: Literal["C", "F"]) -> None:
     rows = np.random.default_rng(0).integers(0, 100, (50, 3)).astype(dtype)
     path = saved(tmp_path / "rows.npy", np.array(rows, order=order))
     with open_regular(path) as file:
-        reader = NpyReader.open(file.raw, FORM, ReaderResources())
+        reader = NpyReader.open(io.FileIO(file.fileno(), closefd=False), FORM, ReaderResources())
         first, rest = np.empty((7, 3), np.float32), np.empty((100, 3))
         assert reader.read(first) == 7
         assert reader.skip(3) == 3

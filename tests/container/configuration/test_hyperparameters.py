@@ -50,6 +50,7 @@ def test_required_values_alone_give_the_defaults() -> None:
         tuning_objective_metric="",
         seed=0,
         refine_sample_size=None,
+        early_stopping_tolerance=0.0,
         distance="euclidean",
         feature_columns=(),
         id_column="",
