@@ -86,7 +86,7 @@ TABLE: tuple[Hyperparameter, ...] = (
         "epochs",
         Integer(0, _INT32_MAX),
         "1",
-        "Number of passes over the training data; 0 to keep and score the model of the channel model.",
+        "Number of passes over the training data; 0 keeps the model in the channel model, and scores it.",
         tunable=("1", "10"),
     ),
     Hyperparameter(
@@ -171,8 +171,8 @@ TABLE: tuple[Hyperparameter, ...] = (
         "early_stopping_tolerance",
         Continuous(0.0, 1.0),
         "0",
-        "Relative change of the stream's loss from one epoch to the next below which no further epoch begins; 0 for "
-        "all epochs.",
+        "Relative fall of the stream's loss from one epoch to the next up to which no further epoch begins; 0 for all "
+        "epochs.",
         origin="own",
     ),
     Hyperparameter(
