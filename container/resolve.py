@@ -172,7 +172,7 @@ def _resolve(request: Request, stop: Stop) -> None:
         hyperparameters=_stated(description, request.k),
         shows_rows=chosen.shows_rows,
         seed=chosen.seed,
-        epochs=chosen.epochs,
+        epochs=max(1, chosen.epochs),
         rows_seen=model.rows,
         rows_per_second=model.rows / max(1e-9, seconds),
         began=began,

@@ -28,7 +28,13 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 def table_in(channel: ChannelConfiguration) -> ChannelConfiguration | None:
-    """Return the channel as one of a table, with the content type that its first file has; None if it has a model."""
+    """Return the channel as one of a table, with the content type that its first file has; None if it has a model.
+
+    Raises
+    ------
+    CustomerError
+        If its first file is clearly neither.
+    """
     if channel.content_type != MODEL:
         return replace(channel, label_size=channel.label_size or 0)
     names = {path.name for path in channel.path.iterdir()} if channel.path.is_dir() else set()
@@ -42,8 +48,13 @@ def table_in(channel: ChannelConfiguration) -> ChannelConfiguration | None:
     content_type = _CONTENT_TYPES.get(magic.recognized(beginning))
     if content_type is None and files[0].suffix.lower() == ".csv":
         content_type = CSV
+    if content_type is None:
+        raise CustomerError(
+            f"Channel {channel.name}: expected a model, or centers as .npy, Parquet, RecordIO or a file named .csv, got"
+            f" {listed(files, channel.path)}"
+        )
     header = content_type == CSV and _has_names(beginning)
-    return replace(channel, content_type=content_type, label_size=0, header=header) if content_type else None
+    return replace(channel, content_type=content_type, label_size=0, header=header)
 
 
 def _has_names(beginning: bytes) -> bool:

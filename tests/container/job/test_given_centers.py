@@ -147,7 +147,7 @@ SPARSE.features["values"].float32_tensor.shape.append(3)
         ("c.pbr", recordio(np.zeros((3, 2), np.float32)), "model/c.pbr, record 1"),
         ("c.pbr", recordio(np.zeros((3, 3), np.float32))[:-9], "model/c.pbr, record 3"),
         ("c.parquet", b"PAR1\x00" + bytes(20), "model/c.parquet, "),
-        ("c.xlsx", b"PK\x03\x04" + bytes(40), "expected one file named model_<host>, got no file"),
+        ("c.xlsx", b"PK\x03\x04" + bytes(40), "RecordIO or a file named .csv, got 'c.xlsx'"),
     ],
 )  # fmt: skip
 def test_tables_that_are_refused_and_why(

@@ -146,6 +146,23 @@ def test_a_standardized_model_is_kept_with_its_scales(tmp_path: Path) -> None:
     assert "expected a model trained with standardize=false, as this job is" in refused.failure
 
 
+@pytest.mark.parametrize("standardize", ["false", "true"])
+def test_what_fills_gaps_is_kept(tmp_path: Path, standardize: str) -> None:
+    rows = np.random.default_rng(0).normal(size=(1000, 3)).astype(np.float32)
+    rows[::7, 1] = np.nan
+    small = {"k": "3", "feature_dim": "3", "missing": "mean", "standardize": standardize}
+    first = Job(tmp_path / "first", small)
+    (first.folder("train") / "rows.pbr").write_bytes(recordio(rows[:500]))
+    trained = first.run()
+    assert trained.exit_code == 0, trained.log
+    job = job_with(tmp_path / "second", trained.base / "model", rows[500:] * 2.0, **small)
+    kept = job.run()
+    assert kept.exit_code == 0, kept.log
+    assert kept.centers.tobytes() == trained.centers.tobytes()
+    assert kept.description["missing_numbers"] == trained.description["missing_numbers"]
+    assert kept.description["events"]["filled_rows"] == np.isnan(rows[500:]).any(axis=1).sum()
+
+
 def test_a_model_of_directions_is_kept(tmp_path: Path) -> None:
     rows = np.random.default_rng(0).normal(size=(600, 5)).astype(np.float32)
     (tmp_path / "table").mkdir()
