@@ -55,8 +55,9 @@ class JobContext:
 
     @property
     def feature_names(self) -> tuple[str, ...]:
-        """The names of the features, as given or as in the training data; empty if there are none."""
-        return self.configuration.hyperparameters.feature_names or self.names_in_data
+        """The names of the features, as given, as in the training data or as in a kept model; empty if none has any."""
+        kept = self.kept.feature_names if self.kept else ()
+        return self.configuration.hyperparameters.feature_names or self.names_in_data or kept
 
     def engine(self, shift: FloatArray) -> Engine:
         """Return an engine for rows with the given usual values, float32 (d,)."""

@@ -31,6 +31,8 @@ class GivenModel:
     coordinates : Coordinates or None
         The coordinates in which distances from the model are measured; None for a table, and for a model of the
         built-in.
+    feature_names : tuple of str
+        The names of the features that the model has; empty if there are none.
     is_table : bool
         Whether it is a table.
     """
@@ -38,6 +40,7 @@ class GivenModel:
     start: EarlierModel
     centers: NDArray[Any]
     coordinates: Coordinates | None = None
+    feature_names: tuple[str, ...] = ()
     is_table: bool = False
 
     def saved(self, coordinates: Coordinates) -> NDArray[Any]:
@@ -171,4 +174,4 @@ def read_earlier_model(
             f"Channel {channel.name}: the order of the features is not that of the data: {error}; feature_columns"
             " chooses columns in any order"
         ) from None
-    return GivenModel(start, centers, None if of_the_built_in else model.coordinates)
+    return GivenModel(start, centers, None if of_the_built_in else model.coordinates, model.feature_names)

@@ -10,6 +10,8 @@ from scipy.sparse import csr_array
 from sklearn.metrics import v_measure_score
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from container.configuration.algorithm_settings import settings_of
+from container.configuration.hyperparameters import parse
 from sagemaker_kmeans.sklearn import StreamingKMeans
 
 
@@ -86,6 +88,11 @@ def test_a_row_without_direction_is_named(form: Callable[[Any], Any]) -> None:
     model = StreamingKMeans(4, distance="cosine").fit(ROWS)
     with pytest.raises(ValueError, match="got zeros only in row 17"):
         model.predict(form(rows))
+
+
+def test_settings_are_those_of_train() -> None:
+    settings = StreamingKMeans(3, distance="cosine", random_state=5)._settings(784)
+    assert settings == settings_of(parse({"k": "3", "distance": "cosine", "feature_dim": "784", "seed": "5"}))
 
 
 def test_other_distances_are_refused() -> None:

@@ -128,7 +128,7 @@ def test_a_standardized_model_is_kept_with_its_scales(tmp_path: Path) -> None:
     scales = np.array([1e-3, 1.0, 1e4])
     rows = (rng.normal(size=(1000, 3)) * scales + 5.0 * scales).astype(np.float32)
     small = {"k": "4", "feature_dim": "3", "standardize": "true"}
-    first = Job(tmp_path / "first", small)
+    first = Job(tmp_path / "first", {**small, "feature_names": "a,b,c"})
     (first.folder("train") / "rows.pbr").write_bytes(recordio(rows[:500]))
     trained = first.run()
     assert trained.exit_code == 0, trained.log
@@ -137,6 +137,7 @@ def test_a_standardized_model_is_kept_with_its_scales(tmp_path: Path) -> None:
     assert ended.exit_code == 0, ended.log
     assert ended.centers.tobytes() == trained.centers.tobytes()
     assert ended.description["standardization"] == trained.description["standardization"]
+    assert ended.description["feature_names"] == ["a", "b", "c"]
     divisors = np.array(trained.description["standardization"]["scales"])
     found = distances(others / divisors, trained.centers / divisors)
     np.testing.assert_array_equal(assigned(ended)[:, 0], found.argmin(axis=1))
