@@ -64,7 +64,7 @@ class TrainingSettings:
     batch_size : int
         Rows of a mini-batch of one host.
     epochs : int
-        Passes over the rows.
+        Passes over the rows; 0 to keep the centers of an earlier model.
     init_method : InitMethod
         How the stream's first centers are chosen.
     half_life : int
@@ -81,6 +81,9 @@ class TrainingSettings:
         The only source of randomness.
     spherical : bool
         Whether centers are of length 1, as rows must be: spherical k-means.
+    early_stopping_tolerance : float
+        No further epoch begins after one that has lowered the loss of the stream by no more than this part of it; 0 to
+        take all epochs.
     """
 
     k: int
@@ -96,6 +99,7 @@ class TrainingSettings:
     kept_sample_size: int
     seed: int
     spherical: bool = False
+    early_stopping_tolerance: float = 0.0
 
     def batches_per_step(self, n_hosts: int) -> int:
         """Return how many mini-batches of each host make one step: more than one where a reduction is large."""

@@ -20,8 +20,17 @@ from kmeans.state import State
 from kmeans.stream.first_centers import EarlierModel
 from kmeans.threads import Threads
 from kmeans.training import fit
+from kmeans.unit_length import scaled_to_unit
 from sagemaker_kmeans import auto_settings
-from sagemaker_kmeans.memory_rows import MemoryRows, blocks, distinct_rows, inertia, single_rows, usual_origin
+from sagemaker_kmeans.memory_rows import (
+    MemoryRows,
+    blocks,
+    distinct_rows,
+    inertia,
+    single_rows,
+    unit_rows,
+    usual_origin,
+)
 
 _DTYPES: Final = (np.float64, np.float32)
 _MAX_SEED: Final = 2**31 - 1
@@ -50,6 +59,8 @@ class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         Most iterations of each.
     lloyd_tol : float, default=1e-4
         A run stops when its loss changes by less than this share.
+    distance : {"euclidean", "cosine"}, default="euclidean"
+        What rows are compared by. With "cosine", rows and centers are scaled to length 1.
     half_life : int, default=0
         Number of later rows after which a row counts half; 0 for no decay.
     refine_sample_size : int or "auto", default="auto"
@@ -66,7 +77,7 @@ class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
     labels_ : ndarray of int32, shape (n_samples,)
         The cluster of each row of the last call of `fit` or `partial_fit`.
     inertia_ : float
-        The sum of their squared distances to their centers.
+        The sum of their squared distances to their centers; with the cosine distance, of rows scaled to length 1.
     n_features_in_ : int
         Number of columns.
     feature_names_in_ : ndarray of str, shape (n_features,)
@@ -90,6 +101,7 @@ class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         n_init: int | str = "auto",
         lloyd_max_iter: int = 300,
         lloyd_tol: float = 1e-4,
+        distance: str = "euclidean",
         half_life: int = 0,
         refine_sample_size: int | str = "auto",
         n_threads: int | None = None,
@@ -103,6 +115,7 @@ class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         self.n_init = n_init
         self.lloyd_max_iter = lloyd_max_iter
         self.lloyd_tol = lloyd_tol
+        self.distance = distance
         self.half_life = half_life
         self.refine_sample_size = refine_sample_size
         self.n_threads = n_threads
@@ -172,13 +185,14 @@ class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         Returns
         -------
         ndarray of the type of the rows, shape (n_samples, n_clusters)
-            Euclidean.
+            Euclidean ones, or 1 - cosine.
         """
         rows = self._checked(X)
         predictor = Predictor(self.cluster_centers_)
         distances = np.empty((rows.shape[0], len(self.cluster_centers_)), rows.dtype)
         for part, block in blocks(rows):
-            distances[part] = np.sqrt(predictor.squared_distances(block))
+            squared = predictor.squared_distances(block)
+            distances[part] = 0.5 * squared if self._spherical else np.sqrt(squared)
         return distances
 
     def score(self, X: Any, y: Any = None) -> float:  # noqa: ARG002, N803
@@ -209,11 +223,20 @@ class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
     def _n_features_out(self) -> int:
         return len(self.cluster_centers_)
 
+    @property
+    def _spherical(self) -> bool:
+        return self.distance == "cosine"
+
+    def _placed(self, rows: Any) -> Any:
+        """Return rows as they are compared with centers: scaled to length 1 for the cosine distance."""
+        return unit_rows(rows, scaled_to_unit) if self._spherical else rows
+
     def _train(self, rows: NDArray[Any], state: State | None) -> Self:
+        rows = self._placed(rows)
         if state is None:
             if rows.shape[0] < self.n_clusters:
                 raise ValueError(f"n_samples={rows.shape[0]} should be >= n_clusters={self.n_clusters}.")
-            self._origin = usual_origin(rows)
+            self._origin = np.zeros(rows.shape[1], rows.dtype) if self._spherical else usual_origin(rows)
         single = single_rows(rows, self._origin)
         settings = self._settings(rows.shape[1])
         earlier = self._first_centers(rows) if state is None else _earlier(state)
@@ -257,11 +280,15 @@ class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
                 raise ValueError(
                     f"The shape of the initial centers {centers.shape} does not match the {what} {expected}."
                 )
-        return EarlierModel(single_rows(centers, self._origin).astype(np.float64), np.zeros(self.n_clusters))
+        return EarlierModel(
+            single_rows(self._placed(centers), self._origin).astype(np.float64), np.zeros(self.n_clusters)
+        )
 
     def _settings(self, n_features: int) -> TrainingSettings:
         if isinstance(self.init, str) and self.init not in ("random", "k-means++"):
             raise ValueError(f"expected init to be 'random', 'k-means++', centers or a callable, got {self.init!r}")
+        if self.distance not in ("euclidean", "cosine"):
+            raise ValueError(f"expected distance to be 'euclidean' or 'cosine', got {self.distance!r}")
         for name in ("n_clusters", "batch_size", "epochs"):
             if getattr(self, name) < 1:
                 raise ValueError(f"expected {name} of 1 or more, got {getattr(self, name)}")
@@ -287,11 +314,12 @@ class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
             sample_size=sample or auto_sample,
             kept_sample_size=max(1, _KEPT_SAMPLE_BYTES // (4 * n_features)),
             seed=seed if isinstance(seed, int) else int(check_random_state(seed).randint(_MAX_SEED)),
+            spherical=self._spherical,
         )
 
     def _checked(self, rows: Any) -> Any:
         check_is_fitted(self)
-        return validate_data(self, rows, accept_sparse="csr", dtype=_DTYPES, order="C", reset=False)
+        return self._placed(validate_data(self, rows, accept_sparse="csr", dtype=_DTYPES, order="C", reset=False))
 
     def _labels(self, rows: Any) -> NDArray[np.int64]:
         predictor = Predictor(self.cluster_centers_)

@@ -27,6 +27,7 @@ from container.precision.coordinates import ARRAYS as COORDINATES
 from container.precision.coordinates import PLAIN, Coordinates
 from container.resources import memory_limit_bytes
 from kmeans.settings import TrainingSettings
+from kmeans.stream.epoch_losses import EpochLosses
 from kmeans.stream.snapshot import RunSnapshot, StreamSnapshot
 
 MAGIC: Final = b"kmeans checkpoint 5\n"
@@ -37,7 +38,7 @@ KEPT: Final = 2
 _FACTS: Final = "facts"
 _LAYOUT: Final = {**layout(RunSnapshot), _FACTS: ("|u1", 1)}
 # What all hosts of a job hold alike.
-_COMMON_FACTS: Final = ("epoch", "within_epoch", "reassigned", "rows_seen", "outlier_distance")
+_COMMON_FACTS: Final = ("epoch", "within_epoch", "reassigned", "rows_seen", "outlier_distance", "epoch_losses")
 _COMMON_ARRAYS: Final = (*layout(StreamSnapshot), *COORDINATES)
 _HEAD: Final[resumable.Schema] = {"job": {}, "step": resumable.STEP}
 
@@ -108,9 +109,10 @@ class Checkpoints:
         self._n_hosts = len(hosts)
         # As it is read from a file, where tuples have become lists.
         self._job = json.loads(json.dumps({"hosts": hosts, **asdict(settings), **(rows or {})}))
-        # Only where it is set, so that all other jobs resume from checkpoints of earlier releases.
-        if not settings.spherical:
-            del self._job["spherical"]
+        # Only where they are set, so that all other jobs resume from checkpoints of earlier releases.
+        for name in ("spherical", "early_stopping_tolerance"):
+            if not self._job[name]:
+                del self._job[name]
         self._interval = interval_seconds
         self._latest = time.monotonic()
         # The steps of this job's checkpoints on disk, oldest first.
@@ -267,6 +269,8 @@ class Checkpoints:
         facts = json_object.parse(arrays.pop(_FACTS).tobytes())
         resumable.check_facts(facts, _HEAD)
         self._compare_job(facts.pop("job"))
+        # Earlier releases took all epochs, whatever their losses.
+        facts.setdefault("epoch_losses", asdict(EpochLosses()))
         resumable.check(arrays, facts, self._settings, self._n_hosts)
         coordinates = Coordinates.of_arrays(arrays, self._settings.n_features)
         if coordinates.unit != self._settings.spherical:

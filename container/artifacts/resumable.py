@@ -70,6 +70,10 @@ _THRESHOLD = Kind(
     "a finite number or null", lambda value: value is None or _number(-MAX_AMOUNT, MAX_AMOUNT).holds(value)
 )
 
+_LOSS = Kind(
+    f"a number from 0 to {MAX_AMOUNT:g} or null", lambda value: value is None or _number(0, MAX_AMOUNT).holds(value)
+)
+
 STEP: Final = _whole(1, MAX_COUNT)
 FACTS: Final[Schema] = {
     "step": STEP,
@@ -80,6 +84,7 @@ FACTS: Final[Schema] = {
     "rows_seen": _COUNT,
     # The largest number where no row is one.
     "outlier_distance": _number(0, sys.float_info.max),
+    "epoch_losses": {"rows": _COUNT, "inertia": _number(0, MAX_AMOUNT), "latest": _LOSS, "before": _LOSS},
     "reservoir": {
         "rows_seen": _COUNT,
         "first_number": _COUNT,

@@ -36,7 +36,10 @@ def auto_sample_size(n_features: int) -> int:
 def settings_of(given: Hyperparameters) -> TrainingSettings:
     """Evaluate the hyperparameters of a job."""
     factor = given.extra_center_factor
-    if factor is None:
+    if not given.epochs:
+        # A model that is kept has no intermediate centers.
+        factor = 1
+    elif factor is None:
         factor = auto_center_factor(given.k)
     finalization = finalization_settings(given, given.k * factor)
     return TrainingSettings(
@@ -55,6 +58,7 @@ def settings_of(given: Hyperparameters) -> TrainingSettings:
         kept_sample_size=max(1, KEPT_SAMPLE_BYTES // (4 * given.feature_dim)),
         seed=given.seed,
         spherical=given.distance == "cosine",
+        early_stopping_tolerance=given.early_stopping_tolerance,
     )
 
 

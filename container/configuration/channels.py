@@ -29,7 +29,8 @@ CONTENT_TYPES: Mapping[str, frozenset[str]] = {
 REQUIRED_CHANNELS = ("train",)
 # Channel -> its content types; the first is the default.
 _ROWS = (RECORDIO, CSV, PARQUET, NPY)
-CHANNELS: Mapping[str, tuple[str, ...]] = {"train": _ROWS, "test": _ROWS, "model": (MODEL,)}
+# The first one of `model` stands for a table too, whose format is then recognized.
+CHANNELS: Mapping[str, tuple[str, ...]] = {"train": _ROWS, "test": _ROWS, "model": (MODEL, *_ROWS)}
 
 InputMode = Literal["File", "FastFile", "Pipe"]
 # Those of a model, of Parquet, of numpy's files and of CSV with a header: a pipe has no beginning of a file to go to.

@@ -146,6 +146,11 @@ def load(paths: Paths) -> JobConfiguration:
         for name, channel in channels.items()
         if hyperparameters.selection.by_name and name == "train" and not channel.has_names
     ]
+    if not hyperparameters.epochs and "model" not in channels:
+        faults.append(
+            "Hyperparameter epochs: expected 1 or more without a channel named model, got 0, which keeps the centers of"
+            " that channel"
+        )
     if faults:
         raise CustomerError("; ".join(faults))
     objective = hyperparameters.tuning_objective_metric

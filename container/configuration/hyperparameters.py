@@ -46,6 +46,7 @@ class Hyperparameters:
     tuning_objective_metric: str
     seed: int
     refine_sample_size: int | None
+    early_stopping_tolerance: float
     distance: DistanceName
     feature_columns: tuple[str, ...]
     id_column: str

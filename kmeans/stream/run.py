@@ -15,6 +15,7 @@ from kmeans.packed_rows import PackedRows
 from kmeans.settings import TrainingSettings
 from kmeans.source import RowSource, Stretch
 from kmeans.stream.control import Control
+from kmeans.stream.epoch_losses import EpochLosses
 from kmeans.stream.first_centers import own_generator
 from kmeans.stream.group import Group
 from kmeans.stream.reservoir import Reservoir
@@ -54,6 +55,8 @@ class Run:
         The current epoch, from 0; when all are over, their number.
     within_epoch : bool
         Whether this epoch has begun.
+    losses : EpochLosses
+        The loss of each epoch.
     stopped : bool
         Whether the stream has ended early, on all hosts.
     steps : int
@@ -84,9 +87,16 @@ class Run:
         self._communicator = communicator
         self._seeds = seeds
         self._step_rows = settings.batch_size * settings.batches_per_step(communicator.size)
+        self.losses = EpochLosses()
         self.within_epoch = True
         self.stopped = False
         self.reservoir = self._new_reservoir()
+
+    @property
+    def settled(self) -> bool:
+        """Whether there are epochs left that would not pay; the same on all hosts."""
+        left = self.epoch < self._settings.epochs and not self.within_epoch
+        return left and self.losses.settled(self._settings.early_stopping_tolerance)
 
     def take_rows(
         self,
@@ -116,7 +126,7 @@ class Run:
         reservoir = self.reservoir
         # The rows of a stretch in memory that are not taken yet.
         rest: PackedRows | None = None
-        while self.epoch < self._settings.epochs and not self.stopped:
+        while self.epoch < self._settings.epochs and not (self.stopped or self.settled):
             if stretches is None:
                 self.stream.begin_epoch()
                 reservoir = self._new_reservoir()
@@ -142,10 +152,12 @@ class Run:
                 self.reservoir, self.within_epoch = reservoir, True
                 self.reassigned += len(step.reassignments)
                 self.reservoir.relabel(step.reassignments, self._communicator.rank)
+                self.losses.add(step.rows, step.inertia)
                 observer.stepped(MiniBatch(step.rows, step.inertia, step.own_rows, len(step.reassignments)))
             if step.flags.ended:
                 observer.epoch_ended(self.epoch)
                 self.epoch, self.within_epoch = self.epoch + 1, False
+                self.losses.end_epoch()
                 stretches = None
             if step.flags.ended or step.flags.stopping or step.flags.saving:
                 save()
@@ -154,6 +166,8 @@ class Run:
             observer.epoch_ended(self.epoch)
         if self.stopped:
             observer.stopped()
+        if self.settled:
+            observer.settled(self.epoch, self.losses)
 
     def _take_packed(
         self,
@@ -201,6 +215,7 @@ class Run:
                 reservoir.take(offered, (number - first) * group.batch_rows, last_position)
                 reservoir.relabel(changes, self._communicator.rank)
                 first, begin = number, end
+            self.losses.add(group.batch_rows, inertia)
             observer.stepped(MiniBatch(group.batch_rows, inertia, group.batch_rows, len(changes)))
 
     def rest_of_epoch(self, source: RowSource) -> Iterator[Stretch] | None:
@@ -254,6 +269,7 @@ class Run:
             within_epoch=self.within_epoch,
             reassigned=self.reassigned,
             outlier_distance=self.outlier_distance,
+            losses=self.losses,
             stream=self.stream.snapshot(),
             reservoir=self.reservoir.snapshot(),
             observer={"events": dict(events.counts), **observer.facts()},
@@ -275,7 +291,7 @@ class Run:
         start = StreamStart(stream.centers, stream.weights, stream.shift, snapshot.outlier_distance)
         run = cls(start, settings, communicator, threads, seeds, memory_bytes)
         run.epoch, run.steps, run.reassigned = snapshot.epoch, snapshot.step, snapshot.reassigned
-        run.within_epoch = snapshot.within_epoch
+        run.within_epoch, run.losses = snapshot.within_epoch, snapshot.losses
         run.stream.restore(stream)
         run.reservoir.restore(snapshot.reservoir)
         return run

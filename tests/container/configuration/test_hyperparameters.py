@@ -50,6 +50,7 @@ def test_required_values_alone_give_the_defaults() -> None:
         tuning_objective_metric="",
         seed=0,
         refine_sample_size=None,
+        early_stopping_tolerance=0.0,
         distance="euclidean",
         feature_columns=(),
         id_column="",
@@ -224,7 +225,7 @@ def test_names_of_the_sdk_are_skipped() -> None:
         (REQUIRED | {"epochs": LONG}, "Hyperparameter epochs: expected at most 2500 characters, got 2501"),
         (
             REQUIRED | {"epochs": "9" * 2500},
-            f"Hyperparameter epochs: expected an integer from 1 to 2147483647, got '{'9' * 57}...'",
+            f"Hyperparameter epochs: expected an integer from 0 to 2147483647, got '{'9' * 57}...'",
         ),
         (
             REQUIRED | {f"name_{index}": "1" for index in range(99)},
