@@ -8,6 +8,7 @@ from typing import Any, Final
 from uuid import uuid4
 
 from sagemaker_kmeans import shards
+from sagemaker_kmeans.local_jobs import address
 from sagemaker_kmeans.records import checked
 
 # As a location of data: a new temporary folder, created when it is first used.
@@ -54,7 +55,7 @@ class RecordSetEstimator:
         self._data_location = None if data_location == NEW_FOLDER else data_location.rstrip("/") + "/"
 
     def _default_data_location(self) -> str:
-        return Path(tempfile.mkdtemp(prefix="sagemaker-record-sets-")).resolve().as_uri()
+        return address(Path(tempfile.mkdtemp(prefix="sagemaker-record-sets-")).resolve())
 
     def record_set(
         self,

@@ -18,7 +18,7 @@ from sagemaker.workflow import is_pipeline_variable
 from sagemaker_kmeans import image
 from sagemaker_kmeans.estimator import NEW_FOLDER, RecordSetEstimator
 from sagemaker_kmeans.hyperparameters import METRIC_DEFINITIONS, TABLE, Hyperparameter, of_job, taken_from
-from sagemaker_kmeans.local_jobs import LocalJobs
+from sagemaker_kmeans.local_jobs import LocalJobs, address
 from sagemaker_kmeans.sdk2.local_session import LOCAL_INSTANCE_TYPES, LocalKMeansSession
 from sagemaker_kmeans.sdk2.model import KMeansModel
 
@@ -143,7 +143,7 @@ class KMeans(RecordSetEstimator, sdk.KMeans):
         self._usual_mini_batch_size = self.mini_batch_size
         # In local mode, a folder for each job, unless one was given.
         self._output_by_job = isinstance(self.sagemaker_session, LocalKMeansSession) and (
-            not self.output_path or self.output_path.startswith(self.sagemaker_session.jobs.root.as_uri())
+            not self.output_path or self.output_path.startswith(address(self.sagemaker_session.jobs.root))
         )
 
     def _prepare_for_training(self, records: Any, mini_batch_size: Any = 5000, job_name: str | None = None) -> None:
@@ -153,7 +153,7 @@ class KMeans(RecordSetEstimator, sdk.KMeans):
         if self._output_by_job:
             folder = self.sagemaker_session.jobs.folder(self._current_job_name)
             folder.mkdir(parents=True, exist_ok=True)
-            self.output_path = folder.as_uri()
+            self.output_path = address(folder)
 
     @classmethod
     def attach(
@@ -243,7 +243,7 @@ class KMeans(RecordSetEstimator, sdk.KMeans):
         transformer = super().transformer(*args, **kwargs)
         if isinstance(self.sagemaker_session, LocalKMeansSession) and transformer.output_path is None:
             folder = self.sagemaker_session.jobs.folder(self.latest_training_job.name) / "transformed"
-            transformer.output_path = folder.as_uri()
+            transformer.output_path = address(folder)
         return transformer
 
     def tuner(self, hyperparameter_ranges: Any, objective_metric_name: str = "test:msd", **kwargs: Any) -> Any:

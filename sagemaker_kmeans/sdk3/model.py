@@ -9,6 +9,7 @@ from sagemaker.core.shapes import ContainerDefinition, ProductionVariant, VpcCon
 from sagemaker.core.transformer import Transformer
 
 from sagemaker_kmeans import image
+from sagemaker_kmeans.local_jobs import address
 from sagemaker_kmeans.sdk3.predictor import KMeansPredictor
 from sagemaker_kmeans.sdk3.sessions import LOCAL_INSTANCE_TYPES, default_session
 
@@ -46,7 +47,7 @@ class KMeansModel:
         vpc_config: VpcConfig | None = None,
     ) -> None:
         self.image_uri = image.resolve(image_uri)
-        self.model_data = model_data if "://" in str(model_data) else Path(model_data).resolve().as_uri()
+        self.model_data = model_data if "://" in str(model_data) else address(Path(model_data).resolve())
         self.role = role
         self.sagemaker_session = sagemaker_session
         self.env = dict(env or {})

@@ -5,7 +5,7 @@ from typing import Any
 from sagemaker.core.analytics import TrainingJobAnalytics
 from sagemaker.core.transformer import Transformer
 
-from sagemaker_kmeans.local_jobs import LocalJobs
+from sagemaker_kmeans.local_jobs import LocalJobs, address
 from sagemaker_kmeans.sdk3.model import KMeansModel
 from sagemaker_kmeans.sdk3.predictor import KMeansPredictor
 
@@ -102,7 +102,7 @@ class TrainedEstimator:
             Its `transform` starts a job.
         """
         if self.is_local:
-            kwargs.setdefault("output_path", (self._jobs.folder(str(self._job_name)) / "transformed").as_uri())
+            kwargs.setdefault("output_path", address(self._jobs.folder(str(self._job_name)) / "transformed"))
         return self.create_model().transformer(*args, **kwargs)
 
     @property
