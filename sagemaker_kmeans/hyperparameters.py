@@ -103,7 +103,7 @@ def text(name: str) -> Hyperparameter:
 
 def _whole(value: Any) -> Any:
     """Read an integer; a number that is none stays as it is, and is out of range."""
-    return value if isinstance(value, Real) and value % 1 else int(value)
+    return value if isinstance(value, Real) and value % 1 != 0 else int(value)
 
 
 def _text(value: Any) -> str | list[str]:

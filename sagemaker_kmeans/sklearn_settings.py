@@ -59,14 +59,15 @@ def training_settings(estimator: Any, n_features: int) -> TrainingSettings:
     init = estimator.init
     if isinstance(init, str) and init not in ("random", "k-means++"):
         raise ValueError(f"expected init to be 'random', 'k-means++', centers or a callable, got {init!r}")
-    if not isinstance(estimator.lloyd_tol, Real) or not 0 <= estimator.lloyd_tol <= 1:
-        raise ValueError(f"expected lloyd_tol from 0 to 1, got {estimator.lloyd_tol!r}")
+    tolerance = estimator.lloyd_tol
+    if not isinstance(tolerance, Real) or not 0 <= float(tolerance) <= 1:
+        raise ValueError(f"expected lloyd_tol from 0 to 1, got {tolerance!r}")
     k = integer(estimator, "n_clusters")
     n_centers = k * integer(estimator, "center_factor", auto_settings.center_factor(k))
     auto_sample = auto_settings.sample_size(n_features)
     sample = integer(estimator, "refine_sample_size", auto_sample)
     trials = integer(estimator, "n_init", auto_settings.n_trials(k, n_centers, n_features, refine=sample > 0))
-    lloyd = LloydSettings("kmeans++", trials, integer(estimator, "lloyd_max_iter"), float(estimator.lloyd_tol))
+    lloyd = LloydSettings("kmeans++", trials, integer(estimator, "lloyd_max_iter"), float(tolerance))
     return TrainingSettings(
         k=k,
         n_centers=n_centers,

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from sagemaker.core.common_utils import name_from_base
+from sagemaker.core.helper.session_helper import get_execution_role
 from sagemaker.core.resources import Endpoint, EndpointConfig, Model
 from sagemaker.core.shapes import ContainerDefinition, ProductionVariant, VpcConfig
 from sagemaker.core.transformer import Transformer
@@ -22,7 +23,7 @@ class KMeansModel:
     model_data : str
         The address of a ``model.tar.gz``: ``s3://``, or for ``instance_type="local"`` ``file://`` or a path.
     role : str or None
-        The ARN of the role of its endpoints.
+        The role of its endpoints, its name or ARN; None for that of the caller.
     sagemaker_session : Session or None
         None for one of the default AWS configuration, or a local one, as `deploy` needs it.
     image_uri : str or None
@@ -72,7 +73,7 @@ class KMeansModel:
         Model.create(
             model_name=self.name,
             primary_container=container,
-            execution_role_arn=self.role,
+            execution_role_arn=session.expand_role(self.role) if self.role else get_execution_role(session),
             **network,
             **_where(session),
         )
@@ -148,6 +149,9 @@ class KMeansModel:
         self.create(instance_type)
         # Without a name the transformer asks AWS for the image, in local mode too.
         options = {"base_transform_job_name": "kmeans", "sagemaker_session": self.sagemaker_session, **kwargs}
+        if self.sagemaker_session.local_mode:
+            # The one of the image, which local mode does not understand.
+            options.setdefault("strategy", "MultiRecord")
         return Transformer(self.name, instance_count, instance_type, **options)
 
     def _session(self, instance_type: str | None) -> Any:

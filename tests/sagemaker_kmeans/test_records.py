@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.sparse import random_array
 
 from container.formats.recordio import record_pb2
 from container.serving.codecs import CODECS
@@ -43,6 +44,11 @@ def test_requests_are_cut_where_an_endpoint_needs_it() -> None:
     assert sum(len(list(split(body))) for body in bodies) == 4000
     with pytest.raises(ValueError, match="expected at least one row"):
         list(request_parts(rows[:0]))
+
+
+def test_sparse_rows_are_sent_as_the_dense_ones() -> None:
+    rows = random_array((3000, 1000), density=0.01, format="coo", random_state=0, dtype=np.float32)
+    assert list(request_parts(rows)) == list(request_parts(rows.toarray()))
 
 
 def test_answers_of_serve_are_read() -> None:

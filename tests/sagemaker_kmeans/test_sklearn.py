@@ -138,7 +138,8 @@ def test_few_distinct_rows_are_warned_of() -> None:
 @pytest.mark.filterwarnings("error")
 def test_integers_of_numpy_are_integers() -> None:
     given: dict[str, Any] = {"n_clusters": 4, "batch_size": 100, "center_factor": 3, "n_init": 2, "random_state": 3}
-    ours = StreamingKMeans(**{name: np.int64(value) for name, value in given.items()}).fit(ROWS)
+    of_numpy: dict[str, Any] = {name: np.int64(value) for name, value in given.items()}
+    ours = StreamingKMeans(**of_numpy).fit(ROWS)
     np.testing.assert_array_equal(ours.cluster_centers_, StreamingKMeans(**given).fit(ROWS).cluster_centers_)
 
 

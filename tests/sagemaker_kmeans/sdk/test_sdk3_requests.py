@@ -94,6 +94,65 @@ def test_attach_brings_back_image_and_hyperparameters(aws: Aws, session: Any) ->
         assert second[member] == first[member]
 
 
+def test_a_job_like_an_attached_one_is_in_its_network(aws: Aws, session: Any) -> None:
+    from sagemaker.core.training.configs import Compute, Networking, StoppingCondition
+
+    estimator = KMeans(
+        **{**COMMON, "role": "SageMakerRole"},
+        k=3,
+        networking=Networking(
+            subnets=["subnet-1"],
+            security_group_ids=["sg-1"],
+            enable_network_isolation=True,
+            enable_inter_container_traffic_encryption=True,
+        ),
+        stopping_condition=StoppingCondition(max_runtime_in_seconds=77),
+        compute=Compute(volume_size_in_gb=55),
+        environment={"A": "b"},
+        sagemaker_session=session,
+    )
+    estimator.fit_ndarray(ROWS, wait=False, job_name="job")
+    attached = KMeans.attach("job", session)
+    attached.instance_count = 3
+    attached.fit_ndarray(ROWS, wait=False, job_name="again")
+    first, second = aws.sent("CreateTrainingJob")
+    assert first["VpcConfig"] == {"Subnets": ["subnet-1"], "SecurityGroupIds": ["sg-1"]}
+    assert first["ResourceConfig"] == {"InstanceType": "ml.c5.xlarge", "InstanceCount": 2, "VolumeSizeInGB": 55}
+    assert second["ResourceConfig"] == {**first["ResourceConfig"], "InstanceCount": 3}
+    differing = {"TrainingJobName", "InputDataConfig", "ResourceConfig"}
+    assert {name: second.get(name) for name in first.keys() - differing} == {
+        name: first[name] for name in first.keys() - differing
+    }
+    for each in (estimator, attached):
+        each.deploy(1, "ml.m5.large", wait=False)
+        assert aws.named("CreateModel", "VpcConfig") == first["VpcConfig"]
+        assert aws.named("CreateModel", "ExecutionRoleArn") == ROLE
+
+
+def test_instances_of_a_configuration_get_a_shard_each(aws: Aws, session: Any) -> None:
+    from sagemaker.core.training.configs import Compute
+
+    compute = Compute(instance_type="ml.m5.large", instance_count=4)
+    estimator = KMeans(ROLE, k=3, compute=compute, sagemaker_session=session)
+    assert len(manifest_of(aws, estimator.record_set(ROWS).s3_data)) == 4
+
+
+@pytest.mark.parametrize("role", ["SageMakerRole", None])
+def test_the_role_of_a_model_may_be_named_or_left_out(aws: Aws, session: Any, role: str | None) -> None:
+    KMeansModel(MODEL, role, session).deploy(1, "ml.m5.large", wait=False)
+    assert aws.named("CreateModel", "ExecutionRoleArn") == ROLE
+
+
+def test_metrics_may_be_others_and_need_a_job(aws: Aws, session: Any) -> None:
+    metrics = [{"Name": "a", "Regex": "b"}]
+    estimator = KMeans(**COMMON, k=3, metric_definitions=metrics, sagemaker_session=session)
+    with pytest.raises(ValueError, match="call fit or attach first"):
+        _ = estimator.training_job_analytics
+    estimator.fit_ndarray(ROWS, wait=False, job_name="job")
+    assert aws.named("CreateTrainingJob", "AlgorithmSpecification")["MetricDefinitions"] == metrics
+    assert estimator.training_job_analytics.name == "job"
+
+
 def test_deploy_makes_a_model_and_an_endpoint(aws: Aws, session: Any) -> None:
     estimator = KMeans(**COMMON, k=3, output_path="s3://my-bucket/models", sagemaker_session=session)
     with pytest.raises(ValueError, match="call fit or attach first"):
@@ -205,6 +264,10 @@ def test_without_an_image_or_a_train_channel_there_is_an_error(session: Any, mon
     estimator = KMeans(**COMMON, k=3, sagemaker_session=session)
     with pytest.raises(ValueError, match="Must provide train channel"):
         estimator.fit(estimator.record_set(ROWS, channel="test"))
+    with pytest.raises(ValueError, match="Duplicate channels not allowed"):
+        estimator.fit([estimator.record_set(ROWS), estimator.record_set(ROWS)])
+    with pytest.raises(ValueError, match="'LOCAL' is not a valid Mode"):
+        KMeans(**COMMON, k=3, training_mode="LOCAL", sagemaker_session=session)
     monkeypatch.delenv("SAGEMAKER_KMEANS_IMAGE")
     with pytest.raises(ValueError, match="build_and_push"):
         KMeans(**COMMON, k=3, sagemaker_session=session)
