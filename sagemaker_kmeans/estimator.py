@@ -189,9 +189,7 @@ class KMeansInterface:
         name = f"{type(self).__name__}-{time.strftime('%Y-%m-%d-%H-%M-%S', time.gmtime())}-{uuid4().hex[:8]}"
         target = f"{self.data_location}{name}/"
         if target.startswith("file://"):
-            folder = Path(target.removeprefix("file://"))
-            folder.mkdir(parents=True)
-            shards.write_folder(folder, rows, labels, self.instance_count)
+            shards.write_folder(Path(target.removeprefix("file://")), rows, labels, self.instance_count)
             return self._record_set(target, s3_data_type="S3Prefix", distribution="FullyReplicated", **described)
         session = self.sagemaker_session
         s3 = session.boto_session.resource("s3", region_name=session.boto_region_name)

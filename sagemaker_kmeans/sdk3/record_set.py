@@ -35,7 +35,8 @@ class RecordSet:
 
     def input_data(self) -> Any:
         """Return the channel as a `ModelTrainer` takes it."""
-        if self.s3_data.startswith("file://"):
+        # It may be a variable of a pipeline.
+        if isinstance(self.s3_data, str) and self.s3_data.startswith("file://"):
             return InputData(channel_name=self.channel, data_source=self.s3_data.removeprefix("file://").rstrip("/"))
         source = S3DataSource(
             s3_data_type=self.s3_data_type, s3_uri=self.s3_data, s3_data_distribution_type=self.distribution

@@ -12,6 +12,7 @@ from container.configuration.hyperparameters import parse
 from sagemaker_kmeans import KMeans, KMeansModel, KMeansPredictor
 from sagemaker_kmeans.answers import split
 from sagemaker_kmeans.record_message import Record, parsed
+from sagemaker_kmeans.sdk3 import RecordSet
 from tests.sagemaker_kmeans.sdk.conftest import ACCOUNT, IMAGE, REGION, ROLE, Aws, manifest_of
 
 ROWS = np.random.default_rng(0).random((100, 4), np.float32)
@@ -208,7 +209,7 @@ def test_a_tuner_says_where_the_metrics_are(aws: Aws, session: Any) -> None:
 def test_a_pipeline_has_the_steps_arguments(aws: Aws, boto_session: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     # These modules want a region when they are imported.
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
-    from sagemaker.core.workflow.parameters import ParameterInteger
+    from sagemaker.core.workflow.parameters import ParameterInteger, ParameterString
     from sagemaker.core.workflow.pipeline_context import PipelineSession
     from sagemaker.mlops.workflow.pipeline import Pipeline
     from sagemaker.mlops.workflow.steps import TrainingStep
@@ -225,6 +226,9 @@ def test_a_pipeline_has_the_steps_arguments(aws: Aws, boto_session: Any, monkeyp
     assert arguments["HyperParameters"]["k"] == {"Std:Join": {"On": "", "Values": [{"Get": "Parameters.k"}]}}
     assert arguments["HyperParameters"]["feature_dim"] == "4"
     assert not aws.sent("CreateTrainingJob")
+    address = ParameterString("rows", "s3://my-bucket/rows/.amazon.manifest")
+    source = RecordSet(address, num_records=100, feature_dim=4).input_data().data_source.s3_data_source
+    assert source.s3_uri is address
 
 
 def test_predict_answers_records_and_arrays(aws: Aws, session: Any) -> None:
