@@ -16,16 +16,16 @@ from sagemaker_kmeans.sdk3.sessions import LOCAL_INSTANCE_TYPES, default_session
 
 
 class KMeansModel:
-    """A model in S3, of this algorithm or of the built-in one, to be deployed with this image.
+    """A model of this algorithm or of the built-in one, to be deployed with this image.
 
     Parameters
     ----------
     model_data : str
-        The address of a ``model.tar.gz``: ``s3://``, or for ``instance_type="local"`` ``file://`` or a path.
+        Where its ``model.tar.gz`` is: an ``s3://`` address, or in local mode a ``file://`` address or a path.
     role : str or None
         The role of its endpoints, its name or ARN; None for that of the caller.
     sagemaker_session : Session or None
-        None for one of the default AWS configuration, or a local one, as `deploy` needs it.
+        None for one that fits the instances: a local one, or one of the default AWS configuration.
     image_uri : str or None
         None for that of the environment variable ``SAGEMAKER_KMEANS_IMAGE``.
     env : dict of str to str or None
@@ -102,7 +102,7 @@ class KMeansModel:
         Returns
         -------
         KMeansPredictor
-            To be asked.
+            Of the endpoint.
         """
         session = self._session(instance_type)
         endpoint_name = endpoint_name or self.name
@@ -144,7 +144,7 @@ class KMeansModel:
         Returns
         -------
         sagemaker.core.transformer.Transformer
-            Its `transform` starts a job.
+            Of the model, which the service knows now.
         """
         self.create(instance_type)
         # Without a name the transformer asks AWS for the image, in local mode too.
