@@ -42,7 +42,7 @@ class KMeans(TrainedEstimator, KMeansInterface):
                 options[name] = options.pop(old)
         self.role = options.pop("role")
         compute = options.setdefault("compute", Compute())
-        self.instance_count = _or_else(compute.instance_count, options.pop("instance_count") or 1)
+        self.instance_count = _or_else(compute.instance_count, _or_else(options.pop("instance_count"), 1))
         self.instance_type = _or_else(compute.instance_type, options.pop("instance_type"))
         self.output_path = options.pop("output_path", None)
         self.base_job_name = options.pop("base_job_name", None) or "kmeans"

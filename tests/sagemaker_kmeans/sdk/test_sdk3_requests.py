@@ -136,6 +136,8 @@ def test_instances_of_a_configuration_get_a_shard_each(aws: Aws, session: Any) -
     compute = Compute(instance_type="ml.m5.large", instance_count=4)
     estimator = KMeans(ROLE, k=3, compute=compute, sagemaker_session=session)
     assert len(manifest_of(aws, estimator.record_set(ROWS).s3_data)) == 4
+    with pytest.raises(ValueError, match="num_shards must be >= 1"):
+        KMeans(**{**COMMON, "instance_count": 0}, k=3, sagemaker_session=session).record_set(ROWS)
 
 
 @pytest.mark.parametrize("role", ["SageMakerRole", None])
