@@ -22,7 +22,9 @@ _FIRST_ROWS: Final = 64
 _TYPE_NAME: Final = b"ARROW:extension:name"
 
 
-def blocks(path: Path, choose: Callable[[Sequence[str]], Sequence[int]], n_rows: int) -> Iterator[NDArray[np.float64]]:
+def blocks(
+    path: Path, choose: Callable[[Sequence[str]], Sequence[int]], n_rows: int, names: Sequence[str] = ()
+) -> Iterator[NDArray[np.float64]]:
     """Yield the rows of a file.
 
     Parameters
@@ -34,6 +36,8 @@ def blocks(path: Path, choose: Callable[[Sequence[str]], Sequence[int]], n_rows:
         called ``name[0]``, ``name[1]``, ...
     n_rows : int
         The most rows of a block.
+    names : sequence of str
+        The names of the features; the index of pandas may be one of them.
 
     Yields
     ------
@@ -45,16 +49,20 @@ def blocks(path: Path, choose: Callable[[Sequence[str]], Sequence[int]], n_rows:
     BrokenFileError
         If it is no Parquet, or a column holds no numbers.
     ValueError
-        If lists have other lengths than the first one.
+        If lists have other lengths than the first one, or two columns that are chosen have the same name.
     """
     with pyarrow.parquet.ParquetFile(path) as file:
-        # The index of pandas is no feature.
-        index = _pandas_index(file.schema_arrow.metadata or {})
-        fields = [field for field in file.schema_arrow if field.name not in index]
-        described = [_Column(file, field) for field in fields]
+        described = [_Column(file, field) for field in file.schema_arrow]
         held = [(column, name) for column in described for name in column.feature_names]
+        if not names or not set(names) <= {name for _, name in held}:
+            # The index of pandas is no feature.
+            index = _pandas_index(file.schema_arrow.metadata or {})
+            held = [(column, name) for column, name in held if column.name not in index]
         chosen = [held[position] for position in choose([name for _, name in held])]
         columns = list(dict.fromkeys(column for column, _ in chosen))
+        for column in columns:
+            if file.schema_arrow.names.count(column.name) > 1:
+                raise ValueError(f"expected each column's name once, got {column.name!r} twice")
         places = {name: place for place, name in enumerate(name for column in columns for name in column.feature_names)}
         order = [places[name] for _, name in chosen]
         for batch in file.iter_batches(n_rows, columns=[column.name for column in columns]):

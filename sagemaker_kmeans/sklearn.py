@@ -15,13 +15,11 @@ from kmeans.communicator import SingleHost
 from kmeans.finalization.finalization import TooFewDistinctRowsError
 from kmeans.observer import Silent
 from kmeans.prediction import Predictor
-from kmeans.settings import FinalizationSettings, LloydSettings, TrainingSettings
 from kmeans.state import State
 from kmeans.stream.first_centers import EarlierModel
 from kmeans.threads import Threads
 from kmeans.training import fit
 from kmeans.unit_length import scaled_to_unit
-from sagemaker_kmeans import auto_settings
 from sagemaker_kmeans.memory_rows import (
     MemoryRows,
     blocks,
@@ -31,10 +29,9 @@ from sagemaker_kmeans.memory_rows import (
     unit_rows,
     usual_origin,
 )
+from sagemaker_kmeans.sklearn_settings import integer, training_settings
 
 _DTYPES: Final = (np.float64, np.float32)
-_MAX_SEED: Final = 2**31 - 1
-_KEPT_SAMPLE_BYTES: Final = 32 << 20
 
 
 class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator):
@@ -85,7 +82,8 @@ class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
 
     Notes
     -----
-    Numbers are float32 inside; float64 rows are first taken relative to usual values, so that they keep their digits.
+    Numbers are float32 inside; float64 rows that are dense are first taken relative to usual values, so that they keep
+    their digits.
 
     There is no `sample_weight`: the algorithm counts each row once. Repeat a row to give it weight.
     """
@@ -145,7 +143,8 @@ class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         Parameters
         ----------
         X : array-like of numbers, shape (n_samples, n_features)
-            Rows. The first call needs `n_clusters` of them at least.
+            Rows. The first call needs `n_clusters` of them at least; as long as there are fewer distinct ones, the
+            next call starts from scratch.
         y : None
             Ignored.
 
@@ -232,15 +231,15 @@ class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         return unit_rows(rows, scaled_to_unit) if self._spherical else rows
 
     def _train(self, rows: NDArray[Any], state: State | None) -> Self:
+        settings = training_settings(self, rows.shape[1])
+        n_threads = len(os.sched_getaffinity(0)) if self.n_threads is None else integer(self, "n_threads")
         rows = self._placed(rows)
         if state is None:
-            if rows.shape[0] < self.n_clusters:
-                raise ValueError(f"n_samples={rows.shape[0]} should be >= n_clusters={self.n_clusters}.")
+            if rows.shape[0] < settings.k:
+                raise ValueError(f"n_samples={rows.shape[0]} should be >= n_clusters={settings.k}.")
             self._origin = np.zeros(rows.shape[1], rows.dtype) if self._spherical else usual_origin(rows)
         single = single_rows(rows, self._origin)
-        settings = self._settings(rows.shape[1])
         earlier = self._first_centers(rows) if state is None else _earlier(state)
-        n_threads = self.n_threads or len(os.sched_getaffinity(0))
         with Threads(n_threads) as threads:
             try:
                 source = MemoryRows(single, settings.batch_size)
@@ -282,39 +281,6 @@ class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
                 )
         return EarlierModel(
             single_rows(self._placed(centers), self._origin).astype(np.float64), np.zeros(self.n_clusters)
-        )
-
-    def _settings(self, n_features: int) -> TrainingSettings:
-        if isinstance(self.init, str) and self.init not in ("random", "k-means++"):
-            raise ValueError(f"expected init to be 'random', 'k-means++', centers or a callable, got {self.init!r}")
-        if self.distance not in ("euclidean", "cosine"):
-            raise ValueError(f"expected distance to be 'euclidean' or 'cosine', got {self.distance!r}")
-        for name in ("n_clusters", "batch_size", "epochs"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"expected {name} of 1 or more, got {getattr(self, name)}")
-        k = self.n_clusters
-        n_centers = k * (auto_settings.center_factor(k) if self.center_factor == "auto" else int(self.center_factor))
-        auto_sample = auto_settings.sample_size(n_features)
-        sample = auto_sample if self.refine_sample_size == "auto" else int(self.refine_sample_size)
-        auto_trials = auto_settings.n_trials(k, n_centers, n_features, refine=sample > 0)
-        trials = auto_trials if self.n_init == "auto" else int(self.n_init)
-        seed = self.random_state
-        return TrainingSettings(
-            k=k,
-            n_centers=n_centers,
-            n_features=n_features,
-            batch_size=self.batch_size,
-            epochs=self.epochs,
-            init_method="kmeans++" if isinstance(self.init, str) and self.init == "k-means++" else "random",
-            half_life=self.half_life,
-            reassign_far_rows=sample > 0,
-            finalization=FinalizationSettings(
-                LloydSettings("kmeans++", trials, self.lloyd_max_iter, self.lloyd_tol), refine=sample > 0
-            ),
-            sample_size=sample or auto_sample,
-            kept_sample_size=max(1, _KEPT_SAMPLE_BYTES // (4 * n_features)),
-            seed=seed if isinstance(seed, int) else int(check_random_state(seed).randint(_MAX_SEED)),
-            spherical=self._spherical,
         )
 
     def _checked(self, rows: Any) -> Any:

@@ -18,7 +18,7 @@ ALLOWED = {
     "tests": {"kmeans", "container", "sagemaker_kmeans", "tools", "benchmarks"},
 }
 # Module -> what it may import in addition: the estimator of scikit-learn trains in its own process.
-ALLOWED_MODULES = {ROOT / "sagemaker_kmeans" / "sklearn.py": {"kmeans"}}
+ALLOWED_MODULES = {ROOT / "sagemaker_kmeans" / name: {"kmeans"} for name in ("sklearn.py", "sklearn_settings.py")}
 
 
 def imported(path: Path) -> Iterator[str]:

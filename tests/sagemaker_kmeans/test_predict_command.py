@@ -1,5 +1,6 @@
 """``python -m sagemaker_kmeans``: files of rows in, files of predictions out."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -79,6 +80,38 @@ def test_a_table_with_text_and_gaps(tmp_path: Path, given: str) -> None:
     assert answers(tmp_path / "b.out.csv")[0] == [1, 2]
 
 
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("age,income\n0,0\n", [0]),
+        ("first,second\n0,0\n", [0]),
+        ("\n\n3,4\n\n0,0\n", [1, 0]),
+        ("", []),
+        ("age,income\n", []),
+    ],
+)
+def test_a_header_is_what_has_none_of_the_numbers(
+    tmp_path: Path, model: Path, content: str, expected: list[int]
+) -> None:
+    (tmp_path / "a.csv").write_text(content)
+    for out in ("out.csv", "out.parquet", "out.npy"):
+        assert main(["predict", str(model), str(tmp_path / "a.csv"), str(tmp_path / out)]) == 0
+        assert answers(tmp_path / out)[0] == expected
+
+
+def test_a_first_row_with_a_label_of_text_is_not_lost(tmp_path: Path, model: Path) -> None:
+    (tmp_path / "a.csv").write_text("x,3,4\ny,0,0\n")
+    assert main(["predict", "--labels", "1", str(model), str(tmp_path / "a.csv"), str(tmp_path / "out.csv")]) == 0
+    assert answers(tmp_path / "out.csv")[0] == [1, 0]
+
+
+def test_names_that_are_numbers_are_no_header(tmp_path: Path) -> None:
+    path = saved(tmp_path / "model", CENTERS, feature_names=["4", "3"])
+    (tmp_path / "a.csv").write_text("3,4\n")
+    assert main(["predict", str(path), str(tmp_path / "a.csv"), str(tmp_path / "out.csv")]) == 0
+    assert answers(tmp_path / "out.csv")[0] == [1]
+
+
 @pytest.mark.parametrize("given", ["rows.csv", "rows.parquet", "rows.npy"])
 def test_leading_labels_are_dropped(tmp_path: Path, model: Path, given: str) -> None:
     file = written(tmp_path / given, np.column_stack([np.arange(1000.0), ROWS]))
@@ -156,6 +189,10 @@ def test_bfloat16_of_numpy(tmp_path: Path, model: Path, capsys: pytest.CaptureFi
         ("a.csv", b"id,income,age\nx,1,2\ny,1,2,3\n", "columns"),
         ("a.csv", b"1,2\n,3\n", "expected numbers that are finite"),
         ("a.csv", b"1,2\n3,x\n", "after 0 rows"),
+        ("a.csv", b"x,2\n3,4\n", "could not convert string 'x'"),
+        ("a.csv", b"1,2\n1_0,4\n", "could not convert string '1_0'"),
+        ("a.csv", b"age,income,age\n1,2,3\n", "expected each column's name once, got 'age' twice"),
+        ("a.csv", b"a" * (1 << 18), "in the first line: field larger than"),
         (
             "a.csv",
             b"1,2\n3,nan\n",
@@ -179,10 +216,46 @@ def test_a_file_of_something_else_leaves_nothing(
     assert sorted(tmp_path.iterdir()) == before
 
 
+@pytest.mark.parametrize("names", [["age", "income", "age"], ["x", "x"]])
+def test_columns_of_one_name_are_refused(
+    tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str], names: list[str]
+) -> None:
+    columns = [pyarrow.array([1.0])] * len(names)
+    pyarrow.parquet.write_table(pyarrow.table(columns, names=names), tmp_path / "a.parquet")
+    assert main(["predict", str(model), str(tmp_path / "a.parquet"), str(tmp_path / "out.csv")]) == 2
+    assert f"expected each column's name once, got '{names[0]}' twice" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.parquet", "a.npy"])
+def test_what_is_no_regular_file_is_not_waited_for(
+    tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    os.mkfifo(tmp_path / name)
+    assert main(["predict", str(model), str(tmp_path / name), str(tmp_path / "out.csv")]) == 2
+    assert f"{name}: expected a regular file" in capsys.readouterr().err
+
+
+def test_a_killed_process_is_in_nobodys_way(tmp_path: Path, model: Path) -> None:
+    file = written(tmp_path / "a.npy", ROWS)
+    program = "import os, sagemaker_kmeans.whole_file as w\nwith w.whole_file('out.csv'): os.kill(os.getpid(), 9)"
+    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, env={"PYTHONPATH": str(ROOT)})
+    assert list(tmp_path.glob(".out.csv.*.partial"))
+    assert main(["predict", str(model), str(file), str(tmp_path / "out.csv")]) == 0
+    assert len(answers(tmp_path / "out.csv")[0]) == 1000
+
+
 def test_missing_values_of_parquet_are_refused(tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pyarrow.parquet.write_table(pyarrow.table({"age": [1.0, None], "income": [2, 3]}), tmp_path / "a.parquet")
     assert main(["predict", str(model), str(tmp_path / "a.parquet"), str(tmp_path / "out.csv")]) == 2
     assert "got others in row 1" in capsys.readouterr().err
+
+
+def test_an_index_of_pandas_is_a_feature_where_the_model_has_it(tmp_path: Path, model: Path) -> None:
+    table = pyarrow.table({"income": [0.0, 4.0], "age": [0.0, 3.0]})
+    table = table.replace_schema_metadata({"pandas": '{"index_columns": ["age"]}'})
+    pyarrow.parquet.write_table(table, tmp_path / "a.parquet")
+    assert main(["predict", str(model), str(tmp_path / "a.parquet"), str(tmp_path / "out.csv")]) == 0
+    assert answers(tmp_path / "out.csv")[0] == [0, 1]
 
 
 def test_an_index_of_pandas_is_no_feature(tmp_path: Path, model: Path) -> None:
@@ -198,7 +271,8 @@ def test_an_index_of_pandas_is_no_feature(tmp_path: Path, model: Path) -> None:
     [
         (["none", "a.npy", "out.csv"], "none: expected a file, got none"),
         (["model", "a.txt", "out.csv"], "expected a name that ends with .csv, .parquet, .npy"),
-        (["model", "none.npy", "out.csv"], "No such file"),
+        (["model", "none.npy", "out.csv"], "none.npy: No such file"),
+        (["model", "a.npy", "none/out.csv"], "partial: No such file"),
         (["model", "a.npy", "a.npy"], "a.npy: expected a new file, but it exists"),
         (["--labels", "-1", "model", "a.npy", "out.csv"], "--labels: expected 0 or more, got -1"),
     ],

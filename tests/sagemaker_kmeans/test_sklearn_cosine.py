@@ -13,6 +13,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from container.configuration.algorithm_settings import settings_of
 from container.configuration.hyperparameters import parse
 from sagemaker_kmeans.sklearn import StreamingKMeans
+from sagemaker_kmeans.sklearn_settings import training_settings
 
 
 def directions(seed: int = 0, n_rows: int = 600) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
@@ -91,7 +92,7 @@ def test_a_row_without_direction_is_named(form: Callable[[Any], Any]) -> None:
 
 
 def test_settings_are_those_of_train() -> None:
-    settings = StreamingKMeans(3, distance="cosine", random_state=5)._settings(784)
+    settings = training_settings(StreamingKMeans(3, distance="cosine", random_state=5), 784)
     assert settings == settings_of(parse({"k": "3", "distance": "cosine", "feature_dim": "784", "seed": "5"}))
 
 
