@@ -32,9 +32,9 @@ class ClusterSums:
         """Return the sums of no rows."""
         return cls(np.zeros((n_centers, n_features)), np.zeros(n_centers), np.zeros(n_centers))
 
-    def clear(self, some: slice = slice(None)) -> None:
-        """Begin again from the sums of no rows, for some clusters or for all."""
-        self.sums[some], self.counts[some], self.losses[some] = 0.0, 0.0, 0.0
+    def clear(self) -> None:
+        """Begin again from the sums of no rows."""
+        self.sums[:], self.counts[:], self.losses[:] = 0.0, 0.0, 0.0
 
     def add(
         self,

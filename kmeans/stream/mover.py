@@ -4,7 +4,7 @@ import numpy as np
 
 from kmeans.assignment.sums import ClusterSums
 from kmeans.kernels.far_rows import DISTANCE, LABEL, cheapest_merger, lightest, most_gain
-from kmeans.kernels.moving import move, spread_out
+from kmeans.kernels.moving import move_and_clear
 from kmeans.stream.center_ranges import center_ranges
 from kmeans.stream.reassignment import FarRows, Reassignment, add_entries, farthest, reassign
 from kmeans.threads import Threads
@@ -44,11 +44,8 @@ class Mover:
         """
 
         def move_some(some: slice) -> None:
-            centers, weights, spreads = self._centers[some], self._weights[some], self._spreads[some]
-            sums, counts = new.sums[some], new.counts[some]
-            spread_out(centers, weights, spreads, sums, counts, new.losses[some], decay)
-            move(centers, weights, sums, counts, decay)
-            new.clear(some)
+            centers = self._centers, self._weights, self._spreads
+            move_and_clear(*centers, new.sums, new.counts, new.losses, decay, some.start, some.stop)
 
         self._threads.map(move_some, self._ranges)
 
