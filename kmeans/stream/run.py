@@ -23,6 +23,7 @@ from kmeans.stream.snapshot import RunSnapshot
 from kmeans.stream.start import StreamStart
 from kmeans.stream.step import Step, StepFlags
 from kmeans.stream.stream import Stream
+from kmeans.stream.unpacking import Unpacker
 from kmeans.threads import Threads
 from kmeans.types import FloatArray
 
@@ -83,6 +84,7 @@ class Run:
         self.reassigned = 0
         self._settings = settings
         self._communicator = communicator
+        self._unpacker = Unpacker(settings.batch_size, settings.n_features, threads)
         self._seeds = seeds
         self.within_epoch = True
         self.stopped = False
@@ -112,6 +114,8 @@ class Run:
             What is asked of the run.
         """
         save = partial(self._save, observer, events, control)
+        if stretches is not None:
+            stretches = self._own(stretches)
         # An epoch has begun when some host has rows of it; until then the sample is that of the one before.
         reservoir = self.reservoir
         # The rows of a stretch in memory that are not taken yet.
@@ -120,7 +124,7 @@ class Run:
             if stretches is None:
                 self.stream.begin_epoch()
                 reservoir = self._new_reservoir()
-                stretches = source.stretches()
+                stretches = self._own(source.stretches())
             first: Stretch | None = rest or next(stretches, None)
             rest = None
             if isinstance(first, np.ndarray) and len(first) > self._settings.batch_size:
@@ -154,6 +158,10 @@ class Run:
             observer.epoch_ended(self.epoch)
         if self.stopped:
             observer.stopped()
+
+    def _own(self, stretches: Iterator[Stretch]) -> Iterator[Stretch]:
+        """Return stretches as this host takes them: a single one takes packed rows in groups."""
+        return stretches if self._communicator.size == 1 else self._unpacker.blocks(stretches)
 
     def _take_packed(
         self,
