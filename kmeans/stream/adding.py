@@ -17,8 +17,8 @@ from kmeans.types import DoubleArray, FloatArray, LabelArray
 
 # Shares of the work for each thread: each costs a call.
 SHARES = 2
-# Numbers to add up, from which that is worth waking threads.
-MIN_SUMMANDS = 1 << 18
+# Numbers to add up in a share, at least.
+MIN_SUMMANDS = 1 << 17
 
 
 class Adder(Protocol):
@@ -69,7 +69,8 @@ class PieceAdder:
         def lay_out_some(some: slice) -> None:
             lay_out(self._centers, some.start, some.stop, self.prepared)
 
-        self._threads.map(lay_out_some, center_ranges(*self._centers.shape, self._threads.count))
+        n_centers, n_features = self._centers.shape
+        self._threads.map(lay_out_some, center_ranges(n_centers, n_features, self._threads.count))
 
     def add(
         self, rows: FloatArray, weights: DoubleArray, into: ClusterSums, outlier_distance: float = math.inf
@@ -88,14 +89,15 @@ class PieceAdder:
         def join(some: slice) -> None:
             put_together(sums, count, number, some.start, some.stop, into.sums, into.counts, into.losses)
 
-        self._threads.map(take, self._shares(count, rows.size * n_centers > MIN_PRODUCTS))
-        self._threads.map(join, self._shares(n_centers, count * self._centers.size > MIN_SUMMANDS))
+        worthwhile = rows.size * n_centers > MIN_PRODUCTS
+        self._threads.map(take, self._shares(count, count if worthwhile else 1))
+        self._threads.map(join, self._shares(n_centers, join_shares(count, *self._centers.shape)))
         return labels, squared_distances
 
-    def _shares(self, n_items: int, worthwhile: bool) -> list[slice]:
-        """Share items out among the threads if the work is worth waking them."""
+    def _shares(self, n_items: int, most: int) -> list[slice]:
+        """Share items out among the threads, in at most so many shares."""
         threads = self._threads.count
-        shares = min(n_items, SHARES * threads) if threads > 1 and worthwhile else 1
+        shares = max(1, min(n_items, most, SHARES * threads)) if threads > 1 else 1
         return [slice(n_items * share // shares, n_items * (share + 1) // shares) for share in range(shares)]
 
 
@@ -123,3 +125,8 @@ class EngineAdder:
     ) -> tuple[LabelArray, DoubleArray]:
         """Find the nearest center of each row, and add the row to the sums of that center."""
         return self._assigner.assign_and_sum(rows, weights, into, outlier_distance)
+
+
+def join_shares(n_pieces: int, n_centers: int, n_features: int) -> int:
+    """Return in how many shares, at most, the sums of pieces are worth adding up."""
+    return n_pieces * n_centers * n_features // MIN_SUMMANDS

@@ -29,7 +29,8 @@ class Mover:
     def __init__(self, centers: DoubleArray, weights: DoubleArray, spreads: DoubleArray, threads: Threads) -> None:
         self._centers, self._weights, self._spreads = centers, weights, spreads
         self._threads = threads
-        self._ranges = center_ranges(*centers.shape, threads.count)
+        n_centers, n_features = centers.shape
+        self._ranges = center_ranges(n_centers, n_features, threads.count)
         self._nobody: BoolArray = np.zeros(len(centers), bool)
 
     def move(self, new: ClusterSums, decay: float) -> None:

@@ -15,8 +15,8 @@ from kmeans.stream.group_memory import BLOCK_BYTES
 from kmeans.threads import Threads
 from kmeans.types import FloatArray
 
-# Shares of a block for each thread: one may wait for the disk.
-SHARES = 2
+# Shares of a block for each thread: one may wait for the disk. A share has at least this many bytes.
+SHARES, MIN_BYTES = 2, 1 << 17
 
 
 class Unpacker:
@@ -68,7 +68,7 @@ class Unpacker:
             space = np.empty((at_once + -(-WIDE // (4 * self._n_features)), self._n_features), np.float32)
             return bool(read_block(location, some.start, some.stop, at_once, buffer, space, self._block))
 
-        count = min(n_rows, SHARES * self._threads.count)
+        count = min(n_rows, SHARES * self._threads.count, max(1, n_rows * packed.stride // MIN_BYTES))
         shares = [slice(n_rows * share // count, n_rows * (share + 1) // count) for share in range(count)]
         if not all(self._threads.map(read, shares)):
             return False

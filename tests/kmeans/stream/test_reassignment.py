@@ -240,7 +240,7 @@ def test_hosts_exchange_far_rows_when_they_matter(n_hosts: int, outlier_distance
     # The last rows of hosts: two that become centers, one beyond what is an outlier.
     steps[1][-1], steps[1][-n_hosts // 2 - 1] = 2.0, 500.0
 
-    def stream(hosts: Communicator) -> tuple[DoubleArray, DoubleArray, list[list[tuple[int, ...]]], list[int]]:
+    def stream(hosts: Communicator) -> tuple[DoubleArray, DoubleArray, list[list[tuple[int, int]]], list[int]]:
         counted = Counted(hosts)
         begin = StreamStart(start, np.zeros(n_centers), np.zeros(n_features, np.float32), outlier_distance)
         with Threads(n_threads) as threads:
