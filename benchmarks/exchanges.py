@@ -109,10 +109,10 @@ class Exchanges:
             return 0.0
         if (n_hosts - 1) * n_bytes <= mpiexec.SHORT_BYTES:
             line, received = self.gathering, (n_hosts - 1) * n_bytes
-            return latency + line.latency + received * max(line.per_byte, 1 / bandwidth)
+            return latency + line.latency + received * (line.per_byte + 1 / bandwidth)
         # The line was fitted to two hosts, which exchange their values once.
         line, sent = self.reducing, 2 * (n_hosts - 1) / n_hosts * n_bytes
-        return math.log2(n_hosts) * (2 * latency + line.latency) + sent * max(line.per_byte, 1 / bandwidth)
+        return math.log2(n_hosts) * (2 * latency + line.latency) + sent * (line.per_byte + 1 / bandwidth)
 
     def explained(self) -> str:
         """Return an explanation of `seconds`."""
@@ -123,7 +123,8 @@ class Exchanges:
             f" {1e-9 / near.per_byte:.2f} GB/s. Otherwise MPI reduces them: log2(N) latencies of"
             f" {1e6 * far.latency:.0f} us, and 2 (N - 1) / N times the bytes of one host at"
             f" {1e-9 / far.per_byte:.2f} GB/s. Both are lines through the sums below, measured on a single machine. A"
-            f" network adds {1e6 * NETWORK_LATENCY:.0f} us to each message, which is assumed, and may limit the bytes."
+            f" network adds {1e6 * NETWORK_LATENCY:.0f} us to each message, which is assumed, and the time of the bytes"
+            " on the wire."
         )
 
     def rows(self) -> list[dict[str, Any]]:

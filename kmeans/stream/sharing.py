@@ -12,8 +12,8 @@ from kmeans.settings import TrainingSettings
 CORES = 36
 # Operations of a core in a second; those that a row and a feature cost in addition to the products with centers.
 OPERATIONS, ROW_OPERATIONS, FEATURE_OPERATIONS = 1e11, 4000, 200
-# Seconds of an exchange for each doubling of the hosts, and bytes in a second: 10 Gbit/s.
-LATENCY, BANDWIDTH = 1e-4, 1.25e9
+# Seconds of an exchange for each doubling of the hosts; bytes in a second, of a network of 10 Gbit/s and of adding up.
+LATENCY, BANDWIDTH = 1e-4, 8e8
 # The part of a step that an exchange may take.
 MAX_EXCHANGE = 1 / 4
 # Mini-batches of a step, at most: the later ones meet centers that are that many mini-batches old.
