@@ -57,7 +57,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.hosts", description=__doc__)
     parser.add_argument("--runs", type=int, default=RUNS, help=f"runs of each job (default: {RUNS})")
     runs = parser.parse_args().runs
-    facts = {**machine(), "runs": runs, "mini_batch_size": BATCH_ROWS}
+    load = round(os.getloadavg()[0], 1)
+    facts = {**machine(), "load average before": load, "runs": runs, "mini_batch_size": BATCH_ROWS}
     sums = [exchanges.measure()]
     speeds, parts = [], []
     for d, n_centers, n_rows in SHAPES:
