@@ -1,14 +1,8 @@
 """What to train, and how."""
 
-import math
 from dataclasses import dataclass
 
 from kmeans.types import InitMethod
-
-# A reduction over the hosts of more numbers than this takes longer than a mini-batch is worth.
-MAX_REDUCED = 4_000_000
-# Mini-batches that share one reduction at most: the later ones meet centers that are that many mini-batches old.
-MAX_BATCHES_PER_STEP = 16
 
 
 @dataclass(frozen=True)
@@ -100,9 +94,3 @@ class TrainingSettings:
     seed: int
     spherical: bool = False
     early_stopping_tolerance: float = 0.0
-
-    def batches_per_step(self, n_hosts: int) -> int:
-        """Return how many mini-batches of each host make one step: more than one where a reduction is large."""
-        if n_hosts == 1:
-            return 1
-        return max(1, min(MAX_BATCHES_PER_STEP, math.ceil(self.n_centers * self.n_features / MAX_REDUCED)))

@@ -162,9 +162,11 @@ class Channel:
         """Yield rows as `blocks` does, but records that are alike as packed rows, which all cores can read from a file.
 
         The caller takes some of the packed rows before it asks for the next stretch; the others then come in blocks.
-        Mini-batches that take more than `BLOCK_BYTES` come in blocks too.
+        Mini-batches that take more than `BLOCK_BYTES` come in blocks too. So do all rows of a host with a single core
+        among several, which reads while it waits for the others, and rows that hosts divide among themselves.
         """
-        return self._pass(skip, packing=self._alone and self._configuration.mode == "File")
+        may_pack = self._alone or (self._reading.threads > 1 and not self.shared)
+        return self._pass(skip, packing=may_pack and self._configuration.mode == "File")
 
     def _pass(self, skip: int, *, packing: bool) -> Iterator[Stretch]:
         position = self._position
@@ -174,7 +176,8 @@ class Channel:
         if self._choose is not None and not self.rereadable:
             rows = self._opener.first_rows(position.passes, max(self._choosing_rows, ENOUGH_ROWS))
             self._settle(rows, len(rows))
-        together = max(1, self._opener.rows_together() // self._mini_batch_size) if packing else 1
+        many = packing and self._alone
+        together = max(1, self._opener.rows_together() // self._mini_batch_size) if many else 1
         filling = Filling(self._opener, self._division(together), position, self.coordinates)
         if skip and self._fills:
             # Rows with a gap are counted among those that a resumed job skips, too.

@@ -19,10 +19,12 @@ from kmeans.stream.epoch_losses import EpochLosses
 from kmeans.stream.first_centers import own_generator
 from kmeans.stream.group import Group
 from kmeans.stream.reservoir import Reservoir
+from kmeans.stream.sharing import batches_of_step
 from kmeans.stream.snapshot import RunSnapshot
 from kmeans.stream.start import StreamStart
 from kmeans.stream.step import Step, StepFlags
 from kmeans.stream.stream import Stream
+from kmeans.stream.unpacking import Unpacker
 from kmeans.threads import Threads
 from kmeans.types import FloatArray
 
@@ -85,8 +87,8 @@ class Run:
         self.reassigned = 0
         self._settings = settings
         self._communicator = communicator
+        self._unpacker = Unpacker(settings.batch_size, settings.n_features, threads)
         self._seeds = seeds
-        self._step_rows = settings.batch_size * settings.batches_per_step(communicator.size)
         self.losses = EpochLosses()
         self.within_epoch = True
         self.stopped = False
@@ -122,6 +124,8 @@ class Run:
             What is asked of the run.
         """
         save = partial(self._save, observer, events, control)
+        if stretches is not None:
+            stretches = self._own(stretches)
         # An epoch has begun when some host has rows of it; until then the sample is that of the one before.
         reservoir = self.reservoir
         # The rows of a stretch in memory that are not taken yet.
@@ -130,17 +134,17 @@ class Run:
             if stretches is None:
                 self.stream.begin_epoch()
                 reservoir = self._new_reservoir()
-                stretches = source.stretches()
+                stretches = self._own(source.stretches())
             first: Stretch | None = rest or next(stretches, None)
             rest = None
-            if isinstance(first, np.ndarray) and len(first) > self._step_rows:
+            if isinstance(first, np.ndarray) and len(first) > self._settings.batch_size:
                 first = PackedRows.of_memory(first)
             if isinstance(first, PackedRows):
                 self._take_packed(first, reservoir, observer, control, save)
                 if not first.in_memory or not first.n_rows or self.stopped:
                     continue
                 # A mini-batch that cannot be taken in a group, or the last rows.
-                rest, first = first, first.next_block(self._step_rows)
+                rest, first = first, first.next_block(self._settings.batch_size)
                 rest = rest if rest.n_rows else None
             # Rows in a file come in blocks if nobody takes them, as in the middle of a mini-batch.
             following = (each for each in stretches if isinstance(each, np.ndarray))
@@ -168,6 +172,10 @@ class Run:
             observer.stopped()
         if self.settled:
             observer.settled(self.epoch, self.losses)
+
+    def _own(self, stretches: Iterator[Stretch]) -> Iterator[Stretch]:
+        """Return stretches as this host takes them: a single one takes packed rows in groups."""
+        return stretches if self._communicator.size == 1 else self._unpacker.blocks(stretches)
 
     def _take_packed(
         self,
@@ -229,12 +237,13 @@ class Run:
         control: Control,
         read_ahead: Callable[[], bool],
     ) -> Step:
-        """Take a mini-batch, or what there is of one."""
+        """Take a mini-batch or, with several hosts, as many as make a step; or what there is of them."""
         ended = False
         offer: Callable[[], object] = nothing
-        stream = self.stream
-        # A mini-batch is cut short only where there is no time for it; without a row there is no model.
-        while not (ended or stream.pending >= self._step_rows or (stream.rows_added and control.hurrying())):
+        stream, settings = self.stream, self._settings
+        wanted = settings.batch_size * batches_of_step(settings, self._communicator.size, stream.rows_seen)
+        # A step is cut short only where there is no time for it; without a row there is no model.
+        while not (ended or stream.pending >= wanted or (stream.rows_added and control.hurrying())):
             # The source may reuse the memory of this block for the next one.
             offer()
             offer = nothing

@@ -17,15 +17,14 @@ import numpy as np
 from kmeans.assignment.compiled import prepared_bytes
 from kmeans.assignment.engine import Engine, pays_on_gpu
 from kmeans.communicator import Communicator, nothing
-from kmeans.kernels.far_rows import DISTANCE
 from kmeans.kernels.group_parts import StreamCenters
-from kmeans.kernels.moving import move, spread_out
 from kmeans.packed_rows import PackedRows
 from kmeans.stream.adding import Adder, EngineAdder, PieceAdder
 from kmeans.stream.candidates import AssignedRows, Limits
 from kmeans.stream.group import Batches, Group, RunningGroup
 from kmeans.stream.groups import Groups
-from kmeans.stream.reassignment import FarRows, Reassignment, add_entries, farthest, reassign
+from kmeans.stream.mover import Mover
+from kmeans.stream.reassignment import FarRows, Reassignment
 from kmeans.stream.snapshot import StreamSnapshot
 from kmeans.stream.start import StreamStart
 from kmeans.stream.step import NO_FLAGS, Step, StepFlags
@@ -114,7 +113,8 @@ class Stream:
         self._adder: Adder = self._pieces if engine.compiled else EngineAdder(engine, self.centers)
         self._weights_of_rows: tuple[tuple[int, int, int], DoubleArray] = (0, 0, 0), np.empty(0)
         n_centers, n_features = self.centers.shape
-        far_rows = FarRows(communicator.rank, communicator.size, n_features, start.outlier_distance)
+        self._mover = Mover(self.centers, self.weights, self.spreads, threads)
+        far_rows = FarRows(communicator, n_features, start.outlier_distance)
         self._far_rows = far_rows if reassign_far_rows else None
         self._groups = Groups(n_centers, n_features, threads, start.outlier_distance if reassign_far_rows else None)
         n_far = len(self._far_rows.table) if self._far_rows else 0
@@ -207,7 +207,7 @@ class Stream:
 
     def _taken(self, group: Group) -> None:
         """Count the rows of a group that was taken."""
-        self._totals.clear()
+        self._totals.sums.clear()
         self.rows_added += group.n_batches * group.batch_rows
         self.rows_seen += group.n_batches * group.batch_rows
 
@@ -227,30 +227,22 @@ class Stream:
             What it found, over all hosts.
         """
         totals = self._totals
-        totals.reduce(flags, self._far_rows.table if self._far_rows else None, meanwhile)
+        totals.reduce(flags, self._far_rows.facts if self._far_rows else None, meanwhile)
         rows, inertia, agreed = totals.rows, totals.inertia, totals.flags
-        decay = self._decay(rows)
         reassignments: list[Reassignment] = []
         if self._far_rows:
-            outlier_distance = self._far_rows.outlier_distance
-            candidates, rest = farthest(totals.far_table)
-            add_entries(rest[rest[:, DISTANCE] > outlier_distance], totals.sums)
-            self._move(decay)
-            reassignments = reassign(candidates, outlier_distance, self.centers, self.weights, self.spreads)
+            reassignments = self._mover.move_and_reassign(
+                totals.sums, self._decay(rows), self._far_rows, totals.far_facts
+            )
             self._far_rows.clear()
         else:
-            self._move(decay)
+            self._mover.move(totals.sums, self._decay(rows))
         self._adder.follow()
         self.active = totals.active
         totals.clear()
         own_rows, self.pending = self.pending, 0
         self.rows_seen += rows
         return Step(rows, inertia, own_rows, reassignments, agreed)
-
-    def _move(self, decay: float) -> None:
-        new = self._totals.sums
-        spread_out(self.centers, self.weights, self.spreads, new.sums, new.counts, new.losses, decay)
-        move(self.centers, self.weights, new.sums, new.counts, decay)
 
     def _decay(self, n_rows: int) -> float:
         """Return the factor of weights after `n_rows` further rows of all hosts."""

@@ -64,7 +64,7 @@ def test_what_is_written_is_read(tmp_path: Path, files: list[Path]) -> None:
 def test_no_other_bytes_than_were_written_are_read(tmp_path: Path, files: list[Path]) -> None:
     write(tmp_path / "model.tar.gz", files)
     whole = (tmp_path / "model.tar.gz").read_bytes()
-    for position in range(len(whole)):
+    for position in range(0, len(whole), 7):
         damaged = bytearray(whole)
         damaged[position] ^= 16
         # In the head of a gzip file are a time and a system, which are no part of its checksum.
