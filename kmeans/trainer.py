@@ -15,6 +15,7 @@ from kmeans.finalization import closing
 from kmeans.finalization.coreset import reduced_state
 from kmeans.finalization.curve import Curve
 from kmeans.finalization.deadline import Deadline
+from kmeans.finalization.distribution import estimated_distribution
 from kmeans.finalization.estimation import estimate
 from kmeans.finalization.exploration import explore, ks_to_explore
 from kmeans.finalization.finalization import TooFewDistinctRowsError, finalize
@@ -185,7 +186,11 @@ class Trainer:
         # Every row is at a center, and some centers have no row.
         if alike and model.score_is_exact and model.score.ssd == 0.0 and inhabited < settings.k:
             raise TooFewDistinctRowsError(settings.k, model.rows, inhabited)
-        return replace(self._explored(model, state, resources), events=dict(self.events.counts))
+        return replace(
+            self._explored(model, state, resources),
+            events=dict(self.events.counts),
+            distances=estimated_distribution(state, model.centers, model.score, engine),
+        )
 
     @property
     def _continues_weights(self) -> bool:

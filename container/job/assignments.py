@@ -5,7 +5,6 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote_from_bytes
@@ -15,21 +14,22 @@ import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
 from container.artifacts import disk_space
+from container.artifacts.distances import Distances
 from container.channels.channel import Channel
 from container.files.atomic import replacing
 from container.job.ids import Ids, quoted
-from container.precision.coordinates import Coordinates
-from kmeans.assignment.assigner import Assigner
 from kmeans.assignment.engine import Engine
+from kmeans.assignment.histogram import DistanceHistogram
 from kmeans.assignment.scoring import Tally
 from kmeans.source import GivenUpError
 from kmeans.types import DoubleArray, FloatArray, LabelArray
 
 FOLDER = "assignments"
 SUFFIX = ".csv"
-COLUMNS = ("closest_cluster", "distance_to_cluster")
-# A distance with its separators; the digits of a cluster are counted.
-ROW_BYTES = 12
+# The bytes of an output in a line, with its separator; the digits of a cluster are counted.
+OUTPUT_BYTES = {"closest_cluster": 1, "distance_to_cluster": 11, "normalized_distance": 11, "is_anomaly": 2}
+# Those that need the distances of a model.
+OF_DISTANCES = {"normalized_distance", "is_anomaly"}
 # An id, as long as most are.
 ID_BYTES = 16
 # What `write_assignments=auto` writes at most, in files of all hosts. There is room on the disk for as much again: the
@@ -41,12 +41,54 @@ MAX_NAME = 255 - len("..partial")
 _KEPT = " !#$&'()+,-.;=@[]^_{}~"
 
 
-def objection(folder: Path, n_rows: int, k: int, *, ids: bool = False) -> str:
+# A thread's histogram is emptied when it has more pages: 4 MB.
+THREAD_PAGES = 1 << 13
+
+
+@dataclass(frozen=True, eq=False)
+class Content:
+    """What the lines have.
+
+    Parameters
+    ----------
+    centers : ndarray of float32, shape (k, d)
+        The model.
+    outputs : tuple of str
+        Keys of `OUTPUT_BYTES`, in the order of a line.
+    distances : Distances or None
+        The distances of the model; needed for `OF_DISTANCES`.
+    """
+
+    centers: FloatArray
+    outputs: tuple[str, ...] = ("closest_cluster", "distance_to_cluster")
+    distances: Distances | None = None
+
+    def row_bytes(self) -> int:
+        """Return about how many bytes a line has, without an id."""
+        digits = len(str(len(self.centers) - 1)) if "closest_cluster" in self.outputs else 0
+        return digits + sum(map(OUTPUT_BYTES.__getitem__, self.outputs))
+
+    def columns(self, labels: LabelArray, distances: DoubleArray) -> list[pa.Array]:
+        """Return the outputs of rows, from their clusters and the distances to these."""
+        with np.errstate(over="ignore"):
+            rounded = distances.astype(np.float32)
+        found = {
+            "closest_cluster": _array(pa.int32(), labels.astype(np.int32)),
+            "distance_to_cluster": _distances(rounded, distances),
+        }
+        if self.distances is not None and OF_DISTANCES & set(self.outputs):
+            normalized = self.distances.normalized(labels, rounded)
+            found["normalized_distance"] = _distances(normalized, distances / self.distances.radii[labels])
+            found["is_anomaly"] = _array(pa.int64(), self.distances.are_anomalies(normalized))
+        return [found[name] for name in self.outputs]
+
+
+def objection(folder: Path, n_rows: int, row_bytes: int, *, ids: bool = False) -> str:
     """Return why `write_assignments=auto` does not write the assignments of `n_rows` rows to a folder.
 
     The text is empty if it writes them.
     """
-    n_bytes = n_rows * (len(str(k - 1)) + ROW_BYTES + (ID_BYTES if ids else 0))
+    n_bytes = n_rows * (row_bytes + (ID_BYTES if ids else 0))
     if n_bytes > MAX_AUTO_BYTES:
         return f"{n_rows:,} rows would take about {n_bytes:,} bytes, and up to {MAX_AUTO_BYTES:,} are written"
     try:
@@ -92,6 +134,8 @@ class Written:
     ----------
     tally : Tally
         The tally of the rows read: if `whole`, those of the whole channel, or of this host's share of it.
+    histogram : DistanceHistogram
+        The histogram of these rows.
     files : int
         The number of files written.
     rows : int
@@ -101,20 +145,26 @@ class Written:
     """
 
     tally: Tally
+    histogram: DistanceHistogram
     files: int = 0
     rows: int = 0
     whole: bool = False
+
+    @classmethod
+    def nothing(cls, k: int) -> "Written":
+        """Return that nothing was written, of k clusters."""
+        return cls(Tally(k), DistanceHistogram(k))
 
 
 def write(
     folder: Path,
     source: Channel,
-    centers: FloatArray,
+    content: Content,
     engine: Engine,
     share: tuple[int, int] = (0, 1),
     stopping: Callable[[], bool] = lambda: False,
 ) -> Written:
-    """Write the closest cluster and the distance of every row, in the order of the rows; ids come first in a line.
+    """Write the outputs of every row, in the order of the rows; ids come first in a line.
 
     A row that was dropped in training has its line too, without a cluster.
 
@@ -124,8 +174,8 @@ def write(
         Where the files go; each appears whole or not at all.
     source : Channel
         The training rows, not through a pipe.
-    centers : ndarray of float32, shape (k, d)
-        The model.
+    content : Content
+        The model, and what the lines have.
     engine : Engine
         What computes.
     share : tuple of int
@@ -145,11 +195,10 @@ def write(
     OSError
         If a file can't be written.
     """
-    # Each thread assigns rows of its own.
-    assigner = engine.on_one_thread().assigner(centers.astype(np.float64))
-    assigned = partial(_assigned, assigner, source.coordinates, dropping=source.drops)
-    result = Written(Tally(len(centers)))
-    header = [*filter(None, [quoted(source.id_column)]), *COLUMNS]
+    assigning = _Assigning(source, content, engine)
+    result = Written.nothing(len(content.centers))
+    histograms = [DistanceHistogram(len(content.centers)) for _ in range(engine.threads.count)]
+    header = [*filter(None, [quoted(source.id_column)]), *content.outputs]
     for path in source.files()[share[0] :: share[1]]:
         target = folder / output_name(path.relative_to(source.path))
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -161,17 +210,24 @@ def write(
                     file.write(f"{','.join(header)}\n".encode())
                     for block in _until(stopping, blocks):
                         pieces = [
-                            (rows, ids.take(len(rows)) if source.id_column else None)
-                            for rows in np.array_split(block, engine.threads.count)
+                            _Piece(rows, ids.take(len(rows)) if source.id_column else None, histogram)
+                            for rows, histogram in zip(
+                                np.array_split(block, engine.threads.count), histograms, strict=True
+                            )
                         ]
-                        lines, labels, squared_distances = zip(*engine.threads.map(assigned, pieces), strict=True)
+                        lines, labels, squared_distances = zip(*engine.threads.map(assigning, pieces), strict=True)
                         file.writelines(lines)
                         result.tally.add(np.concatenate(labels), np.concatenate(squared_distances))
+                        for histogram in histograms:
+                            if histogram.n_pages > THREAD_PAGES:
+                                result.histogram.take(histogram)
                         written += len(block)
             except (InterruptedError, GivenUpError):
                 return result
         result.files += 1
         result.rows += written
+    for histogram in histograms:
+        result.histogram.take(histogram)
     result.whole = True
     return result
 
@@ -186,30 +242,50 @@ def _until(stopping: Callable[[], bool], blocks: Iterator[FloatArray]) -> Iterat
         yield block
 
 
-def _assigned(
-    assigner: Assigner, coordinates: Coordinates, piece: tuple[FloatArray, Any], *, dropping: bool
-) -> tuple[pa.Buffer, LabelArray, DoubleArray]:
-    """Return the lines of some rows, which may have ids, and labels and squared distances of those with a cluster."""
-    rows, ids = piece
-    whole = ~np.isnan(rows).any(axis=1) if dropping else None
-    labels, squared_distances = assigner.assign(rows if whole is None else rows[whole])
-    exact = coordinates.distances(squared_distances)
-    with np.errstate(over="ignore"):
-        rounded = exact.astype(np.float32)
-    # Two rows in float32 may be farther apart than the largest float32.
+@dataclass(frozen=True, eq=False)
+class _Piece:
+    """Rows that a thread assigns, their ids if they have any, and the histogram that it adds them to."""
+
+    rows: FloatArray
+    ids: Any
+    histogram: DistanceHistogram
+
+
+class _Assigning:
+    """Assigns pieces to clusters; see `write`. Each thread assigns pieces of its own."""
+
+    def __init__(self, source: Channel, content: Content, engine: Engine) -> None:
+        self._assigner = engine.on_one_thread().assigner(content.centers.astype(np.float64))
+        self._coordinates = source.coordinates
+        self._drops = source.drops
+        self._content = content
+
+    def __call__(self, piece: _Piece) -> tuple[pa.Buffer, LabelArray, DoubleArray]:
+        """Return the lines of a piece, and labels and squared distances of the rows that have a cluster."""
+        rows = piece.rows
+        whole = ~np.isnan(rows).any(axis=1) if self._drops else None
+        labels, squared_distances = self._assigner.assign(rows if whole is None else rows[whole])
+        piece.histogram.add(labels, squared_distances)
+        columns = self._content.columns(labels, self._coordinates.distances(squared_distances))
+        if whole is not None:
+            places = pa.array(np.cumsum(whole) - 1, mask=~whole)
+            columns = [column.take(places) for column in columns]
+        buffer = pa.BufferOutputStream()
+        texts = [] if piece.ids is None else [piece.ids]
+        names = [*("" for _ in texts), *self._content.outputs]
+        options = arrow_csv.WriteOptions(include_header=False, quoting_style="needed" if texts else "none")
+        arrow_csv.write_csv(pa.RecordBatch.from_arrays([*texts, *columns], names=names), buffer, options)
+        return buffer.getvalue(), labels, squared_distances
+
+
+def _distances(rounded: FloatArray, exact: DoubleArray) -> pa.Array:
+    """Return distances in float32 unless one is beyond it: two rows may be farther apart than the largest float32."""
     finite = np.isfinite(rounded)
-    kind, distances = (pa.float32(), rounded) if finite.all() else (pa.float64(), np.where(finite, rounded, exact))
+    if finite.all():
+        return _array(pa.float32(), rounded)
+    return _array(pa.float64(), np.where(finite, rounded, exact))
+
+
+def _array(kind: pa.DataType, values: Any) -> pa.Array:
     # From buffers, since pyarrow would import pandas, if installed, to find out whether the arrays are pandas objects.
-    columns = [
-        pa.Array.from_buffers(of, len(labels), [None, pa.py_buffer(values)])
-        for of, values in ((pa.int32(), labels.astype(np.int32)), (kind, distances))
-    ]
-    if whole is not None:
-        places = pa.array(np.cumsum(whole) - 1, mask=~whole)
-        columns = [column.take(places) for column in columns]
-    buffer = pa.BufferOutputStream()
-    texts = [] if ids is None else [ids]
-    names = [*("" for _ in texts), *COLUMNS]
-    options = arrow_csv.WriteOptions(include_header=False, quoting_style="needed" if texts else "none")
-    arrow_csv.write_csv(pa.RecordBatch.from_arrays([*texts, *columns], names=names), buffer, options)
-    return buffer.getvalue(), labels, squared_distances
+    return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(values)])

@@ -17,7 +17,7 @@ from container.configuration.algorithm_settings import log_evaluated, settings_o
 from container.configuration.files import JobConfiguration
 from container.errors import CustomerError
 from container.formats.columns import Selection
-from container.job import outputs
+from container.job import exact_figures, outputs
 from container.job.checkpointing import newest_common, saving
 from container.job.context import JobContext
 from container.job.earlier_model import read_earlier_model
@@ -198,14 +198,13 @@ def _fit(context: JobContext, chosen: TrainingSettings, source: TimedSource, che
 
 
 def _write_model(context: JobContext, model: Model, rows: Channel) -> Model:
-    """Write the model and the assignments; return the model, with an exact score if all rows were assigned."""
+    """Write the model and the assignments; return the model, with exact figures if all rows were assigned."""
     # The model comes first: the machine may be taken away while the rows are assigned.
     files = outputs.write_model(context, model, rows.coordinates)
-    exact = outputs.write_assignments(context, model, rows)
-    if exact is not None and not model.score_is_exact:
-        model = model.rescored(exact)
-        outputs.update_model(context, model, rows.coordinates, files)
-    return model
+    exact = exact_figures.write_assignments(context, model, rows)
+    if exact is not model:
+        outputs.update_model(context, exact, rows.coordinates, files)
+    return exact
 
 
 def _test(context: JobContext, model: Model, coordinates: Coordinates) -> Score | None:

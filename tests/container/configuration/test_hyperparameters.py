@@ -59,6 +59,8 @@ def test_required_values_alone_give_the_defaults() -> None:
         standardize=False,
         checkpoint_interval_seconds=60,
         write_assignments=None,
+        assignment_outputs=("closest_cluster", "distance_to_cluster"),
+        contamination=0.01,
         write_report=True,
         without_effect=(),
     )
