@@ -1,17 +1,25 @@
 """A model of the K-means algorithm, loaded and asked in this process."""
 
-import json
 import os
 from collections.abc import Iterable
-from contextlib import suppress
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from sagemaker_kmeans.description import (
+    UsualDistances,
+    exact_centers,
+    is_cosine,
+    loads,
+    names,
+    numbers,
+    sizes,
+    standardization,
+)
 from sagemaker_kmeans.model_files import CENTERS_PREFIX, DESCRIPTION, ModelError, read
 from sagemaker_kmeans.ndarray_file import NDArrayFormatError, matrix
-from sagemaker_kmeans.nearest import NearestCenters
+from sagemaker_kmeans.nearest import NearestCenters, scaled_to_unit
 
 _MAX_BYTES: Final = 1 << 30
 
@@ -44,13 +52,14 @@ class LocalModel:
         self.centers = centers
         self.centers.flags.writeable = False
         self.description = description
-        self.cluster_sizes = _sizes(description.get("cluster_sizes"), len(centers))
-        self.feature_names = _names(description.get("feature_names"), centers.shape[1])
-        self._standardization = _standardization(description.get("standardization"), centers.shape[1])
-        self._cosine = _is_cosine(description, centers)
+        self.cluster_sizes = sizes(description.get("cluster_sizes"), len(centers))
+        self.feature_names = names(description.get("feature_names"), centers.shape[1])
+        self._standardization = standardization(description.get("standardization"), centers.shape[1])
+        self._cosine = is_cosine(description, centers)
         # What takes the place of missing numbers, where the model was trained with them.
         fills = description.get("missing_numbers")
-        self._fills = None if fills is None else _numbers(fills, centers.shape[1], "missing_numbers")
+        self._fills = None if fills is None else numbers(fills, centers.shape[1], "missing_numbers")
+        self._usual = UsualDistances.of(description, len(centers))
         self._nearest = NearestCenters(self._standardized(centers))
 
     def __repr__(self) -> str:
@@ -112,6 +121,91 @@ class LocalModel:
         """
         return self._answered(self._nearest.distances(self._measured(rows)))
 
+    def normalized_distances(self, rows: ArrayLike) -> NDArray[np.float32]:
+        """Return the distances of `predict_with_distances` over the radius of the closest cluster.
+
+        The radius is the root mean square of the distances of the training rows of the cluster, so 1 is usual.
+
+        Parameters
+        ----------
+        rows : array-like of numbers, shape (n, d) or (d,)
+            As for `predict`.
+
+        Returns
+        -------
+        ndarray of float32, shape (n,)
+            Infinity beyond the range of float32.
+
+        Raises
+        ------
+        ValueError
+            As for `predict`.
+        ModelError
+            If the model has no distances: those of the built-in and of earlier releases have none.
+        """
+        return self.outputs(rows, ["normalized_distance"])["normalized_distance"]
+
+    def is_anomaly(self, rows: ArrayLike, contamination: float | None = None) -> NDArray[np.bool_]:
+        """Return which rows are farther from their closest cluster than almost all training rows.
+
+        Parameters
+        ----------
+        rows : array-like of numbers, shape (n, d) or (d,)
+            As for `predict`.
+        contamination : float, optional
+            The part of the training rows that have a greater normalized distance than the others: from 0.00001 to 0.5.
+            Rows are anomalies if they would be among these. By default that of the training job, 0.01 unless it was
+            given another one.
+
+        Returns
+        -------
+        ndarray of bool, shape (n,)
+            The same as an endpoint answers, where it has 1 and 0.
+
+        Raises
+        ------
+        ValueError, ModelError
+            As for `normalized_distances`; ValueError for another contamination, too.
+        """
+        return self.outputs(rows, ["is_anomaly"], contamination)["is_anomaly"]
+
+    def outputs(
+        self, rows: ArrayLike, names: Iterable[str], contamination: float | None = None
+    ) -> dict[str, NDArray[Any]]:
+        """Return several outputs of the same rows, which are compared with the centers once.
+
+        Parameters
+        ----------
+        rows : array-like of numbers, shape (n, d) or (d,)
+            As for `predict`.
+        names : iterable of str
+            Of ``closest_cluster``, ``distance_to_cluster``, ``normalized_distance`` and ``is_anomaly``.
+        contamination : float, optional
+            As for `is_anomaly`.
+
+        Returns
+        -------
+        dict of str to ndarray, shape (n,)
+            The outputs by name, in the order of `names`.
+
+        Raises
+        ------
+        ValueError, ModelError
+            As for `is_anomaly`.
+        """
+        asked = list(names)
+        labels, distances = self.predict_with_distances(rows)
+        found: dict[str, NDArray[Any]] = {"closest_cluster": labels, "distance_to_cluster": distances}
+        if not found.keys() >= set(asked):
+            if self._usual is None:
+                raise ModelError(
+                    f"expected a model with distances in {DESCRIPTION}, got one without, of the built-in or an earlier "
+                    "release"
+                )
+            found["normalized_distance"] = self._usual.normalized(labels, distances)
+            found["is_anomaly"] = self._usual.are_anomalies(found["normalized_distance"], contamination)
+        return {name: found[name] for name in asked}
+
     def to_onnx(self, path: str | os.PathLike[str]) -> None:
         """Write the model as an ONNX graph, which takes ``rows`` and returns what an endpoint answers.
 
@@ -131,7 +225,7 @@ class LocalModel:
     def _measured(self, rows: ArrayLike) -> NDArray[Any]:
         """Return rows where their distances are measured."""
         points = self._standardized(self.checked(rows))
-        return _scaled_to_unit(points) if self._cosine else points
+        return scaled_to_unit(points) if self._cosine else points
 
     def _answered(self, distances: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return distances as an endpoint answers them, for Euclidean ones."""
@@ -211,86 +305,8 @@ def load(address: str | os.PathLike[str], *, max_bytes: int = _MAX_BYTES) -> Loc
             centers = matrix(files[names[0]]).astype(np.float32)
         if DESCRIPTION not in files:
             return LocalModel(centers, {})
-        description = _description(files[DESCRIPTION])
-        exact = centers if "centers" not in description else _exact(description.pop("centers"), centers)
+        description = loads(files[DESCRIPTION])
+        exact = centers if "centers" not in description else exact_centers(description.pop("centers"), centers)
         return LocalModel(exact, description)
     except (ModelError, NDArrayFormatError) as cause:
         raise ModelError(f"{address}: {cause}") from cause
-
-
-def _description(content: bytes) -> dict[str, Any]:
-    try:
-        description = json.loads(content)
-    except (ValueError, RecursionError) as cause:
-        raise ModelError(f"{DESCRIPTION}: expected valid JSON: {cause}") from cause
-    if not isinstance(description, dict):
-        raise ModelError(f"{DESCRIPTION}: expected an object, got {type(description).__name__}")
-    return description
-
-
-def _exact(given: Any, centers: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return the centers in float64 that a description states, if they are those of the file before rounding."""
-    if not isinstance(given, list) or len(given) != len(centers):
-        raise ModelError(f"{DESCRIPTION}: expected {len(centers)} centers, got something else")
-    exact = np.stack([_numbers(center, centers.shape[1], "each of centers") for center in given])
-    with np.errstate(over="ignore"):
-        if not np.array_equal(exact.astype(np.float32), centers):
-            raise ModelError(f"{DESCRIPTION}: expected centers that round to those of the model's file, got others")
-    return exact
-
-
-def _sizes(given: Any, k: int) -> NDArray[np.float64] | None:
-    return None if given is None else _numbers(given, k, "cluster_sizes")
-
-
-def _standardization(given: Any, n_features: int) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-    """Return the means and the standard deviations of the features, where the model has them."""
-    if given is None:
-        return None
-    if not isinstance(given, dict):
-        raise ModelError(f"{DESCRIPTION}: expected standardization to be an object, got {type(given).__name__}")
-    means, scales = (_numbers(given.get(name), n_features, name) for name in ("means", "scales"))
-    if not (np.isfinite(means).all() and np.isfinite(scales).all() and scales.min() > 0.0):
-        raise ModelError(f"{DESCRIPTION}: expected finite means, and scales of more than 0")
-    return means, scales
-
-
-def _is_cosine(description: dict[str, Any], centers: NDArray[Any]) -> bool:
-    """Return whether a model compares directions; then its centers are of length 1."""
-    distance = description.get("distance", "euclidean")
-    if distance not in ("euclidean", "cosine"):
-        raise ModelError(f"{DESCRIPTION}: expected distance to be euclidean or cosine, got something else")
-    if distance == "cosine" and description.get("standardization") is not None:
-        raise ModelError(f"{DESCRIPTION}: expected no standardization with distance cosine, got one")
-    if distance == "cosine" and (np.abs(np.linalg.norm(centers.astype(np.float64), axis=1) - 1.0) > 1e-5).any():
-        raise ModelError(f"{DESCRIPTION}: expected centers of length 1 with distance cosine, got others")
-    return bool(distance == "cosine")
-
-
-def _scaled_to_unit(rows: NDArray[Any]) -> NDArray[np.float64]:
-    """Return rows scaled to length 1, without an overflow or underflow on the way."""
-    largest = np.abs(rows).max(axis=1, keepdims=True).astype(np.float64)
-    if not largest.all():
-        raise ValueError(
-            f"expected a number other than 0, since the model compares directions, got zeros only in row "
-            f"{int(largest.argmin())}"
-        )
-    scaled = rows / largest
-    unit: NDArray[np.float64] = scaled / np.sqrt(np.einsum("nd,nd->n", scaled, scaled))[:, None]
-    return unit
-
-
-def _numbers(given: Any, count: int, what: str) -> NDArray[np.float64]:
-    if isinstance(given, list) and len(given) == count and {int, float}.issuperset(map(type, given)):
-        # A whole number of more than 308 digits does not fit.
-        with suppress(OverflowError):
-            return np.array(given, np.float64)
-    raise ModelError(f"{DESCRIPTION}: expected {what} to be {count} numbers")
-
-
-def _names(given: Any, n_features: int) -> tuple[str, ...] | None:
-    if given is None:
-        return None
-    if not isinstance(given, list) or len(given) != n_features or not all(isinstance(name, str) for name in given):
-        raise ModelError(f"{DESCRIPTION}: expected feature_names to be {n_features} texts")
-    return tuple(given)

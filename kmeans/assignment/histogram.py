@@ -42,6 +42,7 @@ class DistanceHistogram:
 
     def __init__(self, k: int, max_pages: int = MAX_PAGES) -> None:
         self._max_pages = max(k, max_pages)
+        self.n_pages = 0
         self.clear()
 
     @property
