@@ -17,7 +17,7 @@ import pytest
 
 from container import report
 from container.report import Facts, heat_map, page
-from container.report.formatting import MINUS
+from container.report.formatting import MINUS, number
 from container.report.profile import HeatMap
 from kmeans.finalization.curve import Curve, Figures
 from kmeans.finalization.suggestion import Suggestion
@@ -131,6 +131,23 @@ def test_the_suggestion_and_the_indices_are_shown(ordinary: Facts) -> None:
     assert (low["y"], high["y"]) == ([1.5, 1.3], [2.5, 1.7])
     none = Page(page.render(replace(ordinary, model=replace(ordinary.model, curve=replace(curve, suggestion=None)))))
     assert "no clear number from 10 to 11" in none.text
+
+
+def test_quantiles_are_listed_by_cluster(ordinary: Facts) -> None:
+    distances = ordinary.model.distances
+    assert distances is not None
+    largest = int(ordinary.model.score.cluster_sizes.argmax())
+    row = [number(largest), *(number(float(value)) for value in np.sqrt(distances.squared_quantiles[:, largest]))]
+    cells = "".join(f'<td class="number">{value}</td>' for value in row)
+    content = page.render(ordinary).decode()
+    assert f"<tr>{cells}</tr>" in content
+    assert "do not exceed, estimated" not in content
+    empty = replace(distances, squared_quantiles=np.full((5, 10), np.nan), exact=False)
+    content = page.render(replace(ordinary, model=replace(ordinary.model, distances=empty))).decode()
+    assert '<td class="number">none</td>' in content
+    assert "do not exceed, estimated from a sample" in content
+    without = page.render(replace(ordinary, model=replace(ordinary.model, distances=None))).decode()
+    assert "How far most rows are" not in without
 
 
 def test_texts_from_outside_stay_texts(tmp_path: Path, ordinary: Facts) -> None:
