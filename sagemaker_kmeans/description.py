@@ -46,7 +46,7 @@ class UsualDistances:
         contaminations, thresholds = (
             numbers(entry.get(name), count, name) for name in ("contaminations", "thresholds")
         )
-        (contamination,) = numbers([entry.get("contamination")], 1, "contamination").tolist()
+        contamination = float(numbers([entry.get("contamination")], 1, "contamination")[0])
         everything = np.concatenate([radii, contaminations, thresholds])
         if not count or not np.isfinite(everything).all() or radii.min() <= 0.0 or (np.diff(contaminations) <= 0).any():
             raise ModelError(

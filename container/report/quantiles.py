@@ -9,6 +9,8 @@ from kmeans.distribution import QUANTILES
 
 # The columns of the table, after that of the cluster.
 NAMES = tuple(f"{100 * part:g} %" for part in QUANTILES)
+# Clusters in the table.
+MAX_LISTED = 200
 
 
 def table(facts: Facts) -> list[list[str]]:
@@ -17,7 +19,7 @@ def table(facts: Facts) -> list[list[str]]:
     if found is None:
         return []
     distances = facts.coordinates.distances(found.squared_quantiles)
-    listed = profile.largest(facts.model.score.cluster_sizes, facts.model.centers.shape[1], profile.MAX_LISTED)
+    listed = profile.largest(facts.model.score.cluster_sizes, facts.model.centers.shape[1], MAX_LISTED)
     return [
         [
             number(int(cluster)),

@@ -261,7 +261,7 @@ class Scene:
     def model_without_distances(self) -> str:
         save(self.base / "model", "algo-1", SavedModel(np.array(ROWS, np.float32)))
         app = create_app(ServedModel(self.base / "model"), ServingSettings(outputs=("is_anomaly",)))
-        return app.test_client().get("/ping").data.decode()
+        return str(app.test_client().get("/ping").data.decode())
 
     def setting(self) -> str:
         with pytest.raises(CustomerError) as error:

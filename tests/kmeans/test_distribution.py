@@ -21,8 +21,8 @@ def ordered(labels: LabelArray, distances: DoubleArray, weights: DoubleArray) ->
 
 
 def score_of(labels: LabelArray, distances: DoubleArray, weights: DoubleArray, k: int) -> Score:
-    ssds = np.bincount(labels, weights * distances, minlength=k)
-    sizes = np.bincount(labels, weights, minlength=k)
+    ssds: DoubleArray = np.bincount(labels, weights * distances, minlength=k).astype(np.float64)
+    sizes: DoubleArray = np.bincount(labels, weights, minlength=k).astype(np.float64)
     return Score(int(weights.sum()), float(ssds.sum()), sizes, ssds)
 
 

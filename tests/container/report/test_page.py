@@ -19,6 +19,7 @@ from container import report
 from container.report import Facts, heat_map, page
 from container.report.formatting import MINUS, number
 from container.report.profile import HeatMap
+from kmeans.distribution import DistanceDistribution
 from kmeans.finalization.curve import Curve, Figures
 from kmeans.finalization.suggestion import Suggestion
 from kmeans.types import FloatArray
@@ -237,9 +238,12 @@ def test_many_clusters_of_many_features_make_no_huge_page() -> None:
     centers = rng.normal(size=(3000, 1000)).astype(np.float32)
     score = replace(facts.model.score, cluster_sizes=rng.permutation(np.arange(3000.0)), cluster_ssds=rng.random(3000))
     figures = tuple(Figures(k, msd, 0.0, 0.5, 1.0, np.inf) for k, msd in ((2, 9.0), (3000, 1.0)))
-    model = replace(facts.model, centers=centers, score=score, curve=Curve(figures, 10.0, None))
+    distances = DistanceDistribution(np.ones(3000), np.ones((5, 3000)), np.ones(401), 0.0, exact=False)
+    curve = Curve(figures, 10.0, None)
+    model = replace(facts.model, centers=centers, score=score, curve=curve, distances=distances)
     content = page.render(replace(facts, model=model))
     assert len(content) < 1_800_000
     shown = Page(content)
     assert "500 largest clusters are listed, of 3,000" in " ".join(shown.text.split())
+    assert "as a table of the 200 largest clusters" in " ".join(shown.text.split())
     assert "the 40 largest of 3,000 clusters, the 64 of 1,000 features" in " ".join(shown.text.split())

@@ -70,7 +70,7 @@ def test_every_content_type_holds_them(
         def ask(accept: str, client: FlaskClient = client, path: str = path) -> bytes:
             answer = client.post(path, data=BODY * times, content_type=CSV, headers={"Accept": accept})
             assert answer.status_code == 200, answer.data
-            return answer.data
+            return bytes(answer.data)
 
         assert json.loads(ask(JSON))["predictions"] == expected
         assert [json.loads(line) for line in ask(JSON_LINES).splitlines()] == expected
