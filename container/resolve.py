@@ -34,7 +34,7 @@ with needed():
     from container.artifacts import model as artifacts
     from container.artifacts import tarball
     from container.artifacts.description import describe, feature_names
-    from container.artifacts.distances import Distances, described
+    from container.artifacts.distances import described
     from container.channels.channel import Channel
     from container.channels.form import RecordForm
     from container.channels.reading import Reading
@@ -214,10 +214,12 @@ def _assigned(
     folder: Path, channel: Channel, model: Model, chosen: Hyperparameters, engine: Engine, stop: Stop
 ) -> Model:
     """Write the outputs of every training row; return the model with exact figures, if it was made of these rows."""
-    known = None
-    if assignments.OF_DISTANCES & set(chosen.assignment_outputs) and model.distances is not None:
-        known = Distances.of_distribution(model.distances, channel.coordinates, chosen.contamination)
-    content = assignments.Content(model.centers, chosen.assignment_outputs, known)
+    measures = assignments.need_distances(chosen.assignment_outputs)
+    if measures:
+        read = assignments.measured(channel, model.centers, engine, stop.overdue)
+        if read.whole and read.tally.rows == model.rows:
+            model = read.figures(model)
+    content = assignments.Content.of(model, channel.coordinates, chosen)
     written = assignments.write(folder / assignments.FOLDER, channel, content, engine, stopping=stop.overdue)
     LOGGER.info("wrote the assignments of %d rows of %d files", written.rows, written.files)
     if not written.rows:
@@ -232,8 +234,7 @@ def _assigned(
             model.rows,
         )
     else:
-        score = written.tally.score()
-        return model.measured(score, None if known else written.histogram.distribution(score))
+        return written.figures(model, keeps_distances=measures)
     return model
 
 

@@ -97,7 +97,7 @@ class DistanceDistribution:
             rows = slice(ends[label], ends[label + 1])
             quantiles[:, label] = _quantiles(squared_distances[rows], weights[rows], np.array(QUANTILES))
         ratios = squared_distances / squared_radii[labels]
-        order = np.argsort(ratios, kind="stable")
+        order = np.argsort(ratios)
         thresholds = _quantiles(ratios[order], weights[order], 1.0 - np.array(CONTAMINATIONS))
         return cls(squared_radii, quantiles, thresholds, relative_error, exact)
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +16,14 @@ from pyarrow import csv as arrow_csv
 from container.artifacts import disk_space
 from container.artifacts.distances import Distances
 from container.channels.channel import Channel
+from container.configuration.hyperparameters import Hyperparameters
 from container.files.atomic import replacing
 from container.job.ids import Ids, quoted
+from container.precision.coordinates import Coordinates
 from kmeans.assignment.engine import Engine
 from kmeans.assignment.histogram import DistanceHistogram
 from kmeans.assignment.scoring import Tally
+from kmeans.model import Model
 from kmeans.source import GivenUpError
 from kmeans.types import DoubleArray, FloatArray, LabelArray
 
@@ -28,8 +31,7 @@ FOLDER = "assignments"
 SUFFIX = ".csv"
 # The bytes of an output in a line, with its separator; the digits of a cluster are counted.
 OUTPUT_BYTES = {"closest_cluster": 1, "distance_to_cluster": 11, "normalized_distance": 11, "is_anomaly": 2}
-# Those that need the distances of a model.
-OF_DISTANCES = {"normalized_distance", "is_anomaly"}
+_OF_DISTANCES = {"normalized_distance", "is_anomaly"}
 # An id, as long as most are.
 ID_BYTES = 16
 # What `write_assignments=auto` writes at most, in files of all hosts. There is room on the disk for as much again: the
@@ -56,12 +58,20 @@ class Content:
     outputs : tuple of str
         Keys of `OUTPUT_BYTES`, in the order of a line.
     distances : Distances or None
-        The distances of the model; needed for `OF_DISTANCES`.
+        The distances of the model; needed if `need_distances`.
     """
 
     centers: FloatArray
     outputs: tuple[str, ...] = ("closest_cluster", "distance_to_cluster")
     distances: Distances | None = None
+
+    @classmethod
+    def of(cls, model: Model, coordinates: Coordinates, chosen: Hyperparameters) -> "Content":
+        """Return what a job writes of the rows of its model."""
+        distances = None
+        if model.distances is not None:
+            distances = Distances.of_distribution(model.distances, coordinates, chosen.contamination)
+        return cls(model.centers, chosen.assignment_outputs, distances)
 
     def row_bytes(self) -> int:
         """Return about how many bytes a line has, without an id."""
@@ -76,11 +86,16 @@ class Content:
             "closest_cluster": _array(pa.int32(), labels.astype(np.int32)),
             "distance_to_cluster": _distances(rounded, distances),
         }
-        if self.distances is not None and OF_DISTANCES & set(self.outputs):
+        if self.distances is not None and need_distances(self.outputs):
             normalized = self.distances.normalized(labels, rounded)
             found["normalized_distance"] = _distances(normalized, distances / self.distances.radii[labels])
             found["is_anomaly"] = _array(pa.int64(), self.distances.are_anomalies(normalized))
         return [found[name] for name in self.outputs]
+
+
+def need_distances(outputs: Collection[str]) -> bool:
+    """Return whether outputs of a row depend on the distances of all other rows."""
+    return not _OF_DISTANCES.isdisjoint(outputs)
 
 
 def objection(folder: Path, n_rows: int, row_bytes: int, *, ids: bool = False) -> str:
@@ -154,6 +169,34 @@ class Written:
     def nothing(cls, k: int) -> "Written":
         """Return that nothing was written, of k clusters."""
         return cls(Tally(k), DistanceHistogram(k))
+
+    def figures(self, model: Model, *, keeps_distances: bool = False) -> Model:
+        """Return a model with the exact figures of its rows, of which all were read; its distances may be kept."""
+        score = self.tally.score()
+        return model.measured(score, None if keeps_distances else self.histogram.distribution(score))
+
+
+def measured(
+    source: Channel, centers: FloatArray, engine: Engine, stopping: Callable[[], bool] = lambda: False
+) -> Written:
+    """Read all rows as `write` does, and write nothing; each host reads its share.
+
+    Raises
+    ------
+    CustomerError, PlatformError
+        As `Channel.blocks`.
+    """
+    assigner = engine.assigner(centers.astype(np.float64))
+    result = Written.nothing(len(centers))
+    try:
+        for block in _until(stopping, source.blocks()):
+            labels, squared_distances = assigner.assign(block)
+            result.tally.add(labels, squared_distances)
+            result.histogram.add(labels, squared_distances)
+    except (InterruptedError, GivenUpError):
+        return result
+    result.whole = True
+    return result
 
 
 def write(

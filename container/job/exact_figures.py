@@ -1,15 +1,11 @@
-"""What is known exactly once all training rows are read again, after training: to write their assignments."""
+"""Exact figures of a model, from reading all training rows again to write their assignments."""
 
 import time
-from itertools import takewhile
 from pathlib import Path
 
-import numpy as np
-
-from container.artifacts.distances import Distances
 from container.channels.channel import Channel
 from container.job import assignments
-from container.job.assignments import OF_DISTANCES, Content, Written
+from container.job.assignments import Content, Written, need_distances
 from container.job.best_effort import warn_on_failure
 from container.job.context import JobContext
 from container.logs.logger import LOGGER
@@ -47,12 +43,11 @@ def write_assignments(context: JobContext, model: Model, source: Channel) -> Mod
         return model
     progress.stage = "assigning the training rows"
     began = time.time()
-    known = None
-    if OF_DISTANCES & set(chosen.assignment_outputs):
+    # What is written of a row and what the model says must rest on the same distances.
+    measures = need_distances(chosen.assignment_outputs)
+    if measures:
         model = _measured(context, model, source)
-        if model.distances is not None:
-            known = Distances.of_distribution(model.distances, source.coordinates, chosen.contamination)
-    content = Content(model.centers, chosen.assignment_outputs, known)
+    content = Content.of(model, source.coordinates, chosen)
     shared = job.channels["train"].distribution == "FullyReplicated"
     share = (job.place.rank, job.place.count) if shared else (0, 1)
     written = Written.nothing(len(model.centers))
@@ -67,7 +62,7 @@ def write_assignments(context: JobContext, model: Model, source: Channel) -> Mod
             written.files,
             time.time() - began,
         )
-    return _exact(context, model, written, keeps_distances=known is not None)
+    return _exact(context, model, written, keeps_distances=measures)
 
 
 def _measured(context: JobContext, model: Model, source: Channel) -> Model:
@@ -77,15 +72,9 @@ def _measured(context: JobContext, model: Model, source: Channel) -> Model:
     """
     if model.distances is None or model.distances.exact:
         return model
-    stop = context.stop
     read = Written.nothing(len(model.centers))
-    assigner = context.engine(model.state.shift).assigner(model.centers.astype(np.float64))
     with warn_on_failure(context.progress.events, "closing_failed", "The distances are those of a sample"):
-        for block in takewhile(lambda _: not stop.requested(), source.blocks()):
-            labels, squared_distances = assigner.assign(block)
-            read.tally.add(labels, squared_distances)
-            read.histogram.add(labels, squared_distances)
-        read.whole = not stop.requested()
+        read = assignments.measured(source, model.centers, context.engine(model.state.shift), context.stop.requested)
     return _exact(context, model, read)
 
 
@@ -96,8 +85,7 @@ def _exact(context: JobContext, model: Model, read: Written, *, keeps_distances:
     context.communicator.sum(read.tally.totals)
     read.histogram.combine(context.communicator)
     if read.tally.rows == model.rows:
-        score = read.tally.score()
-        return model.measured(score, None if keeps_distances else read.histogram.distribution(score))
+        return read.figures(model, keeps_distances=keeps_distances)
     if not model.stopped:
         message = f"The training rows have changed: expected {model.rows}, got {read.tally.rows}."
         context.progress.events.happened("rows_changed", 1, message)

@@ -44,16 +44,22 @@ def coreset(state: State, *, moved: bool = True) -> WeightedPoints:
         rows, labels, row_weights = rows[others], labels[others], row_weights[others]
         alone, alone_weights = far.rows, far.weights
     sampled = ClusterSums.zeros(*means.shape)
-    sampled.add(rows, labels, row_weights)
+    if moved:
+        sampled.add(rows, labels, row_weights)
+    else:
+        sampled.counts[:] = np.bincount(labels, row_weights, minlength=len(means))
     is_sampled = sampled.counts > 0.0
     scale = np.divide(weights, sampled.counts, out=np.zeros_like(weights), where=is_sampled)
-    sampled_means = means.copy()
-    move_to_means(sampled.sums, sampled.counts, sampled_means)
-    moves = means - sampled_means if moved else np.zeros_like(means)
     missing = ~is_sampled & (weights > 0.0)
     values: FloatArray = np.empty((len(rows) + int(missing.sum()) + len(alone), means.shape[1]), np.float32)
-    for piece in pieces_of(*rows.shape):
-        values[piece] = as_points(rows[piece] + moves[labels[piece]])
+    if moved:
+        sampled_means = means.copy()
+        move_to_means(sampled.sums, sampled.counts, sampled_means)
+        moves = means - sampled_means
+        for piece in pieces_of(*rows.shape):
+            values[piece] = as_points(rows[piece] + moves[labels[piece]])
+    else:
+        values[: len(rows)] = rows
     values[len(rows) :] = np.concatenate([as_points(means[missing]), alone])
     return WeightedPoints(values, np.concatenate([row_weights * scale[labels], weights[missing], alone_weights]))
 

@@ -32,7 +32,10 @@ def estimated_distribution(state: State, centers: FloatArray, score: Score, engi
     """
     points = coreset(state, moved=False)
     labels, squared_distances = engine.assigner(centers.astype(np.float64)).assign(points.values)
-    order = np.lexsort((squared_distances, labels))
+    order = np.argsort(squared_distances)
+    # Small numbers are sorted in linear time.
+    few = labels.astype(np.uint16) if len(centers) <= 1 << 16 else labels
+    order = order[np.argsort(few[order], kind="stable")]
     order = order[points.weights[order] > 0.0]
     found = WeightedDistances(labels[order], squared_distances[order], points.weights[order])
     return DistanceDistribution.of(found, score, exact=state.sample.complete)

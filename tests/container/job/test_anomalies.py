@@ -190,6 +190,22 @@ def test_a_model_of_another_k_has_them_if_there_is_a_sample(sampled: Ended, tmp_
     assert (load(tmp_path / "read.tar.gz").description or {})["distances"]["of_all_rows"] is True
 
 
+def test_a_model_of_another_k_writes_them(tmp_path: Path) -> None:
+    rows = rows_of()
+    job = job_on(tmp_path / "job", rows, 5, **EUCLIDEAN, **SAMPLED, **ALL)
+    run(job)
+    data, out = job.folder("train"), tmp_path / "out.tar.gz"
+    done = resolve("--k", "3", "--content-type", CSV, "--data", data, job.base / "output", out)
+    assert done.returncode == 0, done.stderr
+    entry = (load(out).description or {})["distances"]
+    assert (entry["of_all_rows"], len(entry["radii"])) == (True, 3)
+    written = np.loadtxt(tmp_path / "out-data/assignments/rows.csv", delimiter=",", skiprows=1)
+    check(entry, written[:, 0], written[:, 1], entry["relative_error"])
+    normalized = written[:, 1] / np.array(entry["radii"])[written[:, 0].astype(int)]
+    np.testing.assert_allclose(written[:, 2], normalized, rtol=1e-6)
+    assert written[:, 3].sum() == pytest.approx(30, abs=2)
+
+
 def test_the_command_line_writes_them(sampled: Ended, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = rows_of(500, seed=2)
     np.save(tmp_path / "rows.npy", rows.astype(np.float32))
