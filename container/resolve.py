@@ -47,6 +47,7 @@ with needed():
     from container.formats.columns import refuse_moved
     from container.formats.errors import FormatError
     from container.job import assignments
+    from container.job.content import Content, need_distances
     from container.logs import logger
     from container.logs.logger import LOGGER
     from container.precision.coordinates import Coordinates
@@ -214,12 +215,12 @@ def _assigned(
     folder: Path, channel: Channel, model: Model, chosen: Hyperparameters, engine: Engine, stop: Stop
 ) -> Model:
     """Write the outputs of every training row; return the model with exact figures, if it was made of these rows."""
-    measures = assignments.need_distances(chosen.assignment_outputs)
+    measures = need_distances(chosen.assignment_outputs)
     if measures:
         read = assignments.measured(channel, model.centers, engine, stop.overdue)
         if read.whole and read.tally.rows == model.rows:
             model = read.figures(model)
-    content = assignments.Content.of(model, channel.coordinates, chosen)
+    content = Content.of(model, channel.coordinates, chosen)
     written = assignments.write(folder / assignments.FOLDER, channel, content, engine, stopping=stop.overdue)
     LOGGER.info("wrote the assignments of %d rows of %d files", written.rows, written.files)
     if not written.rows:

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from container.channels.channel import Channel
 from container.job import assignments
-from container.job.assignments import Content, Written, need_distances
+from container.job.assignments import Written
 from container.job.best_effort import warn_on_failure
+from container.job.content import Content, need_distances
 from container.job.context import JobContext
 from container.logs.logger import LOGGER
 from kmeans.communicator import any_host
