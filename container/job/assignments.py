@@ -18,6 +18,7 @@ from container.channels.channel import Channel
 from container.files.atomic import replacing
 from container.job.content import Content
 from container.job.ids import Ids, quoted
+from kmeans.assignment.counting import DistanceCounter
 from kmeans.assignment.engine import Engine
 from kmeans.assignment.histogram import DistanceHistogram
 from kmeans.assignment.scoring import Tally
@@ -36,10 +37,6 @@ MAX_AUTO_BYTES = 1_000_000_000
 MAX_NAME = 255 - len("..partial")
 # Kept as they are, like letters and digits; all else, such as line ends, bytes that are no text and "%", becomes %XX.
 _KEPT = " !#$&'()+,-.;=@[]^_{}~"
-
-
-# A thread's histogram is emptied when it has more pages: 4 MB.
-THREAD_PAGES = 1 << 13
 
 
 def objection(folder: Path, n_rows: int, row_bytes: int, *, ids: bool = False) -> str:
@@ -131,14 +128,15 @@ def measured(
         As `Channel.blocks`.
     """
     assigner = engine.assigner(centers.astype(np.float64))
-    result = Written.nothing(len(centers))
+    result, counter = Written.nothing(len(centers)), DistanceCounter(len(centers), engine.threads)
     try:
         for block in _until(stopping, source.blocks()):
             labels, squared_distances = assigner.assign(block)
             result.tally.add(labels, squared_distances)
-            result.histogram.add(labels, squared_distances)
+            counter.add(labels, squared_distances)
     except (InterruptedError, GivenUpError):
         return result
+    result.histogram = counter.histogram()
     result.whole = True
     return result
 
@@ -184,7 +182,7 @@ def write(
     """
     assigning = _Assigning(source, content, engine)
     result = Written.nothing(len(content.centers))
-    histograms = [DistanceHistogram(len(content.centers)) for _ in range(engine.threads.count)]
+    counter = DistanceCounter(len(content.centers), engine.threads)
     header = [*filter(None, [quoted(source.id_column)]), *content.outputs]
     for path in source.files()[share[0] :: share[1]]:
         target = folder / output_name(path.relative_to(source.path))
@@ -197,24 +195,20 @@ def write(
                     file.write(f"{','.join(header)}\n".encode())
                     for block in _until(stopping, blocks):
                         pieces = [
-                            _Piece(rows, ids.take(len(rows)) if source.id_column else None, histogram)
-                            for rows, histogram in zip(
-                                np.array_split(block, engine.threads.count), histograms, strict=True
-                            )
+                            (rows, ids.take(len(rows)) if source.id_column else None)
+                            for rows in np.array_split(block, engine.threads.count)
                         ]
                         lines, labels, squared_distances = zip(*engine.threads.map(assigning, pieces), strict=True)
                         file.writelines(lines)
                         result.tally.add(np.concatenate(labels), np.concatenate(squared_distances))
-                        for histogram in histograms:
-                            if histogram.n_pages > THREAD_PAGES:
-                                result.histogram.take(histogram)
+                        for part in zip(labels, squared_distances, strict=True):
+                            counter.add(*part)
                         written += len(block)
             except (InterruptedError, GivenUpError):
                 return result
         result.files += 1
         result.rows += written
-    for histogram in histograms:
-        result.histogram.take(histogram)
+    result.histogram = counter.histogram()
     result.whole = True
     return result
 
@@ -229,15 +223,6 @@ def _until(stopping: Callable[[], bool], blocks: Iterator[FloatArray]) -> Iterat
         yield block
 
 
-@dataclass(frozen=True, eq=False)
-class _Piece:
-    """Rows that a thread assigns, their ids if they have any, and the histogram that it adds them to."""
-
-    rows: FloatArray
-    ids: Any
-    histogram: DistanceHistogram
-
-
 class _Assigning:
     """Assigns pieces to clusters; see `write`. Each thread assigns pieces of its own."""
 
@@ -247,18 +232,17 @@ class _Assigning:
         self._drops = source.drops
         self._content = content
 
-    def __call__(self, piece: _Piece) -> tuple[pa.Buffer, LabelArray, DoubleArray]:
-        """Return the lines of a piece, and labels and squared distances of the rows that have a cluster."""
-        rows = piece.rows
+    def __call__(self, piece: tuple[FloatArray, Any]) -> tuple[pa.Buffer, LabelArray, DoubleArray]:
+        """Return the lines of rows, which may have ids, and labels and squared distances of those with a cluster."""
+        rows, ids = piece
         whole = ~np.isnan(rows).any(axis=1) if self._drops else None
         labels, squared_distances = self._assigner.assign(rows if whole is None else rows[whole])
-        piece.histogram.add(labels, squared_distances)
         columns = self._content.columns(labels, self._coordinates.distances(squared_distances))
         if whole is not None:
             places = pa.array(np.cumsum(whole) - 1, mask=~whole)
             columns = [column.take(places) for column in columns]
         buffer = pa.BufferOutputStream()
-        texts = [] if piece.ids is None else [piece.ids]
+        texts = [] if ids is None else [ids]
         names = [*("" for _ in texts), *self._content.outputs]
         options = arrow_csv.WriteOptions(include_header=False, quoting_style="needed" if texts else "none")
         arrow_csv.write_csv(pa.RecordBatch.from_arrays([*texts, *columns], names=names), buffer, options)

@@ -20,7 +20,7 @@ MAX_PAGES = 1 << 17
 _MIN_PAGES = 1 << 8
 _SLOTS_PER_PAGE = 4
 # The bits of a float64 number behind its exponent, and how many of these tell buckets apart at first.
-_FRACTION_BITS, _FINEST_BITS = 52, 8
+_FRACTION_BITS, _FINEST_BITS = 52, 7
 _ONE = np.ones(1)
 
 
@@ -53,7 +53,7 @@ class DistanceHistogram:
     def clear(self) -> None:
         """Begin again without rows."""
         self._dropped_bits = _FRACTION_BITS - _FINEST_BITS
-        self._empty(_MIN_PAGES)
+        self._empty(min(_MIN_PAGES, self._max_pages))
 
     def add(self, labels: LabelArray, squared_distances: DoubleArray, weights: DoubleArray = _ONE) -> None:
         """Add rows.

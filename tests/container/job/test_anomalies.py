@@ -75,7 +75,7 @@ def test_all_rows_are_measured_as_an_endpoint_measures_them(tmp_path: Path, kind
     ended = run(job_on(tmp_path, rows, 5, **KINDS[kind], **ALL, **SAMPLED, contamination="0.02"))
     entry = ended.description["distances"]
     assert entry["of_all_rows"] is True
-    assert 0.0 < entry["relative_error"] < 0.002
+    assert 0.0 < entry["relative_error"] < 0.004
     written = assigned(ended)
     check(entry, written[:, 0], written[:, 1], entry["relative_error"])
     labels = written[:, 0].astype(int)

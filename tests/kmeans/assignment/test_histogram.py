@@ -5,12 +5,14 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from kmeans.assignment import counting
 from kmeans.assignment.histogram import DistanceHistogram
 from kmeans.assignment.scoring import Tally
 from kmeans.communicator import Communicator
 from kmeans.distribution import QUANTILES, WeightedDistances
 from kmeans.kernels.pages import BUCKET_BITS, FREE, PAGE_BITS, PAGE_BUCKETS, add_weights
 from kmeans.thread_hosts import run_hosts
+from kmeans.threads import Threads
 from kmeans.types import DoubleArray, LabelArray
 
 
@@ -65,7 +67,7 @@ def test_the_kernel_stops_where_there_is_no_page() -> None:
     assert totals.max() == 3.0
 
 
-@pytest.mark.parametrize("max_pages", [1 << 17, 400, 40, 1])
+@pytest.mark.parametrize("max_pages", [1 << 17, 200, 40, 1])
 def test_the_order_and_the_parts_of_the_rows_do_not_matter(max_pages: int) -> None:
     labels, distances = rows_of(20, 4000)
     whole = histogram_of(labels, distances, 20, max_pages)
@@ -79,10 +81,10 @@ def test_the_order_and_the_parts_of_the_rows_do_not_matter(max_pages: int) -> No
         joined.take(part)
         assert len(part.distances().labels) == 0
     assert_same(joined, whole)
-    assert (whole.relative_error == 2.0**-9) == (max_pages == 1 << 17)
+    assert (whole.relative_error == 2.0**-8) == (max_pages == 1 << 17)
 
 
-@pytest.mark.parametrize("max_pages", [1 << 17, 300])
+@pytest.mark.parametrize("max_pages", [1 << 17, 150])
 @pytest.mark.parametrize("sizes", [(2000, 2000), (4000, 0), (1, 3000, 999)])
 def test_hosts_add_theirs_up(max_pages: int, sizes: tuple[int, ...]) -> None:
     labels, distances = rows_of(20, 4000)
@@ -107,7 +109,7 @@ def test_a_row_of_weight_3_counts_as_three_rows() -> None:
     assert_same(weighted, histogram_of(labels.repeat(weights), distances.repeat(weights), 6, 1 << 17))
 
 
-@pytest.mark.parametrize("max_pages", [1 << 17, 400, 100])
+@pytest.mark.parametrize("max_pages", [1 << 17, 200, 100])
 def test_quantiles_are_as_near_as_they_say(max_pages: int) -> None:
     labels, distances = rows_of(20, 5000)
     histogram = histogram_of(labels, distances, 20, max_pages)
@@ -129,3 +131,18 @@ def test_rows_at_their_centers_are_at_zero() -> None:
     empty = DistanceHistogram(3)
     empty.add(np.empty(0, np.int64), np.empty(0))
     assert len(empty.distances().labels) == 0
+
+
+@pytest.mark.parametrize("n_threads", [1, 3])
+@pytest.mark.parametrize(("bulk_rows", "thread_pages"), [(1 << 16, 1 << 13), (100, 20)])
+def test_threads_count_the_same(
+    monkeypatch: pytest.MonkeyPatch, n_threads: int, bulk_rows: int, thread_pages: int
+) -> None:
+    monkeypatch.setattr(counting, "BULK_ROWS", bulk_rows)
+    monkeypatch.setattr(counting, "THREAD_PAGES", thread_pages)
+    labels, distances = rows_of(20, 4000)
+    with Threads(n_threads) as threads:
+        counter = counting.DistanceCounter(20, threads)
+        for part in np.array_split(np.arange(4000), 70):
+            counter.add(labels[part], distances[part])
+        assert_same(counter.histogram(), histogram_of(labels, distances, 20, 1 << 17))
