@@ -4,8 +4,6 @@ A hash table finds the page of a bucket. It is small, and so are the pages that 
 core's cache.
 """
 
-import numpy as np
-
 from kmeans.kernels.jit import kernel
 from kmeans.types import DoubleArray, LabelArray
 
@@ -14,9 +12,9 @@ BUCKET_BITS, PAGE_BITS = 20, 6
 PAGE_BUCKETS = 1 << PAGE_BITS
 # Marks a slot of the hash table without a page.
 FREE = -1
-# Multiples of this number are spread evenly over those of 64 bits (Knuth, volume 3, section 6.4); of these, the highest
-# ones count.
-_SPREADING, _DROPPED = np.uint64(0x9E3779B97F4A7C15), np.uint64(40)
+# Numbers of 31 bits times this one are spread evenly (Knuth, volume 3, section 6.4). Products have up to 63 bits; the
+# lowest ones are dropped, since few bits of a key decide them.
+_KEPT, _SPREADING, _DROPPED = (1 << 31) - 1, 2_654_435_761, 20
 
 
 @kernel(
@@ -37,7 +35,7 @@ def add_weights(
     for i in range(len(labels)):
         bucket = (labels[i] << BUCKET_BITS) | (bits[i] >> dropped_bits)
         key = bucket >> PAGE_BITS
-        slot = np.int64((np.uint64(key) * _SPREADING) >> _DROPPED) & mask
+        slot = (((key ^ (key >> 31)) & _KEPT) * _SPREADING >> _DROPPED) & mask
         while slots[slot] != FREE and keys[slots[slot]] != key:
             slot = (slot + 1) & mask
         page = slots[slot]
