@@ -18,6 +18,7 @@ from kmeans.assignment.engine import Engine
 from kmeans.assignment.scoring import score
 from kmeans.communicator import SingleHost
 from kmeans.finalization.curve import Curve
+from kmeans.finalization.distribution import estimated_distribution
 from kmeans.finalization.estimation import estimate
 from kmeans.finalization.exploration import explore, ks_to_explore
 from kmeans.finalization.finalization import finalize
@@ -151,7 +152,7 @@ def resolved(chosen: Hyperparameters, state: State, n_rows: int, resources: Reso
     Returns
     -------
     Model
-        The model with its score, and with estimates for other k if the state has a sample.
+        The model with its score; with estimates for other k and the distances of rows if the state has a sample.
     """
     engine, seeds = resources.engine, np.random.SeedSequence(chosen.seed)
     how = finalization_settings(chosen, len(state.centers))
@@ -165,8 +166,11 @@ def resolved(chosen: Hyperparameters, state: State, n_rows: int, resources: Reso
         fit = estimate(state, n_rows, centers, engine)
         if how.refine:
             fit = fit.raised(optimism(state, centers, engine, resources.deadline.passed))
-    curve = Curve((), 0.0, None)
+    curve, distances = Curve((), 0.0, None), None
+    points = as_points(centers)
     if len(state.sample.rows):
         ks = ks_to_explore(chosen.k, len(state.centers), centers.shape[1], state.work)
         curve = explore(state, centers, fit, ks, np.random.SeedSequence((chosen.seed, chosen.k)), resources)
-    return Model(as_points(centers), fit.rows, False, fit, state, curve, dict(resources.events.counts))
+        distances = estimated_distribution(state, points, fit, engine)
+    events = dict(resources.events.counts)
+    return Model(points, fit.rows, False, fit, state, curve, events, distances=distances)

@@ -34,6 +34,7 @@ with needed():
     from container.artifacts import model as artifacts
     from container.artifacts import tarball
     from container.artifacts.description import describe, feature_names
+    from container.artifacts.distances import described
     from container.channels.channel import Channel
     from container.channels.form import RecordForm
     from container.channels.reading import Reading
@@ -46,6 +47,7 @@ with needed():
     from container.formats.columns import refuse_moved
     from container.formats.errors import FormatError
     from container.job import assignments
+    from container.job.content import Content, need_distances
     from container.logs import logger
     from container.logs.logger import LOGGER
     from container.precision.coordinates import Coordinates
@@ -158,7 +160,7 @@ def _resolve(request: Request, stop: Stop) -> None:
         if not len(state.sample.rows):
             state = with_rows_of(channel, state, n_rows, chosen, engine)
         model = resolved(chosen, state, n_rows, resources)
-        model = _assigned(request.data_folder, channel, model, engine, stop)
+        model = _assigned(request.data_folder, channel, model, chosen, engine, stop)
         if not (coordinates.scaled or coordinates.unit) and (dominant := dominance(model.state.sample, names)):
             LOGGER.warning("%s", dominant)
         _write(request, model, coordinates, chosen, description)
@@ -209,9 +211,17 @@ def _refuse_other_order(channel: Channel, chosen: Hyperparameters, names: Sequen
         raise CustomerError(f"{channel.path}: {error}") from None
 
 
-def _assigned(folder: Path, channel: Channel, model: Model, engine: Engine, stop: Stop) -> Model:
-    """Write the cluster of every training row; return the model with its exact score, if it was made of these rows."""
-    written = assignments.write(folder / assignments.FOLDER, channel, model.centers, engine, stopping=stop.overdue)
+def _assigned(
+    folder: Path, channel: Channel, model: Model, chosen: Hyperparameters, engine: Engine, stop: Stop
+) -> Model:
+    """Write the outputs of every training row; return the model with exact figures, if it was made of these rows."""
+    measures = need_distances(chosen.assignment_outputs)
+    if measures:
+        read = assignments.measured(channel, model.centers, engine, stop.overdue)
+        if read.whole and read.tally.rows == model.rows:
+            model = read.figures(model)
+    content = Content.of(model, channel.coordinates, chosen)
+    written = assignments.write(folder / assignments.FOLDER, channel, content, engine, stopping=stop.overdue)
     LOGGER.info("wrote the assignments of %d rows of %d files", written.rows, written.files)
     if not written.rows:
         raise channel.no_records()
@@ -225,7 +235,7 @@ def _assigned(folder: Path, channel: Channel, model: Model, engine: Engine, stop
             model.rows,
         )
     else:
-        return model.rescored(written.tally.score())
+        return written.figures(model, keeps_distances=measures)
     return model
 
 
@@ -252,6 +262,7 @@ def _write(
         **({"feature_names": names} if (names := feature_names(description or {})) else {}),
         events=model.events,
         **coordinates.description(),
+        **described(model.distances, coordinates, chosen.contamination),
         resolved_from_k=description["k"] if description else None,
     )
     with tempfile.TemporaryDirectory() as folder:

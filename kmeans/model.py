@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 
 from kmeans.assignment.scoring import Score
+from kmeans.distribution import DistanceDistribution
 from kmeans.finalization.curve import Curve
 from kmeans.state import State
 from kmeans.types import FloatArray
@@ -30,6 +31,8 @@ class Model:
         How often each policy was applied, by name.
     epochs : int
         Epochs that have begun: how often each row may count in the weights of the state.
+    distances : DistanceDistribution or None
+        The distribution of the distances of these rows to the centers; None where it is not known.
     """
 
     centers: FloatArray
@@ -40,6 +43,7 @@ class Model:
     curve: Curve
     events: dict[str, int] = field(default_factory=dict)
     epochs: int = 1
+    distances: DistanceDistribution | None = None
 
     @property
     def score_is_exact(self) -> bool:
@@ -50,6 +54,15 @@ class Model:
     def msd_by_k(self) -> dict[int, float]:
         """The mean squared distance of rows to their centers, by k."""
         return {one.k: one.msd for one in self.curve.figures}
+
+    def measured(self, score: Score, distances: DistanceDistribution | None) -> "Model":
+        """Return the model with the score and, unless it is None, the distribution of the distances of all rows.
+
+        What is exact already is kept.
+        """
+        model = self if self.score_is_exact else self.rescored(score)
+        known = model.distances is not None and model.distances.exact
+        return model if distances is None or known else replace(model, distances=distances)
 
     def rescored(self, score: Score) -> "Model":
         """Return the same model with another score."""

@@ -16,6 +16,7 @@ from kmeans.finalization.assignment_pass import AssignmentPass
 from kmeans.finalization.coreset import reduced_state
 from kmeans.finalization.curve import Curve
 from kmeans.finalization.deadline import Deadline
+from kmeans.finalization.distribution import estimated_distribution
 from kmeans.finalization.estimation import estimate
 from kmeans.finalization.exploration import explore, ks_to_explore
 from kmeans.finalization.finalization import TooFewDistinctRowsError, finalize
@@ -191,7 +192,7 @@ class Trainer:
         if alike and model.score_is_exact and model.score.ssd == 0.0 and inhabited < settings.k:
             raise TooFewDistinctRowsError(settings.k, model.rows, inhabited)
         ks = ks_to_explore(settings.k, settings.n_centers, settings.n_features, state.work)
-        return replace(self._explored(model, state, ks, resources), events=dict(self.events.counts))
+        return self._described(model, state, ks, resources)
 
     def kept(self, given: EarlierModel) -> Model:
         """Return a model that keeps the k centers given, scored on all rows in a single pass."""
@@ -225,7 +226,7 @@ class Trainer:
         rng = np.random.default_rng(self.seeds.keeping)
         kept_state = reduced_state(state, in_double, settings.kept_sample_size, rng, engine)
         model = Model(centers, score.rows, stopped, score, kept_state, Curve((), 0.0, None))
-        return replace(self._explored(model, state, [settings.k], resources), events=dict(self.events.counts))
+        return self._described(model, state, [settings.k], resources)
 
     @property
     def _continues_weights(self) -> bool:
@@ -280,7 +281,9 @@ class Trainer:
         self.communicator.broadcast(too_low)
         return model.rescored(model.score.raised(float(too_low[0])))
 
-    def _explored(self, model: Model, state: State, ks: Sequence[int], resources: Resources) -> Model:
-        """Return a model with its indices of validity, and estimates for other k."""
+    def _described(self, model: Model, state: State, ks: Sequence[int], resources: Resources) -> Model:
+        """Return a model with its indices of validity, estimates for other k, distances of rows, and events."""
         centers = model.centers.astype(np.float64)
-        return replace(model, curve=explore(state, centers, model.score, ks, self.seeds.curve, resources))
+        curve = explore(state, centers, model.score, ks, self.seeds.curve, resources)
+        distances = estimated_distribution(state, model.centers, model.score, resources.engine)
+        return replace(model, curve=curve, distances=distances, events=dict(self.events.counts))

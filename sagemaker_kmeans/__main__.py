@@ -4,13 +4,21 @@ import argparse
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-import numpy as np
 from numpy.typing import NDArray
 
 from sagemaker_kmeans import LocalModel, ModelError, __version__, load
 from sagemaker_kmeans.row_files import SUFFIXES, RowFileError, blocks, write_predictions
+
+# What may be written, with the numpy type of each.
+OUTPUTS: Final = {
+    "closest_cluster": "<i8",
+    "distance_to_cluster": "<f4",
+    "normalized_distance": "<f4",
+    "is_anomaly": "<i1",
+}
+DEFAULT_OUTPUT: Final = "closest_cluster,distance_to_cluster"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -22,6 +30,19 @@ def main(arguments: list[str] | None = None) -> int:
     predict.add_argument("model", help="model.tar.gz, its folder, a bare model_algo-1, or s3://BUCKET/KEY")
     predict.add_argument("file", type=_data_file, help=f"rows ({', '.join(SUFFIXES)})")
     predict.add_argument("out", type=_data_file, help=f"a new file for predictions ({', '.join(SUFFIXES)})")
+    predict.add_argument(
+        "--output",
+        type=_outputs,
+        default=DEFAULT_OUTPUT,
+        metavar="NAMES",
+        help=f"what to write, some of {','.join(OUTPUTS)} (default: %(default)s)",
+    )
+    predict.add_argument(
+        "--contamination",
+        type=_contamination,
+        metavar="PART",
+        help="part of the training rows that is_anomaly is 1 for",
+    )
     predict.add_argument("--labels", type=int, default=0, metavar="N", help="leading columns to drop (default: 0)")
     export = commands.add_parser("to-onnx", help="write the model as an ONNX graph")
     export.add_argument("model", help="as for predict")
@@ -36,7 +57,8 @@ def main(arguments: list[str] | None = None) -> int:
             if given.out.exists():
                 parser.error(f"{given.out}: expected a new file, but it exists")
             model = load(given.model)
-            count = write_predictions(given.out, _predictions(model, given.file, given.labels))
+            outputs = {name: OUTPUTS[name] for name in given.output}
+            count = write_predictions(given.out, outputs, _predictions(model, given))
             sys.stderr.write(f"{count} rows\n")
     except (ModelError, ImportError) as error:
         return _failed(str(error))
@@ -55,14 +77,30 @@ def _data_file(text: str) -> Path:
     return path
 
 
-def _predictions(model: LocalModel, file: Path, labels: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+def _outputs(text: str) -> tuple[str, ...]:
+    names = tuple(text.split(","))
+    if not set(names) <= OUTPUTS.keys() or len(set(names)) < len(names):
+        raise argparse.ArgumentTypeError(f"expected different names of {', '.join(OUTPUTS)}, got {text}")
+    return names
+
+
+def _contamination(text: str) -> float:
+    if not 0.00001 <= (part := float(text)) <= 0.5:
+        raise argparse.ArgumentTypeError(f"expected a number from 0.00001 to 0.5, got {text}")
+    return part
+
+
+def _predictions(model: LocalModel, given: argparse.Namespace) -> Iterator[list[NDArray[Any]]]:
     row = 0
     block: NDArray[Any]
-    for block in blocks(file, model.centers.shape[1], model.feature_names, labels):
+    for block in blocks(given.file, model.centers.shape[1], model.feature_names, given.labels):
         try:
-            yield model.predict_with_distances(block)
+            found = model.outputs(block, given.output, given.contamination)
+        except ModelError:
+            raise
         except ValueError as cause:
             raise RowFileError(f"in the {len(block)} rows after {row}: {cause}") from cause
+        yield [found[name].astype(OUTPUTS[name], copy=False) for name in given.output]
         row += len(block)
 
 

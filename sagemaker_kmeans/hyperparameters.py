@@ -153,6 +153,8 @@ TABLE: Final = (
     flag("standardize"),
     integer("checkpoint_interval_seconds", 0),
     flag("write_assignments", auto=True),
+    words("assignment_outputs", "closest_cluster", "distance_to_cluster", "normalized_distance", "is_anomaly"),
+    number("contamination", 1e-05, 0.5),
     flag("write_report"),
 )
 

@@ -18,7 +18,8 @@ from sagemaker_kmeans.model_description import (
 )
 from sagemaker_kmeans.model_files import CENTERS_PREFIX, DESCRIPTION, ModelError, read
 from sagemaker_kmeans.ndarray_file import NDArrayFormatError, matrix
-from sagemaker_kmeans.nearest import NearestCenters
+from sagemaker_kmeans.nearest import NearestCenters, scaled_to_unit
+from sagemaker_kmeans.usual_distances import UsualDistances
 
 _MAX_BYTES: Final = 1 << 30
 # Numbers of a block of a sparse matrix, but for a row that is longer.
@@ -58,6 +59,7 @@ class LocalModel:
         self._standardization = standardization(description.get("standardization"), centers.shape[1])
         self._cosine = is_cosine(description, centers)
         self._fills = fills(description.get("missing_numbers"), centers.shape[1])
+        self._usual = UsualDistances.of(description, len(centers))
         self._nearest = NearestCenters(self._standardized(centers))
 
     def __repr__(self) -> str:
@@ -120,6 +122,91 @@ class LocalModel:
         """
         return self._answered(_joined([self._nearest.distances(points) for points in self._measured(rows)]))
 
+    def normalized_distances(self, rows: ArrayLike) -> NDArray[np.float32]:
+        """Return the distances of `predict_with_distances` over the radius of the closest cluster.
+
+        The radius is the root mean square of the distances of the training rows of the cluster, so 1 is usual.
+
+        Parameters
+        ----------
+        rows : array-like of numbers, shape (n, d) or (d,)
+            As for `predict`.
+
+        Returns
+        -------
+        ndarray of float32, shape (n,)
+            Infinity beyond the range of float32.
+
+        Raises
+        ------
+        ValueError
+            As for `predict`.
+        ModelError
+            If the model has no distances: those of the built-in and of earlier releases have none.
+        """
+        return self.outputs(rows, ["normalized_distance"])["normalized_distance"]
+
+    def is_anomaly(self, rows: ArrayLike, contamination: float | None = None) -> NDArray[np.bool_]:
+        """Return which rows are farther from their closest cluster than almost all training rows.
+
+        Parameters
+        ----------
+        rows : array-like of numbers, shape (n, d) or (d,)
+            As for `predict`.
+        contamination : float, optional
+            The part of the training rows that have a greater normalized distance than the others: from 0.00001 to 0.5.
+            Rows are anomalies if they would be among these. By default that of the training job, 0.01 unless it was
+            given another one.
+
+        Returns
+        -------
+        ndarray of bool, shape (n,)
+            The same as an endpoint answers, where it has 1 and 0.
+
+        Raises
+        ------
+        ValueError, ModelError
+            As for `normalized_distances`; ValueError for another contamination, too.
+        """
+        return self.outputs(rows, ["is_anomaly"], contamination)["is_anomaly"]
+
+    def outputs(
+        self, rows: ArrayLike, names: Iterable[str], contamination: float | None = None
+    ) -> dict[str, NDArray[Any]]:
+        """Return several outputs of the same rows, which are compared with the centers once.
+
+        Parameters
+        ----------
+        rows : array-like of numbers, shape (n, d) or (d,)
+            As for `predict`.
+        names : iterable of str
+            Of ``closest_cluster``, ``distance_to_cluster``, ``normalized_distance`` and ``is_anomaly``.
+        contamination : float, optional
+            As for `is_anomaly`.
+
+        Returns
+        -------
+        dict of str to ndarray, shape (n,)
+            The outputs by name, in the order of `names`.
+
+        Raises
+        ------
+        ValueError, ModelError
+            As for `is_anomaly`.
+        """
+        asked = list(names)
+        labels, distances = self.predict_with_distances(rows)
+        found: dict[str, NDArray[Any]] = {"closest_cluster": labels, "distance_to_cluster": distances}
+        if not found.keys() >= set(asked):
+            if self._usual is None:
+                raise ModelError(
+                    f"expected a model with distances in {DESCRIPTION}, got one without, of the built-in or an earlier "
+                    "release"
+                )
+            found["normalized_distance"] = self._usual.normalized(labels, distances)
+            found["is_anomaly"] = self._usual.are_anomalies(found["normalized_distance"], contamination)
+        return {name: found[name] for name in asked}
+
     def to_onnx(self, path: str | os.PathLike[str]) -> None:
         """Write the model as an ONNX graph, which takes ``rows`` and returns what an endpoint answers.
 
@@ -141,7 +228,7 @@ class LocalModel:
         self._refuse_moved(getattr(rows, "columns", ()))
         for first, block in _blocks(rows):
             points = self._standardized(self._checked(block, first))
-            yield _scaled_to_unit(points, first) if self._cosine else points
+            yield scaled_to_unit(points, first) if self._cosine else points
 
     def _answered(self, distances: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return distances as an endpoint answers them, for Euclidean ones."""
@@ -243,16 +330,3 @@ def _blocks(rows: Any) -> Iterator[tuple[int, Any]]:
 def _joined(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
     """Return the parts as one array, without a copy if there is one."""
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
-
-
-def _scaled_to_unit(rows: NDArray[Any], first: int) -> NDArray[np.float64]:
-    """Return rows scaled to length 1, without an overflow or underflow on the way."""
-    largest = np.abs(rows).max(axis=1, keepdims=True).astype(np.float64)
-    if not largest.all():
-        raise ValueError(
-            f"expected a number other than 0, since the model compares directions, got zeros only in row "
-            f"{first + int(largest.argmin())}"
-        )
-    scaled = rows / largest
-    unit: NDArray[np.float64] = scaled / np.sqrt(np.einsum("nd,nd->n", scaled, scaled))[:, None]
-    return unit

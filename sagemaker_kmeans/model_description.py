@@ -25,7 +25,7 @@ def exact_centers(given: Any, centers: NDArray[np.float32]) -> NDArray[np.float6
     """Return the centers in float64 that a description states, if they are those of the file before rounding."""
     if not isinstance(given, list) or len(given) != len(centers):
         raise ModelError(f"{DESCRIPTION}: expected {len(centers)} centers, got something else")
-    exact = np.stack([_numbers(center, centers.shape[1], "each of centers") for center in given])
+    exact = np.stack([numbers(center, centers.shape[1], "each of centers") for center in given])
     with np.errstate(over="ignore"):
         if not np.array_equal(exact.astype(np.float32), centers):
             raise ModelError(f"{DESCRIPTION}: expected centers that round to those of the model's file, got others")
@@ -34,7 +34,7 @@ def exact_centers(given: Any, centers: NDArray[np.float32]) -> NDArray[np.float6
 
 def cluster_sizes(given: Any, k: int) -> NDArray[np.float64] | None:
     """Return the number of training rows of each cluster, where the model has them."""
-    return None if given is None else _numbers(given, k, "cluster_sizes")
+    return None if given is None else numbers(given, k, "cluster_sizes")
 
 
 def standardization(given: Any, n_features: int) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
@@ -43,7 +43,7 @@ def standardization(given: Any, n_features: int) -> tuple[NDArray[np.float64], N
         return None
     if not isinstance(given, dict):
         raise ModelError(f"{DESCRIPTION}: expected standardization to be an object, got {type(given).__name__}")
-    means, scales = (_numbers(given.get(name), n_features, name) for name in ("means", "scales"))
+    means, scales = (numbers(given.get(name), n_features, name) for name in ("means", "scales"))
     if scales.min() <= 0.0:
         raise ModelError(f"{DESCRIPTION}: expected scales of more than 0")
     return means, scales
@@ -63,7 +63,7 @@ def is_cosine(description: dict[str, Any], centers: NDArray[Any]) -> bool:
 
 def fills(given: Any, n_features: int) -> NDArray[np.float64] | None:
     """Return what takes the place of missing numbers, where the model was trained with them."""
-    return None if given is None else _numbers(given, n_features, "missing_numbers")
+    return None if given is None else numbers(given, n_features, "missing_numbers")
 
 
 def feature_names(given: Any, n_features: int) -> tuple[str, ...] | None:
@@ -76,7 +76,8 @@ def feature_names(given: Any, n_features: int) -> tuple[str, ...] | None:
     return tuple(given)
 
 
-def _numbers(given: Any, count: int, what: str) -> NDArray[np.float64]:
+def numbers(given: Any, count: int, what: str) -> NDArray[np.float64]:
+    """Return a list of finite numbers as an array, if there are as many as expected."""
     if isinstance(given, list) and len(given) == count and {int, float}.issuperset(map(type, given)):
         # A whole number of more than 308 digits does not fit.
         with suppress(OverflowError):

@@ -1,7 +1,7 @@
 """Rows out of CSV, Parquet and .npy files, block by block, and the files of predictions."""
 
 import csv
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -17,12 +17,12 @@ SUFFIXES: Final = (".csv", ".parquet", ".npy")
 # Numbers of a block, at most.
 _BLOCK_NUMBERS: Final = 1 << 22
 _MAX_LINE_CHARACTERS: Final = 64 << 20
-_COLUMNS: Final = ("closest_cluster", "distance_to_cluster")
 # What stands for a missing number in CSV, as in training.
 _GAPS: Final = frozenset(("", "nan", "na", "n/a", "null", "none"))
 
 Blocks = Iterator[NDArray[Any]]
-Predictions = Iterable[tuple[NDArray[np.int64], NDArray[np.float32]]]
+# Blocks of outputs, an array of each.
+Predictions = Iterable[Sequence[NDArray[Any]]]
 
 
 class RowFileError(ValueError):
@@ -188,15 +188,17 @@ def _parquet_blocks(path: Path, n_features: int, names: Sequence[str] | None, la
         raise RowFileError(f"expected Parquet of numbers: {cause}") from cause
 
 
-def write_predictions(path: Path, predictions: Predictions) -> int:
+def write_predictions(path: Path, outputs: Mapping[str, str], predictions: Predictions) -> int:
     """Write predictions, whole or not at all.
 
     Parameters
     ----------
     path : Path
         It ends with one of `SUFFIXES`; .npy holds a structured array.
-    predictions : iterable of (ndarray of int64, ndarray of float32)
-        Blocks of closest clusters and distances to them.
+    outputs : mapping of str to str
+        The outputs by name, in the order of the file, each with its numpy type.
+    predictions : iterable of sequence of ndarray, shape (n,)
+        Blocks of these outputs.
 
     Returns
     -------
@@ -205,42 +207,43 @@ def write_predictions(path: Path, predictions: Predictions) -> int:
     """
     write = {".csv": _write_csv, ".parquet": _write_parquet, ".npy": _write_npy}[path.suffix.lower()]
     with whole_file(path) as file:
-        return write(file, predictions)
+        return write(file, outputs, predictions)
 
 
-def _write_csv(file: IO[bytes], predictions: Predictions) -> int:
+def _write_csv(file: IO[bytes], outputs: Mapping[str, str], predictions: Predictions) -> int:
     count = 0
-    file.write(f"{','.join(_COLUMNS)}\n".encode())
-    for labels, distances in predictions:
+    file.write(f"{','.join(outputs)}\n".encode())
+    for block in predictions:
         # The shortest digits that are this float32.
-        lines = [f"{label},{distance!s}\n" for label, distance in zip(labels, distances, strict=True)]
+        lines = [f"{','.join(map(str, values))}\n" for values in zip(*block, strict=True)]
         file.write("".join(lines).encode())
         count += len(lines)
     return count
 
 
-def _write_npy(file: IO[bytes], predictions: Predictions) -> int:
-    dtype = np.dtype(list(zip(_COLUMNS, ("<i8", "<f4"), strict=True)))
+def _write_npy(file: IO[bytes], outputs: Mapping[str, str], predictions: Predictions) -> int:
+    dtype = np.dtype(list(outputs.items()))
     parts = [np.empty(0, dtype)]
-    for labels, distances in predictions:
-        part = np.empty(len(labels), dtype)
-        part[_COLUMNS[0]], part[_COLUMNS[1]] = labels, distances
+    for block in predictions:
+        part = np.empty(len(block[0]), dtype)
+        for name, values in zip(outputs, block, strict=True):
+            part[name] = values
         parts.append(part)
     array = np.concatenate(parts)
     np.save(file, array, allow_pickle=False)
     return len(array)
 
 
-def _write_parquet(file: IO[bytes], predictions: Predictions) -> int:
+def _write_parquet(file: IO[bytes], outputs: Mapping[str, str], predictions: Predictions) -> int:
     try:
         import pyarrow
         import pyarrow.parquet
     except ImportError as cause:
         raise RowFileError("expected pyarrow for Parquet: pip install pyarrow") from cause
     count = 0
-    schema = pyarrow.schema(dict(zip(_COLUMNS, (pyarrow.int64(), pyarrow.float32()), strict=True)))
+    schema = pyarrow.schema({name: pyarrow.from_numpy_dtype(np.dtype(kind)) for name, kind in outputs.items()})
     with pyarrow.parquet.ParquetWriter(file, schema) as writer:
-        for labels, distances in predictions:
-            writer.write_table(pyarrow.table([labels, distances], schema=schema))
-            count += len(labels)
+        for block in predictions:
+            writer.write_table(pyarrow.table(list(block), schema=schema))
+            count += len(block[0])
     return count

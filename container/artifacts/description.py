@@ -7,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from container.artifacts.distances import Distances, DistancesError
 from container.files import json_object
 from container.precision.coordinates import Coordinates, CoordinatesError
 from container.versions import COMPUTING, versions
@@ -114,6 +115,7 @@ def loads(data: bytes | bytearray, shape: tuple[int, ...]) -> dict[str, Any]:
         raise DescriptionError(f"expected k and feature_dim {shape} as the centers have, got {stated}")
     try:
         Coordinates.of_description(description, shape[1])
-    except CoordinatesError as cause:
+        Distances.of_description(description, shape[0])
+    except (CoordinatesError, DistancesError) as cause:
         raise DescriptionError(str(cause)) from cause
     return description

@@ -10,6 +10,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from container.artifacts import archive, centers, description, state, tarball
+from container.artifacts.distances import Distances
 from container.files.atomic import replacing
 from container.files.regular import NotRegularFileError, open_regular
 from container.precision.coordinates import PLAIN, Coordinates, CoordinatesError
@@ -57,6 +58,11 @@ class SavedModel:
     def feature_names(self) -> tuple[str, ...]:
         """The names of the features; empty if there are none."""
         return description.feature_names(self.description or {})
+
+    @property
+    def distances(self) -> Distances | None:
+        """What is known of the distances of the training rows; None for a model of the built-in, or an old one."""
+        return Distances.of_description(self.description or {}, len(self.centers))
 
 
 def save(

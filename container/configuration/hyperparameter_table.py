@@ -241,6 +241,20 @@ TABLE: tuple[Hyperparameter, ...] = (
         origin="own",
     ),
     Hyperparameter(
+        "assignment_outputs",
+        Subset(("closest_cluster", "distance_to_cluster", "normalized_distance", "is_anomaly")),
+        "closest_cluster,distance_to_cluster",
+        "What is written of every training record, in this order.",
+        origin="own",
+    ),
+    Hyperparameter(
+        "contamination",
+        Continuous(0.00001, 0.5),
+        "0.01",
+        "Part of the training records that is_anomaly is true of, in the assignments and by default in responses.",
+        origin="own",
+    ),
+    Hyperparameter(
         "write_report",
         Flag(),
         "true",

@@ -56,6 +56,8 @@ class Hyperparameters:
     standardize: bool
     checkpoint_interval_seconds: int
     write_assignments: bool | None
+    assignment_outputs: tuple[str, ...]
+    contamination: float
     write_report: bool
     without_effect: tuple[str, ...] = ()
 

@@ -36,6 +36,7 @@ _SYNONYMS: Final[Mapping[str, tuple[str, ...]]] = {
     "missing": ("missing_values", "na_values", "handle_invalid", "imputation", "impute", "nan"),
     "feature_names": ("column_names", "names", "feature_names_in"),
     "checkpoint_interval_seconds": ("checkpoint_interval", "checkpoint_seconds"),
+    "contamination": ("outlier_fraction", "outliers_fraction", "anomaly_fraction"),
     "_log_level": ("log_level", "verbose"),
 }
 

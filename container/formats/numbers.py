@@ -1,11 +1,11 @@
-"""The numbers of rows: float32 or, if an origin is to be subtracted before they are rounded, float64."""
+"""The numbers of rows: float32 or, if an origin is to be subtracted before they are rounded, float64; and of JSON."""
 
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from kmeans.types import BoolArray
+from kmeans.types import BoolArray, DoubleArray
 
 
 def held(values: NDArray[Any], dtype: DTypeLike) -> tuple[NDArray[Any], BoolArray]:
@@ -30,3 +30,17 @@ def first_refused(rows: NDArray[Any], *, gaps: bool) -> tuple[int, int] | None:
             return None
     row, column = np.argwhere(~accepted)[0]
     return int(row), int(column)
+
+
+def finite_numbers(given: object, name: str) -> DoubleArray:
+    """Return a list of JSON numbers, float64 (n,); raise ValueError, which names them, if it is anything else."""
+    if not isinstance(given, list) or not {int, float}.issuperset(map(type, given)):
+        raise ValueError(f"expected {name} as a list of numbers, got something else")
+    try:
+        found = np.array(given, np.float64)
+    except OverflowError:
+        # An integer of more than 308 digits.
+        found = np.array([np.inf])
+    if not np.isfinite(found).all():
+        raise ValueError(f"expected {name} as finite numbers, got others")
+    return found

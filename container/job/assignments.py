@@ -5,7 +5,6 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote_from_bytes
@@ -16,21 +15,19 @@ from pyarrow import csv as arrow_csv
 
 from container.artifacts import disk_space
 from container.channels.channel import Channel
-from container.errors import CustomerError
 from container.files.atomic import replacing
+from container.job.content import Content
 from container.job.ids import Ids, quoted
-from container.precision.coordinates import Coordinates
-from kmeans.assignment.assigner import Assigner
+from kmeans.assignment.counting import DistanceCounter
 from kmeans.assignment.engine import Engine
+from kmeans.assignment.histogram import DistanceHistogram
 from kmeans.assignment.scoring import Tally
+from kmeans.model import Model
 from kmeans.source import GivenUpError
 from kmeans.types import DoubleArray, FloatArray, LabelArray
 
 FOLDER = "assignments"
 SUFFIX = ".csv"
-COLUMNS = ("closest_cluster", "distance_to_cluster")
-# A distance with its separators; the digits of a cluster are counted.
-ROW_BYTES = 12
 # An id, as long as most are.
 ID_BYTES = 16
 # What `write_assignments=auto` writes at most, in files of all hosts. There is room on the disk for as much again: the
@@ -42,12 +39,12 @@ MAX_NAME = 255 - len("..partial")
 _KEPT = " !#$&'()+,-.;=@[]^_{}~"
 
 
-def objection(folder: Path, n_rows: int, k: int, *, ids: bool = False) -> str:
+def objection(folder: Path, n_rows: int, row_bytes: int, *, ids: bool = False) -> str:
     """Return why `write_assignments=auto` does not write the assignments of `n_rows` rows to a folder.
 
     The text is empty if it writes them.
     """
-    n_bytes = n_rows * (len(str(k - 1)) + ROW_BYTES + (ID_BYTES if ids else 0))
+    n_bytes = n_rows * (row_bytes + (ID_BYTES if ids else 0))
     if n_bytes > MAX_AUTO_BYTES:
         return f"{n_rows:,} rows would take about {n_bytes:,} bytes, and up to {MAX_AUTO_BYTES:,} are written"
     try:
@@ -57,15 +54,6 @@ def objection(folder: Path, n_rows: int, k: int, *, ids: bool = False) -> str:
     if free < 2 * n_bytes:
         return f"{folder}: expected room for {2 * n_bytes:,} bytes, got {free:,}"
     return ""
-
-
-def check_id_column(name: str) -> None:
-    """Raise a CustomerError if the column of ids has the name of another column of the assignments."""
-    if name in COLUMNS:
-        raise CustomerError(
-            f"Hyperparameter id_column: expected another name than {' and '.join(COLUMNS)}, which are columns of the"
-            f" assignments, got {name}"
-        )
 
 
 def output_name(path: Path) -> Path:
@@ -102,6 +90,8 @@ class Written:
     ----------
     tally : Tally
         The tally of the rows read: if `whole`, those of the whole channel, or of this host's share of it.
+    histogram : DistanceHistogram
+        The histogram of these rows.
     files : int
         The number of files written.
     rows : int
@@ -111,20 +101,55 @@ class Written:
     """
 
     tally: Tally
+    histogram: DistanceHistogram
     files: int = 0
     rows: int = 0
     whole: bool = False
+
+    @classmethod
+    def nothing(cls, k: int) -> "Written":
+        """Return that nothing was written, of k clusters."""
+        return cls(Tally(k), DistanceHistogram(k))
+
+    def figures(self, model: Model, *, keeps_distances: bool = False) -> Model:
+        """Return a model with the exact figures of its rows, of which all were read; its distances may be kept."""
+        score = self.tally.score()
+        return model.measured(score, None if keeps_distances else self.histogram.distribution(score))
+
+
+def measured(
+    source: Channel, centers: FloatArray, engine: Engine, stopping: Callable[[], bool] = lambda: False
+) -> Written:
+    """Read all rows as `write` does, and write nothing; each host reads its share.
+
+    Raises
+    ------
+    CustomerError, PlatformError
+        As `Channel.blocks`.
+    """
+    assigner = engine.assigner(centers.astype(np.float64))
+    result, counter = Written.nothing(len(centers)), DistanceCounter(len(centers), engine.threads)
+    try:
+        for block in _until(stopping, source.blocks()):
+            labels, squared_distances = assigner.assign(block)
+            result.tally.add(labels, squared_distances)
+            counter.add(labels, squared_distances)
+    except (InterruptedError, GivenUpError):
+        return result
+    result.histogram = counter.histogram()
+    result.whole = True
+    return result
 
 
 def write(
     folder: Path,
     source: Channel,
-    centers: FloatArray,
+    content: Content,
     engine: Engine,
     share: tuple[int, int] = (0, 1),
     stopping: Callable[[], bool] = lambda: False,
 ) -> Written:
-    """Write the closest cluster and the distance of every row, in the order of the rows; ids come first in a line.
+    """Write the outputs of every row, in the order of the rows; ids come first in a line.
 
     A row that was dropped in training has its line too, without a cluster.
 
@@ -134,8 +159,8 @@ def write(
         Where the files go; each appears whole or not at all.
     source : Channel
         The training rows, not through a pipe.
-    centers : ndarray of float32, shape (k, d)
-        The model.
+    content : Content
+        The model, and what the lines have.
     engine : Engine
         What computes.
     share : tuple of int
@@ -155,11 +180,10 @@ def write(
     OSError
         If a file can't be written.
     """
-    # Each thread assigns rows of its own.
-    assigner = engine.on_one_thread().assigner(centers.astype(np.float64))
-    assigned = partial(_assigned, assigner, source.coordinates, dropping=source.drops)
-    result = Written(Tally(len(centers)))
-    header = [*filter(None, [quoted(source.id_column)]), *COLUMNS]
+    assigning = _Assigning(source, content, engine)
+    result = Written.nothing(len(content.centers))
+    counter = DistanceCounter(len(content.centers), engine.threads)
+    header = [*filter(None, [quoted(source.id_column)]), *content.outputs]
     for path in source.files()[share[0] :: share[1]]:
         target = folder / output_name(path.relative_to(source.path))
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -174,14 +198,17 @@ def write(
                             (rows, ids.take(len(rows)) if source.id_column else None)
                             for rows in np.array_split(block, engine.threads.count)
                         ]
-                        lines, labels, squared_distances = zip(*engine.threads.map(assigned, pieces), strict=True)
+                        lines, labels, squared_distances = zip(*engine.threads.map(assigning, pieces), strict=True)
                         file.writelines(lines)
                         result.tally.add(np.concatenate(labels), np.concatenate(squared_distances))
+                        for part in zip(labels, squared_distances, strict=True):
+                            counter.add(*part)
                         written += len(block)
             except (InterruptedError, GivenUpError):
                 return result
         result.files += 1
         result.rows += written
+    result.histogram = counter.histogram()
     result.whole = True
     return result
 
@@ -196,30 +223,27 @@ def _until(stopping: Callable[[], bool], blocks: Iterator[FloatArray]) -> Iterat
         yield block
 
 
-def _assigned(
-    assigner: Assigner, coordinates: Coordinates, piece: tuple[FloatArray, Any], *, dropping: bool
-) -> tuple[pa.Buffer, LabelArray, DoubleArray]:
-    """Return the lines of some rows, which may have ids, and labels and squared distances of those with a cluster."""
-    rows, ids = piece
-    whole = ~np.isnan(rows).any(axis=1) if dropping else None
-    labels, squared_distances = assigner.assign(rows if whole is None else rows[whole])
-    exact = coordinates.distances(squared_distances)
-    with np.errstate(over="ignore"):
-        rounded = exact.astype(np.float32)
-    # Two rows in float32 may be farther apart than the largest float32.
-    finite = np.isfinite(rounded)
-    kind, distances = (pa.float32(), rounded) if finite.all() else (pa.float64(), np.where(finite, rounded, exact))
-    # From buffers, since pyarrow would import pandas, if installed, to find out whether the arrays are pandas objects.
-    columns = [
-        pa.Array.from_buffers(of, len(labels), [None, pa.py_buffer(values)])
-        for of, values in ((pa.int32(), labels.astype(np.int32)), (kind, distances))
-    ]
-    if whole is not None:
-        places = pa.array(np.cumsum(whole) - 1, mask=~whole)
-        columns = [column.take(places) for column in columns]
-    buffer = pa.BufferOutputStream()
-    texts = [] if ids is None else [ids]
-    names = [*("" for _ in texts), *COLUMNS]
-    options = arrow_csv.WriteOptions(include_header=False, quoting_style="needed" if texts else "none")
-    arrow_csv.write_csv(pa.RecordBatch.from_arrays([*texts, *columns], names=names), buffer, options)
-    return buffer.getvalue(), labels, squared_distances
+class _Assigning:
+    """Assigns pieces to clusters; see `write`. Each thread assigns pieces of its own."""
+
+    def __init__(self, source: Channel, content: Content, engine: Engine) -> None:
+        self._assigner = engine.on_one_thread().assigner(content.centers.astype(np.float64))
+        self._coordinates = source.coordinates
+        self._drops = source.drops
+        self._content = content
+
+    def __call__(self, piece: tuple[FloatArray, Any]) -> tuple[pa.Buffer, LabelArray, DoubleArray]:
+        """Return the lines of rows, which may have ids, and labels and squared distances of those with a cluster."""
+        rows, ids = piece
+        whole = ~np.isnan(rows).any(axis=1) if self._drops else None
+        labels, squared_distances = self._assigner.assign(rows if whole is None else rows[whole])
+        columns = self._content.columns(labels, self._coordinates.distances(squared_distances))
+        if whole is not None:
+            places = pa.array(np.cumsum(whole) - 1, mask=~whole)
+            columns = [column.take(places) for column in columns]
+        buffer = pa.BufferOutputStream()
+        texts = [] if ids is None else [ids]
+        names = [*("" for _ in texts), *self._content.outputs]
+        options = arrow_csv.WriteOptions(include_header=False, quoting_style="needed" if texts else "none")
+        arrow_csv.write_csv(pa.RecordBatch.from_arrays([*texts, *columns], names=names), buffer, options)
+        return buffer.getvalue(), labels, squared_distances

@@ -1,4 +1,4 @@
-"""The outputs of a job: the model, its tarball, the sample, the loss over k, assignments and the report."""
+"""The outputs of a job: the model, its tarball, the sample, the loss over k, and the report."""
 
 import re
 import time
@@ -14,9 +14,8 @@ from container.artifacts import model as artifacts
 from container.artifacts import state as states
 from container.artifacts import tarball
 from container.artifacts.description import describe
-from container.channels.channel import Channel
+from container.artifacts.distances import described
 from container.files.atomic import replacing
-from container.job import assignments
 from container.job.best_effort import warn_on_failure
 from container.job.context import JobContext
 from container.logs import logger
@@ -25,8 +24,7 @@ from container.logs.metrics import summary
 from container.precision.coordinates import Coordinates
 from container.precision.scales import dominance
 from container.versions import COMPUTING, versions
-from kmeans.assignment.scoring import Score, Tally
-from kmeans.communicator import any_host
+from kmeans.assignment.scoring import Score
 from kmeans.finalization.rowless import without_rows
 from kmeans.model import Model
 
@@ -126,6 +124,7 @@ def _description(context: JobContext, model: Model, coordinates: Coordinates) ->
         **curves.indices(model.curve.of(len(model.centers))),
         events=model.events,
         **coordinates.description(),
+        **described(model.distances, coordinates, job.hyperparameters.contamination),
     )
 
 
@@ -172,74 +171,6 @@ def _file_host(leader: str) -> str:
         artifacts.MODEL_PREFIX,
     )
     return leader
-
-
-def write_assignments(context: JobContext, model: Model, source: Channel) -> Score | None:
-    """Write the cluster of every training row, if the job asks for that; all hosts call this together.
-
-    Parameters
-    ----------
-    context : JobContext
-        The job on this host.
-    model : Model
-        The model whose clusters they are.
-    source : Channel
-        The training rows.
-
-    Returns
-    -------
-    Score or None
-        The score of the model on all rows, the same on every host; None if not all rows were assigned.
-    """
-    job, progress, stop = context.configuration, context.progress, context.stop
-    if job.hyperparameters.write_assignments is False:
-        return None
-    mode = job.channels["train"].mode
-    if mode != "File":
-        LOGGER.info("No assignments are written in %s mode: the rows would have to be fetched again.", mode)
-        return None
-    folder = job.paths.output_data / assignments.FOLDER / job.place.name
-    if job.hyperparameters.write_assignments is None and not _are_few(context, model, folder):
-        return None
-    progress.stage = "assigning the training rows"
-    began = time.time()
-    shared = job.channels["train"].distribution == "FullyReplicated"
-    share = (job.place.rank, job.place.count) if shared else (0, 1)
-    written = assignments.Written(Tally(len(model.centers)))
-    with warn_on_failure(progress.events, "assignments_failed", "The assignments were not all written"):
-        engine = context.engine(model.state.shift)
-        written = assignments.write(folder, source, model.centers, engine, share, stop.requested)
-        if stop.requested():
-            LOGGER.warning("Stopped early by %s: not all assignments were written.", stop.cause)
-        LOGGER.info(
-            "wrote the assignments of %d rows of %d files, in %.3f seconds",
-            written.rows,
-            written.files,
-            time.time() - began,
-        )
-    if any_host(not written.whole, context.communicator):
-        return None
-    context.communicator.sum(written.tally.totals)
-    if written.tally.rows == model.rows:
-        return written.tally.score()
-    if not model.stopped:
-        message = f"The training rows have changed: expected {model.rows}, got {written.tally.rows}."
-        progress.events.happened("rows_changed", 1, message)
-    return None
-
-
-def _are_few(context: JobContext, model: Model, folder: Path) -> bool:
-    """Return whether all hosts can write assignments by default; log why not."""
-    ids = bool(context.configuration.hyperparameters.id_column)
-    objection = assignments.objection(folder, model.rows, len(model.centers), ids=ids)
-    if not any_host(bool(objection), context.communicator):
-        return True
-    LOGGER.info(
-        "No assignments are written with write_assignments=auto: %s. To get them, set write_assignments=true, or send "
-        "the rows to a batch transform job.",
-        objection or "another host has no room",
-    )
-    return False
 
 
 def warn_of_dominant_feature(context: JobContext, model: Model, coordinates: Coordinates) -> None:

@@ -16,8 +16,9 @@ from container.configuration.algorithm_settings import log_evaluated, settings_o
 from container.configuration.files import JobConfiguration
 from container.errors import CustomerError
 from container.formats.columns import Selection
-from container.job import assignments, outputs
+from container.job import exact_figures, outputs
 from container.job.checkpointing import newest_common, saving
+from container.job.content import check_id_column
 from container.job.context import JobContext
 from container.job.earlier_model import GivenModel, kept_model, read_given_model
 from container.job.feature_names import FeatureNames, agreed_names
@@ -70,7 +71,7 @@ def run(job: JobConfiguration, communicator: Communicator, stop: Stop, began: fl
     """
     with logger.kept_warnings() as warnings, Threads(cpu_count()) as threads:
         _log_configuration(job)
-        assignments.check_id_column(job.hyperparameters.id_column)
+        check_id_column(job.hyperparameters.id_column)
         chosen = settings_of(job.hyperparameters)
         gpu = open_gpu(job.hyperparameters.num_gpus, chosen, communicator)
         _log_setup(job, chosen)
@@ -202,14 +203,13 @@ def _fit(
 
 
 def _write_model(context: JobContext, model: Model, rows: Channel) -> Model:
-    """Write the model and the assignments; return the model, with an exact score if all rows were assigned."""
+    """Write the model and the assignments; return the model, with exact figures if all rows were assigned."""
     # The model comes first: the machine may be taken away while the rows are assigned.
     files = outputs.write_model(context, model, rows.coordinates)
-    exact = outputs.write_assignments(context, model, rows)
-    if exact is not None and not model.score_is_exact:
-        model = model.rescored(exact)
-        outputs.update_model(context, model, rows.coordinates, files)
-    return model
+    exact = exact_figures.write_assignments(context, model, rows)
+    if exact is not model:
+        outputs.update_model(context, exact, rows.coordinates, files)
+    return exact
 
 
 def _test(context: JobContext, model: Model, coordinates: Coordinates) -> Score | None:

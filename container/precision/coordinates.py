@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from container.formats.errors import ZeroRowError, shown
+from container.formats.numbers import finite_numbers
 from kmeans.types import LARGEST, DoubleArray, FloatArray
 from kmeans.unit_length import scaled_to_unit
 
@@ -279,16 +280,10 @@ class Coordinates:
 
 
 def _numbers(given: object, name: str) -> DoubleArray:
-    if not isinstance(given, list) or not {int, float}.issuperset(map(type, given)):
-        raise CoordinatesError(f"expected {name} as a list of numbers, got something else")
     try:
-        found = np.array(given, np.float64)
-    except OverflowError:
-        # An integer of more than 308 digits.
-        found = np.array([np.inf])
-    if not np.isfinite(found).all():
-        raise CoordinatesError(f"expected {name} as finite numbers, got others")
-    return found
+        return finite_numbers(given, name)
+    except ValueError as cause:
+        raise CoordinatesError(str(cause)) from cause
 
 
 # Those of ordinary rows.

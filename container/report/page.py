@@ -17,7 +17,7 @@ from container.files.atomic import replacing
 from container.naming import feature_label
 from container.report import figures as plots
 from container.report import heat_map as heat_maps
-from container.report import profile
+from container.report import profile, quantiles
 from container.report.facts import Facts
 from container.report.formatting import duration, moment, number, percent, signed
 from container.report.profile import Baseline, HeatMap
@@ -168,6 +168,9 @@ def _context(facts: Facts) -> dict[str, Any]:
         "named": bool(facts.feature_names),
         "heat_map_colors": heat_maps.COLORS,
         "clusters": _clusters(facts, baseline, shares, spreads),
+        "quantile_names": quantiles.NAMES,
+        "quantiles": quantiles.table(facts),
+        "distances_of_all": model.distances is not None and model.distances.exact,
         "n_first": LISTED_FIRST,
         "hyperparameters": sorted(facts.hyperparameters.items()),
         "surroundings": [("hosts", ", ".join(facts.hosts)), *sorted(facts.versions.items())],

@@ -45,7 +45,7 @@ def create_app(model: ServedModel, settings: ServingSettings) -> Flask:
 
     @app.get("/ping")
     def ping() -> Response:
-        model.predictor()
+        inference.check(model.predictor())
         return Response(status=200)
 
     def answer(environ: "WSGIEnvironment") -> Response:

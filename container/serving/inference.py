@@ -14,7 +14,8 @@ from container.serving import negotiation
 from container.serving.body import blocks
 from container.serving.codecs import csv_header
 from container.serving.codecs.codec import Codec, Instances, Predictions
-from container.serving.outputs import answers, row_step
+from container.serving.errors import ModelUnavailableError
+from container.serving.outputs import answers, missing_for, row_step
 from container.serving.predictor import ModelPredictor
 from container.serving.settings import ServingSettings
 
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
 ROWS: Final = "kmeans.rows"
 MODEL: Final = "kmeans.model"
 FAULT: Final = "kmeans.fault"
+# What is too large, by output.
+_FAR: Final = {
+    "distance_to_cluster": "distance to the closest cluster",
+    "normalized_distance": "normalized distance to the closest cluster",
+}
 # A body of at most this many bytes is answered at once, in a millisecond or two.
 _SHORT_BYTES = 1 << 16
 
@@ -47,6 +53,12 @@ class Inference:
         self._settings = settings
         self._turn = threading.Lock()
 
+    def check(self, predictor: ModelPredictor) -> ModelPredictor:
+        """Return a model; raise ModelUnavailableError if it lacks what is needed for the outputs."""
+        if missing := missing_for(predictor, self._settings.outputs):
+            raise ModelUnavailableError(missing)
+        return predictor
+
     def respond(self, environ: "WSGIEnvironment", predictor: ModelPredictor) -> Response:
         """Answer a request, and store the number of its rows in `environ` under `ROWS`.
 
@@ -67,9 +79,12 @@ class Inference:
         FormatError
             If the body cannot be read, if a row is too far from a cluster that the answer names, or if it has no
             direction to compare.
+        ModelUnavailableError
+            If the model lacks what is needed for the outputs.
         HTTPException
             If the content type of the request, or of the answer, is not supported, or the body is refused.
         """
+        self.check(predictor)
         reader = negotiation.request_codec(environ.get("CONTENT_TYPE", ""))
         writer = negotiation.response_codec(environ.get("HTTP_ACCEPT", ""), self._settings.default_accept)
         body = blocks(environ, self._settings.max_payload_bytes)
@@ -122,20 +137,19 @@ class Inference:
             )
 
     def _predictions(self, block: Instances, before: int, predictor: ModelPredictor) -> Iterator[Predictions]:
-        outputs = self._settings.outputs
+        outputs, top_n, contamination = self._settings.outputs, self._settings.top_n, self._settings.contamination
         step = row_step(predictor, outputs)
         for start in range(0, len(block.rows), step):
             part = slice(start, start + step)
             with located(renumber=partial(int.__add__, before + start)):
-                columns = answers(predictor, block.rows[part], outputs, self._settings.top_n)
+                columns = answers(predictor, block.rows[part], outputs, top_n, contamination)
             for name, values in columns.items():
                 # Distances are never NaN; labels are not floats.
                 if values.dtype == np.float32 and values.max() == np.inf:
                     far = np.isfinite(values.reshape(len(values), -1)).all(axis=1).argmin()
-                    cluster = "closest cluster" if name == "distance_to_cluster" else "clusters it is answered with"
+                    what = _FAR.get(name, "distance to the clusters it is answered with")
                     raise FormatError(
-                        f"expected a row whose distance to the {cluster} is in the range of float32, "
-                        "got one farther away",
+                        f"expected a row whose {what} is in the range of float32, got one farther away",
                         record=before + start + int(far) + 1,
                     )
             yield Predictions(columns, None if block.identities is None else block.identities.part(part))

@@ -16,9 +16,15 @@ OUTPUTS: Final = {
     "distances": "distances to all clusters, in their order",
     "top_clusters": "indices of the closest clusters, the closest first",
     "top_distances": "distances to these",
+    "normalized_distance": "distance to the closest cluster over the radius of that cluster",
+    "is_anomaly": "1 if that is more than for all training rows but a part of them, the contamination, else 0",
 }
 # The outputs of the built-in.
 DEFAULT_OUTPUTS: Final = ("closest_cluster", "distance_to_cluster")
+
+# The outputs that follow from the closest cluster alone, and those of them that need the usual distances of a model.
+_OF_USUAL: Final = ("normalized_distance", "is_anomaly")
+_OF_CLOSEST: Final = {*DEFAULT_OUTPUTS, *_OF_USUAL}
 
 # Number of distances, in float64, that are computed at once.
 _BLOCK_DISTANCES = 1 << 20
@@ -26,29 +32,48 @@ _BLOCK_DISTANCES = 1 << 20
 
 def row_step(predictor: ModelPredictor, outputs: Sequence[str]) -> int:
     """Return the number of rows to answer at once, so that their distances to all clusters fit into a block."""
-    return _BLOCK_DISTANCES if tuple(outputs) == DEFAULT_OUTPUTS else max(1, _BLOCK_DISTANCES // predictor.k)
+    return _BLOCK_DISTANCES if _OF_CLOSEST.issuperset(outputs) else max(1, _BLOCK_DISTANCES // predictor.k)
 
 
-def answers(predictor: ModelPredictor, rows: FloatArray | DoubleArray, outputs: Sequence[str], top_n: int) -> Columns:
+def missing_for(predictor: ModelPredictor, outputs: Sequence[str]) -> str:
+    """Return what a model lacks for some outputs; empty if it lacks nothing."""
+    asked = next((name for name in outputs if name in _OF_USUAL), None)
+    if asked is None or predictor.usual is not None:
+        return ""
+    return (
+        f"expected a model with distances in kmeans.json, for {asked}, got one without, of the built-in or an earlier "
+        "release"
+    )
+
+
+def answers(
+    predictor: ModelPredictor,
+    rows: FloatArray | DoubleArray,
+    outputs: Sequence[str],
+    top_n: int,
+    contamination: float | None = None,
+) -> Columns:
     """Compute outputs of rows.
 
     Parameters
     ----------
     predictor : ModelPredictor
-        The model.
+        The model, which lacks nothing for these outputs; see `missing_for`.
     rows : ndarray of float32 or float64, shape (n, d)
         Finite rows.
     outputs : sequence of str
         Keys of `OUTPUTS`.
     top_n : int
         Maximum number of clusters in ``top_clusters`` and ``top_distances``; there are no more than k.
+    contamination : float or None
+        See `Distances.are_anomalies`.
 
     Returns
     -------
     dict of str to ndarray, shape (n,) or (n, m)
         The outputs by name, in the order of `outputs`; distances beyond the range of float32 are infinite.
     """
-    if set(outputs) <= set(DEFAULT_OUTPUTS):
+    if _OF_CLOSEST.issuperset(outputs):
         labels, nearest = predictor.predict(rows)
         found: Columns = {"closest_cluster": labels, "distance_to_cluster": nearest}
     else:
@@ -64,4 +89,8 @@ def answers(predictor: ModelPredictor, rows: FloatArray | DoubleArray, outputs: 
                 "top_clusters": order,
                 "top_distances": ordered.astype(np.float32),
             }
+    if predictor.usual is not None and not set(outputs).isdisjoint(_OF_USUAL):
+        normalized = predictor.usual.normalized(found["closest_cluster"], found["distance_to_cluster"])
+        found["normalized_distance"] = normalized
+        found["is_anomaly"] = predictor.usual.are_anomalies(normalized, contamination)
     return {name: found[name] for name in outputs}

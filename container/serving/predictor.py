@@ -4,6 +4,7 @@ from typing import Self
 
 import numpy as np
 
+from container.artifacts.distances import Distances
 from container.artifacts.model import SavedModel
 from container.precision.coordinates import PLAIN, Coordinates
 from kmeans.prediction import Predictor
@@ -21,9 +22,13 @@ class ModelPredictor:
         The coordinates in which distances are measured.
     feature_names : tuple of str
         The names of the features; empty if there are none.
+    usual : Distances or None
+        The usual distances of rows, if the model has them.
 
     Attributes
     ----------
+    usual : Distances or None
+        As given.
     dtype : dtype
         That of the centers, which rows should have too.
     gaps : bool
@@ -39,7 +44,9 @@ class ModelPredictor:
         centers: FloatArray | DoubleArray,
         coordinates: Coordinates = PLAIN,
         feature_names: tuple[str, ...] = (),
+        usual: Distances | None = None,
     ) -> None:
+        self.usual = usual
         self._coordinates = coordinates
         self.feature_names = feature_names
         self.gaps = coordinates.fills is not None
@@ -47,11 +54,12 @@ class ModelPredictor:
         self.dtype: np.dtype[np.floating] = centers.dtype
         self.k, self.feature_dim = self._predictor.k, self._predictor.feature_dim
         self.nbytes = self._predictor.nbytes + sum(array.nbytes for array in coordinates.arrays().values())
+        self.nbytes += 0 if usual is None else usual.nbytes
 
     @classmethod
     def of(cls, model: SavedModel) -> Self:
         """Return the predictor of a model."""
-        return cls(model.centers, model.coordinates, model.feature_names)
+        return cls(model.centers, model.coordinates, model.feature_names, model.distances)
 
     def predict(self, rows: FloatArray | DoubleArray) -> tuple[LabelArray, FloatArray]:
         """Return the closest center of each row, int64 (n,), and the distance to it, float32 (n,).

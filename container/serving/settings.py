@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from container.artifacts.distances import MAX_CONTAMINATION, MIN_CONTAMINATION
+from container.configuration.domains import Continuous
 from container.errors import CustomerError
 from container.resources import cpu_count, memory_limit_bytes
 from container.serving.codecs import CODECS
@@ -43,6 +45,8 @@ class ServingSettings:
         The outputs of an answer, in order; keys of `container.serving.outputs.OUTPUTS`.
     top_n : int
         Maximum number of clusters in ``top_clusters`` and ``top_distances``.
+    contamination : float or None
+        The part of the training rows that ``is_anomaly`` is 1 for; None for that of the model.
     multi_model : bool
         Whether requests load and unload models; otherwise `/opt/ml/model` is served.
     metrics : bool
@@ -59,6 +63,7 @@ class ServingSettings:
     default_accept: str = next(iter(CODECS))
     outputs: tuple[str, ...] = DEFAULT_OUTPUTS
     top_n: int = _DEFAULT_TOP_N
+    contamination: float | None = None
     multi_model: bool = False
     metrics: bool = False
     workers: int = field(default_factory=cpu_count)
@@ -96,6 +101,7 @@ class ServingSettings:
             default_accept=_one_of(environment, "SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT", tuple(CODECS)),
             outputs=_outputs(environment),
             top_n=_whole_number(environment, "SAGEMAKER_INFERENCE_TOP_N", _DEFAULT_TOP_N, 1, _MAX_TOP_N),
+            contamination=_contamination(environment),
             multi_model=_truth(environment, "SAGEMAKER_MULTI_MODEL"),
             metrics=_truth(environment, "SAGEMAKER_KMEANS_METRICS"),
             workers=_whole_number(environment, "SAGEMAKER_KMEANS_WORKERS", cpu_count(), 1, 1024),
@@ -109,6 +115,18 @@ def _whole_number(environment: Mapping[str, str], name: str, default: int, least
     if not (text.isascii() and text.isdigit() and len(text) <= 9 and least <= int(text) <= most):
         raise CustomerError(f"{name}: expected a whole number from {least} to {most}, got {text[:40]!r}")
     return int(text)
+
+
+def _contamination(environment: Mapping[str, str]) -> float | None:
+    name = "SAGEMAKER_INFERENCE_CONTAMINATION"
+    text = environment.get(name, "").strip()
+    if not text:
+        return None
+    domain = Continuous(MIN_CONTAMINATION, MAX_CONTAMINATION)
+    try:
+        return domain.parse(text)
+    except ValueError:
+        raise CustomerError(f"{name}: expected {domain.expected}, got {text[:40]!r}") from None
 
 
 def _truth(environment: Mapping[str, str], name: str) -> bool:

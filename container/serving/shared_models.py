@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from container.artifacts import mxnet_ndarray
+from container.artifacts.distances import ENTRY
 from container.artifacts.model import SavedModel
 from container.files.atomic import replacing
 from container.serving.errors import UnknownModelError
@@ -125,6 +126,7 @@ class SharedModels:
             "feature_dim": model.centers.shape[1],
             "feature_names": model.feature_names,
             **model.coordinates.description(),
+            **({} if model.distances is None else {ENTRY: model.distances.description()}),
         }
         with replacing(self._file(entry.name)) as file:
             for line in (entry, needed):

@@ -25,11 +25,12 @@ from kmeans.state import State
 from kmeans.types import DoubleArray, FloatArray, LabelArray, as_points
 
 
-def coreset(state: State) -> WeightedPoints:
+def coreset(state: State, *, moved: bool = True) -> WeightedPoints:
     """Return points that stand for all rows of a stream.
 
     A complete sample is returned as it is. A center without a row in the sample becomes a point itself. The farthest
-    rows stand for themselves, where it is known what their strata are without them.
+    rows stand for themselves, where it is known what their strata are without them. Unless the others are `moved`, they
+    are rows of the sample: these lie about a center as all rows do, but their means are off by noise.
     """
     sample, means, weights = state.sample, state.centers, state.weights
     if sample.complete:
@@ -43,16 +44,22 @@ def coreset(state: State) -> WeightedPoints:
         rows, labels, row_weights = rows[others], labels[others], row_weights[others]
         alone, alone_weights = far.rows, far.weights
     sampled = ClusterSums.zeros(*means.shape)
-    sampled.add(rows, labels, row_weights)
+    if moved:
+        sampled.add(rows, labels, row_weights)
+    else:
+        sampled.counts[:] = np.bincount(labels, row_weights, minlength=len(means))
     is_sampled = sampled.counts > 0.0
     scale = np.divide(weights, sampled.counts, out=np.zeros_like(weights), where=is_sampled)
-    sampled_means = means.copy()
-    move_to_means(sampled.sums, sampled.counts, sampled_means)
-    moves = means - sampled_means
     missing = ~is_sampled & (weights > 0.0)
     values: FloatArray = np.empty((len(rows) + int(missing.sum()) + len(alone), means.shape[1]), np.float32)
-    for piece in pieces_of(*rows.shape):
-        values[piece] = as_points(rows[piece] + moves[labels[piece]])
+    if moved:
+        sampled_means = means.copy()
+        move_to_means(sampled.sums, sampled.counts, sampled_means)
+        moves = means - sampled_means
+        for piece in pieces_of(*rows.shape):
+            values[piece] = as_points(rows[piece] + moves[labels[piece]])
+    else:
+        values[: len(rows)] = rows
     values[len(rows) :] = np.concatenate([as_points(means[missing]), alone])
     return WeightedPoints(values, np.concatenate([row_weights * scale[labels], weights[missing], alone_weights]))
 

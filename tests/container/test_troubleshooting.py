@@ -270,6 +270,11 @@ class Scene:
         # It ends soon.
         return self.log({"k": "1"})
 
+    def model_without_distances(self) -> str:
+        save(self.base / "model", "algo-1", SavedModel(np.array(ROWS, np.float32)))
+        app = create_app(ServedModel(self.base / "model"), ServingSettings(outputs=("is_anomaly",)))
+        return str(app.test_client().get("/ping").data.decode())
+
     def setting(self) -> str:
         with pytest.raises(CustomerError) as error:
             ServingSettings.from_environment({"SAGEMAKER_INFERENCE_TOP_N": "ten"})
@@ -437,6 +442,7 @@ MAKERS: dict[str, Callable[[Scene], str]] = {
         b"1,2,3\n" * 50_000, settings=ServingSettings(max_payload_bytes=None, max_held_bytes=1 << 20)
     ),
     "the model cannot": lambda scene: scene.ping_without_model(),
+    "expected a model with distances": lambda scene: scene.model_without_distances(),
     "SAGEMAKER_INFERENCE_TOP_N": lambda scene: scene.setting(),
     "serve needs": lambda scene: scene.serving_without_room(),
     "model 'shops.tar.gz'": lambda scene: scene.unknown_model(),

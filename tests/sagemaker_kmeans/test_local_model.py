@@ -25,6 +25,7 @@ from container.artifacts.description import describe
 from container.artifacts.model import SavedModel, save
 from container.precision.coordinates import Coordinates
 from container.serving.model import predictor_of
+from container.serving.outputs import answers
 from kmeans.prediction import Predictor
 from sagemaker_kmeans import LocalModel, ModelError, load
 from tools.documents import ROOT
@@ -32,6 +33,13 @@ from tools.documents import ROOT
 CENTERS = np.array([[0.0, 0.0], [3.0, 4.0], [10.0, -1.0]], np.float32)
 # What float32 cannot hold apart: seconds since 1970.
 FINE_CENTERS = np.array([[1.7e9, 0.0], [1.7e9 + 1.0, 0.0], [1.7e9 + 2.0, 5.0]])
+# Of the models' training rows.
+DISTANCES = {
+    "contamination": 0.01,
+    "radii": [1.0, 2.0, 4.0],
+    "contaminations": [0.01, 0.1, 0.5],
+    "thresholds": [2.0, 1.25, 0.5],
+}
 
 
 def saved(folder: Path, centers: NDArray[Any], **facts: Any) -> Path:
@@ -380,3 +388,44 @@ def test_changed_bytes_are_a_model_or_refused(tmp_path_factory: pytest.TempPathF
     path.write_bytes(content[: data.draw(st.integers(0, len(content)))])
     with suppress(ModelError):
         load(path)
+
+
+@pytest.mark.parametrize("contamination", [None, 0.1, 0.3, 0.5])
+def test_anomalies_are_those_of_serve(tmp_path: Path, contamination: float | None) -> None:
+    rows = np.random.default_rng(0).normal(3.0, 4.0, (1000, 2)).astype(np.float32)
+    model = load(saved(tmp_path, CENTERS, distances=DISTANCES))
+    asked = ("is_anomaly", "normalized_distance")
+    served = answers(predictor_of(tmp_path, 1 << 30), rows, asked, 1, contamination)
+    np.testing.assert_array_equal(model.normalized_distances(rows), served["normalized_distance"])
+    np.testing.assert_array_equal(model.is_anomaly(rows, contamination), served["is_anomaly"] == 1)
+    found = model.outputs(rows, ("is_anomaly", "closest_cluster"), contamination)
+    assert list(found) == ["is_anomaly", "closest_cluster"]
+    np.testing.assert_array_equal(found["closest_cluster"], model.predict(rows))
+
+
+def test_a_model_without_distances_knows_no_anomalies() -> None:
+    model = LocalModel(CENTERS.copy(), {})
+    for ask in (model.normalized_distances, model.is_anomaly):
+        with pytest.raises(ModelError, match=r"expected a model with distances in kmeans\.json, got one without"):
+            ask(CENTERS)
+    with pytest.raises(ValueError, match=r"expected a contamination from 0\.01 to 0\.5, got 0\.9"):
+        LocalModel(CENTERS.copy(), {"distances": DISTANCES}).is_anomaly(CENTERS, 0.9)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"radii": [1.0, 2.0]}, "expected radii to be 3 finite numbers"),
+        ({"radii": [1.0, 2.0, 0.0]}, "expected radii of more than 0"),
+        ({"radii": [1.0, 2.0, float("inf")]}, "expected radii to be 3 finite numbers"),
+        ({"thresholds": [1.0]}, "expected thresholds to be 3 finite numbers"),
+        ({"contaminations": [], "thresholds": []}, "a threshold for each of ascending contaminations"),
+        ({"contaminations": [0.1, 0.1, 0.5]}, "a threshold for each of ascending contaminations"),
+        ({"contamination": "1"}, "expected contamination to be 1 finite numbers"),
+    ],
+)
+def test_odd_distances_are_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ModelError, match=message):
+        LocalModel(CENTERS.copy(), {"distances": {**DISTANCES, **changes}})
+    with pytest.raises(ModelError, match="expected distances to be an object, got list"):
+        LocalModel(CENTERS.copy(), {"distances": []})

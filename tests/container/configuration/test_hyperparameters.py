@@ -60,6 +60,8 @@ def test_required_values_alone_give_the_defaults() -> None:
         standardize=False,
         checkpoint_interval_seconds=60,
         write_assignments=None,
+        assignment_outputs=("closest_cluster", "distance_to_cluster"),
+        contamination=0.01,
         write_report=True,
         without_effect=(),
     )
@@ -119,11 +121,12 @@ def test_auto_is_taken_only_where_there_is_a_rule_for_it(row: Hyperparameter) ->
 )
 def test_no_number_outside_the_range_and_no_nan_passes(row: Hyperparameter, text: str) -> None:
     found = message(REQUIRED | {row.name: text})
-    assert found == f"Customer Error: Hyperparameter {row.name}: expected a number from 0 to 1, got '{text}'"
+    assert found == f"Customer Error: Hyperparameter {row.name}: expected {row.domain.expected}, got '{text}'"
+    assert row.domain.expected in ("a number from 0 to 1", "a number from 1e-05 to 0.5")
 
 
 @pytest.mark.parametrize("row", rows(Continuous), ids=named)
-@pytest.mark.parametrize(("text", "value"), [("0", 0.0), ("1", 1.0), ("1e-3", 0.001), (".5", 0.5), ("1.", 1.0)])
+@pytest.mark.parametrize(("text", "value"), [("0.5", 0.5), ("1e-3", 0.001), (".5", 0.5), ("5.e-1", 0.5)])
 def test_numbers_are_read(row: Hyperparameter, text: str, value: float) -> None:
     assert getattr(parse(REQUIRED | {row.name: text}), row.field) == value
 

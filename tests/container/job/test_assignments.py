@@ -109,13 +109,13 @@ def test_by_default_there_must_be_room_for_them(tmp_path: Path, digits: NDArray[
 
 
 def test_by_default_they_are_few(tmp_path: Path) -> None:
-    assert objection(tmp_path / "not there", 1000, 10) == ""
-    assert objection(tmp_path, 80_000_000, 10) == (
+    assert objection(tmp_path / "not there", 1000, 13) == ""
+    assert objection(tmp_path, 80_000_000, 13) == (
         "80,000,000 rows would take about 1,040,000,000 bytes, and up to 1,000,000,000 are written"
     )
     # Clusters of more digits.
-    assert "66,700,000 rows would take about 1,000,500,000 bytes" in objection(tmp_path, 66_700_000, 1000)
-    assert "50,000,000 rows would take about 1,450,000,000 bytes" in objection(tmp_path, 50_000_000, 10, ids=True)
+    assert "66,700,000 rows would take about 1,000,500,000 bytes" in objection(tmp_path, 66_700_000, 15)
+    assert "50,000,000 rows would take about 1,450,000,000 bytes" in objection(tmp_path, 50_000_000, 13, ids=True)
 
 
 def test_on_two_hosts_all_have_room_or_none_writes(tmp_path: Path, digits: NDArray[np.float32]) -> None:

@@ -195,6 +195,7 @@ def test_ids_need_a_name_of_their_own(tmp_path: Path, rows: NDArray[np.float32])
     ended = job_of(tmp_path, "csv", rows, id_column="closest_cluster").run()
     assert ended.exit_code == 2
     assert ended.failure == (
-        "Customer Error: Hyperparameter id_column: expected another name than closest_cluster and distance_to_cluster,"
-        " which are columns of the assignments, got closest_cluster"
+        "Customer Error: Hyperparameter id_column: expected another name than closest_cluster, "
+        "distance_to_cluster, normalized_distance and is_anomaly, which are columns of the assignments, "
+        "got closest_cluster"
     )

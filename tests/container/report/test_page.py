@@ -17,8 +17,9 @@ import pytest
 
 from container import report
 from container.report import Facts, heat_map, page
-from container.report.formatting import MINUS
+from container.report.formatting import MINUS, number
 from container.report.profile import HeatMap
+from kmeans.distribution import DistanceDistribution
 from kmeans.finalization.curve import Curve, Figures
 from kmeans.finalization.suggestion import Suggestion
 from kmeans.types import FloatArray
@@ -133,6 +134,23 @@ def test_the_suggestion_and_the_indices_are_shown(ordinary: Facts) -> None:
     assert "no clear number from 10 to 11" in none.text
 
 
+def test_quantiles_are_listed_by_cluster(ordinary: Facts) -> None:
+    distances = ordinary.model.distances
+    assert distances is not None
+    largest = int(ordinary.model.score.cluster_sizes.argmax())
+    row = [number(largest), *(number(float(value)) for value in np.sqrt(distances.squared_quantiles[:, largest]))]
+    cells = "".join(f'<td class="number">{value}</td>' for value in row)
+    content = page.render(ordinary).decode()
+    assert f"<tr>{cells}</tr>" in content
+    assert "do not exceed, estimated" not in content
+    empty = replace(distances, squared_quantiles=np.full((5, 10), np.nan), exact=False)
+    content = page.render(replace(ordinary, model=replace(ordinary.model, distances=empty))).decode()
+    assert '<td class="number">none</td>' in content
+    assert "do not exceed, estimated from a sample" in content
+    without = page.render(replace(ordinary, model=replace(ordinary.model, distances=None))).decode()
+    assert "How far most rows are" not in without
+
+
 def test_texts_from_outside_stay_texts(tmp_path: Path, ordinary: Facts) -> None:
     hostile = replace(
         ordinary,
@@ -220,9 +238,12 @@ def test_many_clusters_of_many_features_make_no_huge_page() -> None:
     centers = rng.normal(size=(3000, 1000)).astype(np.float32)
     score = replace(facts.model.score, cluster_sizes=rng.permutation(np.arange(3000.0)), cluster_ssds=rng.random(3000))
     figures = tuple(Figures(k, msd, 0.0, 0.5, 1.0, np.inf) for k, msd in ((2, 9.0), (3000, 1.0)))
-    model = replace(facts.model, centers=centers, score=score, curve=Curve(figures, 10.0, None))
+    distances = DistanceDistribution(np.ones(3000), np.ones((5, 3000)), np.ones(401), 0.0, exact=False)
+    curve = Curve(figures, 10.0, None)
+    model = replace(facts.model, centers=centers, score=score, curve=curve, distances=distances)
     content = page.render(replace(facts, model=model))
     assert len(content) < 1_800_000
     shown = Page(content)
     assert "500 largest clusters are listed, of 3,000" in " ".join(shown.text.split())
+    assert "as a table of the 200 largest clusters" in " ".join(shown.text.split())
     assert "the 40 largest of 3,000 clusters, the 64 of 1,000 features" in " ".join(shown.text.split())

@@ -14,7 +14,7 @@ from tools.documents import README, ROOT, section, snippets, text
 from tools.server_process import Answer, ServerProcess
 
 TYPES = section(text(README), "Inference")
-PAGE = text(ROOT / "docs/inference.md")
+PAGE, _ = text(ROOT / "docs/inference.md").split("\n## Anomalies\n")
 CSV_BODY, JSON_LINES_BODY = snippets(PAGE, "text")
 JSON_BODIES = snippets(PAGE, "json")
 FORMS = JSON_LINES_BODY.splitlines()

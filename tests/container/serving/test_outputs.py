@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from container.artifacts.distances import Distances
 from container.formats.recordio import frames, records
 from container.formats.recordio.record_pb2 import Record
 from container.serving.outputs import OUTPUTS, answers, row_step
@@ -69,7 +70,8 @@ def test_all_distances_agree_with_the_closest(features: int) -> None:
     centers = rng.normal(size=(20, features)).astype(np.float32)
     # Two equal centers: the first one is the closest.
     centers[7] = centers[3]
-    predictor = ModelPredictor(centers)
+    usual = Distances(rng.uniform(0.5, 2.0, 20), np.array([0.01, 0.5]), np.array([2.0, 0.5]), 0.01)
+    predictor = ModelPredictor(centers, usual=usual)
     rows = np.concatenate([rng.normal(size=(500, features)).astype(np.float32), centers])
     found = answers(predictor, rows, tuple(OUTPUTS), 4)
     labels, distances = predictor.predict(rows)
@@ -79,6 +81,11 @@ def test_all_distances_agree_with_the_closest(features: int) -> None:
     np.testing.assert_array_equal(found["top_clusters"][:, 0], labels)
     assert found["top_clusters"].shape == found["top_distances"].shape == (len(rows), 4)
     assert (np.diff(found["top_distances"]) >= 0).all()
+    closest = answers(predictor, rows, ("normalized_distance", "is_anomaly"), 4)
+    for name, values in closest.items():
+        np.testing.assert_array_equal(found[name], values)
+    np.testing.assert_allclose(found["normalized_distance"], distances / usual.radii[labels], rtol=1e-6)
+    np.testing.assert_array_equal(found["is_anomaly"], found["normalized_distance"] > 2.0)
     naive = np.linalg.norm(rows[:, np.newaxis].astype(np.float64) - centers, axis=2)
     np.testing.assert_allclose(found["distances"], naive, rtol=1e-6, atol=1e-7)
     one_by_one = [predictor.predict(row[np.newaxis]) for row in rows]

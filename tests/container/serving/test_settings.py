@@ -39,6 +39,12 @@ def test_the_default_answer(text: str, media_type: str) -> None:
     assert settings.default_accept == media_type
 
 
+@pytest.mark.parametrize(("text", "contamination"), [("", None), (" 0.05 ", 0.05), ("1e-5", 0.00001)])
+def test_the_contamination(text: str, contamination: float | None) -> None:
+    settings = ServingSettings.from_environment({"SAGEMAKER_INFERENCE_CONTAMINATION": text})
+    assert settings.contamination == contamination
+
+
 @pytest.mark.parametrize(
     ("text", "strategy"),
     [("", "MULTI_RECORD"), ("SINGLE_RECORD", "SINGLE_RECORD"), ("SingleRecord", "SINGLE_RECORD")],
@@ -57,6 +63,8 @@ def test_the_strategy(text: str, strategy: str) -> None:
         ("SAGEMAKER_BATCH_STRATEGY", "ALL", "expected MULTI_RECORD or SINGLE_RECORD, got 'ALL'"),
         ("SAGEMAKER_KMEANS_METRICS", "perhaps", "expected true or false, got 'perhaps'"),
         ("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT", "*/*", "expected application/json or .*, got '\\*/\\*'"),
+        ("SAGEMAKER_INFERENCE_CONTAMINATION", "0", "expected a number from 1e-05 to 0.5, got '0'"),
+        ("SAGEMAKER_INFERENCE_CONTAMINATION", "nan", "expected a number from 1e-05 to 0.5, got 'nan'"),
         ("SAGEMAKER_MULTI_MODEL", "2", "expected true or false, got '2'"),
     ],
 )
