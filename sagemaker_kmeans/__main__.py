@@ -1,6 +1,7 @@
 """Ask a K-means model from the command line: python -m sagemaker_kmeans predict MODEL FILE OUT."""
 
 import argparse
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     predict = commands.add_parser("predict", help="write the closest cluster of each row, and the distance to it")
     predict.add_argument("model", help="model.tar.gz, its folder, a bare model_algo-1, or s3://BUCKET/KEY")
     predict.add_argument("file", type=_data_file, help=f"rows ({', '.join(SUFFIXES)})")
-    predict.add_argument("out", type=_data_file, help=f"a new file for predictions ({', '.join(SUFFIXES)})")
+    predict.add_argument("out", type=_data_file, help=f"a file for predictions ({', '.join(SUFFIXES)})")
     predict.add_argument(
         "--output",
         type=_outputs,
@@ -54,8 +55,8 @@ def main(arguments: list[str] | None = None) -> int:
         else:
             if given.labels < 0:
                 parser.error(f"--labels: expected 0 or more, got {given.labels}")
-            if given.out.exists():
-                parser.error(f"{given.out}: expected a new file, but it exists")
+            if any(_are_one_file(given.out, other) for other in (given.file, given.model)):
+                parser.error(f"{given.out}: expected another file than those that are read")
             model = load(given.model)
             outputs = {name: OUTPUTS[name] for name in given.output}
             count = write_predictions(given.out, outputs, _predictions(model, given))
@@ -75,6 +76,10 @@ def _data_file(text: str) -> Path:
     if path.suffix.lower() not in SUFFIXES:
         raise argparse.ArgumentTypeError(f"expected a name that ends with {', '.join(SUFFIXES)}, got {text}")
     return path
+
+
+def _are_one_file(out: Path, other: str | Path) -> bool:
+    return out.exists() and os.path.exists(other) and out.samefile(other)
 
 
 def _outputs(text: str) -> tuple[str, ...]:

@@ -273,7 +273,7 @@ def test_an_index_of_pandas_is_no_feature(tmp_path: Path, model: Path) -> None:
         (["model", "a.txt", "out.csv"], "expected a name that ends with .csv, .parquet, .npy"),
         (["model", "none.npy", "out.csv"], "none.npy: No such file"),
         (["model", "a.npy", "none/out.csv"], "partial: No such file"),
-        (["model", "a.npy", "a.npy"], "a.npy: expected a new file, but it exists"),
+        (["model", "a.npy", "a.npy"], "a.npy: expected another file than those that are read"),
         (["--labels", "-1", "model", "a.npy", "out.csv"], "--labels: expected 0 or more, got -1"),
     ],
 )
