@@ -1,7 +1,6 @@
 """Ask a K-means model from the command line: python -m sagemaker_kmeans predict MODEL FILE OUT."""
 
 import argparse
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -79,7 +78,7 @@ def _data_file(text: str) -> Path:
 
 
 def _are_one_file(out: Path, other: str | Path) -> bool:
-    return out.exists() and os.path.exists(other) and out.samefile(other)
+    return out.exists() and Path(other).exists() and out.samefile(other)
 
 
 def _outputs(text: str) -> tuple[str, ...]:
