@@ -210,7 +210,7 @@ def test_an_unknown_content_type(make_channel: MakeChannel) -> None:
             " content-type. (train/sub/bad, record 11: expected 28 bytes after the frame header, got 27 and the end)",
         ),
         (
-            gzip.compress(dense(ROWS)),
+            gzip.compress(dense(ROWS), mtime=0),
             None,
             "Requested content-type is 'application/x-recordio-protobuf'. Please verify the data matches the requested"
             " content-type. (train/sub/bad, record 1: expected RecordIO, got gzip: unpack it with gunzip)",
