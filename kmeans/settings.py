@@ -81,6 +81,8 @@ class TrainingSettings:
         The only source of randomness.
     spherical : bool
         Whether centers are of length 1, as rows must be: spherical k-means.
+    weighted : bool
+        Whether rows come with weights: one of weight 3 counts as three rows.
     """
 
     k: int
@@ -96,6 +98,7 @@ class TrainingSettings:
     kept_sample_size: int
     seed: int
     spherical: bool = False
+    weighted: bool = False
 
     def batches_per_step(self, n_hosts: int) -> int:
         """Return how many mini-batches of each host make one step: more than one where a reduction is large."""

@@ -36,6 +36,7 @@ KEPT: Final = 2
 
 _FACTS: Final = "facts"
 _LAYOUT: Final = {**layout(RunSnapshot), _FACTS: ("|u1", 1)}
+_OPTIONAL: Final = {**layout(RunSnapshot, optional=True), **COORDINATES}
 # What all hosts of a job hold alike.
 _COMMON_FACTS: Final = ("epoch", "within_epoch", "reassigned", "rows_seen", "outlier_distance")
 _COMMON_ARRAYS: Final = (*layout(StreamSnapshot), *COORDINATES)
@@ -109,8 +110,9 @@ class Checkpoints:
         # As it is read from a file, where tuples have become lists.
         self._job = json.loads(json.dumps({"hosts": hosts, **asdict(settings), **(rows or {})}))
         # Only where it is set, so that all other jobs resume from checkpoints of earlier releases.
-        if not settings.spherical:
-            del self._job["spherical"]
+        for name in ("spherical", "weighted"):
+            if not getattr(settings, name):
+                del self._job[name]
         self._interval = interval_seconds
         self._latest = time.monotonic()
         # The steps of this job's checkpoints on disk, oldest first.
@@ -263,7 +265,7 @@ class Checkpoints:
 
     def _checkpoint(self, file: IO[bytes], size: int) -> Checkpoint:
         """Read what follows the checksum, and check all of it."""
-        arrays = archive.load(file, size, _LAYOUT, COORDINATES)
+        arrays = archive.load(file, size, _LAYOUT, _OPTIONAL)
         facts = json_object.loads(arrays.pop(_FACTS).tobytes())
         resumable.check_facts(facts, _HEAD)
         self._compare_job(facts.pop("job"))

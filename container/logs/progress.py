@@ -128,7 +128,7 @@ class Progress(Observer):
 
     def stepped(self, batch: MiniBatch) -> None:
         """Count a mini-batch; after every tenth one log the loss."""
-        self.losses.add(batch.rows, batch.inertia)
+        self.losses.add(batch.count, batch.inertia)
         self._counts.add(batch)
         self._short.add(batch)
         self._long.add(batch)
