@@ -37,6 +37,15 @@ class WeightedPoints:
         n_points, n_features = self.values.shape
         return n_points, n_features
 
+    def __getitem__(self, some: slice) -> "WeightedPoints":
+        """Return a part of the points, as views."""
+        return WeightedPoints(self.values[some], self.weights[some])
+
+    @property
+    def nbytes(self) -> int:
+        """The memory that they take, in bytes."""
+        return self.values.nbytes + self.weights.nbytes
+
     def at(self, numbers: LabelArray) -> "WeightedPoints":
         """Return the points of some numbers, int64 (m,)."""
         return WeightedPoints(self.values[numbers], self.weights[numbers])

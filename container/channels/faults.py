@@ -7,7 +7,7 @@ from typing import Final
 from container.channels.files import listed
 from container.configuration.channels import ChannelConfiguration
 from container.errors import CustomerError, PlatformError
-from container.formats.errors import FormatError, InfiniteValueError, MissingValueError, ZeroRowError
+from container.formats.errors import FormatError, InfiniteValueError, MissingValueError, WeightError, ZeroRowError
 
 _WRONG_CONTENT: Final = "Requested content-type is '{}'. Please verify the data matches the requested content-type."
 _ADVICE: Final = "missing=mean or missing=drop trains on such rows or without them"
@@ -19,6 +19,7 @@ _SENTENCES: Final[Mapping[type[FormatError], str]] = {
         "Found infinite floating point values. Please remove any infinite floating point values in the input data."
     ),
     ZeroRowError: "Found rows of zeros, which have no cosine. Please remove them, or train with distance=euclidean.",
+    WeightError: "Found weights that are missing, negative or infinite. Please correct them; 0 leaves a record out.",
     FormatError: _WRONG_CONTENT,
 }
 

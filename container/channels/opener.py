@@ -12,7 +12,7 @@ from container.channels.csv_reader import CSVReader
 from container.channels.faults import Faults
 from container.channels.files import channel_files, listed, partitions
 from container.channels.form import ReaderResources, RecordForm
-from container.channels.gaps import DroppingReader, GapsReader
+from container.channels.gaps import GaplessReader, GapsReader
 from container.channels.parquet_reader import ParquetReader
 from container.channels.reader import Reader
 from container.channels.reading import Reading
@@ -20,6 +20,8 @@ from container.channels.recordio_reader import RecordIOReader
 from container.channels.sampling import first_rows
 from container.channels.stream import Stream, wait_for_fifo
 from container.channels.team import Team
+from container.channels.weighted_recordio_reader import WeightedRecordIOReader
+from container.channels.weights import WeightsReader
 from container.configuration.channels import CSV, PARQUET, RECORDIO, ChannelConfiguration
 from container.errors import CustomerError
 from container.formats.columns import shown_names
@@ -29,6 +31,8 @@ from kmeans.source import GivenUpError
 from kmeans.types import DoubleArray
 
 READERS: Final[Mapping[str, type[Reader]]] = {RECORDIO: RecordIOReader, CSV: CSVReader, PARQUET: ParquetReader}
+# Readers of records with weights, for content types in which these are no column.
+_WEIGHTED: Final[Mapping[str, type[Reader]]] = {RECORDIO: WeightedRecordIOReader}
 
 # Where reading is interleaved with waiting for other hosts, the bytes of a file that are read before checking whether
 # the wait is over. Twice as much makes a host alone 3 % faster, and two hosts together slower.
@@ -73,6 +77,8 @@ class Opener:
         if channel.content_type not in READERS:
             raise self._faults.unsupported(READERS)
         self._kind = READERS[channel.content_type]
+        if form.weighted:
+            self._kind = _WEIGHTED.get(channel.content_type, self._kind)
         self._form = form
         self._reading = reading
         self._giving_up = giving_up
@@ -125,15 +131,15 @@ class Opener:
         return files.data
 
     @contextmanager
-    def opened(self, path: Path, *, keep_gaps: bool = False) -> Iterator[Reader]:
+    def opened(self, path: Path, *, every_row: bool = False) -> Iterator[Reader]:
         """Open a file or a FIFO.
 
         Parameters
         ----------
         path : Path
             One of `paths`.
-        keep_gaps : bool
-            Whether rows with a gap are read even if they are to be dropped.
+        every_row : bool
+            Whether rows are read even if they are to be dropped, for a gap or the weight 0.
 
         Yields
         ------
@@ -150,7 +156,7 @@ class Opener:
         try:
             opened, self._opened = self._opened, None
             with opened or self._stream(path) as stream:
-                reader = self._reader(stream, keep_gaps=keep_gaps)
+                reader = self._reader(stream, every_row=every_row)
                 self._compare(reader)
                 try:
                     yield reader
@@ -173,7 +179,7 @@ class Opener:
                 return first_rows(self._opened, self._reader_of, n_rows)
             except OSError as error:
                 raise self._faults.unreadable(fifo, error) from error
-        return np.empty((0, self._form.feature_dim))
+        return np.empty((0, self._form.width))
 
     def feature_names(self) -> tuple[str, ...]:
         """Return the names of the features: those of the first file that has names; empty if none has.
@@ -208,11 +214,14 @@ class Opener:
     def _reader_of(self, beginning: bytes) -> Reader:
         return self._reader(io.BytesIO(self._kind.whole_records(beginning)))
 
-    def _reader(self, stream: io.RawIOBase | io.BytesIO, *, keep_gaps: bool = False) -> Reader:
-        reader = self._kind.open(stream, self._form, self._resources)
-        if not self._form.gaps:
+    def _reader(self, stream: io.RawIOBase | io.BytesIO, *, every_row: bool = False) -> Reader:
+        form = self._form
+        reader = self._kind.open(stream, form, self._resources)
+        if form.weighted:
+            reader = WeightsReader(reader, form.selection.weight, every_row=every_row)
+        if not form.gaps:
             return reader
-        return DroppingReader(reader) if self._form.missing == "drop" and not keep_gaps else GapsReader(reader)
+        return GaplessReader(reader) if form.missing == "drop" and not every_row else GapsReader(reader)
 
     def _compare(self, reader: Reader) -> None:
         """Check that a file has the names of those before, and log what is left out of it."""

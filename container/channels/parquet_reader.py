@@ -29,10 +29,11 @@ class ParquetReader(Reader):
     """
 
     def __init__(self, file: ParquetFile, form: RecordForm) -> None:
-        super().__init__(form.feature_dim)
+        super().__init__(form.width)
         self._file = file
         self._chosen = chosen_columns(file.schema, form.selection, form.feature_dim, form.label_size or 0)
         self.feature_names, self.left_out = self._chosen.names, self._chosen.left_out
+        self.weight_column = self._chosen.weight
         self._gaps = form.gaps
         self._batch_rows = max(1, _BATCH_BYTES // (4 * form.feature_dim))
         # The next group to begin, and what is left of the one that was begun last: batches, and rows in all.
@@ -100,7 +101,7 @@ class ParquetReader(Reader):
             if batch is not None:
                 self._batch, self._rows, self._begin, self._end = batch, None, 0, len(batch)
             elif self._next_group < len(self._file.group_rows):
-                self._batches = self._file.batches(self._chosen.features, self._next_group, self._batch_rows)
+                self._batches = self._file.batches(self._chosen.numbers, self._next_group, self._batch_rows)
                 self._rows_left = self._file.group_rows[self._next_group]
                 self._next_group += 1
             else:
@@ -111,7 +112,7 @@ class ParquetReader(Reader):
         """Return the rows of the current batch."""
         if self._rows is None or self._rows.dtype != dtype:
             record = self.records - self._begin + 1
-            self._rows = rows_of(self._batch, dtype, self._chosen.features, record, gaps=self._gaps)
+            self._rows = rows_of(self._batch, dtype, self._chosen.numbers, record, gaps=self._gaps)
         return self._rows
 
     def _pass(self, count: int) -> None:

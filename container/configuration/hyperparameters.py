@@ -49,6 +49,7 @@ class Hyperparameters:
     distance: DistanceName
     feature_columns: tuple[str, ...]
     id_column: str
+    weight_column: str
     missing: Literal["error", "mean", "drop"]
     feature_names: tuple[str, ...]
     keep_sample: bool
@@ -68,6 +69,7 @@ class Hyperparameters:
             "standardize": self.standardize,
             "feature_columns": self.feature_columns,
             "id_column": self.id_column,
+            "weight_column": self.weight_column,
             "missing": "" if self.missing == "error" else self.missing,
         }
         return {name: value for name, value in values.items() if value}
@@ -75,7 +77,7 @@ class Hyperparameters:
     @property
     def selection(self) -> Selection:
         """The columns that are chosen by name."""
-        return Selection(self.feature_columns, self.id_column)
+        return Selection(self.feature_columns, self.id_column, self.weight_column)
 
     @property
     def shows_rows(self) -> bool:
@@ -126,6 +128,12 @@ def parse(raw: Mapping[str, str]) -> Hyperparameters:
         for name in ("feature_columns", "feature_names")
         if (names := values.get(name)) and len(names) != values.get("feature_dim", len(names))
     ]
+    weight, others = values.get("weight_column"), (*values.get("feature_columns", ()), values.get("id_column"))
+    if weight and weight in others:
+        faults.append(
+            "Hyperparameter weight_column: expected another column than feature_columns and id_column name, "
+            f"got {_shown(weight)}"
+        )
     if faults:
         raise CustomerError("; ".join(faults))
 

@@ -22,6 +22,7 @@ from container.precision.coordinates import Coordinates
 from kmeans.assignment.assigner import Assigner
 from kmeans.assignment.engine import Engine
 from kmeans.assignment.scoring import Tally
+from kmeans.points import Rows, parts
 from kmeans.source import GivenUpError
 from kmeans.types import DoubleArray, FloatArray, LabelArray
 
@@ -116,7 +117,7 @@ def write(
 ) -> Written:
     """Write the closest cluster and the distance of every row, in the order of the rows; ids come first in a line.
 
-    A row that was dropped in training has its line too, without a cluster.
+    A row that was dropped in training has its line too, without a cluster if a number is missing.
 
     Parameters
     ----------
@@ -160,14 +161,17 @@ def write(
                 with replacing(target) as file:
                     file.write(f"{','.join(header)}\n".encode())
                     for block in _until(stopping, blocks):
+                        rows, weights = parts(block)
                         pieces = [
-                            (rows, ids.take(len(rows)) if source.id_column else None)
-                            for rows in np.array_split(block, engine.threads.count)
+                            (piece, ids.take(len(piece)) if source.id_column else None)
+                            for piece in np.array_split(rows, engine.threads.count)
                         ]
                         lines, labels, squared_distances = zip(*engine.threads.map(assigned, pieces), strict=True)
                         file.writelines(lines)
-                        result.tally.add(np.concatenate(labels), np.concatenate(squared_distances))
-                        written += len(block)
+                        if weights is not None and source.drops:
+                            weights = weights[~np.isnan(rows).any(axis=1)]
+                        result.tally.add(np.concatenate(labels), np.concatenate(squared_distances), weights)
+                        written += len(rows)
             except (InterruptedError, GivenUpError):
                 return result
         result.files += 1
@@ -176,7 +180,7 @@ def write(
     return result
 
 
-def _until(stopping: Callable[[], bool], blocks: Iterator[FloatArray]) -> Iterator[FloatArray]:
+def _until(stopping: Callable[[], bool], blocks: Iterator[Rows]) -> Iterator[Rows]:
     while True:
         if stopping():
             raise InterruptedError

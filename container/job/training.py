@@ -1,7 +1,6 @@
 """A training job on one of its hosts: rows in; model, other outputs and log lines out."""
 
 import time
-from functools import partial
 from itertools import takewhile
 
 import numpy as np
@@ -44,6 +43,7 @@ from kmeans.stream.control import Control
 from kmeans.stream.first_centers import NoRowsError
 from kmeans.threads import Threads
 from kmeans.training import fit
+from kmeans.types import DoubleArray
 
 # The service cuts long log lines.
 MAX_LOGGED_SIZES = 1000
@@ -137,14 +137,20 @@ def _fit(context: JobContext, chosen: TrainingSettings, source: TimedSource, che
     rows = source.source
     if checkpoint is None:
         standardize = job.hyperparameters.standardize
-        choose: Choose = partial(
-            choose_coordinates,
-            communicator=communicator,
-            events=progress.events,
-            distance=job.hyperparameters.distance,
-            standardize=standardize,
-            names=context.feature_names,
-        )
+
+        def chosen_by(given: DoubleArray, n_represented: int, weights: DoubleArray | None) -> Coordinates:
+            return choose_coordinates(
+                given,
+                n_represented,
+                communicator,
+                progress.events,
+                weights=weights,
+                distance=job.hyperparameters.distance,
+                standardize=standardize,
+                names=context.feature_names,
+            )
+
+        choose: Choose = chosen_by
         fills = job.hyperparameters.missing == "mean"
         if fills:
             choose = with_fills(choose, communicator, context.feature_names)
@@ -227,7 +233,7 @@ def _test_score(context: JobContext, model: Model, coordinates: Coordinates) -> 
     reading = Reading(job.place, threaded=threads.count > 1, threads=threads.count, stop=stop)
     test, chosen = job.channels["test"], job.hyperparameters
     # By name, in whatever order the columns are.
-    selection = Selection(context.names_in_data) if test.has_names else None
+    selection = Selection(context.names_in_data if test.has_names else (), weight=chosen.weight_column)
     form = RecordForm.of(test, chosen.feature_dim, selection, chosen.missing)
     source = Channel(test, form, chosen.mini_batch_size, reading, coordinates=coordinates)
     assigner = context.engine(model.state.shift).assigner(model.centers.astype(np.float64))
@@ -264,6 +270,9 @@ def _log_setup(job: JobConfiguration, chosen: TrainingSettings) -> None:
 
 def _log_train_quality(context: JobContext, model: Model) -> None:
     host = context.configuration.place.name
+    weighted = bool(context.configuration.hyperparameters.weight_column)
+    if weighted:
+        LOGGER.info("the rows have weights, which add up to %.10g", model.score.weight)
     if model.score_is_exact:
         LOGGER.info("train msd is exact: the mean squared distance of all %d rows", model.score.rows)
     else:
@@ -275,9 +284,11 @@ def _log_train_quality(context: JobContext, model: Model) -> None:
         )
     log_quality(host, "train", "msd", model.score.msd)
     if "ssd" in context.configuration.hyperparameters.eval_metrics:
-        log_quality(host, "train", "ssd", model.score.msd * model.rows)
-    sizes = [int(size) for size in model.score.cluster_sizes]
+        log_quality(host, "train", "ssd", model.score.msd * model.score.weight)
+    sizes = [float(f"{size:.6g}") if weighted else int(size) for size in model.score.cluster_sizes]
     if len(sizes) <= MAX_LOGGED_SIZES:
         LOGGER.info("cluster sizes in these rows: %s", sizes)
     else:
-        LOGGER.info("cluster sizes in these rows: %d to %d, see %s", min(sizes), max(sizes), artifacts.DESCRIPTION)
+        LOGGER.info(
+            "cluster sizes in these rows: %.10g to %.10g, see %s", min(sizes), max(sizes), artifacts.DESCRIPTION
+        )

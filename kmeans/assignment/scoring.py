@@ -97,7 +97,7 @@ class Tally:
         losses = squared_distances if weights is None else weights * squared_distances
         totals[:k] += np.bincount(labels, weights, minlength=k)
         totals[k:-2] += np.bincount(labels, losses, minlength=k)
-        totals[-2:] += len(labels) if weights is None else np.count_nonzero(weights), losses.sum()
+        totals[-2:] += len(labels) if weights is None else int(np.count_nonzero(weights)), losses.sum()
 
     @property
     def rows(self) -> int:

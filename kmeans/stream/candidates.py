@@ -45,7 +45,7 @@ class AssignedRows(NamedTuple):
         To their centers as they were.
     weights : ndarray of float64, shape (n,), or None
         What each weighed at its position; None where that is 1.
-    count : float
+    total : float
         The number of rows that they count as; it is the sum of their weights without decay.
     """
 
@@ -53,7 +53,7 @@ class AssignedRows(NamedTuple):
     positions: DoubleArray
     squared_distances: DoubleArray
     weights: DoubleArray | None = None
-    count: float = 0.0
+    total: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -94,7 +94,7 @@ class Reservoir:
         positions: DoubleArray,
         squared_distances: DoubleArray | None = None,
         weights: DoubleArray | None = None,
-        count: float | None = None,
+        total: float | None = None,
     ) -> None:
         """Offer rows; those that are kept are copied.
 
@@ -110,7 +110,7 @@ class Reservoir:
             To their centers as they are; without them there are no farthest rows.
         weights : ndarray of float64, shape (n,), or None
             See `AssignedRows`.
-        count : float or None
+        total : float or None
             See `AssignedRows`; None for the number of rows.
         """
         last_position = float(positions[-1])
@@ -119,7 +119,7 @@ class Reservoir:
             squared_distances, limits = np.zeros(len(block)), limits._replace(squared_distance=math.inf)
         assigned = AssignedRows(labels, positions, squared_distances, weights)
         offered = candidates_among(block, assigned, self.first_number + self.rows_seen, limits)
-        self.take(offered, len(block), last_position, count)
+        self.take(offered, len(block), last_position, total)
 
     def limits(self, last_position: float, heaviest: float = 1.0) -> Limits:
         """Return what rows up to a position and a weight must exceed to be worth offering."""
@@ -128,7 +128,7 @@ class Reservoir:
         least_draw = math.exp(-math.exp(min(exponent, MAX_EXPONENT)) * (1 + ROUNDING))
         return Limits(self._key, least_draw, self._farthest.least_distance(last_position, heaviest))
 
-    def take(self, offered: Candidates, n_rows: int, last_position: float, count: float | None = None) -> None:
+    def take(self, offered: Candidates, n_rows: int, last_position: float, total: float | None = None) -> None:
         """Offer the candidates among the next rows; those that are kept are copied.
 
         Parameters
@@ -139,7 +139,7 @@ class Reservoir:
             The number of rows that they were chosen from.
         last_position : float
             The place of the last of these among the rows of all hosts.
-        count : float or None
+        total : float or None
             See `AssignedRows`; None for the number of rows.
         """
         self._farthest.add(offered)
@@ -150,7 +150,7 @@ class Reservoir:
             keys += np.log(offered.weights)
         self._held.add(offered, keys)
         self.rows_seen += n_rows
-        self.weight_seen += n_rows if count is None else count
+        self.weight_seen += n_rows if total is None else total
         self._taken += len(keys)
         if self._taken >= BOUND_SHARE * self._share:
             self._find_bound()

@@ -161,14 +161,14 @@ class Stream:
         turns = self._turns()
         hosts, turn, n_rows = turns.hosts, turns.turn, len(rows)
         own: DoubleArray | None = None
-        count: float = n_rows
+        total: float = n_rows
         if given is None:
             positions = self.rows_seen + turn + hosts * np.arange(self.pending, self.pending + n_rows, dtype=np.float64)
             weights = self._row_weights.alike(n_rows, turns)
         else:
             begin = self.weight_seen + hosts * self._pending_weight
-            positions, weights, own, count = self._row_weights.of(given, turns, begin)
-        decay = self._row_weights.decay(hosts * count)
+            positions, weights, own, total = self._row_weights.of(given, turns, begin)
+        decay = self._row_weights.decay(hosts * total)
         if decay != 1.0:
             self._totals.decay(decay)
             if self._far_rows:
@@ -178,11 +178,11 @@ class Stream:
         if self._far_rows:
             self._far_rows.offer(rows, labels, squared_distances, weights, self.rows_added, self._totals.sums)
         self.rows_added += n_rows
-        inertia = squared_distances.sum() if given is None else given @ squared_distances
-        self._totals.count(n_rows, inertia, count)
+        losses = squared_distances if given is None else given * squared_distances
+        self._totals.count(n_rows, float(losses.sum()), total)
         self.pending += n_rows
-        self._pending_weight += count
-        return AssignedRows(labels, positions, squared_distances, own, count)
+        self._pending_weight += total
+        return AssignedRows(labels, positions, squared_distances, own, total)
 
     def group(self, packed: PackedRows, batch_rows: int, limits: Callable[[float], Limits]) -> RunningGroup:
         """Begin to take several mini-batches, where this is the only host; see `kmeans.stream.groups`.

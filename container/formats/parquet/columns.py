@@ -51,7 +51,7 @@ def chosen_columns(schema: Any, selection: Selection, n_features: int | None, la
         As `choose`, or if a column has a type that is not read.
     """
     chosen = choose(schema.names, selection, n_features, labels, index_columns(schema))
-    check_numbers(schema, chosen.features)
+    check_numbers(schema, chosen.numbers)
     if chosen.ident is not None:
         _check_type(_decoded(schema.field(chosen.ident)), _IDS, "ids that are text, numbers or dates")
     return chosen

@@ -1,0 +1,134 @@
+"""Readers that pass on the rows of another one, all of them or some."""
+
+import sys
+from abc import abstractmethod
+from collections.abc import Iterator
+from typing import Any, Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from container.channels.form import ReaderResources, RecordForm
+from container.channels.reader import Reader, RowArray
+from kmeans.packed_rows import PackedRows
+from kmeans.types import BoolArray
+
+# Numbers of the rows that are read to be skipped.
+_SKIPPED_NUMBERS: Final = 1 << 18
+
+
+class PassingReader(Reader):
+    """The rows of another reader.
+
+    Parameters
+    ----------
+    reader : Reader
+        At its beginning.
+    """
+
+    def __init__(self, reader: Reader) -> None:
+        super().__init__(reader.feature_dim)
+        self._reader = reader
+        self.feature_names, self.left_out = reader.feature_names, reader.left_out
+
+    @classmethod
+    def open(cls, stream: Any, form: RecordForm, resources: ReaderResources) -> Self:
+        """See `Reader.open`; there is nothing to open but the other reader."""
+        raise NotImplementedError
+
+    @property
+    def bytes_read(self) -> int:
+        """See `Reader.bytes_read`."""
+        return self._reader.bytes_read
+
+    def read(self, out: RowArray) -> int:
+        """See `Reader.read`."""
+        try:
+            return self._reader.read(out)
+        finally:
+            self.records = self._reader.records
+
+    def skip(self, count: int) -> int:
+        """See `Reader.skip`."""
+        try:
+            return self._reader.skip(count)
+        finally:
+            self.records = self._reader.records
+
+    def ids(self) -> Iterator[Any]:
+        """See `Reader.ids`."""
+        return self._reader.ids()
+
+    def packed(self, multiple: int) -> PackedRows | None:
+        """See `Reader.packed`."""
+        return self._reader.packed(multiple)
+
+    def passed(self, packed: PackedRows) -> None:
+        """See `Reader.passed`."""
+        self._reader.passed(packed)
+        self.records = self._reader.records
+
+    def count(self, *, guess: bool) -> int:
+        """See `Reader.count`."""
+        return self._reader.count(guess=guess)
+
+    def pick(self, numbers: NDArray[np.int64], out: RowArray, *, guess: bool) -> None:
+        """See `Reader.pick`."""
+        self._reader.pick(numbers, out, guess=guess)
+
+
+class DroppingReader(PassingReader):
+    """Some of the rows of another reader, as if there were no others."""
+
+    @abstractmethod
+    def _kept(self, rows: RowArray, before: int) -> BoolArray:
+        """Return which rows to keep, bool (n,), of those that the other reader has read after `before` records."""
+
+    def _read(self, out: RowArray) -> int:
+        """Read rows of the other reader."""
+        return self._reader.read(out)
+
+    def read(self, out: RowArray) -> int:
+        """See `Reader.read`."""
+        row = 0
+        while row < len(out):
+            part, before = out[row:], self._reader.records
+            try:
+                came = self._read(part)
+            finally:
+                rows = part[: self._reader.records - before]
+                kept = self._kept(rows, before)
+                count = int(kept.sum())
+                if count < len(rows):
+                    rows[:count] = rows[kept]
+                self.records += count
+                row += count
+            if came < len(part):
+                break
+        return row
+
+    def skip(self, count: int) -> int:
+        """See `Reader.skip`; rows are decoded, since those that are dropped do not count."""
+        skipped = 0
+        most = max(1, _SKIPPED_NUMBERS // self.feature_dim)
+        while skipped < count:
+            rows = np.empty((min(count - skipped, most), self.feature_dim))
+            read = self.read(rows)
+            skipped += read
+            if read < len(rows):
+                break
+        return skipped
+
+    def packed(self, multiple: int) -> PackedRows | None:
+        """See `Reader.packed`."""
+        del multiple
+        return None
+
+    def count(self, *, guess: bool) -> int:
+        """See `Reader.count`."""
+        del guess
+        return self.skip(sys.maxsize)
+
+    def pick(self, numbers: NDArray[np.int64], out: RowArray, *, guess: bool) -> None:
+        """See `Reader.pick`."""
+        Reader.pick(self, numbers, out, guess=guess)
