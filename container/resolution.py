@@ -173,10 +173,10 @@ def resolved(
     engine, seeds = resources.engine, np.random.SeedSequence(chosen.seed)
     how = finalization_settings(chosen, len(state.centers))
     centers = finalize(state, chosen.k, how, seeds, Silent(), resources)
-    if state.sample.complete:
-        rows, weights = state.sample.rows, state.sample.weights
-        own = None if weight is None else weights * (weight / weights.sum()) if chosen.half_life_time_size else weights
-        fit = score([with_weights(rows, own)], engine.assigner(centers), SingleHost())
+    # With decay, the weights of rows are not their own.
+    if state.sample.complete and not (weight and chosen.half_life_time_size):
+        rows = with_weights(state.sample.rows, state.sample.weights if weight else None)
+        fit = score([rows], engine.assigner(centers), SingleHost())
     else:
         if not len(state.sample.rows) and state.spreads is None:
             LOGGER.warning("The spreads of the intermediate centers are not known: msd is that of these centers.")

@@ -164,9 +164,8 @@ class Trainer:
         centers = self._finalized(state, resources)
         final = as_points(centers)
         in_double = final.astype(np.float64)
-        rows = with_weights(sample.rows, self._own_weights(sample, weight))
         fit_of_rows = (
-            score([rows], engine.assigner(in_double), SingleHost())
+            score([with_weights(sample.rows, sample.own)], engine.assigner(in_double), SingleHost())
             if sample.complete
             else estimate(state, n_rows, in_double, engine, weight if settings.weighted else None)
         )
@@ -194,12 +193,6 @@ class Trainer:
     def _continues_weights(self) -> bool:
         """Whether the stream has started with weights, of rows of an earlier job."""
         return self.earlier is not None and bool(self.earlier.weights.any())
-
-    def _own_weights(self, sample: Sample, weight: float) -> DoubleArray | None:
-        """Return weights of the rows of a complete sample that add up to `weight`; None where each counts once."""
-        if not self.settings.weighted:
-            return None
-        return sample.weights * (weight / sample.weights.sum()) if self.settings.half_life else sample.weights
 
     def _state(self, run: Run, sample: Sample, n_rows: float, *, alike: bool) -> State:
         """Return what the stream has left of rows that count as `n_rows` in an epoch.

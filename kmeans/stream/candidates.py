@@ -44,16 +44,13 @@ class AssignedRows(NamedTuple):
     squared_distances : ndarray of float64, shape (n,)
         To their centers as they were.
     weights : ndarray of float64, shape (n,), or None
-        What each weighed at its position; None where that is 1.
-    total : float
-        The number of rows that they count as; it is the sum of their weights without decay.
+        Their own weights, without decay; None where each counts once.
     """
 
     labels: LabelArray
     positions: DoubleArray
     squared_distances: DoubleArray
     weights: DoubleArray | None = None
-    total: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from kmeans.communicator import Communicator
 from kmeans.stream.candidates import Candidates
 from kmeans.stream.largest_keys import LargestKeys
 from kmeans.stream.reassignment import Reassignment
+from kmeans.stream.row_weights import together
 from kmeans.stream.snapshot import LargestKeysSnapshot
 from kmeans.types import DoubleArray, FloatArray, LabelArray
 
@@ -40,13 +41,15 @@ class Farthest:
         Features of a row.
     growth : float
         What the logarithm of a weight grows by from one row to the next.
+    rate : float
+        What it grows by within a row that has a weight, for each row that this counts as.
     weighted : bool
         Whether rows have weights of their own: then the farthest ones are those that add most to the loss.
     """
 
-    def __init__(self, n_features: int, growth: float = 0.0, *, weighted: bool = False) -> None:
+    def __init__(self, n_features: int, growth: float = 0.0, rate: float = 0.0, *, weighted: bool = False) -> None:
         self.size = max_rows(n_features)
-        self._growth = growth
+        self._growth, self._rate = growth, rate
         # Keys are squared distances, weighted ones if rows have weights, and their logarithms where weights grow.
         self._held = LargestKeys(self.size, n_features, weighted=weighted)
         if not growth:
@@ -64,7 +67,7 @@ class Farthest:
         """Offer rows; those that are kept are copied."""
         keys = offered.squared_distances
         if offered.weights is not None:
-            keys = offered.weights * keys
+            keys = together(offered.weights, self._rate) * keys
         if self._growth:
             with np.errstate(divide="ignore"):
                 keys = np.log(keys) + self._growth * offered.positions

@@ -18,6 +18,7 @@ from kmeans.stream.candidates import AssignedRows, Candidates, Limits, candidate
 from kmeans.stream.farthest import MAX_EXPONENT, ROUNDING, Farthest
 from kmeans.stream.largest_keys import LargestKeys, chosen_of_all
 from kmeans.stream.reassignment import Reassignment
+from kmeans.stream.row_weights import together
 from kmeans.stream.snapshot import ReservoirSnapshot
 from kmeans.types import DoubleArray, FloatArray, LabelArray
 
@@ -80,12 +81,13 @@ class Reservoir:
         self.bound = -math.inf
         self._share = size // n_hosts + 1
         self._growth = math.log(2) / half_life if half_life else 0.0
+        self._rate = self._growth * n_hosts
         self._key = key_of(rng)
         self._held = LargestKeys(size, n_features, max_rows, weighted=weighted)
         # Rows that came into the sample since the bound was found.
         self._taken = 0
         self._latest_position = 0.0
-        self._farthest = Farthest(n_features, self._growth, weighted=weighted)
+        self._farthest = Farthest(n_features, self._growth, self._rate, weighted=weighted)
 
     def add(
         self,
@@ -94,7 +96,6 @@ class Reservoir:
         positions: DoubleArray,
         squared_distances: DoubleArray | None = None,
         weights: DoubleArray | None = None,
-        total: float | None = None,
     ) -> None:
         """Offer rows; those that are kept are copied.
 
@@ -110,8 +111,6 @@ class Reservoir:
             To their centers as they are; without them there are no farthest rows.
         weights : ndarray of float64, shape (n,), or None
             See `AssignedRows`.
-        total : float or None
-            See `AssignedRows`; None for the number of rows.
         """
         last_position = float(positions[-1])
         limits = self.limits(last_position, 1.0 if weights is None else float(weights.max()))
@@ -119,7 +118,7 @@ class Reservoir:
             squared_distances, limits = np.zeros(len(block)), limits._replace(squared_distance=math.inf)
         assigned = AssignedRows(labels, positions, squared_distances, weights)
         offered = candidates_among(block, assigned, self.first_number + self.rows_seen, limits)
-        self.take(offered, len(block), last_position, total)
+        self.take(offered, len(block), last_position, None if weights is None else float(weights.sum()))
 
     def limits(self, last_position: float, heaviest: float = 1.0) -> Limits:
         """Return what rows up to a position and a weight must exceed to be worth offering."""
@@ -140,14 +139,14 @@ class Reservoir:
         last_position : float
             The place of the last of these among the rows of all hosts.
         total : float or None
-            See `AssignedRows`; None for the number of rows.
+            The sum of the weights of these; None for their number.
         """
         self._farthest.add(offered)
         self._latest_position = last_position
         # Minus the logarithm of a uniform draw is exponentially distributed.
         keys = offered.positions * self._growth - np.log(-np.log(offered.draws))
         if offered.weights is not None:
-            keys += np.log(offered.weights)
+            keys += np.log(together(offered.weights, self._rate))
         self._held.add(offered, keys)
         self.rows_seen += n_rows
         self.weight_seen += n_rows if total is None else total
@@ -200,24 +199,26 @@ class Reservoir:
             weights = None if weights is None else communicator.gather_rows(weights[chosen])
         far_rows, far_labels, far_positions, far_weights = self._farthest.gathered(communicator)
         decays = self._growth * (positions - latest)
-        log_weights = decays if weights is None else decays + np.log(weights)
+        at_once = None if weights is None else together(weights, self._rate)
+        log_weights = decays if at_once is None else decays + np.log(at_once)
         # A row is kept when its key exceeds the threshold: with probability 1 - exp(-weight / e^threshold).
         probabilities = -np.expm1(-np.exp(np.minimum(log_weights - (threshold - self._growth * latest), MAX_EXPONENT)))
         heaviest = log_weights.max(initial=-math.inf)
         if abs(heaviest) > MAX_LOG_WEIGHT:
             decays = decays - heaviest
-        own, far_own = (1.0 if one is None else one for one in (weights, far_weights))
+        far_at_once = None if far_weights is None else together(far_weights, self._rate)
         return Sample(
             rows=rows,
             labels=labels,
-            weights=own * np.exp(decays) / np.maximum(probabilities, MIN_PROBABILITY),
+            weights=_times(np.exp(decays), at_once) / np.maximum(probabilities, MIN_PROBABILITY),
             complete=rows_seen <= self.size,
             far=Far(
                 far_rows,
                 far_labels,
-                far_own * np.exp(np.minimum(self._growth * (far_positions - latest), 0.0)),
+                _times(np.exp(np.minimum(self._growth * (far_positions - latest), 0.0)), far_at_once),
                 np.isin(positions, far_positions),
             ),
+            own=weights,
         )
 
     def snapshot(self) -> ReservoirSnapshot:
@@ -240,3 +241,7 @@ class Reservoir:
         self._key = np.uint64(snapshot.key)
         self._farthest.restore(snapshot.farthest)
         self.weight_seen = float(snapshot.rows_seen) if snapshot.weight_seen is None else snapshot.weight_seen
+
+
+def _times(factors: DoubleArray, weights: DoubleArray | None) -> DoubleArray:
+    return factors if weights is None else weights * factors

@@ -37,16 +37,32 @@ class RowsInTime(NamedTuple):
         When the rows count, in rows of all hosts.
     weights : ndarray of float64, shape (n,)
         What they weigh at the end of the block.
-    own : ndarray of float64, shape (n,), or None
-        What each weighed at its position; None where that is 1.
     total : float
         The number of rows that they count as.
     """
 
     positions: DoubleArray
     weights: DoubleArray
-    own: DoubleArray | None
     total: float
+
+
+def together(weights: DoubleArray, rate: float) -> DoubleArray:
+    """Return what rows weigh that are taken as many rows, when the last of these comes.
+
+    Parameters
+    ----------
+    weights : ndarray of float64, shape (n,)
+        The number of rows that each is taken as; it need not be whole.
+    rate : float
+        What the logarithm of a weight falls by from one of these rows to the next; 0 for no decay.
+
+    Returns
+    -------
+    ndarray of float64, shape (n,)
+        The sum of a geometric series for each.
+    """
+    sums: DoubleArray = np.expm1(-rate * weights) / math.expm1(-rate) if rate else weights
+    return sums
 
 
 class RowWeights:
@@ -95,9 +111,7 @@ class RowWeights:
         ends = np.cumsum(given)
         positions, total = begin + turns.turn + turns.hosts * ends, float(ends[-1])
         if not self._half_life:
-            return RowsInTime(positions, given, given, total)
-        # One that is taken as many rows, each `hosts` rows after the one before: the sum of a geometric series.
-        rate = math.log(2) * turns.hosts / self._half_life
-        own = np.expm1(-rate * given) / math.expm1(-rate)
+            return RowsInTime(positions, given, total)
+        own = together(given, math.log(2) * turns.hosts / self._half_life)
         ages = turns.hosts * (ends - total) - (turns.hosts - 1 - turns.turn)
-        return RowsInTime(positions, own * np.exp2(ages / self._half_life), own, total)
+        return RowsInTime(positions, own * np.exp2(ages / self._half_life), total)

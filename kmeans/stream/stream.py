@@ -160,14 +160,13 @@ class Stream:
         rows, given = parts(block)
         turns = self._turns()
         hosts, turn, n_rows = turns.hosts, turns.turn, len(rows)
-        own: DoubleArray | None = None
         total: float = n_rows
         if given is None:
             positions = self.rows_seen + turn + hosts * np.arange(self.pending, self.pending + n_rows, dtype=np.float64)
             weights = self._row_weights.alike(n_rows, turns)
         else:
             begin = self.weight_seen + hosts * self._pending_weight
-            positions, weights, own, total = self._row_weights.of(given, turns, begin)
+            positions, weights, total = self._row_weights.of(given, turns, begin)
         decay = self._row_weights.decay(hosts * total)
         if decay != 1.0:
             self._totals.decay(decay)
@@ -182,7 +181,7 @@ class Stream:
         self._totals.count(n_rows, float(losses.sum()), total)
         self.pending += n_rows
         self._pending_weight += total
-        return AssignedRows(labels, positions, squared_distances, own, total)
+        return AssignedRows(labels, positions, squared_distances, given)
 
     def group(self, packed: PackedRows, batch_rows: int, limits: Callable[[float], Limits]) -> RunningGroup:
         """Begin to take several mini-batches, where this is the only host; see `kmeans.stream.groups`.
