@@ -17,6 +17,7 @@ from sagemaker_kmeans.sklearn import StreamingKMeans
 NAMES = (
     "test_all_init",
     "test_centers_not_mutated",
+    "test_dense_sparse",
     "test_feature_names_out",
     "test_fit_transform",
     "test_float_precision",
@@ -24,7 +25,12 @@ NAMES = (
     "test_integer_input",
     "test_predict_dense_sparse",
     "test_result_equal_in_diff_n_threads",
+    "test_sample_weight_unchanged",
+    "test_sample_weight_zero",
+    "test_scaled_weights",
     "test_transform",
+    "test_unit_weights_vs_no_weights",
+    "test_weighted_vs_repeated",
     "test_wrong_params",
 )
 
