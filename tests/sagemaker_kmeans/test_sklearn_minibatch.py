@@ -17,7 +17,6 @@ from sagemaker_kmeans.sklearn import StreamingKMeans
 NAMES = (
     "test_all_init",
     "test_centers_not_mutated",
-    "test_dense_sparse",
     "test_feature_names_out",
     "test_fit_transform",
     "test_float_precision",
