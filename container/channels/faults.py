@@ -52,12 +52,13 @@ class Faults:
         reason = error.strerror or type(error).__name__
         return PlatformError(f"Unable to read data channel '{self._channel.name}'. ({self._shown(path)}: {reason})")
 
-    def empty(self, n_files: int, skipped: Sequence[Path], dropped: int) -> CustomerError:
+    def empty(self, n_files: int, skipped: Sequence[Path], dropped: int, *, weighted: bool) -> CustomerError:
         """Return the error for a channel without a record; files may have been skipped, and rows dropped."""
         path = self._channel.path
         others = f"; skipped as no data: {listed(skipped, path)}" if skipped else ""
         gaps = f" but {dropped} with missing numbers" if dropped else ""
-        detail = f"{path}: expected data, got {n_files} files and no record in them{gaps}{others}"
+        weight = " of a weight above 0" if weighted else ""
+        detail = f"{path}: expected data, got {n_files} files and no record{weight} in them{gaps}{others}"
         return self._error(_NO_CONTENT, detail)
 
     def _error(self, sentence: str, detail: str) -> CustomerError:

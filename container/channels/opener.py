@@ -206,7 +206,8 @@ class Opener:
     def no_records(self) -> CustomerError:
         """Return the error for a channel without a record."""
         dropped = self.gap_rows() if self._form.missing == "drop" else 0
-        return self._faults.empty(len(self.paths(1)) if self.rereadable else 1, self._skipped, dropped)
+        n_files = len(self.paths(1)) if self.rereadable else 1
+        return self._faults.empty(n_files, self._skipped, dropped, weighted=self._form.weighted)
 
     def _stream(self, path: Path) -> Stream:
         return Stream(path, self._giving_up, self._reading.stop.requested, piped=not self.rereadable)
