@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from copy import deepcopy
+from typing import Any
 
 import numpy as np
 import pytest
@@ -60,9 +61,7 @@ def repeated(rows: FloatArray, weights: DoubleArray) -> FloatArray:
     return np.repeat(rows, weights.astype(np.int64), axis=0)
 
 
-def train(
-    source: Rows, control: Control | None = None, snapshot: RunSnapshot | None = None, **changes: object
-) -> Model:
+def train(source: Rows, control: Control | None = None, snapshot: RunSnapshot | None = None, **changes: Any) -> Model:
     weighted = isinstance(source, WeightedRows)
     settings = settings_for(source.rows, K, weighted=weighted, **changes)
     with Threads(2) as threads:
@@ -83,7 +82,7 @@ def weighted_msd(rows: FloatArray, weights: DoubleArray, centers: FloatArray) ->
     "changes", [{}, {"half_life": 2000}, {"epochs": 3, "sample_size": 500}, {"init_method": "kmeans++"}]
 )
 def test_it_is_the_model_of_repeated_rows(
-    rows: FloatArray, weights: DoubleArray, changes: dict[str, object], rereadable: bool
+    rows: FloatArray, weights: DoubleArray, changes: dict[str, Any], rereadable: bool
 ) -> None:
     one = train(WeightedRows(rows, weights, 500, rereadable=rereadable), **changes)
     other = train(Rows(repeated(rows, weights), 500, rereadable), **changes)
@@ -139,7 +138,7 @@ def test_an_interrupted_run_resumes_with_the_same_bytes(rows: FloatArray, weight
     def save(snapshot: RunSnapshot) -> None:
         snapshots.append(deepcopy(snapshot))
 
-    changes = {"epochs": 2, "sample_size": 700, "half_life": half_life}
+    changes: dict[str, Any] = {"epochs": 2, "sample_size": 700, "half_life": half_life}
     whole = train(WeightedRows(rows, weights, 500), Control(saving=lambda: True, save=save), **changes)
     resumed = train(WeightedRows(rows, weights, 500), snapshot=snapshots[3], **changes)
     assert resumed.centers.tobytes() == whole.centers.tobytes()
@@ -161,7 +160,8 @@ def test_several_hosts(rows: FloatArray, weights: DoubleArray, half_life: int) -
     models = run_hosts(3, work)
     assert len({model.centers.tobytes() for model in models}) == 1
     model = models[0]
-    assert (model.rows, model.score.weight) == (N, pytest.approx(weights.sum(), rel=1e-12))
+    assert model.rows == N
+    assert model.score.weight == pytest.approx(weights.sum(), rel=1e-12)
     alone = train(Rows(repeated(rows, weights), 500))
     loss = weighted_msd(rows, weights, model.centers)
     assert loss <= alone.score.msd * (1.01 if half_life else 1.0 + 1e-6)

@@ -75,8 +75,8 @@ def job_of(folder: Path, kind: str, rows: Rows, weights: Weights | None, **chang
     return job
 
 
-def run(*arguments: Any, **changes: str) -> Ended:
-    ended = job_of(*arguments, **changes).run()
+def run(folder: Path, kind: str, rows: Rows, weights: Weights | None, **changes: str) -> Ended:
+    ended = job_of(folder, kind, rows, weights, **changes).run()
     assert ended.exit_code == 0, ended.log
     return ended
 
