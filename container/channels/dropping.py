@@ -2,7 +2,7 @@
 
 import sys
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, Self
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from container.channels.form import ReaderResources, RecordForm
 from container.channels.reader import Reader, RowArray
 from kmeans.packed_rows import PackedRows
-from kmeans.types import BoolArray
+from kmeans.types import BoolArray, LabelArray
 
 # Numbers of the rows that are read to be skipped.
 _SKIPPED_NUMBERS: Final = 1 << 18
@@ -55,6 +55,10 @@ class PassingReader(Reader):
         finally:
             self.records = self._reader.records
 
+    def number_of(self, record: int) -> int:
+        """See `Reader.number_of`."""
+        return self._reader.number_of(record)
+
     def ids(self) -> Iterator[Any]:
         """See `Reader.ids`."""
         return self._reader.ids()
@@ -80,6 +84,11 @@ class PassingReader(Reader):
 class DroppingReader(PassingReader):
     """Some of the rows of another reader, as if there were no others."""
 
+    # The numbers of the rows that the latest call of `read` has kept, among those of the other reader, and the number
+    # of rows before them.
+    _numbers: Sequence[LabelArray] = ()
+    _read_before = 0
+
     @abstractmethod
     def _kept(self, rows: RowArray, before: int) -> BoolArray:
         """Return which rows to keep, bool (n,), of those that the other reader has read after `before` records."""
@@ -91,6 +100,8 @@ class DroppingReader(PassingReader):
     def read(self, out: RowArray) -> int:
         """See `Reader.read`."""
         row = 0
+        numbers: list[LabelArray] = []
+        self._read_before, self._numbers = self.records, numbers
         while row < len(out):
             part, before = out[row:], self._reader.records
             try:
@@ -99,6 +110,7 @@ class DroppingReader(PassingReader):
                 rows = part[: self._reader.records - before]
                 kept = self._kept(rows, before)
                 count = int(kept.sum())
+                numbers.append(before + 1 + np.flatnonzero(kept))
                 if count < len(rows):
                     rows[:count] = rows[kept]
                 self.records += count
@@ -118,6 +130,10 @@ class DroppingReader(PassingReader):
             if read < len(rows):
                 break
         return skipped
+
+    def number_of(self, record: int) -> int:
+        """See `Reader.number_of`."""
+        return self._reader.number_of(int(np.concatenate(self._numbers)[record - self._read_before - 1]))
 
     def packed(self, multiple: int) -> PackedRows | None:
         """See `Reader.packed`."""

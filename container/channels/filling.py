@@ -11,6 +11,7 @@ from container.channels.opener import Opener
 from container.channels.prefetch import Filled
 from container.channels.reader import Reader
 from container.channels.reading import Position
+from container.formats.errors import located
 from container.hosts.place import HostPlace
 from container.precision.coordinates import Coordinates
 from kmeans.packed_rows import PackedRows
@@ -210,7 +211,8 @@ def read_rows(reader: Reader, out: Rows, coordinates: Coordinates) -> int:
             if weights is not None:
                 weights[begin : begin + count] = exact[:count, -1]
             # Here rows of zeros could be dropped.
-            coordinates.check(part[:count], before)
+            with located(renumber=reader.number_of):
+                coordinates.check(part[:count], before)
         if count < len(part):
             return begin + count
     return len(out)

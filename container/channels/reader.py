@@ -119,6 +119,10 @@ class Reader(ABC):
             With record number, if records can't be separated.
         """
 
+    def number_of(self, record: int) -> int:
+        """Return the number in the file, from 1, of a record of the latest `read`, from its number among those read."""
+        return record
+
     def ids(self) -> Iterator[Any]:
         """Yield the ids of all records, from the beginning of the stream: a pyarrow.Array of texts for some at a time.
 

@@ -17,7 +17,7 @@ from kmeans.types import BoolArray, DoubleArray, FloatArray, LabelArray, as_poin
 
 # Distances that are computed at a time.
 BLOCK_DISTANCES = 1 << 21
-# Less than this part of the mean spread of a row is rounding.
+# Less than this part of the squared distance of rows to the mean of all is rounding.
 ROUNDING = 1e-9
 
 
@@ -68,10 +68,10 @@ def _without_spread(state: State) -> BoolArray:
         return np.ones(len(state.centers), bool)
     weights = state.weights
     mean = np.average(state.centers, axis=0, weights=weights)
-    places = np.zeros(len(weights), np.int64)
-    total = float(state.spreads.sum() + weights @ squared_distances_of(state.centers, mean[None], places))
-    few: BoolArray = state.spreads <= ROUNDING * weights * (total / weights.sum())
-    return few
+    apart = squared_distances_of(state.centers, mean[None], np.zeros(len(weights), np.int64))
+    usual = float(state.spreads.sum() + weights @ apart) / float(weights.sum())
+    rounding: BoolArray = state.spreads <= ROUNDING * weights * (usual + apart)
+    return rounding
 
 
 def _joined(centers: DoubleArray, alone: LabelArray) -> LabelArray:

@@ -203,14 +203,14 @@ def test_a_row_weighs_what_rows_in_its_place_weigh(half_life: int, turns: Turns)
 
 
 def test_a_model_has_no_center_that_is_a_row_whatever_it_weighs() -> None:
-    rows = np.array([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0], [10.0, 10.0]])
-    state = State(
-        rows, np.array([50.0, 7.0, 0.5, 100.0]), np.zeros(2, np.float32), Sample.empty(2), np.array([0, 0, 3.0, 200.0])
-    )
+    # The spread of the second one is rounding, that of the last one is not.
+    rows = np.array([[0.0, 0.0], [1e6, 0.0], [0.0, 10.0], [10.0, 10.0]])
+    weights, spreads = np.array([50.0, 7.0, 0.5, 100.0]), np.array([0.0, 1e-3, 3.0, 200.0])
+    state = State(rows, weights, np.zeros(2, np.float32), Sample.empty(2), spreads)
     kept = without_rows(state, np.empty((0, 2), np.float32), 1, weighted=True)
     assert not (kept.centers[:, None] == rows[:2]).all(axis=2).any()
-    assert kept.weights.sum() == state.weights.sum()
+    assert kept.weights.sum() == weights.sum()
     # Without known spreads, any may be one.
-    unknown = State(state.centers, state.weights, state.shift, state.sample)
+    unknown = State(rows, weights, state.shift, state.sample)
     kept = without_rows(unknown, np.empty((0, 2), np.float32), 1, weighted=True)
     assert not (kept.centers[:, None] == rows).all(axis=2).any()

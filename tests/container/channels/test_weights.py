@@ -17,7 +17,7 @@ from container.formats.columns import Selection
 from container.formats.recordio.record_pb2 import Record
 from container.formats.recordio.records import dense_record, encode
 from container.hosts.place import HostPlace
-from container.precision.coordinates import Coordinates
+from container.precision.coordinates import UNIT, Coordinates
 from kmeans.points import WeightedPoints
 from kmeans.types import DoubleArray
 from tests.container.channels.conftest import MakeChannel, dense, part
@@ -186,3 +186,12 @@ def test_a_feature_of_that_name_may_be_missing_from_a_plain_file(folder: Path, m
     (folder / "rows").write_bytes(dense(ROWS))
     with pytest.raises(CustomerError, match="record 1: expected a feature named 'w', got 'values'"):
         read(channel(make_channel, RECORDIO))
+
+
+def test_a_row_of_zeros_is_named_by_its_number_in_the_file(folder: Path, make_channel: MakeChannel) -> None:
+    rows = ROWS.copy()
+    rows[250] = 0
+    weights = np.where(np.arange(N) % 3, 1.0, 0.0)
+    write(folder, RECORDIO, weights, rows)
+    with pytest.raises(CustomerError, match="record 251: expected a number other than 0"):
+        read(channel(make_channel, RECORDIO, coordinates=UNIT))

@@ -15,7 +15,7 @@ def test_defaults_are_those_the_built_in_logs_in_its_order_and_then_ours() -> No
     )
     ours = (
         ", 'seed': '0', 'refine_sample_size': 'auto', 'distance': 'euclidean', 'feature_columns': '', 'id_column': '', "
-        "'missing': 'error', 'feature_names': '', 'keep_sample': 'true', 'standardize': 'false', "
+        "'weight_column': '', 'missing': 'error', 'feature_names': '', 'keep_sample': 'true', 'standardize': 'false', "
         "'checkpoint_interval_seconds': '60', 'write_assignments': 'auto', 'write_report': 'true'}"
     )
     assert str(defaults()) == built_in + ours
