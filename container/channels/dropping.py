@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from container.channels.form import ReaderResources, RecordForm
 from container.channels.reader import Reader, RowArray
+from container.formats.errors import FormatError
 from kmeans.packed_rows import PackedRows
 from kmeans.types import BoolArray, LabelArray
 
-# Numbers of the rows that are read to be skipped.
-_SKIPPED_NUMBERS: Final = 1 << 18
+# Numbers of rows that are read together, most of which are not wanted.
+_NUMBERS_TOGETHER: Final = 1 << 18
 
 
 class PassingReader(Reader):
@@ -122,9 +123,8 @@ class DroppingReader(PassingReader):
     def skip(self, count: int) -> int:
         """See `Reader.skip`; rows are decoded, since those that are dropped do not count."""
         skipped = 0
-        most = max(1, _SKIPPED_NUMBERS // self.feature_dim)
         while skipped < count:
-            rows = np.empty((min(count - skipped, most), self.feature_dim))
+            rows = np.empty((min(count - skipped, self._together), self.feature_dim))
             read = self.read(rows)
             skipped += read
             if read < len(rows):
@@ -146,5 +146,19 @@ class DroppingReader(PassingReader):
         return self.skip(sys.maxsize)
 
     def pick(self, numbers: NDArray[np.int64], out: RowArray, *, guess: bool) -> None:
-        """See `Reader.pick`."""
-        Reader.pick(self, numbers, out, guess=guess)
+        """See `Reader.pick`; rows between them are decoded too."""
+        del guess
+        rows = np.empty((self._together, self.feature_dim), out.dtype)
+        done = 0
+        while done < len(numbers):
+            before = self.records
+            if not self.read(rows):
+                raise FormatError("expected as many records as were counted, got the end", record=before + 1)
+            end = int(np.searchsorted(numbers, self.records))
+            out[done:end] = rows[numbers[done:end] - before]
+            done = end
+
+    @property
+    def _together(self) -> int:
+        """The number of rows that are read at once, for their numbers or to be skipped."""
+        return max(1, _NUMBERS_TOGETHER // self.feature_dim)
