@@ -70,7 +70,7 @@ test-chaos: setup ## hit processes of jobs of three hosts 200 times at random, a
 	CHAOS=$(or $(CHAOS),200) $(bin)/python -m pytest tests/container/hosts/test_chaos.py tests/container/hosts/test_long.py -s --timeout 0 $(ARGS)
 
 .PHONY: bench-hosts
-bench-hosts: setup ## measure one and two hosts, each on its own core; results go to benchmarks/results/
+bench-hosts: setup ## measure one and two hosts, predict up to 64; results go to benchmarks/results/
 	$(bin)/python -m benchmarks.hosts $(ARGS)
 
 .PHONY: image

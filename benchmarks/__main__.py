@@ -9,7 +9,7 @@ import sys
 from benchmarks.measure import RESULTS, machine, page
 
 # Imported when they are run, since they need different packages.
-BENCHMARKS = ("assign", "decode", "convert", "train", "profile", "scale", "cores", "start")
+BENCHMARKS = ("assign", "decode", "convert", "train", "profile", "scale", "embeddings", "cores", "start")
 # Only by name: needs an NVIDIA GPU.
 GPU = "gpu"
 

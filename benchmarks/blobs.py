@@ -31,12 +31,12 @@ def blobs(n: int, d: int, k: int) -> FloatArray:
     return rows
 
 
-def write_job(base: Path, n: int, d: int, k: int) -> FloatArray:
-    """Write the input files of a job on blobs, and return the rows."""
+def write_job(base: Path, n: int, d: int, k: int, parts: int = PARTS) -> FloatArray:
+    """Write the input files of a job on blobs, `parts` of them, and return the rows."""
     rows = blobs(n, d, k)
     channel = base / "input/data/train"
     channel.mkdir(parents=True)
-    for number, part in enumerate(np.array_split(rows, PARTS)):
+    for number, part in enumerate(np.array_split(rows, parts)):
         with (channel / f"part-{number}.pbr").open("wb") as file:
             for begin in range(0, len(part), CHUNK_ROWS):
                 file.write(dense_frames(part[begin : begin + CHUNK_ROWS]).data)

@@ -7,6 +7,7 @@ import numpy as np
 
 from benchmarks.datasets import Dataset, Reading, dataset, shuffled
 from benchmarks.files import CSV, FLOAT64, INT32
+from kmeans.types import FloatArray, LabelArray
 
 # Fill values for missing numbers: a common one, and one so large that sums with it lose all other digits.
 MISSING = -9999.0
@@ -64,7 +65,13 @@ def fill_values() -> Dataset:
 
 
 def embeddings(name: str, n: int, d: int, directions: int, k: int) -> Dataset:
-    """Return `n` unit vectors in `d` dimensions around random `directions`, such as embeddings of texts."""
+    """Return the data set of `n` unit vectors in `d` dimensions."""
+    rows, labels = unit_vectors(n, d, directions)
+    return dataset(name, rows, k, labels, ks=(k,))
+
+
+def unit_vectors(n: int, d: int, directions: int) -> tuple[FloatArray, LabelArray]:
+    """Return rows of length 1, float32 (n, d), around random directions, as embeddings of texts are; and which."""
     rng = np.random.default_rng(11)
     centers = rng.normal(size=(directions, d))
     labels = rng.integers(0, directions, n)
@@ -73,7 +80,7 @@ def embeddings(name: str, n: int, d: int, directions: int, k: int) -> Dataset:
         some = labels[begin : begin + BLOCK_ROWS]
         block = 0.5 * centers[some] + 0.7 * rng.normal(size=(len(some), d))
         rows[begin : begin + BLOCK_ROWS] = block / np.linalg.norm(block, axis=1, keepdims=True)
-    return dataset(name, rows, k, labels, ks=(k,))
+    return rows, labels
 
 
 def time_stamps(name: str, hours: int) -> Dataset:

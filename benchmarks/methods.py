@@ -111,10 +111,11 @@ class Job:
         content = json.loads((self.base / "output/data/msd_by_k.json").read_text())
         return {one["k"]: one["msd"] for one in content["msd_by_k"]}
 
-    def solve(self, k: int) -> Fit:
-        """Return a model with `k` clusters, made from the state of the latest run."""
+    def solve(self, k: int, *, from_model: bool = False) -> Fit:
+        """Return a model with `k` clusters, made from the output of the latest run, or from its model alone."""
         solved = self.base / "solved.tar.gz"
-        command = [sys.executable, "-m", "container.resolve", "--k", str(k), self.base / "output/model.tar.gz", solved]
+        given = self.base / ("output/model.tar.gz" if from_model else "output")
+        command = [sys.executable, "-m", "container.resolve", "--k", str(k), given, solved]
         return _found(solved, _run(command, os.environ, ROOT))
 
     def serve(self, rows: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -172,7 +173,9 @@ def minibatch_kmeans(rows: NDArray[Any], k: int, seed: int, passes: int = 1) -> 
     return _timed(fit)
 
 
-def faiss_kmeans(rows: NDArray[Any], k: int, seed: int, iterations: int = FAISS_ITERATIONS) -> Fit:
+def faiss_kmeans(
+    rows: NDArray[Any], k: int, seed: int, iterations: int = FAISS_ITERATIONS, *, spherical: bool = False
+) -> Fit:
     """Run faiss's Kmeans with its defaults, but on all rows instead of 256 for each center."""
     points = rows.astype(np.float32)
 
@@ -182,6 +185,7 @@ def faiss_kmeans(rows: NDArray[Any], k: int, seed: int, iterations: int = FAISS_
             k,
             niter=iterations,
             seed=seed,
+            spherical=spherical,
             min_points_per_centroid=1,
             max_points_per_centroid=len(points),
         )

@@ -187,22 +187,24 @@ class _Measured:
 
 
 class _Solved:
-    """Models for other k, solved from the states of jobs for k, to compare with jobs for these k."""
+    """Models for other k, solved from the outputs of jobs for k, to compare with jobs for these k."""
 
     def __init__(self, job: Job, k: int) -> None:
         self._job = job
         self._k = k
         self._fits: dict[int, list[tuple[int, Fit]]] = {}
+        self._without_rows: dict[int, list[Fit]] = {}
         self._estimated: dict[int, list[float]] = {}
 
     def add(self, seed: int) -> None:
-        """Solve the state of the latest job."""
+        """Solve the output of the latest job."""
         most = min(2 * self._k, self._job.centers_of_stream())
         # The state of another seed may hold a few centers fewer.
         largest = min(most, max(self._fits, default=most))
         for other in {self._k // 2, self._k - 3, largest} - {self._k}:
             if other >= 2:
                 self._fits.setdefault(other, []).append((seed, self._job.solve(other)))
+                self._without_rows.setdefault(other, []).append(self._job.solve(other, from_model=True))
         for other, msd in self._job.curve().items():
             self._estimated.setdefault(other, []).append(msd)
 
@@ -211,7 +213,8 @@ class _Solved:
         return [
             {
                 "k": other,
-                "solved": _figures(f"k = {other}, solved from the state", (fit for _, fit in fits), rows),
+                "solved": _figures(f"k = {other}, solved from the output", (fit for _, fit in fits), rows),
+                "from model": _figures(f"k = {other}, solved from the model", iter(self._without_rows[other]), rows),
                 "trained": _figures(f"k = {other}, trained", (self._job.train(other, seed) for seed, _ in fits), rows),
                 "estimated": self._estimated.get(other, []),
             }

@@ -14,13 +14,12 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-import faiss
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
 from benchmarks import datasets
-from benchmarks.methods import Job
+from benchmarks.methods import Job, faiss_kmeans
 from tools.markdown import table
 
 Rows = NDArray[np.float32]
@@ -103,20 +102,6 @@ def spherical_lloyd(directions: Rows, k: int, seed: int) -> Centers:
     return centers
 
 
-def spherical_faiss(directions: Rows, k: int, seed: int) -> Centers:
-    """Run faiss's spherical k-means on all rows."""
-    estimator = faiss.Kmeans(
-        directions.shape[1],
-        k,
-        seed=seed,
-        spherical=True,
-        min_points_per_centroid=1,
-        max_points_per_centroid=len(directions),
-    )
-    estimator.train(directions)
-    return np.asarray(estimator.centroids)
-
-
 def measure(folder: Path | None = None) -> list[dict[str, Any]]:
     """Return the losses of all methods on all data."""
     return [_measured(case) for case in cases(folder)]
@@ -138,7 +123,7 @@ def _measured(case: Case) -> dict[str, Any]:
         "k": case.k,
         "ours": ours,
         "lloyd": of(spherical_lloyd),
-        "faiss": of(spherical_faiss),
+        "faiss": of(lambda rows, k, seed: faiss_kmeans(rows, k, seed, spherical=True).centers),
     }
     sys.stdout.write(f"  {case.name}, k = {case.k}: {fmean(ours):.6g}, the best of others {_best(found):.6g}\n")
     sys.stdout.flush()

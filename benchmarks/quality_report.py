@@ -46,8 +46,8 @@ def report(summary: str, content: Mapping[str, Any]) -> str:
     if other_k:
         parts += [
             "## Other k\n\n"
-            "The mean msd of models solved from the state of a job for k, and the estimate in its `msd_by_k.json`, "
-            "compared with that of models trained for the other k.",
+            "The mean msd of models solved from the output of a job for k or from its model alone, and the estimate in "
+            "its `msd_by_k.json`, compared with that of models trained for the other k.",
             table(other_k),
         ]
     if drifting:
@@ -133,6 +133,7 @@ def _rows_of_other_k(entry: Mapping[str, Any]) -> list[dict[str, Any]]:
             "other k": other["k"],
             "trained": f"{other['trained']['mean']:.6g}",
             "solved / trained": _ratio(other["solved"]["mean"] / other["trained"]["mean"]),
+            "from the model alone": _ratio(other["from model"]["mean"] / other["trained"]["mean"]),
             "estimated / trained": _ratio(fmean(estimated) / other["trained"]["mean"]) if estimated else "",
             "trained, s": f"{other['trained']['seconds']:.1f}",
             "solved, s": f"{other['solved']['seconds']:.1f}",

@@ -41,11 +41,12 @@ RUN_SECONDS = 45
 PYTHON_PART_BYTES, PYTHON_PART_ROWS = 20_000_000, 20_000
 SPARK_PART_BYTES, SPARK_PART_PRODUCTS = 200_000_000, 1_500_000_000
 
-# Runs a program from a small process, since the peak memory of a child starts with the memory of its parent.
-_MEASURED = """
+# Runs a program from a small process, since the peak memory of a child starts with the memory of its parent. What the
+# program writes goes to stderr.
+MEASURED = """
 import os, subprocess, sys, time
 began = time.perf_counter()
-process = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)
+process = subprocess.Popen(sys.argv[1:], stdout=sys.stderr)
 _, status, usage = os.wait4(process.pid, 0)
 print(time.perf_counter() - began, usage.ru_maxrss)
 process.returncode = os.waitstatus_to_exitcode(status)
@@ -160,7 +161,7 @@ def train(base: Path, **hyperparameters: object) -> tuple[float, int]:
     """Run `train`; return its seconds and its peak memory in bytes."""
     configure(base, **hyperparameters)
     ended = subprocess.run(
-        [sys.executable, "-c", _MEASURED, ROOT / "train"],
+        [sys.executable, "-c", MEASURED, ROOT / "train"],
         env=environment(base),
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

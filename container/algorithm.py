@@ -30,11 +30,11 @@ with needed():
 
 DESCRIPTION: Final = "An open, drop-in replacement for the built-in K-means algorithm."
 # Modes belong to a channel, not to a content type, so that its description says which ones a type has.
-_MODES: Final = "Parquet and CSV with a header in File and FastFile mode, others in Pipe mode too."
+_MODES: Final = "Parquet, npy and CSV with a header in File and FastFile mode, others in Pipe mode too."
 CHANNEL_DESCRIPTIONS: Final = {
     "train": f"The rows to cluster. {_MODES}",
     "test": f"Rows on which the model is scored: test:msd and test:ssd. {_MODES}",
-    "model": "The model of an earlier job, to continue.",
+    "model": "The model of an earlier job or a table of centers, to continue or, with epochs=0, to keep.",
 }
 # The service supports FastFile, but CreateAlgorithm rejects it (github.com/boto/boto3/issues/4469).
 INPUT_MODES: Final = ("File", "Pipe")

@@ -103,7 +103,7 @@ def total_weight(description: dict[str, Any] | None, state: State, chosen: Hyper
     stated = description.get("total_weight") if description else None
     if isinstance(stated, float) and 0.0 < stated <= MAX_TOTAL_WEIGHT:
         return stated
-    return float(state.weights.sum()) / chosen.epochs
+    return float(state.weights.sum()) / max(1, chosen.epochs)
 
 
 def with_rows_of(channel: Channel, state: State, n_rows: int, chosen: Hyperparameters, engine: Engine) -> State:
@@ -186,6 +186,6 @@ def resolved(
             fit = fit.raised(optimism(state, centers, engine, resources.deadline.passed))
     curve = Curve((), 0.0, None)
     if len(state.sample.rows):
-        ks = ks_to_explore(chosen.k, len(state.centers), centers.shape[1])
+        ks = ks_to_explore(chosen.k, len(state.centers), centers.shape[1], state.work)
         curve = explore(state, centers, fit, ks, np.random.SeedSequence((chosen.seed, chosen.k)), resources)
     return Model(as_points(centers), fit.rows, False, fit, state, curve, dict(resources.events.counts))

@@ -175,7 +175,7 @@ def _resolve(request: Request, stop: Stop) -> None:
         hyperparameters=_stated(description, request.k),
         shows_rows=chosen.shows_rows,
         seed=chosen.seed,
-        epochs=chosen.epochs,
+        epochs=max(1, chosen.epochs),
         rows_seen=model.rows,
         rows_per_second=model.rows / max(1e-9, seconds),
         began=began,
@@ -259,7 +259,8 @@ def _write(
         resolved_from_k=description["k"] if description else None,
     )
     with tempfile.TemporaryDirectory() as folder:
-        state = without_rows(model.state, model.centers, chosen.epochs, weighted=bool(chosen.weight_column))
+        weighted = bool(chosen.weight_column)
+        state = without_rows(model.state, model.centers, max(1, chosen.epochs), weighted=weighted)
         files = artifacts.save(Path(folder), HOST, artifacts.SavedModel(final, new), state, coordinates)
         tarball.write(request.out, files)
     LOGGER.info("wrote %s: k = %d, msd %s on %d rows", request.out, request.k, model.score.msd, new["rows_scored"])

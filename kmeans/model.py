@@ -28,6 +28,8 @@ class Model:
         The loss and indices of validity of this k, and estimates for other k.
     events : dict of str to int
         How often each policy was applied, by name.
+    epochs : int
+        Epochs that have begun: how often each row may count in the weights of the state.
     """
 
     centers: FloatArray
@@ -37,6 +39,7 @@ class Model:
     state: State
     curve: Curve
     events: dict[str, int] = field(default_factory=dict)
+    epochs: int = 1
 
     @property
     def score_is_exact(self) -> bool:

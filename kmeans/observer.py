@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from kmeans.stream.epoch_losses import EpochLosses
+
 
 @dataclass(frozen=True)
 class MiniBatch:
@@ -58,7 +60,19 @@ class Observer(Protocol):
         ...
 
     def stopped(self) -> None:
-        """Note that the stream has ended early."""
+        """Note that there are rows left, since the job is to end early."""
+        ...
+
+    def assigning(self, k: int) -> None:
+        """Note that all rows are about to be assigned to `k` centers that stay as they are."""
+        ...
+
+    def assigned(self, batch: MiniBatch) -> None:
+        """Note that they were."""
+        ...
+
+    def settled(self, epochs: int, losses: EpochLosses) -> None:
+        """Note that the stream ends after some epochs, since another one would not pay."""
         ...
 
     def reassigned(self, count: int) -> None:
@@ -114,6 +128,15 @@ class Silent:
         """See `Observer`."""
 
     def stopped(self) -> None:
+        """See `Observer`."""
+
+    def assigning(self, k: int) -> None:
+        """See `Observer`."""
+
+    def assigned(self, batch: MiniBatch) -> None:
+        """See `Observer`."""
+
+    def settled(self, epochs: int, losses: EpochLosses) -> None:
         """See `Observer`."""
 
     def reassigned(self, count: int) -> None:

@@ -1,14 +1,8 @@
 """What to train, and how."""
 
-import math
 from dataclasses import dataclass
 
 from kmeans.types import InitMethod
-
-# A reduction over the hosts of more numbers than this takes longer than a mini-batch is worth.
-MAX_REDUCED = 4_000_000
-# Mini-batches that share one reduction at most: the later ones meet centers that are that many mini-batches old.
-MAX_BATCHES_PER_STEP = 16
 
 
 @dataclass(frozen=True)
@@ -64,7 +58,7 @@ class TrainingSettings:
     batch_size : int
         Rows of a mini-batch of one host.
     epochs : int
-        Passes over the rows.
+        Passes over the rows; 0 to keep the centers of an earlier model.
     init_method : InitMethod
         How the stream's first centers are chosen.
     half_life : int
@@ -83,6 +77,9 @@ class TrainingSettings:
         Whether centers are of length 1, as rows must be: spherical k-means.
     weighted : bool
         Whether rows come with weights: one of weight 3 counts as three rows.
+    early_stopping_tolerance : float
+        No further epoch begins after one that has lowered the loss of the stream by no more than this part of it; 0 to
+        take all epochs.
     """
 
     k: int
@@ -99,9 +96,4 @@ class TrainingSettings:
     seed: int
     spherical: bool = False
     weighted: bool = False
-
-    def batches_per_step(self, n_hosts: int) -> int:
-        """Return how many mini-batches of each host make one step: more than one where a reduction is large."""
-        if n_hosts == 1:
-            return 1
-        return max(1, min(MAX_BATCHES_PER_STEP, math.ceil(self.n_centers * self.n_features / MAX_REDUCED)))
+    early_stopping_tolerance: float = 0.0

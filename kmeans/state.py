@@ -33,6 +33,14 @@ class State:
     sample: Sample
     spreads: DoubleArray | None = None
 
+    @property
+    def work(self) -> float:
+        """The products of a row, a center and a feature that the stream has computed, not counting decayed rows."""
+        n_rows, sample = float(self.weights.sum()), self.sample
+        if sample.own is not None and len(sample.rows):
+            n_rows *= float((sample.weights / sample.own).sum() / sample.weights.sum())
+        return n_rows * self.centers.size
+
     def live(self) -> "State":
         """Return the same without the centers that have no weight."""
         live = self.weights > 0.0

@@ -1,6 +1,6 @@
 """The stages of training, on one host: the stream, the model made of it, and what makes that better."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from kmeans.assignment.shift import usual_values
 from kmeans.communicator import Communicator, SingleHost, any_host
 from kmeans.events import Events
 from kmeans.finalization import closing
+from kmeans.finalization.assignment_pass import AssignmentPass
 from kmeans.finalization.coreset import reduced_state
 from kmeans.finalization.curve import Curve
 from kmeans.finalization.deadline import Deadline
@@ -20,17 +21,18 @@ from kmeans.finalization.exploration import explore, ks_to_explore
 from kmeans.finalization.finalization import TooFewDistinctRowsError, finalize
 from kmeans.finalization.optimism import optimism
 from kmeans.finalization.resources import Resources
-from kmeans.memory import centers_fit, check_memory
+from kmeans.memory import centers_fit, check_memory, max_sample_rows
 from kmeans.model import Model
-from kmeans.observer import Observer
+from kmeans.observer import MiniBatch, Observer
 from kmeans.points import with_weights
 from kmeans.sample import Far, Sample
 from kmeans.settings import TrainingSettings
 from kmeans.source import RowSource, Stretch
 from kmeans.state import State
 from kmeans.stream.control import Control
-from kmeans.stream.first_centers import EarlierModel, choose_centers, first_rows, with_twins
+from kmeans.stream.first_centers import EarlierModel, NoRowsError, choose_centers, first_rows, own_generator, with_twins
 from kmeans.stream.reassignment import outlier_distance
+from kmeans.stream.reservoir import Reservoir
 from kmeans.stream.run import Run
 from kmeans.stream.snapshot import RunSnapshot
 from kmeans.stream.start import StreamStart
@@ -152,6 +154,8 @@ class Trainer:
         if run.reassigned:
             self.events.counts["reassigned_centers"] += run.reassigned
             self.observer.reassigned(run.reassigned)
+        if run.settled:
+            self.events.counts["epochs_left_out"] += settings.epochs - run.epoch
         sample = run.reservoir.sample(communicator)
         seen = np.array([float(run.reservoir.rows_seen), run.reservoir.weight_seen])
         communicator.sum(seen)
@@ -177,6 +181,7 @@ class Trainer:
             score=fit_of_rows,
             state=reduced_state(state, in_double, settings.kept_sample_size, rng, engine),
             curve=Curve((), 0.0, None),
+            epochs=run.epoch + run.within_epoch,
         )
         if settings.finalization.refine:
             # Neither the weights of an earlier model's rows nor decayed ones count each row once.
@@ -187,7 +192,44 @@ class Trainer:
         # Every row is at a center, and some centers have no row.
         if alike and model.score_is_exact and model.score.ssd == 0.0 and inhabited < settings.k:
             raise TooFewDistinctRowsError(settings.k, model.rows, inhabited)
-        return replace(self._explored(model, state, resources), events=dict(self.events.counts))
+        ks = ks_to_explore(settings.k, settings.n_centers, settings.n_features, state.work)
+        return replace(self._explored(model, state, ks, resources), events=dict(self.events.counts))
+
+    def kept(self, given: EarlierModel) -> Model:
+        """Return a model that keeps the k centers given, scored on all rows in a single pass."""
+        settings, communicator, stopping = self.settings, self.communicator, self.control.stopping
+        first = first_rows(self.source, settings, communicator, self.seeds.sample, stopping)
+        check_memory(settings, first.n_rows, self.memory_bytes)
+        shift = usual_values(first.rows)
+        communicator.broadcast(shift)
+        centers = as_points(self.source.relative(given.centers))
+        in_double = centers.astype(np.float64)
+        engine = Engine(self.threads, shift, self.gpu, spherical=settings.spherical)
+        resources = Resources(engine, communicator, self.deadline, self.events)
+        reservoir = Reservoir(
+            settings.sample_size,
+            settings.n_features,
+            0,
+            own_generator(self.seeds.reservoir, communicator),
+            communicator.size,
+            max_sample_rows(settings, self.memory_bytes),
+            weighted=settings.weighted,
+        )
+        one = AssignmentPass(in_double, reservoir, resources)
+        self.observer.assigning(len(centers))
+        stopped = any_host(not one.take(first.first_pass, stopping), communicator)
+        state = one.state()
+        score = one.tally.score()
+        if not score.rows:
+            raise NoRowsError
+        weight = score.weight if settings.weighted else None
+        self.observer.assigned(MiniBatch(score.rows, score.ssd, one.own_rows, weight=weight))
+        if stopped:
+            self.observer.stopped()
+        rng = np.random.default_rng(self.seeds.keeping)
+        kept_state = reduced_state(state, in_double, settings.kept_sample_size, rng, engine)
+        model = Model(centers, score.rows, stopped, score, kept_state, Curve((), 0.0, None))
+        return replace(self._explored(model, state, [settings.k], resources), events=dict(self.events.counts))
 
     @property
     def _continues_weights(self) -> bool:
@@ -242,8 +284,7 @@ class Trainer:
         self.communicator.broadcast(too_low)
         return model.rescored(model.score.raised(float(too_low[0])))
 
-    def _explored(self, model: Model, state: State, resources: Resources) -> Model:
-        """Return a model with estimates for other k."""
-        settings, centers = self.settings, model.centers.astype(np.float64)
-        ks = ks_to_explore(settings.k, settings.n_centers, settings.n_features)
+    def _explored(self, model: Model, state: State, ks: Sequence[int], resources: Resources) -> Model:
+        """Return a model with its indices of validity, and estimates for other k."""
+        centers = model.centers.astype(np.float64)
         return replace(model, curve=explore(state, centers, model.score, ks, self.seeds.curve, resources))

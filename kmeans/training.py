@@ -55,7 +55,7 @@ def fit(
     events : Events or None
         Counts the policies that are applied.
     earlier : EarlierModel or None
-        A model whose centers the stream starts from.
+        A model whose centers the stream starts from or, with 0 epochs, k centers that the model keeps.
     snapshot : RunSnapshot or None
         Where to resume an interrupted run; the result is as if it had not been interrupted.
     memory_bytes : float
@@ -94,4 +94,8 @@ def fit(
         memory_bytes=memory_bytes,
         gpu=gpu,
     )
+    if not settings.epochs:
+        if earlier is None or len(earlier.centers) != settings.k:
+            raise ValueError("expected k centers to keep with 0 epochs")
+        return trainer.kept(earlier)
     return trainer.model_of(trainer.begun() if snapshot is None else trainer.resumed(snapshot))

@@ -38,10 +38,13 @@ def main(arguments: list[str] | None = None) -> int:
             model = load(given.model)
             count = write_predictions(given.out, _predictions(model, given.file, given.labels))
             sys.stderr.write(f"{count} rows\n")
-    except ModelError as error:
+    except (ModelError, ImportError) as error:
         return _failed(str(error))
-    except (ValueError, OSError, ImportError) as error:
-        return _failed(f"{given.file}: {error}" if given.command == "predict" else str(error))
+    except OSError as error:
+        # Of the rows or of the results.
+        return _failed(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+    except ValueError as error:
+        return _failed(f"{given.file}: {error}")
     return 0
 
 

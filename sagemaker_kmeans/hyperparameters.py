@@ -1,8 +1,9 @@
 """The hyperparameters as Python has them: their names, how a value is read, and which are valid."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, Final
 
 AUTO: Final = "auto"
@@ -55,8 +56,8 @@ def integer(name: str, minimum: int, *, auto: bool = False) -> Hyperparameter:
     above = f"greater-than {minimum - 1}" if minimum else "greater-than-or-equal-to 0"
     return Hyperparameter(
         name,
-        lambda value: AUTO if auto and value == AUTO else int(value),
-        lambda kept: kept == AUTO or bool(kept >= minimum),
+        lambda value: AUTO if auto and value == AUTO else _whole(value),
+        lambda kept: kept == AUTO or (isinstance(kept, int) and kept >= minimum),
         f"An integer {above}" + _or_auto(auto),
     )
 
@@ -96,10 +97,18 @@ def words(name: str, *values: str) -> Hyperparameter:
 
 
 def text(name: str) -> Hyperparameter:
-    """Return a hyperparameter of text, or of a list, which is sent as JSON; the job checks it."""
-    return Hyperparameter(
-        name, lambda value: list(value) if isinstance(value, list | tuple) else str(value), lambda _: True, "Text"
-    )
+    """Return a hyperparameter of text, or of a list of texts, which is sent as JSON; the job checks it."""
+    return Hyperparameter(name, _text, lambda _: True, "Text")
+
+
+def _whole(value: Any) -> Any:
+    """Read an integer; a number that is none stays as it is, and is out of range."""
+    return value if isinstance(value, Real) and value % 1 != 0 else int(value)
+
+
+def _text(value: Any) -> str | list[str]:
+    """Read text; of the columns of a DataFrame, and of other collections, a list of texts."""
+    return str(value) if isinstance(value, str) or not isinstance(value, Iterable) else list(map(str, value))
 
 
 def _list(value: Any) -> list[Any]:
@@ -124,7 +133,7 @@ TABLE: Final = (
     integer("k", 2),
     word("init_method", "random", "kmeans++"),
     integer("mini_batch_size", 1),
-    integer("epochs", 1),
+    integer("epochs", 0),
     integer("extra_center_factor", 1, auto=True),
     integer("local_lloyd_max_iter", 1),
     number("local_lloyd_tol", 0.0, 1.0),
@@ -134,6 +143,7 @@ TABLE: Final = (
     words("eval_metrics", "msd", "ssd"),
     integer("seed", 0),
     integer("refine_sample_size", 0, auto=True),
+    number("early_stopping_tolerance", 0.0, 1.0),
     word("distance", "euclidean", "cosine"),
     text("feature_columns"),
     text("id_column"),

@@ -20,6 +20,19 @@ def _default() -> Path:
     return _DEFAULT_OF_ROOT if at_home.is_relative_to("/root") else at_home
 
 
+def _given_or_default() -> Path | None:
+    try:
+        return Path(os.environ.get(VARIABLE) or _default()).expanduser().resolve()
+    except RuntimeError:
+        # A user without a home directory, who may have no local jobs.
+        return None
+
+
+def address(path: Path) -> str:
+    """Return the ``file://`` address of a path, in which the SDK's local mode takes every character as it is."""
+    return f"file://{path}"
+
+
 class LocalJobs:
     """The folder of the jobs: one for each, with its description and by default its results.
 
@@ -31,7 +44,14 @@ class LocalJobs:
     """
 
     def __init__(self, root: Path | None = None) -> None:
-        self.root = root or Path(os.environ.get(VARIABLE) or _default()).expanduser().resolve()
+        self._root = root or _given_or_default()
+
+    @property
+    def root(self) -> Path:
+        """The folder; raise ValueError if none was given and there is no home directory."""
+        if self._root is None:
+            raise ValueError(f"expected a home directory, or a folder in the environment variable {VARIABLE}")
+        return self._root
 
     def folder(self, name: str) -> Path:
         """Return the folder of a job, whether it exists or not; raise ValueError for what can be no name."""
@@ -50,7 +70,8 @@ class LocalJobs:
     def find(self, name: str) -> dict[str, Any] | None:
         """Return the description of a job, or None if there is none of that name."""
         try:
-            found: dict[str, Any] = json.loads((self.folder(name) / _DESCRIPTION).read_text(encoding="utf-8"))
+            content = (self.folder(name) / _DESCRIPTION).read_text(encoding="utf-8")
         except (FileNotFoundError, ValueError):
             return None
+        found: dict[str, Any] = json.loads(content)
         return found

@@ -1,19 +1,28 @@
 """A model of the K-means algorithm, loaded and asked in this process."""
 
-import json
 import os
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from sagemaker_kmeans.model_description import (
+    cluster_sizes,
+    exact_centers,
+    feature_names,
+    fills,
+    is_cosine,
+    parsed,
+    standardization,
+)
 from sagemaker_kmeans.model_files import CENTERS_PREFIX, DESCRIPTION, ModelError, read
 from sagemaker_kmeans.ndarray_file import NDArrayFormatError, matrix
 from sagemaker_kmeans.nearest import NearestCenters
 
 _MAX_BYTES: Final = 1 << 30
+# Numbers of a block of a sparse matrix, but for a row that is longer.
+_BLOCK_NUMBERS: Final = 1 << 22
 
 
 class LocalModel:
@@ -44,13 +53,11 @@ class LocalModel:
         self.centers = centers
         self.centers.flags.writeable = False
         self.description = description
-        self.cluster_sizes = _sizes(description.get("cluster_sizes"), len(centers))
-        self.feature_names = _names(description.get("feature_names"), centers.shape[1])
-        self._standardization = _standardization(description.get("standardization"), centers.shape[1])
-        self._cosine = _is_cosine(description, centers)
-        # What takes the place of missing numbers, where the model was trained with them.
-        fills = description.get("missing_numbers")
-        self._fills = None if fills is None else _numbers(fills, centers.shape[1], "missing_numbers")
+        self.cluster_sizes = cluster_sizes(description.get("cluster_sizes"), len(centers))
+        self.feature_names = feature_names(description.get("feature_names"), centers.shape[1])
+        self._standardization = standardization(description.get("standardization"), centers.shape[1])
+        self._cosine = is_cosine(description, centers)
+        self._fills = fills(description.get("missing_numbers"), centers.shape[1])
         self._nearest = NearestCenters(self._standardized(centers))
 
     def __repr__(self) -> str:
@@ -94,7 +101,8 @@ class LocalModel:
             Euclidean distances to them, in standard deviations of the features if the model was trained with
             ``standardize``; 1 - cosine if it was trained with ``distance=cosine``.
         """
-        labels, distances = self._nearest.predict(self._measured(rows))
+        answers = [self._nearest.predict(points) for points in self._measured(rows)]
+        labels, distances = map(_joined, zip(*answers, strict=True))
         return labels, self._answered(distances)
 
     def distances(self, rows: ArrayLike) -> NDArray[np.float32]:
@@ -110,7 +118,7 @@ class LocalModel:
         ndarray of float32, shape (n, k)
             Infinity beyond the range of float32.
         """
-        return self._answered(self._nearest.distances(self._measured(rows)))
+        return self._answered(_joined([self._nearest.distances(points) for points in self._measured(rows)]))
 
     def to_onnx(self, path: str | os.PathLike[str]) -> None:
         """Write the model as an ONNX graph, which takes ``rows`` and returns what an endpoint answers.
@@ -128,10 +136,12 @@ class LocalModel:
 
         write(path, self.centers, self._standardization, self._fills, cosine=self._cosine)
 
-    def _measured(self, rows: ArrayLike) -> NDArray[Any]:
-        """Return rows where their distances are measured."""
-        points = self._standardized(self.checked(rows))
-        return _scaled_to_unit(points) if self._cosine else points
+    def _measured(self, rows: Any) -> Iterator[NDArray[Any]]:
+        """Yield rows where their distances are measured; those of a sparse matrix are made dense a block at a time."""
+        self._refuse_moved(getattr(rows, "columns", ()))
+        for first, block in _blocks(rows):
+            points = self._standardized(self._checked(block, first))
+            yield _scaled_to_unit(points, first) if self._cosine else points
 
     def _answered(self, distances: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return distances as an endpoint answers them, for Euclidean ones."""
@@ -155,12 +165,12 @@ class LocalModel:
             if isinstance(name, str) and places.get(name, place) != place:
                 raise ValueError(f"expected {name!r} in column {places[name]}, as in the model, not in {place}")
 
-    def checked(self, rows: Any) -> NDArray[Any]:
-        """Return rows as the model computes with them, or raise ValueError; see `predict`."""
-        self._refuse_moved(getattr(rows, "columns", ()))
-        dense = rows.toarray() if hasattr(rows, "toarray") else rows
+    def _checked(self, rows: Any, first: int) -> NDArray[Any]:
+        """Return rows, of which the number of the first is given, as the model computes with them; see `predict`."""
+        if np.iscomplexobj(rows):
+            raise ValueError("expected real numbers, got complex ones")
         with np.errstate(over="ignore"):
-            array = np.asarray(dense, dtype=self.centers.dtype)
+            array = np.asarray(rows, dtype=self.centers.dtype)
         if array.ndim == 1:
             array = array[None]
         if array.ndim != 2 or array.shape[1] != self.centers.shape[1]:
@@ -170,7 +180,8 @@ class LocalModel:
         with np.errstate(over="ignore"):
             is_finite = np.isfinite(array).all(axis=1) & np.isfinite(array.astype(np.float32, copy=False)).all(axis=1)
         if not is_finite.all():
-            raise ValueError(f"expected numbers that are finite in float32, got others in row {is_finite.argmin()}")
+            row = first + int(is_finite.argmin())
+            raise ValueError(f"expected numbers that are finite in float32, got others in row {row}")
         return array
 
 
@@ -180,8 +191,8 @@ def load(address: str | os.PathLike[str], *, max_bytes: int = _MAX_BYTES) -> Loc
     Parameters
     ----------
     address : str or path-like
-        A ``model.tar.gz``, the folder it was unpacked to, a bare ``model_algo-1``, or the ``s3://`` address of a
-        tarball, for which boto3 must be installed.
+        A ``model.tar.gz``, the folder it was unpacked to, a bare ``model_algo-1``, the ``file://`` address of one of
+        these, or the ``s3://`` address of a tarball, for which boto3 must be installed.
     max_bytes : int
         Bound of the bytes that are read, uncompressed.
 
@@ -211,86 +222,37 @@ def load(address: str | os.PathLike[str], *, max_bytes: int = _MAX_BYTES) -> Loc
             centers = matrix(files[names[0]]).astype(np.float32)
         if DESCRIPTION not in files:
             return LocalModel(centers, {})
-        description = _description(files[DESCRIPTION])
-        exact = centers if "centers" not in description else _exact(description.pop("centers"), centers)
+        description = parsed(files[DESCRIPTION])
+        exact = centers if "centers" not in description else exact_centers(description.pop("centers"), centers)
         return LocalModel(exact, description)
     except (ModelError, NDArrayFormatError) as cause:
         raise ModelError(f"{address}: {cause}") from cause
 
 
-def _description(content: bytes) -> dict[str, Any]:
-    try:
-        description = json.loads(content)
-    except (ValueError, RecursionError) as cause:
-        raise ModelError(f"{DESCRIPTION}: expected valid JSON: {cause}") from cause
-    if not isinstance(description, dict):
-        raise ModelError(f"{DESCRIPTION}: expected an object, got {type(description).__name__}")
-    return description
+def _blocks(rows: Any) -> Iterator[tuple[int, Any]]:
+    """Yield rows with the number of the first of them: dense ones together, those of a sparse matrix in blocks."""
+    if not hasattr(rows, "tocsr"):
+        yield 0, rows
+        return
+    matrix = rows.tocsr()
+    step = max(1, _BLOCK_NUMBERS // max(1, matrix.shape[1]))
+    for first in range(0, max(1, matrix.shape[0]), step):
+        yield first, matrix[first : first + step].toarray()
 
 
-def _exact(given: Any, centers: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return the centers in float64 that a description states, if they are those of the file before rounding."""
-    if not isinstance(given, list) or len(given) != len(centers):
-        raise ModelError(f"{DESCRIPTION}: expected {len(centers)} centers, got something else")
-    exact = np.stack([_numbers(center, centers.shape[1], "each of centers") for center in given])
-    with np.errstate(over="ignore"):
-        if not np.array_equal(exact.astype(np.float32), centers):
-            raise ModelError(f"{DESCRIPTION}: expected centers that round to those of the model's file, got others")
-    return exact
+def _joined(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """Return the parts as one array, without a copy if there is one."""
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
-def _sizes(given: Any, k: int) -> NDArray[np.float64] | None:
-    return None if given is None else _numbers(given, k, "cluster_sizes")
-
-
-def _standardization(given: Any, n_features: int) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-    """Return the means and the standard deviations of the features, where the model has them."""
-    if given is None:
-        return None
-    if not isinstance(given, dict):
-        raise ModelError(f"{DESCRIPTION}: expected standardization to be an object, got {type(given).__name__}")
-    means, scales = (_numbers(given.get(name), n_features, name) for name in ("means", "scales"))
-    if not (np.isfinite(means).all() and np.isfinite(scales).all() and scales.min() > 0.0):
-        raise ModelError(f"{DESCRIPTION}: expected finite means, and scales of more than 0")
-    return means, scales
-
-
-def _is_cosine(description: dict[str, Any], centers: NDArray[Any]) -> bool:
-    """Return whether a model compares directions; then its centers are of length 1."""
-    distance = description.get("distance", "euclidean")
-    if distance not in ("euclidean", "cosine"):
-        raise ModelError(f"{DESCRIPTION}: expected distance to be euclidean or cosine, got something else")
-    if distance == "cosine" and description.get("standardization") is not None:
-        raise ModelError(f"{DESCRIPTION}: expected no standardization with distance cosine, got one")
-    if distance == "cosine" and (np.abs(np.linalg.norm(centers.astype(np.float64), axis=1) - 1.0) > 1e-5).any():
-        raise ModelError(f"{DESCRIPTION}: expected centers of length 1 with distance cosine, got others")
-    return bool(distance == "cosine")
-
-
-def _scaled_to_unit(rows: NDArray[Any]) -> NDArray[np.float64]:
+def _scaled_to_unit(rows: NDArray[Any], first: int) -> NDArray[np.float64]:
     """Return rows scaled to length 1, without an overflow or underflow on the way."""
     largest = np.abs(rows).max(axis=1, keepdims=True).astype(np.float64)
     if not largest.all():
         raise ValueError(
             f"expected a number other than 0, since the model compares directions, got zeros only in row "
-            f"{int(largest.argmin())}"
+            f"{first + int(largest.argmin())}"
         )
     scaled = rows / largest
     unit: NDArray[np.float64] = scaled / np.sqrt(np.einsum("nd,nd->n", scaled, scaled))[:, None]
     return unit
-
-
-def _numbers(given: Any, count: int, what: str) -> NDArray[np.float64]:
-    if isinstance(given, list) and len(given) == count and {int, float}.issuperset(map(type, given)):
-        # A whole number of more than 308 digits does not fit.
-        with suppress(OverflowError):
-            return np.array(given, np.float64)
-    raise ModelError(f"{DESCRIPTION}: expected {what} to be {count} numbers")
-
-
-def _names(given: Any, n_features: int) -> tuple[str, ...] | None:
-    if given is None:
-        return None
-    if not isinstance(given, list) or len(given) != n_features or not all(isinstance(name, str) for name in given):
-        raise ModelError(f"{DESCRIPTION}: expected feature_names to be {n_features} texts")
-    return tuple(given)

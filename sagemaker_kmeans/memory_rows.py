@@ -1,11 +1,11 @@
 """Rows in memory, dense or sparse, as the algorithm reads them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import issparse
+from scipy.sparse import csr_array, issparse, vstack
 
 from kmeans.points import Rows, with_weights
 
@@ -97,6 +97,27 @@ def usual_origin(rows: Any) -> NDArray[Any]:
     few = rows[:: max(1, len(rows) // _ORIGIN_ROWS)]
     usual: NDArray[Any] = np.median(few, axis=0).astype(rows.dtype)
     return usual
+
+
+def unit_rows(rows: Any, scaled_to_unit: Callable[[NDArray[Any]], NDArray[np.float64]]) -> Any:
+    """Return rows scaled to length 1, a block at a time, in their own type; those of a sparse matrix stay sparse.
+
+    Raises
+    ------
+    ValueError
+        If a row has no direction.
+    """
+    scaled = []
+    for part, block in blocks(rows):
+        directed = block.any(axis=1)
+        if not directed.all():
+            raise ValueError(
+                "expected a number other than 0 in each row, since distance='cosine' compares directions, got zeros "
+                f"only in row {part.start + int(directed.argmin())}"
+            )
+        unit = scaled_to_unit(block).astype(rows.dtype)
+        scaled.append(csr_array(unit) if issparse(rows) else unit)
+    return vstack(scaled, "csr") if issparse(rows) else np.concatenate(scaled)
 
 
 def single_rows(rows: Any, origin: NDArray[Any]) -> Any:

@@ -32,8 +32,8 @@ def read(address: str | os.PathLike[str], max_bytes: int) -> dict[str, bytes]:
     Parameters
     ----------
     address : str or path-like
-        A folder, a ``model.tar.gz``, a folder that holds one, a bare file of centers, or the ``s3://`` address of an
-        object. Only the latter needs boto3.
+        A folder, a ``model.tar.gz``, a folder that holds one, a bare file of centers, the ``file://`` address of one of
+        these, or the ``s3://`` address of an object. Only the latter needs boto3.
     max_bytes : int
         Bound of the bytes read, and of those that a tarball holds uncompressed.
 
@@ -49,7 +49,7 @@ def read(address: str | os.PathLike[str], max_bytes: int) -> dict[str, bytes]:
     """
     if isinstance(address, str) and address.startswith("s3://"):
         return _read_object(address, max_bytes)
-    path = Path(address)
+    path = Path(address.removeprefix("file://") if isinstance(address, str) else address)
     try:
         if path.is_dir():
             found = [file for file in path.iterdir() if _is_wanted(file.name) and not file.is_dir()]
@@ -103,11 +103,14 @@ def _read_stream(file: IO[bytes], name: str, max_bytes: int) -> dict[str, bytes]
     if not is_gzip:
         return {f"{CENTERS_PREFIX}{name.removeprefix(CENTERS_PREFIX)}": _all_of(file, max_bytes)}
     try:
-        with (
-            gzip.GzipFile(fileobj=file) as plain,
-            tarfile.open(fileobj=_Bounded(plain, max_bytes), mode="r|") as tar,
-        ):
-            return _members(tar, max_bytes)
+        with gzip.GzipFile(fileobj=file) as plain:
+            bounded = _Bounded(plain, max_bytes)
+            with tarfile.open(fileobj=bounded, mode="r|") as tar:
+                files = _members(tar, max_bytes)
+            # The checksum is the end of the file, which a tarball does not need.
+            while bounded.read():
+                pass
+            return files
     except ModelError:
         raise
     except _ARCHIVE_ERRORS as cause:

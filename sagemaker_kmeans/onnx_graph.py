@@ -6,6 +6,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from sagemaker_kmeans.whole_file import whole_file
+
 try:
     import onnx
     from onnx import TensorProto, helper, numpy_helper
@@ -116,4 +118,5 @@ def write(
         opset_imports=[helper.make_opsetid("", _OPSET)],
     )
     onnx.checker.check_model(model)
-    onnx.save(model, path)
+    with whole_file(path) as file:
+        file.write(model.SerializeToString())

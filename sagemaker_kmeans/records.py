@@ -64,12 +64,13 @@ def request_parts(rows: Any) -> Iterator[bytes]:
     ValueError
         If there are no rows, or something else.
     """
-    array, _ = checked(np.atleast_2d(rows.toarray() if hasattr(rows, "toarray") else rows))
-    if not len(array):
+    array, _ = checked(rows.tocsr() if hasattr(rows, "tocsr") else np.atleast_2d(rows))
+    if not array.shape[0]:
         raise ValueError("expected at least one row, got none")
-    step = max(1, _REQUEST_BYTES // (array.shape[1] * array.itemsize + _MAX_FRAME_BYTES))
-    for start in range(0, len(array), step):
-        yield b"".join(encoded(array[start : start + step]))
+    step = max(1, _REQUEST_BYTES // (array.shape[1] * array.dtype.itemsize + _MAX_FRAME_BYTES))
+    for start in range(0, array.shape[0], step):
+        part = array[start : start + step]
+        yield b"".join(encoded(part.toarray() if hasattr(part, "toarray") else part))
 
 
 def checked(rows: Any, labels: Any = None) -> tuple[Any, NDArray[Any] | None]:

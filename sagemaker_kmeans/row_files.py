@@ -1,14 +1,17 @@
 """Rows out of CSV, Parquet and .npy files, block by block, and the files of predictions."""
 
 import csv
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+
+from sagemaker_kmeans import bfloat16
+from sagemaker_kmeans.whole_file import whole_file
 
 SUFFIXES: Final = (".csv", ".parquet", ".npy")
 # Numbers of a block, at most.
@@ -50,6 +53,8 @@ def blocks(path: Path, n_features: int, names: Sequence[str] | None, labels: int
     RowFileError
         If it holds something else.
     """
+    if path.exists() and not path.is_file():
+        raise RowFileError("expected a regular file, got something else")
     read = {".csv": _csv_blocks, ".parquet": _parquet_blocks, ".npy": _npy_blocks}[path.suffix.lower()]
     return read(path, n_features, names, labels)
 
@@ -61,20 +66,32 @@ def _rows_per_block(n_columns: int) -> int:
 def _chosen(held: Sequence[str], names: Sequence[str] | None, n_features: int, labels: int) -> list[int]:
     """Return the positions of the model's columns among those of a file."""
     if names is not None and set(names) <= set(held):
-        return [held.index(name) for name in names]
+        return [_only(held, name) for name in names]
     if len(held) != labels + n_features:
         label_columns = f" after {labels} of labels" if labels else ""
         raise RowFileError(f"expected {n_features} columns{label_columns}, got {len(held)}")
     return list(range(labels, len(held)))
 
 
+def _only(held: Sequence[str], name: str) -> int:
+    """Return the position of a column's name, which must be there once."""
+    if held.count(name) > 1:
+        raise RowFileError(f"expected each column's name once, got {name!r} twice")
+    return held.index(name)
+
+
 def _csv_blocks(path: Path, n_features: int, names: Sequence[str] | None, labels: int) -> Blocks:
     with path.open(encoding="utf-8-sig") as file:
-        first = file.readline(_MAX_LINE_CHARACTERS)
-        cells = next(csv.reader([first]), [])
-        has_header = not all(map(_is_number, cells))
-        columns = _chosen(cells, names if has_header else None, n_features, labels)
-        if not has_header:
+        try:
+            cells = next(csv.reader(_lines(file, 1)), [])
+        except csv.Error as cause:
+            raise RowFileError(f"in the first line: {cause}") from cause
+        if not cells:
+            return
+        has_names = names is not None and set(names) <= set(cells) and not all(map(_is_number, names))
+        columns = _chosen(cells, names if has_names else None, n_features, labels)
+        # Where some are numbers, the others are faults in a row, which is not lost.
+        if not has_names and any(_is_number(cells[column]) for column in columns):
             file.seek(0)
         row = 0
         step = _rows_per_block(len(cells))
@@ -118,6 +135,9 @@ def _nothing(text: str) -> float:
 
 
 def _number(text: str) -> float:
+    if "_" in text:
+        # Which Python takes within numbers.
+        raise ValueError(f"expected a number, got {text!r}")
     return np.nan if text.strip().lower() in _GAPS else float(text)
 
 
@@ -145,44 +165,27 @@ def _npy_blocks(path: Path, n_features: int, names: Sequence[str] | None, labels
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError) as cause:
         raise RowFileError(f"expected an array of numpy.save: {cause}") from cause
-    if not isinstance(array, np.ndarray) or array.ndim != 2 or array.dtype.kind not in "fiub":
+    is_matrix = isinstance(array, np.ndarray) and array.ndim == 2
+    is_bfloat16 = is_matrix and array.dtype == "V2" and bfloat16.is_stated_in(path)
+    if not is_matrix or not (is_bfloat16 or array.dtype.kind in "fiub"):
         raise RowFileError("expected a matrix of numbers, got something else")
     columns = _chosen([""] * array.shape[1], None, n_features, labels)
     step = _rows_per_block(array.shape[1])
     for start in range(0, len(array), step):
-        yield array[start : start + step, columns[0] :]
+        block = array[start : start + step, columns[0] :]
+        yield bfloat16.widened(block.view("<u2")) if is_bfloat16 else block
 
 
 def _parquet_blocks(path: Path, n_features: int, names: Sequence[str] | None, labels: int) -> Blocks:
     try:
-        import pyarrow
-        import pyarrow.parquet
+        from sagemaker_kmeans import parquet_rows
     except ImportError as cause:
         raise RowFileError("expected pyarrow for Parquet: pip install pyarrow") from cause
+    choose = partial(_chosen, names=names, n_features=n_features, labels=labels)
     try:
-        with pyarrow.parquet.ParquetFile(path) as file:
-            # The index of pandas is no feature.
-            index = _pandas_index(file.schema_arrow.metadata or {})
-            held = [name for name in file.schema_arrow.names if name not in index]
-            columns = [held[position] for position in _chosen(held, names, n_features, labels)]
-            for batch in file.iter_batches(_rows_per_block(len(columns)), columns=columns):
-                # A missing number becomes NaN.
-                yield np.stack([_column(batch.column(name)) for name in columns], axis=1)
-    except pyarrow.ArrowException as cause:
+        yield from parquet_rows.blocks(path, choose, _rows_per_block(n_features), names or ())
+    except parquet_rows.BrokenFileError as cause:
         raise RowFileError(f"expected Parquet of numbers: {cause}") from cause
-
-
-def _column(column: Any) -> NDArray[np.float64]:
-    numbers: NDArray[np.float64] = column.cast("float64").to_numpy(zero_copy_only=False)
-    return numbers
-
-
-def _pandas_index(metadata: dict[bytes, bytes]) -> set[str]:
-    try:
-        index = json.loads(metadata.get(b"pandas", b"{}")).get("index_columns", [])
-        return {column for column in index if isinstance(column, str)}
-    except (ValueError, AttributeError, TypeError, RecursionError) as cause:
-        raise RowFileError("expected metadata of pandas that list index_columns, got others") from cause
 
 
 def write_predictions(path: Path, predictions: Predictions) -> int:
@@ -201,17 +204,8 @@ def write_predictions(path: Path, predictions: Predictions) -> int:
         Number of rows.
     """
     write = {".csv": _write_csv, ".parquet": _write_parquet, ".npy": _write_npy}[path.suffix.lower()]
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        with partial.open("xb") as file:
-            count = write(file, predictions)
-        partial.replace(path)
-    except FileExistsError:
-        raise
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
-    return count
+    with whole_file(path) as file:
+        return write(file, predictions)
 
 
 def _write_csv(file: IO[bytes], predictions: Predictions) -> int:
@@ -226,13 +220,12 @@ def _write_csv(file: IO[bytes], predictions: Predictions) -> int:
 
 
 def _write_npy(file: IO[bytes], predictions: Predictions) -> int:
-    parts = []
+    dtype = np.dtype(list(zip(_COLUMNS, ("<i8", "<f4"), strict=True)))
+    parts = [np.empty(0, dtype)]
     for labels, distances in predictions:
-        part = np.empty(len(labels), list(zip(_COLUMNS, ("<i8", "<f4"), strict=True)))
+        part = np.empty(len(labels), dtype)
         part[_COLUMNS[0]], part[_COLUMNS[1]] = labels, distances
         parts.append(part)
-    if not parts:
-        raise RowFileError("expected at least one row, got none")
     array = np.concatenate(parts)
     np.save(file, array, allow_pickle=False)
     return len(array)

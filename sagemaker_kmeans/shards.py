@@ -1,6 +1,7 @@
 """Rows divided into one object for each host, with a manifest, as the SDK's record sets are."""
 
 import json
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -79,12 +80,12 @@ def manifest(prefix: str, names: list[str]) -> bytes:
 
 
 def write_folder(folder: Path, rows: Any, labels: Any, count: int) -> None:
-    """Write the shards into a folder, for local mode.
+    """Write the shards into a new folder, for local mode; if that fails, leave none.
 
     Parameters
     ----------
     folder : Path
-        It must exist.
+        It must not exist.
     rows : array-like of numbers or SciPy sparse matrix, shape (n, d)
         As `files` takes them.
     labels : array-like of numbers, shape (n,), or None
@@ -92,10 +93,14 @@ def write_folder(folder: Path, rows: Any, labels: Any, count: int) -> None:
     count : int
         Number of shards.
     """
-    for name, content in files(rows, labels, count):
-        with (folder / name).open("wb") as file:
-            while block := content.read(1 << 20):
-                file.write(block)
+    folder.mkdir(parents=True)
+    try:
+        for name, content in files(rows, labels, count):
+            with (folder / name).open("wb") as file:
+                shutil.copyfileobj(content, file)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def upload(s3: Any, address: str, rows: Any, labels: Any, count: int, **extra: Any) -> str:
@@ -107,12 +112,8 @@ def upload(s3: Any, address: str, rows: Any, labels: Any, count: int, **extra: A
         Where to.
     address : str
         The ``s3://`` address of a prefix, which ends with a slash.
-    rows : array-like of numbers or SciPy sparse matrix, shape (n, d)
+    rows, labels, count : array-like of numbers or SciPy sparse matrix, array-like of numbers or None, int
         As `files` takes them.
-    labels : array-like of numbers, shape (n,), or None
-        A label for each row.
-    count : int
-        Number of shards.
     **extra : Any
         Further members of the requests, such as ``ServerSideEncryption``.
 

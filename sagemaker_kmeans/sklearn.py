@@ -16,17 +16,23 @@ from kmeans.communicator import SingleHost
 from kmeans.finalization.finalization import TooFewDistinctRowsError
 from kmeans.observer import Silent
 from kmeans.prediction import Predictor
-from kmeans.settings import FinalizationSettings, LloydSettings, TrainingSettings
 from kmeans.state import State
 from kmeans.stream.first_centers import EarlierModel
 from kmeans.threads import Threads
 from kmeans.training import fit
-from sagemaker_kmeans import auto_settings
-from sagemaker_kmeans.memory_rows import MemoryRows, blocks, distinct_rows, inertia, single_rows, usual_origin
+from kmeans.unit_length import scaled_to_unit
+from sagemaker_kmeans.memory_rows import (
+    MemoryRows,
+    blocks,
+    distinct_rows,
+    inertia,
+    single_rows,
+    unit_rows,
+    usual_origin,
+)
+from sagemaker_kmeans.sklearn_settings import integer, training_settings
 
 _DTYPES: Final = (np.float64, np.float32)
-_MAX_SEED: Final = 2**31 - 1
-_KEPT_SAMPLE_BYTES: Final = 32 << 20
 
 
 class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClusterMixin, BaseEstimator):
@@ -51,6 +57,8 @@ class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         Most iterations of each.
     lloyd_tol : float, default=1e-4
         A run stops when its loss changes by less than this share.
+    distance : {"euclidean", "cosine"}, default="euclidean"
+        What rows are compared by. With "cosine", rows and centers are scaled to length 1.
     half_life : int, default=0
         Number of later rows after which a row counts half; 0 for no decay.
     refine_sample_size : int or "auto", default="auto"
@@ -67,7 +75,8 @@ class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
     labels_ : ndarray of int32, shape (n_samples,)
         The cluster of each row of the last call of `fit` or `partial_fit`.
     inertia_ : float
-        The sum of their squared distances to their centers, times their weights.
+        The sum of their squared distances to their centers, times their weights; with the cosine distance, of rows
+        scaled to length 1.
     n_features_in_ : int
         Number of columns.
     feature_names_in_ : ndarray of str, shape (n_features,)
@@ -75,7 +84,8 @@ class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
 
     Notes
     -----
-    Numbers are float32 inside; float64 rows are first taken relative to usual values, so that they keep their digits.
+    Numbers are float32 inside; float64 rows that are dense are first taken relative to usual values, so that they keep
+    their digits.
 
     A row with a `sample_weight` of 3 counts as three equal rows, everywhere but in the size of a mini-batch; one with 0
     is left out. Where rows are drawn at random, other ones may be drawn than of repeated rows.
@@ -92,6 +102,7 @@ class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         n_init: int | str = "auto",
         lloyd_max_iter: int = 300,
         lloyd_tol: float = 1e-4,
+        distance: str = "euclidean",
         half_life: int = 0,
         refine_sample_size: int | str = "auto",
         n_threads: int | None = None,
@@ -105,6 +116,7 @@ class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         self.n_init = n_init
         self.lloyd_max_iter = lloyd_max_iter
         self.lloyd_tol = lloyd_tol
+        self.distance = distance
         self.half_life = half_life
         self.refine_sample_size = refine_sample_size
         self.n_threads = n_threads
@@ -136,7 +148,8 @@ class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         Parameters
         ----------
         X : array-like of numbers, shape (n_samples, n_features)
-            Rows. The first call needs `n_clusters` of them at least.
+            Rows. The first call needs `n_clusters` of them at least; as long as there are fewer distinct ones, the
+            next call starts from scratch.
         y : None
             Ignored.
         sample_weight : array-like of float, shape (n_samples,), default=None
@@ -178,13 +191,14 @@ class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         Returns
         -------
         ndarray of the type of the rows, shape (n_samples, n_clusters)
-            Euclidean.
+            Euclidean ones, or 1 - cosine.
         """
         rows = self._checked(X)
         predictor = Predictor(self.cluster_centers_)
         distances = np.empty((rows.shape[0], len(self.cluster_centers_)), rows.dtype)
         for part, block in blocks(rows):
-            distances[part] = np.sqrt(predictor.squared_distances(block))
+            squared = predictor.squared_distances(block)
+            distances[part] = 0.5 * squared if self._spherical else np.sqrt(squared)
         return distances
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:  # noqa: ARG002, N803
@@ -217,18 +231,29 @@ class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
     def _n_features_out(self) -> int:
         return len(self.cluster_centers_)
 
+    @property
+    def _spherical(self) -> bool:
+        return self.distance == "cosine"
+
+    def _placed(self, rows: Any) -> Any:
+        """Return rows as they are compared with centers: scaled to length 1 for the cosine distance."""
+        return unit_rows(rows, scaled_to_unit) if self._spherical else rows
+
     def _train(self, rows: NDArray[Any], state: State | None, sample_weight: Any) -> Self:
+        settings = training_settings(self, rows.shape[1])
+        n_threads = len(os.sched_getaffinity(0)) if self.n_threads is None else integer(self, "n_threads")
         weights = _weights(sample_weight, rows)
+        rows = self._placed(rows)
         if state is None:
-            if rows.shape[0] < self.n_clusters:
-                raise ValueError(f"n_samples={rows.shape[0]} should be >= n_clusters={self.n_clusters}.")
-            self._origin = usual_origin(rows)
+            if rows.shape[0] < settings.k:
+                raise ValueError(f"n_samples={rows.shape[0]} should be >= n_clusters={settings.k}.")
+            self._origin = np.zeros(rows.shape[1], rows.dtype) if self._spherical else usual_origin(rows)
         single, own = single_rows(rows, self._origin), weights
-        if own is not None and not own.all():
-            single, own = single[own > 0], own[own > 0]
-        settings = replace(self._settings(rows.shape[1]), weighted=own is not None)
+        if own is not None:
+            settings = replace(settings, weighted=True)
+            if not own.all():
+                single, own = single[own > 0], own[own > 0]
         earlier = self._first_centers(rows) if state is None else _earlier(state)
-        n_threads = self.n_threads or len(os.sched_getaffinity(0))
         with Threads(n_threads) as threads:
             try:
                 source = MemoryRows(single, settings.batch_size, own)
@@ -268,41 +293,13 @@ class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
                 raise ValueError(
                     f"The shape of the initial centers {centers.shape} does not match the {what} {expected}."
                 )
-        return EarlierModel(single_rows(centers, self._origin).astype(np.float64), np.zeros(self.n_clusters))
-
-    def _settings(self, n_features: int) -> TrainingSettings:
-        if isinstance(self.init, str) and self.init not in ("random", "k-means++"):
-            raise ValueError(f"expected init to be 'random', 'k-means++', centers or a callable, got {self.init!r}")
-        for name in ("n_clusters", "batch_size", "epochs"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"expected {name} of 1 or more, got {getattr(self, name)}")
-        k = self.n_clusters
-        n_centers = k * (auto_settings.center_factor(k) if self.center_factor == "auto" else int(self.center_factor))
-        auto_sample = auto_settings.sample_size(n_features)
-        sample = auto_sample if self.refine_sample_size == "auto" else int(self.refine_sample_size)
-        auto_trials = auto_settings.n_trials(k, n_centers, n_features, refine=sample > 0)
-        trials = auto_trials if self.n_init == "auto" else int(self.n_init)
-        seed = self.random_state
-        return TrainingSettings(
-            k=k,
-            n_centers=n_centers,
-            n_features=n_features,
-            batch_size=self.batch_size,
-            epochs=self.epochs,
-            init_method="kmeans++" if isinstance(self.init, str) and self.init == "k-means++" else "random",
-            half_life=self.half_life,
-            reassign_far_rows=sample > 0,
-            finalization=FinalizationSettings(
-                LloydSettings("kmeans++", trials, self.lloyd_max_iter, self.lloyd_tol), refine=sample > 0
-            ),
-            sample_size=sample or auto_sample,
-            kept_sample_size=max(1, _KEPT_SAMPLE_BYTES // (4 * n_features)),
-            seed=seed if isinstance(seed, int) else int(check_random_state(seed).randint(_MAX_SEED)),
+        return EarlierModel(
+            single_rows(self._placed(centers), self._origin).astype(np.float64), np.zeros(self.n_clusters)
         )
 
     def _checked(self, rows: Any) -> Any:
         check_is_fitted(self)
-        return validate_data(self, rows, accept_sparse="csr", dtype=_DTYPES, order="C", reset=False)
+        return self._placed(validate_data(self, rows, accept_sparse="csr", dtype=_DTYPES, order="C", reset=False))
 
     def _labels(self, rows: Any) -> NDArray[np.int64]:
         predictor = Predictor(self.cluster_centers_)

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from benchmarks import files
+from benchmarks import files, host_parts, hosts
 from benchmarks.baselines import LLOYD, Baselines, Method
 from benchmarks.cores_clock import Timing, amdahl_speedup, speedup_bound
+from benchmarks.exchanges import Exchanges
 from benchmarks.measure import page
 from benchmarks.methods import Fit, lloyd, score
 from benchmarks.quality_targets import MEAN, WORST, judge
@@ -159,6 +160,25 @@ def test_what_more_cores_would_make_follows_from_what_one_alone_can_do() -> None
     assert speedup_bound(timing, 9, 16) == speedup_bound(timing, 8, 16) == 10.0 / (1.0 + 9.0 / 8)
     # What the calling thread does takes 1.5 s.
     assert speedup_bound(timing, 96, 96) == 10.0 / 1.5
+
+
+def test_more_hosts_are_predicted_from_the_parts_of_a_step() -> None:
+    sums = Exchanges({1000: 10e-6, 8000: 24e-6, 1_000_000: 10e-3}, {1000: 12e-6, 8000: 24e-6, 1_000_000: 5e-3})
+    network = 1.25e9
+    few, many = (sums.seconds(64, n_bytes, network) for n_bytes in (8, 8_000_000))
+    # Few bytes are gathered at once; many pass the network twice, and take two hosts 5 ms.
+    assert few < 1e-4
+    assert many == pytest.approx(2 * 63 / 64 * (8e6 / network + 5e-3), rel=0.1)
+    assert sums.seconds(64, 8_000_000, 10 * network) < many
+    assert sums.seconds(1, 8_000_000, network) == 0.0
+    again = Exchanges({size: 2 * seconds for size, seconds in sums.gathered.items()}, sums.reduced)
+    assert Exchanges.least([again, sums]) == sums
+    part = host_parts.measure(3, 20)
+    assert min(part.reading, part.computing, part.sampling, part.shared, part.alone, part.call) > 0.0
+    row = hosts.predicted(part, sums, 1, 10)
+    assert row["mini-batches a step"] == 16
+    efficiencies = [float(row[f"efficiency {n_hosts}"].rstrip("%")) for n_hosts in hosts.HOSTS]
+    assert efficiencies == sorted(efficiencies, reverse=True)
 
 
 def _rows() -> NDArray[np.float32]:

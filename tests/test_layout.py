@@ -18,7 +18,9 @@ ALLOWED = {
     "tests": {"kmeans", "container", "sagemaker_kmeans", "tools", "benchmarks"},
 }
 # Module -> what it may import in addition: the estimator of scikit-learn, and its rows, train in their own process.
-ALLOWED_MODULES = {ROOT / "sagemaker_kmeans" / name: {"kmeans"} for name in ("sklearn.py", "memory_rows.py")}
+ALLOWED_MODULES = {
+    ROOT / "sagemaker_kmeans" / name: {"kmeans"} for name in ("sklearn.py", "sklearn_settings.py", "memory_rows.py")
+}
 
 
 def imported(path: Path) -> Iterator[str]:

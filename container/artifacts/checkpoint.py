@@ -27,6 +27,7 @@ from container.precision.coordinates import ARRAYS as COORDINATES
 from container.precision.coordinates import PLAIN, Coordinates
 from container.resources import memory_limit_bytes
 from kmeans.settings import TrainingSettings
+from kmeans.stream.epoch_losses import EpochLosses
 from kmeans.stream.snapshot import RunSnapshot, StreamSnapshot
 
 MAGIC: Final = b"kmeans checkpoint 5\n"
@@ -38,7 +39,7 @@ _FACTS: Final = "facts"
 _LAYOUT: Final = {**layout(RunSnapshot), _FACTS: ("|u1", 1)}
 _OPTIONAL: Final = {**layout(RunSnapshot, optional=True), **COORDINATES}
 # What all hosts of a job hold alike.
-_COMMON_FACTS: Final = ("epoch", "within_epoch", "reassigned", "rows_seen", "outlier_distance")
+_COMMON_FACTS: Final = ("epoch", "within_epoch", "reassigned", "rows_seen", "outlier_distance", "epoch_losses")
 _COMMON_ARRAYS: Final = (*layout(StreamSnapshot), *COORDINATES)
 _HEAD: Final[resumable.Schema] = {"job": {}, "step": resumable.STEP}
 
@@ -109,9 +110,9 @@ class Checkpoints:
         self._n_hosts = len(hosts)
         # As it is read from a file, where tuples have become lists.
         self._job = json.loads(json.dumps({"hosts": hosts, **asdict(settings), **(rows or {})}))
-        # Only where it is set, so that all other jobs resume from checkpoints of earlier releases.
-        for name in ("spherical", "weighted"):
-            if not getattr(settings, name):
+        # Only where they are set, so that all other jobs resume from checkpoints of earlier releases.
+        for name in ("spherical", "weighted", "early_stopping_tolerance"):
+            if not self._job[name]:
                 del self._job[name]
         self._interval = interval_seconds
         self._latest = time.monotonic()
@@ -236,7 +237,7 @@ class Checkpoints:
                 checkpoint = self._checkpoint(file, size)
             except CheckpointError:
                 raise
-            except (ValueError, RecursionError) as error:
+            except ValueError as error:
                 raise CheckpointError(str(error)) from error
         step = checkpoint.snapshot.step
         if path != self._path(step):
@@ -248,9 +249,9 @@ class Checkpoints:
         size = os.fstat(file.fileno()).st_size
         try:
             file.seek(checksummed.header_bytes(MAGIC))
-            facts = json_object.loads(archive.load(file, size, {_FACTS: _LAYOUT[_FACTS]})[_FACTS].tobytes())
+            facts = json_object.parse(archive.load(file, size, {_FACTS: _LAYOUT[_FACTS]})[_FACTS].tobytes())
             resumable.check_facts(facts, _HEAD)
-        except (ValueError, RecursionError):
+        except ValueError:
             return
         finally:
             file.seek(0)
@@ -266,9 +267,11 @@ class Checkpoints:
     def _checkpoint(self, file: IO[bytes], size: int) -> Checkpoint:
         """Read what follows the checksum, and check all of it."""
         arrays = archive.load(file, size, _LAYOUT, _OPTIONAL)
-        facts = json_object.loads(arrays.pop(_FACTS).tobytes())
+        facts = json_object.parse(arrays.pop(_FACTS).tobytes())
         resumable.check_facts(facts, _HEAD)
         self._compare_job(facts.pop("job"))
+        # Earlier releases took all epochs, whatever their losses.
+        facts.setdefault("epoch_losses", asdict(EpochLosses()))
         resumable.check(arrays, facts, self._settings, self._n_hosts)
         coordinates = Coordinates.of_arrays(arrays, self._settings.n_features)
         if coordinates.unit != self._settings.spherical:

@@ -104,11 +104,9 @@ def loads(data: bytes | bytearray, shape: tuple[int, ...]) -> dict[str, Any]:
         If the bytes are no description, or that of other centers.
     """
     try:
-        description = json_object.loads(data)
-    except (ValueError, RecursionError) as cause:
-        raise DescriptionError(f"expected valid JSON: {cause}") from cause
-    if not isinstance(description, dict):
-        raise DescriptionError(f"expected an object, got {type(description).__name__}")
+        description = json_object.parse(data)
+    except json_object.JSONObjectError as cause:
+        raise DescriptionError(str(cause)) from cause
     if description.get("format_version") != FORMAT_VERSION:
         raise DescriptionError(f"expected format version {FORMAT_VERSION}, got {description.get('format_version')!r}")
     stated = (description.get("k"), description.get("feature_dim"))

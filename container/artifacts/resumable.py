@@ -6,7 +6,7 @@ checked here first: names, types and ranges of the facts, and how the arrays fit
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -37,10 +37,13 @@ class Kind:
         What is expected.
     holds : callable
         Returns whether a value is of this kind.
+    optional : bool
+        Whether it may be missing, as in checkpoints of earlier releases.
     """
 
     words: str
     holds: Callable[[Any], bool]
+    optional: bool = False
 
 
 Schema: TypeAlias = "Kind | Mapping[str, Schema] | tuple[Schema, ...]"
@@ -69,6 +72,10 @@ _THRESHOLD = Kind(
     "a finite number or null", lambda value: value is None or _number(-MAX_AMOUNT, MAX_AMOUNT).holds(value)
 )
 
+_LOSS = Kind(
+    f"a number from 0 to {MAX_AMOUNT:g} or null", lambda value: value is None or _number(0, MAX_AMOUNT).holds(value)
+)
+
 STEP: Final = _whole(1, MAX_COUNT)
 FACTS: Final[Schema] = {
     "step": STEP,
@@ -79,6 +86,7 @@ FACTS: Final[Schema] = {
     "rows_seen": _COUNT,
     # The largest number where no row is one.
     "outlier_distance": _number(0, sys.float_info.max),
+    "epoch_losses": {"rows": _WEIGHT, "inertia": _number(0, MAX_AMOUNT), "latest": _LOSS, "before": _LOSS},
     "reservoir": {
         "rows_seen": _COUNT,
         "first_number": _COUNT,
@@ -102,6 +110,7 @@ FACTS: Final[Schema] = {
             "short": (_WEIGHT, _number(0, MAX_AMOUNT)),
             "long": (_WEIGHT, _number(0, MAX_AMOUNT)),
         },
+        "gap_rows": replace(_COUNT, optional=True),
     },
 }
 
@@ -152,6 +161,8 @@ def check_facts(value: Any, schema: Schema, where: str = "") -> None:
     else:
         _expect(isinstance(value, dict), f"{place}expected an object, got {shown(value)}")
         for name, kind in schema.items():
+            if isinstance(kind, Kind) and kind.optional and name not in value:
+                continue
             _expect(name in value, f"{place}expected {name}, got none")
             check_facts(value[name], kind, f"{where}.{name}" if where else name)
 

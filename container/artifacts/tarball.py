@@ -83,12 +83,14 @@ def read(
         outside the folder or duplicate names.
     """
     try:
-        with (
-            open_regular(path) as file,
-            gzip.GzipFile(fileobj=file) as plain,
-            tarfile.open(fileobj=_Bounded(plain, max_bytes + max_skipped_bytes), mode="r|") as tar,
-        ):
-            return _contents(tar, wanted, max_bytes, max_members)
+        with open_regular(path) as file, gzip.GzipFile(fileobj=file) as plain:
+            bounded = _Bounded(plain, max_bytes + max_skipped_bytes)
+            with tarfile.open(fileobj=bounded, mode="r|") as tar:
+                contents = _contents(tar, wanted, max_bytes, max_members)
+            # The checksum is the end of the file, which a tarball does not need.
+            while bounded.read():
+                pass
+            return contents
     except (TarballError, NotRegularFileError):
         raise
     except _ARCHIVE_ERRORS as cause:

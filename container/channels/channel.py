@@ -82,6 +82,7 @@ class Channel:
         reading = replace(reading, threaded=reading.threaded or configuration.mode != "File")
         self.path = configuration.path
         self.id_column, self.drops = form.selection.ident, form.missing == "drop"
+        self._fills = form.missing == "mean"
         self.coordinates = coordinates
         self._choose: Choose | None = None
         self._choosing_rows = 0
@@ -169,10 +170,11 @@ class Channel:
         """Yield rows as `blocks` does, but records that are alike as packed rows, which all cores can read from a file.
 
         The caller takes some of the packed rows before it asks for the next stretch; the others then come in blocks.
-        Mini-batches that take more than `BLOCK_BYTES` come in blocks too.
+        Mini-batches that take more than `BLOCK_BYTES` come in blocks too. So do all rows of a host with a single core
+        among several, which reads while it waits for the others, and rows that hosts divide among themselves.
         """
-        packing = self._alone and self._configuration.mode == "File" and not self._weighted
-        return self._pass(skip, packing=packing)
+        may_pack = not self._weighted and (self._alone or (self._reading.threads > 1 and not self.shared))
+        return self._pass(skip, packing=may_pack and self._configuration.mode == "File")
 
     def _pass(self, skip: int, *, packing: bool) -> Iterator[Stretch]:
         position = self._position
@@ -182,9 +184,15 @@ class Channel:
         if self._choose is not None and not self.rereadable:
             rows = self._opener.first_rows(position.passes, max(self._choosing_rows, ENOUGH_ROWS))
             self._settle(rows, len(rows))
-        together = max(1, self._opener.rows_together() // self._mini_batch_size) if packing else 1
+        many = packing and self._alone
+        together = max(1, self._opener.rows_together() // self._mini_batch_size) if many else 1
         filling = Filling(self._opener, self._division(together), position, self.coordinates)
-        yield from self._filled(partial(filling.fill, skip=skip, packing=packing), together)
+        if skip and self._fills:
+            # Rows with a gap are counted among those that a resumed job skips, too.
+            blocks = self._filled(partial(filling.fill, skip=0, packing=False), together)
+            yield from _behind(skip, cast(Iterator[Rows], blocks))
+        else:
+            yield from self._filled(partial(filling.fill, skip=skip, packing=packing), together)
 
     def _division(self, together: int) -> Division:
         interleaved_rows = max(1, INTERLEAVED_ROW_BYTES // (4 * self._feature_dim))
@@ -234,9 +242,17 @@ class Channel:
         """
         return self._opener.feature_names()
 
+    def feature_columns(self) -> tuple[str, ...]:
+        """Return the names of the columns that the features are in: fewer than features if columns hold lists."""
+        return self._opener.feature_columns if self.feature_names() else ()
+
     def gap_rows(self) -> int:
         """Return the number of rows with a gap that this host has read, each counted once."""
         return self._opener.gap_rows()
+
+    def restore_gap_rows(self, count: int) -> None:
+        """Resume from the `gap_rows` of an interrupted run."""
+        self._opener.earlier_gap_rows = count
 
     def file_ids(self, path: Path) -> Generator[Any, None, None]:
         """Yield the ids of the rows of one file of the channel, which must have a column of ids.
@@ -322,3 +338,11 @@ class Channel:
     def _giving_up(self) -> bool:
         """Return whether to read no further."""
         return self._reading.stop.overdue() and self._position.records_read >= self._position.needed_rows
+
+
+def _behind(skip: int, blocks: Iterator[Rows]) -> Iterator[Rows]:
+    """Yield rows without the first ones."""
+    for rows in blocks:
+        if skip < len(rows):
+            yield rows[skip:]
+        skip = max(0, skip - len(rows))

@@ -1,11 +1,11 @@
-"""Rows out of CSV streams."""
+"""Rows out of CSV streams, plain or compressed by gzip."""
 
 import io
 import re
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from container.formats import magic
 from container.formats.csv import decode_kernel, header, line_kernel, parser
 from container.formats.csv.parser import Cells
 from container.formats.errors import FormatError, located
+from container.formats.gunzipped import Gunzipped
 from kmeans.source import GivenUpError
 
 _LINE_FEED = ord("\n")
@@ -64,9 +65,24 @@ class CSVReader(ByteReader):
             self._read_header()
 
     @classmethod
+    def open(cls, stream: io.RawIOBase | io.BytesIO, form: RecordForm, resources: ReaderResources) -> Self:
+        """See `Reader.open`."""
+        if stream.seekable():
+            head = stream.read(magic.HEAD_BYTES) or b""
+            stream.seek(0)
+            if magic.recognized(head) == magic.GZIP:
+                stream = Gunzipped(stream)
+        return cls(stream, form, resources)
+
+    @classmethod
     def has_names(cls, form: RecordForm) -> bool:
         """See `Reader.has_names`."""
         return form.header
+
+    @property
+    def bytes_read(self) -> int:
+        """See `Reader.bytes_read`."""
+        return self.stream.bytes_read if isinstance(self.stream, Gunzipped) else self.window.bytes_read
 
     def _read_header(self) -> None:
         form = self.form
@@ -75,7 +91,8 @@ class CSVReader(ByteReader):
                 names = header.names(self._take(1))
                 chosen = header.chosen_columns(names, form.selection, form.feature_dim, form.label_size)
             self.lines_before, self.noun, self._names = 1, "line", tuple(names)
-            self.feature_names, self.left_out = chosen.names, chosen.left_out
+            self.feature_names = self.feature_columns = chosen.names
+            self.left_out = chosen.left_out
             self._cells, self._settled = Cells(len(names), chosen.numbers, form.gaps), True
             self._ident, self.weight_column = chosen.ident, chosen.weight
 
@@ -166,7 +183,7 @@ class CSVReader(ByteReader):
             tasks.turn()
             self.window.turn()
         # The next read, behind the lines that are there, raises it again.
-        with suppress(GivenUpError, OSError):
+        with suppress(GivenUpError, OSError, FormatError):
             self.window.extend()
 
     def _piece(self, most: int) -> tuple[int, int]:
@@ -291,9 +308,16 @@ class CSVReader(ByteReader):
         with located(self._line):
             came = not self._ended and self.window.fill()
             if begins:
-                magic.refuse_others(self.window.content, magic.CSV)
+                self._check_beginning()
         self._ended = not came
         return came
+
+    def _check_beginning(self) -> None:
+        beginning = self.window.content
+        # Files were unpacked.
+        if not isinstance(self.stream, Gunzipped) and magic.recognized(beginning) == magic.GZIP:
+            raise FormatError("expected CSV, got gzip: SageMaker unpacks it if the channel's CompressionType is Gzip")
+        magic.refuse_others(beginning, magic.CSV)
 
 
 def _filled_bytes(content: memoryview) -> int:

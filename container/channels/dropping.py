@@ -30,7 +30,8 @@ class PassingReader(Reader):
     def __init__(self, reader: Reader) -> None:
         super().__init__(reader.feature_dim)
         self._reader = reader
-        self.feature_names, self.left_out = reader.feature_names, reader.left_out
+        self.feature_names, self.feature_columns = reader.feature_names, reader.feature_columns
+        self.left_out = reader.left_out
 
     @classmethod
     def open(cls, stream: Any, form: RecordForm, resources: ReaderResources) -> Self:

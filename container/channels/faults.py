@@ -44,7 +44,7 @@ class Faults:
     def broken(self, path: Path, error: FormatError) -> CustomerError:
         """Return the error for a file that does not follow its format."""
         sentence = next(words for kind, words in _SENTENCES.items() if isinstance(error, kind))
-        advice = f"; {_ADVICE}" if isinstance(error, MissingValueError) else ""
+        advice = f"; {_ADVICE}" if isinstance(error, MissingValueError) and self._channel.name != "model" else ""
         return self._error(sentence, f"{self._shown(path)}, {error}{advice}")
 
     def unreadable(self, path: Path, error: OSError) -> PlatformError:

@@ -13,6 +13,7 @@ from container.channels.faults import Faults
 from container.channels.files import channel_files, listed, partitions
 from container.channels.form import ReaderResources, RecordForm
 from container.channels.gaps import GaplessReader, GapsReader
+from container.channels.npy_reader import NpyReader
 from container.channels.parquet_reader import ParquetReader
 from container.channels.reader import Reader
 from container.channels.reading import Reading
@@ -22,7 +23,7 @@ from container.channels.stream import Stream, wait_for_fifo
 from container.channels.team import Team
 from container.channels.weighted_recordio_reader import WeightedRecordIOReader
 from container.channels.weights import WeightsReader
-from container.configuration.channels import CSV, PARQUET, RECORDIO, ChannelConfiguration
+from container.configuration.channels import CSV, NPY, PARQUET, RECORDIO, ChannelConfiguration
 from container.errors import CustomerError
 from container.formats.columns import shown_names
 from container.formats.errors import FormatError
@@ -30,7 +31,12 @@ from container.logs.logger import LOGGER
 from kmeans.source import GivenUpError
 from kmeans.types import DoubleArray
 
-READERS: Final[Mapping[str, type[Reader]]] = {RECORDIO: RecordIOReader, CSV: CSVReader, PARQUET: ParquetReader}
+READERS: Final[Mapping[str, type[Reader]]] = {
+    RECORDIO: RecordIOReader,
+    CSV: CSVReader,
+    PARQUET: ParquetReader,
+    NPY: NpyReader,
+}
 # Readers of records with weights, for content types in which these are no column.
 _WEIGHTED: Final[Mapping[str, type[Reader]]] = {RECORDIO: WeightedRecordIOReader}
 
@@ -57,6 +63,10 @@ class Opener:
     ----------
     rereadable : bool
         Whether files can be opened again; not so in Pipe mode.
+    feature_columns : tuple of str
+        The names of the columns that the features are in; see `feature_names`.
+    earlier_gap_rows : int
+        The number of rows with a gap that an interrupted run of the job has counted.
 
     Raises
     ------
@@ -92,8 +102,10 @@ class Opener:
         # What the log has said of columns that are left out.
         self._left_out = ""
         self._feature_names: tuple[str, ...] = ()
+        self.feature_columns: tuple[str, ...] = ()
         # The number of rows with a gap in each file, as far as they are known.
         self._gap_rows: dict[Path, int] = {}
+        self.earlier_gap_rows = 0
 
     def rows_together(self) -> int:
         """Return how many rows are worth reading at once."""
@@ -201,7 +213,7 @@ class Opener:
 
     def gap_rows(self) -> int:
         """Return the number of rows with a gap that were read, of each file in the pass that read the most of it."""
-        return sum(self._gap_rows.values())
+        return max(sum(self._gap_rows.values()), self.earlier_gap_rows)
 
     def no_records(self) -> CustomerError:
         """Return the error for a channel without a record."""
@@ -236,4 +248,4 @@ class Opener:
                 f"expected the columns of the other files, {shown_names(self._feature_names)},"
                 f" got {shown_names(reader.feature_names)}: feature_columns chooses columns in any order"
             )
-        self._feature_names = reader.feature_names
+        self._feature_names, self.feature_columns = reader.feature_names, reader.feature_columns

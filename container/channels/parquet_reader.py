@@ -31,9 +31,11 @@ class ParquetReader(Reader):
     def __init__(self, file: ParquetFile, form: RecordForm) -> None:
         super().__init__(form.width)
         self._file = file
-        self._chosen = chosen_columns(file.schema, form.selection, form.feature_dim, form.label_size or 0)
-        self.feature_names, self.left_out = self._chosen.names, self._chosen.left_out
-        self.weight_column = self._chosen.weight
+        self._chosen = chosen_columns(file, form.selection, form.feature_dim, form.label_size or 0)
+        self.feature_names, self.left_out = self._chosen.feature_names, self._chosen.left_out
+        self.feature_columns = tuple(column.name for column in self._chosen.features)
+        self.weight_column = self._chosen.weight.place if self._chosen.weight else None
+        self._lengths = {column.place: column.length for column in self._chosen.numbers}
         self._gaps = form.gaps
         self._batch_rows = max(1, _BATCH_BYTES // (4 * form.feature_dim))
         # The next group to begin, and what is left of the one that was begun last: batches, and rows in all.
@@ -91,7 +93,7 @@ class ParquetReader(Reader):
         """See `Reader.ids`."""
         if self._chosen.ident is not None:
             for group in range(len(self._file.group_rows)):
-                for batch in self._file.batches((self._chosen.ident,), group, _IDS_TOGETHER):
+                for batch in self._file.batches({self._chosen.ident: 1}, group, _IDS_TOGETHER):
                     yield texts_of(batch.column(0))
 
     def _find_rows(self) -> bool:
@@ -101,7 +103,7 @@ class ParquetReader(Reader):
             if batch is not None:
                 self._batch, self._rows, self._begin, self._end = batch, None, 0, len(batch)
             elif self._next_group < len(self._file.group_rows):
-                self._batches = self._file.batches(self._chosen.numbers, self._next_group, self._batch_rows)
+                self._batches = self._file.batches(self._lengths, self._next_group, self._batch_rows)
                 self._rows_left = self._file.group_rows[self._next_group]
                 self._next_group += 1
             else:

@@ -43,6 +43,8 @@ class Reader(ABC):
         The column of the weights in the file, from 0; None if there are none, or no columns.
     feature_names : tuple of str
         The names of the features, if the file has names; empty if not.
+    feature_columns : tuple of str
+        The names of the columns that the features are in, one for each feature or for a list of them.
     left_out : str
         Columns that are not read although nobody said so, in words; empty if there are none.
     gap_rows : int
@@ -50,6 +52,7 @@ class Reader(ABC):
     """
 
     feature_names: tuple[str, ...] = ()
+    feature_columns: tuple[str, ...] = ()
     left_out: str = ""
     gap_rows: int = 0
     lines_before: int = 0

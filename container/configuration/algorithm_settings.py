@@ -36,7 +36,10 @@ def auto_sample_size(n_features: int) -> int:
 def settings_of(given: Hyperparameters) -> TrainingSettings:
     """Evaluate the hyperparameters of a job."""
     factor = given.extra_center_factor
-    if factor is None:
+    if not given.epochs:
+        # A model that is kept has no intermediate centers.
+        factor = 1
+    elif factor is None:
         factor = auto_center_factor(given.k)
     finalization = finalization_settings(given, given.k * factor)
     return TrainingSettings(
@@ -56,6 +59,7 @@ def settings_of(given: Hyperparameters) -> TrainingSettings:
         seed=given.seed,
         spherical=given.distance == "cosine",
         weighted=bool(given.weight_column),
+        early_stopping_tolerance=given.early_stopping_tolerance,
     )
 
 

@@ -13,6 +13,7 @@ from container.formats.errors import shown
 RECORDIO = "application/x-recordio-protobuf"
 CSV = "text/csv"
 PARQUET = "application/x-parquet"
+NPY = "application/x-npy"
 MODEL = "application/x-sagemaker-model"
 # The parameter of text/csv that says whether the first line has names, and its values (RFC 4180).
 HEADER = "header"
@@ -22,15 +23,17 @@ CONTENT_TYPES: Mapping[str, frozenset[str]] = {
     RECORDIO: frozenset({"version", *charset.PARAMETERS}),
     CSV: frozenset({"label_size", HEADER, *charset.PARAMETERS}),
     PARQUET: frozenset({"label_size"}),
+    NPY: frozenset({"label_size"}),
     MODEL: frozenset(),
 }
 REQUIRED_CHANNELS = ("train",)
 # Channel -> its content types; the first is the default.
-_ROWS = (RECORDIO, CSV, PARQUET)
-CHANNELS: Mapping[str, tuple[str, ...]] = {"train": _ROWS, "test": _ROWS, "model": (MODEL,)}
+_ROWS = (RECORDIO, CSV, PARQUET, NPY)
+# The first one of `model` stands for a table too, whose format is then recognized.
+CHANNELS: Mapping[str, tuple[str, ...]] = {"train": _ROWS, "test": _ROWS, "model": (MODEL, *_ROWS)}
 
 InputMode = Literal["File", "FastFile", "Pipe"]
-# Those of a model, of Parquet and of CSV with a header: a pipe has no beginning of a file to go to.
+# Those of a model, of Parquet, of numpy's files and of CSV with a header: a pipe has no beginning of a file to go to.
 FILE_MODES = ("File", "FastFile")
 
 _LABEL_SIZE = re.compile(r"[0-9]{1,9}")
@@ -132,8 +135,8 @@ def _channel(name: str, given: object, path: Path) -> ChannelConfiguration:
     channel = ChannelConfiguration(
         name, stated.name, stated.label_size, cast(InputMode, mode), distribution, path, stated.header
     )
-    if channel.has_names and mode not in FILE_MODES:
-        what = PARQUET if stated.name == PARQUET else f"{CSV};{HEADER}=present"
+    if (channel.has_names or stated.name == NPY) and mode not in FILE_MODES:
+        what = f"{CSV};{HEADER}=present" if stated.name == CSV else stated.name
         raise CustomerError(
             f"Channel {name}: expected TrainingInputMode {' or '.join(FILE_MODES)} for {what}, got {mode}: a pipe has"
             " all files as one, in which no file begins or ends"

@@ -152,6 +152,11 @@ def load(paths: Paths) -> JobConfiguration:
         for name, channel in channels.items()
         if name != "model" and (fault := weight_fault(hyperparameters.weight_column, channel))
     ]
+    if not hyperparameters.epochs and "model" not in channels:
+        faults.append(
+            "Hyperparameter epochs: expected 1 or more without a channel named model, got 0, which keeps the centers of"
+            " that channel"
+        )
     if faults:
         raise CustomerError("; ".join(faults))
     objective = hyperparameters.tuning_objective_metric

@@ -83,7 +83,11 @@ TABLE: tuple[Hyperparameter, ...] = (
         tunable=("3000", "15000"),
     ),
     Hyperparameter(
-        "epochs", Integer(1, _INT32_MAX), "1", "Number of passes over the training data.", tunable=("1", "10")
+        "epochs",
+        Integer(0, _INT32_MAX),
+        "1",
+        "Number of passes over the training data; 0 keeps the model in the channel model, and scores it.",
+        tunable=("1", "10"),
     ),
     Hyperparameter(
         "extra_center_factor",
@@ -164,6 +168,14 @@ TABLE: tuple[Hyperparameter, ...] = (
         origin="own",
     ),
     Hyperparameter(
+        "early_stopping_tolerance",
+        Continuous(0.0, 1.0),
+        "0",
+        "Relative fall of the stream's loss from one epoch to the next up to which no further epoch begins; 0 for all "
+        "epochs.",
+        origin="own",
+    ),
+    Hyperparameter(
         "distance",
         Categorical(_DISTANCES),
         "euclidean",
@@ -175,7 +187,7 @@ TABLE: tuple[Hyperparameter, ...] = (
         "feature_columns",
         Names(),
         "",
-        "Names of the columns that are features, for Parquet and CSV with a header; empty for all columns.",
+        "Names of the columns that are features, or lists of them, for Parquet and CSV with a header; empty for all.",
         origin="own",
     ),
     Hyperparameter(

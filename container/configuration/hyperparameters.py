@@ -46,6 +46,7 @@ class Hyperparameters:
     tuning_objective_metric: str
     seed: int
     refine_sample_size: int | None
+    early_stopping_tolerance: float
     distance: DistanceName
     feature_columns: tuple[str, ...]
     id_column: str
@@ -123,17 +124,7 @@ def parse(raw: Mapping[str, str]) -> Hyperparameters:
             "Hyperparameter standardize: expected 'false' with distance=cosine, which compares rows by their angle at "
             "zero, got 'true', which moves the mean of the rows to zero"
         )
-    faults += [
-        f"Hyperparameter {name}: expected as many names as feature_dim says, {values['feature_dim']}, got {len(names)}"
-        for name in ("feature_columns", "feature_names")
-        if (names := values.get(name)) and len(names) != values.get("feature_dim", len(names))
-    ]
-    weight, others = values.get("weight_column"), (*values.get("feature_columns", ()), values.get("id_column"))
-    if weight and weight in others:
-        faults.append(
-            "Hyperparameter weight_column: expected another column than feature_columns and id_column name, "
-            f"got {_shown(weight)}"
-        )
+    faults += _wrong_counts(values) + _shared_weight(values)
     if faults:
         raise CustomerError("; ".join(faults))
 
@@ -151,6 +142,31 @@ def _missing(given: Mapping[str, str]) -> list[str]:
     """Return the built-in's sentence on missing required hyperparameters, if there are any."""
     names = ", ".join(f"'{row.name}'" for row in TABLE if row.default is None and row.name not in given)
     return [f"No value(s) were specified for {names} which are required hyperparameter(s)"] if names else []
+
+
+def _wrong_counts(values: Mapping[str, Any]) -> list[str]:
+    """Return what is wrong with the number of names, compared with that of features."""
+    columns, names = (len(values.get(name, ())) for name in ("feature_columns", "feature_names"))
+    n_features = values.get("feature_dim")
+    expected = f"as many names as feature_dim says, {n_features}"
+    faults = []
+    # A column of lists has several features.
+    if n_features and columns > n_features:
+        faults.append(f"Hyperparameter feature_columns: expected at most {expected}, got {columns}")
+    if n_features and names not in (0, n_features):
+        faults.append(f"Hyperparameter feature_names: expected {expected}, got {names}")
+    return faults
+
+
+def _shared_weight(values: Mapping[str, Any]) -> list[str]:
+    """Return what is wrong with the column of weights, if it is one of features or ids too."""
+    weight, others = values.get("weight_column"), (*values.get("feature_columns", ()), values.get("id_column"))
+    if not weight or weight not in others:
+        return []
+    return [
+        "Hyperparameter weight_column: expected another column than feature_columns and id_column name, "
+        f"got {_shown(weight)}"
+    ]
 
 
 def _unknown(name: str) -> str:

@@ -17,6 +17,7 @@ _SYNONYMS: Final[Mapping[str, tuple[str, ...]]] = {
     "mini_batch_size": ("batch_size", "batch"),
     "half_life_time_size": ("half_life", "half_life_time", "decay", "decay_factor"),
     "epochs": ("epoch", "n_epochs", "num_epochs", "passes"),
+    "early_stopping_tolerance": ("early_stopping", "early_stopping_tol", "early_stop_tolerance", "epoch_tol"),
     "eval_metrics": ("metric", "metrics", "eval_metric"),
     "distance": ("distance_type", "distance_measure", "distance_metric", "distance_function", "spherical", "cosine"),
     "seed": ("random_state", "random_seed"),

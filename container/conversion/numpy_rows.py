@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
@@ -10,42 +10,34 @@ from container.conversion.npz_archive import array
 from container.conversion.rows import Rows, float32, rows_in_a_block
 from container.conversion.table import Options
 from container.files.regular import open_regular
+from container.formats import bfloat16
 from container.formats.errors import FormatError
-from container.formats.npy import read_header
+from container.formats.npy_table import NpyTable, table_header
 from kmeans.types import FloatArray
 
 
 class NumpyRows(Rows):
-    """An array in numpy's own format; one in Fortran order, as those of pandas are, is mapped into memory."""
+    """An array in numpy's own format."""
 
     def __init__(self, path: Path, options: Options) -> None:
         self._path, self._gaps = path, options.gaps
-        with open_regular(path) as stream:
-            self._shape, self._fortran, self._dtype = _table(stream)
-            self._begin = stream.tell()
-        self._columns = options.chosen(self._shape[1])
+        with open_regular(path, 0) as stream:
+            table = NpyTable(stream)
+        self._n_rows = table.n_rows
+        self._columns = options.chosen(table.n_columns)
         self.n_features = len(self._columns)
-        expected = self._begin + self._dtype.itemsize * self._shape[0] * self._shape[1]
-        if (size := path.stat().st_size) != expected:
-            raise FormatError(f"expected {expected} bytes for an array of the shape {self._shape}, got {size}")
 
     def count(self) -> int:
         """Return the number of rows."""
-        return self._shape[0]
+        return self._n_rows
 
     def blocks(self) -> Iterator[FloatArray]:
         """Yield the rows, block by block."""
-        if not self._shape[0]:
-            return
-        if self._fortran:
-            mapped = np.memmap(self._path, self._dtype, "r", self._begin, self._shape, "F")
-            step = rows_in_a_block(self._shape[1])
-            parts: Iterator[Any] = (mapped[begin : begin + step] for begin in range(0, self._shape[0], step))
+        with open_regular(self._path, 0) as stream:
+            table = NpyTable(stream)
+            step = table.rows_together
+            parts = (table.rows(begin, min(step, table.n_rows - begin)) for begin in range(0, table.n_rows, step))
             yield from float32(parts, self._columns, gaps=self._gaps)
-            return
-        with open_regular(self._path) as stream:
-            stream.seek(self._begin)
-            yield from float32(_parts(stream, self._shape, self._dtype), self._columns, gaps=self._gaps)
 
 
 class ZippedRows(Rows):
@@ -54,7 +46,8 @@ class ZippedRows(Rows):
     def __init__(self, path: Path, options: Options) -> None:
         self._path, self._gaps = path, options.gaps
         with array(path) as stream:
-            self._shape, fortran, self._dtype = _table(stream)
+            self._dtype, fortran, n_rows, n_columns = table_header(stream)
+        self._shape = n_rows, n_columns
         if fortran:
             raise FormatError("expected an array in C order, got one in Fortran order: save it as .npy, or a C copy")
         self._columns = options.chosen(self._shape[1])
@@ -67,19 +60,11 @@ class ZippedRows(Rows):
     def blocks(self) -> Iterator[FloatArray]:
         """Yield the rows, block by block."""
         with array(self._path) as stream:
-            _table(stream)
+            table_header(stream)
             yield from float32(_parts(stream, self._shape, self._dtype), self._columns, gaps=self._gaps)
             # The checksum is compared only at the end.
             if stream.read(1):
                 raise FormatError(f"expected the end after an array of the shape {self._shape}, got more")
-
-
-def _table(stream: BinaryIO) -> tuple[tuple[int, int], bool, np.dtype[Any]]:
-    """Read the head of a table of numbers; return its shape, whether it is in Fortran order, and its type."""
-    dtype, fortran, shape = read_header(stream)
-    if len(shape) != 2:
-        raise FormatError(f"expected an array of two dimensions, got the shape {str(shape)[:60]}")
-    return (shape[0], shape[1]), fortran, dtype
 
 
 def _parts(stream: Any, shape: tuple[int, int], dtype: np.dtype[Any]) -> Iterator[Any]:
@@ -89,4 +74,4 @@ def _parts(stream: Any, shape: tuple[int, int], dtype: np.dtype[Any]) -> Iterato
         part = np.empty((n, shape[1]), dtype)
         if stream.readinto(part.view(np.uint8).data.cast("B")) < part.nbytes:
             raise FormatError(f"expected an array of {shape[0]} rows, got the end", record=begin + 1)
-        yield part
+        yield bfloat16.readable(part)

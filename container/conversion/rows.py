@@ -9,6 +9,7 @@ import numpy as np
 
 from container.channels.reader import Reader
 from container.formats.errors import FormatError, not_finite
+from container.formats.numbers import first_refused
 from container.resources import cpu_count
 from kmeans.types import FloatArray
 
@@ -95,19 +96,6 @@ def float32(parts: Iterator[Any], columns: Sequence[int], *, gaps: bool) -> Iter
             raise not_finite(float(rows[row, column]), columns[column], record=record + row)
         yield block
         record += len(block)
-
-
-def first_refused(block: FloatArray, *, gaps: bool) -> tuple[int, int] | None:
-    """Return the row and the column, from 0, of the first number that is not finite, nor NaN where gaps may be."""
-    accepted = np.isfinite(block)
-    if accepted.all():
-        return None
-    if gaps:
-        accepted |= np.isnan(block)
-        if accepted.all():
-            return None
-    row, column = np.argwhere(~accepted)[0]
-    return int(row), int(column)
 
 
 def all_rows(reader: Reader) -> Iterator[FloatArray]:

@@ -11,7 +11,7 @@ from container.conversion.table import Options
 from container.errors import CustomerError
 from container.files.regular import open_regular
 from container.formats.columns import shown_names
-from container.formats.errors import FormatError
+from container.formats.errors import FormatError, located
 from container.formats.magic import CSV, GZIP, HEAD_BYTES, NPY, PARQUET, RECORDIO, ZIP, recognized, refuse_others
 
 # The suffixes of tables, each with the name of the format that its files begin with.
@@ -72,8 +72,8 @@ def open_rows(path: Path, options: Options = _DEFAULTS) -> Rows:
         return RecordIORows(path, files, left_out)
     if not is_folder:
         return _open_table(path, formats[path], options)
-    # Parts without a row may be empty.
-    files = [file for file in files if file.stat().st_size]
+    # Parts without a row may be empty, or not say how long lists are.
+    files = [file for file in files if file.stat().st_size and _may_have_rows(file, formats[file])]
     for file in files:
         if not formats[file]:
             raise FormatError(
@@ -89,6 +89,15 @@ def _table_format(path: Path) -> str:
     if recognized(_beginning(path)) == PARQUET:
         return ".parquet"
     return next((suffix for suffix in TABLES if path.name.lower().endswith(suffix)), "")
+
+
+def _may_have_rows(path: Path, suffix: str) -> bool:
+    if suffix != ".parquet":
+        return True
+    from container.conversion.parquet_rows import has_rows
+
+    with located(file=str(path)):
+        return has_rows(path)
 
 
 def _open_table(path: Path, suffix: str, options: Options) -> Rows:

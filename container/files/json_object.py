@@ -14,6 +14,10 @@ from container.formats.errors import excerpt, shown
 _MAX_FILE_BYTES = 4 << 20
 
 
+class JSONObjectError(ValueError):
+    """A text holds no JSON object, or not as its standard has it."""
+
+
 def read(path: Path, error: type[JobError]) -> dict[str, Any] | None:
     """Return the JSON object in a file.
 
@@ -55,8 +59,8 @@ def read(path: Path, error: type[JobError]) -> dict[str, Any] | None:
     return value
 
 
-def loads(text: bytes | bytearray) -> Any:
-    """Return a JSON value.
+def parse(text: bytes | bytearray) -> dict[str, Any]:
+    """Return a JSON object.
 
     Parameters
     ----------
@@ -65,20 +69,30 @@ def loads(text: bytes | bytearray) -> Any:
 
     Returns
     -------
-    object
+    dict
         All numbers in it are finite.
 
     Raises
     ------
-    ValueError
-        If it is no JSON, holds NaN, Infinity or a number beyond float64, or holds one name twice in an object.
-    RecursionError
-        If it is nested too deeply.
+    JSONObjectError
+        If it is no JSON or nested too deeply, holds NaN, Infinity or a number beyond float64, holds one name twice in
+        an object, or is no object.
     """
+    try:
+        value = loads(text)
+    except (ValueError, RecursionError) as cause:
+        raise JSONObjectError(f"expected valid JSON: {cause}") from cause
+    if not isinstance(value, dict):
+        raise JSONObjectError(f"expected an object, got {type(value).__name__}")
+    return value
+
+
+def loads(text: bytes | bytearray) -> Any:
+    """Return a JSON value of any kind; like `parse`, but what is nested too deeply raises RecursionError."""
     return _DECODER.decode(text.decode())
 
 
-def decoder(error: type[ValueError] = ValueError, *, finite: bool = True) -> json.JSONDecoder:
+def decoder(error: type[ValueError] = ValueError, *, finite: bool = True, nan: bool = False) -> json.JSONDecoder:
     """Return a decoder of strict JSON.
 
     Parameters
@@ -88,6 +102,8 @@ def decoder(error: type[ValueError] = ValueError, *, finite: bool = True) -> jso
         all is a `json.JSONDecodeError`, an integer of too many digits a plain ValueError.
     finite : bool
         Whether to refuse decimals beyond float64, too, which are infinite otherwise.
+    nan : bool
+        Whether to read ``NaN``, which is no JSON, but which Python's json writes.
 
     Returns
     -------
@@ -107,7 +123,10 @@ def decoder(error: type[ValueError] = ValueError, *, finite: bool = True) -> jso
             raise error(f"expected a finite number, got {text[:40]}")
         return value
 
-    return json.JSONDecoder(object_pairs_hook=distinct, parse_float=number if finite else None, parse_constant=number)
+    def constant(text: str) -> float:
+        return math.nan if nan and text == "NaN" else number(text)
+
+    return json.JSONDecoder(object_pairs_hook=distinct, parse_float=number if finite else None, parse_constant=constant)
 
 
 _DECODER = decoder()

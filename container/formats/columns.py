@@ -106,6 +106,8 @@ def choose(
     others = [place for place in range(len(names)) if place not in index and place not in (ident, weight)]
     if selection.features:
         features = [places[name] for name in selection.features]
+        if n_features is not None:
+            check_count(len(features), n_features, selection.features)
     else:
         features = _behind_labels(others, names, n_features, labels)
     unread = [names[place] for place in sorted(index) if place not in (*features, ident, weight)]
@@ -127,6 +129,12 @@ def _behind_labels(columns: list[int], names: Sequence[str], n_features: int | N
         hint = "; feature_columns chooses some of them" if n_features is not None and len(features) > n_features else ""
         raise FormatError(f"expected {expected}{besides}, got {len(columns)} columns: {got}{hint}")
     return features
+
+
+def check_count(count: int, n_features: int, columns: Collection[str]) -> None:
+    """Raise a FormatError if columns hold another number of features than there must be."""
+    if count != n_features:
+        raise FormatError(f"expected {n_features} features, got {count} in the columns {shown_names(columns)}")
 
 
 def refuse_duplicates(names: Sequence[str]) -> None:

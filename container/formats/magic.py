@@ -24,7 +24,7 @@ _FORMATS: Final = tuple(
     (re.compile(pattern), name, advice)
     for pattern, name, advice in (
         (rb"\x0a\x23\xd7\xce", RECORDIO, "its content type is application/x-recordio-protobuf"),
-        (rb"\x93NUMPY", NPY, _CONVERT.format(".npy")),
+        (rb"\x93NUMPY", NPY, f"{_CONVERT.format('.npy')}, and training reads it as application/x-npy"),
         (rb"PK(?:\x03\x04|\x05\x06)", ZIP, f"unpack it, or save a workbook as CSV; {_CONVERT.format('.npz')}"),
         (
             rb"PAR1[\x00-\x08\x0e-\x1f]",

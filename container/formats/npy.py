@@ -10,6 +10,7 @@ from typing import Any, BinaryIO, Final, NamedTuple
 
 import numpy as np
 
+from container.formats import bfloat16
 from container.formats.errors import FormatError, excerpt
 
 MAGIC: Final = b"\x93NUMPY"
@@ -30,10 +31,13 @@ _MEMBER = re.compile(
 # Python 2 wrote an L behind long integers.
 _EXTENT = re.compile(r"\s*([0-9]{1,19})L?\s*")
 _NUMBERS = re.compile(r"[<>|=]?[fiub][0-9]{1,2}")
+# As numpy writes the bfloat16 of ml_dtypes, which JAX and TensorFlow use; two bytes of no known type are |V2.
+_BFLOAT16 = ("<V2", "bfloat16")
+_NO_TYPE = re.compile(r"[<>|=]?V[0-9]+")
 
 
 class Header(NamedTuple):
-    """The type and shape of an array."""
+    """The type and shape of an array; `container.formats.bfloat16.DTYPE` stands for bfloat16."""
 
     dtype: np.dtype[Any]
     fortran_order: bool
@@ -93,13 +97,16 @@ def _unlike(text: str) -> FormatError:
 
 
 def _dtype(text: str) -> np.dtype[Any]:
+    if text in _BFLOAT16:
+        return bfloat16.DTYPE
     try:
         if _NUMBERS.fullmatch(text):
             return np.dtype(text)
     except TypeError:
         # There is no such type.
         pass
-    raise FormatError(f"expected numbers, got elements of the type {excerpt(text)}")
+    hint = ", which may be anything: save array.astype(np.float32)" if _NO_TYPE.fullmatch(text) else ""
+    raise FormatError(f"expected numbers, got elements of the type {excerpt(text)}{hint}")
 
 
 def _shape(text: str) -> tuple[int, ...]:

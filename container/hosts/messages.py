@@ -72,12 +72,9 @@ def decode(line: bytes) -> dict[str, Any]:
         If it is no message.
     """
     try:
-        content = json_object.loads(line)
-    except (ValueError, RecursionError) as error:
+        return json_object.parse(line)
+    except json_object.JSONObjectError as error:
         raise MessageError(f"expected a message, got {line[:60]!r}") from error
-    if not isinstance(content, dict):
-        raise MessageError(f"expected a message, got {line[:60]!r}")
-    return content
 
 
 async def receive(reader: "asyncio.StreamReader") -> dict[str, Any] | None:

@@ -54,12 +54,8 @@ class Peers:
 
     Parameters
     ----------
-    place : HostPlace
-        This host among the hosts of the job.
-    port : int
-        The port on which launchers listen.
-    address : str
-        The address of this host to listen on and to connect from; empty for any.
+    place, port, address : HostPlace, int, str
+        As for `Meeting`.
     facts : Mapping of str to str
         The facts of this host, for `container.hosts.agreement`.
     hear : callable

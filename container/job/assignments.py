@@ -16,6 +16,7 @@ from pyarrow import csv as arrow_csv
 
 from container.artifacts import disk_space
 from container.channels.channel import Channel
+from container.errors import CustomerError
 from container.files.atomic import replacing
 from container.job.ids import Ids, quoted
 from container.precision.coordinates import Coordinates
@@ -57,6 +58,15 @@ def objection(folder: Path, n_rows: int, k: int, *, ids: bool = False) -> str:
     if free < 2 * n_bytes:
         return f"{folder}: expected room for {2 * n_bytes:,} bytes, got {free:,}"
     return ""
+
+
+def check_id_column(name: str) -> None:
+    """Raise a CustomerError if the column of ids has the name of another column of the assignments."""
+    if name in COLUMNS:
+        raise CustomerError(
+            f"Hyperparameter id_column: expected another name than {' and '.join(COLUMNS)}, which are columns of the"
+            f" assignments, got {name}"
+        )
 
 
 def output_name(path: Path) -> Path:

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from container.configuration.files import JobConfiguration
+from container.job.earlier_model import GivenModel
+from container.job.feature_names import FeatureNames
 from container.logs.progress import Progress
 from container.stopping import Stop
 from kmeans.assignment.engine import Engine
@@ -36,8 +38,10 @@ class JobContext:
         Logs the stages of the job and counts its events.
     began : float
         Start of the job, in seconds since 1970.
-    names_in_data : tuple of str
-        The names of the features in the training data; empty if these have none.
+    names_in_data : FeatureNames
+        The names of the features in the training data.
+    kept : GivenModel or None
+        The model that the job keeps, if it has no epochs.
     """
 
     configuration: JobConfiguration
@@ -47,12 +51,14 @@ class JobContext:
     stop: Stop
     progress: Progress
     began: float
-    names_in_data: tuple[str, ...] = ()
+    names_in_data: FeatureNames
+    kept: GivenModel | None = None
 
     @property
     def feature_names(self) -> tuple[str, ...]:
-        """The names of the features, as given or as in the training data; empty if there are none."""
-        return self.configuration.hyperparameters.feature_names or self.names_in_data
+        """The names of the features, as given, as in the training data or as in a kept model; empty if none has any."""
+        kept = self.kept.feature_names if self.kept else ()
+        return self.configuration.hyperparameters.feature_names or self.names_in_data.features or kept
 
     def engine(self, shift: FloatArray) -> Engine:
         """Return an engine for rows with the given usual values, float32 (d,)."""

@@ -1,6 +1,7 @@
 """The names of the features, on which all hosts must agree."""
 
 import json
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,7 +12,22 @@ from container.logs.logger import LOGGER
 from kmeans.communicator import Communicator
 
 
-def agreed_names(rows: Channel, communicator: Communicator) -> tuple[str, ...]:
+class FeatureNames(NamedTuple):
+    """Names in the training data; empty if the data have none.
+
+    Attributes
+    ----------
+    features : tuple of str
+        Those of the features.
+    columns : tuple of str
+        Those of the columns that the features are in, which may hold lists of them.
+    """
+
+    features: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+
+
+def agreed_names(rows: Channel, communicator: Communicator) -> FeatureNames:
     """Return the names that the features have in the data, and log them; all hosts call this together.
 
     Parameters
@@ -23,24 +39,24 @@ def agreed_names(rows: Channel, communicator: Communicator) -> tuple[str, ...]:
 
     Returns
     -------
-    tuple of str
-        The same on every host; empty if the data have no names.
+    FeatureNames
+        The same on every host.
 
     Raises
     ------
     CustomerError
         If the hosts have different names, or as `Channel.feature_names`.
     """
-    own = json.dumps(rows.feature_names()).encode() + b"\n"
+    own = json.dumps([rows.feature_names(), rows.feature_columns()]).encode() + b"\n"
     everyones = communicator.gather_rows(np.frombuffer(own, np.uint8)).tobytes().splitlines()
-    found = [names for names in map(json.loads, everyones) if names]
+    found = [FeatureNames(*map(tuple, names)) for names in map(json.loads, everyones) if names[0]]
     for names in found:
         if names != found[0]:
             raise CustomerError(
-                f"The hosts have different columns: {shown_names(found[0])} and {shown_names(names)};"
+                f"The hosts have different columns: {shown_names(found[0].columns)} and {shown_names(names.columns)};"
                 " feature_columns chooses columns in any order"
             )
     if not found:
-        return ()
-    LOGGER.info("The features are the columns %s.", shown_names(found[0]))
-    return tuple(found[0])
+        return FeatureNames()
+    LOGGER.info("The features are the columns %s.", shown_names(found[0].columns))
+    return found[0]

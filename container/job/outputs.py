@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from container import report
 from container.artifacts import curve as curves
@@ -60,17 +61,12 @@ def write_model(context: JobContext, model: Model, coordinates: Coordinates) -> 
         LOGGER.info("No model is serialized on a non-master node")
         return ()
     began = time.time()
-    centers = coordinates.centers(model.centers)
+    centers = _centers(context, model, coordinates)
     files = artifacts.save(
         job.paths.model,
         _file_host(job.place.leader),
         artifacts.SavedModel(centers, _description(context, model, coordinates)),
-        without_rows(
-            model.state,
-            model.centers,
-            job.hyperparameters.epochs,
-            weighted=bool(job.hyperparameters.weight_column),
-        ),
+        without_rows(model.state, model.centers, model.epochs, weighted=bool(job.hyperparameters.weight_column)),
         coordinates,
     )
     if centers.dtype == np.float64:
@@ -108,10 +104,15 @@ def update_model(context: JobContext, model: Model, coordinates: Coordinates, fi
         _write_copies(context, model, files)
 
 
+def _centers(context: JobContext, model: Model, coordinates: Coordinates) -> NDArray[Any]:
+    """Return the centers in the units of the data, as the model's files have them."""
+    return context.kept.saved(coordinates) if context.kept else coordinates.centers(model.centers)
+
+
 def _description(context: JobContext, model: Model, coordinates: Coordinates) -> dict[str, Any]:
     job = context.configuration
     return describe(
-        coordinates.centers(model.centers),
+        _centers(context, model, coordinates),
         hyperparameters=job.all_hyperparameters,
         seed=job.hyperparameters.seed,
         cluster_sizes=[float(size) for size in model.score.cluster_sizes],
@@ -288,7 +289,7 @@ def write_report(
             hyperparameters=job.all_hyperparameters,
             shows_rows=job.hyperparameters.shows_rows,
             seed=job.hyperparameters.seed,
-            epochs=job.hyperparameters.epochs,
+            epochs=model.epochs,
             rows_seen=progress.rows,
             rows_per_second=progress.rows_per_second,
             began=context.began,

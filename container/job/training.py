@@ -16,21 +16,20 @@ from container.configuration.algorithm_settings import log_evaluated, settings_o
 from container.configuration.files import JobConfiguration
 from container.errors import CustomerError
 from container.formats.columns import Selection
-from container.job import outputs
+from container.job import assignments, outputs
 from container.job.checkpointing import newest_common, saving
 from container.job.context import JobContext
-from container.job.earlier_model import read_earlier_model
-from container.job.feature_names import agreed_names
+from container.job.earlier_model import GivenModel, kept_model, read_given_model
+from container.job.feature_names import FeatureNames, agreed_names
 from container.job.gaps import count_gaps
 from container.job.gpu import open_gpu
+from container.job.settling import settle
 from container.logs import logger
 from container.logs.logger import LOGGER
 from container.logs.metrics import log_metrics, log_quality, summary
 from container.logs.progress import Progress
 from container.logs.timed_source import TimedSource
-from container.precision.choice import SPREAD_ROWS, choose_coordinates
-from container.precision.coordinates import Coordinates
-from container.precision.fills import Choose, with_fills
+from container.precision.coordinates import PLAIN, Coordinates
 from container.resources import cpu_count, memory_limit_bytes
 from container.stopping import Stop
 from kmeans.assignment.scoring import Score, score
@@ -43,7 +42,6 @@ from kmeans.stream.control import Control
 from kmeans.stream.first_centers import NoRowsError
 from kmeans.threads import Threads
 from kmeans.training import fit
-from kmeans.types import DoubleArray
 
 # The service cuts long log lines.
 MAX_LOGGED_SIZES = 1000
@@ -72,6 +70,7 @@ def run(job: JobConfiguration, communicator: Communicator, stop: Stop, began: fl
     """
     with logger.kept_warnings() as warnings, Threads(cpu_count()) as threads:
         _log_configuration(job)
+        assignments.check_id_column(job.hyperparameters.id_column)
         chosen = settings_of(job.hyperparameters)
         gpu = open_gpu(job.hyperparameters.num_gpus, chosen, communicator)
         _log_setup(job, chosen)
@@ -91,19 +90,21 @@ def run(job: JobConfiguration, communicator: Communicator, stop: Stop, began: fl
         train, given = job.channels["train"], job.hyperparameters
         form = RecordForm.of(train, chosen.n_features, given.selection, given.missing)
         rows = Channel(train, form, chosen.batch_size, reading)
-        names = agreed_names(rows, communicator) if train.has_names else ()
+        names = agreed_names(rows, communicator) if train.has_names else FeatureNames()
+        earlier = _given_model(job, chosen, names)
         source = TimedSource(rows)
         progress = Progress(job.place.name, chosen.epochs, chosen.batch_size, source, stop)
-        context = JobContext(job, communicator, threads, gpu, stop, progress, began, names)
+        kept = None if chosen.epochs else earlier
+        context = JobContext(job, communicator, threads, gpu, stop, progress, began, names, kept)
         setup_seconds = time.time() - began
         with logger.Gathered(), logger.Heartbeat(progress.heartbeat):
-            model = _fit(context, chosen, source, checkpoints)
+            model = _fit(context, chosen, source, checkpoints, earlier)
             progress.finalized()
             model = count_gaps(context, model, rows)
             model = _write_model(context, model, rows)
             _log_train_quality(context, model)
             progress.log_times()
-            log_metrics(job.place.name, began, time.time(), {**progress.times, "epochs": summary(chosen.epochs)})
+            log_metrics(job.place.name, began, time.time(), {**progress.times, "epochs": summary(model.epochs)})
             outputs.warn_of_dominant_feature(context, model, rows.coordinates)
             tested = _test(context, model, rows.coordinates)
             if stop.overdue():
@@ -124,37 +125,34 @@ def _data(job: JobConfiguration) -> str:
     return inventory(train.path) if train.mode != "Pipe" and job.paths.checkpoints.is_dir() else ""
 
 
-def _fit(context: JobContext, chosen: TrainingSettings, source: TimedSource, checkpoints: Checkpoints) -> Model:
+def _given_model(job: JobConfiguration, chosen: TrainingSettings, names: FeatureNames) -> GivenModel | None:
+    """Read what is in the channel `model`, if there is one."""
+    channel = job.channels.get("model")
+    if channel is None:
+        return None
+    given = read_given_model(channel, chosen, names.columns, job.hyperparameters.feature_names or names.features)
+    if not chosen.epochs:
+        return kept_model(channel, given, chosen.k, standardize=job.hyperparameters.standardize)
+    LOGGER.info("continuing from %d centers, of %.0f rows", len(given.start.centers), given.start.weights.sum())
+    return given
+
+
+def _fit(
+    context: JobContext,
+    chosen: TrainingSettings,
+    source: TimedSource,
+    checkpoints: Checkpoints,
+    earlier: GivenModel | None,
+) -> Model:
     """Train; resume from a checkpoint if there is one."""
     job, communicator = context.configuration, context.communicator
     progress, stop = context.progress, context.stop
-    earlier = None
-    if "model" in job.channels:
-        earlier = read_earlier_model(
-            job.channels["model"], chosen.n_features, job.hyperparameters.distance, context.feature_names
-        )
-    checkpoint = newest_common(checkpoints, communicator)
+    # A job that keeps its model begins again: it takes a single pass.
+    checkpoint = newest_common(checkpoints, communicator) if chosen.epochs else None
     rows = source.source
     if checkpoint is None:
-        standardize = job.hyperparameters.standardize
-
-        def chosen_by(given: DoubleArray, n_represented: int, weights: DoubleArray | None) -> Coordinates:
-            return choose_coordinates(
-                given,
-                n_represented,
-                communicator,
-                progress.events,
-                weights=weights,
-                distance=job.hyperparameters.distance,
-                standardize=standardize,
-                names=context.feature_names,
-            )
-
-        choose: Choose = chosen_by
-        fills = job.hyperparameters.missing == "mean"
-        if fills:
-            choose = with_fills(choose, communicator, context.feature_names)
-        rows.settle_by(choose, SPREAD_ROWS if standardize or fills else 0)
+        kept = context.kept and context.kept.coordinates
+        settle(rows, context, kept or PLAIN)
     else:
         rows.coordinates = checkpoint.coordinates
     # The leader's clock decides for all hosts.
@@ -173,7 +171,7 @@ def _fit(context: JobContext, chosen: TrainingSettings, source: TimedSource, che
             progress,
             control,
             events=progress.events,
-            earlier=earlier,
+            earlier=earlier.start if earlier else None,
             snapshot=checkpoint.snapshot if checkpoint else None,
             memory_bytes=memory_limit_bytes(),
             gpu=context.gpu,
@@ -190,7 +188,7 @@ def _fit(context: JobContext, chosen: TrainingSettings, source: TimedSource, che
         if stop.requested():
             raise CustomerError("The job was stopped before any row arrived; there is no model") from None
         raise source.source.no_records() from None
-    if job.place.count > 1 and job.place.leads and progress.steps < FEW_STEPS:
+    if chosen.epochs and job.place.count > 1 and job.place.leads and progress.steps < FEW_STEPS:
         LOGGER.warning(
             "The stream had only %d steps, each of up to %d rows of %d hosts: the model may be less accurate. "
             "Lower mini_batch_size, raise epochs, or use fewer hosts.",
@@ -233,7 +231,8 @@ def _test_score(context: JobContext, model: Model, coordinates: Coordinates) -> 
     reading = Reading(job.place, threaded=threads.count > 1, threads=threads.count, stop=stop)
     test, chosen = job.channels["test"], job.hyperparameters
     # By name, in whatever order the columns are.
-    selection = Selection(context.names_in_data if test.has_names else (), weight=chosen.weight_column)
+    columns = context.names_in_data.columns if test.has_names else ()
+    selection = Selection(columns, weight=chosen.weight_column)
     form = RecordForm.of(test, chosen.feature_dim, selection, chosen.missing)
     source = Channel(test, form, chosen.mini_batch_size, reading, coordinates=coordinates)
     assigner = context.engine(model.state.shift).assigner(model.centers.astype(np.float64))

@@ -14,6 +14,7 @@ from container.report.losses import Losses
 from container.stopping import Stop
 from kmeans.events import Events
 from kmeans.observer import MiniBatch, Observer
+from kmeans.stream.epoch_losses import EpochLosses
 
 # The built-in reports the short and the long term loss after this number of mini-batches.
 REPORT_EVERY = 10
@@ -99,13 +100,19 @@ class Progress(Observer):
     def facts(self) -> dict[str, Any]:
         """Return what `restore` needs to resume counting."""
         losses = {"short": (self._short.rows, self._short.inertia), "long": (self._long.rows, self._long.inertia)}
-        return {"counters": self._counts.facts(), "losses": losses}
+        gap_rows = self._source.source.gap_rows()
+        return {
+            "counters": self._counts.facts(),
+            "losses": losses,
+            **({"gap_rows": gap_rows} if gap_rows else {}),
+        }
 
     def restore(self, facts: dict[str, Any]) -> None:
         """Resume from the facts of an interrupted run."""
         self._counts = Counts.of(facts["counters"])
         self._rows_before = self.rows
         self._short, self._long = RunningLoss(*facts["losses"]["short"]), RunningLoss(*facts["losses"]["long"])
+        self._source.source.restore_gap_rows(facts.get("gap_rows", 0))
         self._enter("training", "initialize.time")
         self._epoch_began = time.time()
 
@@ -192,11 +199,37 @@ class Progress(Observer):
         """Warn that there are rows left."""
         self.cut_short = True
         LOGGER.warning(
-            "Stopped early by %s after %d examples; the model is made of these.",
+            "Stopped early by %s after %d examples; the model is %s these.",
             # The signal may have reached only another host.
             self._stop.cause or "SIGTERM",
             self.rows,
+            "made of" if self._epochs else "scored on",
         )
+
+    def settled(self, epochs: int, losses: EpochLosses) -> None:
+        """Log why there are no further epochs."""
+        if self._bar is not None:
+            self._bar.close()
+        LOGGER.info(
+            "Early stopping after epoch %d of %d: the msd of the stream was %s, and %s in the epoch before.",
+            epochs,
+            self._epochs,
+            losses.latest,
+            losses.before,
+        )
+
+    def assigning(self, k: int) -> None:
+        """Log that the model is kept."""
+        LOGGER.info("keeping %d centers: the rows are assigned to them, and do not move them", k)
+        self._enter("assigning", "initialize.time")
+
+    def assigned(self, batch: MiniBatch) -> None:
+        """Count all rows as one mini-batch."""
+        self.losses.add(batch.count, batch.inertia)
+        self._counts.add(batch)
+        self._loading_seconds = self._source.seconds
+        LOGGER.info("processed a total of %d examples", batch.own_rows)
+        self._enter("scoring", "update.time")
 
     def reassigned(self, count: int) -> None:
         """Log how often a center was reassigned to a far row."""

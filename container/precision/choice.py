@@ -38,12 +38,8 @@ def choose_coordinates(
 
     Parameters
     ----------
-    rows : ndarray of float64, shape (n, d)
-        Some of this host's rows; there may be none.
-    n_represented : int
-        The number of rows of this host that they stand for.
-    communicator : Communicator
-        The hosts, which all call this together.
+    rows, n_represented, communicator : ndarray of float64, shape (n, d), int, Communicator
+        As for `moments_of`.
     events : Events
         Counts the features that have lost their digits.
     weights : ndarray of float64, shape (n,), or None

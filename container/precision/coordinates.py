@@ -148,9 +148,12 @@ class Coordinates:
 
     def centers(self, points: FloatArray) -> FloatArray | DoubleArray:
         """Return centers as a model has them, in units of the data: float64 only if float32 is too coarse for them."""
+        return points if self.origin is None else self.saved(self.absolute(points))
+
+    def saved(self, exact: DoubleArray) -> FloatArray | DoubleArray:
+        """Return centers in units of the data as a model has them: float64 only if float32 is too coarse for them."""
         if self.origin is None:
-            return points
-        exact = self.absolute(points)
+            return exact.astype(np.float32)
         if self.scales is not None:
             rounded = exact.astype(np.float32)
             if (np.abs(rounded - exact) <= _MAX_ROUNDING * self.scales).all():
@@ -253,15 +256,10 @@ class Coordinates:
         n_features : int
             The number of features of the model.
 
-        Returns
-        -------
-        Coordinates
-            Checked.
-
         Raises
         ------
         CoordinatesError
-            If the entry is no such one.
+            If the entry is no such one, or as `of_arrays` raises it.
         """
         arrays: dict[str, NDArray[Any]] = {}
         if (entry := description.get(ENTRY)) is not None:

@@ -76,12 +76,9 @@ def _object() -> dict[str, Any]:
     """Return the JSON object in the body of a request."""
     body = b"".join(blocks(request.environ, _MAX_LOAD_BYTES))
     try:
-        given = json_object.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise RegistryError(f"expected JSON: {error}") from error
-    if not isinstance(given, dict):
-        raise RegistryError(f'expected {{"model_name": ..., "url": ...}}, got {str(given)[:40]!r}')
-    return given
+        return json_object.parse(body)
+    except json_object.JSONObjectError as error:
+        raise RegistryError(f'expected {{"model_name": ..., "url": ...}}: {error}') from error
 
 
 def _text(given: dict[str, Any], name: str) -> str:

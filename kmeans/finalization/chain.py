@@ -52,14 +52,14 @@ def chain(
     rng : numpy.random.Generator
         The source of chance.
     resources : Resources
-        What computes, here on one thread, and the deadline, after which no further k is begun.
+        What computes, and the deadline, after which no further k is begun.
 
     Returns
     -------
     dict of int to Clustering
         By k, without those for which there are too few different points.
     """
-    engine, stopping = resources.engine.on_one_thread(), resources.deadline.passed
+    engine, stopping = resources.engine, resources.deadline.passed
     found: dict[int, Clustering] = {}
     before = start
     for k in ks:

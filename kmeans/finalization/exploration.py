@@ -9,6 +9,7 @@ all rows.
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -31,29 +32,64 @@ MIN_KS = 5
 # What fitting may take, and scoring, in products of a point, a center and a feature; see `split_merge.SearchLimits`.
 FITTING_WORK = 5e9
 SCORING_WORK = 1.5e9
+# The most that fitting takes with few k: this, or this part of the stream's work.
+MAX_FITTING_WORK = 4e10
+SHARE_OF_STREAM = 0.1
 # Points that centers are fitted to, and those that they are scored on; fewer where that takes too much work.
 MAX_FITTED = 5_000
 MAX_SCORED = 20_000
 # But some, and some for each cluster.
 MIN_POINTS = 500
 MIN_POINTS_OF_A_CLUSTER = 20
-# Lloyd's iterations for each k.
-MIN_ITERATIONS = 24
+# Times as many to score centers on, so that half of them are not among those that the centers were fitted to.
+SCORED = 2
+# Lloyd's iterations for each k: usually, and where there are few k.
+MIN_ITERATIONS = 12
+USUAL_ITERATIONS = 24
 MAX_ITERATIONS = 60
+# An iteration of more work is divided among the threads; else each chain has a thread of its own.
+DIVIDED_WORK = 2e8
+# By this factor the largest k is lowered until it takes no longer than it may.
+LOWERED = 0.9
 
 
-def ks_to_explore(k: int, n_centers: int, n_features: int) -> list[int]:
+def ks_to_explore(k: int, n_centers: int, n_features: int, streamed: float = 0.0) -> list[int]:
     """Return the numbers of clusters to look at: from 2 to 2 k, or to K if that is less, and k itself.
 
-    All of them while they are few, else `MAX_KS` or so in equal ratios, or fewer where they take long.
+    All of them while they are few, else `MAX_KS` or so in equal ratios. Where they take long, there are fewer, and
+    where even these take too long, they end at a smaller k.
+
+    Parameters
+    ----------
+    k, n_centers, n_features : int
+        Of the model, the stream and the rows.
+    streamed : float
+        The work of the stream, in products of a row, a center and a feature.
+
+    Returns
+    -------
+    list of int
+        In ascending order.
     """
     last = min(2 * k, n_centers)
-    work = MIN_ITERATIONS * _min_points(last) * work_of_a_point(last, n_features) / 2
+    most = max(MAX_FITTING_WORK, SHARE_OF_STREAM * streamed)
+    while last > MIN_KS and _least_work(last, n_features) > most:
+        last = int(LOWERED * last)
+    work = USUAL_ITERATIONS * _min_points(last) * work_of_a_point(last, n_features) / 2
     n_ks = max(MIN_KS, min(MAX_KS, int(FITTING_WORK / work)))
+    return sorted({*_spread(last, n_ks), k})
+
+
+def _spread(last: int, n_ks: int) -> list[int]:
+    """Return numbers from 2 to `last`: all of them if that are no more than `n_ks`, else so many in equal ratios."""
     if last - 1 <= n_ks:
-        return sorted({*range(2, last + 1), k})
-    ks = np.unique(np.geomspace(2, last, n_ks).round().astype(int)).tolist()
-    return sorted({*ks, k})
+        return list(range(2, last + 1))
+    return sorted({round(k) for k in np.geomspace(2, last, n_ks).tolist()})
+
+
+def _least_work(last: int, n_features: int) -> float:
+    work = sum(work_of_a_point(k, n_features) for k in _spread(last, MIN_KS))
+    return MIN_ITERATIONS * _min_points(last) * work
 
 
 def _min_points(k: int) -> int:
@@ -145,15 +181,19 @@ class _Exploration:
         self._ks = [k for k in ks if k <= len(state.centers) or k == self._k]
         for_points, *self._seeds = seeds.spawn(5)
         rng = np.random.default_rng(for_points)
+        others = [k for k in self._ks if k != self._k] or self._ks
         work = sum(work_of_a_point(k, n_features) for k in self._ks)
-        least = _min_points(self._ks[-1])
-        n_scored = max(least, min(MAX_SCORED, int(SCORING_WORK / work)))
+        least = _min_points(others[-1])
+        n_scored = max(SCORED * least, min(MAX_SCORED, int(SCORING_WORK / work)))
         n_fitted = max(least, min(MAX_FITTED, int(FITTING_WORK / (MAX_ITERATIONS * work))))
         everything = coreset(state)
         self._scored = reduced(everything, evaluate(everything, centers, self._engine), n_scored, rng)
         self._fitted = reduced(self._scored, evaluate(self._scored, centers, self._engine), n_fitted, rng)
         affordable = int(FITTING_WORK / (len(self._fitted) * work))
         self._iterations = max(MIN_ITERATIONS, min(MAX_ITERATIONS, affordable))
+        self._divided = len(self._fitted) * work_of_a_point(others[-1], n_features) >= DIVIDED_WORK
+        # That of one k; all k of a chain are done by one thread, if an iteration is not divided.
+        self._engine_of_one = self._engine if self._divided else self._engine.on_one_thread()
         self._model = evaluate(self._fitted, centers, self._engine)
         self._total_msd = self._variance()
         self._by_k: dict[int, Clustering] = {}
@@ -177,18 +217,19 @@ class _Exploration:
 
     def _explore(self, start: Clustering, ks: Sequence[int], seeds: Sequence[np.random.SeedSequence]) -> None:
         """Add clusterings of larger and of smaller k than that of `start`, and their figures."""
-        k, threads = len(start.centers), self._engine.threads
+        k, resources = len(start.centers), replace(self._resources, engine=self._engine_of_one)
         ways = [[one for one in ks if one > k], [one for one in reversed(ks) if one < k]]
 
         def go(way: tuple[list[int], np.random.SeedSequence]) -> dict[int, Clustering]:
             rng = np.random.default_rng(way[1])
-            return chain(self._fitted, start, way[0], self._iterations, rng, self._resources)
+            return chain(self._fitted, start, way[0], self._iterations, rng, resources)
 
         def judge(item: tuple[int, Clustering]) -> Figures | None:
             return None if self._stopping() else self._figures_of(*item)
 
-        explored = [item for found in threads.map(go, zip(ways, seeds, strict=True)) for item in found.items()]
-        for (one, clustering), figures in zip(explored, threads.map(judge, explored), strict=True):
+        each = map if self._divided else self._engine.threads.map
+        explored = [item for found in each(go, zip(ways, seeds, strict=True)) for item in found.items()]
+        for (one, clustering), figures in zip(explored, each(judge, explored), strict=True):
             if figures is not None:
                 self._by_k[one], self._figures[one] = clustering, figures
 
@@ -217,8 +258,7 @@ class _Exploration:
     def _loss(self, fitted: Clustering) -> tuple[float, float]:
         """Return what the loss would be of such centers that were fitted to all rows, and its standard error."""
         k, n_rows = len(fitted.centers), max(1, self._score.rows)
-        # Each k in a thread of its own.
-        scored = evaluate(self._scored, fitted.centers, self._engine.on_one_thread())
+        scored = evaluate(self._scored, fitted.centers, self._engine_of_one)
         # Those of rows, whatever they have decayed to.
         weights = self._scored.weights * (n_rows / self._scored.weights.sum())
         sizes = np.bincount(scored.labels, weights, minlength=k)

@@ -90,9 +90,8 @@ def refine(
         merged.append(agglomerate(state.centers, state.weights, k, engine.threads, deadline.passed))
     before = evaluate(everything, given[0], engine)
     few = reduced(everything, before, _search_points(k, n_features), np.random.default_rng(for_points))
-    streamed = float(state.weights.sum()) * state.centers.size
-    factor = max(1.0, SHARE_OF_STREAM * streamed / SEARCH_WORK)
-    points, n_groups = _groups(everything, few, k, max(GROUPS_WORK, GROUPS_SHARE_OF_STREAM * streamed))
+    factor = max(1.0, SHARE_OF_STREAM * state.work / SEARCH_WORK)
+    points, n_groups = _groups(everything, few, k, max(GROUPS_WORK, GROUPS_SHARE_OF_STREAM * state.work))
     if n_groups >= 2 * k:
         rng = np.random.default_rng(for_groups)
         merged.append(agglomerate_points(points, n_groups, k, rng, engine, deadline.passed))

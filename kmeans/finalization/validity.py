@@ -65,11 +65,7 @@ def davies_bouldin(points: WeightedPoints, centers: DoubleArray, labels: LabelAr
 
     Parameters
     ----------
-    points : WeightedPoints
-        As for `simplified_silhouette`.
-    centers : ndarray of float64, shape (k, d)
-        As for `simplified_silhouette`.
-    labels : ndarray of int64, shape (n,)
+    points, centers, labels : WeightedPoints, ndarray of float64, ndarray of int64
         As for `simplified_silhouette`.
 
     Returns
@@ -130,11 +126,7 @@ def separated_share(points: WeightedPoints, centers: DoubleArray, labels: LabelA
 
     Parameters
     ----------
-    points : WeightedPoints
-        As for `simplified_silhouette`.
-    centers : ndarray of float64, shape (k, d)
-        As for `simplified_silhouette`.
-    labels : ndarray of int64, shape (n,)
+    points, centers, labels : WeightedPoints, ndarray of float64, ndarray of int64
         As for `simplified_silhouette`.
     """
     sizes = np.bincount(labels, points.weights, minlength=len(centers))

@@ -18,6 +18,8 @@ MIN_WEIGHT = 1e-280
 MAX_CENTERS = 16
 # From this many features on, those of one center fill vectors.
 WIDE = 32
+# Features to add up before looking whether a merger costs too much already, and more than the sums may be rounded by.
+CHUNK, ROUNDING = 96, 1e-9
 # Centers that a candidate is compared with at a time.
 TILE = 64
 
@@ -80,6 +82,18 @@ def lightest(weights: DoubleArray, barred: BoolArray) -> LabelArray:
     return found[:n_found]
 
 
+@kernel("boolean(float64[::1], float64[::1], float64)")
+def _exceeds(a: DoubleArray, b: DoubleArray, limit: float) -> bool:
+    """Return whether a part of the features shows that the squared distance of two centers exceeds a limit."""
+    limit *= 1.0 + ROUNDING
+    squared_distance = 0.0
+    for begin in range(0, len(a) - CHUNK, CHUNK):
+        squared_distance += squared_difference(a[begin:], b[begin:], CHUNK)
+        if squared_distance > limit:
+            return True
+    return False
+
+
 @kernel(
     "Tuple((int64, int64, float64))(float64[:, ::1], float64[::1], boolean[::1], int64[::1], float64, int64, int64)",
     strict=True,
@@ -115,9 +129,12 @@ def cheapest_merger(
                 center = candidates[place]
                 if target == center:
                     continue
-                both, cost = weights[center] + weight, 0.0
-                if both > 0.0:
-                    cost = weights[center] * weight * squared_difference(centers[center], other, n_features) / both
+                both, product, cost = weights[center] + weight, weights[center] * weight, 0.0
+                # Without weight a merger costs nothing.
+                if product > 0.0:
+                    if _exceeds(centers[center], other, best_cost * (both / product)):
+                        continue
+                    cost = product * squared_difference(centers[center], other, n_features) / both
                 if cost < best_cost or (cost == best_cost and place < best):
                     best, best_target, best_cost = np.int64(place), np.int64(target), cost
         return (candidates[best] if best >= 0 else best), best_target, best_cost
@@ -142,12 +159,44 @@ def cheapest_merger(
                 if barred[target] or target == center:
                     continue
                 both = weights[center] + weights[target]
-                # Without weight a merger costs nothing.
                 cost = weights[center] * weights[target] * distances[j] / both if both > 0.0 else 0.0
                 # Of equally cheap mergers the one of the first candidate, with the first target.
                 if cost < best_cost or (cost == best_cost and place < best):
                     best, best_target, best_cost = np.int64(place), np.int64(target), cost
     return (candidates[best] if best >= 0 else best), best_target, best_cost
+
+
+@kernel("float64(float64, float64, boolean)", strict=True)
+def _gain_factor(weight: float, own_weight: float, outside: bool) -> float:
+    """Return by how much the loss falls if a row leaves its center, as a multiple of their squared distance.
+
+    `own_weight` is that of the center, which includes the row unless that is `outside`.
+    """
+    rest = own_weight if outside else own_weight - weight
+    # A row that is nearly all of its center can gain nothing.
+    if not (weight > MIN_WEIGHT and rest > MIN_SHARE * weight):
+        return 0.0
+    whole = rest + weight
+    return float(weight * (rest / whole if outside else whole / rest))
+
+
+@kernel("float64(float64[:, ::1], float64, float64[:, ::1], float64[:, ::1], float64[::1])")
+def most_gain(
+    facts: DoubleArray,  # IN (rows, EXTRA): what a table says of far rows, apart from their features
+    outlier_distance: float,  # IN: rows beyond it are in no center yet
+    before: DoubleArray,  # IN (rows, d): the center of each row when its distance was measured
+    centers: DoubleArray,  # IN (K, d): as they are now
+    weights: DoubleArray,  # IN (K,)
+) -> float:
+    """Return a limit of what any of these rows can gain by becoming a center; 0 if there is nothing to gain."""
+    gain = 0.0
+    for i in range(len(facts)):
+        own = np.int64(facts[i, LABEL])
+        factor = _gain_factor(facts[i, WEIGHT], weights[own], facts[i, DISTANCE] > outlier_distance)
+        moved = squared_difference(before[i], centers[own], centers.shape[1])
+        distance = np.sqrt(facts[i, DISTANCE]) + np.sqrt(moved)
+        gain = max(gain, factor * distance * distance * (1.0 + ROUNDING))
+    return gain
 
 
 @kernel(
@@ -175,10 +224,9 @@ def reassign_rows(
         whole = rest + weight
         center = np.int64(-1)
         gain = 0.0
-        # A row that is nearly all of its center can gain nothing.
-        if weight > MIN_WEIGHT and rest > MIN_SHARE * weight:
-            share = rest / whole if outside else whole / rest
-            gain = weight * share * squared_difference(row, centers[own], n_features)
+        factor = _gain_factor(weight, weights[own], outside)
+        if factor > 0.0:
+            gain = factor * squared_difference(row, centers[own], n_features)
             if gain > least_cost:
                 candidates = lightest(weights, rows_of_now)
                 center, target, least_cost = cheapest_merger(

@@ -19,13 +19,13 @@ from kmeans.kernels.group_parts import (
     Terms,
     Workspace,
 )
-from kmeans.kernels.intrinsics import read_at
 from kmeans.kernels.jit import array_type, kernel
 from kmeans.kernels.moving import move, spread_out
 from kmeans.kernels.nearest import assign_rows
-from kmeans.kernels.packed import WORD, Integer, move_and_scale, scale_to_unit, unpack
+from kmeans.kernels.packed import Integer
 from kmeans.kernels.pieces import PIECE_SUMS, PieceSums, add_to_piece, first_row, put_together
 from kmeans.kernels.prepared import PREPARED, Prepared, lay_out
+from kmeans.kernels.reading import read_records
 from kmeans.kernels.space import SPACE, Space
 from kmeans.types import DoubleArray, FloatArray, LabelArray
 
@@ -105,8 +105,6 @@ def take_piece(
     first = batch * shape.batch_rows
     begin = first + first_row(piece, shape.pieces, shape.batch_rows)
     end = first + first_row(piece + 1, shape.pieces, shape.batch_rows)
-    values_at, stride = location.values_at, location.stride
-    records = (values_at + WORD - 1) // WORD * WORD
     if work.far_batches[thread] != batch_number:
         work.far_batches[thread] = batch_number
         work.far_distances[thread, :] = 0.0
@@ -121,19 +119,11 @@ def take_piece(
     inertia, chosen = 0.0, 0
     for start in range(begin, end, shape.block_rows):
         n = min(shape.block_rows, end - start)
-        size = n * stride
         rows, source, first_of_source = all_rows[:n], all_rows, 0
         if location.file < 0:
             rows, source, first_of_source = memory[start : start + n], memory, start
-        elif read_at(location.file, buffer[records:], size, location.begin + start * stride) != size or not unpack(
-            buffer, values_at, stride, n, rows
-        ):
+        elif not read_records(location, start, n, buffer, rows):
             return False
-        else:
-            if len(location.origin):
-                move_and_scale(rows, location.origin, location.scales)
-            if location.unit and not scale_to_unit(rows):
-                return False
         labels, distances = all_labels[:n], all_distances[:n]
         assign_rows(source, first_of_source, first_of_source + n, prepared, labels, distances, space)
         weights = work.row_weights[start - first : start - first + n]

@@ -72,3 +72,30 @@ def move(
             share = counts[j] / weights[j]
             for f in range(centers.shape[1]):
                 centers[j, f] += share * (mean_of(sums[j, f], counts[j]) - centers[j, f])
+
+
+@kernel(
+    "void(float64[:, ::1], float64[::1], float64[::1], float64[:, ::1], float64[::1], float64[::1], float64,"
+    " int64, int64)",
+    strict=True,
+)
+def move_and_clear(
+    centers: DoubleArray,  # INOUT (K, d)
+    weights: DoubleArray,  # INOUT (K,)
+    spreads: DoubleArray,  # INOUT (K,)
+    sums: DoubleArray,  # INOUT (K, d): see `move`; cleared
+    counts: DoubleArray,  # INOUT (K,): cleared
+    losses: DoubleArray,  # INOUT (K,): see `spread_out`; cleared
+    decay: float,  # IN
+    first: int,  # IN: the first center to move
+    last: int,  # IN: the one after the last
+) -> None:
+    """Move some of the centers, update their spreads and clear their sums, while these are in the cache."""
+    for j in range(first, last):
+        one, weight, spread = centers[j : j + 1], weights[j : j + 1], spreads[j : j + 1]
+        added, count, loss = sums[j : j + 1], counts[j : j + 1], losses[j : j + 1]
+        spread_out(one, weight, spread, added, count, loss, decay)
+        move(one, weight, added, count, decay)
+        added[:] = 0.0
+        count[:] = 0.0
+        loss[:] = 0.0

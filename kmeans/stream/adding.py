@@ -9,12 +9,16 @@ from kmeans.assignment.compiled import MIN_PRODUCTS, prepare
 from kmeans.assignment.engine import Engine
 from kmeans.assignment.sums import ClusterSums
 from kmeans.kernels.pieces import put_together, take_pieces
+from kmeans.kernels.prepared import lay_out
+from kmeans.stream.center_ranges import center_ranges
 from kmeans.stream.piece_sums import Pieces, n_pieces
 from kmeans.threads import Threads
 from kmeans.types import DoubleArray, FloatArray, LabelArray
 
 # Shares of the work for each thread: each costs a call.
 SHARES = 2
+# Numbers to add up in a share, at least.
+MIN_SUMMANDS = 1 << 17
 
 
 class Adder(Protocol):
@@ -57,11 +61,16 @@ class PieceAdder:
     def __init__(self, centers: DoubleArray, shift: FloatArray, threads: Threads) -> None:
         self.prepared = prepare(centers, shift)
         self.pieces = Pieces(*centers.shape)
-        self._centers, self._shift, self._threads = centers, shift, threads
+        self._centers, self._threads = centers, threads
 
     def follow(self) -> None:
-        """Prepare the centers again."""
-        self.prepared = prepare(self._centers, self._shift)
+        """Lay out the centers again."""
+
+        def lay_out_some(some: slice) -> None:
+            lay_out(self._centers, some.start, some.stop, self.prepared)
+
+        n_centers, n_features = self._centers.shape
+        self._threads.map(lay_out_some, center_ranges(n_centers, n_features, self._threads.count))
 
     def add(
         self, rows: FloatArray, weights: DoubleArray, into: ClusterSums, outlier_distance: float = math.inf
@@ -80,14 +89,15 @@ class PieceAdder:
         def join(some: slice) -> None:
             put_together(sums, count, number, some.start, some.stop, into.sums, into.counts, into.losses)
 
-        self._threads.map(take, self._shares(count, rows.size * n_centers))
-        self._threads.map(join, self._shares(n_centers, count * self._centers.size))
+        worthwhile = rows.size * n_centers > MIN_PRODUCTS
+        self._threads.map(take, self._shares(count, count if worthwhile else 1))
+        self._threads.map(join, self._shares(n_centers, join_shares(count, *self._centers.shape)))
         return labels, squared_distances
 
-    def _shares(self, n_items: int, work: int) -> list[slice]:
-        """Share items out among the threads if the work, in products, is worth waking them."""
+    def _shares(self, n_items: int, most: int) -> list[slice]:
+        """Share items out among the threads, in at most so many shares."""
         threads = self._threads.count
-        shares = min(n_items, SHARES * threads) if threads > 1 and work > MIN_PRODUCTS else 1
+        shares = max(1, min(n_items, most, SHARES * threads)) if threads > 1 else 1
         return [slice(n_items * share // shares, n_items * (share + 1) // shares) for share in range(shares)]
 
 
@@ -115,3 +125,8 @@ class EngineAdder:
     ) -> tuple[LabelArray, DoubleArray]:
         """Find the nearest center of each row, and add the row to the sums of that center."""
         return self._assigner.assign_and_sum(rows, weights, into, outlier_distance)
+
+
+def join_shares(n_pieces: int, n_centers: int, n_features: int) -> int:
+    """Return in how many shares, at most, the sums of pieces are worth adding up."""
+    return n_pieces * n_centers * n_features // MIN_SUMMANDS

@@ -51,17 +51,21 @@ class Batches:
     @property
     def location(self) -> Location:
         """Where the rows are."""
-        packed = self.packed
-        return Location(
-            packed.file,
-            packed.begin,
-            packed.stride,
-            len(packed.head),
-            self.first_number,
-            packed.origin,
-            packed.scales,
-            packed.unit,
-        )
+        return location_of(self.packed, self.first_number)
+
+
+def location_of(packed: PackedRows, number: int) -> Location:
+    """Return where packed rows are; `number` is that of the first one among the rows of this host."""
+    return Location(
+        packed.file,
+        packed.begin,
+        packed.stride,
+        len(packed.head),
+        number,
+        packed.origin,
+        packed.scales,
+        packed.unit,
+    )
 
 
 class Group:

@@ -15,6 +15,7 @@ import numpy as np
 
 from kmeans.assignment.shift import QUARTILE_ROWS, thinned
 from kmeans.assignment.sums import ClusterSums
+from kmeans.communicator import Communicator
 from kmeans.kernels.far_rows import DISTANCE, EXTRA, HOST, LABEL, POSITION, WEIGHT, offer_rows, reassign_rows
 from kmeans.types import DoubleArray, FloatArray, LabelArray
 
@@ -66,12 +67,12 @@ class Reassignment:
 class FarRows:
     """The rows of a mini-batch that are farthest from their centers.
 
+    All hosts learn the facts of these rows at each step. The rows themselves are exchanged only if they may matter.
+
     Parameters
     ----------
-    host : int
-        Rank of this host.
-    n_hosts : int
-        The number of hosts; each has its share of `MAX_ROWS`, or one row.
+    communicator : Communicator
+        The hosts; each has its share of `MAX_ROWS`, or one row.
     n_features : int
         Features of a row.
     outlier_distance : float
@@ -83,10 +84,10 @@ class FarRows:
         The farthest row first; entries without a row are 0.
     """
 
-    def __init__(self, host: int, n_hosts: int, n_features: int, outlier_distance: float) -> None:
-        self._host = host
+    def __init__(self, communicator: Communicator, n_features: int, outlier_distance: float) -> None:
+        self._communicator = communicator
         self.outlier_distance = outlier_distance
-        self.table: DoubleArray = np.zeros((max(1, MAX_ROWS // n_hosts), n_features + EXTRA))
+        self.table: DoubleArray = np.zeros((max(1, MAX_ROWS // communicator.size), n_features + EXTRA))
 
     def offer(
         self,
@@ -115,7 +116,7 @@ class FarRows:
             Changed in place: outliers that have no entry in the table are added.
         """
         held = self._outliers()
-        offer_rows(block, labels, squared_distances, weights, first_position, self._host, self.table)
+        offer_rows(block, labels, squared_distances, weights, first_position, self._communicator.rank, self.table)
         if not self.table[0, DISTANCE] > self.outlier_distance:
             return
         outliers = np.flatnonzero(squared_distances > self.outlier_distance)
@@ -128,6 +129,32 @@ class FarRows:
     def _outliers(self) -> DoubleArray:
         """Return a copy of the entries that are outliers; the farthest rows come first."""
         return self.table[: np.count_nonzero(self.table[:, DISTANCE] > self.outlier_distance)].copy()
+
+    @property
+    def facts(self) -> DoubleArray:
+        """What the table says of the rows apart from their features, float64 (rows, EXTRA)."""
+        return self.table[:, -EXTRA:]
+
+    def exchanged(self, facts: DoubleArray) -> DoubleArray:
+        """Return rows of any hosts, on every host.
+
+        Parameters
+        ----------
+        facts : ndarray of float64, shape (n, EXTRA)
+            The facts of these rows, the same on every host.
+
+        Returns
+        -------
+        ndarray of float64, shape (n, d + EXTRA)
+            A table of the rows.
+        """
+        table: DoubleArray = np.zeros((len(facts), self.table.shape[1]))
+        own = np.flatnonzero(facts[:, HOST] == self._communicator.rank)
+        places = np.argmax(facts[own, POSITION, None] == self.table[:, POSITION], axis=1)
+        table[own, :-EXTRA] = self.table[places, :-EXTRA]
+        self._communicator.sum(table.reshape(-1))
+        table[:, -EXTRA:] = facts
+        return table
 
     def decay(self, factor: float) -> None:
         """Lower the weights of the rows in the table."""
@@ -159,18 +186,24 @@ def outlier_distance(rows: FloatArray, shift: FloatArray) -> float:
     return OUTLIER_FACTOR * float(np.median(apart)) if len(apart) else float(np.finfo(np.float64).max)
 
 
-def farthest(table: DoubleArray) -> tuple[DoubleArray, DoubleArray]:
-    """Split a table of far rows of all hosts.
+def farthest(facts: DoubleArray) -> tuple[DoubleArray, DoubleArray]:
+    """Split the far rows of all hosts.
+
+    Parameters
+    ----------
+    facts : ndarray of float64, shape (n, EXTRA)
+        The facts of the rows; see `FarRows`. Those of entries without a row are left out.
 
     Returns
     -------
-    candidates : ndarray of float64, shape (n, d + EXTRA)
-        The `MAX_ROWS` farthest rows, the farthest first; of equally far ones the earlier first.
-    rest : ndarray of float64, shape (m, d + EXTRA)
+    candidates : ndarray of float64, shape (m, EXTRA)
+        Those of the `MAX_ROWS` farthest rows, the farthest first; of equally far ones the earlier first.
+    rest : ndarray of float64, shape (l, EXTRA)
         The others.
     """
-    order = np.lexsort((table[:, POSITION], table[:, HOST], -table[:, DISTANCE]))
-    return table[order[:MAX_ROWS]], table[order[MAX_ROWS:]]
+    facts = facts[facts[:, DISTANCE] > 0.0]
+    order = np.lexsort((facts[:, POSITION], facts[:, HOST], -facts[:, DISTANCE]))
+    return facts[order[:MAX_ROWS]], facts[order[MAX_ROWS:]]
 
 
 def add_entries(table: DoubleArray, sums: ClusterSums) -> None:
@@ -183,7 +216,12 @@ def add_entries(table: DoubleArray, sums: ClusterSums) -> None:
 
 
 def reassign(
-    table: DoubleArray, outlier_distance: float, centers: DoubleArray, weights: DoubleArray, spreads: DoubleArray
+    table: DoubleArray,
+    outlier_distance: float,
+    centers: DoubleArray,
+    weights: DoubleArray,
+    spreads: DoubleArray,
+    least_cost: float = -1.0,
 ) -> list[Reassignment]:
     """Reassign centers to far rows where that pays.
 
@@ -200,6 +238,8 @@ def reassign(
         INOUT; see `Stream`.
     spreads : ndarray of float64, shape (K,)
         INOUT; see `Stream`.
+    least_cost : float
+        No merger of two centers costs less; negative if that is not known.
 
     Returns
     -------
@@ -207,7 +247,7 @@ def reassign(
         In the order in which they were made.
     """
     done = np.empty((len(table), 3), np.int64)
-    count = reassign_rows(table, outlier_distance, centers, weights, spreads, -1.0, done)
+    count = reassign_rows(table, outlier_distance, centers, weights, spreads, least_cost, done)
     return [
         Reassignment(center, target, int(table[row, HOST]), int(table[row, POSITION]))
         for row, center, target in done[:count].tolist()

@@ -16,13 +16,16 @@ from kmeans.points import Rows, parts
 from kmeans.settings import TrainingSettings
 from kmeans.source import RowSource, Stretch
 from kmeans.stream.control import Control
+from kmeans.stream.epoch_losses import EpochLosses
 from kmeans.stream.first_centers import own_generator
 from kmeans.stream.group import Group
 from kmeans.stream.reservoir import Reservoir
+from kmeans.stream.sharing import batches_of_step
 from kmeans.stream.snapshot import RunSnapshot
 from kmeans.stream.start import StreamStart
 from kmeans.stream.step import Step, StepFlags
 from kmeans.stream.stream import Stream
+from kmeans.stream.unpacking import Unpacker
 from kmeans.threads import Threads
 
 
@@ -54,6 +57,8 @@ class Run:
         The current epoch, from 0; when all are over, their number.
     within_epoch : bool
         Whether this epoch has begun.
+    losses : EpochLosses
+        The loss of each epoch.
     stopped : bool
         Whether the stream has ended early, on all hosts.
     steps : int
@@ -82,11 +87,18 @@ class Run:
         self.reassigned = 0
         self._settings = settings
         self._communicator = communicator
+        self._unpacker = Unpacker(settings.batch_size, settings.n_features, threads)
         self._seeds = seeds
-        self._step_rows = settings.batch_size * settings.batches_per_step(communicator.size)
+        self.losses = EpochLosses()
         self.within_epoch = True
         self.stopped = False
         self.reservoir = self._new_reservoir()
+
+    @property
+    def settled(self) -> bool:
+        """Whether there are epochs left that would not pay; the same on all hosts."""
+        left = self.epoch < self._settings.epochs and not self.within_epoch
+        return left and self.losses.settled(self._settings.early_stopping_tolerance)
 
     def take_rows(
         self,
@@ -112,25 +124,27 @@ class Run:
             What is asked of the run.
         """
         save = partial(self._save, observer, events, control)
+        if stretches is not None:
+            stretches = self._own(stretches)
         # An epoch has begun when some host has rows of it; until then the sample is that of the one before.
         reservoir = self.reservoir
         # The rows of a stretch in memory that are not taken yet.
         rest: PackedRows | None = None
-        while self.epoch < self._settings.epochs and not self.stopped:
+        while self.epoch < self._settings.epochs and not (self.stopped or self.settled):
             if stretches is None:
                 self.stream.begin_epoch()
                 reservoir = self._new_reservoir()
-                stretches = source.stretches()
+                stretches = self._own(source.stretches())
             first: Stretch | None = rest or next(stretches, None)
             rest = None
-            if isinstance(first, np.ndarray) and len(first) > self._step_rows:
+            if isinstance(first, np.ndarray) and len(first) > self._settings.batch_size:
                 first = PackedRows.of_memory(first)
             if isinstance(first, PackedRows):
                 self._take_packed(first, reservoir, observer, control, save)
                 if not first.in_memory or not first.n_rows or self.stopped:
                     continue
                 # A mini-batch that cannot be taken in a group, or the last rows.
-                rest, first = first, first.next_block(self._step_rows)
+                rest, first = first, first.next_block(self._settings.batch_size)
                 rest = rest if rest.n_rows else None
             # Rows in a file come in blocks if nobody takes them, as in the middle of a mini-batch.
             following = (each for each in stretches if not isinstance(each, PackedRows))
@@ -144,10 +158,12 @@ class Run:
                 self.reservoir.relabel(step.reassignments, self._communicator.rank)
                 weight = step.weight if self._settings.weighted else None
                 batch = MiniBatch(step.rows, step.inertia, step.own_rows, len(step.reassignments), weight)
+                self.losses.add(batch.count, batch.inertia)
                 observer.stepped(batch)
             if step.flags.ended:
                 observer.epoch_ended(self.epoch)
                 self.epoch, self.within_epoch = self.epoch + 1, False
+                self.losses.end_epoch()
                 stretches = None
             if step.flags.ended or step.flags.stopping or step.flags.saving:
                 save()
@@ -156,6 +172,12 @@ class Run:
             observer.epoch_ended(self.epoch)
         if self.stopped:
             observer.stopped()
+        if self.settled:
+            observer.settled(self.epoch, self.losses)
+
+    def _own(self, stretches: Iterator[Stretch]) -> Iterator[Stretch]:
+        """Return stretches as this host takes them: a single one takes packed rows in groups."""
+        return stretches if self._communicator.size == 1 else self._unpacker.blocks(stretches)
 
     def _take_packed(
         self,
@@ -203,6 +225,7 @@ class Run:
                 reservoir.take(offered, (number - first) * group.batch_rows, last_position)
                 reservoir.relabel(changes, self._communicator.rank)
                 first, begin = number, end
+            self.losses.add(group.batch_rows, inertia)
             observer.stepped(MiniBatch(group.batch_rows, inertia, group.batch_rows, len(changes)))
 
     def rest_of_epoch(self, source: RowSource) -> Iterator[Stretch] | None:
@@ -216,12 +239,14 @@ class Run:
         control: Control,
         read_ahead: Callable[[], bool],
     ) -> Step:
-        """Take a mini-batch, or what there is of one."""
+        """Take a mini-batch or, with several hosts, as many as make a step; or what there is of them."""
         ended = False
         offer: Callable[[], object] = nothing
-        stream = self.stream
-        # A mini-batch is cut short only where there is no time for it; without a row there is no model.
-        while not (ended or stream.pending >= self._step_rows or (stream.rows_added and control.hurrying())):
+        stream, settings = self.stream, self._settings
+        n_batches = batches_of_step(settings, self._communicator.size, stream.rows_seen, stream.weight_seen)
+        wanted = settings.batch_size * n_batches
+        # A step is cut short only where there is no time for it; without a row there is no model.
+        while not (ended or stream.pending >= wanted or (stream.rows_added and control.hurrying())):
             # The source may reuse the memory of this block for the next one.
             offer()
             offer = nothing
@@ -257,6 +282,7 @@ class Run:
             within_epoch=self.within_epoch,
             reassigned=self.reassigned,
             outlier_distance=self.outlier_distance,
+            losses=self.losses,
             stream=self.stream.snapshot(),
             reservoir=self.reservoir.snapshot(),
             observer={"events": dict(events.counts), **observer.facts()},
@@ -278,7 +304,7 @@ class Run:
         start = StreamStart(stream.centers, stream.weights, stream.shift, snapshot.outlier_distance)
         run = cls(start, settings, communicator, threads, seeds, memory_bytes)
         run.epoch, run.steps, run.reassigned = snapshot.epoch, snapshot.step, snapshot.reassigned
-        run.within_epoch = snapshot.within_epoch
+        run.within_epoch, run.losses = snapshot.within_epoch, snapshot.losses
         run.stream.restore(stream)
         run.reservoir.restore(snapshot.reservoir)
         return run

@@ -6,6 +6,7 @@ The layout of a file follows from the fields: arrays are stored by name, all oth
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from kmeans.stream.epoch_losses import EpochLosses
 from kmeans.types import BoolArray, DoubleArray, FloatArray, LabelArray
 
 # What the metadata of fields are called.
@@ -98,6 +99,8 @@ class RunSnapshot:
         See `Run`.
     outlier_distance : float
         See `Run`.
+    losses : EpochLosses
+        See `Run`.
     stream : StreamSnapshot
         The centers.
     reservoir : ReservoirSnapshot
@@ -111,6 +114,7 @@ class RunSnapshot:
     within_epoch: bool
     reassigned: int
     outlier_distance: float
+    losses: EpochLosses = field(metadata=_part(group="epoch_losses"))
     stream: StreamSnapshot = field(metadata=_part())
     reservoir: ReservoirSnapshot = field(metadata=_part(prefix="reservoir_", group="reservoir"))
     observer: dict[str, Any]

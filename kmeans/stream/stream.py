@@ -17,16 +17,15 @@ import numpy as np
 from kmeans.assignment.compiled import prepared_bytes
 from kmeans.assignment.engine import Engine, pays_on_gpu
 from kmeans.communicator import Communicator, nothing
-from kmeans.kernels.far_rows import DISTANCE
 from kmeans.kernels.group_parts import StreamCenters
-from kmeans.kernels.moving import move, spread_out
 from kmeans.packed_rows import PackedRows
 from kmeans.points import Rows, parts
 from kmeans.stream.adding import Adder, EngineAdder, PieceAdder
 from kmeans.stream.candidates import AssignedRows, Limits
 from kmeans.stream.group import Batches, Group, RunningGroup
 from kmeans.stream.groups import Groups
-from kmeans.stream.reassignment import FarRows, Reassignment, add_entries, farthest, reassign
+from kmeans.stream.mover import Mover
+from kmeans.stream.reassignment import FarRows, Reassignment
 from kmeans.stream.row_weights import RowWeights, Turns
 from kmeans.stream.snapshot import StreamSnapshot
 from kmeans.stream.start import StreamStart
@@ -119,7 +118,8 @@ class Stream:
         self._row_weights = RowWeights(half_life)
         self._pending_weight = 0.0
         n_centers, n_features = self.centers.shape
-        far_rows = FarRows(communicator.rank, communicator.size, n_features, start.outlier_distance)
+        self._mover = Mover(self.centers, self.weights, self.spreads, threads)
+        far_rows = FarRows(communicator, n_features, start.outlier_distance)
         self._far_rows = far_rows if reassign_far_rows else None
         self._groups = Groups(n_centers, n_features, threads, start.outlier_distance if reassign_far_rows else None)
         n_far = len(self._far_rows.table) if self._far_rows else 0
@@ -221,7 +221,7 @@ class Stream:
 
     def _taken(self, group: Group) -> None:
         """Count the rows of a group that was taken."""
-        self._totals.clear()
+        self._totals.sums.clear()
         n_rows = group.n_batches * group.batch_rows
         self.rows_added += n_rows
         self.rows_seen += n_rows
@@ -243,19 +243,15 @@ class Stream:
             What it found, over all hosts.
         """
         totals = self._totals
-        totals.reduce(flags, self._far_rows.table if self._far_rows else None, meanwhile)
+        totals.reduce(flags, self._far_rows.facts if self._far_rows else None, meanwhile)
         rows, weight, inertia, agreed = totals.rows, totals.weight, totals.inertia, totals.flags
         decay = self._row_weights.decay(weight)
         reassignments: list[Reassignment] = []
         if self._far_rows:
-            outlier_distance = self._far_rows.outlier_distance
-            candidates, rest = farthest(totals.far_table)
-            add_entries(rest[rest[:, DISTANCE] > outlier_distance], totals.sums)
-            self._move(decay)
-            reassignments = reassign(candidates, outlier_distance, self.centers, self.weights, self.spreads)
+            reassignments = self._mover.move_and_reassign(totals.sums, decay, self._far_rows, totals.far_facts)
             self._far_rows.clear()
         else:
-            self._move(decay)
+            self._mover.move(totals.sums, decay)
         self._adder.follow()
         self.active = totals.active
         totals.clear()
@@ -263,11 +259,6 @@ class Stream:
         self.rows_seen += rows
         self.weight_seen += weight
         return Step(rows, inertia, weight, own_rows, reassignments, agreed)
-
-    def _move(self, decay: float) -> None:
-        new = self._totals.sums
-        spread_out(self.centers, self.weights, self.spreads, new.sums, new.counts, new.losses, decay)
-        move(self.centers, self.weights, new.sums, new.counts, decay)
 
     def _turns(self) -> Turns:
         """Return how the rows of hosts that still have some follow each other."""

@@ -23,27 +23,27 @@ class Totals:
     communicator : Communicator
         The hosts.
     far_rows : int
-        Entries that each host has for its far rows; see `kmeans.stream.reassignment.FarRows`.
+        Far rows that each host has the facts of; see `kmeans.stream.reassignment.FarRows`.
 
     Attributes
     ----------
     sums : ClusterSums
         By center.
-    far_table : ndarray of float64, shape (hosts * far_rows, d + EXTRA)
-        The far rows of all hosts.
+    far_facts : ndarray of float64, shape (hosts * far_rows, EXTRA)
+        The facts of the far rows of all hosts.
     """
 
     def __init__(self, n_centers: int, n_features: int, communicator: Communicator, far_rows: int) -> None:
         self._communicator = communicator
         self._far_rows = far_rows
-        width, n_hosts = n_features + EXTRA, communicator.size
-        sizes = (n_centers * n_features, n_centers, n_centers, 3, 2, n_hosts, n_hosts, n_hosts * far_rows * width)
+        n_hosts = communicator.size
+        sizes = (n_centers * n_features, n_centers, n_centers, 3, 2, n_hosts, n_hosts, n_hosts * far_rows * EXTRA)
         self._buffer: DoubleArray = np.zeros(sum(sizes))
         parts = np.split(self._buffer, np.cumsum(sizes)[:-1])
         points, counts, losses, self._seen, self._wishes, self._ended, self._bounds, far = parts
         self.sums = ClusterSums(points.reshape(n_centers, n_features), counts, losses)
-        self.far_table: DoubleArray = far.reshape(-1, width)
-        self._by_center = self._buffer[: n_centers * (n_features + 2)]
+        self.far_facts: DoubleArray = far.reshape(-1, EXTRA)
+        self._by_center, self._others = np.split(self._buffer, [n_centers * (n_features + 2)])
 
     @property
     def rows(self) -> int:
@@ -80,15 +80,15 @@ class Totals:
         """Count rows of this host."""
         self._seen += n_rows, inertia, weight
 
-    def reduce(self, flags: StepFlags, far_table: DoubleArray | None, meanwhile: Callable[[], bool]) -> None:
+    def reduce(self, flags: StepFlags, far_facts: DoubleArray | None, meanwhile: Callable[[], bool]) -> None:
         """Add up what all hosts have.
 
         Parameters
         ----------
         flags : StepFlags
             What this host says.
-        far_table : ndarray of float64, shape (far_rows, d + EXTRA), or None
-            The far rows of this host.
+        far_facts : ndarray of float64, shape (far_rows, EXTRA), or None
+            The facts of the far rows of this host.
         meanwhile : callable
             Called while the hosts exchange their sums; see `Communicator.sum`.
         """
@@ -96,10 +96,10 @@ class Totals:
         self._wishes[:] = flags.stopping, flags.saving
         self._ended[rank] = flags.ended
         self._bounds[rank] = flags.bound
-        if far_table is not None:
-            self.far_table[rank * self._far_rows :][: self._far_rows] = far_table
+        if far_facts is not None:
+            self.far_facts[rank * self._far_rows :][: self._far_rows] = far_facts
         self._communicator.sum(self._buffer, meanwhile)
 
     def clear(self) -> None:
-        """Start a new mini-batch."""
-        self._buffer[:] = 0.0
+        """Start a new step; the sums are cleared by whoever has used them."""
+        self._others[:] = 0.0

@@ -1,9 +1,9 @@
 """The estimator on version 2 of the SDK."""
 
 import inspect
-from typing import Any, Final
+from typing import Any, Final, Self
 
-from sagemaker import Session
+from sagemaker import TrainingJobAnalytics
 from sagemaker.amazon import kmeans as sdk
 from sagemaker.amazon.amazon_estimator import RecordSet
 from sagemaker.amazon.hyperparameter import Hyperparameter as SdkHyperparameter
@@ -15,10 +15,9 @@ from sagemaker.tuner import HyperparameterTuner
 from sagemaker.vpc_utils import VPC_CONFIG_DEFAULT
 from sagemaker.workflow import is_pipeline_variable
 
-from sagemaker_kmeans import image
-from sagemaker_kmeans.estimator import NEW_FOLDER, RecordSetEstimator
-from sagemaker_kmeans.hyperparameters import METRIC_DEFINITIONS, TABLE, Hyperparameter, of_job, taken_from
-from sagemaker_kmeans.local_jobs import LocalJobs
+from sagemaker_kmeans.estimator import NEW_FOLDER, KMeansInterface
+from sagemaker_kmeans.hyperparameters import METRIC_DEFINITIONS, TABLE, Hyperparameter, of_job
+from sagemaker_kmeans.local_jobs import address
 from sagemaker_kmeans.sdk2.local_session import LOCAL_INSTANCE_TYPES, LocalKMeansSession
 from sagemaker_kmeans.sdk2.model import KMeansModel
 
@@ -36,114 +35,41 @@ def _descriptor(row: Hyperparameter) -> SdkHyperparameter:
     )
 
 
-class KMeans(RecordSetEstimator, sdk.KMeans):
+class KMeans(KMeansInterface, sdk.KMeans):
     """Trains K-means with your image; to be used as the SDK's class of this name.
 
-    Parameters
-    ----------
-    role : str
-        The role of the job, its name or ARN. In local mode, any text.
-    instance_count : int
-        Number of hosts.
-    instance_type : str
-        Such as ``ml.c5.xlarge``, or ``local``.
-    k : int
-        Number of clusters.
-    init_method : {"random", "kmeans++"} or None
-    max_iterations : int or None
-    tol : float or None
-    num_trials : int, "auto" or None
-    local_init_method : {"random", "kmeans++"} or None
-    half_life_time_size : int or None
-    epochs : int or None
-    center_factor : int, "auto" or None
-        Hyperparameters, as the SDK's class has them; None for the algorithm's default.
-    eval_metrics : list of str or None
-        Some of ``msd`` and ``ssd``.
-    mini_batch_size : int or None
-        For all calls of `fit` that do not give one.
-    image_uri : str or None
-        The image; None for that of the environment variable ``SAGEMAKER_KMEANS_IMAGE``.
-    data_location : str or None
-        Where `record_set` writes to: a prefix in S3, or in local mode a ``file://`` address.
-    sagemaker_session : sagemaker.session.Session or None
-        None for one of the default AWS configuration, or a local one.
-    metric_definitions : list of dict or None
-        None for those of this algorithm.
-    **kwargs : Any
-        The algorithm's other hyperparameters, such as `seed`, and what `sagemaker.estimator.EstimatorBase` takes.
-
-    Raises
-    ------
-    TypeError
-        If there is another keyword, which the SDK's class would ignore.
-    ValueError
-        If a hyperparameter is out of its range, or there is no image.
+    In addition to its parameters and hyperparameters, it takes what `sagemaker.estimator.EstimatorBase` does;
+    `metric_definitions` are by default those of this algorithm. In local mode, `data_location` is a ``file://``
+    address.
     """
 
     _record_set = RecordSet
 
-    def __init__(
-        self,
-        role: Any = None,
-        instance_count: Any = None,
-        instance_type: Any = None,
-        k: Any = None,
-        init_method: Any = None,
-        max_iterations: Any = None,
-        tol: Any = None,
-        num_trials: Any = None,
-        local_init_method: Any = None,
-        half_life_time_size: Any = None,
-        epochs: Any = None,
-        center_factor: Any = None,
-        eval_metrics: Any = None,
-        mini_batch_size: Any = None,
-        *,
-        image_uri: Any = None,
-        data_location: str | None = None,
-        sagemaker_session: Session | None = None,
-        metric_definitions: Any = None,
-        **kwargs: Any,
-    ) -> None:
-        own = {"mini_batch_size": mini_batch_size, **taken_from(kwargs)}
-        if unknown := [name for name in kwargs if name.removeprefix("train_") not in _OPTIONS]:
+    def _create(self, hyperparameters: dict[str, Any], options: dict[str, Any]) -> None:
+        data_location, session = options.pop("data_location", None), options.pop("sagemaker_session", None)
+        if unknown := [name for name in options if name.removeprefix("train_") not in _OPTIONS]:
             raise TypeError(f"KMeans() got unexpected keyword arguments: {', '.join(unknown)}")
-        self.image_uri = image.resolve(image_uri)
-        kind = instance_type or kwargs.get("train_instance_type")
-        if sagemaker_session is None and kind in LOCAL_INSTANCE_TYPES:
-            sagemaker_session = LocalKMeansSession()
-        if isinstance(sagemaker_session, LocalSession):
+        if session is None and (options["instance_type"] or options.get("train_instance_type")) in LOCAL_INSTANCE_TYPES:
+            session = LocalKMeansSession()
+        if isinstance(session, LocalSession):
             # Elsewhere the SDK asks for the default bucket.
             data_location = data_location or NEW_FOLDER
-        super().__init__(
-            role,
-            instance_count,
-            instance_type,
-            k,
-            init_method,
-            max_iterations,
-            tol,
-            num_trials,
-            local_init_method,
-            half_life_time_size,
-            epochs,
-            center_factor,
-            eval_metrics,
+        if options.get("metric_definitions") is None:
+            options["metric_definitions"] = [*METRIC_DEFINITIONS]
+        sdk.KMeans.__init__(
+            self,
             data_location=data_location,
-            sagemaker_session=sagemaker_session,
-            metric_definitions=[*METRIC_DEFINITIONS] if metric_definitions is None else metric_definitions,
-            **{"base_job_name": "kmeans", **kwargs},
+            sagemaker_session=session,
+            **{"base_job_name": "kmeans", **options},
         )
         # With a slash at the end.
         self.data_location = self._data_location or NEW_FOLDER
-        for row in TABLE:
-            if row.name not in self._hyperparameters:
-                setattr(self, row.attribute, own.get(row.attribute))
+        for name, value in hyperparameters.items():
+            setattr(self, name, value)
         self._usual_mini_batch_size = self.mini_batch_size
         # In local mode, a folder for each job, unless one was given.
         self._output_by_job = isinstance(self.sagemaker_session, LocalKMeansSession) and (
-            not self.output_path or self.output_path.startswith(self.sagemaker_session.jobs.root.as_uri())
+            not self.output_path or self.output_path.startswith(address(self.sagemaker_session.jobs.root))
         )
 
     def _prepare_for_training(self, records: Any, mini_batch_size: Any = 5000, job_name: str | None = None) -> None:
@@ -153,31 +79,13 @@ class KMeans(RecordSetEstimator, sdk.KMeans):
         if self._output_by_job:
             folder = self.sagemaker_session.jobs.folder(self._current_job_name)
             folder.mkdir(parents=True, exist_ok=True)
-            self.output_path = folder.as_uri()
+            self.output_path = address(folder)
 
     @classmethod
-    def attach(
-        cls, training_job_name: str, sagemaker_session: Session | None = None, model_channel_name: str = "model"
-    ) -> "KMeans":
-        """Return the estimator of a job that has ended, with its image and all its hyperparameters.
-
-        Parameters
-        ----------
-        training_job_name : str
-            A job of the service, or of local mode on this machine.
-        sagemaker_session : sagemaker.session.Session or None
-            None for a local one, if a local job has that name, or else one of the default AWS configuration.
-        model_channel_name : str
-            The channel that held a model, if any.
-
-        Returns
-        -------
-        KMeans
-            With a job, so that it can be deployed.
-        """
-        if sagemaker_session is None and LocalJobs().find(training_job_name) is not None:
-            sagemaker_session = LocalKMeansSession()
-        estimator: KMeans = super().attach(training_job_name, sagemaker_session, model_channel_name)
+    def _attached(cls, name: str, session: Any, model_channel_name: str, local_job: dict[str, Any] | None) -> Self:
+        if local_job is not None:
+            session = LocalKMeansSession()
+        estimator: Self = super(KMeansInterface, cls).attach(name, session, model_channel_name)
         return estimator
 
     @classmethod
@@ -210,21 +118,17 @@ class KMeans(RecordSetEstimator, sdk.KMeans):
             **{"image_uri": self.image_uri, **kwargs},
         )
 
-    def deploy(self, *args: Any, **kwargs: Any) -> Predictor:
-        """Deploy the model, as `sagemaker.estimator.EstimatorBase.deploy` does.
+    def _deployed(self, *args: Any, **kwargs: Any) -> Predictor:
+        return super(KMeansInterface, self).deploy(*args, **kwargs)
 
-        Parameters
-        ----------
-        *args, **kwargs : Any
-            As that method takes them.
+    def _analytics(self) -> TrainingJobAnalytics:
+        analytics: TrainingJobAnalytics = super(KMeansInterface, self).training_job_analytics
+        return analytics
 
-        Returns
-        -------
-        KMeansPredictor
-            To be asked.
-        """
-        self._predictor = super().deploy(*args, **kwargs)
-        return self._predictor
+    @property
+    def is_local(self) -> bool:
+        """Whether jobs are those of local mode."""
+        return isinstance(self.sagemaker_session, LocalSession)
 
     def transformer(self, *args: Any, **kwargs: Any) -> Transformer:
         """Return a transformer of the model, as `sagemaker.estimator.EstimatorBase.transformer` does.
@@ -243,7 +147,7 @@ class KMeans(RecordSetEstimator, sdk.KMeans):
         transformer = super().transformer(*args, **kwargs)
         if isinstance(self.sagemaker_session, LocalKMeansSession) and transformer.output_path is None:
             folder = self.sagemaker_session.jobs.folder(self.latest_training_job.name) / "transformed"
-            transformer.output_path = folder.as_uri()
+            transformer.output_path = address(folder)
         return transformer
 
     def tuner(self, hyperparameter_ranges: Any, objective_metric_name: str = "test:msd", **kwargs: Any) -> Any:

@@ -84,5 +84,9 @@ class _Client(LocalSagemakerClient):
         kept = self.sagemaker_session.jobs.find(TrainingJobName)
         return super().describe_training_job(TrainingJobName) if kept is None else kept
 
+    def create_transform_job(self, **request: Any) -> None:
+        # Without one, local mode takes that of the image, and does not understand it.
+        super().create_transform_job(**{"BatchStrategy": "MultiRecord", **request})
+
     def list_tags(self, **_: Any) -> dict[str, Any]:
         return {"Tags": []}

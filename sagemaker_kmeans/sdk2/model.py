@@ -8,6 +8,7 @@ from sagemaker.amazon import kmeans as sdk
 from sagemaker.workflow import is_pipeline_variable
 
 from sagemaker_kmeans import image
+from sagemaker_kmeans.local_jobs import address
 from sagemaker_kmeans.sdk2.local_session import LOCAL_INSTANCE_TYPES, LocalKMeansSession
 from sagemaker_kmeans.sdk2.predictor import KMeansPredictor
 
@@ -61,4 +62,4 @@ def _address(model_data: Any) -> Any:
     """Return a path as the address that local mode takes, and an address as it is."""
     if is_pipeline_variable(model_data) or isinstance(model_data, dict) or "://" in str(model_data):
         return model_data
-    return Path(model_data).resolve().as_uri()
+    return address(Path(model_data).resolve())

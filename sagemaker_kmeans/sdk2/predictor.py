@@ -3,15 +3,14 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 from sagemaker.amazon import kmeans as sdk
 from sagemaker.serializers import RecordSerializer
 
-from sagemaker_kmeans.answers import arrays
-from sagemaker_kmeans.records import CONTENT_TYPE, request_parts
+from sagemaker_kmeans.predictor import ArrayPredictor
+from sagemaker_kmeans.records import checked
 
 
-class KMeansPredictor(sdk.KMeansPredictor):
+class KMeansPredictor(ArrayPredictor, sdk.KMeansPredictor):
     """Asks an endpoint for the closest cluster of rows; the SDK's class, which takes more kinds of rows.
 
     Parameters
@@ -40,35 +39,6 @@ class KMeansPredictor(sdk.KMeansPredictor):
             In the order of the rows; with another deserializer, what that returns.
         """
         if isinstance(self.serializer, RecordSerializer):
-            array = data.toarray() if hasattr(data, "toarray") else np.asarray(data)
-            # The SDK's serializer takes no other numbers.
-            known = array.dtype in (np.float32, np.float64, np.int64)
-            data = array if known else array.astype(np.float32 if array.dtype.itemsize < 4 else np.float64)
+            # The SDK's serializer takes fewer kinds of numbers.
+            data, _ = checked(np.atleast_2d(data.toarray() if hasattr(data, "toarray") else data))
         return super().predict(data, *args, **kwargs)
-
-    def predict_arrays(self, rows: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Return the closest cluster of each row, and the distance to it, as arrays.
-
-        Parameters
-        ----------
-        rows : array-like of numbers, shape (n, d)
-            Any number of rows: they are sent in requests that an endpoint takes.
-
-        Returns
-        -------
-        labels : ndarray of int64, shape (n,)
-            Closest clusters.
-        distances : ndarray of float32, shape (n,)
-            Euclidean distances to them.
-        """
-        session = self.sagemaker_session
-        answers = (
-            session.sagemaker_runtime_client.invoke_endpoint(
-                EndpointName=self.endpoint_name,
-                ContentType=CONTENT_TYPE,
-                Accept=CONTENT_TYPE,
-                Body=body,
-            )
-            for body in request_parts(rows)
-        )
-        return arrays(answer["Body"].read() for answer in answers)

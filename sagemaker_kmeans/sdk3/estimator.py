@@ -5,15 +5,15 @@ from warnings import warn
 
 from sagemaker.core.common_utils import name_from_base
 from sagemaker.core.resources import TrainingJob
-from sagemaker.core.shapes import MetricDefinition
+from sagemaker.core.shapes import MetricDefinition, Unassigned
 from sagemaker.core.training.configs import Compute, OutputDataConfig
 from sagemaker.train.model_trainer import Mode
 from sagemaker.train.tuner import HyperparameterTuner
 
-from sagemaker_kmeans import image
-from sagemaker_kmeans.estimator import NEW_FOLDER, RecordSetEstimator
-from sagemaker_kmeans.hyperparameters import CONSTANT, METRIC_DEFINITIONS, TABLE, of_job, taken_from
+from sagemaker_kmeans.estimator import NEW_FOLDER, KMeansInterface
+from sagemaker_kmeans.hyperparameters import CONSTANT, METRIC_DEFINITIONS, TABLE, of_job
 from sagemaker_kmeans.local_jobs import LocalJobs
+from sagemaker_kmeans.sdk3 import described_job
 from sagemaker_kmeans.sdk3.record_set import RecordSet
 from sagemaker_kmeans.sdk3.sessions import LOCAL_INSTANCE_TYPES, default_session
 from sagemaker_kmeans.sdk3.trained import TrainedEstimator
@@ -23,101 +23,40 @@ from sagemaker_kmeans.sdk3.trainer import NamedJobTrainer, Setting, sent
 _OPTIONS: Final = NamedJobTrainer.model_fields.keys() - {"training_image", "hyperparameters", "input_data_config"}
 
 
-class KMeans(TrainedEstimator, RecordSetEstimator):
+class KMeans(TrainedEstimator, KMeansInterface):
     """Trains K-means with your image; to be used as the class of version 2 of the SDK.
 
-    Parameters
-    ----------
-    role : str or None
-        The role of the job; None for the default one. In local mode, any text.
-    instance_count : int
-        Number of hosts.
-    instance_type : str or None
-        Such as ``ml.c5.xlarge``, or ``local``.
-    k : int
-        Number of clusters.
-    init_method : {"random", "kmeans++"} or None
-    max_iterations : int or None
-    tol : float or None
-    num_trials : int, "auto" or None
-    local_init_method : {"random", "kmeans++"} or None
-    half_life_time_size : int or None
-    epochs : int or None
-    center_factor : int, "auto" or None
-        Hyperparameters, by the names of version 2; None for the algorithm's default.
-    eval_metrics : list of str or None
-        Some of ``msd`` and ``ssd``.
-    mini_batch_size : int or None
-        For all calls of `fit` that do not give one.
-    image_uri : str or None
-        The image; None for that of the environment variable ``SAGEMAKER_KMEANS_IMAGE``.
-    output_path : str or None
-        The ``s3://`` address of results; None for the default bucket. In local mode, jobs have folders of their own.
-    data_location : str or None
-        Where `record_set` writes to: a prefix in S3, or in local mode a ``file://`` address.
-    training_mode : Mode or None
-        ``Mode.LOCAL_CONTAINER`` is another way to say ``instance_type="local"``.
-    sagemaker_session : Session or None
-        None for one of the default AWS configuration, or a local one.
-    base_job_name : str
-        What names of jobs begin with.
-    **options : Any
-        The algorithm's other hyperparameters, such as `seed`, and what `sagemaker.train.ModelTrainer` takes:
-        `networking`, `stopping_condition`, `checkpoint_config`, ...
-
-    Raises
-    ------
-    TypeError
-        If there is another keyword.
-    ValueError
-        If a hyperparameter is out of its range, or there is no image.
+    In addition to its parameters and hyperparameters, it takes those of `sagemaker.train.ModelTrainer`, such as
+    `networking`, `stopping_condition` and `checkpoint_config`; and `output_path`, an ``s3://`` address of results;
+    `data_location`, a prefix for record sets; `sagemaker_session`; `base_job_name`; and `metric_definitions`, by
+    default those of this algorithm. In local mode, which ``training_mode=Mode.LOCAL_CONTAINER`` is another name of,
+    `data_location` is a ``file://`` address, and jobs have folders of their own.
     """
 
     _record_set = RecordSet
 
-    def __init__(
-        self,
-        role: str | None = None,
-        instance_count: int = 1,
-        instance_type: str | None = None,
-        k: Any = None,
-        init_method: Any = None,
-        max_iterations: Any = None,
-        tol: Any = None,
-        num_trials: Any = None,
-        local_init_method: Any = None,
-        half_life_time_size: Any = None,
-        epochs: Any = None,
-        center_factor: Any = None,
-        eval_metrics: Any = None,
-        mini_batch_size: Any = None,
-        *,
-        image_uri: str | None = None,
-        output_path: str | None = None,
-        data_location: str | None = None,
-        training_mode: Any = None,
-        sagemaker_session: Any = None,
-        base_job_name: str = "kmeans",
-        **options: Any,
-    ) -> None:
-        given = locals() | taken_from(options)
+    def _create(self, hyperparameters: dict[str, Any], options: dict[str, Any]) -> None:
         for name in ("instance_count", "instance_type"):
             if (old := f"train_{name}") in options:
-                warn(f"{old} has been renamed in sagemaker>=2.", DeprecationWarning, stacklevel=2)
-                given[name] = options.pop(old)
+                warn(f"{old} has been renamed in sagemaker>=2.", DeprecationWarning, stacklevel=4)
+                options[name] = options.pop(old)
+        self.role = options.pop("role")
+        compute = options.setdefault("compute", Compute())
+        self.instance_count = _or_else(compute.instance_count, _or_else(options.pop("instance_count"), 1))
+        self.instance_type = _or_else(compute.instance_type, options.pop("instance_type"))
+        self.output_path = options.pop("output_path", None)
+        self.base_job_name = options.pop("base_job_name", None) or "kmeans"
+        self.metric_definitions = options.pop("metric_definitions", None) or [*METRIC_DEFINITIONS]
+        local = self.instance_type in LOCAL_INSTANCE_TYPES
+        mode = options.pop("training_mode", None)
+        self.is_local = local or (mode is not None and Mode(mode) == Mode.LOCAL_CONTAINER)
+        session, data_location = options.pop("sagemaker_session", None), options.pop("data_location", None)
         if unknown := options.keys() - _OPTIONS:
             raise TypeError(f"KMeans() got unexpected keyword arguments: {', '.join(sorted(unknown))}")
         self._hyperparameters: dict[str, Any] = {}
-        for row in TABLE:
-            setattr(self, row.attribute, given.get(row.attribute))
-        self.role = role
-        self.instance_count = given["instance_count"]
-        self.instance_type = given["instance_type"]
-        self.image_uri = image.resolve(image_uri)
-        self.output_path = output_path
-        self.base_job_name = base_job_name
-        self.is_local = self.instance_type in LOCAL_INSTANCE_TYPES or training_mode == Mode.LOCAL_CONTAINER
-        self.sagemaker_session = sagemaker_session or default_session(local=self.is_local)
+        for name, value in hyperparameters.items():
+            setattr(self, name, value)
+        self.sagemaker_session = session or default_session(local=self.is_local)
         self.latest_training_job: TrainingJob | None = None
         self.data_location = data_location or NEW_FOLDER
         self._usual_mini_batch_size = self.mini_batch_size
@@ -174,13 +113,17 @@ class KMeans(TrainedEstimator, RecordSetEstimator):
     def _prepared(self, records: Any, mini_batch_size: int | None, job_name: str) -> tuple[NamedJobTrainer, list[Any]]:
         """Return a trainer for these channels, and the channels."""
         sets = list(records) if isinstance(records, list | tuple) else [records]
-        if not any(each.channel == "train" for each in sets):
+        names = [each.channel for each in sets]
+        if "train" not in names:
             raise ValueError("Must provide train channel.")
+        if len(set(names)) < len(names):
+            raise ValueError("Duplicate channels not allowed.")
         self.feature_dim = next(each.feature_dim for each in sets if each.channel == "train")
         self.mini_batch_size = self._usual_mini_batch_size if mini_batch_size is None else mini_batch_size
         self._job_name = job_name
         options: dict[str, Any] = dict(self._options)
-        options.setdefault("compute", Compute(instance_type=self.instance_type, instance_count=self.instance_count))
+        sizes = {"instance_type": self.instance_type, "instance_count": self.instance_count}
+        options["compute"] = options["compute"].model_copy(update=sizes)
         if self.output_path:
             options.setdefault("output_data_config", OutputDataConfig(s3_output_path=self.output_path))
         if self.is_local:
@@ -196,29 +139,16 @@ class KMeans(TrainedEstimator, RecordSetEstimator):
             **options,
         )
         trainer.name_job(job_name)
-        metrics = [MetricDefinition(name=each["Name"], regex=each["Regex"]) for each in METRIC_DEFINITIONS]
+        metrics = [MetricDefinition(name=each["Name"], regex=each["Regex"]) for each in self.metric_definitions]
         trainer.with_metric_definitions(metrics)
         return trainer, [each.input_data() for each in sets]
 
     @classmethod
-    def attach(cls, training_job_name: str, sagemaker_session: Any = None) -> Self:
-        """Return the estimator of a job that has ended, with its image and all its hyperparameters.
-
-        Parameters
-        ----------
-        training_job_name : str
-            A job of the service, or of local mode on this machine.
-        sagemaker_session : Session or None
-            None for a local one, if a local job has that name, or else one of the default AWS configuration.
-
-        Returns
-        -------
-        KMeans
-            With a job, so that it can be deployed.
-        """
-        kept = LocalJobs().find(training_job_name) if sagemaker_session is None else None
-        session = sagemaker_session or default_session(local=kept is not None)
-        details = kept or session.sagemaker_client.describe_training_job(TrainingJobName=training_job_name)
+    def _attached(cls, name: str, session: Any, model_channel_name: str, local_job: dict[str, Any] | None) -> Self:
+        del model_channel_name
+        session = session or default_session(local=local_job is not None)
+        details = local_job or session.sagemaker_client.describe_training_job(TrainingJobName=name)
+        options = {} if local_job is not None else described_job.options(details)
         estimator = cls(
             details["RoleArn"],
             details["ResourceConfig"]["InstanceCount"],
@@ -226,11 +156,12 @@ class KMeans(TrainedEstimator, RecordSetEstimator):
             image_uri=details["AlgorithmSpecification"]["TrainingImage"],
             output_path=details.get("OutputDataConfig", {}).get("S3OutputPath"),
             sagemaker_session=session,
+            **options,
             **of_job(details),
         )
-        estimator._job_name = training_job_name
-        if kept is None:
-            job = TrainingJob.get(training_job_name, session.boto_session, session.boto_region_name)
+        estimator._job_name = name
+        if local_job is None:
+            job = TrainingJob.get(name, session.boto_session, session.boto_region_name)
             job.wait()
             estimator.latest_training_job = job
         return estimator
@@ -265,8 +196,13 @@ class KMeans(TrainedEstimator, RecordSetEstimator):
         """
         trainer, channels = self._prepared(records, mini_batch_size, name_from_base(self.base_job_name))
         trainer.input_data_config = channels
-        defaults = {"objective_type": "Minimize", "metric_definitions": list(METRIC_DEFINITIONS)}
+        defaults = {"objective_type": "Minimize", "metric_definitions": self.metric_definitions}
         return HyperparameterTuner(trainer, objective_metric_name, hyperparameter_ranges, **{**defaults, **kwargs})
+
+
+def _or_else(member: Any, other: Any) -> Any:
+    """Return a member of a configuration, or something else if it has not been set."""
+    return other if member is None or isinstance(member, Unassigned) else member
 
 
 for _row in TABLE:

@@ -4,26 +4,28 @@ from pathlib import Path
 from typing import Any
 
 from sagemaker.core.common_utils import name_from_base
+from sagemaker.core.helper.session_helper import get_execution_role
 from sagemaker.core.resources import Endpoint, EndpointConfig, Model
 from sagemaker.core.shapes import ContainerDefinition, ProductionVariant, VpcConfig
 from sagemaker.core.transformer import Transformer
 
 from sagemaker_kmeans import image
+from sagemaker_kmeans.local_jobs import address
 from sagemaker_kmeans.sdk3.predictor import KMeansPredictor
 from sagemaker_kmeans.sdk3.sessions import LOCAL_INSTANCE_TYPES, default_session
 
 
 class KMeansModel:
-    """A model in S3, of this algorithm or of the built-in one, to be deployed with this image.
+    """A model of this algorithm or of the built-in one, to be deployed with this image.
 
     Parameters
     ----------
     model_data : str
-        The address of a ``model.tar.gz``: ``s3://``, or for ``instance_type="local"`` ``file://`` or a path.
+        Where its ``model.tar.gz`` is: an ``s3://`` address, or in local mode a ``file://`` address or a path.
     role : str or None
-        The ARN of the role of its endpoints.
+        The role of its endpoints, its name or ARN; None for that of the caller.
     sagemaker_session : Session or None
-        None for one of the default AWS configuration, or a local one, as `deploy` needs it.
+        None for one that fits the instances: a local one, or one of the default AWS configuration.
     image_uri : str or None
         None for that of the environment variable ``SAGEMAKER_KMEANS_IMAGE``.
     env : dict of str to str or None
@@ -46,7 +48,7 @@ class KMeansModel:
         vpc_config: VpcConfig | None = None,
     ) -> None:
         self.image_uri = image.resolve(image_uri)
-        self.model_data = model_data if "://" in str(model_data) else Path(model_data).resolve().as_uri()
+        self.model_data = model_data if "://" in str(model_data) else address(Path(model_data).resolve())
         self.role = role
         self.sagemaker_session = sagemaker_session
         self.env = dict(env or {})
@@ -71,7 +73,7 @@ class KMeansModel:
         Model.create(
             model_name=self.name,
             primary_container=container,
-            execution_role_arn=self.role,
+            execution_role_arn=session.expand_role(self.role) if self.role else get_execution_role(session),
             **network,
             **_where(session),
         )
@@ -100,7 +102,7 @@ class KMeansModel:
         Returns
         -------
         KMeansPredictor
-            To be asked.
+            Of the endpoint.
         """
         session = self._session(instance_type)
         endpoint_name = endpoint_name or self.name
@@ -142,11 +144,14 @@ class KMeansModel:
         Returns
         -------
         sagemaker.core.transformer.Transformer
-            Its `transform` starts a job.
+            Of the model, which the service knows now.
         """
         self.create(instance_type)
         # Without a name the transformer asks AWS for the image, in local mode too.
         options = {"base_transform_job_name": "kmeans", "sagemaker_session": self.sagemaker_session, **kwargs}
+        if self.sagemaker_session.local_mode:
+            # The one of the image, which local mode does not understand.
+            options.setdefault("strategy", "MultiRecord")
         return Transformer(self.name, instance_count, instance_type, **options)
 
     def _session(self, instance_type: str | None) -> Any:

@@ -2,16 +2,13 @@
 
 from typing import Any
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
-
-from sagemaker_kmeans.answers import arrays, split
+from sagemaker_kmeans.answers import split
+from sagemaker_kmeans.predictor import ArrayPredictor
 from sagemaker_kmeans.record_message import parsed
-from sagemaker_kmeans.records import CONTENT_TYPE, request_parts
 from sagemaker_kmeans.sdk3.sessions import default_session
 
 
-class KMeansPredictor:
+class KMeansPredictor(ArrayPredictor):
     """Asks an endpoint for the closest cluster of rows.
 
     Parameters
@@ -44,23 +41,6 @@ class KMeansPredictor:
             records += parsed(split(body))
         return records
 
-    def predict_arrays(self, rows: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Return the closest cluster of each row, and the distance to it, as arrays.
-
-        Parameters
-        ----------
-        rows : array-like of numbers, shape (n, d) or (d,)
-            Any number of rows: they are sent in requests that an endpoint takes.
-
-        Returns
-        -------
-        labels : ndarray of int64, shape (n,)
-            Closest clusters.
-        distances : ndarray of float32, shape (n,)
-            Euclidean distances to them.
-        """
-        return arrays(self._answers(rows))
-
     def delete_endpoint(self, delete_endpoint_config: bool = True) -> None:
         """Delete the endpoint.
 
@@ -81,10 +61,3 @@ class KMeansPredictor:
         name = client.describe_endpoint(EndpointName=self.endpoint_name)["EndpointConfigName"]
         for variant in client.describe_endpoint_config(EndpointConfigName=name)["ProductionVariants"]:
             client.delete_model(ModelName=variant["ModelName"])
-
-    def _answers(self, rows: Any) -> Any:
-        for body in request_parts(rows):
-            answer = self.sagemaker_session.sagemaker_runtime_client.invoke_endpoint(
-                EndpointName=self.endpoint_name, ContentType=CONTENT_TYPE, Accept=CONTENT_TYPE, Body=body
-            )
-            yield answer["Body"].read()

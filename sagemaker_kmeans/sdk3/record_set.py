@@ -12,7 +12,7 @@ class RecordSet:
 
     Attributes
     ----------
-    s3_data : str
+    s3_data : str or PipelineVariable
         The ``s3://`` address of a manifest or a prefix; in local mode the ``file://`` address of a folder.
     num_records : int
         Number of rows.
@@ -26,7 +26,7 @@ class RecordSet:
         ``ShardedByS3Key`` or ``FullyReplicated``.
     """
 
-    s3_data: str
+    s3_data: Any
     num_records: int
     feature_dim: int
     s3_data_type: str = "ManifestFile"
@@ -35,7 +35,7 @@ class RecordSet:
 
     def input_data(self) -> Any:
         """Return the channel as a `ModelTrainer` takes it."""
-        if self.s3_data.startswith("file://"):
+        if isinstance(self.s3_data, str) and self.s3_data.startswith("file://"):
             return InputData(channel_name=self.channel, data_source=self.s3_data.removeprefix("file://").rstrip("/"))
         source = S3DataSource(
             s3_data_type=self.s3_data_type, s3_uri=self.s3_data, s3_data_distribution_type=self.distribution

@@ -3,9 +3,10 @@
 from typing import Any
 
 from sagemaker.core.analytics import TrainingJobAnalytics
+from sagemaker.core.shapes import VpcConfig
 from sagemaker.core.transformer import Transformer
 
-from sagemaker_kmeans.local_jobs import LocalJobs
+from sagemaker_kmeans.local_jobs import LocalJobs, address
 from sagemaker_kmeans.sdk3.model import KMeansModel
 from sagemaker_kmeans.sdk3.predictor import KMeansPredictor
 
@@ -30,8 +31,8 @@ class TrainedEstimator:
     is_local: bool
     sagemaker_session: Any
     _jobs: LocalJobs
+    _options: dict[str, Any]
     _job_name: str | None = None
-    _predictor: KMeansPredictor | None = None
 
     @property
     def model_data(self) -> str:
@@ -44,48 +45,42 @@ class TrainedEstimator:
         """
         return str(self._described()["ModelArtifacts"]["S3ModelArtifacts"])
 
-    def _described(self) -> dict[str, Any]:
+    def _latest_job(self) -> str:
         if self._job_name is None:
             raise ValueError("expected a training job of this estimator, got none: call fit or attach first")
-        found = self._jobs.find(self._job_name) if self.is_local else None
+        return self._job_name
+
+    def _described(self) -> dict[str, Any]:
+        name = self._latest_job()
+        found = self._jobs.find(name) if self.is_local else None
         if found is None:
-            client = self.sagemaker_session.sagemaker_client
-            found = dict(client.describe_training_job(TrainingJobName=self._job_name))
+            found = dict(self.sagemaker_session.sagemaker_client.describe_training_job(TrainingJobName=name))
         return found
 
     def create_model(self, **kwargs: Any) -> KMeansModel:
-        """Return the model of the latest job, for this image.
+        """Return the model of the latest job, for this image, in the network of the estimator.
 
         Parameters
         ----------
         **kwargs : Any
-            As `KMeansModel` takes them.
+            Other parameters of `KMeansModel`, or others instead of these.
 
         Returns
         -------
         KMeansModel
-            To be deployed.
+            Not yet known to the service.
         """
-        return KMeansModel(
-            self.model_data, self.role, self.sagemaker_session, **{"image_uri": self.image_uri, **kwargs}
-        )
+        given = {"image_uri": self.image_uri, "vpc_config": self._vpc_config(), **kwargs}
+        return KMeansModel(self.model_data, self.role, self.sagemaker_session, **given)
 
-    def deploy(self, *args: Any, **kwargs: Any) -> KMeansPredictor:
-        """Deploy the model of the latest job.
+    def _vpc_config(self) -> VpcConfig | None:
+        network = self._options.get("networking")
+        if network is None or not network.subnets:
+            return None
+        return VpcConfig(subnets=network.subnets, security_group_ids=network.security_group_ids)
 
-        Parameters
-        ----------
-        *args, **kwargs : Any
-            As `KMeansModel.deploy` takes them.
-
-        Returns
-        -------
-        KMeansPredictor
-            To be asked.
-        """
-        predictor = self.create_model().deploy(*args, **kwargs)
-        self._predictor = predictor
-        return predictor
+    def _deployed(self, *args: Any, **kwargs: Any) -> KMeansPredictor:
+        return self.create_model().deploy(*args, **kwargs)
 
     def transformer(self, *args: Any, **kwargs: Any) -> Transformer:
         """Return a transformer of the model of the latest job.
@@ -102,10 +97,8 @@ class TrainedEstimator:
             Its `transform` starts a job.
         """
         if self.is_local:
-            kwargs.setdefault("output_path", (self._jobs.folder(str(self._job_name)) / "transformed").as_uri())
+            kwargs.setdefault("output_path", address(self._jobs.folder(self._latest_job()) / "transformed"))
         return self.create_model().transformer(*args, **kwargs)
 
-    @property
-    def training_job_analytics(self) -> TrainingJobAnalytics:
-        """The metrics of the latest job."""
-        return TrainingJobAnalytics(self._job_name, sagemaker_session=self.sagemaker_session)
+    def _analytics(self) -> TrainingJobAnalytics:
+        return TrainingJobAnalytics(self._latest_job(), sagemaker_session=self.sagemaker_session)

@@ -8,6 +8,7 @@ from sagemaker.core.helper.pipeline_variable import PipelineVariable
 from sagemaker.train import ModelTrainer
 
 from sagemaker_kmeans.hyperparameters import Hyperparameter, as_sent
+from sagemaker_kmeans.local_jobs import address
 
 
 class Setting:
@@ -53,7 +54,7 @@ class NamedJobTrainer(ModelTrainer):
             "AlgorithmSpecification": {"TrainingImage": self.training_image},
             "ResourceConfig": {"InstanceType": "local", "InstanceCount": self.compute.instance_count},
             "HyperParameters": self.hyperparameters,
-            "ModelArtifacts": {"S3ModelArtifacts": model.as_uri()},
+            "ModelArtifacts": {"S3ModelArtifacts": address(model)},
             "TrainingJobStatus": "Completed",
         }
 

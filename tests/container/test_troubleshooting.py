@@ -40,7 +40,7 @@ from kmeans.sample import Sample
 from kmeans.state import State
 from tests.container.disk import READ_ONLY, room_for
 from tests.container.job.checkpoint_files import packed, unpacked
-from tests.container.job.job import Job
+from tests.container.job.job import Job, csv
 from tests.container.serving.wire import JSON_LINES, RECORDIO
 from tools.documents import ROOT, section, snippets, text
 
@@ -218,6 +218,18 @@ class Scene:
         save(folder, "algo-1", named("income", "age", "visits"))
         return self._earlier_model(folder)
 
+    def other_k(self) -> str:
+        save(self.base / "input/data/model", "algo-1", SavedModel(np.array(ROWS, np.float32), None))
+        return self.table_of_three({"k": "2", "feature_dim": "3", "epochs": "0"}, "")
+
+    def table_of_three(self, hyperparameters: Mapping[str, str], name: str = "centers.csv") -> str:
+        """Run a job with three centers in the channel `model`, in a table of that name unless they are there."""
+        job = Job(self.base, dict(hyperparameters), {"train": {}, "model": {}})
+        (job.folder("train") / "rows.pbr").write_bytes(records(*ROWS))
+        if name:
+            (job.folder("model") / name).write_bytes(csv(np.array(ROWS, np.float32)))
+        return job.run().log
+
     def _earlier_model(self, folder: Path) -> str:
         channel = ChannelConfiguration("model", MODEL, None, "File", "FullyReplicated", folder)
         with pytest.raises(CustomerError) as error:
@@ -317,7 +329,7 @@ MAKERS: dict[str, Callable[[Scene], str]] = {
     "Missing required channel": lambda scene: scene.job(channels={}),
     "Extraneous channel": lambda scene: scene.job(channels={"train": {}, "validation": {}}),
     "Channel train: expected content": lambda scene: scene.job(
-        channels={"train": {"ContentType": "application/x-npy"}}
+        channels={"train": {"ContentType": "application/x-npz"}}
     ),
     "expected TrainingInputMode File or FastFile": lambda scene: scene.job(
         channels={"train": {"ContentType": "application/x-parquet", "TrainingInputMode": "Pipe"}}
@@ -330,7 +342,7 @@ MAKERS: dict[str, Callable[[Scene], str]] = {
     ),
     "/opt/ml/input/data/train: expected data": lambda scene: scene.log(MINIMAL),
     "expected data": lambda scene: scene.only_a_manifest(),
-    "train/rows.csv.gz": lambda scene: scene.job(channels=CSV, content=gzip.compress(b"1,2,3\n"), name="rows.csv.gz"),
+    "train/rows.pbr.gz": lambda scene: scene.job(content=gzip.compress(records([1, 2])), name="rows.pbr.gz"),
     "expected lines": lambda scene: scene.job(channels=CSV, content=b"1,2,3\r4,5,6\r"),
     "train/rows.csv, record 1: expected RecordIO": lambda scene: scene.job(content=b"1,2,3\n" * 9),
     "train/rows.pbr, record 1": lambda scene: scene.job(content=records([1, 2]), name="rows.pbr"),
@@ -387,6 +399,9 @@ MAKERS: dict[str, Callable[[Scene], str]] = {
     "it is of another job": lambda scene: scene.other_job(),
     "epoch: expected": lambda scene: scene.odd_checkpoint(),
     "Channel model: expected a": lambda scene: scene.other_features(),
+    "Channel model: expected a model of k": lambda scene: scene.other_k(),
+    "Channel model: expected a table": lambda scene: scene.table_of_three({"k": "2", "feature_dim": "3"}),
+    "Hyperparameter epochs: expected 1": lambda scene: scene.job({"k": "2", "feature_dim": "3", "epochs": "0"}),
     "Channel model: the order": lambda scene: scene.features_in_another_order(),
     "Channel model: /opt/ml": lambda scene: scene.odd_state(),
     "Batch size 5000": lambda scene: scene.log({"k": "2", "feature_dim": "3"}, *(ROWS * 599)),

@@ -11,7 +11,7 @@ from sklearn.datasets import load_digits
 from kmeans.communicator import AbortedError, Communicator, SingleHost
 from kmeans.model import Model
 from kmeans.observer import Silent
-from kmeans.settings import MAX_REDUCED, FinalizationSettings, LloydSettings, TrainingSettings
+from kmeans.settings import FinalizationSettings, LloydSettings, TrainingSettings
 from kmeans.stream.control import Control
 from kmeans.stream.first_centers import EarlierModel, NoRowsError
 from kmeans.stream.largest_keys import chosen_of_all
@@ -69,7 +69,7 @@ def test_hosts_reach_the_msd_of_one_host(digits: FloatArray, spread: str, reread
     assert model.score_is_exact
     assert model.score.rows == len(digits)
     assert model.state.weights.sum() == pytest.approx(len(digits))
-    assert model.score.msd <= alone.score.msd * 1.005
+    assert model.score.msd <= alone.score.msd * 1.002
 
 
 def test_shared_rows_are_divided_so_that_an_epoch_is_one_pass(digits: FloatArray) -> None:
@@ -266,8 +266,10 @@ def test_the_largest_keys_of_all_hosts() -> None:
 def test_a_run_that_was_interrupted_anywhere_ends_with_the_same_bytes(
     digits: FloatArray, n_hosts: int, half_life: int
 ) -> None:
-    chosen = settings_for(digits, 10, batch_size=150, epochs=2, half_life=half_life, sample_size=700)
-    sources = shards(digits, [1797] if n_hosts == 1 else [900, 800, 97], 150)
+    # Mini-batches of several hosts are so small that steps have several.
+    batch_size = 150 if n_hosts == 1 else 6
+    chosen = settings_for(digits, 10, batch_size=batch_size, epochs=2, half_life=half_life, sample_size=700)
+    sources = shards(digits, [1797] if n_hosts == 1 else [900, 800, 97], batch_size)
 
     def run(hosts: Communicator, snapshot: RunSnapshot | None, keep: list[RunSnapshot] | None) -> Model:
         def save(taken: RunSnapshot) -> None:
@@ -344,13 +346,6 @@ def test_hosts_without_rows_take_no_turns_from_the_start(digits: FloatArray) -> 
     among = train([Rows(digits, 100), Rows(digits[:0], 100), Rows(digits[:0], 100)], chosen)[0]
     assert among.state.weights.sum() == pytest.approx(alone.state.weights.sum(), rel=1e-9)
     np.testing.assert_allclose(among.state.sample.weights, alone.state.sample.weights, rtol=1e-9)
-
-
-def test_large_centers_share_a_reduction_among_batches(digits: FloatArray) -> None:
-    chosen = settings_for(digits, 10, n_centers=MAX_REDUCED // 64 * 3)
-    assert chosen.batches_per_step(1) == 1
-    assert chosen.batches_per_step(2) == 3
-    assert settings_for(digits, 10).batches_per_step(2) == 1
 
 
 RECIPE = FinalizationSettings(LloydSettings("kmeans++", 3, 100, 1e-4), refine=False)

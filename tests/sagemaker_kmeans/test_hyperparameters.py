@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from container.configuration import hyperparameter_table as container_table
@@ -58,7 +59,22 @@ def made(domain: Any) -> Hyperparameter:
 def test_text_is_taken_as_it_is_and_lists_as_json() -> None:
     row = made(Text())
     assert as_sent(row.checked("a,b")) == "a,b"
-    assert as_sent(row.checked(("a", "b"))) == '["a", "b"]'
+    # As a DataFrame has its columns, with or without names, too.
+    for names in (("a", "b"), ["a", "b"], np.array(["a", "b"]), {"a": 1, "b": 2}.keys()):
+        assert as_sent(row.checked(names)) == '["a", "b"]'
+    assert as_sent(row.checked(np.arange(2))) == '["0", "1"]'
+
+
+@pytest.mark.parametrize("value", [2.5, np.float32(2.5), float("nan"), float("inf")])
+def test_a_number_that_is_no_integer_is_not_cut(value: float) -> None:
+    for row in (BY_NAME["k"], BY_NAME["extra_center_factor"], BY_NAME["seed"]):
+        with pytest.raises(ValueError, match=f"Invalid hyperparameter value {value} for {row.name}. Expecting: An int"):
+            row.checked(value)
+
+
+@pytest.mark.parametrize("value", [3.0, np.float32(3), np.int64(3), "3"])
+def test_an_integer_may_be_of_any_type(value: Any) -> None:
+    assert as_sent(BY_NAME["k"].checked(value)) == "3"
 
 
 def test_a_flag_may_be_left_to_the_algorithm() -> None:

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import tarfile
+import tracemalloc
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy.sparse import coo_array, csr_array
 
 import sagemaker_kmeans
 from container.artifacts import mxnet_ndarray, tarball
@@ -44,7 +46,7 @@ def packed(folder: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("form", ["folder", "tarball", "folder of a tarball", "bare", "text"])
+@pytest.mark.parametrize("form", ["folder", "tarball", "folder of a tarball", "bare", "text", "address"])
 def test_a_model_of_any_form_is_loaded(tmp_path: Path, form: str) -> None:
     folder = saved(tmp_path / "saved", CENTERS)
     path = {
@@ -53,11 +55,12 @@ def test_a_model_of_any_form_is_loaded(tmp_path: Path, form: str) -> None:
         "folder of a tarball": tmp_path / "job",
         "bare": folder / "model_algo-1",
         "text": folder,
+        "address": folder,
     }[form]
     if form == "folder of a tarball":
         path.mkdir()
         packed(folder).rename(path / "model.tar.gz")
-    model = load(str(path) if form == "text" else path)
+    model = load({"text": str(path), "address": f"file://{path}"}.get(form, path))
     np.testing.assert_array_equal(model.centers, CENTERS)
     assert model.centers.dtype == np.float32
     sizes = None if model.cluster_sizes is None else model.cluster_sizes.tolist()
@@ -138,7 +141,7 @@ def test_missing_numbers_are_filled_as_an_endpoint_fills_them(tmp_path: Path) ->
     assert expected.tolist() == [1, 2, 1]
     with pytest.raises(ValueError, match="finite in float32, got others in row 0"):
         model.predict([[np.inf, 0.0]])
-    with pytest.raises(ModelError, match="expected missing_numbers to be 2 numbers"):
+    with pytest.raises(ModelError, match="expected missing_numbers to be 2 finite numbers"):
         LocalModel(CENTERS.copy(), {"missing_numbers": [1.0]})
 
 
@@ -146,10 +149,10 @@ def test_missing_numbers_are_filled_as_an_endpoint_fills_them(tmp_path: Path) ->
     ("standardization", "message"),
     [
         ([], "expected standardization to be an object, got list"),
-        ({"means": [0.0, 0.0]}, "expected scales to be 2 numbers"),
-        ({"means": [0.0], "scales": [1.0, 1.0]}, "expected means to be 2 numbers"),
-        ({"means": [0.0, 0.0], "scales": [1.0, 0.0]}, "expected finite means, and scales of more than 0"),
-        ({"means": [0.0, float("nan")], "scales": [1.0, 1.0]}, "expected finite means"),
+        ({"means": [0.0, 0.0]}, "expected scales to be 2 finite numbers"),
+        ({"means": [0.0], "scales": [1.0, 1.0]}, "expected means to be 2 finite numbers"),
+        ({"means": [0.0, 0.0], "scales": [1.0, 0.0]}, "expected scales of more than 0"),
+        ({"means": [0.0, float("nan")], "scales": [1.0, 1.0]}, "expected means to be 2 finite numbers"),
     ],
 )
 def test_units_that_are_odd_are_refused(standardization: Any, message: str) -> None:
@@ -199,15 +202,29 @@ def test_near_ties_and_far_data_get_the_labels_of_serve(k: int, d: int) -> None:
 def test_rows_of_any_kind_are_asked() -> None:
     model = LocalModel(CENTERS.copy(), {})
 
-    class Sparse:
-        def toarray(self) -> NDArray[np.float64]:
-            return np.array([[3.0, 4.0]])
-
-    kinds: list[Any] = [[[3, 4]], [3.0, 4.0], np.array([[3, 4]], np.int64), Sparse()]
+    kinds: list[Any] = [[[3, 4]], [3.0, 4.0], np.array([[3, 4]], np.int64), coo_array([[3.0, 4.0]])]
     for rows in kinds:
         assert model.predict(rows).tolist() == [1]
     assert model.predict(np.empty((0, 2))).tolist() == []
     assert model.distances([3, 4])[0].tolist()[:2] == [5.0, 0.0]
+
+
+def test_a_sparse_matrix_is_made_dense_a_block_at_a_time() -> None:
+    n, d = 1000, 1 << 15
+    rows = csr_array((np.ones(n), np.arange(n), np.arange(n + 1)), shape=(n, d))
+    centers = np.zeros((2, d), np.float32)
+    centers[1, 990] = 1.0
+    model = LocalModel(centers, {})
+    tracemalloc.start()
+    labels = model.predict(rows)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert np.flatnonzero(labels).tolist() == [990]
+    assert peak < 8 * n * d / 2
+    np.testing.assert_array_equal(model.distances(rows[980:]), model.distances(rows[980:].toarray()))
+    rows.data[980] = np.nan
+    with pytest.raises(ValueError, match="got others in row 980"):
+        model.predict(rows)
 
 
 @pytest.mark.parametrize(
@@ -217,6 +234,7 @@ def test_rows_of_any_kind_are_asked() -> None:
         ([[0.0, 0.0], [np.nan, 0.0]], "got others in row 1"),
         ([[0.0, 1e39]], "finite in float32, got others in row 0"),
         (["a", "b"], "could not convert"),
+        ([[1j, 0.0]], "expected real numbers, got complex ones"),
     ],
 )
 def test_what_are_no_rows_is_refused(rows: Any, message: str) -> None:
@@ -254,10 +272,12 @@ def test_a_file_that_is_no_model_is_refused(tmp_path: Path, case: str) -> None:
         (b"[" * 100_000, "expected valid JSON"),
         (b"[]", "expected an object, got list"),
         (b'{"centers": [[0, 0]]}', "expected 3 centers"),
-        (b'{"centers": [[0, 0], [0, 0], [0, "a"]]}', "to be 2 numbers"),
+        (b'{"centers": [[0, 0], [0, 0], [0, "a"]]}', "to be 2 finite numbers"),
         (b'{"centers": [[0, 0], [0, 0], [0, 0]]}', "round to those of the model's file"),
-        (b'{"cluster_sizes": [1, 2, 1' + b"0" * 400 + b"]}", "expected cluster_sizes to be 3 numbers"),
-        (b'{"feature_names": ["a"]}', "expected feature_names to be 2 texts"),
+        (b'{"cluster_sizes": [1, 2, 1' + b"0" * 400 + b"]}", "expected cluster_sizes to be 3 finite numbers"),
+        (b'{"cluster_sizes": [1, 2, NaN]}', "expected cluster_sizes to be 3 finite numbers"),
+        (b'{"feature_names": ["a"]}', "expected feature_names to be 2 different texts"),
+        (b'{"feature_names": ["a", "a"]}', "expected feature_names to be 2 different texts"),
     ],
 )
 def test_a_description_of_something_else_is_refused(tmp_path: Path, description: bytes, message: str) -> None:
@@ -284,6 +304,18 @@ def test_damaged_tarballs_are_refused(tmp_path: Path) -> None:
     for end in (3, 30, len(whole) // 2):
         path.write_bytes(whole[:end])
         with pytest.raises(ModelError, match=r"tarball|expected one file"):
+            load(path)
+
+
+def test_no_other_number_than_was_written_is_loaded(tmp_path: Path) -> None:
+    whole = packed(saved(tmp_path / "saved", CENTERS)).read_bytes()
+    path = tmp_path / "damaged.tar.gz"
+    for position in range(0, len(whole), 97):
+        damaged = bytearray(whole)
+        damaged[position] ^= 16
+        path.write_bytes(damaged)
+        # In the head of a gzip file are a time and a system, which are no part of its checksum.
+        with pytest.raises(ModelError) if position > 10 else suppress(ModelError):
             load(path)
 
 
@@ -326,7 +358,7 @@ def test_only_the_estimator_imports_the_algorithm() -> None:
     others = re.compile(r"^\s*(from|import) (kmeans|container)\b", re.MULTILINE)
     files = (ROOT / "sagemaker_kmeans").rglob("*.py")
     importing = [file.relative_to(ROOT / "sagemaker_kmeans") for file in files if others.search(file.read_text())]
-    assert {path.parts[0] for path in importing} <= {"sklearn", "sklearn.py"}
+    assert {path.parts[0] for path in importing} <= {"sklearn.py", "sklearn_settings.py"}
 
 
 def test_an_unknown_attribute_is_an_error() -> None:

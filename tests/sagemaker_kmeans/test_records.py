@@ -1,10 +1,14 @@
 """Records as they are sent and answered, against the codec of the container."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from scipy.sparse import random_array
 
 from container.formats.recordio import record_pb2
 from container.serving.codecs import CODECS
@@ -14,6 +18,7 @@ from sagemaker_kmeans import __version__ as own_version
 from sagemaker_kmeans.answers import AnswerError, arrays, split
 from sagemaker_kmeans.record_message import Record, parsed
 from sagemaker_kmeans.records import encoded, request_parts
+from sagemaker_kmeans.shards import write_folder
 from tools.documents import ROOT
 
 ROWS = np.random.default_rng(0).random((10, 3))
@@ -43,6 +48,30 @@ def test_requests_are_cut_where_an_endpoint_needs_it() -> None:
     assert sum(len(list(split(body))) for body in bodies) == 4000
     with pytest.raises(ValueError, match="expected at least one row"):
         list(request_parts(rows[:0]))
+
+
+def test_sparse_rows_are_sent_as_the_dense_ones() -> None:
+    rows = random_array((3000, 1000), density=0.01, format="coo", random_state=0, dtype=np.float32)
+    assert list(request_parts(rows)) == list(request_parts(rows.toarray()))
+
+
+def test_a_folder_of_shards_is_whole_or_not_there(tmp_path: Path) -> None:
+    write_folder(tmp_path / "rows", ROWS, None, 3)
+    parts = [decoded((tmp_path / "rows" / f"matrix_{shard}.pbr").read_bytes()) for shard in range(3)]
+    assert [len(part) for part in parts] == [3, 3, 4]
+    with pytest.raises(ValueError, match="less than num shards"):
+        write_folder(tmp_path / "few", ROWS, None, 11)
+    program = """
+import resource, pathlib, signal, numpy
+from sagemaker_kmeans.shards import write_folder
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+write_folder(pathlib.Path("full"), numpy.zeros((1 << 18, 2)), None, 1)
+"""
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
+    assert "File too large" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["rows"]
 
 
 def test_answers_of_serve_are_read() -> None:

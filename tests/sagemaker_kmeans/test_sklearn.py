@@ -20,6 +20,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from container.configuration.algorithm_settings import settings_of
 from container.configuration.hyperparameters import parse
 from sagemaker_kmeans.sklearn import StreamingKMeans
+from sagemaker_kmeans.sklearn_settings import training_settings
 
 ROWS, TRUTH = make_blobs(n_samples=600, n_features=5, centers=4, cluster_std=0.5, random_state=0)
 
@@ -72,7 +73,7 @@ def test_scikit_learns_checks(estimator: Any, check: Callable[[Any], None]) -> N
     ],
 )
 def test_settings_are_those_of_train(given: dict[str, Any], hyperparameters: dict[str, str]) -> None:
-    settings = StreamingKMeans(**given, random_state=5)._settings(784)
+    settings = training_settings(StreamingKMeans(**given, random_state=5), 784)
     assert settings == settings_of(parse({**hyperparameters, "feature_dim": "784", "seed": "5"}))
 
 
@@ -142,11 +143,31 @@ def test_few_distinct_rows_are_warned_of() -> None:
     assert model.inertia_ == 0.0
 
 
+@pytest.mark.filterwarnings("error")
+def test_integers_of_numpy_are_integers() -> None:
+    given: dict[str, Any] = {"n_clusters": 4, "batch_size": 100, "center_factor": 3, "n_init": 2, "random_state": 3}
+    of_numpy: dict[str, Any] = {name: np.int64(value) for name, value in given.items()}
+    ours = StreamingKMeans(**of_numpy).fit(ROWS)
+    np.testing.assert_array_equal(ours.cluster_centers_, StreamingKMeans(**given).fit(ROWS).cluster_centers_)
+
+
 @pytest.mark.parametrize(
     ("given", "rows", "message"),
     [
         ({"n_clusters": 5}, ROWS[:4], "n_samples=4 should be >= n_clusters=5"),
         ({"n_clusters": 0}, ROWS, "expected n_clusters of 1 or more"),
+        ({"n_clusters": "8"}, ROWS, "expected n_clusters of 1 or more, got '8'"),
+        ({"n_clusters": 3.0}, ROWS, "expected n_clusters of 1 or more, got 3.0"),
+        ({"batch_size": None}, ROWS, "expected batch_size of 1 or more, got None"),
+        ({"epochs": 2.5}, ROWS, "expected epochs of 1 or more, got 2.5"),
+        ({"center_factor": 0}, ROWS, "expected center_factor of 1 or more or 'auto', got 0"),
+        ({"n_init": 0}, ROWS, "expected n_init of 1 or more or 'auto', got 0"),
+        ({"n_init": "x"}, ROWS, "expected n_init of 1 or more or 'auto', got 'x'"),
+        ({"lloyd_max_iter": 0}, ROWS, "expected lloyd_max_iter of 1 or more, got 0"),
+        ({"lloyd_tol": float("nan")}, ROWS, "expected lloyd_tol from 0 to 1, got nan"),
+        ({"half_life": -1}, ROWS, "expected half_life of 0 or more, got -1"),
+        ({"refine_sample_size": -1}, ROWS, "expected refine_sample_size of 0 or more or 'auto', got -1"),
+        ({"n_threads": 0}, ROWS, "expected n_threads of 1 or more, got 0"),
         ({"init": "other"}, ROWS, "expected init to be"),
         ({}, ROWS * 1e39, "range of float32"),
     ],
@@ -200,7 +221,7 @@ def as_sets(estimator: StreamingKMeans, rows: NDArray[np.float64]) -> set[frozen
 
 @pytest.mark.parametrize("make", [np.asarray, csr_array])
 @pytest.mark.parametrize("changes", [{}, {"half_life": 500}, {"batch_size": 50, "epochs": 2}])
-def test_a_row_of_weight_3_is_three_rows(make: Callable[[Any], Any], changes: dict[str, int]) -> None:
+def test_a_row_of_weight_3_is_three_rows(make: Callable[[Any], Any], changes: dict[str, Any]) -> None:
     weights = np.random.default_rng(0).integers(0, 4, len(ROWS))
     repeated = np.repeat(ROWS, weights, axis=0)
     one = StreamingKMeans(n_clusters=4, random_state=0, **changes).fit(make(ROWS), sample_weight=weights)

@@ -1,21 +1,22 @@
-"""Which columns of a Parquet table are features: numbers, without the index of pandas."""
+"""Which columns of a Parquet table are features: numbers and lists of them, without the index of pandas."""
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from pyarrow import types
 
-from container.formats.columns import Chosen, Selection, choose
+from container.formats.columns import Selection, check_count, choose, refuse_duplicates
 from container.formats.errors import FormatError, excerpt
+from container.formats.parquet.file import ParquetFile
+from container.formats.parquet.lists import with_lengths
+from container.formats.parquet.number_columns import NUMBERS, NumberColumn, holds_lists, is_one_of, number_column
 
-# The types of numbers that are read. A boolean is 0 or 1. A column of a dictionary's numbers has the type of these.
-# A column without a single value may have the type null.
-_NUMBERS: Final = (types.is_floating, types.is_integer, types.is_boolean, types.is_decimal, types.is_null)
 # What ids may be: anything that has a text of its own.
 _IDS: Final = (
-    *_NUMBERS,
+    *NUMBERS,
     types.is_string,
     types.is_large_string,
     types.is_string_view,
@@ -26,13 +27,45 @@ _IDS: Final = (
 _INDEX_NAME: Final = re.compile(r"__index_level_[0-9]+__|__null_dask_index__")
 
 
-def chosen_columns(schema: Any, selection: Selection, n_features: int | None, labels: int | None) -> Chosen:
-    """Return the columns of a table that are read.
+@dataclass(frozen=True)
+class ParquetColumns:
+    """The columns of a Parquet file that are read.
+
+    Attributes
+    ----------
+    features : tuple of NumberColumn
+        Those of the features.
+    ident : int or None
+        That of the ids, by its place in the table.
+    weight : NumberColumn or None
+        That of the weights.
+    left_out : str
+        See `container.formats.columns.Chosen`.
+    feature_names : tuple of str
+        The names of the features; empty if the file has no row, and lists whose lengths are therefore not known.
+    """
+
+    features: tuple[NumberColumn, ...]
+    ident: int | None
+    weight: NumberColumn | None
+    left_out: str
+    feature_names: tuple[str, ...]
+
+    @property
+    def numbers(self) -> tuple[NumberColumn, ...]:
+        """The columns that are read as numbers: the features, and the weight behind them."""
+        return self.features if self.weight is None else (*self.features, self.weight)
+
+
+def chosen_columns(
+    file: ParquetFile, selection: Selection, n_features: int | None, labels: int | None
+) -> ParquetColumns:
+    """Return the columns of a file that are read.
 
     Parameters
     ----------
-    schema : pyarrow.Schema
-        The names and types of the columns, and what pandas says of them.
+    file : ParquetFile
+        The file.
     selection : Selection
         As for `container.formats.columns.choose`, as are the others.
     n_features : int or None
@@ -42,25 +75,45 @@ def chosen_columns(schema: Any, selection: Selection, n_features: int | None, la
 
     Returns
     -------
-    Chosen
-        The columns; features are numbers.
+    ParquetColumns
+        The columns; features and weights are numbers.
 
     Raises
     ------
     FormatError
         As `choose`, or if a column has a type that is not read.
     """
-    chosen = choose(schema.names, selection, n_features, labels, index_columns(schema))
-    check_numbers(schema, chosen.numbers)
+    schema = file.schema
+    # How many features there are in lists shows only when the columns are known.
+    with_lists = any(holds_lists(field.type) for field in schema)
+    chosen = choose(schema.names, selection, None if with_lists else n_features, labels, index_columns(schema))
+    features = number_columns(file, chosen.features, n_features)
+    if n_features is not None and all(column.length for column in features):
+        check_count(sum(column.length for column in features), n_features, chosen.names)
     if chosen.ident is not None:
-        _check_type(_decoded(schema.field(chosen.ident)), _IDS, "ids that are text, numbers or dates")
-    return chosen
+        _check_ids(schema.field(chosen.ident))
+    weight = None if chosen.weight is None else _weight_column(schema, chosen.weight)
+    return ParquetColumns(features, chosen.ident, weight, chosen.left_out, feature_names(features))
 
 
-def check_numbers(schema: Any, columns: Sequence[int]) -> None:
-    """Raise a FormatError if a column is not one of numbers."""
-    for place in columns:
-        _check_type(schema.field(place), _NUMBERS, "columns of numbers")
+def number_columns(file: ParquetFile, places: Iterable[int], n_features: int | None = None) -> tuple[NumberColumn, ...]:
+    """Return columns of numbers or of lists, of known lengths if there is a list; see `with_lengths`."""
+    return tuple(with_lengths(file, [number_column(file.schema, place) for place in places], n_features))
+
+
+def feature_names(columns: Sequence[NumberColumn]) -> tuple[str, ...]:
+    """Return the names of the features in columns; none if the length of a list is not known.
+
+    Raises
+    ------
+    FormatError
+        If a name is there twice.
+    """
+    if not all(column.length for column in columns):
+        return ()
+    names = tuple(name for column in columns for name in column.feature_names)
+    refuse_duplicates(names)
+    return names
 
 
 def index_columns(schema: Any) -> set[int]:
@@ -69,14 +122,20 @@ def index_columns(schema: Any) -> set[int]:
     return {place for place, name in enumerate(schema.names) if name in described or _INDEX_NAME.fullmatch(name)}
 
 
-def _check_type(field: Any, kinds: tuple[Any, ...], expected: str) -> None:
-    if not any(holds(field.type) for holds in kinds):
-        raise FormatError(f"expected {expected}, got {excerpt(field.name)} of the type {str(field.type)[:60]}")
+def _weight_column(schema: Any, place: int) -> NumberColumn:
+    column = number_column(schema, place)
+    if column.lists:
+        kind = str(schema.field(place).type)[:60]
+        raise FormatError(f"expected weights that are numbers, got {excerpt(column.name)} of the type {kind}")
+    return column
 
 
-def _decoded(field: Any) -> Any:
-    """Return a field with the type of its values, if these are in a dictionary."""
-    return field.with_type(field.type.value_type) if types.is_dictionary(field.type) else field
+def _check_ids(field: Any) -> None:
+    kind = field.type.value_type if types.is_dictionary(field.type) else field.type
+    if not is_one_of(_IDS, kind):
+        raise FormatError(
+            f"expected ids that are text, numbers or dates, got {excerpt(field.name)} of the type {str(kind)[:60]}"
+        )
 
 
 def _described_index(metadata: dict[bytes, bytes]) -> set[str]:

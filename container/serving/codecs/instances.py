@@ -48,7 +48,7 @@ def rows(
     dtype : type
         That of the rows, float32 or float64.
     gaps : bool
-        Whether ``null`` may stand for a number that is missing; NaN then.
+        Whether ``null`` or ``NaN`` may stand for a number that is missing; NaN then.
 
     Returns
     -------
@@ -70,7 +70,7 @@ def rows(
         if not finite.all():
             bad = int(finite.argmin())
             place.record = first + bad
-            _raise_out_of_range(*_columns_and_values(instances[bad], feature_dim, gaps))
+            _raise_not_finite(*_columns_and_values(instances[bad], feature_dim, gaps), gaps=gaps)
     return rows
 
 
@@ -139,6 +139,13 @@ def _whole_numbers(given: object, name: str) -> list[int]:
     if not isinstance(given, list) or not {int}.issuperset(map(type, given)):
         raise FormatError(f"expected a list of whole numbers as {name}, got {shown(given)}")
     return given
+
+
+def _raise_not_finite(columns: _Columns, values: list[float], *, gaps: bool) -> NoReturn:
+    index = next((index for index, value in enumerate(values) if not gaps and math.isnan(value)), None)
+    if index is not None:
+        raise FormatError("expected a number, got NaN", column=_column(columns, index))
+    _raise_out_of_range(columns, values)
 
 
 def _raise_out_of_range(columns: _Columns, values: list[float]) -> NoReturn:

@@ -1,7 +1,8 @@
 """The JSON of requests: `container.files.json_object` reads it, and errors say where it is broken.
 
 A document of instances is ``{"instances": [...]}``, a list of instances, or one instance; other names next to
-``instances`` have no meaning. Its instances are parsed one by one.
+``instances`` have no meaning. Its instances are parsed one by one. ``NaN`` is read like a number, since Python's json
+writes it.
 """
 
 import json
@@ -174,8 +175,8 @@ def _not_json(text: str, error: ValueError | RecursionError, line: bool = False)
 
 
 _DOCUMENTS = '{"instances": [...]} or a list'
-# A decimal beyond float64 is left to the check of a row's numbers, which knows the column.
-_DECODER = decoder(FormatError, finite=False)
+# Decimals beyond float64 and NaN are left to the check of a row's numbers, which knows the column.
+_DECODER = decoder(FormatError, finite=False, nan=True)
 _BLANK = r"[ \t\n\r]*"
 _BLANKS = re.compile(_BLANK)
 _LIST = re.compile(rf"\[{_BLANK}(?:(\]){_BLANK})?")
@@ -185,4 +186,4 @@ _BEHIND_NAME = re.compile(rf"{_BLANK}:{_BLANK}")
 _BEHIND_MEMBER = re.compile(rf"{_BLANK}([,}}]){_BLANK}")
 _END = re.compile(rf"{_BLANK}\Z")
 # A list that begins with a number, or with a missing one, is one row.
-_ROW = re.compile(rf"{_BLANK}\[{_BLANK}(?:[-0-9]|null)")
+_ROW = re.compile(rf"{_BLANK}\[{_BLANK}(?:[-0-9]|null|NaN)")

@@ -42,6 +42,9 @@ class Channel(Rows):
     path = Path("train")
     bytes_read = 0
 
+    def gap_rows(self) -> int:
+        return 3
+
 
 @pytest.fixture(scope="module")
 def snapshots() -> list[RunSnapshot]:

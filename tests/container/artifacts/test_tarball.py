@@ -61,6 +61,17 @@ def test_what_is_written_is_read(tmp_path: Path, files: list[Path]) -> None:
     assert read(tmp_path / "model.tar.gz", "b".__eq__, MIB) == {"b": b"bee"}
 
 
+def test_no_other_bytes_than_were_written_are_read(tmp_path: Path, files: list[Path]) -> None:
+    write(tmp_path / "model.tar.gz", files)
+    whole = (tmp_path / "model.tar.gz").read_bytes()
+    for position in range(0, len(whole), 7):
+        damaged = bytearray(whole)
+        damaged[position] ^= 16
+        # In the head of a gzip file are a time and a system, which are no part of its checksum.
+        with pytest.raises(TarballError) if position > 10 else suppress(TarballError):
+            read(put(tmp_path, bytes(damaged)), everything, MIB)
+
+
 def test_equal_files_give_equal_bytes_whatever_their_order_times_and_modes(tmp_path: Path, files: list[Path]) -> None:
     write(tmp_path / "one.tar.gz", files)
     for file in files:

@@ -127,9 +127,3 @@ def test_files_must_agree(make_channel: MakeChannel, folder: Path) -> None:
         rows_of(make_channel(content_type=CSV, header=True))
     chosen = make_channel(content_type=CSV, header=True, selection=Selection(("a", "b", "c")))
     assert rows_of(chosen) == [[[1, 2, 3], [1, 3, 2]]]
-
-
-def test_a_compressed_file_is_named(make_channel: MakeChannel, folder: Path) -> None:
-    (folder / "rows.csv.gz").write_bytes(b"\x1f\x8b\x08\x00\n")
-    with pytest.raises(CustomerError, match=r"expected CSV, got gzip: unpack it with gunzip"):
-        rows_of(make_channel(content_type=CSV, header=True))

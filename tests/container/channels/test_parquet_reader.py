@@ -202,6 +202,13 @@ def test_what_is_wrong_is_named(
     assert message in str(caught.value)
 
 
+def test_files_without_a_row(make_channel: MakeChannel, folder: Path) -> None:
+    for name in "ab":
+        write(folder / f"{name}.parquet", table(ROWS[:0]))
+    with pytest.raises(CustomerError, match=r"expected data, got 2 files and no record in them"):
+        rows_of(make_channel(content_type=PARQUET))
+
+
 def test_files_must_agree(make_channel: MakeChannel, folder: Path) -> None:
     write(folder / "a.parquet", table())
     write(folder / "b.parquet", table(names=("d", "b.c", "a")))
@@ -238,6 +245,7 @@ def test_broken_files_are_refused(make_channel: MakeChannel, folder: Path, monke
     for content, message in (
         (b"1,2,3\n" * 9, "expected Parquet, got text"),
         (b"\x1f\x8b" + data, "expected Parquet, got gzip"),
+        (b"", "expected Parquet, got an empty file"),
         (b"PAR1", "expected Parquet, which ends with"),
         (data[:-9], "expected Parquet, which ends with"),
         (

@@ -93,9 +93,13 @@ def test_a_record_of_another_length_is_met_in_a_block(folder: Path, make_channel
     assert taken(source, lambda there: whole(there) // SIZE * SIZE)[0] == rows.tolist()
 
 
-def test_others_than_a_single_host_with_files_get_blocks(folder: Path, make_channel: MakeChannel) -> None:
+def test_pipes_shared_rows_and_hosts_with_one_core_among_several_get_blocks(
+    folder: Path, make_channel: MakeChannel
+) -> None:
     (folder / "rows.pbr").write_bytes(dense(numbered(40)))
-    for source in (make_channel(place=HostPlace(0, ("algo-1", "algo-2"))), make_channel(mode="FastFile")):
+    two = HostPlace(0, ("algo-1", "algo-2"))
+    shared = make_channel(place=two, threads=3, distribution="FullyReplicated")
+    for source in (make_channel(place=two), shared, make_channel(mode="FastFile", threads=3)):
         assert all(isinstance(stretch, np.ndarray) and len(stretch) <= SIZE for stretch in source.stretches())
 
 

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from container.configuration.channels import CSV, PARQUET, RECORDIO, ChannelConfiguration, channels_of
+from container.configuration.channels import CSV, NPY, PARQUET, RECORDIO, ChannelConfiguration, channels_of
 from container.errors import CustomerError
 
 TRAIN = {"TrainingInputMode": "File"}
@@ -36,6 +36,8 @@ def test_input_modes(mode: str) -> None:
         ("text/csv;label_size=0", CSV, 0),
         ("application/x-parquet", PARQUET, None),
         ("application/x-parquet;label_size=1", PARQUET, 1),
+        ("application/x-npy", NPY, None),
+        ("application/x-npy; label_size=2", NPY, 2),
         ("TEXT/CSV ; Label_Size = 2 ; charset=UTF-8", CSV, 2),
         ('text/csv; charset="utf-8";', CSV, None),
         ("text/csv;label_size=0;encoding=utf-8", CSV, 0),
@@ -49,7 +51,8 @@ def test_content_types(given: str | None, content_type: str, label_size: int | N
 
 
 KNOWN = (
-    "Channel train: expected content type application/x-recordio-protobuf or text/csv or application/x-parquet, got "
+    "Channel train: expected content type application/x-recordio-protobuf or text/csv or application/x-parquet or"
+    " application/x-npy, got "
 )
 
 
@@ -101,6 +104,11 @@ KNOWN = (
             {"ContentType": "application/x-parquet", "TrainingInputMode": "Pipe"},
             "Channel train: expected TrainingInputMode File or FastFile for application/x-parquet, got Pipe: a pipe has"
             " all files as one, in which no file begins or ends",
+        ),
+        (
+            {"ContentType": "application/x-npy", "TrainingInputMode": "Pipe"},
+            "Channel train: expected TrainingInputMode File or FastFile for application/x-npy, got Pipe: a pipe has all"
+            " files as one, in which no file begins or ends",
         ),
         (
             {"ContentType": "text/csv; header=present", "TrainingInputMode": "Pipe"},

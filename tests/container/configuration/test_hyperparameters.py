@@ -50,6 +50,7 @@ def test_required_values_alone_give_the_defaults() -> None:
         tuning_objective_metric="",
         seed=0,
         refine_sample_size=None,
+        early_stopping_tolerance=0.0,
         distance="euclidean",
         feature_columns=(),
         id_column="",
@@ -225,7 +226,7 @@ def test_names_of_the_sdk_are_skipped() -> None:
         (REQUIRED | {"epochs": LONG}, "Hyperparameter epochs: expected at most 2500 characters, got 2501"),
         (
             REQUIRED | {"epochs": "9" * 2500},
-            f"Hyperparameter epochs: expected an integer from 1 to 2147483647, got '{'9' * 57}...'",
+            f"Hyperparameter epochs: expected an integer from 0 to 2147483647, got '{'9' * 57}...'",
         ),
         (
             REQUIRED | {f"name_{index}": "1" for index in range(99)},
@@ -285,7 +286,8 @@ def test_other_names_are_refused(text: str) -> None:
 def test_there_is_a_name_for_each_feature() -> None:
     said = message(REQUIRED | {"feature_columns": "a,b,c", "feature_names": "a"})
     assert said == (
-        "Customer Error: Hyperparameter feature_columns: expected as many names as feature_dim says, 2, got 3;"
+        "Customer Error: Hyperparameter feature_columns: expected at most as many names as feature_dim says, 2, got"
+        " 3;"
         " Hyperparameter feature_names: expected as many names as feature_dim says, 2, got 1"
     )
 

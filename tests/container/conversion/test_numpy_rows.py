@@ -1,5 +1,6 @@
 """Arrays of every type and order."""
 
+import zipfile
 from pathlib import Path
 from typing import Any, Literal
 
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from container import convert
 from container.formats.recordio.records import decode
+from tests import bfloat16
 
 
 def test_labels_are_dropped_from_an_array_in_fortran_order(tmp_path: Path, rows: NDArray[np.float32]) -> None:
@@ -39,3 +41,27 @@ def test_numbers_of_any_type_are_rounded_once(
     assert convert.main([str(tmp_path / "rows.npy"), str(tmp_path / "out")]) == 0
     back, _ = decode((tmp_path / "out/part-00000.pbr").read_bytes(), 3)
     assert back.tolist() == [[0, rounded, 1], [rounded, 0, 0]]
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_bfloat16(tmp_path: Path, rows: NDArray[np.float32], order: Literal["C", "F"]) -> None:
+    bfloat16.save(tmp_path / "rows.npy", rows, order)
+    assert convert.main([str(tmp_path / "rows.npy"), str(tmp_path / "out"), "--columns", "7,3"]) == 0
+    back, _ = decode((tmp_path / "out/part-00000.pbr").read_bytes(), 2)
+    np.testing.assert_array_equal(back, bfloat16.rounded(rows)[:, [7, 3]])
+
+
+def test_bfloat16_in_an_archive(tmp_path: Path, rows: NDArray[np.float32]) -> None:
+    bfloat16.save(tmp_path / "rows.npy", rows)
+    with zipfile.ZipFile(tmp_path / "rows.npz", "w") as archive:
+        archive.write(tmp_path / "rows.npy", "rows.npy")
+    assert convert.main([str(tmp_path / "rows.npz"), str(tmp_path / "out")]) == 0
+    back, _ = decode((tmp_path / "out/part-00000.pbr").read_bytes(), rows.shape[1])
+    np.testing.assert_array_equal(back, bfloat16.rounded(rows))
+
+
+def test_bytes_without_a_type_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    np.save(tmp_path / "rows.npy", np.zeros((2, 3), "V2"))
+    assert convert.main([str(tmp_path / "rows.npy"), str(tmp_path / "out")]) == 2
+    said = "expected numbers, got elements of the type '|V2', which may be anything: save array.astype(np.float32)"
+    assert said in capsys.readouterr().err

@@ -72,8 +72,9 @@ def test_each_column_keeps_its_numbers_next_to_any_other(tmp_path: Path, names: 
     [
         (pyarrow.array(["x", "y"]), "string"),
         (pyarrow.array(["x", "y"]).dictionary_encode(), "dictionary"),
-        (pyarrow.array([[1.0], [2.0, 3.0]]), "list<"),
-        (pyarrow.array([[1.0, 2.0], [3.0, 4.0]], pyarrow.list_(pyarrow.float64(), 2)), "fixed_size_list<"),
+        (pyarrow.array([["x"], ["y"]]), "list<"),
+        (pyarrow.array([[[1.0]], [[2.0]]]), "list<"),
+        (pyarrow.array([[[1.0]], [[2.0]]], pyarrow.list_(pyarrow.list_(pyarrow.float64(), 1), 1)), "fixed_size_list<"),
         (pyarrow.array([{"x": 1.0}, {"x": 2.0}]), "struct<"),
         (pyarrow.array([1, 2], pyarrow.timestamp("us")), "timestamp[us]"),
         (pyarrow.array([1, 2], pyarrow.date32()), "date32"),
@@ -201,3 +202,34 @@ def test_a_column_of_the_index_is_read_if_it_is_chosen(tmp_path: Path, capsys: p
     table = pyarrow.table([[1, 2], [3, 4], ["x", "y"]], names=names, metadata=pandas(["day", "name"], *names))
     assert converted(tmp_path, table, "--columns", "1,day").tolist() == [[3, 1], [4, 2]]
     assert "left out the index of pandas, 'name': " in capsys.readouterr().err
+
+
+def test_lists_are_several_features(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lists = pyarrow.array([None, [1.0, 2.0, 3.0], [4.0, 5.0, None]], pyarrow.list_(pyarrow.float16()))
+    table = pyarrow.table({"id": ["x", "y", "z"], "embedding": lists, "age": [7, 8, 9]})
+    pyarrow.parquet.write_table(table, tmp_path / "rows.parquet", row_group_size=1)
+    chosen = [str(tmp_path / "rows.parquet"), "--columns", "age,embedding", "--missing", "drop"]
+    assert convert.main([*chosen, str(tmp_path / "out.csv"), "--header"]) == 0
+    lines = (tmp_path / "out.csv").read_text().splitlines()
+    assert lines == ["age,embedding[0],embedding[1],embedding[2]", "8,1,2,3"]
+    (tmp_path / "out.csv").unlink()
+    for wrong, said in (
+        ([[1.0, 2.0], [3.0]], "record 2, column 0: expected 2 numbers in each list of 'embedding', got 1"),
+        ([[], [1.0]], "expected lists of numbers in 'embedding', got an empty one"),
+        ([None, None], "expected a list of numbers in 'embedding', got none"),
+    ):
+        given = pyarrow.table({"embedding": pyarrow.array(wrong, pyarrow.list_(pyarrow.float32()))})
+        assert said in refused(tmp_path, given, capsys)
+
+
+def test_a_part_without_a_row_has_no_lists(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "parts").mkdir()
+    table = pyarrow.table({"embedding": [[1.0, 2.0], [3.0, 4.0]]})
+    for name, part in (("a", table[:0]), ("b", table), ("c", table[:0])):
+        pyarrow.parquet.write_table(part, tmp_path / f"parts/{name}.parquet")
+    assert convert.main([str(tmp_path / "parts"), str(tmp_path / "out.npy")]) == 0
+    assert np.load(tmp_path / "out.npy").tolist() == [[1.0, 2.0], [3.0, 4.0]]
+    for name in "abc":
+        pyarrow.parquet.write_table(table[:0], tmp_path / f"parts/{name}.parquet")
+    assert convert.main([str(tmp_path / "parts"), str(tmp_path / "b.npy")]) == 2
+    assert "expected a file with rows, got none" in capsys.readouterr().err

@@ -14,6 +14,7 @@ from container.artifacts.checkpoint import Checkpoints
 from container.artifacts.model import SavedModel, save
 from container.files.atomic import replacing, writing
 from kmeans.communicator import SingleHost
+from kmeans.stream.epoch_losses import EpochLosses
 from kmeans.stream.reservoir import Reservoir
 from kmeans.stream.snapshot import RunSnapshot
 from kmeans.stream.start import StreamStart
@@ -33,6 +34,7 @@ def snapshot() -> RunSnapshot:
         within_epoch=True,
         reassigned=0,
         outlier_distance=1.0,
+        losses=EpochLosses(),
         stream=Stream(start, 0, SingleHost(), Threads()).snapshot(),
         reservoir=Reservoir(1, 100, 0, np.random.default_rng(0)).snapshot(),
         observer={},

@@ -60,7 +60,7 @@ def _mutate(tree: Tree, rng: Random, name: str) -> None:
 def content_type(tree: Tree, rng: Random) -> None:
     """Return an unusual description of what the channel holds."""
     name = rng.choice(
-        ("text/csv", "TEXT/CSV", "application/x-recordio-protobuf", "application/x-parquet", "text/libsvm", "")
+        ("text/csv", "TEXT/CSV", "application/x-recordio-protobuf", "application/x-parquet", "application/x-npy", "")
     )
     parts = ("label_size=0", "label_size=1", "label_size=2", "label_size=-1", "label_size=9999999999", "charset=utf-8",
              "charset=utf-16", "encoding=utf-8", 'charset="utf8"', "version=1.0", "", "=", "\ud800",

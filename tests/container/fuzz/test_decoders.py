@@ -3,27 +3,36 @@
 Seconds in the suite; minutes in `make fuzz`.
 """
 
+import io
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from container.artifacts import mxnet_ndarray, tarball
 from container.artifacts.model import ModelError, load
+from container.configuration.algorithm_settings import settings_of
+from container.configuration.channels import MODEL, ChannelConfiguration
+from container.configuration.hyperparameters import parse
+from container.errors import CustomerError
 from container.formats.errors import FormatError
 from container.formats.recordio import records
 from container.formats.recordio.record_pb2 import Record
+from container.job.earlier_model import read_given_model
 from container.serving.codecs import CODECS
 from tests.container.fuzz import tallies
 from tests.container.serving.wire import CSV, JSON, JSON_LINES, RECORDIO
 
 FEATURES = 3
 ROWS = np.arange(30, dtype=np.float32).reshape(10, FEATURES)
+SETTINGS = settings_of(parse({"k": f"{len(ROWS)}", "feature_dim": f"{FEATURES}"}))
 # All decoders together.
 SECONDS = tallies.seconds(few=5, share=0.25)
 
@@ -58,6 +67,24 @@ def load_file(body: bytes) -> None:
         except ModelError:
             return
     assert np.isfinite(model.centers).all()
+
+
+def load_centers(body: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "centers.csv").write_bytes(body)
+        channel = ChannelConfiguration("model", MODEL, None, "File", "FullyReplicated", Path(folder))
+        try:
+            found = read_given_model(channel, SETTINGS)
+        except CustomerError:
+            return
+    assert found.centers.shape == ROWS.shape
+    assert np.isfinite(found.centers).all()
+
+
+def saved(rows: NDArray[Any]) -> bytes:
+    content = io.BytesIO()
+    np.save(content, rows)
+    return content.getvalue()
 
 
 def load_ndarray(body: bytes) -> None:
@@ -96,6 +123,17 @@ TARGETS: dict[str, tuple[Callable[[bytes], None], list[bytes]]] = {
         [records.encode(map(records.dense_record, ROWS)), records.encode([SPARSE] * 3), records.encode([SPARSE]) * 200],
     ),
     "ndarray": (load_ndarray, [mxnet_ndarray.dumps(ROWS), mxnet_ndarray.dumps(ROWS.astype(np.int64))]),
+    "centers": (
+        load_centers,
+        [
+            saved(ROWS.astype(np.float64)),
+            saved(np.asfortranarray(ROWS)),
+            b"1,2,3\n" * 10,
+            b"a,b,c\n" + b"1,2,3\n" * 10,
+            records.encode(map(records.dense_record, ROWS)),
+            records.encode([SPARSE] * 10),
+        ],
+    ),
     "model": (load_file, [mxnet_ndarray.dumps(ROWS), packed()]),
 }
 

@@ -156,6 +156,14 @@ class Cluster:
             if len(rows):
                 (host.base / "input/data" / channel / "rows.pbr").write_bytes(recordio(rows))
 
+    def assignments(self) -> list[NDArray[np.float64]]:
+        """Return the table that each host has written for the rows of a file."""
+        return [
+            np.loadtxt(path, delimiter=",", skiprows=1)
+            for host in self.hosts
+            for path in (host.base / "output/data/assignments").rglob("*.csv")
+        ]
+
     def start(self, *only: Host, **environment: str) -> None:
         """Start the hosts."""
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])

@@ -19,7 +19,7 @@ from container.serving.model import ServedModel
 from container.serving.settings import ServingSettings
 from tests.container.hosts.cluster import cluster_of
 from tests.container.job.endpoints import endpoints
-from tests.container.job.job import Ended, Job, recordio
+from tests.container.job.job import Ended, Job
 from tests.container.job.test_resolve import resolve
 from tests.container.job.test_resuming import killed_at
 from tests.container.job.test_standardize import bytes_of, csv, job_on, run
@@ -215,15 +215,10 @@ def test_hosts_compare_directions_together(tmp_path: Path) -> None:
     rows = embeddings()
     chosen = {"k": "30", "feature_dim": "24", "mini_batch_size": "200", "refine_sample_size": "1500", **COSINE}
     with cluster_of(tmp_path, 2, chosen) as cluster:
-        for host, shard in zip(cluster.hosts, [rows[:700], rows[700:]], strict=True):
-            (host.base / "input/data/train/rows").write_bytes(recordio(shard.astype(np.float32)))
+        cluster.put(rows[:700].astype(np.float32), rows[700:].astype(np.float32))
         assert cluster.run() == [0, 0], cluster.logs
         ended = Ended(cluster.hosts[0].base, 0, cluster.logs)
-        written = [
-            np.loadtxt(path, delimiter=",", skiprows=1)
-            for host in cluster.hosts
-            for path in (host.base / "output/data/assignments").rglob("*.csv")
-        ]
+        written = cluster.assignments()
     distances = measured(ended, rows).min(axis=1)
     assert distances.mean() <= 1.002 * best_of_ten(rows, 30)
     np.testing.assert_allclose(np.concatenate(written)[:, 1], distances, atol=1e-6)

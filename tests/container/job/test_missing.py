@@ -1,6 +1,7 @@
 """Jobs on rows with missing numbers."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -89,16 +90,24 @@ def test_they_are_refused_by_default(tmp_path: Path, rows: NDArray[np.float64]) 
 
 @pytest.mark.parametrize("missing", ["mean", "drop"])
 def test_a_job_resumes_with_what_takes_their_place(tmp_path: Path, rows: NDArray[np.float64], missing: str) -> None:
-    changes = {"checkpoint_interval_seconds": "0", "epochs": "2", "standardize": "true"}
+    changes = {"checkpoint_interval_seconds": "0", "standardize": "true", "write_assignments": "false"}
     for folder in ("whole", "cut"):
         (tmp_path / folder / "checkpoints").mkdir(parents=True)
     expected = run(tmp_path / "whole", rows, missing, **changes)
     assert expected.exit_code == 0, expected.log
-    kept = sorted((tmp_path / "whole/checkpoints").iterdir())
-    (tmp_path / "cut/checkpoints" / kept[0].name).write_bytes(kept[0].read_bytes())
-    resumed = run(tmp_path / "cut", rows, missing, **changes)
-    assert "resuming from the checkpoint of step" in resumed.log
-    assert resumed.centers.tobytes() == expected.centers.tobytes()
+    n_gaps = int(np.isnan(rows).any(axis=1).sum())
+    event = {"mean": "filled_rows", "drop": "dropped_rows"}[missing]
+    assert expected.description["events"][event] == n_gaps
+    # The last one was written when all rows were read.
+    for kept in sorted((tmp_path / "whole/checkpoints").iterdir()):
+        shutil.rmtree(tmp_path / "cut/checkpoints")
+        (tmp_path / "cut/checkpoints").mkdir()
+        shutil.copy(kept, tmp_path / "cut/checkpoints")
+        resumed = run(tmp_path / "cut", rows, missing, **changes)
+        assert f"resuming from the checkpoint of step {int(kept.name[-12:])}" in resumed.log
+        assert resumed.centers.tobytes() == expected.centers.tobytes()
+        assert resumed.description["events"] == expected.description["events"]
+        assert f"{n_gaps} rows" in resumed.log
     other = run(tmp_path / "cut", rows, "drop" if missing == "mean" else "mean", **changes)
     assert "it is of another job: missing was" in other.log
 

@@ -119,6 +119,11 @@ FACTS = (
     ("rows_added",),
     ("rows_seen",),
     ("outlier_distance",),
+    ("epoch_losses",),
+    ("epoch_losses", "rows"),
+    ("epoch_losses", "inertia"),
+    ("epoch_losses", "latest"),
+    ("epoch_losses", "before"),
     ("reservoir",),
     ("reservoir", "rows_seen"),
     ("reservoir", "first_number"),
@@ -188,6 +193,16 @@ def is_odd(base: Path, ended: Path, logged: pytest.LogCaptureFixture, content: b
         ends_well(base, ended, logged)
 
 
+def test_a_count_of_gaps_is_a_count_or_missing(tmp_path: Path, good: tuple[Arrays, dict[str, Any]]) -> None:
+    base = laid_down(tmp_path / "job")
+    arrays, facts = good
+    for value in ODD:
+        observer = {**facts["observer"], "gap_rows": value}
+        content = packed(arrays, {**facts, "observer": observer})
+        (base / "checkpoints" / NAME.format(AMID_EPOCH)).write_bytes(content)
+        assert bool(checkpoints_in(base).steps()) == (type(value) is int and 0 <= value <= 1 << 53)
+
+
 @pytest.mark.parametrize("way", FACTS, ids=lambda way: ".".join(map(str, way)))
 def test_a_fact_that_is_odd_or_missing(
     tmp_path: Path,
@@ -208,7 +223,8 @@ def test_a_fact_that_is_odd_or_missing(
         is_odd(base, ended, logged, packed(arrays, edited))
     del place[last]
     is_odd(base, ended, logged, packed(arrays, edited))
-    assert not checkpoints_in(base).steps()
+    # Earlier releases did not keep the losses of epochs.
+    assert bool(checkpoints_in(base).steps()) == (way == ("epoch_losses",))
 
 
 def of_same_kind(value: float) -> Callable[[NDArray[Any]], NDArray[Any]]:

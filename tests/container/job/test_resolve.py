@@ -244,8 +244,8 @@ def test_other_data_than_the_model_was_made_of(solved: Ended, tmp_path: Path, di
         (
             ".",
             "text/html",
-            "expected content type application/x-recordio-protobuf or text/csv or application/x-parquet, got"
-            ' "text/html"',
+            "expected content type application/x-recordio-protobuf or text/csv or application/x-parquet or"
+            ' application/x-npy, got "text/html"',
         ),
         ("s3://bucket/rows", "text/csv", "expected a path on this machine, got 's3://bucket/rows'"),
     ],

@@ -227,17 +227,11 @@ def test_a_pipe_is_standardized_by_its_first_rows(tmp_path: Path) -> None:
 def test_hosts_use_the_same_scales(tmp_path: Path) -> None:
     rows = mixed()
     chosen = {"k": "10", "feature_dim": "4", "standardize": "true", "mini_batch_size": "200"}
-    shards = [rows[:700], rows[700:]]
     with cluster_of(tmp_path, 2, chosen) as cluster:
-        for host, shard in zip(cluster.hosts, shards, strict=True):
-            (host.base / "input/data/train/rows").write_bytes(recordio(shard.astype(np.float32)))
+        cluster.put(rows[:700].astype(np.float32), rows[700:].astype(np.float32))
         assert cluster.run() == [0, 0], cluster.logs
         ended = Ended(cluster.hosts[0].base, 0, cluster.logs)
-        written = [
-            np.loadtxt(path, delimiter=",", skiprows=1)
-            for host in cluster.hosts
-            for path in (host.base / "output/data/assignments").rglob("*.csv")
-        ]
+        written = cluster.assignments()
     # What each host has drawn stands for all of its rows.
     single = rows.astype(np.float32).astype(np.float64)
     np.testing.assert_allclose(ended.description["standardization"]["scales"], single.std(axis=0), rtol=0.1)

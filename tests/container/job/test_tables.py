@@ -189,3 +189,12 @@ def test_names_need_a_type_that_has_them(tmp_path: Path, rows: NDArray[np.float3
         "Customer Error: Channel train: expected application/x-parquet or text/csv;header=present, in which columns"
         " have names as feature_columns and id_column need, got text/csv"
     )
+
+
+def test_ids_need_a_name_of_their_own(tmp_path: Path, rows: NDArray[np.float32]) -> None:
+    ended = job_of(tmp_path, "csv", rows, id_column="closest_cluster").run()
+    assert ended.exit_code == 2
+    assert ended.failure == (
+        "Customer Error: Hyperparameter id_column: expected another name than closest_cluster and distance_to_cluster,"
+        " which are columns of the assignments, got closest_cluster"
+    )

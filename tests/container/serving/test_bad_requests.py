@@ -53,7 +53,11 @@ BAD_BODIES = {
         "expected no features next to instances, got 'features'",
     ),
     "json, no comma between names": (JSON, b'{"instances": [] "a": 1}', "expected JSON, got '"),
-    "json, NaN next to instances": (JSON, b'{"a": NaN, "instances": []}', "expected a finite number, got NaN"),
+    "json, Infinity next to instances": (
+        JSON,
+        b'{"a": Infinity, "instances": []}',
+        "expected a finite number, got Infinity",
+    ),
     "json, a name twice": (
         JSON,
         b'{"instances": [], "instances": []}',
@@ -76,7 +80,14 @@ BAD_BODIES = {
         instance('{"features": [[1, 2, 3], 2, 3]}'),
         "instance 2, column 0: expected a number, got [1, 2, 3]",
     ),
-    "json, NaN": (JSON, instance('{"features": [NaN, 2, 3]}'), "expected a finite number, got NaN"),
+    "json, NaN": (JSON, instance('{"features": [2, NaN, 3]}'), "instance 2, column 1: expected a number, got NaN"),
+    "json, rows of NaN": (JSON, b"[NaN, 2, 3]", "instance 1, column 0: expected a number, got NaN"),
+    "jsonlines, NaN": (JSON_LINES, b"[1, 2, 3]\n[1, 2, NaN]", "line 2, column 2: expected a number, got NaN"),
+    "json, NaN as a key": (
+        JSON,
+        instance('{"features": {"keys": [NaN], "values": [1], "shape": [3]}}'),
+        "instance 2: expected a list of whole numbers as keys, got [NaN]",
+    ),
     "json, Infinity": (JSON, instance('{"features": [-Infinity, 2, 3]}'), "expected a finite number, got -Infinity"),
     "json, beyond float32": (
         JSON,

@@ -29,6 +29,8 @@ REQUESTS = {
         b'{"instances": [[1, null, 5], [0, 0, 0],'
         b' {"features": {"keys": [0, 1, 2], "values": [null, 2, 5], "shape": [3]}}]}',
     ),
+    "json of Python": (JSON, json.dumps({"instances": [[1, NAN, 5], [0, 0, 0], {"features": [NAN] * 3}]}).encode()),
+    "json lines of Python": (JSON_LINES, b"[NaN, 2, 5]\n[0, 0, 0]\n[NaN, null, NaN]\n"),
     "json lines": (JSON_LINES, b"[1, null, 5]\n[0, 0, 0]\n[null, null, null]\n"),
     "recordio": (RECORDIO, frame(dense(1, NAN, 5)) + frame(dense(0, 0, 0)) + frame(dense(NAN, NAN, NAN))),
     "many records": (RECORDIO, (frame(dense(1, NAN, 5)) + frame(dense(0, 0, 0)) + frame(dense(NAN, NAN, NAN))) * 100),
@@ -63,9 +65,10 @@ def test_without_means_they_are_refused(tmp_path: Path, case: str) -> None:
     assert b"expected a number" in answer.data
 
 
-def test_one_row_that_begins_with_a_gap(tmp_path: Path) -> None:
+@pytest.mark.parametrize("body", [b"[null, 2, 5]", b"[NaN, 2, 5]"])
+def test_one_row_that_begins_with_a_gap(tmp_path: Path, body: bytes) -> None:
     client = client_of(tmp_path, Coordinates(fills=FILLS))
-    answer = client.post("/invocations", data=b"[null, 2, 5]", headers={"Content-Type": JSON})
+    answer = client.post("/invocations", data=body, headers={"Content-Type": JSON})
     assert json.loads(answer.data)["predictions"] == [{"closest_cluster": 1.0, "distance_to_cluster": 0.0}]
 
 

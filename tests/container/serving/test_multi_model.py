@@ -119,9 +119,9 @@ def test_a_url_that_leaves_the_folder_of_models(server: ServerProcess, tree: Pat
 @pytest.mark.parametrize(
     ("body", "expected"),
     [
-        (b"", "expected JSON"),
-        (b"[" * 10_000, "expected JSON"),
-        (b"[]", 'expected {"model_name": ..., "url": ...}, got'),
+        (b"", 'expected {"model_name": ..., "url": ...}: expected valid JSON'),
+        (b"[" * 10_000, 'expected {"model_name": ..., "url": ...}: expected valid JSON'),
+        (b"[]", 'expected {"model_name": ..., "url": ...}: expected an object, got list'),
         (b'{"model_name": "a"}', "expected url to be a text, got 'None'"),
         (b'{"model_name": "a", "url": 1}', "expected url to be a text, got '1'"),
         (b'{"model_name": "\\ud800", "url": "/a"}', "expected a model_name without"),

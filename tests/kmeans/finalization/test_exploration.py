@@ -45,6 +45,15 @@ def test_wide_rows_get_fewer_points() -> None:
     assert 10 in ks
 
 
+def test_numbers_that_take_too_long_are_left_out_but_for_k() -> None:
+    *others, k = ks_to_explore(1000, 3000, 384)
+    assert (others[0], k) == (2, 1000)
+    assert len(others) == 5
+    assert others[-1] < 700
+    # A stream that takes long leaves time for more.
+    assert ks_to_explore(1000, 3000, 384, streamed=1e14)[-1] == 2000
+
+
 def fitted(rows: FloatArray, k: int) -> tuple[DoubleArray, Score]:
     """Cluster all rows; return the best centers of a few starts, and their score."""
     centers = KMeans(k, n_init=4, random_state=0).fit(rows).cluster_centers_.astype(np.float64)
@@ -166,6 +175,17 @@ def test_without_time_only_the_model_is_evaluated() -> None:
     late = replace(resources_for(state), deadline=Deadline(lambda: True))
     curve = explored(state, *fitted(rows, 3), [2, 3, 4], late)
     assert [one.k for one in curve.figures] == [3]
+
+
+def test_threads_that_divide_each_iteration_find_the_same() -> None:
+    rows = blobs(4_000, 500, 100, 6)
+    state, centers = state_of(rows, 150, len(rows)), rows[:120].astype(np.float64)
+    engine = Engine(ONE_THREAD, state.shift)
+    model = centers, score([rows], engine.assigner(centers), SingleHost())
+    alone = explored(state, *model, [110, 120, 150], Resources(engine))
+    with Threads(3) as threads:
+        assert explored(state, *model, [110, 120, 150], Resources(Engine(threads, state.shift))) == alone
+    assert [one.msd for one in alone.figures] == sorted((one.msd for one in alone.figures), reverse=True)
 
 
 def test_hosts_and_threads_find_the_same() -> None:

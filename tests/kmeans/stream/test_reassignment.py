@@ -1,6 +1,7 @@
 """Centers that are reassigned to far rows."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -8,15 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kmeans.assignment.sums import ClusterSums
-from kmeans.communicator import SingleHost
+from kmeans.communicator import Communicator, SingleHost, nothing
 from kmeans.kernels.far_rows import DISTANCE, EXTRA, HOST, LABEL, POSITION, WEIGHT, cheapest_merger
 from kmeans.stream.reassignment import FarRows, reassign
 from kmeans.stream.reservoir import Reservoir
 from kmeans.stream.start import StreamStart
 from kmeans.stream.step import Step
 from kmeans.stream.stream import Stream
+from kmeans.thread_hosts import run_hosts
 from kmeans.threads import Threads
-from kmeans.types import FloatArray
+from kmeans.types import DoubleArray, FloatArray
 from tests.kmeans import naive
 
 
@@ -131,7 +133,8 @@ def test_weight_mean_and_spread_are_those_of_all_rows(
 def test_the_cheapest_merger_is_that_of_its_twin(seed: int) -> None:
     rng = np.random.default_rng(seed)
     n_centers = int(rng.integers(1, 200))
-    centers = rng.standard_normal((n_centers, 11)).round(1)
+    # In many features, a part of them rules out most mergers.
+    centers = rng.standard_normal((n_centers, 300 if seed % 2 else 11)).round(1)
     weights = rng.pareto(1.0, n_centers) * (rng.random(n_centers) > 0.1)
     barred = rng.random(n_centers) < 0.2
     candidates = rng.permutation(np.flatnonzero(~barred))[:16]
@@ -160,7 +163,9 @@ def test_the_farthest_rows_are_those_of_their_twin(
     # Many are equal.
     distances = rng.integers(0, 8, n).astype(np.float64)
     labels, weights = rng.integers(0, 5, n), rng.uniform(0, 1, n)
-    far = FarRows(2, n_hosts, 3, outlier_distance)
+    third = SingleHost()
+    third.rank, third.size = 2, n_hosts
+    far = FarRows(third, 3, outlier_distance)
     into = ClusterSums.zeros(5, 3)
     sums, counts, losses = into.sums, into.counts, into.losses
     begin = 0
@@ -207,6 +212,57 @@ def test_centers_are_reassigned_as_by_their_twin(n_centers: int, n_rows: int, n_
     np.testing.assert_allclose(centers, expected_centers, rtol=1e-9, atol=1e-9)
     np.testing.assert_allclose(weights, expected_weights, rtol=1e-12)
     np.testing.assert_allclose(spreads, expected_spreads, rtol=1e-9, atol=1e-9)
+
+
+class Counted:
+    """Counts the numbers of each sum of a host."""
+
+    def __init__(self, hosts: Communicator) -> None:
+        self._sum = hosts.sum
+        self.lengths: list[int] = []
+        hosts.sum = self.sum  # type: ignore[method-assign]
+
+    def sum(self, values: DoubleArray, meanwhile: Callable[[], bool] = nothing) -> None:
+        self.lengths.append(len(values))
+        self._sum(values, meanwhile)
+
+
+@pytest.mark.parametrize("n_hosts", [2, 3, 5, 16])
+@pytest.mark.parametrize("outlier_distance", [math.inf, 1e4])
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_hosts_exchange_far_rows_when_they_matter(n_hosts: int, outlier_distance: float, n_threads: int) -> None:
+    rng = np.random.default_rng(n_hosts)
+    n_centers, n_features = 40, 1300
+    start = np.repeat(rng.standard_normal((n_centers // 2, n_features)) * 10, 2, axis=0)
+    start[1::2] += 0.1
+    steps = [start[rng.permutation(np.repeat(np.arange(n_centers), 8))] for _ in range(3)]
+    steps = [(step + 0.01 * rng.standard_normal(step.shape)).astype(np.float32) for step in steps]
+    # The last rows of hosts: two that become centers, one beyond what is an outlier.
+    steps[1][-1], steps[1][-n_hosts // 2 - 1] = 2.0, 500.0
+
+    def stream(hosts: Communicator) -> tuple[DoubleArray, DoubleArray, list[list[tuple[int, int]]], list[int]]:
+        counted = Counted(hosts)
+        begin = StreamStart(start, np.zeros(n_centers), np.zeros(n_features, np.float32), outlier_distance)
+        with Threads(n_threads) as threads:
+            made = Stream(begin, 0, hosts, threads, reassign_far_rows=True)
+            changes = []
+            for step in steps:
+                made.add(np.ascontiguousarray(step[hosts.rank :: hosts.size]))
+                done = made.step().reassignments
+                changes.append([(change.center, change.merged_into) for change in done])
+        return made.centers, made.weights, changes, counted.lengths
+
+    centers, weights, changes, _ = stream(SingleHost())
+    assert [len(change) for change in changes] == [0, 2, 0]
+    found = run_hosts(n_hosts, stream)
+    assert len({host[0].tobytes() for host in found}) == 1
+    np.testing.assert_allclose(found[0][0], centers, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(found[0][1], weights, rtol=1e-9)
+    assert found[0][2] == changes
+    n_facts = n_hosts * max(1, 8 // n_hosts)
+    each = n_centers * (n_features + 2) + 5 + 2 * n_hosts + n_facts * EXTRA
+    rows = min(8, n_facts) * (n_features + EXTRA)
+    assert found[0][3] == [each, each, rows, each]
 
 
 @pytest.mark.parametrize("n_rows", [900, 1030, 1045, 1060, 1100])

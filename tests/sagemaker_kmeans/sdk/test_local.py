@@ -43,7 +43,8 @@ CHANGES = {
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("local")
+    # Local mode decodes nothing in a file:// address.
+    return tmp_path_factory.mktemp("a folder, é %20")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -87,7 +88,7 @@ def test_another_process_attaches_to_a_job(notebook: dict[str, Any]) -> None:
     program = """
 from sagemaker_kmeans import KMeans, load
 estimator = KMeans.attach("first-job")
-print(estimator.k, estimator.training_image_uri(), load(estimator.model_data.removeprefix("file://")))
+print(estimator.k, estimator.training_image_uri(), load(estimator.model_data))
 """
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", program],
@@ -144,11 +145,16 @@ def test_attributes_are_set_a_model_deployed_and_all_deleted(model_file: Path, m
 
 def test_a_transform_ends(notebook: dict[str, Any], model_file: Path, tmp_path: Path) -> None:
     (tmp_path / "rows.csv").write_text("".join(f"{a},{b}\n" for a, b in ROWS))
-    transformer = notebook["kmeans"].transformer(1, "local", accept="application/jsonlines", strategy="MultiRecord")
+    transformer = notebook["kmeans"].transformer(1, "local", accept="application/jsonlines")
     transformer.transform(f"file://{tmp_path}", content_type="text/csv", split_type="Line")
     (output,) = Path(transformer.output_path.removeprefix("file://")).rglob("rows.csv.out")
     found = [json.loads(line)["closest_cluster"] for line in output.read_text().splitlines() if line]
     assert found == load(model_file).predict(ROWS).tolist()
+
+
+def test_metrics_of_local_mode_are_in_the_log(notebook: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="the metrics of local mode are in the log"):
+        _ = notebook["kmeans"].training_job_analytics
 
 
 def test_record_sets_are_where_they_are_asked_for(tmp_path: Path) -> None:
@@ -158,6 +164,8 @@ def test_record_sets_are_where_they_are_asked_for(tmp_path: Path) -> None:
     assert file.stat().st_size > ROWS.nbytes
     with pytest.raises(ValueError, match='Expecting an S3 URL beginning with "s3://"'):
         estimator.data_location = str(tmp_path)
+    with pytest.raises(ValueError, match="expected an absolute path in a file:// address"):
+        estimator.data_location = "file://rows"
 
 
 def test_a_failed_job_is_reported() -> None:

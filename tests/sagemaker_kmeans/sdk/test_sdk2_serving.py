@@ -90,6 +90,14 @@ def test_predict_answers_records_and_arrays(aws: Aws, session: Any, rows: Any) -
         assert ours["Body"] == theirs["Body"] == expected.getvalue()
 
 
+@pytest.mark.parametrize("rows", [ROWS + 1j, [["1", "2"]], ROWS[None], None])
+def test_what_are_no_rows_is_not_sent(aws: Aws, session: Any, rows: Any) -> None:
+    for ask in (KMeansPredictor("endpoint", session).predict, KMeansPredictor("endpoint", session).predict_arrays):
+        with pytest.raises(ValueError, match=r"Unsupported dtype|Array must be a Matrix"):
+            ask(rows)
+    assert not aws.sent("InvokeEndpoint")
+
+
 def test_many_rows_are_asked_in_requests_that_an_endpoint_takes(aws: Aws, session: Any) -> None:
     from botocore.response import StreamingBody
 

@@ -12,6 +12,7 @@ from container.configuration.hyperparameters import parse
 from sagemaker_kmeans import KMeans, KMeansModel, KMeansPredictor
 from sagemaker_kmeans.answers import split
 from sagemaker_kmeans.record_message import Record, parsed
+from sagemaker_kmeans.sdk3 import RecordSet
 from tests.sagemaker_kmeans.sdk.conftest import ACCOUNT, IMAGE, REGION, ROLE, Aws, manifest_of
 
 ROWS = np.random.default_rng(0).random((100, 4), np.float32)
@@ -94,6 +95,67 @@ def test_attach_brings_back_image_and_hyperparameters(aws: Aws, session: Any) ->
         assert second[member] == first[member]
 
 
+def test_a_job_like_an_attached_one_is_in_its_network(aws: Aws, session: Any) -> None:
+    from sagemaker.core.training.configs import Compute, Networking, StoppingCondition
+
+    estimator = KMeans(
+        **{**COMMON, "role": "SageMakerRole"},
+        k=3,
+        networking=Networking(
+            subnets=["subnet-1"],
+            security_group_ids=["sg-1"],
+            enable_network_isolation=True,
+            enable_inter_container_traffic_encryption=True,
+        ),
+        stopping_condition=StoppingCondition(max_runtime_in_seconds=77),
+        compute=Compute(volume_size_in_gb=55),
+        environment={"A": "b"},
+        sagemaker_session=session,
+    )
+    estimator.fit_ndarray(ROWS, wait=False, job_name="job")
+    attached = KMeans.attach("job", session)
+    attached.instance_count = 3
+    attached.fit_ndarray(ROWS, wait=False, job_name="again")
+    first, second = aws.sent("CreateTrainingJob")
+    assert first["VpcConfig"] == {"Subnets": ["subnet-1"], "SecurityGroupIds": ["sg-1"]}
+    assert first["ResourceConfig"] == {"InstanceType": "ml.c5.xlarge", "InstanceCount": 2, "VolumeSizeInGB": 55}
+    assert second["ResourceConfig"] == {**first["ResourceConfig"], "InstanceCount": 3}
+    differing = {"TrainingJobName", "InputDataConfig", "ResourceConfig"}
+    assert {name: second.get(name) for name in first.keys() - differing} == {
+        name: first[name] for name in first.keys() - differing
+    }
+    for each in (estimator, attached):
+        each.deploy(1, "ml.m5.large", wait=False)
+        assert aws.named("CreateModel", "VpcConfig") == first["VpcConfig"]
+        assert aws.named("CreateModel", "ExecutionRoleArn") == ROLE
+
+
+def test_instances_of_a_configuration_get_a_shard_each(aws: Aws, session: Any) -> None:
+    from sagemaker.core.training.configs import Compute
+
+    compute = Compute(instance_type="ml.m5.large", instance_count=4)
+    estimator = KMeans(ROLE, k=3, compute=compute, sagemaker_session=session)
+    assert len(manifest_of(aws, estimator.record_set(ROWS).s3_data)) == 4
+    with pytest.raises(ValueError, match="num_shards must be >= 1"):
+        KMeans(**{**COMMON, "instance_count": 0}, k=3, sagemaker_session=session).record_set(ROWS)
+
+
+@pytest.mark.parametrize("role", ["SageMakerRole", None])
+def test_the_role_of_a_model_may_be_named_or_left_out(aws: Aws, session: Any, role: str | None) -> None:
+    KMeansModel(MODEL, role, session).deploy(1, "ml.m5.large", wait=False)
+    assert aws.named("CreateModel", "ExecutionRoleArn") == ROLE
+
+
+def test_metrics_may_be_others_and_need_a_job(aws: Aws, session: Any) -> None:
+    metrics = [{"Name": "a", "Regex": "b"}]
+    estimator = KMeans(**COMMON, k=3, metric_definitions=metrics, sagemaker_session=session)
+    with pytest.raises(ValueError, match="call fit or attach first"):
+        _ = estimator.training_job_analytics
+    estimator.fit_ndarray(ROWS, wait=False, job_name="job")
+    assert aws.named("CreateTrainingJob", "AlgorithmSpecification")["MetricDefinitions"] == metrics
+    assert estimator.training_job_analytics.name == "job"
+
+
 def test_deploy_makes_a_model_and_an_endpoint(aws: Aws, session: Any) -> None:
     estimator = KMeans(**COMMON, k=3, output_path="s3://my-bucket/models", sagemaker_session=session)
     with pytest.raises(ValueError, match="call fit or attach first"):
@@ -149,7 +211,7 @@ def test_a_tuner_says_where_the_metrics_are(aws: Aws, session: Any) -> None:
 def test_a_pipeline_has_the_steps_arguments(aws: Aws, boto_session: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     # These modules want a region when they are imported.
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
-    from sagemaker.core.workflow.parameters import ParameterInteger
+    from sagemaker.core.workflow.parameters import ParameterInteger, ParameterString
     from sagemaker.core.workflow.pipeline_context import PipelineSession
     from sagemaker.mlops.workflow.pipeline import Pipeline
     from sagemaker.mlops.workflow.steps import TrainingStep
@@ -166,6 +228,9 @@ def test_a_pipeline_has_the_steps_arguments(aws: Aws, boto_session: Any, monkeyp
     assert arguments["HyperParameters"]["k"] == {"Std:Join": {"On": "", "Values": [{"Get": "Parameters.k"}]}}
     assert arguments["HyperParameters"]["feature_dim"] == "4"
     assert not aws.sent("CreateTrainingJob")
+    address = ParameterString("rows", "s3://my-bucket/rows/.amazon.manifest")
+    source = RecordSet(address, num_records=100, feature_dim=4).input_data().data_source.s3_data_source
+    assert source.s3_uri is address
 
 
 def test_predict_answers_records_and_arrays(aws: Aws, session: Any) -> None:
@@ -205,6 +270,10 @@ def test_without_an_image_or_a_train_channel_there_is_an_error(session: Any, mon
     estimator = KMeans(**COMMON, k=3, sagemaker_session=session)
     with pytest.raises(ValueError, match="Must provide train channel"):
         estimator.fit(estimator.record_set(ROWS, channel="test"))
+    with pytest.raises(ValueError, match="Duplicate channels not allowed"):
+        estimator.fit([estimator.record_set(ROWS), estimator.record_set(ROWS)])
+    with pytest.raises(ValueError, match="'LOCAL' is not a valid Mode"):
+        KMeans(**COMMON, k=3, training_mode="LOCAL", sagemaker_session=session)
     monkeypatch.delenv("SAGEMAKER_KMEANS_IMAGE")
     with pytest.raises(ValueError, match="build_and_push"):
         KMeans(**COMMON, k=3, sagemaker_session=session)

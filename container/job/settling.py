@@ -1,0 +1,60 @@
+"""How a job comes to the coordinates of its rows: chosen by the first of them, or those of the model that it keeps."""
+
+from dataclasses import replace
+from functools import partial
+
+from container.channels.channel import Channel
+from container.job.context import JobContext
+from container.precision.choice import SPREAD_ROWS, choose_coordinates
+from container.precision.coordinates import PLAIN, Coordinates
+from container.precision.fills import Choose, with_fills
+from kmeans.types import DoubleArray
+
+
+def settle(rows: Channel, context: JobContext, kept: Coordinates = PLAIN) -> None:
+    """Have the coordinates chosen by the first rows, as the hyperparameters say.
+
+    Parameters
+    ----------
+    rows : Channel
+        The training rows.
+    context : JobContext
+        The job on this host.
+    kept : Coordinates
+        Those of a model that is kept. Its scales, and what it puts in the place of missing numbers, are not chosen.
+    """
+    given, communicator = context.configuration.hyperparameters, context.communicator
+
+    def choose_by(rows: DoubleArray, n_represented: int, weights: DoubleArray | None) -> Coordinates:
+        return choose_coordinates(
+            rows,
+            n_represented,
+            communicator,
+            context.progress.events,
+            weights=weights,
+            distance=given.distance,
+            standardize=given.standardize,
+            names=context.feature_names,
+        )
+
+    choose: Choose = choose_by
+    if kept.scaled:
+        choose = partial(_unchanged, kept)
+    fills = given.missing == "mean" and kept.fills is None
+    if fills:
+        choose = with_fills(choose, communicator, context.feature_names)
+    if kept.fills is not None:
+        choose = partial(_filled, choose, kept.fills)
+    rows.settle_by(choose, SPREAD_ROWS if fills or (given.standardize and not kept.scaled) else 0)
+
+
+def _unchanged(kept: Coordinates, rows: DoubleArray, n_represented: int, weights: DoubleArray | None) -> Coordinates:
+    del rows, n_represented, weights
+    return kept
+
+
+def _filled(
+    choose: Choose, fills: DoubleArray, rows: DoubleArray, n_represented: int, weights: DoubleArray | None
+) -> Coordinates:
+    """Choose coordinates by rows with gaps that are filled."""
+    return replace(choose(Coordinates(fills=fills).relative(rows), n_represented, weights), fills=fills)
