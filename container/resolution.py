@@ -8,6 +8,7 @@ import numpy as np
 
 from container.artifacts import kept_sample
 from container.artifacts import model as artifacts
+from container.artifacts.state import MAX_TOTAL_WEIGHT
 from container.channels.channel import Channel
 from container.configuration.algorithm_settings import finalization_settings, settings_of
 from container.configuration.hyperparameters import Hyperparameters
@@ -27,6 +28,7 @@ from kmeans.finalization.resources import Resources
 from kmeans.kmeans_plus_plus import distinct
 from kmeans.model import Model
 from kmeans.observer import Silent
+from kmeans.points import parts, with_weights
 from kmeans.sample import Sample
 from kmeans.source import GivenUpError
 from kmeans.state import State
@@ -95,6 +97,16 @@ def number_of_rows(description: dict[str, Any] | None, state: State) -> int:
     return max(len(state.sample.rows), stated) if type(stated) is int and 0 < stated <= MAX_ROWS else at_least
 
 
+def total_weight(description: dict[str, Any] | None, state: State, chosen: Hyperparameters) -> float | None:
+    """Return the sum of the weights of the rows that the model was made of; None if they have none."""
+    if not chosen.weight_column:
+        return None
+    stated = description.get("total_weight") if description else None
+    if isinstance(stated, float) and 0.0 < stated <= MAX_TOTAL_WEIGHT:
+        return stated
+    return float(state.weights.sum()) / max(1, chosen.epochs)
+
+
 def with_rows_of(channel: Channel, state: State, n_rows: int, chosen: Hyperparameters, engine: Engine) -> State:
     """Return a state with a sample that is drawn from its data.
 
@@ -124,18 +136,21 @@ def with_rows_of(channel: Channel, state: State, n_rows: int, chosen: Hyperparam
     settings = settings_of(chosen)
     size = min(settings.sample_size, settings.kept_sample_size)
     try:
-        rows, found = channel.sample(size, np.random.default_rng(chosen.seed))
+        drawn, found = channel.sample(size, np.random.default_rng(chosen.seed))
     except GivenUpError:
         raise CustomerError(f"The command was stopped before rows of {channel.path} were drawn") from None
     if found != n_rows:
         raise CustomerError(f"{channel.path}: expected the {n_rows} rows that the model was made of, got {found}")
+    (rows, weights), n_drawn = parts(drawn), len(drawn)
     labels, _ = engine.assigner(state.centers).assign(rows)
     # Where rows have other weights in the stream, only both together stand for all.
-    complete = len(rows) == n_rows and state.spreads is not None and not chosen.half_life_time_size
-    return replace(state, sample=Sample(rows, labels, np.ones(len(rows)), complete))
+    complete = n_drawn == n_rows and state.spreads is not None and not chosen.half_life_time_size
+    return replace(state, sample=Sample(rows, labels, np.ones(n_drawn) if weights is None else weights, complete))
 
 
-def resolved(chosen: Hyperparameters, state: State, n_rows: int, resources: Resources) -> Model:
+def resolved(
+    chosen: Hyperparameters, state: State, n_rows: int, resources: Resources, weight: float | None = None
+) -> Model:
     """Make a model.
 
     Parameters
@@ -148,6 +163,8 @@ def resolved(chosen: Hyperparameters, state: State, n_rows: int, resources: Reso
         The number of rows that it was made of.
     resources : Resources
         The engine, and the deadline for the search.
+    weight : float or None
+        The sum of the weights of the rows; None if they have none.
 
     Returns
     -------
@@ -157,13 +174,15 @@ def resolved(chosen: Hyperparameters, state: State, n_rows: int, resources: Reso
     engine, seeds = resources.engine, np.random.SeedSequence(chosen.seed)
     how = finalization_settings(chosen, len(state.centers))
     centers = finalize(state, chosen.k, how, seeds, Silent(), resources)
-    if state.sample.complete:
-        fit = score([state.sample.rows], engine.assigner(centers), SingleHost())
+    # With decay, the weights of rows are not their own.
+    if state.sample.complete and not (weight and chosen.half_life_time_size):
+        rows = with_weights(state.sample.rows, state.sample.weights if weight else None)
+        fit = score([rows], engine.assigner(centers), SingleHost())
     else:
         if not len(state.sample.rows) and state.spreads is None:
             LOGGER.warning("The spreads of the intermediate centers are not known: msd is that of these centers.")
             state = replace(state, spreads=np.zeros(len(state.centers)))
-        fit = estimate(state, n_rows, centers, engine)
+        fit = estimate(state, n_rows, centers, engine, weight)
         if how.refine:
             fit = fit.raised(optimism(state, centers, engine, resources.deadline.passed))
     curve, distances = Curve((), 0.0, None), None

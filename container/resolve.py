@@ -41,10 +41,11 @@ with needed():
     from container.command_line import check_new_file, local_path
     from container.configuration import hyperparameters
     from container.configuration.channels import RECORDIO, ChannelConfiguration, content_type_of
+    from container.configuration.files import weight_fault
     from container.configuration.hyperparameters import Hyperparameters
     from container.errors import CustomerError, JobError
     from container.files.atomic import replacing
-    from container.formats.columns import refuse_moved
+    from container.formats.columns import Selection, refuse_moved
     from container.formats.errors import FormatError
     from container.job import assignments
     from container.job.content import Content, need_distances
@@ -53,7 +54,7 @@ with needed():
     from container.precision.coordinates import Coordinates
     from container.precision.scales import dominance
     from container.report.losses import Losses
-    from container.resolution import check_k, find_state, number_of_rows, resolved, with_rows_of
+    from container.resolution import check_k, find_state, number_of_rows, resolved, total_weight, with_rows_of
     from container.resources import cpu_count
     from container.stopping import Stop
     from container.versions import COMPUTING, RELEASE, versions
@@ -141,17 +142,19 @@ def _resolve(request: Request, stop: Stop) -> None:
     names = feature_names(description or {})
     chosen = _hyperparameters(request.k, description)
     check_k(request.k, state, request.model)
-    n_rows = number_of_rows(description, state)
+    n_rows, weight = number_of_rows(description, state), total_weight(description, state, chosen)
     with logger.kept_warnings() as warnings, Threads(cpu_count()) as threads:
         engine = Engine(threads, state.shift, spherical=coordinates.unit)
         resources = Resources(engine, deadline=Deadline(stop.overdue))
         if configuration is None:
             if not len(state.sample.rows):
                 LOGGER.info("There is no sample of the rows: the model is less accurate than with --sample or --data.")
-            model = resolved(chosen, state, n_rows, resources)
+            model = resolved(chosen, state, n_rows, resources, weight)
             _write(request, model, coordinates, chosen, description)
             return
-        selection = chosen.selection if configuration.has_names else None
+        if fault := weight_fault(chosen.weight_column, configuration):
+            raise CustomerError(f"--data: {fault}")
+        selection = chosen.selection if configuration.has_names else Selection(weight=chosen.weight_column)
         form = RecordForm.of(configuration, state.centers.shape[1], selection, chosen.missing)
         reading = Reading(threads=threads.count, stop=stop)
         channel = Channel(configuration, form, BATCH_ROWS, reading, coordinates=coordinates)
@@ -159,7 +162,7 @@ def _resolve(request: Request, stop: Stop) -> None:
             _refuse_other_order(channel, chosen, names)
         if not len(state.sample.rows):
             state = with_rows_of(channel, state, n_rows, chosen, engine)
-        model = resolved(chosen, state, n_rows, resources)
+        model = resolved(chosen, state, n_rows, resources, weight)
         model = _assigned(request.data_folder, channel, model, chosen, engine, stop)
         if not (coordinates.scaled or coordinates.unit) and (dominant := dominance(model.state.sample, names)):
             LOGGER.warning("%s", dominant)
@@ -258,6 +261,7 @@ def _write(
         msd_error=model.score.msd_error,
         rows_scored=model.score.rows if exact else len(model.state.sample.rows),
         rows=model.score.rows,
+        **({"total_weight": model.score.weight} if chosen.weight_column else {}),
         **curves.indices(model.curve.of(request.k)),
         **({"feature_names": names} if (names := feature_names(description or {})) else {}),
         events=model.events,
@@ -266,7 +270,8 @@ def _write(
         resolved_from_k=description["k"] if description else None,
     )
     with tempfile.TemporaryDirectory() as folder:
-        state = without_rows(model.state, model.centers, max(1, chosen.epochs))
+        weighted = bool(chosen.weight_column)
+        state = without_rows(model.state, model.centers, max(1, chosen.epochs), weighted=weighted)
         files = artifacts.save(Path(folder), HOST, artifacts.SavedModel(final, new), state, coordinates)
         tarball.write(request.out, files)
     LOGGER.info("wrote %s: k = %d, msd %s on %d rows", request.out, request.k, model.score.msd, new["rows_scored"])

@@ -15,17 +15,25 @@ class MiniBatch:
     rows : int
         Its rows.
     inertia : float
-        Sum of their squared distances to the centers as they were before the step.
+        Sum of their squared distances to the centers as they were before the step, times their weights.
     own_rows : int
         The rows that came from this host.
     reassigned : int
         Centers that were reassigned to far rows.
+    weight : float or None
+        The sum of the weights of the rows; None where each counts once.
     """
 
     rows: int
     inertia: float
     own_rows: int
     reassigned: int = 0
+    weight: float | None = None
+
+    @property
+    def count(self) -> float:
+        """What the rows count as: the sum of their weights, or their number."""
+        return self.rows if self.weight is None else self.weight
 
 
 class Observer(Protocol):

@@ -46,6 +46,8 @@ class Sample:
         Whether these are all rows of the stream.
     far : Far or None
         The farthest rows of the stream, where they are known.
+    own : ndarray of float64, shape (m,), or None
+        Their own weights, without decay; None where each counts once, or where they are not known.
     """
 
     rows: FloatArray
@@ -53,6 +55,7 @@ class Sample:
     weights: DoubleArray
     complete: bool
     far: Far | None = None
+    own: DoubleArray | None = None
 
     @classmethod
     def empty(cls, n_features: int) -> "Sample":
@@ -73,4 +76,5 @@ class Sample:
             It counts as incomplete, even if all rows are chosen.
         """
         far = self.far and replace(self.far, sampled=self.far.sampled[indices])
-        return Sample(self.rows[indices], self.labels[indices], self.weights[indices], complete=False, far=far)
+        own = None if self.own is None else self.own[indices]
+        return Sample(self.rows[indices], self.labels[indices], self.weights[indices], complete=False, far=far, own=own)

@@ -75,6 +75,8 @@ class TrainingSettings:
         The only source of randomness.
     spherical : bool
         Whether centers are of length 1, as rows must be: spherical k-means.
+    weighted : bool
+        Whether rows come with weights: one of weight 3 counts as three rows.
     early_stopping_tolerance : float
         No further epoch begins after one that has lowered the loss of the stream by no more than this part of it; 0 to
         take all epochs.
@@ -93,4 +95,5 @@ class TrainingSettings:
     kept_sample_size: int
     seed: int
     spherical: bool = False
+    weighted: bool = False
     early_stopping_tolerance: float = 0.0

@@ -6,10 +6,11 @@ from typing import Protocol
 import numpy as np
 
 from kmeans.packed_rows import PackedRows
-from kmeans.types import DoubleArray, FloatArray
+from kmeans.points import Rows
+from kmeans.types import DoubleArray
 
 # A block of a mini-batch, or several mini-batches in a file.
-Stretch = FloatArray | PackedRows
+Stretch = Rows | PackedRows
 
 
 class GivenUpError(Exception):
@@ -29,7 +30,7 @@ class RowSource(Protocol):
         """Whether every host can draw from the rows of all hosts; `blocks` yields this host's share of them."""
         ...
 
-    def blocks(self, skip: int = 0) -> Iterator[FloatArray]:
+    def blocks(self, skip: int = 0) -> Iterator[Rows]:
         """Yield the rows once, in blocks.
 
         A mini-batch is a block, or several where it is large; no block has rows of two mini-batches.
@@ -41,8 +42,8 @@ class RowSource(Protocol):
 
         Yields
         ------
-        ndarray of float32, shape (n, d)
-            Valid until the next one.
+        ndarray of float32, shape (n, d), or WeightedPoints
+            Valid until the next one. Weights are there if `TrainingSettings.weighted` says so, and more than 0.
         """
         ...
 
@@ -75,8 +76,8 @@ class RowSource(Protocol):
         """
         ...
 
-    def sample(self, size: int, rng: np.random.Generator) -> tuple[FloatArray, int]:
-        """Draw rows uniformly, without replacement.
+    def sample(self, size: int, rng: np.random.Generator) -> tuple[Rows, int]:
+        """Draw rows uniformly, without replacement, whatever their weights.
 
         Parameters
         ----------
@@ -87,7 +88,7 @@ class RowSource(Protocol):
 
         Returns
         -------
-        rows : ndarray of float32, shape (n, d)
+        rows : ndarray of float32, shape (n, d), or WeightedPoints
             The rows.
         n_rows : int
             The number of rows that there are.

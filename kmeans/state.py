@@ -36,7 +36,10 @@ class State:
     @property
     def work(self) -> float:
         """The products of a row, a center and a feature that the stream has computed, not counting decayed rows."""
-        return float(self.weights.sum()) * self.centers.size
+        n_rows, sample = float(self.weights.sum()), self.sample
+        if sample.own is not None and len(sample.rows):
+            n_rows *= float((sample.weights / sample.own).sum() / sample.weights.sum())
+        return n_rows * self.centers.size
 
     def live(self) -> "State":
         """Return the same without the centers that have no weight."""

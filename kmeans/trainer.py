@@ -25,6 +25,7 @@ from kmeans.finalization.resources import Resources
 from kmeans.memory import centers_fit, check_memory, max_sample_rows
 from kmeans.model import Model
 from kmeans.observer import MiniBatch, Observer
+from kmeans.points import with_weights
 from kmeans.sample import Far, Sample
 from kmeans.settings import TrainingSettings
 from kmeans.source import RowSource, Stretch
@@ -157,25 +158,26 @@ class Trainer:
         if run.settled:
             self.events.counts["epochs_left_out"] += settings.epochs - run.epoch
         sample = run.reservoir.sample(communicator)
-        n_rows = np.array([float(run.reservoir.rows_seen)])
-        communicator.sum(n_rows)
+        seen = np.array([float(run.reservoir.rows_seen), run.reservoir.weight_seen])
+        communicator.sum(seen)
+        n_rows, weight = int(seen[0]), float(seen[1])
         # The weights alone include rows of an earlier job, or of an earlier epoch than a later one that has begun.
         alike = not self._continues_weights and not (run.within_epoch and run.epoch > 0)
-        state = self._state(run, sample, n_rows[0], alike=alike)
+        state = self._state(run, sample, weight, alike=alike)
         engine = Engine(self.threads, state.shift, self.gpu, spherical=settings.spherical)
         resources = Resources(engine, communicator, self.deadline, self.events)
         centers = self._finalized(state, resources)
         final = as_points(centers)
         in_double = final.astype(np.float64)
         fit_of_rows = (
-            score([sample.rows], engine.assigner(in_double), SingleHost())
+            score([with_weights(sample.rows, sample.own)], engine.assigner(in_double), SingleHost())
             if sample.complete
-            else estimate(state, int(n_rows[0]), in_double, engine)
+            else estimate(state, n_rows, in_double, engine, weight if settings.weighted else None)
         )
         rng = np.random.default_rng(self.seeds.keeping)
         model = Model(
             centers=final,
-            rows=int(n_rows[0]),
+            rows=n_rows,
             stopped=run.stopped,
             score=fit_of_rows,
             state=reduced_state(state, in_double, settings.kept_sample_size, rng, engine),
@@ -212,6 +214,7 @@ class Trainer:
             own_generator(self.seeds.reservoir, communicator),
             communicator.size,
             max_sample_rows(settings, self.memory_bytes),
+            weighted=settings.weighted,
         )
         one = AssignmentPass(in_double, reservoir, resources)
         self.observer.assigning(len(centers))
@@ -220,7 +223,8 @@ class Trainer:
         score = one.tally.score()
         if not score.rows:
             raise NoRowsError
-        self.observer.assigned(MiniBatch(score.rows, score.ssd, one.own_rows))
+        weight = score.weight if settings.weighted else None
+        self.observer.assigned(MiniBatch(score.rows, score.ssd, one.own_rows, weight=weight))
         if stopped:
             self.observer.stopped()
         rng = np.random.default_rng(self.seeds.keeping)
@@ -234,7 +238,7 @@ class Trainer:
         return self.earlier is not None and bool(self.earlier.weights.any())
 
     def _state(self, run: Run, sample: Sample, n_rows: float, *, alike: bool) -> State:
-        """Return what the stream has left of `n_rows` rows an epoch.
+        """Return what the stream has left of rows that count as `n_rows` in an epoch.
 
         `alike` says that its weights are those of the rows of the sample's epoch.
         """

@@ -147,6 +147,7 @@ TABLE: Final = (
     word("distance", "euclidean", "cosine"),
     text("feature_columns"),
     text("id_column"),
+    text("weight_column"),
     word("missing", "error", "mean", "drop"),
     text("feature_names"),
     flag("keep_sample"),

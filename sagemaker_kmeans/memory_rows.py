@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, issparse, vstack
 
+from kmeans.points import Rows, with_weights
+
 # Numbers of a block, at most, but for a row that is longer.
 _BLOCK_NUMBERS: Final = 1 << 20
 # Rows that the origin is chosen by.
@@ -26,31 +28,47 @@ def distinct_rows(rows: Any) -> NDArray[Any]:
     return np.unique(np.concatenate([np.unique(block, axis=0) for _, block in blocks(rows)]), axis=0)
 
 
-def inertia(rows: Any, centers: NDArray[Any], labels: NDArray[np.int64]) -> float:
-    """Return the sum of the squared distances of rows to the centers of their clusters."""
+def inertia(
+    rows: Any, centers: NDArray[Any], labels: NDArray[np.int64], weights: NDArray[np.float64] | None = None
+) -> float:
+    """Return the sum of the squared distances of rows to the centers of their clusters, times their weights."""
     total = 0.0
     for part, block in blocks(rows):
         differences = block - centers[labels[part]].astype(np.float64)
-        total += float(np.einsum("ij,ij->", differences, differences))
+        if weights is None:
+            total += float(np.einsum("ij,ij->", differences, differences))
+        else:
+            total += float(weights[part] @ np.einsum("ij,ij->i", differences, differences))
     return total
 
 
 class MemoryRows:
-    """Rows in memory as a source; see `kmeans.source.RowSource`."""
+    """Rows in memory as a source; see `kmeans.source.RowSource`.
+
+    Parameters
+    ----------
+    rows : ndarray of float32 or SciPy sparse matrix, shape (n, d)
+        The rows.
+    batch_size : int
+        Rows of a mini-batch.
+    weights : ndarray of float64, shape (n,), or None
+        Their weights, more than 0; None where each counts once.
+    """
 
     rereadable = True
     shared = False
 
-    def __init__(self, rows: Any, batch_size: int) -> None:
-        self._rows, self._batch_size = rows, batch_size
+    def __init__(self, rows: Any, batch_size: int, weights: NDArray[np.float64] | None = None) -> None:
+        self._rows, self._batch_size, self._weights = rows, batch_size, weights
 
-    def blocks(self, skip: int = 0) -> Iterator[NDArray[np.float32]]:
+    def blocks(self, skip: int = 0) -> Iterator[Rows]:
         """Yield the mini-batches, without the first `skip` rows."""
-        return (block for _, block in blocks(self._rows, self._batch_size, skip))
+        for part, block in blocks(self._rows, self._batch_size, skip):
+            yield with_weights(block, None if self._weights is None else self._weights[part])
 
-    def stretches(self, skip: int = 0) -> Iterator[NDArray[np.float32]]:
-        """Yield many mini-batches together where they are dense."""
-        if issparse(self._rows):
+    def stretches(self, skip: int = 0) -> Iterator[Rows]:
+        """Yield many mini-batches together where they are dense and have no weights."""
+        if issparse(self._rows) or self._weights is not None:
             yield from self.blocks(skip)
         elif skip < len(self._rows):
             yield self._rows[skip:]
@@ -63,11 +81,13 @@ class MemoryRows:
         """Return that there is nothing to read."""
         return False
 
-    def sample(self, size: int, rng: np.random.Generator) -> tuple[NDArray[np.float32], int]:
+    def sample(self, size: int, rng: np.random.Generator) -> tuple[Rows, int]:
         """Draw rows without replacement; return them, and how many there are."""
         n_rows = self._rows.shape[0]
-        chosen = self._rows[np.sort(rng.choice(n_rows, min(size, n_rows), replace=False))]
-        return chosen.toarray() if issparse(chosen) else chosen, n_rows
+        places = np.sort(rng.choice(n_rows, min(size, n_rows), replace=False))
+        chosen = self._rows[places]
+        weights = None if self._weights is None else self._weights[places]
+        return with_weights(chosen.toarray() if issparse(chosen) else chosen, weights), n_rows
 
 
 def usual_origin(rows: Any) -> NDArray[Any]:

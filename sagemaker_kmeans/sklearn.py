@@ -1,6 +1,7 @@
 """The algorithm as a scikit-learn estimator, in this process; needs the extra ``local``."""
 
 import os
+from dataclasses import replace
 from typing import Any, Final, Self
 from warnings import warn
 
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, ClusterMixin, TransformerMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array, check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from kmeans.communicator import SingleHost
 from kmeans.finalization.finalization import TooFewDistinctRowsError
@@ -74,7 +75,8 @@ class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
     labels_ : ndarray of int32, shape (n_samples,)
         The cluster of each row of the last call of `fit` or `partial_fit`.
     inertia_ : float
-        The sum of their squared distances to their centers; with the cosine distance, of rows scaled to length 1.
+        The sum of their squared distances to their centers, times their weights; with the cosine distance, of rows
+        scaled to length 1.
     n_features_in_ : int
         Number of columns.
     feature_names_in_ : ndarray of str, shape (n_features,)
@@ -85,7 +87,8 @@ class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
     Numbers are float32 inside; float64 rows that are dense are first taken relative to usual values, so that they keep
     their digits.
 
-    There is no `sample_weight`: the algorithm counts each row once. Repeat a row to give it weight.
+    A row with a `sample_weight` of 3 counts as three equal rows, everywhere but in the size of a mini-batch; one with 0
+    is left out. Where rows are drawn at random, other ones may be drawn than of repeated rows.
     """
 
     def __init__(
@@ -119,7 +122,7 @@ class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         self.n_threads = n_threads
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any = None) -> Self:  # noqa: ARG002, N803
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:  # noqa: ARG002, N803
         """Find clusters from scratch.
 
         Parameters
@@ -128,6 +131,8 @@ class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
             Rows. A sparse matrix is made dense a block at a time.
         y : None
             Ignored.
+        sample_weight : array-like of float, shape (n_samples,), default=None
+            What each row counts as, 0 or more; None for 1.
 
         Returns
         -------
@@ -135,9 +140,9 @@ class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
             Itself.
         """
         rows = validate_data(self, X, accept_sparse="csr", dtype=_DTYPES, order="C")
-        return self._train(rows, None)
+        return self._train(rows, None, sample_weight)
 
-    def partial_fit(self, X: Any, y: Any = None) -> Self:  # noqa: ARG002, N803
+    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:  # noqa: ARG002, N803
         """Train on more rows: the stream resumes from the state that the last call left.
 
         Parameters
@@ -147,6 +152,8 @@ class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
             next call starts from scratch.
         y : None
             Ignored.
+        sample_weight : array-like of float, shape (n_samples,), default=None
+            What each row counts as, 0 or more; None for 1.
 
         Returns
         -------
@@ -156,7 +163,7 @@ class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         state = getattr(self, "_state", None)
         dtype = _DTYPES if state is None else self._origin.dtype
         rows = validate_data(self, X, accept_sparse="csr", dtype=dtype, order="C", reset=not state)
-        return self._train(rows, state)
+        return self._train(rows, state, sample_weight)
 
     def predict(self, X: Any) -> NDArray[np.int32]:  # noqa: N803
         """Return the closest cluster of each row.
@@ -194,7 +201,7 @@ class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
             distances[part] = 0.5 * squared if self._spherical else np.sqrt(squared)
         return distances
 
-    def score(self, X: Any, y: Any = None) -> float:  # noqa: ARG002, N803
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:  # noqa: ARG002, N803
         """Return how well the centers represent rows.
 
         Parameters
@@ -203,14 +210,16 @@ class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
             Rows.
         y : None
             Ignored.
+        sample_weight : array-like of float, shape (n_samples,), default=None
+            What each row counts as, 0 or more; None for 1.
 
         Returns
         -------
         float
-            The negated sum of the squared distances to the closest centers.
+            The negated sum of the squared distances to the closest centers, times the weights.
         """
         rows = self._checked(X)
-        return -inertia(rows, self.cluster_centers_, self._labels(rows))
+        return -inertia(rows, self.cluster_centers_, self._labels(rows), _weights(sample_weight, rows))
 
     def __sklearn_tags__(self) -> Any:
         """Return what scikit-learn asks of an estimator: it takes sparse matrices."""
@@ -230,19 +239,24 @@ class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         """Return rows as they are compared with centers: scaled to length 1 for the cosine distance."""
         return unit_rows(rows, scaled_to_unit) if self._spherical else rows
 
-    def _train(self, rows: NDArray[Any], state: State | None) -> Self:
+    def _train(self, rows: NDArray[Any], state: State | None, sample_weight: Any) -> Self:
         settings = training_settings(self, rows.shape[1])
         n_threads = len(os.sched_getaffinity(0)) if self.n_threads is None else integer(self, "n_threads")
+        weights = _weights(sample_weight, rows)
         rows = self._placed(rows)
         if state is None:
             if rows.shape[0] < settings.k:
                 raise ValueError(f"n_samples={rows.shape[0]} should be >= n_clusters={settings.k}.")
             self._origin = np.zeros(rows.shape[1], rows.dtype) if self._spherical else usual_origin(rows)
-        single = single_rows(rows, self._origin)
+        single, own = single_rows(rows, self._origin), weights
+        if own is not None:
+            settings = replace(settings, weighted=True)
+            if not own.all():
+                single, own = single[own > 0], own[own > 0]
         earlier = self._first_centers(rows) if state is None else _earlier(state)
         with Threads(n_threads) as threads:
             try:
-                source = MemoryRows(single, settings.batch_size)
+                source = MemoryRows(single, settings.batch_size, own)
                 model = fit(source, settings, SingleHost(), threads, Silent(), earlier=earlier)
                 centers = model.centers
                 self._state: State | None = model.state
@@ -252,7 +266,7 @@ class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         self.cluster_centers_ = (centers.astype(np.float64) + self._origin).astype(rows.dtype)
         labels = self._labels(rows)
         self.labels_ = labels.astype(np.int32)
-        self.inertia_ = inertia(rows, self.cluster_centers_, labels)
+        self.inertia_ = inertia(rows, self.cluster_centers_, labels, weights)
         return self
 
     def _of_few_distinct(self, rows: Any) -> NDArray[np.float32]:
@@ -293,6 +307,14 @@ class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         for part, block in blocks(rows):
             labels[part] = predictor.predict(block)[0]
         return labels
+
+
+def _weights(given: Any, rows: Any) -> NDArray[np.float64] | None:
+    """Return checked weights; None where each row counts once."""
+    if given is None:
+        return None
+    weights: NDArray[np.float64] = _check_sample_weight(given, rows, dtype=np.float64, ensure_non_negative=True)
+    return weights
 
 
 def _earlier(state: State) -> EarlierModel:

@@ -17,8 +17,10 @@ ALLOWED = {
     "benchmarks": {"kmeans", "container", "tools"},
     "tests": {"kmeans", "container", "sagemaker_kmeans", "tools", "benchmarks"},
 }
-# Module -> what it may import in addition: the estimator of scikit-learn trains in its own process.
-ALLOWED_MODULES = {ROOT / "sagemaker_kmeans" / name: {"kmeans"} for name in ("sklearn.py", "sklearn_settings.py")}
+# Module -> what it may import in addition: the estimator of scikit-learn, and its rows, train in their own process.
+ALLOWED_MODULES = {
+    ROOT / "sagemaker_kmeans" / name: {"kmeans"} for name in ("sklearn.py", "sklearn_settings.py", "memory_rows.py")
+}
 
 
 def imported(path: Path) -> Iterator[str]:

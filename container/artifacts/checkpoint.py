@@ -37,6 +37,7 @@ KEPT: Final = 2
 
 _FACTS: Final = "facts"
 _LAYOUT: Final = {**layout(RunSnapshot), _FACTS: ("|u1", 1)}
+_OPTIONAL: Final = {**layout(RunSnapshot, optional=True), **COORDINATES}
 # What all hosts of a job hold alike.
 _COMMON_FACTS: Final = ("epoch", "within_epoch", "reassigned", "rows_seen", "outlier_distance", "epoch_losses")
 _COMMON_ARRAYS: Final = (*layout(StreamSnapshot), *COORDINATES)
@@ -110,7 +111,7 @@ class Checkpoints:
         # As it is read from a file, where tuples have become lists.
         self._job = json.loads(json.dumps({"hosts": hosts, **asdict(settings), **(rows or {})}))
         # Only where they are set, so that all other jobs resume from checkpoints of earlier releases.
-        for name in ("spherical", "early_stopping_tolerance"):
+        for name in ("spherical", "weighted", "early_stopping_tolerance"):
             if not self._job[name]:
                 del self._job[name]
         self._interval = interval_seconds
@@ -265,7 +266,7 @@ class Checkpoints:
 
     def _checkpoint(self, file: IO[bytes], size: int) -> Checkpoint:
         """Read what follows the checksum, and check all of it."""
-        arrays = archive.load(file, size, _LAYOUT, COORDINATES)
+        arrays = archive.load(file, size, _LAYOUT, _OPTIONAL)
         facts = json_object.parse(arrays.pop(_FACTS).tobytes())
         resumable.check_facts(facts, _HEAD)
         self._compare_job(facts.pop("job"))

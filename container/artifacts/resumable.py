@@ -62,6 +62,8 @@ def _number(low: float, high: float) -> Kind:
 
 _COUNT = _whole(0, MAX_COUNT)
 _FLAG = Kind("true or false", lambda value: type(value) is bool)
+# A number of rows, or a sum of weights.
+_WEIGHT = _number(0, MAX_TOTAL_WEIGHT)
 _COUNTS = Kind(
     f"an object of whole numbers from 0 to {MAX_COUNT}",
     lambda value: isinstance(value, dict) and all(map(_COUNT.holds, value.values())),
@@ -84,11 +86,11 @@ FACTS: Final[Schema] = {
     "rows_seen": _COUNT,
     # The largest number where no row is one.
     "outlier_distance": _number(0, sys.float_info.max),
-    "epoch_losses": {"rows": _COUNT, "inertia": _number(0, MAX_AMOUNT), "latest": _LOSS, "before": _LOSS},
+    "epoch_losses": {"rows": _WEIGHT, "inertia": _number(0, MAX_AMOUNT), "latest": _LOSS, "before": _LOSS},
     "reservoir": {
         "rows_seen": _COUNT,
         "first_number": _COUNT,
-        "latest_position": _number(0, MAX_COUNT),
+        "latest_position": _WEIGHT,
         "threshold": _THRESHOLD,
         "farthest": {"threshold": _THRESHOLD},
         "key": _whole(0, (1 << 64) - 1),
@@ -105,8 +107,8 @@ FACTS: Final[Schema] = {
             "_largest_pass": (_COUNT, _COUNT),
         },
         "losses": {
-            "short": (_COUNT, _number(0, MAX_AMOUNT)),
-            "long": (_COUNT, _number(0, MAX_AMOUNT)),
+            "short": (_WEIGHT, _number(0, MAX_AMOUNT)),
+            "long": (_WEIGHT, _number(0, MAX_AMOUNT)),
         },
         "gap_rows": replace(_COUNT, optional=True),
     },
@@ -133,6 +135,8 @@ def check(arrays: Arrays, facts: Any, settings: TrainingSettings, n_hosts: int) 
         If no run of the job can resume from it.
     """
     check_facts(facts, FACTS)
+    for place in (facts, facts["reservoir"]):
+        check_facts(place.get("weight_seen", 0), _WEIGHT, "weight_seen")
     _check_shapes(arrays, settings, n_hosts)
     _check_stream(arrays, facts, settings)
     _check_reservoir(arrays, facts["reservoir"], settings, n_hosts)
@@ -174,10 +178,13 @@ def _check_shapes(arrays: Arrays, settings: TrainingSettings, n_hosts: int) -> N
         "with_rows": (n_hosts,),
         "reservoir_rows": (n_rows, n_features),
     }
-    expected |= {f"reservoir_{name}": (n_rows,) for name in ("labels", "numbers", "positions", "keys")}
+    columns = ("labels", "numbers", "positions", "keys", *(("weights",) if settings.weighted else ()))
+    expected |= {f"reservoir_{name}": (n_rows,) for name in columns}
     n_far = len(arrays["reservoir_far_rows"])
     expected["reservoir_far_rows"] = (n_far, n_features)
-    expected |= {f"reservoir_far_{name}": (n_far,) for name in ("labels", "numbers", "positions", "keys")}
+    expected |= {f"reservoir_far_{name}": (n_far,) for name in columns}
+    for name in ("reservoir_weights", "reservoir_far_weights"):
+        _expect((name in arrays) == settings.weighted, f"expected {name} if rows have weights, and only then")
     for name, shape in expected.items():
         _expect(arrays[name].shape == shape, f"expected {name} of shape {shape}, got {arrays[name].shape}")
 
@@ -209,19 +216,23 @@ def _check_reservoir(arrays: Arrays, facts: dict[str, Any], settings: TrainingSe
     n_far = len(arrays["reservoir_far_rows"])
     max_far = min(rows_seen, max_rows(settings.n_features))
     _expect(n_far <= max_far, f"expected {max_far} of the farthest rows at most, got {n_far}")
+    last_position = MAX_TOTAL_WEIGHT if settings.weighted else MAX_COUNT
     last_number = facts["first_number"] + rows_seen - 1
     ranges = {
         "labels": len(arrays["centers"]) - 1,
         "numbers": last_number,
-        "positions": MAX_COUNT,
+        "positions": last_position,
         "far_labels": len(arrays["centers"]) - 1,
         "far_numbers": last_number,
-        "far_positions": MAX_COUNT,
+        "far_positions": last_position,
     }
     for name, last in ranges.items():
         values = arrays[f"reservoir_{name}"]
         wrong = values[(values < 0) | (values > last)]
         _expect(not len(wrong), f"expected reservoir_{name} from 0 to {last}, got {wrong[:1]}")
+    for name in ("reservoir_weights", "reservoir_far_weights") if settings.weighted else ():
+        wrong = arrays[name][~((arrays[name] > 0) & (arrays[name] <= MAX_TOTAL_WEIGHT))]
+        _expect(not len(wrong), f"expected {name} of more than 0, up to {MAX_TOTAL_WEIGHT:g}, got {wrong[:1]}")
 
 
 def _expect(holds: bool | np.bool_, otherwise: str) -> None:

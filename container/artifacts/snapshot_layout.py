@@ -3,35 +3,38 @@
 Both follow from the fields of its dataclasses; see `kmeans.stream.snapshot`.
 """
 
-from dataclasses import fields
+from collections.abc import Iterator
+from dataclasses import Field, fields
 from typing import Any, TypeVar, get_type_hints
 
 from numpy.typing import NDArray
 
-from kmeans.stream.snapshot import DTYPE, GROUP, N_DIMS, PREFIX
+from kmeans.stream.snapshot import DTYPE, GROUP, N_DIMS, OPTIONAL, PREFIX
 
 Part = TypeVar("Part")
 Arrays = dict[str, NDArray[Any]]
 
 
-def layout(kind: type, prefix: str = "") -> dict[str, tuple[str, int]]:
-    """Return the type and the number of dimensions of each array of a kind of snapshot, by name."""
+def layout(kind: type, prefix: str = "", *, optional: bool = False) -> dict[str, tuple[str, int]]:
+    """Return the type and the number of dimensions of each array of a kind of snapshot, by name.
+
+    They are those that every file has or, if `optional`, those that it may have.
+    """
     found: dict[str, tuple[str, int]] = {}
     parts = get_type_hints(kind)
     for field in fields(kind):
         if DTYPE in field.metadata:
-            found[prefix + field.name] = field.metadata[DTYPE], field.metadata[N_DIMS]
+            if field.metadata[OPTIONAL] == optional:
+                found[prefix + field.name] = field.metadata[DTYPE], field.metadata[N_DIMS]
         elif PREFIX in field.metadata:
-            found |= layout(parts[field.name], prefix + field.metadata[PREFIX])
+            found |= layout(parts[field.name], prefix + field.metadata[PREFIX], optional=optional)
     return found
 
 
 def arrays_of(snapshot: Any, prefix: str = "") -> Arrays:
     """Return the arrays of a snapshot by name; they are not copied."""
     found: Arrays = {}
-    values = vars(snapshot)
-    for field in fields(snapshot):
-        value = values[field.name]
+    for field, value in _given(snapshot):
         if DTYPE in field.metadata:
             found[prefix + field.name] = value
         elif PREFIX in field.metadata:
@@ -42,9 +45,7 @@ def arrays_of(snapshot: Any, prefix: str = "") -> Arrays:
 def facts_of(snapshot: Any) -> dict[str, Any]:
     """Return everything else in a snapshot, as JSON can hold it."""
     facts: dict[str, Any] = {}
-    values = vars(snapshot)
-    for field in fields(snapshot):
-        value = values[field.name]
+    for field, value in _given(snapshot):
         if PREFIX in field.metadata:
             own = facts_of(value)
             facts |= {field.metadata[GROUP]: own} if field.metadata[GROUP] else own
@@ -59,7 +60,9 @@ def snapshot_of(kind: type[Part], arrays: Arrays, facts: dict[str, Any], prefix:
     parts = get_type_hints(kind)
     for field in fields(kind):  # type: ignore[arg-type]  # a dataclass
         name, metadata = field.name, field.metadata
-        if DTYPE in metadata:
+        if metadata.get(OPTIONAL):
+            values[name] = arrays.get(prefix + name) if DTYPE in metadata else facts.get(name)
+        elif DTYPE in metadata:
             values[name] = arrays[prefix + name]
         elif PREFIX in metadata:
             own = facts[metadata[GROUP]] if metadata[GROUP] else facts
@@ -67,3 +70,11 @@ def snapshot_of(kind: type[Part], arrays: Arrays, facts: dict[str, Any], prefix:
         else:
             values[name] = facts[name]
     return kind(**values)
+
+
+def _given(snapshot: Any) -> Iterator[tuple[Field[Any], Any]]:
+    """Yield the fields of a snapshot with their values, without optional ones that are None."""
+    for field in fields(snapshot):
+        value = getattr(snapshot, field.name)
+        if value is not None or not field.metadata.get(OPTIONAL):
+            yield field, value

@@ -1,6 +1,6 @@
 """A channel as mini-batches of rows."""
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,8 +19,10 @@ from container.configuration.channels import ChannelConfiguration
 from container.errors import AlgorithmError, CustomerError
 from container.hosts.place import ALONE
 from container.precision.coordinates import PLAIN, Coordinates
+from container.precision.fills import Choose
+from kmeans.points import Rows, WeightedPoints, with_weights
 from kmeans.source import GivenUpError, Stretch
-from kmeans.types import DoubleArray, FloatArray
+from kmeans.types import DoubleArray
 
 # The most that a block of rows takes, unless a single row takes more.
 BLOCK_BYTES: Final = 64 << 20
@@ -82,18 +84,18 @@ class Channel:
         self.id_column, self.drops = form.selection.ident, form.missing == "drop"
         self._fills = form.missing == "mean"
         self.coordinates = coordinates
-        self._choose: Callable[[DoubleArray, int], Coordinates] | None = None
+        self._choose: Choose | None = None
         self._choosing_rows = 0
         self._opener = Opener(configuration, form, reading, self._giving_up)
         self.rereadable = self._opener.rereadable
         self._position = Position()
         self._configuration = configuration
-        self._feature_dim = form.feature_dim
+        self._feature_dim, self._width, self._weighted = form.feature_dim, form.width, form.weighted
         self._mini_batch_size = mini_batch_size
         self._reading = reading
         self._alone = reading.place.count == 1
         self.shared = not self._alone and configuration.distribution == "FullyReplicated"
-        self._interleaved: Interleaved | None = None
+        self._interleaved: Interleaved[Rows] | None = None
 
     @property
     def passes(self) -> int:
@@ -110,14 +112,15 @@ class Channel:
         """Bytes read in the latest pass, so far."""
         return self._position.bytes_read
 
-    def settle_by(self, choose: Callable[[DoubleArray, int], Coordinates], n_rows: int = 0) -> None:
+    def settle_by(self, choose: Choose, n_rows: int = 0) -> None:
         """Have the coordinates chosen by the first rows, once they are drawn or, in Pipe mode, have come.
 
         Parameters
         ----------
         choose : callable
             Called once, in the thread that asks for rows, with some of them as they are, ndarray of float64, shape
-            (n, d), and the number of rows that they stand for. There are none if the job is to stop.
+            (n, d), the number of rows that they stand for, and their weights, ndarray of float64, shape (n,), or None.
+            There are none if the job is to stop.
         n_rows : int
             The number of rows that it needs, if they fit into a block: to draw or, in Pipe mode, to wait for.
         """
@@ -125,15 +128,20 @@ class Channel:
         self._choosing_rows = min(n_rows, max(1, BLOCK_BYTES // (8 * self._feature_dim)))
 
     def _settle(self, rows: DoubleArray, n_represented: int) -> None:
+        """Have the coordinates chosen by rows with their weights, if these are not chosen yet."""
         if self._choose is not None:
             choose, self._choose = self._choose, None
-            self.coordinates = choose(rows, n_represented)
+            self.coordinates = choose(rows[:, : self._feature_dim], n_represented, self._weights_of(rows))
+
+    def _weights_of(self, rows: DoubleArray) -> DoubleArray | None:
+        """Return the weights of rows as they are read, float64 (n,); None if they have none."""
+        return rows[:, -1].copy() if self._weighted else None
 
     def relative(self, points: DoubleArray) -> DoubleArray:
         """Return points in the coordinates of the rows."""
         return self.coordinates.relative(points)
 
-    def blocks(self, skip: int = 0) -> Iterator[FloatArray]:
+    def blocks(self, skip: int = 0) -> Iterator[Rows]:
         """Yield this host's rows of the channel, once.
 
         In Pipe mode each pass reads the FIFO that follows that of the pass before.
@@ -145,7 +153,7 @@ class Channel:
 
         Yields
         ------
-        ndarray of float32, shape (n, feature_dim)
+        ndarray of float32, shape (n, feature_dim), or WeightedPoints
             C-contiguous; a mini-batch each, of `mini_batch_size` rows, fewer only in the last one. A mini-batch that
             would take more than `BLOCK_BYTES` comes in several blocks. Valid until the next one is asked for.
 
@@ -156,7 +164,7 @@ class Channel:
         PlatformError
             If the data can't be read.
         """
-        return cast(Iterator[FloatArray], self._pass(skip, packing=False))
+        return cast(Iterator[Rows], self._pass(skip, packing=False))
 
     def stretches(self, skip: int = 0) -> Iterator[Stretch]:
         """Yield rows as `blocks` does, but records that are alike as packed rows, which all cores can read from a file.
@@ -165,7 +173,7 @@ class Channel:
         Mini-batches that take more than `BLOCK_BYTES` come in blocks too. So do all rows of a host with a single core
         among several, which reads while it waits for the others, and rows that hosts divide among themselves.
         """
-        may_pack = self._alone or (self._reading.threads > 1 and not self.shared)
+        may_pack = not self._weighted and (self._alone or (self._reading.threads > 1 and not self.shared))
         return self._pass(skip, packing=may_pack and self._configuration.mode == "File")
 
     def _pass(self, skip: int, *, packing: bool) -> Iterator[Stretch]:
@@ -182,7 +190,7 @@ class Channel:
         if skip and self._fills:
             # Rows with a gap are counted among those that a resumed job skips, too.
             blocks = self._filled(partial(filling.fill, skip=0, packing=False), together)
-            yield from _behind(skip, cast(Iterator[FloatArray], blocks))
+            yield from _behind(skip, cast(Iterator[Rows], blocks))
         else:
             yield from self._filled(partial(filling.fill, skip=skip, packing=packing), together)
 
@@ -211,10 +219,10 @@ class Channel:
         """Return the files of the channel in the order in which their rows come; not for Pipe mode."""
         return self._opener.paths(1)
 
-    def file_blocks(self, path: Path) -> Generator[FloatArray, None, None]:
+    def file_blocks(self, path: Path) -> Generator[Rows, None, None]:
         """Yield the rows of one file of the channel, in blocks as those of `blocks`; there may be none.
 
-        All rows are among them. Those that are dropped elsewhere have NaN in the place of a gap.
+        All rows are among them. Those that are dropped elsewhere have NaN in the place of a gap, or the weight 0.
 
         Raises
         ------
@@ -222,7 +230,7 @@ class Channel:
             As `blocks`.
         """
         fill = partial(fill_from, self._opener, path, self.coordinates)
-        yield from cast(Iterator[FloatArray], self._filled(fill))
+        yield from cast(Iterator[Rows], self._filled(fill))
 
     def feature_names(self) -> tuple[str, ...]:
         """Return the names of the features, if the files have names; empty if not.
@@ -262,7 +270,7 @@ class Channel:
         with self._opener.opened(path) as reader:
             yield from reader.ids()
 
-    def _filled(self, fill: PackingFill, together: int = 1) -> Iterator[Stretch]:
+    def _filled(self, fill: PackingFill[Rows], together: int = 1) -> Iterator[Stretch]:
         """Yield the blocks that `fill` fills, read by a thread or, without one, between two uses of them."""
         new_buffer = partial(self._new_buffer, together)
         if self._reading.threaded:
@@ -274,12 +282,13 @@ class Channel:
             finally:
                 self._interleaved = None
 
-    def _new_buffer(self, together: int) -> FloatArray:
+    def _new_buffer(self, together: int) -> Rows:
         block_rows = max(1, min(together * self._mini_batch_size, BLOCK_BYTES // (4 * self._feature_dim)))
-        return np.empty((block_rows, self._feature_dim), np.float32)
+        rows = np.empty((block_rows, self._feature_dim), np.float32)
+        return WeightedPoints(rows, np.empty(block_rows)) if self._weighted else rows
 
-    def sample(self, size: int, rng: np.random.Generator) -> tuple[FloatArray, int]:
-        """Return rows drawn uniformly without replacement from the whole channel.
+    def sample(self, size: int, rng: np.random.Generator) -> tuple[Rows, int]:
+        """Return rows drawn uniformly without replacement from the whole channel, whatever their weights.
 
         Parameters
         ----------
@@ -290,7 +299,7 @@ class Channel:
 
         Returns
         -------
-        rows : ndarray of float32, shape (min(size, records), feature_dim)
+        rows : ndarray of float32, shape (min(size, records), feature_dim), or WeightedPoints
             In the channel's order.
         records : int
             The number of records in the channel.
@@ -310,16 +319,17 @@ class Channel:
             raise AlgorithmError(f"The channel '{self._configuration.name}' comes through a pipe: rows can't be drawn")
         try:
             drawn = max(size, self._choosing_rows) if self._choose else size
-            rows, records = sample(self.files(), self._opener.opened, self._feature_dim, drawn, rng)
+            rows, records = sample(self.files(), self._opener.opened, self._width, drawn, rng)
         except GivenUpError:
-            self._settle(np.empty((0, self._feature_dim)), 0)
+            self._settle(np.empty((0, self._width)), 0)
             raise
         if size and self._alone and not records:
             raise self.no_records()
         self._settle(rows, records)
         if len(rows) > size:
             rows = rows[np.sort(rng.choice(len(rows), size, replace=False))]
-        return self.coordinates.rows(rows), records
+        features = self.coordinates.rows(rows[:, : self._feature_dim])
+        return with_weights(features, self._weights_of(rows)), records
 
     def no_records(self) -> CustomerError:
         """Return the error for a channel without a record."""
@@ -330,7 +340,7 @@ class Channel:
         return self._reading.stop.overdue() and self._position.records_read >= self._position.needed_rows
 
 
-def _behind(skip: int, blocks: Iterator[FloatArray]) -> Iterator[FloatArray]:
+def _behind(skip: int, blocks: Iterator[Rows]) -> Iterator[Rows]:
     """Yield rows without the first ones."""
     for rows in blocks:
         if skip < len(rows):

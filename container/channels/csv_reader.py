@@ -38,11 +38,6 @@ class CSVReader(ByteReader):
     Without a `label_size` the first line decides whether there is a label: it has `feature_dim` columns, or one more.
 
     A team decodes pieces of many lines side by side, straight into their rows: a line is a row, unless it is wrong.
-
-    Attributes
-    ----------
-    lines_before : int
-        The number of lines before the first record.
     """
 
     bytes_together: ClassVar[int] = 4 << 20
@@ -63,7 +58,6 @@ class CSVReader(ByteReader):
         resources: ReaderResources | None = None,
     ) -> None:
         super().__init__(stream, form, resources)
-        self.lines_before = 0
         # What is read of a line, and whether that is known before the first one.
         self._cells = Cells.behind(form.label_size or 0, form.feature_dim, gaps=form.gaps)
         self._settled = form.label_size is not None
@@ -96,11 +90,11 @@ class CSVReader(ByteReader):
             with located(1, noun="line"):
                 names = header.names(self._take(1))
                 chosen = header.chosen_columns(names, form.selection, form.feature_dim, form.label_size)
-            self.lines_before, self._names = 1, tuple(names)
+            self.lines_before, self.noun, self._names = 1, "line", tuple(names)
             self.feature_names = self.feature_columns = chosen.names
             self.left_out = chosen.left_out
-            self._cells, self._settled = Cells(len(names), chosen.features, form.gaps), True
-            self._ident = chosen.ident
+            self._cells, self._settled = Cells(len(names), chosen.numbers, form.gaps), True
+            self._ident, self.weight_column = chosen.ident, chosen.weight
 
     @property
     def _line(self) -> int:
@@ -120,7 +114,7 @@ class CSVReader(ByteReader):
 
     def read(self, out: RowArray) -> int:
         """See `Reader.read`."""
-        with located(noun="line" if self._names else "", columns=self._names):
+        with located(noun=self.noun, columns=self._names):
             return self._read_in_turn(out) if self.team is None else self._read_by_team(out, self.team)
 
     def _read_by_team(self, out: RowArray, team: Team) -> int:
@@ -259,7 +253,7 @@ class CSVReader(ByteReader):
         """See `Reader.ids`."""
         while self._ident is not None and self._find_lines():
             lines = len(self._ends)
-            with located(noun="line", columns=self._names):
+            with located(noun=self.noun, columns=self._names):
                 found = parser.texts(self._take(lines), self._cells.count, self._ident, self._line)
             self.records += len(found)
             yield found

@@ -7,7 +7,7 @@ from typing import Final
 from container.channels.files import listed
 from container.configuration.channels import ChannelConfiguration
 from container.errors import CustomerError, PlatformError
-from container.formats.errors import FormatError, InfiniteValueError, MissingValueError, ZeroRowError
+from container.formats.errors import FormatError, InfiniteValueError, MissingValueError, WeightError, ZeroRowError
 
 _WRONG_CONTENT: Final = "Requested content-type is '{}'. Please verify the data matches the requested content-type."
 _ADVICE: Final = "missing=mean or missing=drop trains on such rows or without them"
@@ -19,6 +19,7 @@ _SENTENCES: Final[Mapping[type[FormatError], str]] = {
         "Found infinite floating point values. Please remove any infinite floating point values in the input data."
     ),
     ZeroRowError: "Found rows of zeros, which have no cosine. Please remove them, or train with distance=euclidean.",
+    WeightError: "Found weights that are missing, negative or infinite. Please correct them; 0 leaves a record out.",
     FormatError: _WRONG_CONTENT,
 }
 
@@ -51,12 +52,13 @@ class Faults:
         reason = error.strerror or type(error).__name__
         return PlatformError(f"Unable to read data channel '{self._channel.name}'. ({self._shown(path)}: {reason})")
 
-    def empty(self, n_files: int, skipped: Sequence[Path], dropped: int) -> CustomerError:
+    def empty(self, n_files: int, skipped: Sequence[Path], dropped: int, *, weighted: bool) -> CustomerError:
         """Return the error for a channel without a record; files may have been skipped, and rows dropped."""
         path = self._channel.path
         others = f"; skipped as no data: {listed(skipped, path)}" if skipped else ""
         gaps = f" but {dropped} with missing numbers" if dropped else ""
-        detail = f"{path}: expected data, got {n_files} files and no record in them{gaps}{others}"
+        weight = " of a weight above 0" if weighted else ""
+        detail = f"{path}: expected data, got {n_files} files and no record{weight} in them{gaps}{others}"
         return self._error(_NO_CONTENT, detail)
 
     def _error(self, sentence: str, detail: str) -> CustomerError:

@@ -11,11 +11,12 @@ from container.channels.opener import Opener
 from container.channels.prefetch import Filled
 from container.channels.reader import Reader
 from container.channels.reading import Position
+from container.formats.errors import located
 from container.hosts.place import HostPlace
 from container.precision.coordinates import Coordinates
 from kmeans.packed_rows import PackedRows
+from kmeans.points import Rows, parts
 from kmeans.source import GivenUpError
-from kmeans.types import FloatArray
 
 # The most mini-batches to wait before a shortcut is tried again.
 _MAX_WAIT: Final = 1 << 10
@@ -76,13 +77,13 @@ class Filling:
         # Rows of this mini-batch in earlier buffers, rows in this one, and records to skip before the next row.
         self._given = self._filled = self._ahead = 0
 
-    def fill(self, take: Callable[[], FloatArray], skip: int, *, packing: bool) -> Iterator[Filled | PackedRows | None]:
+    def fill(self, take: Callable[[], Rows], skip: int, *, packing: bool) -> Iterator[Filled[Rows] | PackedRows | None]:
         """Fill buffers.
 
         Parameters
         ----------
         take : callable
-            Returns a buffer to fill, ndarray of float32, shape (n, d).
+            Returns a buffer to fill, ndarray of float32, shape (n, d), or WeightedPoints.
         skip : int
             The number of this host's rows to skip first.
         packing : bool
@@ -135,7 +136,7 @@ class Filling:
         if not (position.records_read or skip or division.may_be_empty):
             raise self._opener.no_records()
 
-    def _room(self, buffer: FloatArray) -> int:
+    def _room(self, buffer: Rows) -> int:
         """Return how many rows belong into a buffer."""
         return min(len(buffer), self._division.size - self._given)
 
@@ -151,7 +152,7 @@ class Filling:
             self._position.records_read += packed.taken
         attempts.made(packed is not None and packed.taken > 0)
 
-    def _read_piece(self, reader: Reader, buffer: FloatArray) -> int:
+    def _read_piece(self, reader: Reader, buffer: Rows) -> int:
         """Read some rows into a buffer; return how many."""
         if self._ahead:
             # The file has ended before all records were skipped.
@@ -184,30 +185,34 @@ class _Attempts:
         self._wait = min((1 << self._failures) - 1, _MAX_WAIT)
 
 
-def fill_from(opener: Opener, path: Path, coordinates: Coordinates, take: Callable[[], FloatArray]) -> Iterator[Filled]:
-    """Fill buffers with the rows of one file."""
-    with opener.opened(path, keep_gaps=True) as reader:
+def fill_from(opener: Opener, path: Path, coordinates: Coordinates, take: Callable[[], Rows]) -> Iterator[Filled[Rows]]:
+    """Fill buffers with all rows of one file."""
+    with opener.opened(path, every_row=True) as reader:
         while count := read_rows(reader, buffer := take(), coordinates):
             yield buffer, count
 
 
-def read_rows(reader: Reader, out: FloatArray, coordinates: Coordinates) -> int:
-    """Read rows as `reader` does, in the given coordinates."""
-    if coordinates.plain:
+def read_rows(reader: Reader, out: Rows, coordinates: Coordinates) -> int:
+    """Read rows as `reader` does, in the given coordinates, and their weights if these are wanted."""
+    out, weights = parts(out)
+    if coordinates.plain and weights is None:
         return reader.read(out)
     step = max(1, _EXACT_BYTES // (8 * reader.feature_dim))
     for begin in range(0, len(out), step):
         part = out[begin : begin + step]
-        exact = np.empty(part.shape)
+        exact = np.empty((len(part), reader.feature_dim))
         before = reader.records
         try:
             reader.read(exact)
         finally:
             # Rows read before reading was stopped count too.
             count = reader.records - before
-            part[:count] = coordinates.rows(exact[:count])
+            part[:count] = coordinates.rows(exact[:count, : part.shape[1]])
+            if weights is not None:
+                weights[begin : begin + count] = exact[:count, -1]
             # Here rows of zeros could be dropped.
-            coordinates.check(part[:count], before)
+            with located(renumber=reader.number_of):
+                coordinates.check(part[:count], before)
         if count < len(part):
             return begin + count
     return len(out)

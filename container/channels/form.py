@@ -47,6 +47,16 @@ class RecordForm:
         return cls(feature_dim, channel.label_size, channel.header, selection or Selection(), missing)
 
     @property
+    def weighted(self) -> bool:
+        """Whether records have weights."""
+        return bool(self.selection.weight)
+
+    @property
+    def width(self) -> int:
+        """The numbers that are read of a record: its features and, behind them, its weight."""
+        return self.feature_dim + self.weighted
+
+    @property
     def gaps(self) -> bool:
         """Whether there may be gaps; readers then write NaN."""
         return self.missing != "error"

@@ -1,18 +1,17 @@
 """Reading between steps of the computation: on a single core, a thread that reads ahead would only get in its way."""
 
 from collections.abc import Callable, Iterator
+from typing import cast
 
-from container.channels.prefetch import MAX_BYTES, Filled, PackingFill
+from container.channels.prefetch import MAX_BYTES, Buffer, Filled, PackingFill
 from kmeans.packed_rows import PackedRows
-from kmeans.source import Stretch
-from kmeans.types import FloatArray
 
 # Blocks that may be ready, or be being read, in addition to the one in use. Hosts wait for each other now and then, and
 # a host that waits reads ahead.
 MAX_AHEAD = 4
 
 
-class Interleaved(Iterator[Stretch]):
+class Interleaved(Iterator[Buffer | PackedRows]):
     """Blocks in their order, read when they are asked for, or before that when there is time.
 
     Parameters
@@ -24,21 +23,21 @@ class Interleaved(Iterator[Stretch]):
         Returns a new buffer; all of them together take no more than `MAX_BYTES`, unless two do.
     """
 
-    def __init__(self, fill: PackingFill, new_buffer: Callable[[], FloatArray]) -> None:
+    def __init__(self, fill: PackingFill[Buffer], new_buffer: Callable[[], Buffer]) -> None:
         first = new_buffer()
         ahead = max(1, min(MAX_AHEAD, MAX_BYTES // max(1, first.nbytes) - 1))
         # The buffer that was used last is taken first, because it is in the processor's cache.
         self._free = [*(new_buffer() for _ in range(ahead)), first]
-        self._ready: list[Filled | PackedRows] = []
-        self._lent: FloatArray | None = None
+        self._ready: list[Filled[Buffer] | PackedRows] = []
+        self._lent: Buffer | None = None
         self._packed: PackedRows | None = None
         self._in_buffer = False
         self._ended = False
         self._error: Exception | None = None
         self._reading = fill(self._free.pop)
 
-    def __next__(self) -> Stretch:
-        """Return the next block, ndarray of float32, shape (n, d), or packed rows; valid until the next call.
+    def __next__(self) -> Buffer | PackedRows:
+        """Return the next block, or packed rows; valid until the next call.
 
         Raises
         ------
@@ -58,7 +57,7 @@ class Interleaved(Iterator[Stretch]):
             if isinstance(item, PackedRows):
                 return item
             self._lent, n_rows = item
-            return self._lent[:n_rows]
+            return cast(Buffer, self._lent[:n_rows])
         if self._error is not None:
             raise self._error
         raise StopIteration

@@ -12,7 +12,7 @@ from container.channels.csv_reader import CSVReader
 from container.channels.faults import Faults
 from container.channels.files import channel_files, listed, partitions
 from container.channels.form import ReaderResources, RecordForm
-from container.channels.gaps import DroppingReader, GapsReader
+from container.channels.gaps import GaplessReader, GapsReader
 from container.channels.npy_reader import NpyReader
 from container.channels.parquet_reader import ParquetReader
 from container.channels.reader import Reader
@@ -21,6 +21,8 @@ from container.channels.recordio_reader import RecordIOReader
 from container.channels.sampling import first_rows
 from container.channels.stream import Stream, wait_for_fifo
 from container.channels.team import Team
+from container.channels.weighted_recordio_reader import WeightedRecordIOReader
+from container.channels.weights import WeightsReader
 from container.configuration.channels import CSV, NPY, PARQUET, RECORDIO, ChannelConfiguration
 from container.errors import CustomerError
 from container.formats.columns import shown_names
@@ -35,6 +37,8 @@ READERS: Final[Mapping[str, type[Reader]]] = {
     PARQUET: ParquetReader,
     NPY: NpyReader,
 }
+# Readers of records with weights, for content types in which these are no column.
+_WEIGHTED: Final[Mapping[str, type[Reader]]] = {RECORDIO: WeightedRecordIOReader}
 
 # Where reading is interleaved with waiting for other hosts, the bytes of a file that are read before checking whether
 # the wait is over. Twice as much makes a host alone 3 % faster, and two hosts together slower.
@@ -83,6 +87,8 @@ class Opener:
         if channel.content_type not in READERS:
             raise self._faults.unsupported(READERS)
         self._kind = READERS[channel.content_type]
+        if form.weighted:
+            self._kind = _WEIGHTED.get(channel.content_type, self._kind)
         self._form = form
         self._reading = reading
         self._giving_up = giving_up
@@ -137,15 +143,15 @@ class Opener:
         return files.data
 
     @contextmanager
-    def opened(self, path: Path, *, keep_gaps: bool = False) -> Iterator[Reader]:
+    def opened(self, path: Path, *, every_row: bool = False) -> Iterator[Reader]:
         """Open a file or a FIFO.
 
         Parameters
         ----------
         path : Path
             One of `paths`.
-        keep_gaps : bool
-            Whether rows with a gap are read even if they are to be dropped.
+        every_row : bool
+            Whether rows are read even if they are to be dropped, for a gap or the weight 0.
 
         Yields
         ------
@@ -162,7 +168,7 @@ class Opener:
         try:
             opened, self._opened = self._opened, None
             with opened or self._stream(path) as stream:
-                reader = self._reader(stream, keep_gaps=keep_gaps)
+                reader = self._reader(stream, every_row=every_row)
                 self._compare(reader)
                 try:
                     yield reader
@@ -185,7 +191,7 @@ class Opener:
                 return first_rows(self._opened, self._reader_of, n_rows)
             except OSError as error:
                 raise self._faults.unreadable(fifo, error) from error
-        return np.empty((0, self._form.feature_dim))
+        return np.empty((0, self._form.width))
 
     def feature_names(self) -> tuple[str, ...]:
         """Return the names of the features: those of the first file that has names; empty if none has.
@@ -212,7 +218,8 @@ class Opener:
     def no_records(self) -> CustomerError:
         """Return the error for a channel without a record."""
         dropped = self.gap_rows() if self._form.missing == "drop" else 0
-        return self._faults.empty(len(self.paths(1)) if self.rereadable else 1, self._skipped, dropped)
+        n_files = len(self.paths(1)) if self.rereadable else 1
+        return self._faults.empty(n_files, self._skipped, dropped, weighted=self._form.weighted)
 
     def _stream(self, path: Path) -> Stream:
         return Stream(path, self._giving_up, self._reading.stop.requested, piped=not self.rereadable)
@@ -220,11 +227,14 @@ class Opener:
     def _reader_of(self, beginning: bytes) -> Reader:
         return self._reader(io.BytesIO(self._kind.whole_records(beginning)))
 
-    def _reader(self, stream: io.RawIOBase | io.BytesIO, *, keep_gaps: bool = False) -> Reader:
-        reader = self._kind.open(stream, self._form, self._resources)
-        if not self._form.gaps:
+    def _reader(self, stream: io.RawIOBase | io.BytesIO, *, every_row: bool = False) -> Reader:
+        form = self._form
+        reader = self._kind.open(stream, form, self._resources)
+        if form.weighted:
+            reader = WeightsReader(reader, form.selection.weight, every_row=every_row)
+        if not form.gaps:
             return reader
-        return DroppingReader(reader) if self._form.missing == "drop" and not keep_gaps else GapsReader(reader)
+        return GaplessReader(reader) if form.missing == "drop" and not every_row else GapsReader(reader)
 
     def _compare(self, reader: Reader) -> None:
         """Check that a file has the names of those before, and log what is left out of it."""

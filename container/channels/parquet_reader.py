@@ -29,12 +29,13 @@ class ParquetReader(Reader):
     """
 
     def __init__(self, file: ParquetFile, form: RecordForm) -> None:
-        super().__init__(form.feature_dim)
+        super().__init__(form.width)
         self._file = file
         self._chosen = chosen_columns(file, form.selection, form.feature_dim, form.label_size or 0)
         self.feature_names, self.left_out = self._chosen.feature_names, self._chosen.left_out
         self.feature_columns = tuple(column.name for column in self._chosen.features)
-        self._lengths = {column.place: column.length for column in self._chosen.features}
+        self.weight_column = self._chosen.weight.place if self._chosen.weight else None
+        self._lengths = {column.place: column.length for column in self._chosen.numbers}
         self._gaps = form.gaps
         self._batch_rows = max(1, _BATCH_BYTES // (4 * form.feature_dim))
         # The next group to begin, and what is left of the one that was begun last: batches, and rows in all.
@@ -113,7 +114,7 @@ class ParquetReader(Reader):
         """Return the rows of the current batch."""
         if self._rows is None or self._rows.dtype != dtype:
             record = self.records - self._begin + 1
-            self._rows = rows_of(self._batch, dtype, self._chosen.features, record, gaps=self._gaps)
+            self._rows = rows_of(self._batch, dtype, self._chosen.numbers, record, gaps=self._gaps)
         return self._rows
 
     def _pass(self, count: int) -> None:

@@ -6,11 +6,10 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from queue import SimpleQueue
-from typing import overload
+from typing import TypeVar, cast, overload
 
 from kmeans.packed_rows import PackedRows
-from kmeans.source import Stretch
-from kmeans.types import FloatArray
+from kmeans.points import Rows
 
 # Small buffers change hands in groups, since waking the other thread takes as long as decoding a few of them. A group
 # has at most this many buffers, and this many bytes unless it is a single one.
@@ -22,12 +21,14 @@ MAX_BYTES = 16 << 20
 # The priority of the thread that reads; that of all others is 0.
 NICENESS = 10
 
+# The kind of the buffers.
+Buffer = TypeVar("Buffer", bound=Rows)
 # A buffer, and the number of rows in it.
-Filled = tuple[FloatArray, int]
+Filled = tuple[Buffer, int]
 # Yields None wherever reading could pause in the middle of a buffer.
-Fill = Callable[[Callable[[], FloatArray]], Iterator[Filled | None]]
+Fill = Callable[[Callable[[], Buffer]], Iterator[Filled[Buffer] | None]]
 # Also yields packed rows. Whoever gets them takes some; nothing else is read until then.
-PackingFill = Callable[[Callable[[], FloatArray]], Iterator[Filled | PackedRows | None]]
+PackingFill = Callable[[Callable[[], Buffer]], Iterator[Filled[Buffer] | PackedRows | None]]
 
 
 class _AbandonedError(Exception):
@@ -35,14 +36,18 @@ class _AbandonedError(Exception):
 
 
 @overload
-def prefetched(fill: Fill, new_buffer: Callable[[], FloatArray], *, waits: bool) -> Iterator[FloatArray]: ...
+def prefetched(fill: Fill[Buffer], new_buffer: Callable[[], Buffer], *, waits: bool) -> Iterator[Buffer]: ...
 
 
 @overload
-def prefetched(fill: PackingFill, new_buffer: Callable[[], FloatArray], *, waits: bool) -> Iterator[Stretch]: ...
+def prefetched(
+    fill: PackingFill[Buffer], new_buffer: Callable[[], Buffer], *, waits: bool
+) -> Iterator[Buffer | PackedRows]: ...
 
 
-def prefetched(fill: PackingFill, new_buffer: Callable[[], FloatArray], *, waits: bool) -> Iterator[Stretch]:
+def prefetched(
+    fill: PackingFill[Buffer], new_buffer: Callable[[], Buffer], *, waits: bool
+) -> Iterator[Buffer | PackedRows]:
     """Yield blocks in their order, while a thread reads ahead.
 
     Parameters
@@ -57,7 +62,7 @@ def prefetched(fill: PackingFill, new_buffer: Callable[[], FloatArray], *, waits
 
     Yields
     ------
-    ndarray of float32, shape (n, d), or PackedRows
+    ndarray of float32, shape (n, d), WeightedPoints or PackedRows
         Valid until the next one is asked for.
 
     Raises
@@ -65,8 +70,8 @@ def prefetched(fill: PackingFill, new_buffer: Callable[[], FloatArray], *, waits
     Exception
         Whatever `fill` raises, in its place among the blocks.
     """
-    free: SimpleQueue[list[FloatArray] | None] = SimpleQueue()
-    ready: SimpleQueue[list[Filled] | PackedRows | BaseException | None] = SimpleQueue()
+    free: SimpleQueue[list[Buffer] | None] = SimpleQueue()
+    ready: SimpleQueue[list[Filled[Buffer]] | PackedRows | BaseException | None] = SimpleQueue()
     # Whether more is wanted, said when packed rows are done with.
     answers: SimpleQueue[bool] = SimpleQueue()
     first = new_buffer()
@@ -76,15 +81,15 @@ def prefetched(fill: PackingFill, new_buffer: Callable[[], FloatArray], *, waits
     for _ in range(groups - 1):
         free.put([new_buffer() for _ in range(together)])
     # Used by the reading thread alone.
-    taken: list[FloatArray] = []
-    done: list[Filled] = []
+    taken: list[Buffer] = []
+    done: list[Filled[Buffer]] = []
 
     def hand_over() -> None:
         if done:
             ready.put(done.copy())
             done.clear()
 
-    def take() -> FloatArray:
+    def take() -> Buffer:
         if not taken:
             hand_over()
             group = free.get()
@@ -125,7 +130,7 @@ def prefetched(fill: PackingFill, new_buffer: Callable[[], FloatArray], *, waits
                 answers.put(True)
                 continue
             for buffer, n_rows in item:
-                yield buffer[:n_rows]
+                yield cast(Buffer, buffer[:n_rows])
             free.put([buffer for buffer, _ in item])
     finally:
         free.put(None)

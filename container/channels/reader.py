@@ -29,12 +29,18 @@ class Reader(ABC):
     Parameters
     ----------
     feature_dim : int
-        The numbers a row must have.
+        The numbers a row must have; the last one is its weight, if rows have weights.
 
     Attributes
     ----------
     records : int
         The records read or skipped so far.
+    lines_before : int
+        The number of lines before the first record, which count in errors.
+    noun : str
+        What errors call a record; empty for "record".
+    weight_column : int or None
+        The column of the weights in the file, from 0; None if there are none, or no columns.
     feature_names : tuple of str
         The names of the features, if the file has names; empty if not.
     feature_columns : tuple of str
@@ -49,6 +55,9 @@ class Reader(ABC):
     feature_columns: tuple[str, ...] = ()
     left_out: str = ""
     gap_rows: int = 0
+    lines_before: int = 0
+    noun: str = ""
+    weight_column: int | None = None
     # The size of rows that are worth reading together, so that several threads have work; 0 where it does not matter.
     bytes_together: ClassVar[int] = 0
 
@@ -112,6 +121,10 @@ class Reader(ABC):
         FormatError
             With record number, if records can't be separated.
         """
+
+    def number_of(self, record: int) -> int:
+        """Return the number in the file, from 1, of a record of the latest `read`, from its number among those read."""
+        return record
 
     def ids(self) -> Iterator[Any]:
         """Yield the ids of all records, from the beginning of the stream: a pyarrow.Array of texts for some at a time.
@@ -209,7 +222,7 @@ class ByteReader(Reader):
         form: RecordForm,
         resources: ReaderResources | None = None,
     ) -> None:
-        super().__init__(form.feature_dim)
+        super().__init__(form.width)
         resources = resources or ReaderResources()
         self.stream = stream
         self.form = form

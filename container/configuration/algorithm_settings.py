@@ -58,6 +58,7 @@ def settings_of(given: Hyperparameters) -> TrainingSettings:
         kept_sample_size=max(1, KEPT_SAMPLE_BYTES // (4 * given.feature_dim)),
         seed=given.seed,
         spherical=given.distance == "cosine",
+        weighted=bool(given.weight_column),
         early_stopping_tolerance=given.early_stopping_tolerance,
     )
 

@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from container.configuration.channels import CSV, HEADER, PARQUET, ChannelConfiguration, channels_of
+from container.configuration.channels import CSV, HEADER, PARQUET, RECORDIO, ChannelConfiguration, channels_of
 from container.configuration.hyperparameter_table import defaults
 from container.configuration.hyperparameters import Hyperparameters, parse
 from container.errors import CustomerError, PlatformError
 from container.files import json_object
 from container.formats.errors import shown
+from container.formats.recordio.wire import ROW_NAME
 from container.hosts.place import HostPlace
 
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
@@ -146,6 +147,11 @@ def load(paths: Paths) -> JobConfiguration:
         for name, channel in channels.items()
         if hyperparameters.selection.by_name and name == "train" and not channel.has_names
     ]
+    faults += [
+        f"Channel {name}: {fault}"
+        for name, channel in channels.items()
+        if name != "model" and (fault := weight_fault(hyperparameters.weight_column, channel))
+    ]
     if not hyperparameters.epochs and "model" not in channels:
         faults.append(
             "Hyperparameter epochs: expected 1 or more without a channel named model, got 0, which keeps the centers of"
@@ -158,6 +164,20 @@ def load(paths: Paths) -> JobConfiguration:
         raise CustomerError(f"The tuning objective metric is '{objective}', which needs a channel named test")
     place, interface = place_of(paths.resources)
     return JobConfiguration(paths, raw, hyperparameters, channels, place, interface)
+
+
+def weight_fault(weight: str, channel: ChannelConfiguration) -> str:
+    """Return why a channel can have no weights of a name; empty if it can, or if the name is empty."""
+    if not weight or channel.has_names:
+        return ""
+    if channel.content_type != RECORDIO:
+        return (
+            f"expected {RECORDIO}, {PARQUET} or {CSV};{HEADER}=present, in which weights have a name as weight_column"
+            f" needs, got {channel.content_type}"
+        )
+    if weight == ROW_NAME.decode():
+        return f"expected weight_column to name another feature of a Record than its row, got {weight}"
+    return ""
 
 
 def _raw_hyperparameters(path: Path) -> dict[str, str]:

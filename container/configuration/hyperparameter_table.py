@@ -198,6 +198,13 @@ TABLE: tuple[Hyperparameter, ...] = (
         origin="own",
     ),
     Hyperparameter(
+        "weight_column",
+        Text(),
+        "",
+        "Name of the column, or of the feature of a Record, with the weight of each: one of weight 3 counts as three.",
+        origin="own",
+    ),
+    Hyperparameter(
         "missing",
         Categorical(("error", "mean", "drop")),
         "error",

@@ -50,6 +50,7 @@ class Hyperparameters:
     distance: DistanceName
     feature_columns: tuple[str, ...]
     id_column: str
+    weight_column: str
     missing: Literal["error", "mean", "drop"]
     feature_names: tuple[str, ...]
     keep_sample: bool
@@ -71,6 +72,7 @@ class Hyperparameters:
             "standardize": self.standardize,
             "feature_columns": self.feature_columns,
             "id_column": self.id_column,
+            "weight_column": self.weight_column,
             "missing": "" if self.missing == "error" else self.missing,
         }
         return {name: value for name, value in values.items() if value}
@@ -78,7 +80,7 @@ class Hyperparameters:
     @property
     def selection(self) -> Selection:
         """The columns that are chosen by name."""
-        return Selection(self.feature_columns, self.id_column)
+        return Selection(self.feature_columns, self.id_column, self.weight_column)
 
     @property
     def shows_rows(self) -> bool:
@@ -124,7 +126,7 @@ def parse(raw: Mapping[str, str]) -> Hyperparameters:
             "Hyperparameter standardize: expected 'false' with distance=cosine, which compares rows by their angle at "
             "zero, got 'true', which moves the mean of the rows to zero"
         )
-    faults += _wrong_counts(values)
+    faults += _wrong_counts(values) + _shared_weight(values)
     if faults:
         raise CustomerError("; ".join(faults))
 
@@ -156,6 +158,17 @@ def _wrong_counts(values: Mapping[str, Any]) -> list[str]:
     if n_features and names not in (0, n_features):
         faults.append(f"Hyperparameter feature_names: expected {expected}, got {names}")
     return faults
+
+
+def _shared_weight(values: Mapping[str, Any]) -> list[str]:
+    """Return what is wrong with the column of weights, if it is one of features or ids too."""
+    weight, others = values.get("weight_column"), (*values.get("feature_columns", ()), values.get("id_column"))
+    if not weight or weight not in others:
+        return []
+    return [
+        "Hyperparameter weight_column: expected another column than feature_columns and id_column name, "
+        f"got {_shown(weight)}"
+    ]
 
 
 def _unknown(name: str) -> str:

@@ -33,6 +33,7 @@ _SYNONYMS: Final[Mapping[str, tuple[str, ...]]] = {
     "refine_sample_size": ("sample_size", "refine"),
     "feature_columns": ("columns", "feature_cols", "features_col", "input_columns"),
     "id_column": ("id", "id_col", "ids", "key_column"),
+    "weight_column": ("weight", "weights", "weight_col", "sample_weight", "sample_weights", "instance_weight"),
     "missing": ("missing_values", "na_values", "handle_invalid", "imputation", "impute", "nan"),
     "feature_names": ("column_names", "names", "feature_names_in"),
     "checkpoint_interval_seconds": ("checkpoint_interval", "checkpoint_seconds"),

@@ -1,4 +1,4 @@
-"""Which columns of a table with names are features, and which one holds the ids of its rows."""
+"""Which columns of a table with names are features, and which ones hold the ids and the weights of its rows."""
 
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -18,14 +18,17 @@ class Selection:
         The columns of the features, in their order; empty for all columns but labels and the id.
     ident : str
         The column of the ids of the rows; empty for none.
+    weight : str
+        The column of their weights, or the feature of a Record; empty for none.
     """
 
     features: tuple[str, ...] = ()
     ident: str = ""
+    weight: str = ""
 
     @property
     def by_name(self) -> bool:
-        """Whether columns must have names."""
+        """Whether there must be columns with names."""
         return bool(self.features or self.ident)
 
 
@@ -41,6 +44,8 @@ class Chosen:
         Their columns in the table, from 0.
     ident : int or None
         The column of the ids.
+    weight : int or None
+        The column of the weights.
     left_out : str
         The columns that are not read although nobody said so, a label or an index of pandas, in words; empty if there
         are none.
@@ -49,7 +54,13 @@ class Chosen:
     names: tuple[str, ...]
     features: tuple[int, ...]
     ident: int | None
+    weight: int | None
     left_out: str
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """The columns that are read as numbers: the features, and the weight behind them."""
+        return self.features if self.weight is None else (*self.features, self.weight)
 
 
 def choose(
@@ -87,22 +98,23 @@ def choose(
     """
     refuse_duplicates(names)
     places = {name: place for place, name in enumerate(names)}
-    for name in (*selection.features, *filter(None, [selection.ident])):
+    for name in (*selection.features, *filter(None, [selection.ident, selection.weight])):
         if name not in places:
             raise FormatError(f"expected a column named {excerpt(name)}, got {shown_names(names)}")
     ident = places[selection.ident] if selection.ident else None
-    others = [place for place in range(len(names)) if place not in index and place != ident]
+    weight = places[selection.weight] if selection.weight else None
+    others = [place for place in range(len(names)) if place not in index and place not in (ident, weight)]
     if selection.features:
         features = [places[name] for name in selection.features]
         if n_features is not None:
             check_count(len(features), n_features, selection.features)
     else:
         features = _behind_labels(others, names, n_features, labels)
-    unread = [names[place] for place in sorted(index) if place not in features and place != ident]
+    unread = [names[place] for place in sorted(index) if place not in (*features, ident, weight)]
     left_out = [index_in_words(unread)] if unread else []
     if labels is None and not selection.features and len(features) < len(others):
         left_out.append(f"{excerpt(names[others[0]])}, taken as a label: feature_columns chooses columns by name")
-    return Chosen(tuple(names[place] for place in features), tuple(features), ident, "; ".join(left_out))
+    return Chosen(tuple(names[place] for place in features), tuple(features), ident, weight, "; ".join(left_out))
 
 
 def _behind_labels(columns: list[int], names: Sequence[str], n_features: int | None, labels: int | None) -> list[int]:

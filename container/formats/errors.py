@@ -60,6 +60,10 @@ class ZeroRowError(FormatError):
     """A row of zeros where directions are compared, of which it has none."""
 
 
+class WeightError(FormatError):
+    """A weight that is missing, negative or not finite."""
+
+
 class IncompleteError(FormatError):
     """The bytes end inside a record; with more of them it may be whole."""
 

@@ -23,6 +23,7 @@ from kmeans.assignment.engine import Engine
 from kmeans.assignment.histogram import DistanceHistogram
 from kmeans.assignment.scoring import Tally
 from kmeans.model import Model
+from kmeans.points import Rows, parts
 from kmeans.source import GivenUpError
 from kmeans.types import DoubleArray, FloatArray, LabelArray
 
@@ -131,9 +132,10 @@ def measured(
     result, counter = Written.nothing(len(centers)), DistanceCounter(len(centers), engine.threads)
     try:
         for block in _until(stopping, source.blocks()):
-            labels, squared_distances = assigner.assign(block)
-            result.tally.add(labels, squared_distances)
-            counter.add(labels, squared_distances)
+            rows, weights = parts(block)
+            labels, squared_distances = assigner.assign(rows)
+            result.tally.add(labels, squared_distances, weights)
+            counter.add(labels, squared_distances, weights)
     except (InterruptedError, GivenUpError):
         return result
     result.histogram = counter.histogram()
@@ -151,7 +153,7 @@ def write(
 ) -> Written:
     """Write the outputs of every row, in the order of the rows; ids come first in a line.
 
-    A row that was dropped in training has its line too, without a cluster.
+    A row that was dropped in training has its line too, without a cluster if a number is missing.
 
     Parameters
     ----------
@@ -194,16 +196,19 @@ def write(
                 with replacing(target) as file:
                     file.write(f"{','.join(header)}\n".encode())
                     for block in _until(stopping, blocks):
+                        rows, weights = parts(block)
                         pieces = [
-                            (rows, ids.take(len(rows)) if source.id_column else None)
-                            for rows in np.array_split(block, engine.threads.count)
+                            (piece, ids.take(len(piece)) if source.id_column else None)
+                            for piece in np.array_split(rows, engine.threads.count)
                         ]
                         lines, labels, squared_distances = zip(*engine.threads.map(assigning, pieces), strict=True)
                         file.writelines(lines)
-                        result.tally.add(np.concatenate(labels), np.concatenate(squared_distances))
-                        for part in zip(labels, squared_distances, strict=True):
-                            counter.add(*part)
-                        written += len(block)
+                        if weights is not None and source.drops:
+                            weights = weights[~np.isnan(rows).any(axis=1)]
+                        found = np.concatenate(labels), np.concatenate(squared_distances)
+                        result.tally.add(*found, weights)
+                        counter.add(*found, weights)
+                        written += len(rows)
             except (InterruptedError, GivenUpError):
                 return result
         result.files += 1
@@ -213,7 +218,7 @@ def write(
     return result
 
 
-def _until(stopping: Callable[[], bool], blocks: Iterator[FloatArray]) -> Iterator[FloatArray]:
+def _until(stopping: Callable[[], bool], blocks: Iterator[Rows]) -> Iterator[Rows]:
     while True:
         if stopping():
             raise InterruptedError

@@ -64,7 +64,7 @@ def write_model(context: JobContext, model: Model, coordinates: Coordinates) -> 
         job.paths.model,
         _file_host(job.place.leader),
         artifacts.SavedModel(centers, _description(context, model, coordinates)),
-        without_rows(model.state, model.centers, model.epochs),
+        without_rows(model.state, model.centers, model.epochs, weighted=bool(job.hyperparameters.weight_column)),
         coordinates,
     )
     if centers.dtype == np.float64:
@@ -120,6 +120,7 @@ def _description(context: JobContext, model: Model, coordinates: Coordinates) ->
         rows_scored=model.score.rows if model.score.sample_rows is None else model.score.sample_rows,
         rows=model.score.rows,
         rows_seen=context.progress.rows,
+        **({"total_weight": model.score.weight} if job.hyperparameters.weight_column else {}),
         **({"feature_names": context.feature_names} if context.feature_names else {}),
         **curves.indices(model.curve.of(len(model.centers))),
         events=model.events,

@@ -24,14 +24,20 @@ def settle(rows: Channel, context: JobContext, kept: Coordinates = PLAIN) -> Non
         Those of a model that is kept. Its scales, and what it puts in the place of missing numbers, are not chosen.
     """
     given, communicator = context.configuration.hyperparameters, context.communicator
-    choose: Choose = partial(
-        choose_coordinates,
-        communicator=communicator,
-        events=context.progress.events,
-        distance=given.distance,
-        standardize=given.standardize,
-        names=context.feature_names,
-    )
+
+    def choose_by(rows: DoubleArray, n_represented: int, weights: DoubleArray | None) -> Coordinates:
+        return choose_coordinates(
+            rows,
+            n_represented,
+            communicator,
+            context.progress.events,
+            weights=weights,
+            distance=given.distance,
+            standardize=given.standardize,
+            names=context.feature_names,
+        )
+
+    choose: Choose = choose_by
     if kept.scaled:
         choose = partial(_unchanged, kept)
     fills = given.missing == "mean" and kept.fills is None
@@ -42,11 +48,13 @@ def settle(rows: Channel, context: JobContext, kept: Coordinates = PLAIN) -> Non
     rows.settle_by(choose, SPREAD_ROWS if fills or (given.standardize and not kept.scaled) else 0)
 
 
-def _unchanged(kept: Coordinates, rows: DoubleArray, n_represented: int) -> Coordinates:
-    del rows, n_represented
+def _unchanged(kept: Coordinates, rows: DoubleArray, n_represented: int, weights: DoubleArray | None) -> Coordinates:
+    del rows, n_represented, weights
     return kept
 
 
-def _filled(choose: Choose, fills: DoubleArray, rows: DoubleArray, n_represented: int) -> Coordinates:
+def _filled(
+    choose: Choose, fills: DoubleArray, rows: DoubleArray, n_represented: int, weights: DoubleArray | None
+) -> Coordinates:
     """Choose coordinates by rows with gaps that are filled."""
-    return replace(choose(Coordinates(fills=fills).relative(rows), n_represented), fills=fills)
+    return replace(choose(Coordinates(fills=fills).relative(rows), n_represented, weights), fills=fills)

@@ -231,7 +231,8 @@ def _test_score(context: JobContext, model: Model, coordinates: Coordinates) -> 
     reading = Reading(job.place, threaded=threads.count > 1, threads=threads.count, stop=stop)
     test, chosen = job.channels["test"], job.hyperparameters
     # By name, in whatever order the columns are.
-    selection = Selection(context.names_in_data.columns) if test.has_names else None
+    columns = context.names_in_data.columns if test.has_names else ()
+    selection = Selection(columns, weight=chosen.weight_column)
     form = RecordForm.of(test, chosen.feature_dim, selection, chosen.missing)
     source = Channel(test, form, chosen.mini_batch_size, reading, coordinates=coordinates)
     assigner = context.engine(model.state.shift).assigner(model.centers.astype(np.float64))
@@ -268,6 +269,9 @@ def _log_setup(job: JobConfiguration, chosen: TrainingSettings) -> None:
 
 def _log_train_quality(context: JobContext, model: Model) -> None:
     host = context.configuration.place.name
+    weighted = bool(context.configuration.hyperparameters.weight_column)
+    if weighted:
+        LOGGER.info("the rows have weights, which add up to %.10g", model.score.weight)
     if model.score_is_exact:
         LOGGER.info("train msd is exact: the mean squared distance of all %d rows", model.score.rows)
     else:
@@ -279,9 +283,11 @@ def _log_train_quality(context: JobContext, model: Model) -> None:
         )
     log_quality(host, "train", "msd", model.score.msd)
     if "ssd" in context.configuration.hyperparameters.eval_metrics:
-        log_quality(host, "train", "ssd", model.score.msd * model.rows)
-    sizes = [int(size) for size in model.score.cluster_sizes]
+        log_quality(host, "train", "ssd", model.score.msd * model.score.weight)
+    sizes = [float(f"{size:.6g}") if weighted else int(size) for size in model.score.cluster_sizes]
     if len(sizes) <= MAX_LOGGED_SIZES:
         LOGGER.info("cluster sizes in these rows: %s", sizes)
     else:
-        LOGGER.info("cluster sizes in these rows: %d to %d, see %s", min(sizes), max(sizes), artifacts.DESCRIPTION)
+        LOGGER.info(
+            "cluster sizes in these rows: %.10g to %.10g, see %s", min(sizes), max(sizes), artifacts.DESCRIPTION
+        )

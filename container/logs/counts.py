@@ -12,18 +12,18 @@ class RunningLoss:
 
     Attributes
     ----------
-    rows : int
-        Their rows.
+    rows : float
+        What their rows count as.
     inertia : float
         The sum of their inertias.
     """
 
-    rows: int = 0
+    rows: float = 0
     inertia: float = 0.0
 
     def add(self, batch: MiniBatch) -> None:
         """Add a mini-batch."""
-        self.rows += batch.rows
+        self.rows += batch.count
         self.inertia += batch.inertia
 
     @property

@@ -135,7 +135,7 @@ class Progress(Observer):
 
     def stepped(self, batch: MiniBatch) -> None:
         """Count a mini-batch; after every tenth one log the loss."""
-        self.losses.add(batch.rows, batch.inertia)
+        self.losses.add(batch.count, batch.inertia)
         self._counts.add(batch)
         self._short.add(batch)
         self._long.add(batch)
@@ -225,7 +225,7 @@ class Progress(Observer):
 
     def assigned(self, batch: MiniBatch) -> None:
         """Count all rows as one mini-batch."""
-        self.losses.add(batch.rows, batch.inertia)
+        self.losses.add(batch.count, batch.inertia)
         self._counts.add(batch)
         self._loading_seconds = self._source.seconds
         LOGGER.info("processed a total of %d examples", batch.own_rows)

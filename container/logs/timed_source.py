@@ -7,8 +7,9 @@ from typing import TypeVar
 import numpy as np
 
 from container.channels.channel import Channel
+from kmeans.points import Rows
 from kmeans.source import Stretch
-from kmeans.types import DoubleArray, FloatArray
+from kmeans.types import DoubleArray
 
 Item = TypeVar("Item")
 
@@ -33,7 +34,7 @@ class TimedSource:
         self.shared = source.shared
         self.seconds = 0.0
 
-    def blocks(self, skip: int = 0) -> Iterator[FloatArray]:
+    def blocks(self, skip: int = 0) -> Iterator[Rows]:
         """Yield the rows once, in blocks."""
         return self._timed(self.source.blocks(skip))
 
@@ -61,7 +62,7 @@ class TimedSource:
         self.seconds += time.perf_counter() - began
         return more
 
-    def sample(self, size: int, rng: np.random.Generator) -> tuple[FloatArray, int]:
+    def sample(self, size: int, rng: np.random.Generator) -> tuple[Rows, int]:
         """Draw rows."""
         began = time.perf_counter()
         drawn = self.source.sample(size, rng)

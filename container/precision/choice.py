@@ -29,6 +29,7 @@ def choose_coordinates(
     communicator: "Communicator",
     events: "Events",
     *,
+    weights: DoubleArray | None = None,
     distance: str = EUCLIDEAN,
     standardize: bool = False,
     names: Sequence[str] = (),
@@ -41,6 +42,8 @@ def choose_coordinates(
         As for `moments_of`.
     events : Events
         Counts the features that have lost their digits.
+    weights : ndarray of float64, shape (n,), or None
+        The weights of the rows; None where each counts once.
     distance : str
         `EUCLIDEAN` or `COSINE`.
     standardize : bool
@@ -72,7 +75,7 @@ def choose_coordinates(
         )
     if not standardize:
         return coarse.coordinates(rows.shape[1])
-    moments = moments_of(rows, n_represented, communicator)
+    moments = moments_of(rows, n_represented, communicator, weights)
     _log_moments(moments, names)
     return moments.coordinates()
 

@@ -54,7 +54,9 @@ class Moments:
         return Coordinates(self.means, np.where(self.constant, 1.0, np.sqrt(self.variances)))
 
 
-def moments_of(rows: DoubleArray, n_represented: int, communicator: "Communicator") -> Moments:
+def moments_of(
+    rows: DoubleArray, n_represented: int, communicator: "Communicator", weights: DoubleArray | None = None
+) -> Moments:
     """Return the means and variances of the features over all hosts.
 
     Parameters
@@ -65,6 +67,8 @@ def moments_of(rows: DoubleArray, n_represented: int, communicator: "Communicato
         The number of rows of this host that they stand for.
     communicator : Communicator
         The hosts, which all call this together.
+    weights : ndarray of float64, shape (n,), or None
+        The weights of the rows, more than 0; None where each counts once.
 
     Returns
     -------
@@ -73,22 +77,25 @@ def moments_of(rows: DoubleArray, n_represented: int, communicator: "Communicato
     """
     n_rows, n_features = rows.shape
     own = np.zeros((1, 2 + 2 * n_features))
-    own[0, :2] = n_rows, n_represented if n_rows else 0
+    own[0, :2] = n_rows, (n_represented if n_rows else 0) * (1.0 if weights is None or not n_rows else weights.mean())
     means, variances = own[0, 2 : 2 + n_features], own[0, 2 + n_features :]
     step = max(1, _PIECE_NUMBERS // max(1, n_rows))
     for begin in range(0, n_features if n_rows else 0, step):
         part = slice(begin, begin + step)
         # Two passes, so that no digits are lost where the mean is large.
-        means[part] = rows[:, part].mean(axis=0)
+        means[part] = np.average(rows[:, part], axis=0, weights=weights)
         differences = rows[:, part] - means[part]
-        variances[part] = np.square(differences, out=differences).mean(axis=0)
+        variances[part] = np.average(np.square(differences, out=differences), axis=0, weights=weights)
     everyones = communicator.gather_rows(own)
     everyones = everyones[everyones[:, 0] > 0.0]
     return _together(everyones) if len(everyones) else Moments(0, means, variances)
 
 
 def _together(everyones: DoubleArray) -> Moments:
-    """Combine number of rows, number of rows they stand for, means and variances of each host (Chan et al. 1983)."""
+    """Combine the moments of all hosts (Chan et al. 1983).
+
+    Those of a host are the number of its rows, the weight of those that they stand for, means and variances.
+    """
     weights = everyones[:, 1:2] / everyones[:, 1].sum()
     means, variances = np.split(everyones[:, 2:], 2, axis=1)
     # Relative to the first ones, so that those of a single host stay as they are.

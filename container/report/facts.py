@@ -71,3 +71,8 @@ class Facts:
     warnings_left_out: int
     events: Mapping[str, int]
     feature_names: Sequence[str] = ()
+
+    @property
+    def weighted(self) -> bool:
+        """Whether the rows have weights."""
+        return bool(self.hyperparameters.get("weight_column"))

@@ -23,11 +23,11 @@ class Losses:
     def __init__(self) -> None:
         self.stride = 1
         self.batches = 0
-        self._rows: list[int] = []
+        self._rows: list[float] = []
         self._inertias: list[float] = []
 
-    def add(self, rows: int, inertia: float) -> None:
-        """Add a mini-batch of `rows` rows, by its sum of squared distances."""
+    def add(self, rows: float, inertia: float) -> None:
+        """Add a mini-batch that counts as `rows` rows, by its sum of squared distances."""
         if self.batches % self.stride == 0:
             if len(self._rows) == MAX_POINTS:
                 self._join()
@@ -55,6 +55,7 @@ class Losses:
             The mean squared distance of all rows up to each point.
         """
         last = np.minimum(np.arange(1, len(self._rows) + 1) * self.stride, self.batches)
-        rows = np.maximum(np.array(self._rows, np.float64), 1.0)
+        rows = np.array(self._rows, np.float64)
+        rows[rows == 0.0] = 1.0
         inertias = np.array(self._inertias, np.float64)
         return last, inertias / rows, inertias.cumsum() / rows.cumsum()

@@ -123,7 +123,7 @@ def _context(facts: Facts) -> dict[str, Any]:
     if facts.coordinates.origin is not None:
         absolute = facts.coordinates.absolute(model.centers[heat_map.clusters])
         heat_map = replace(heat_map, centers=absolute[:, heat_map.features])
-    shares = score.cluster_sizes / max(1, score.rows)
+    shares = score.cluster_sizes / (score.weight or 1.0)
     # NaN stands for a cluster of which no row was scored.
     spreads = np.sqrt(
         np.divide(
@@ -198,6 +198,7 @@ def _tiles(facts: Facts) -> list[tuple[str, str, str]]:
             number(facts.rows_seen),
             f"in {number(facts.epochs)} {'epoch' if facts.epochs == 1 else 'epochs'}",
         ),
+        *([("Weight", number(model.score.weight), "of all rows together")] if facts.weighted else []),
         ("Features", number(n_features), "columns of a row"),
         ("Mean squared distance", number(model.score.msd), scored + unit),
         *([("Mean squared distance, test", number(test.msd), f"of {number(test.rows)} rows{unit}")] if test else []),

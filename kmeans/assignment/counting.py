@@ -32,8 +32,16 @@ class DistanceCounter:
         self._parts: list[_Part] = []
         self._n_rows = 0
 
-    def add(self, labels: LabelArray, squared_distances: DoubleArray) -> None:
-        """Add rows; see `DistanceHistogram.add`. The arrays must not change any more."""
+    def add(self, labels: LabelArray, squared_distances: DoubleArray, weights: DoubleArray | None = None) -> None:
+        """Add rows; see `DistanceHistogram.add`. The arrays must not change any more.
+
+        Rows may have weights, float64 (n,); those of weight 0 are left out. Weights are added up in the order of the
+        rows by one thread, so that the sums are the same for any number of threads.
+        """
+        if weights is not None:
+            counted = weights > 0.0
+            self._total.add(labels[counted], squared_distances[counted], weights[counted])
+            return
         self._parts.append((labels, squared_distances))
         self._n_rows += len(labels)
         if self._n_rows >= BULK_ROWS * len(self._histograms):

@@ -8,7 +8,8 @@ import numpy as np
 
 from kmeans.assignment.assigner import Assigner
 from kmeans.communicator import Communicator
-from kmeans.types import DoubleArray, FloatArray, LabelArray
+from kmeans.points import Rows, parts
+from kmeans.types import DoubleArray, LabelArray
 
 
 @dataclass
@@ -20,11 +21,12 @@ class Score:
     rows : int
         The number of rows.
     ssd : float
-        The sum of their squared distances to the nearest center.
+        The sum of their squared distances to the nearest center, times their weights.
     cluster_sizes : ndarray of float64, shape (k,)
-        How many of them are nearest to each center; whole numbers that add up to `rows`.
+        How many of them are nearest to each center; whole numbers that add up to `rows`. If rows have weights, these
+        are added up instead.
     cluster_ssds : ndarray of float64, shape (k,)
-        The sum of the squared distances of these.
+        The sum of the squared distances of these, times their weights.
     msd_error : float
         The standard error of `msd`; 0 where it is exact.
     sample_rows : int or None
@@ -39,9 +41,14 @@ class Score:
     sample_rows: int | None = None
 
     @property
+    def weight(self) -> float:
+        """The sum of the weights of the rows; their number where they have none."""
+        return float(self.cluster_sizes.sum())
+
+    @property
     def msd(self) -> float:
         """The mean squared distance; 0 without rows."""
-        return self.ssd / self.rows if self.rows else 0.0
+        return self.ssd / self.weight if self.rows else 0.0
 
     @property
     def is_exact(self) -> bool:
@@ -74,12 +81,23 @@ class Tally:
         self._k = k
         self.totals: DoubleArray = np.zeros(2 * k + 2)
 
-    def add(self, labels: LabelArray, squared_distances: DoubleArray) -> None:
-        """Add rows: their labels, int64 (n,), and squared distances to these centers, float64 (n,)."""
+    def add(self, labels: LabelArray, squared_distances: DoubleArray, weights: DoubleArray | None = None) -> None:
+        """Add rows.
+
+        Parameters
+        ----------
+        labels : ndarray of int64, shape (n,)
+            The nearest centers of the rows.
+        squared_distances : ndarray of float64, shape (n,)
+            The squared distances to these.
+        weights : ndarray of float64, shape (n,), or None
+            What each row counts as, 1 without weights. Rows of weight 0 are left out.
+        """
         k, totals = self._k, self.totals
-        totals[:k] += np.bincount(labels, minlength=k)
-        totals[k:-2] += np.bincount(labels, squared_distances, minlength=k)
-        totals[-2:] += len(labels), squared_distances.sum()
+        losses = squared_distances if weights is None else weights * squared_distances
+        totals[:k] += np.bincount(labels, weights, minlength=k)
+        totals[k:-2] += np.bincount(labels, losses, minlength=k)
+        totals[-2:] += len(labels) if weights is None else int(np.count_nonzero(weights)), losses.sum()
 
     @property
     def rows(self) -> int:
@@ -88,7 +106,7 @@ class Tally:
 
     @property
     def sizes(self) -> DoubleArray:
-        """The number of rows that are nearest to each center, float64 (k,)."""
+        """The number of rows that are nearest to each center, or the sum of their weights, float64 (k,)."""
         return self.totals[: self._k]
 
     def score(self) -> Score:
@@ -96,12 +114,12 @@ class Tally:
         return Score(self.rows, float(self.totals[-1]), self.sizes, self.totals[self._k : -2])
 
 
-def score(blocks: Iterable[FloatArray], assigner: Assigner, communicator: Communicator) -> Score:
+def score(blocks: Iterable[Rows], assigner: Assigner, communicator: Communicator) -> Score:
     """Score centers on all rows of all hosts.
 
     Parameters
     ----------
-    blocks : iterable of ndarray of float32, shape (n, d)
+    blocks : iterable of ndarray of float32, shape (n, d), or WeightedPoints
         The rows of this host.
     assigner : Assigner
         An assigner to the centers.
@@ -115,6 +133,7 @@ def score(blocks: Iterable[FloatArray], assigner: Assigner, communicator: Commun
     """
     tally = Tally(len(assigner))
     for block in blocks:
-        tally.add(*assigner.assign(block))
+        rows, weights = parts(block)
+        tally.add(*assigner.assign(rows), weights)
     communicator.sum(tally.totals)
     return tally.score()

@@ -9,6 +9,8 @@ from kmeans.assignment.scoring import Tally
 from kmeans.assignment.sums import ClusterSums
 from kmeans.finalization.resources import Resources
 from kmeans.kernels.moving import move, spread_out
+from kmeans.packed_rows import PackedRows
+from kmeans.points import parts
 from kmeans.source import Stretch
 from kmeans.state import State
 from kmeans.stream.reservoir import Reservoir
@@ -48,14 +50,16 @@ class AssignmentPass:
         """Assign the rows of this host; return whether all were, or `stopping` has returned true after some."""
         communicator = self.resources.communicator
         # Rows in a file come in blocks if nobody takes them.
-        for block in (each for each in stretches if isinstance(each, np.ndarray)):
-            labels, squared_distances = self._assigner.assign_and_sum(block, np.ones(len(block)), self._sums)
-            self.tally.add(labels, squared_distances)
+        for block in (each for each in stretches if not isinstance(each, PackedRows)):
+            rows, weights = parts(block)
+            counts = np.ones(len(rows)) if weights is None else weights
+            labels, squared_distances = self._assigner.assign_and_sum(rows, counts, self._sums)
+            self.tally.add(labels, squared_distances, weights)
             # Hosts take turns.
-            places = np.arange(self.own_rows, self.own_rows + len(block), dtype=np.float64)
+            places = np.arange(self.own_rows, self.own_rows + len(rows), dtype=np.float64)
             positions = communicator.rank + communicator.size * places
-            self.reservoir.add(block, labels, positions, squared_distances)
-            self.own_rows += len(block)
+            self.reservoir.add(rows, labels, positions, squared_distances, weights)
+            self.own_rows += len(rows)
             if stopping():
                 return False
         return not stopping()

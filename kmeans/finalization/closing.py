@@ -25,6 +25,7 @@ from kmeans.finalization.deadline import Deadline
 from kmeans.finalization.resources import Resources
 from kmeans.kernels.sums import move_to_means
 from kmeans.observer import Observer
+from kmeans.points import parts
 from kmeans.source import RowSource
 from kmeans.types import DoubleArray, FloatArray, as_points
 
@@ -154,7 +155,9 @@ class _Pass:
                 return
             if block is None:
                 break
-            self.tally.add(*self._assigner.assign_and_sum(block, np.ones(len(block)), self._sums))
+            rows, weights = parts(block)
+            counts = np.ones(len(rows)) if weights is None else weights
+            self.tally.add(*self._assigner.assign_and_sum(rows, counts, self._sums), weights)
         # The source may have ended early for the same reason.
         self._stopped = deadline.passed()
 

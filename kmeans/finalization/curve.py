@@ -71,7 +71,7 @@ class Curve:
                     one,
                     msd=msd,
                     msd_error=score.msd_error if one.k == k else one.msd_error,
-                    calinski_harabasz=calinski_harabasz(msd, self.total_msd, score.rows, one.k),
+                    calinski_harabasz=calinski_harabasz(msd, self.total_msd, score.weight, one.k),
                 )
                 for one, msd in zip(self.figures, msds, strict=True)
             ),

@@ -26,7 +26,7 @@ MIN_SAMPLED = 10.0
 MAX_SQUARED_DISTANCE = 1e78
 
 
-def estimate(state: State, rows: int, centers: DoubleArray, engine: Engine) -> Score:
+def estimate(state: State, rows: int, centers: DoubleArray, engine: Engine, weight: float | None = None) -> Score:
     """Estimate the score on all rows of a stream.
 
     Parameters
@@ -40,17 +40,19 @@ def estimate(state: State, rows: int, centers: DoubleArray, engine: Engine) -> S
         The model.
     engine : Engine
         What computes.
+    weight : float or None
+        What the rows count as; None for their number, in which all sizes are whole.
 
     Returns
     -------
     Score
         If the state has no spreads, the score of the farthest rows, and the mean of the sample for the others.
     """
-    k = len(centers)
+    k, total = len(centers), rows if weight is None else weight
     assigner = engine.assigner(centers)
     state = state.live()
     sample, far = state.sample, state.sample.far
-    strata = _strata(state, rows, centers, assigner)
+    strata = _strata(state, total, centers, assigner)
     # Far rows stand for no others.
     own = np.ones(len(sample.rows), bool) if far is None else ~far.sampled
     row_weights = np.where(own, sample.weights, 0.0)
@@ -107,10 +109,14 @@ def estimate(state: State, rows: int, centers: DoubleArray, engine: Engine) -> S
         sizes += np.bincount(labels, strata.far_weights, minlength=k)
         far_ssds = np.bincount(labels, strata.far_weights * squared_distances, minlength=k)
         ssd, ssds = ssd + float(far_ssds.sum()), ssds + far_ssds
-    # A cluster with a center of the stream has at least one row.
-    inhabited, _ = assigner.assign(as_points(state.centers))
-    sizes = np.maximum(sizes, np.minimum(np.bincount(inhabited, minlength=k), 1))
-    return Score(rows, ssd, _whole(sizes, rows), ssds, math.sqrt(variance) / rows, len(sample.rows))
+    if weight is None:
+        # A cluster with a center of the stream has at least one row.
+        inhabited, _ = assigner.assign(as_points(state.centers))
+        sizes = _whole(np.maximum(sizes, np.minimum(np.bincount(inhabited, minlength=k), 1)), rows)
+    else:
+        sizes = np.maximum(sizes, 0.0)
+        sizes *= weight / sizes.sum()
+    return Score(rows, ssd, sizes, ssds, math.sqrt(variance) / total, len(sample.rows))
 
 
 @dataclass(frozen=True)
@@ -141,8 +147,11 @@ class _Strata:
     known: bool
 
 
-def _strata(state: State, rows: int, centers: DoubleArray, assigner: Assigner) -> _Strata:
-    """Return the clusters of the stream; one stratum without a home if their spreads are not known."""
+def _strata(state: State, rows: float, centers: DoubleArray, assigner: Assigner) -> _Strata:
+    """Return the clusters of the stream; one stratum without a home if their spreads are not known.
+
+    All of them count as `rows` rows.
+    """
     sample, far = state.sample, state.sample.far
     far_weights: DoubleArray = np.empty(0) if far is None else far.weights
     if state.spreads is None:

@@ -252,7 +252,7 @@ class _Exploration:
             msd_error=error,
             silhouette=simplified_silhouette(*clusters),
             davies_bouldin=davies_bouldin(*clusters),
-            calinski_harabasz=calinski_harabasz(msd, self._total_msd, self._score.rows, k),
+            calinski_harabasz=calinski_harabasz(msd, self._total_msd, self._score.weight, k),
         )
 
     def _loss(self, fitted: Clustering) -> tuple[float, float]:
@@ -273,6 +273,9 @@ class _Exploration:
         means = np.divide(losses, sizes, out=np.zeros(k), where=sizes > 0.0)
         residuals = scored.squared_distances - means[scored.labels]
         variance = float((weights * np.maximum(weights - 1.0, 0.0)) @ residuals**2) / n_rows**2
+        if self._score.weight != n_rows and len(self._scored) == n_rows:
+            # All rows are there, and weigh what they weigh.
+            variance = 0.0
         return max(0.0, scored.msd - excess), math.hypot(math.sqrt(variance), 0.5 * excess)
 
     def _suggestion(self) -> Suggestion | None:

@@ -3,6 +3,9 @@
 A center that stands for a single row is that row. So such centers are joined with their nearest ones: the mean of
 several rows is none of them, and weights, means and spreads stay exact. Those that are centers of the model as well are
 kept: the model shows them anyway, and outliers among them would spoil the means of others.
+
+If rows have weights, these do not say for how many rows a center stands. It stands for one, or for equal ones, if its
+spread is nothing but rounding.
 """
 
 import numpy as np
@@ -10,13 +13,15 @@ import numpy as np
 from kmeans.finalization.strata import squared_distances_of
 from kmeans.sample import Sample
 from kmeans.state import State
-from kmeans.types import DoubleArray, FloatArray, LabelArray, as_points
+from kmeans.types import BoolArray, DoubleArray, FloatArray, LabelArray, as_points
 
 # Distances that are computed at a time.
 BLOCK_DISTANCES = 1 << 21
+# Less than this part of the squared distance of rows to the mean of all is rounding.
+ROUNDING = 1e-9
 
 
-def without_rows(state: State, centers: FloatArray, n_epochs: int) -> State:
+def without_rows(state: State, centers: FloatArray, n_epochs: int, *, weighted: bool = False) -> State:
     """Return a state without sample, and with no center that is a row, unless it is a center of the model.
 
     Parameters
@@ -27,6 +32,8 @@ def without_rows(state: State, centers: FloatArray, n_epochs: int) -> State:
         The model.
     n_epochs : int
         How often each row may count in the weights.
+    weighted : bool
+        Whether rows have weights.
 
     Returns
     -------
@@ -35,9 +42,10 @@ def without_rows(state: State, centers: FloatArray, n_epochs: int) -> State:
     """
     live = state.live()
     in_model = {center.tobytes() for center in centers}
+    suspects = _without_spread(live) if weighted else live.weights < 2 * n_epochs
     alone = [
         place
-        for place in np.flatnonzero(live.weights < 2 * n_epochs).tolist()
+        for place in np.flatnonzero(suspects).tolist()
         if as_points(live.centers[place : place + 1]).tobytes() not in in_model
     ]
     # Around the shift, which no outlier moves, less is lost in the product.
@@ -52,6 +60,18 @@ def without_rows(state: State, centers: FloatArray, n_epochs: int) -> State:
         apart = live.weights * squared_distances_of(live.centers, means, groups)
         spreads = np.bincount(groups, live.spreads + apart, minlength=n_groups).astype(np.float64, copy=False)
     return State(means, weights, live.shift, Sample.empty(means.shape[1]), spreads)
+
+
+def _without_spread(state: State) -> BoolArray:
+    """Return which centers may stand for a single place, bool (K,): all where spreads are not known."""
+    if state.spreads is None:
+        return np.ones(len(state.centers), bool)
+    weights = state.weights
+    mean = np.average(state.centers, axis=0, weights=weights)
+    apart = squared_distances_of(state.centers, mean[None], np.zeros(len(weights), np.int64))
+    usual = float(state.spreads.sum() + weights @ apart) / float(weights.sum())
+    rounding: BoolArray = state.spreads <= ROUNDING * weights * (usual + apart)
+    return rounding
 
 
 def _joined(centers: DoubleArray, alone: LabelArray) -> LabelArray:

@@ -92,15 +92,17 @@ def davies_bouldin(points: WeightedPoints, centers: DoubleArray, labels: LabelAr
     return float(alike.mean())
 
 
-def calinski_harabasz(msd: float, total_msd: float, n_rows: int, k: int) -> float:
+def calinski_harabasz(msd: float, total_msd: float, n_rows: float, k: int) -> float:
     """Return the ratio of the variance between clusters to that within them (Caliński & Harabasz 1974).
 
     Parameters
     ----------
     msd, total_msd : float
         The mean squared distance of the rows to their centers, and to the mean of all.
-    n_rows, k : int
-        The numbers of rows and of clusters.
+    n_rows : float
+        The number of rows, or the sum of their weights.
+    k : int
+        The number of clusters.
 
     Returns
     -------

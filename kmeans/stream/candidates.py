@@ -40,14 +40,17 @@ class AssignedRows(NamedTuple):
     labels : ndarray of int64, shape (n,)
         The nearest center of each.
     positions : ndarray of float64, shape (n,)
-        Their places among the rows of all hosts, whole numbers.
+        Their places among the rows of all hosts: whole numbers, but sums where rows have weights.
     squared_distances : ndarray of float64, shape (n,)
         To their centers as they were.
+    weights : ndarray of float64, shape (n,), or None
+        Their own weights, without decay; None where each counts once.
     """
 
     labels: LabelArray
     positions: DoubleArray
     squared_distances: DoubleArray
+    weights: DoubleArray | None = None
 
 
 @dataclass(frozen=True)
@@ -65,11 +68,13 @@ class Candidates:
     numbers : ndarray of int64, shape (n,)
         Their places among the rows of this host.
     positions : ndarray of float64, shape (n,)
-        Their places among the rows of all hosts, whole numbers.
+        Their places among the rows of all hosts; see `AssignedRows`.
     draws : ndarray of float64, shape (n,)
         Their draws, in (0, 1).
     squared_distances : ndarray of float64, shape (n,)
         To their centers as they were.
+    weights : ndarray of float64, shape (n,), or None
+        See `AssignedRows`.
     """
 
     source: FloatArray
@@ -79,6 +84,7 @@ class Candidates:
     positions: DoubleArray
     draws: DoubleArray
     squared_distances: DoubleArray
+    weights: DoubleArray | None = None
 
     def __len__(self) -> int:
         """Return the number of candidates."""
@@ -94,6 +100,7 @@ class Candidates:
             self.positions[some],
             self.draws[some],
             self.squared_distances[some],
+            None if self.weights is None else self.weights[some],
         )
 
 
@@ -136,4 +143,5 @@ def candidates_among(block: FloatArray, assigned: AssignedRows, first_number: in
         positions=assigned.positions[chosen],
         draws=draws[:count],
         squared_distances=squared_distances[chosen],
+        weights=None if assigned.weights is None else assigned.weights[chosen],
     )

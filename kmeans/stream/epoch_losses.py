@@ -11,23 +11,23 @@ class EpochLosses:
 
     Attributes
     ----------
-    rows : int
-        Rows of this epoch.
+    rows : float
+        What the rows of this epoch count as: the sum of their weights, or their number.
     inertia : float
-        The sum of their squared distances.
+        The sum of their squared distances, times their weights.
     latest : float or None
         The mean squared distance of the latest epoch that is over; None before.
     before : float or None
         That of the epoch before it.
     """
 
-    rows: int = 0
+    rows: float = 0
     inertia: float = 0.0
     latest: float | None = None
     before: float | None = None
 
-    def add(self, rows: int, inertia: float) -> None:
-        """Add a step."""
+    def add(self, rows: float, inertia: float) -> None:
+        """Add a step whose rows count as `rows`."""
         self.rows += rows
         self.inertia += inertia
 

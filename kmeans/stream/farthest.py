@@ -13,6 +13,7 @@ from kmeans.communicator import Communicator
 from kmeans.stream.candidates import Candidates
 from kmeans.stream.largest_keys import LargestKeys
 from kmeans.stream.reassignment import Reassignment
+from kmeans.stream.row_weights import together
 from kmeans.stream.snapshot import LargestKeysSnapshot
 from kmeans.types import DoubleArray, FloatArray, LabelArray
 
@@ -40,26 +41,33 @@ class Farthest:
         Features of a row.
     growth : float
         What the logarithm of a weight grows by from one row to the next.
+    rate : float
+        What it grows by within a row that has a weight, for each row that this counts as.
+    weighted : bool
+        Whether rows have weights of their own: then the farthest ones are those that add most to the loss.
     """
 
-    def __init__(self, n_features: int, growth: float = 0.0) -> None:
+    def __init__(self, n_features: int, growth: float = 0.0, rate: float = 0.0, *, weighted: bool = False) -> None:
         self.size = max_rows(n_features)
-        self._growth = growth
-        # Keys are squared distances, or, where weights grow, logarithms of weighted ones.
-        self._held = LargestKeys(self.size, n_features)
+        self._growth, self._rate = growth, rate
+        # Keys are squared distances, weighted ones if rows have weights, and their logarithms where weights grow.
+        self._held = LargestKeys(self.size, n_features, weighted=weighted)
         if not growth:
             self._held.threshold = 0.0
 
-    def least_distance(self, last_position: float) -> float:
-        """Return the squared distance that a row up to a position must exceed to be among the farthest."""
+    def least_distance(self, last_position: float, heaviest: float = 1.0) -> float:
+        """Return the squared distance that a row up to a position and a weight must exceed to be among the farthest."""
         if not self._growth:
-            return self._held.threshold
-        # No earlier row with a lesser distance can exceed the threshold.
-        return math.exp(min(self._held.threshold - self._growth * last_position, MAX_EXPONENT)) * (1 - ROUNDING)
+            return self._held.threshold if heaviest == 1.0 else self._held.threshold / heaviest * (1 - ROUNDING)
+        # No earlier or lighter row with a lesser distance can exceed the threshold.
+        exponent = self._held.threshold - self._growth * last_position
+        return math.exp(min(exponent - math.log(heaviest), MAX_EXPONENT)) * (1 - ROUNDING)
 
     def add(self, offered: Candidates) -> None:
         """Offer rows; those that are kept are copied."""
         keys = offered.squared_distances
+        if offered.weights is not None:
+            keys = together(offered.weights, self._rate) * keys
         if self._growth:
             with np.errstate(divide="ignore"):
                 keys = np.log(keys) + self._growth * offered.positions
@@ -69,7 +77,7 @@ class Farthest:
         """Change labels after a reassignment, maybe to a row of this host, whose rank is `host`."""
         self._held.relabel(change, host)
 
-    def gathered(self, communicator: Communicator) -> tuple[FloatArray, LabelArray, DoubleArray]:
+    def gathered(self, communicator: Communicator) -> tuple[FloatArray, LabelArray, DoubleArray, DoubleArray | None]:
         """Return the farthest rows of all hosts, on every host.
 
         Returns
@@ -77,9 +85,10 @@ class Farthest:
         rows : ndarray of float32, shape (n, d)
         labels : ndarray of int64, shape (n,)
         positions : ndarray of float64, shape (n,)
+        weights : ndarray of float64, shape (n,), or None
         """
         self._held.drop()
-        rows, labels, _, positions, keys = self._held.held()
+        rows, labels, _, positions, keys, weights = self._held.held()
         # A host that has dropped rows has at least `size` keys above its threshold.
         everyones = communicator.gather_rows(keys)
         threshold = float(communicator.gather_rows(np.array([self._held.threshold])).max())
@@ -93,6 +102,7 @@ class Farthest:
             communicator.gather_rows(rows[kept]),
             communicator.gather_rows(labels[kept]),
             communicator.gather_rows(positions[kept]),
+            None if weights is None else communicator.gather_rows(weights[kept]),
         )
 
     def snapshot(self) -> LargestKeysSnapshot:

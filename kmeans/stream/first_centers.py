@@ -11,7 +11,7 @@ import numpy as np
 
 from kmeans.communicator import Communicator, any_host
 from kmeans.kmeans_plus_plus import distinct, kmeans_plus_plus, random_rows
-from kmeans.points import WeightedPoints
+from kmeans.points import Rows, WeightedPoints, parts
 from kmeans.settings import TrainingSettings
 from kmeans.source import GivenUpError, RowSource, Stretch
 from kmeans.stream.largest_keys import chosen_of_all
@@ -50,6 +50,8 @@ class FirstRows:
     ----------
     rows : ndarray of float32, shape (n, d)
         The same on every host.
+    weights : ndarray of float64, shape (n,), or None
+        Their weights; None where each counts once.
     n_rows : int or None
         The number of rows of all hosts; None where that is not known.
     with_rows : ndarray of bool, shape (hosts,)
@@ -59,6 +61,7 @@ class FirstRows:
     """
 
     rows: FloatArray
+    weights: DoubleArray | None
     n_rows: int | None
     with_rows: BoolArray
     first_pass: Iterable[Stretch]
@@ -125,20 +128,21 @@ def first_rows(
     rng = own_generator(seeds, communicator)
     # Only the leader draws from rows that all hosts share.
     drawing = wanted if not source.shared or communicator.rank == 0 else 0
-    drawn: tuple[FloatArray, int] | None = None
+    drawn: tuple[Rows, int] | None = None
     if source.rereadable:
         with suppress(GivenUpError):
             drawn = source.sample(drawing, rng)
     # Where a host could not draw, all use the first rows, as they do when rows can be read only once.
     if not any_host(drawn is None, communicator) and drawn is not None:
-        rows, n_own = drawn
+        (rows, weights), n_own = parts(drawn[0]), drawn[1]
         known = True
         if n_hosts > 1 and not source.shared:
-            rows = rows[chosen_of_all(_keys(len(rows), n_own, rng), wanted, communicator)[0]]
+            chosen = chosen_of_all(_keys(len(rows), n_own, rng), wanted, communicator)[0]
+            rows, weights = rows[chosen], None if weights is None else weights[chosen]
         first_pass: Iterable[Stretch] = source.stretches()
     else:
         blocks = source.blocks()
-        held: list[FloatArray] = []
+        held: list[Rows] = []
         n_own, known = 0, False
         while n_own < -(-(settings.k if stopping() else wanted) // n_hosts):
             block = next(blocks, None)
@@ -148,16 +152,21 @@ def first_rows(
                 break
             held.append(block.copy())
             n_own += len(block)
-        rows = np.concatenate([np.empty((0, settings.n_features), np.float32), *held])
+        rows = np.concatenate([np.empty((0, settings.n_features), np.float32), *(parts(block)[0] for block in held)])
+        weights = None
+        if settings.weighted:
+            own = (block.weights for block in held if isinstance(block, WeightedPoints))
+            weights = np.concatenate([np.empty(0), *own])
         first_pass = chain(held, blocks)
     rows = communicator.gather_rows(rows)
+    weights = None if weights is None else communicator.gather_rows(weights)
     n_everyones, known_everywhere = communicator.gather_rows(np.array([[n_own, known]], np.int64)).T
     n_rows = None
     if known_everywhere.all():
         n_rows = int(n_everyones.max() if source.shared and source.rereadable else n_everyones.sum())
     if not n_everyones.any() and (wanted or n_rows == 0):
         raise NoRowsError
-    return FirstRows(rows, n_rows, n_everyones > 0, first_pass)
+    return FirstRows(rows, weights, n_rows, n_everyones > 0, first_pass)
 
 
 def _keys(n_drawn: int, n_rows: int, rng: np.random.Generator) -> DoubleArray:
@@ -209,6 +218,8 @@ def choose_centers(
             return np.concatenate([there, random_rows(first.distinct, wanted, rng)])
         case "kmeans++":
             points = WeightedPoints.alike(first.rows)
+            if first.weights is not None:
+                points = WeightedPoints(first.rows, first.weights)
             return kmeans_plus_plus(points, settings.n_centers, rng, threads, there, stopping)
         case other:
             assert_never(other)

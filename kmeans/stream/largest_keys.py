@@ -1,7 +1,7 @@
 """Keeps the rows with the largest keys of all rows that were offered."""
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,29 @@ SPARE, MIN_SPARE = 1 / 4, 1 / 64
 _FIRST_PLACES = 1024
 
 
+class HeldRows(NamedTuple):
+    """Rows that are held, with what belongs to them.
+
+    Attributes
+    ----------
+    rows : ndarray of float32, shape (n, d)
+        The rows.
+    labels, numbers : ndarray of int64, shape (n,)
+        See `Candidates`.
+    positions, keys : ndarray of float64, shape (n,)
+        See `Candidates`, and the keys.
+    weights : ndarray of float64, shape (n,), or None
+        See `Candidates`.
+    """
+
+    rows: FloatArray
+    labels: LabelArray
+    numbers: LabelArray
+    positions: DoubleArray
+    keys: DoubleArray
+    weights: DoubleArray | None
+
+
 class LargestKeys:
     """Holds rows by their keys, float64 numbers. Of equal keys either all are held or none.
 
@@ -32,6 +55,8 @@ class LargestKeys:
         Features of a row.
     max_rows : float
         Rows for which there is memory.
+    weighted : bool
+        Whether rows have weights.
 
     Attributes
     ----------
@@ -39,7 +64,7 @@ class LargestKeys:
         The largest key of any row that was dropped: rows without a larger key are not held.
     """
 
-    def __init__(self, size: int, n_features: int, max_rows: float = math.inf) -> None:
+    def __init__(self, size: int, n_features: int, max_rows: float = math.inf, *, weighted: bool = False) -> None:
         self.size = size
         self.threshold = -math.inf
         self._max_rows = max_rows
@@ -49,6 +74,7 @@ class LargestKeys:
         self._numbers: LabelArray = np.empty(0, np.int64)
         self._positions: DoubleArray = np.empty(0)
         self._keys: DoubleArray = np.empty(0)
+        self._weights: DoubleArray | None = np.empty(0) if weighted else None
         self._used = 0
 
     def add(self, offered: Candidates, keys: DoubleArray) -> None:
@@ -69,7 +95,9 @@ class LargestKeys:
                 chosen = chosen[keys[chosen] > self.threshold]
             self._make_room(self._used + len(chosen))
             place = slice(self._used, self._used + len(chosen))
-            values = offered.labels, offered.numbers, offered.positions, keys
+            values = [offered.labels, offered.numbers, offered.positions, keys]
+            if offered.weights is not None:
+                values.append(offered.weights)
             # The indices are right; to check them again, NumPy would copy the rows twice.
             np.take(offered.source, offered.places[chosen], axis=0, out=self._rows[place], mode="clip")
             for column, new in zip(self._columns()[1:], values, strict=True):
@@ -101,24 +129,16 @@ class LargestKeys:
             column[:used] = column[order]
         rearrange(self._rows, order)
 
-    def held(self) -> tuple[FloatArray, LabelArray, LabelArray, DoubleArray, DoubleArray]:
-        """Return the rows that are held, as views that are valid until rows are added.
-
-        Returns
-        -------
-        rows : ndarray of float32, shape (n, d)
-        labels : ndarray of int64, shape (n,)
-        numbers : ndarray of int64, shape (n,)
-        positions : ndarray of float64, shape (n,)
-        keys : ndarray of float64, shape (n,)
-        """
+    def held(self) -> HeldRows:
+        """Return the rows that are held, as views that are valid until rows are added."""
         used = self._used
-        return (
+        return HeldRows(
             self._rows[:used],
             self._labels[:used],
             self._numbers[:used],
             self._positions[:used],
             self._keys[:used],
+            None if self._weights is None else self._weights[:used],
         )
 
     def relabel(self, change: Reassignment, host: int) -> None:
@@ -128,19 +148,20 @@ class LargestKeys:
     def snapshot(self) -> LargestKeysSnapshot:
         """Return what `restore` needs; the arrays are views."""
         self.drop()
-        rows, labels, numbers, positions, keys = self.held()
+        rows, labels, numbers, positions, keys, weights = self.held()
         threshold = None if self.threshold == -math.inf else self.threshold
-        return LargestKeysSnapshot(rows, labels, numbers, positions, keys, threshold)
+        return LargestKeysSnapshot(rows, labels, numbers, positions, keys, threshold, weights)
 
     def restore(self, snapshot: LargestKeysSnapshot) -> None:
         """Resume from a snapshot, and take over its arrays."""
         self._rows, self._labels, self._numbers = snapshot.rows, snapshot.labels, snapshot.numbers
-        self._positions, self._keys = snapshot.positions, snapshot.keys
+        self._positions, self._keys, self._weights = snapshot.positions, snapshot.keys, snapshot.weights
         self._used = len(self._rows)
         self.threshold = -math.inf if snapshot.threshold is None else snapshot.threshold
 
     def _columns(self) -> tuple[NDArray[Any], ...]:
-        return self._rows, self._labels, self._numbers, self._positions, self._keys
+        columns = self._rows, self._labels, self._numbers, self._positions, self._keys
+        return columns if self._weights is None else (*columns, self._weights)
 
     def _make_room(self, wanted: int) -> None:
         if len(self._keys) >= wanted:

@@ -18,6 +18,7 @@ from kmeans.stream.candidates import AssignedRows, Candidates, Limits, candidate
 from kmeans.stream.farthest import MAX_EXPONENT, ROUNDING, Farthest
 from kmeans.stream.largest_keys import LargestKeys, chosen_of_all
 from kmeans.stream.reassignment import Reassignment
+from kmeans.stream.row_weights import together
 from kmeans.stream.snapshot import ReservoirSnapshot
 from kmeans.types import DoubleArray, FloatArray, LabelArray
 
@@ -46,6 +47,8 @@ class Reservoir:
         The number of hosts that sample rows, this one included.
     max_rows : float
         Rows for which there is memory; `NotEnoughMemoryError` is raised when more are to be kept.
+    weighted : bool
+        Whether rows have weights: then one is kept with a probability in proportion to its own.
 
     Attributes
     ----------
@@ -56,6 +59,8 @@ class Reservoir:
         Number of the first row among those of this host, over all epochs.
     rows_seen : int
         Rows that were offered; the sample holds all of them while `rows_seen <= size`.
+    weight_seen : float
+        The number of rows that these count as.
     """
 
     def __init__(
@@ -66,19 +71,23 @@ class Reservoir:
         rng: np.random.Generator,
         n_hosts: int = 1,
         max_rows: float = math.inf,
+        *,
+        weighted: bool = False,
     ) -> None:
         self.size = size
         self.first_number = 0
         self.rows_seen = 0
+        self.weight_seen = 0.0
         self.bound = -math.inf
         self._share = size // n_hosts + 1
         self._growth = math.log(2) / half_life if half_life else 0.0
+        self._rate = self._growth * n_hosts
         self._key = key_of(rng)
-        self._held = LargestKeys(size, n_features, max_rows)
+        self._held = LargestKeys(size, n_features, max_rows, weighted=weighted)
         # Rows that came into the sample since the bound was found.
         self._taken = 0
         self._latest_position = 0.0
-        self._farthest = Farthest(n_features, self._growth)
+        self._farthest = Farthest(n_features, self._growth, self._rate, weighted=weighted)
 
     def add(
         self,
@@ -86,6 +95,7 @@ class Reservoir:
         labels: LabelArray,
         positions: DoubleArray,
         squared_distances: DoubleArray | None = None,
+        weights: DoubleArray | None = None,
     ) -> None:
         """Offer rows; those that are kept are copied.
 
@@ -99,23 +109,25 @@ class Reservoir:
             Their places among the rows of all hosts, whole numbers.
         squared_distances : ndarray of float64, shape (n,), or None
             To their centers as they are; without them there are no farthest rows.
+        weights : ndarray of float64, shape (n,), or None
+            See `AssignedRows`.
         """
         last_position = float(positions[-1])
-        limits = self.limits(last_position)
+        limits = self.limits(last_position, 1.0 if weights is None else float(weights.max()))
         if squared_distances is None:
             squared_distances, limits = np.zeros(len(block)), limits._replace(squared_distance=math.inf)
-        assigned = AssignedRows(labels, positions, squared_distances)
+        assigned = AssignedRows(labels, positions, squared_distances, weights)
         offered = candidates_among(block, assigned, self.first_number + self.rows_seen, limits)
-        self.take(offered, len(block), last_position)
+        self.take(offered, len(block), last_position, None if weights is None else float(weights.sum()))
 
-    def limits(self, last_position: float) -> Limits:
-        """Return what rows up to a position must exceed to be worth offering."""
-        # Keys grow with positions: no earlier row with a lesser draw can exceed the threshold.
-        largest_exponential = math.exp(min(self._growth * last_position - self._held.threshold, MAX_EXPONENT))
-        least_draw = math.exp(-largest_exponential * (1 + ROUNDING))
-        return Limits(self._key, least_draw, self._farthest.least_distance(last_position))
+    def limits(self, last_position: float, heaviest: float = 1.0) -> Limits:
+        """Return what rows up to a position and a weight must exceed to be worth offering."""
+        # Keys grow with positions and weights: no earlier or lighter row with a lesser draw can exceed the threshold.
+        exponent = self._growth * last_position - self._held.threshold + math.log(heaviest)
+        least_draw = math.exp(-math.exp(min(exponent, MAX_EXPONENT)) * (1 + ROUNDING))
+        return Limits(self._key, least_draw, self._farthest.least_distance(last_position, heaviest))
 
-    def take(self, offered: Candidates, n_rows: int, last_position: float) -> None:
+    def take(self, offered: Candidates, n_rows: int, last_position: float, total: float | None = None) -> None:
         """Offer the candidates among the next rows; those that are kept are copied.
 
         Parameters
@@ -126,13 +138,18 @@ class Reservoir:
             The number of rows that they were chosen from.
         last_position : float
             The place of the last of these among the rows of all hosts.
+        total : float or None
+            The sum of the weights of these; None for their number.
         """
         self._farthest.add(offered)
         self._latest_position = last_position
         # Minus the logarithm of a uniform draw is exponentially distributed.
         keys = offered.positions * self._growth - np.log(-np.log(offered.draws))
+        if offered.weights is not None:
+            keys += np.log(together(offered.weights, self._rate))
         self._held.add(offered, keys)
         self.rows_seen += n_rows
+        self.weight_seen += n_rows if total is None else total
         self._taken += len(keys)
         if self._taken >= BOUND_SHARE * self._share:
             self._find_bound()
@@ -148,7 +165,7 @@ class Reservoir:
             self._held.relabel(change, host)
 
     def _find_bound(self) -> None:
-        keys = self._held.held()[-1]
+        keys = self._held.held().keys
         surplus = len(keys) - self._share
         # A host whose share is more than a sample never has a bound; nor does a single one.
         if surplus >= 0 and self._share <= self.size:
@@ -169,7 +186,7 @@ class Reservoir:
             With the farthest rows.
         """
         self._held.sort()
-        rows, labels, _, positions, keys = self._held.held()
+        rows, labels, _, positions, keys, weights = self._held.held()
         threshold, latest, rows_seen = self._held.threshold, self._latest_position, self.rows_seen
         if communicator.size > 1:
             facts = communicator.gather_rows(np.array([[threshold, latest, rows_seen]]))
@@ -179,24 +196,29 @@ class Reservoir:
             threshold = max(threshold, best_left)
             rows, labels = communicator.gather_rows(rows[chosen]), communicator.gather_rows(labels[chosen])
             positions = communicator.gather_rows(positions[chosen])
-        far_rows, far_labels, far_positions = self._farthest.gathered(communicator)
-        log_weights = self._growth * (positions - latest)
+            weights = None if weights is None else communicator.gather_rows(weights[chosen])
+        far_rows, far_labels, far_positions, far_weights = self._farthest.gathered(communicator)
+        decays = self._growth * (positions - latest)
+        at_once = None if weights is None else together(weights, self._rate)
+        log_weights = decays if at_once is None else decays + np.log(at_once)
         # A row is kept when its key exceeds the threshold: with probability 1 - exp(-weight / e^threshold).
         probabilities = -np.expm1(-np.exp(np.minimum(log_weights - (threshold - self._growth * latest), MAX_EXPONENT)))
         heaviest = log_weights.max(initial=-math.inf)
         if abs(heaviest) > MAX_LOG_WEIGHT:
-            log_weights -= heaviest
+            decays = decays - heaviest
+        far_at_once = None if far_weights is None else together(far_weights, self._rate)
         return Sample(
             rows=rows,
             labels=labels,
-            weights=np.exp(log_weights) / np.maximum(probabilities, MIN_PROBABILITY),
+            weights=_times(np.exp(decays), at_once) / np.maximum(probabilities, MIN_PROBABILITY),
             complete=rows_seen <= self.size,
             far=Far(
                 far_rows,
                 far_labels,
-                np.exp(np.minimum(self._growth * (far_positions - latest), 0.0)),
+                _times(np.exp(np.minimum(self._growth * (far_positions - latest), 0.0)), far_at_once),
                 np.isin(positions, far_positions),
             ),
+            own=weights,
         )
 
     def snapshot(self) -> ReservoirSnapshot:
@@ -208,6 +230,7 @@ class Reservoir:
             held=self._held.snapshot(),
             key=int(self._key),
             farthest=self._farthest.snapshot(),
+            weight_seen=None if self.weight_seen == self.rows_seen else self.weight_seen,
         )
 
     def restore(self, snapshot: ReservoirSnapshot) -> None:
@@ -217,3 +240,8 @@ class Reservoir:
         self._latest_position = snapshot.latest_position
         self._key = np.uint64(snapshot.key)
         self._farthest.restore(snapshot.farthest)
+        self.weight_seen = float(snapshot.rows_seen) if snapshot.weight_seen is None else snapshot.weight_seen
+
+
+def _times(factors: DoubleArray, weights: DoubleArray | None) -> DoubleArray:
+    return factors if weights is None else weights * factors

@@ -12,6 +12,7 @@ from kmeans.events import Events
 from kmeans.memory import max_sample_rows
 from kmeans.observer import MiniBatch, Observer
 from kmeans.packed_rows import PackedRows
+from kmeans.points import Rows, parts
 from kmeans.settings import TrainingSettings
 from kmeans.source import RowSource, Stretch
 from kmeans.stream.control import Control
@@ -26,7 +27,6 @@ from kmeans.stream.step import Step, StepFlags
 from kmeans.stream.stream import Stream
 from kmeans.stream.unpacking import Unpacker
 from kmeans.threads import Threads
-from kmeans.types import FloatArray
 
 
 class Run:
@@ -147,7 +147,7 @@ class Run:
                 rest, first = first, first.next_block(self._settings.batch_size)
                 rest = rest if rest.n_rows else None
             # Rows in a file come in blocks if nobody takes them, as in the middle of a mini-batch.
-            following = (each for each in stretches if isinstance(each, np.ndarray))
+            following = (each for each in stretches if not isinstance(each, PackedRows))
             blocks = chain([] if first is None else [first], following)
             step = self._step(blocks, reservoir, control, source.read_ahead)
             self.steps += 1
@@ -156,8 +156,10 @@ class Run:
                 self.reservoir, self.within_epoch = reservoir, True
                 self.reassigned += len(step.reassignments)
                 self.reservoir.relabel(step.reassignments, self._communicator.rank)
-                self.losses.add(step.rows, step.inertia)
-                observer.stepped(MiniBatch(step.rows, step.inertia, step.own_rows, len(step.reassignments)))
+                weight = step.weight if self._settings.weighted else None
+                batch = MiniBatch(step.rows, step.inertia, step.own_rows, len(step.reassignments), weight)
+                self.losses.add(batch.count, batch.inertia)
+                observer.stepped(batch)
             if step.flags.ended:
                 observer.epoch_ended(self.epoch)
                 self.epoch, self.within_epoch = self.epoch + 1, False
@@ -232,7 +234,7 @@ class Run:
 
     def _step(
         self,
-        blocks: Iterator[FloatArray],
+        blocks: Iterator[Rows],
         reservoir: Reservoir,
         control: Control,
         read_ahead: Callable[[], bool],
@@ -241,7 +243,8 @@ class Run:
         ended = False
         offer: Callable[[], object] = nothing
         stream, settings = self.stream, self._settings
-        wanted = settings.batch_size * batches_of_step(settings, self._communicator.size, stream.rows_seen)
+        n_batches = batches_of_step(settings, self._communicator.size, stream.rows_seen, stream.weight_seen)
+        wanted = settings.batch_size * n_batches
         # A step is cut short only where there is no time for it; without a row there is no model.
         while not (ended or stream.pending >= wanted or (stream.rows_added and control.hurrying())):
             # The source may reuse the memory of this block for the next one.
@@ -251,7 +254,7 @@ class Run:
             if block is None:
                 ended = True
             else:
-                offer = partial(reservoir.add, block, *stream.add(block))
+                offer = partial(reservoir.add, parts(block)[0], *stream.add(block))
         enough = ended or stream.rows_seen + stream.pending >= self._settings.k
         stopping = control.hurrying() or (control.stopping() and enough)
         # A source that is to stop may have ended early: there may be more rows.
@@ -266,6 +269,7 @@ class Run:
             own_generator(self._seeds, self._communicator),
             self._communicator.size,
             self._max_sample_rows,
+            weighted=self._settings.weighted,
         )
         reservoir.first_number = self.stream.rows_added
         return reservoir

@@ -42,10 +42,15 @@ def most_batches(settings: TrainingSettings, n_hosts: int) -> int:
     return max(1, min(MAX_BATCHES, math.ceil(wanted)))
 
 
-def batches_of_step(settings: TrainingSettings, n_hosts: int, rows_seen: int) -> int:
-    """Return how many mini-batches of each host make the next step, after `rows_seen` rows of all hosts."""
+def batches_of_step(settings: TrainingSettings, n_hosts: int, rows_seen: int, weight_seen: float) -> int:
+    """Return how many mini-batches of each host make the next step.
+
+    It comes after `rows_seen` rows of all hosts that count as `weight_seen` rows.
+    """
     if n_hosts == 1:
         return 1
-    known_rows = min(rows_seen, settings.half_life) if settings.half_life else rows_seen
+    known_rows: float = rows_seen
+    if settings.half_life and weight_seen > settings.half_life:
+        known_rows = settings.half_life * (rows_seen / weight_seen)
     grown = int(known_rows * MAX_GROWTH) // (n_hosts * settings.batch_size)
     return max(1, min(most_batches(settings, n_hosts), grown))

@@ -14,11 +14,13 @@ DTYPE: Final = "dtype"
 N_DIMS: Final = "n_dims"
 PREFIX: Final = "prefix"
 GROUP: Final = "group"
+# Whether a field may be None, and is then left out of a file.
+OPTIONAL: Final = "optional"
 
 
-def _array(dtype: str, n_dims: int) -> dict[str, Any]:
+def _array(dtype: str, n_dims: int, *, optional: bool = False) -> dict[str, Any]:
     """Describe a field that holds an array, by its type in a file and its number of dimensions."""
-    return {DTYPE: dtype, N_DIMS: n_dims}
+    return {DTYPE: dtype, N_DIMS: n_dims, OPTIONAL: optional}
 
 
 def _part(prefix: str = "", group: str = "") -> dict[str, Any]:
@@ -36,7 +38,7 @@ def _part(prefix: str = "", group: str = "") -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class StreamSnapshot:
-    """The state of a `Stream`; attributes mean what they mean there."""
+    """The state of a `Stream`; attributes mean what they mean there. No weight where it is the number of rows."""
 
     centers: DoubleArray = field(metadata=_array("<f8", 2))
     weights: DoubleArray = field(metadata=_array("<f8", 1))
@@ -46,11 +48,15 @@ class StreamSnapshot:
     with_rows: BoolArray = field(metadata=_array("|b1", 1))
     rows_added: int
     rows_seen: int
+    weight_seen: float | None = field(default=None, metadata={OPTIONAL: True})
 
 
 @dataclass(frozen=True)
 class LargestKeysSnapshot:
-    """The state of `LargestKeys`: rows with what belongs to them; no threshold where no row was dropped."""
+    """The state of `LargestKeys`: rows with what belongs to them; no threshold where no row was dropped.
+
+    There are weights only where rows have some.
+    """
 
     rows: FloatArray = field(metadata=_array("<f4", 2))
     labels: LabelArray = field(metadata=_array("<i8", 1))
@@ -58,11 +64,15 @@ class LargestKeysSnapshot:
     positions: DoubleArray = field(metadata=_array("<f8", 1))
     keys: DoubleArray = field(metadata=_array("<f8", 1))
     threshold: float | None
+    weights: DoubleArray | None = field(default=None, metadata=_array("<f8", 1, optional=True))
 
 
 @dataclass(frozen=True)
 class ReservoirSnapshot:
-    """The state of a `Reservoir`: its sample, and the farthest rows; attributes mean what they mean there."""
+    """The state of a `Reservoir`: its sample, and the farthest rows; attributes mean what they mean there.
+
+    No weight where it is the number of rows.
+    """
 
     rows_seen: int
     first_number: int
@@ -70,6 +80,7 @@ class ReservoirSnapshot:
     held: LargestKeysSnapshot = field(metadata=_part())
     key: int
     farthest: LargestKeysSnapshot = field(metadata=_part(prefix="far_", group="farthest"))
+    weight_seen: float | None = field(default=None, metadata={OPTIONAL: True})
 
 
 @dataclass(frozen=True)

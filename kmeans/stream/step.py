@@ -43,7 +43,9 @@ class Step:
     rows : int
         Rows of the mini-batch, over all hosts.
     inertia : float
-        Sum of their squared distances to the centers as they were before the step.
+        Sum of their squared distances to the centers as they were before the step, times their weights.
+    weight : float
+        The sum of their weights; their number where they have none.
     own_rows : int
         The rows that came from this host.
     reassignments : list of Reassignment
@@ -54,6 +56,7 @@ class Step:
 
     rows: int
     inertia: float
+    weight: float
     own_rows: int = 0
     reassignments: list[Reassignment] = field(default_factory=list)
     flags: StepFlags = field(default_factory=StepFlags)

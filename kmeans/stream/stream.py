@@ -19,18 +19,20 @@ from kmeans.assignment.engine import Engine, pays_on_gpu
 from kmeans.communicator import Communicator, nothing
 from kmeans.kernels.group_parts import StreamCenters
 from kmeans.packed_rows import PackedRows
+from kmeans.points import Rows, parts
 from kmeans.stream.adding import Adder, EngineAdder, PieceAdder
 from kmeans.stream.candidates import AssignedRows, Limits
 from kmeans.stream.group import Batches, Group, RunningGroup
 from kmeans.stream.groups import Groups
 from kmeans.stream.mover import Mover
 from kmeans.stream.reassignment import FarRows, Reassignment
+from kmeans.stream.row_weights import RowWeights, Turns
 from kmeans.stream.snapshot import StreamSnapshot
 from kmeans.stream.start import StreamStart
 from kmeans.stream.step import NO_FLAGS, Step, StepFlags
 from kmeans.stream.totals import Totals
 from kmeans.threads import Threads
-from kmeans.types import BoolArray, DoubleArray, FloatArray
+from kmeans.types import BoolArray, DoubleArray
 
 if TYPE_CHECKING:
     # Imports CUDA.
@@ -81,6 +83,8 @@ class Stream:
         Rows of this host, over all epochs.
     rows_seen : int
         Rows over all hosts and epochs.
+    weight_seen : float
+        The sum of their weights; their number where they have none.
     with_rows : ndarray of bool, shape (hosts,)
         Which hosts have rows at all.
     active : ndarray of bool, shape (hosts,)
@@ -100,10 +104,10 @@ class Stream:
         self.weights = start.weights.astype(np.float64)
         self.spreads: DoubleArray = np.zeros(len(start.centers))
         self.shift = start.shift
-        self.half_life = half_life
         self.pending = 0
         self.rows_added = 0
         self.rows_seen = 0
+        self.weight_seen = 0.0
         self.with_rows: BoolArray = np.ones(communicator.size, bool)
         self.active: BoolArray = self.with_rows.copy()
         self._communicator = communicator
@@ -111,7 +115,8 @@ class Stream:
         engine = Engine(threads, self.shift)
         self._pieces = PieceAdder(self.centers, self.shift, threads)
         self._adder: Adder = self._pieces if engine.compiled else EngineAdder(engine, self.centers)
-        self._weights_of_rows: tuple[tuple[int, int, int], DoubleArray] = (0, 0, 0), np.empty(0)
+        self._row_weights = RowWeights(half_life)
+        self._pending_weight = 0.0
         n_centers, n_features = self.centers.shape
         self._mover = Mover(self.centers, self.weights, self.spreads, threads)
         far_rows = FarRows(communicator, n_features, start.outlier_distance)
@@ -139,12 +144,12 @@ class Stream:
         """Expect rows of every host again that has any."""
         self.active[:] = self.with_rows
 
-    def add(self, block: FloatArray) -> AssignedRows:
+    def add(self, block: Rows) -> AssignedRows:
         """Assign rows of a mini-batch to the centers as they are.
 
         Parameters
         ----------
-        block : ndarray of float32, shape (n, d)
+        block : ndarray of float32, shape (n, d), or WeightedPoints
             The rows.
 
         Returns
@@ -152,22 +157,31 @@ class Stream:
         AssignedRows
             Their nearest centers and what else is known of them.
         """
-        hosts, turn = self._turns()
-        positions = self.rows_seen + turn + hosts * np.arange(self.pending, self.pending + len(block), dtype=np.float64)
-        weights = self._row_weights(len(block))
-        if self.half_life:
-            decay = float(np.exp2(-hosts * len(block) / self.half_life))
+        rows, given = parts(block)
+        turns = self._turns()
+        hosts, turn, n_rows = turns.hosts, turns.turn, len(rows)
+        total: float = n_rows
+        if given is None:
+            positions = self.rows_seen + turn + hosts * np.arange(self.pending, self.pending + n_rows, dtype=np.float64)
+            weights = self._row_weights.alike(n_rows, turns)
+        else:
+            begin = self.weight_seen + hosts * self._pending_weight
+            positions, weights, total = self._row_weights.of(given, turns, begin)
+        decay = self._row_weights.decay(hosts * total)
+        if decay != 1.0:
             self._totals.decay(decay)
             if self._far_rows:
                 self._far_rows.decay(decay)
         outlier_distance = self._far_rows.outlier_distance if self._far_rows else math.inf
-        labels, squared_distances = self._adder.add(block, weights, self._totals.sums, outlier_distance)
+        labels, squared_distances = self._adder.add(rows, weights, self._totals.sums, outlier_distance)
         if self._far_rows:
-            self._far_rows.offer(block, labels, squared_distances, weights, self.rows_added, self._totals.sums)
-        self.rows_added += len(block)
-        self._totals.count(len(block), squared_distances.sum())
-        self.pending += len(block)
-        return AssignedRows(labels, positions, squared_distances)
+            self._far_rows.offer(rows, labels, squared_distances, weights, self.rows_added, self._totals.sums)
+        self.rows_added += n_rows
+        losses = squared_distances if given is None else given * squared_distances
+        self._totals.count(n_rows, float(losses.sum()), total)
+        self.pending += n_rows
+        self._pending_weight += total
+        return AssignedRows(labels, positions, squared_distances, given)
 
     def group(self, packed: PackedRows, batch_rows: int, limits: Callable[[float], Limits]) -> RunningGroup:
         """Begin to take several mini-batches, where this is the only host; see `kmeans.stream.groups`.
@@ -191,8 +205,8 @@ class Stream:
         batches = Batches(
             packed=packed,
             count=count,
-            row_weights=self._row_weights(batch_rows),
-            decay=self._decay(batch_rows),
+            row_weights=self._row_weights.alike(batch_rows, self._turns()),
+            decay=self._row_weights.decay(batch_rows),
             first_number=self.rows_added,
             first_position=self.rows_seen,
         )
@@ -208,8 +222,10 @@ class Stream:
     def _taken(self, group: Group) -> None:
         """Count the rows of a group that was taken."""
         self._totals.sums.clear()
-        self.rows_added += group.n_batches * group.batch_rows
-        self.rows_seen += group.n_batches * group.batch_rows
+        n_rows = group.n_batches * group.batch_rows
+        self.rows_added += n_rows
+        self.rows_seen += n_rows
+        self.weight_seen += n_rows
 
     def step(self, flags: StepFlags = NO_FLAGS, meanwhile: Callable[[], bool] = nothing) -> Step:
         """Move the centers by the rows that all hosts have added since the latest step.
@@ -228,42 +244,25 @@ class Stream:
         """
         totals = self._totals
         totals.reduce(flags, self._far_rows.facts if self._far_rows else None, meanwhile)
-        rows, inertia, agreed = totals.rows, totals.inertia, totals.flags
+        rows, weight, inertia, agreed = totals.rows, totals.weight, totals.inertia, totals.flags
+        decay = self._row_weights.decay(weight)
         reassignments: list[Reassignment] = []
         if self._far_rows:
-            reassignments = self._mover.move_and_reassign(
-                totals.sums, self._decay(rows), self._far_rows, totals.far_facts
-            )
+            reassignments = self._mover.move_and_reassign(totals.sums, decay, self._far_rows, totals.far_facts)
             self._far_rows.clear()
         else:
-            self._mover.move(totals.sums, self._decay(rows))
+            self._mover.move(totals.sums, decay)
         self._adder.follow()
         self.active = totals.active
         totals.clear()
-        own_rows, self.pending = self.pending, 0
+        own_rows, self.pending, self._pending_weight = self.pending, 0, 0.0
         self.rows_seen += rows
-        return Step(rows, inertia, own_rows, reassignments, agreed)
+        self.weight_seen += weight
+        return Step(rows, inertia, weight, own_rows, reassignments, agreed)
 
-    def _decay(self, n_rows: int) -> float:
-        """Return the factor of weights after `n_rows` further rows of all hosts."""
-        return float(np.exp2(-n_rows / self.half_life)) if self.half_life else 1.0
-
-    def _turns(self) -> tuple[int, int]:
-        """Return how many hosts take turns, and the place of this one among them."""
-        return max(1, int(self.active.sum())), int(self.active[: self._communicator.rank].sum())
-
-    def _row_weights(self, n_rows: int) -> DoubleArray:
-        hosts, turn = self._turns()
-        known, weights = self._weights_of_rows
-        if known != (n_rows, hosts, turn):
-            if self.half_life:
-                # Relative to the latest row of all hosts, were this block the last one and every host's as long.
-                weights = np.exp2((hosts * np.arange(1 - n_rows, 1) - (hosts - 1 - turn)) / self.half_life)
-            else:
-                weights = np.ones(n_rows)
-            # Most mini-batches have the same size.
-            self._weights_of_rows = (n_rows, hosts, turn), weights
-        return weights
+    def _turns(self) -> Turns:
+        """Return how the rows of hosts that still have some follow each other."""
+        return Turns(max(1, int(self.active.sum())), int(self.active[: self._communicator.rank].sum()))
 
     def snapshot(self) -> StreamSnapshot:
         """Return what `restore` needs; the arrays are views."""
@@ -276,6 +275,7 @@ class Stream:
             with_rows=self.with_rows,
             rows_added=self.rows_added,
             rows_seen=self.rows_seen,
+            weight_seen=None if self.weight_seen == self.rows_seen else self.weight_seen,
         )
 
     def restore(self, snapshot: StreamSnapshot) -> None:
@@ -283,3 +283,4 @@ class Stream:
         self.spreads[:] = snapshot.spreads
         self.active[:], self.with_rows[:] = snapshot.active, snapshot.with_rows
         self.rows_added, self.rows_seen = snapshot.rows_added, snapshot.rows_seen
+        self.weight_seen = float(snapshot.rows_seen) if snapshot.weight_seen is None else snapshot.weight_seen

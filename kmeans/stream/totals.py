@@ -37,7 +37,7 @@ class Totals:
         self._communicator = communicator
         self._far_rows = far_rows
         n_hosts = communicator.size
-        sizes = (n_centers * n_features, n_centers, n_centers, 2, 2, n_hosts, n_hosts, n_hosts * far_rows * EXTRA)
+        sizes = (n_centers * n_features, n_centers, n_centers, 3, 2, n_hosts, n_hosts, n_hosts * far_rows * EXTRA)
         self._buffer: DoubleArray = np.zeros(sum(sizes))
         parts = np.split(self._buffer, np.cumsum(sizes)[:-1])
         points, counts, losses, self._seen, self._wishes, self._ended, self._bounds, far = parts
@@ -52,8 +52,13 @@ class Totals:
 
     @property
     def inertia(self) -> float:
-        """The sum of their squared distances."""
+        """The sum of their squared distances, times their weights."""
         return float(self._seen[1])
+
+    @property
+    def weight(self) -> float:
+        """The sum of their weights; their number where they have none."""
+        return float(self._seen[2])
 
     @property
     def active(self) -> BoolArray:
@@ -71,9 +76,9 @@ class Totals:
         """Lower the weights of the rows that are in the sums."""
         self._by_center *= factor
 
-    def count(self, n_rows: int, inertia: float) -> None:
+    def count(self, n_rows: int, inertia: float, weight: float) -> None:
         """Count rows of this host."""
-        self._seen += n_rows, inertia
+        self._seen += n_rows, inertia, weight
 
     def reduce(self, flags: StepFlags, far_facts: DoubleArray | None, meanwhile: Callable[[], bool]) -> None:
         """Add up what all hosts have.

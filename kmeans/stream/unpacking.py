@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from kmeans.kernels.packed import WIDE, WORD
 from kmeans.kernels.reading import read_block
 from kmeans.packed_rows import PackedRows
+from kmeans.points import Rows
 from kmeans.source import Stretch
 from kmeans.stream.group import location_of
 from kmeans.stream.group_memory import BLOCK_BYTES
@@ -37,17 +38,17 @@ class Unpacker:
         self._threads = threads
         self._block: FloatArray = np.empty((0, n_features), np.float32)
 
-    def blocks(self, stretches: Iterator[Stretch]) -> Iterator[FloatArray]:
+    def blocks(self, stretches: Iterator[Stretch]) -> Iterator[Rows]:
         """Yield the rows of stretches, those that are packed as blocks of a mini-batch.
 
         Yields
         ------
-        ndarray of float32, shape (n, d)
+        ndarray of float32, shape (n, d), or WeightedPoints
             Valid until the next one is asked for. A record that is not like the others ends a stretch; whoever yields
             the stretches yields that record and the next ones in a block.
         """
         for stretch in stretches:
-            if isinstance(stretch, np.ndarray):
+            if not isinstance(stretch, PackedRows):
                 yield stretch
                 continue
             while stretch.n_rows >= self._batch_rows and self._read(stretch):

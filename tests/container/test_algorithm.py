@@ -110,7 +110,7 @@ def test_what_is_required_has_no_default_and_the_rest_parses(request_: dict[str,
     stated = {name: row["DefaultValue"] for name, row in rows.items() if "DefaultValue" in row}
     assert not {"feature_dim", "k"} & set(stated)
     left_out = {name for name in defaults() if name not in stated}
-    empty = {"feature_columns", "id_column", "feature_names", "_tuning_objective_metric"}
+    empty = {"feature_columns", "id_column", "weight_column", "feature_names", "_tuning_objective_metric"}
     assert left_out == {"extra_center_factor", *empty}
     assert parse({"k": "2", "feature_dim": "1", **stated}) == parse({"k": "2", "feature_dim": "1"})
 

@@ -98,7 +98,7 @@ class Scene:
     def _read(self) -> None:
         job = configuration.load(Paths(self.base))
         train = job.channels["train"]
-        form = RecordForm.of(train, job.hyperparameters.feature_dim)
+        form = RecordForm.of(train, job.hyperparameters.feature_dim, job.hyperparameters.selection)
         source = Channel(train, form, 5000, Reading(fifo_timeout_seconds=FIFO_SECONDS))
         for _ in source.blocks():
             pass
@@ -357,6 +357,11 @@ MAKERS: dict[str, Callable[[Scene], str]] = {
         channels={"train": {"ContentType": "text/csv;header=present"}}, content=b"id,town,height,width,age\n1,2,3,4,5\n"
     ),
     "record 2, column 1": lambda scene: scene.job(channels=CSV, content=b"1,2,3\n1,abc,3\n"),
+    "Found weights": lambda scene: scene.job(
+        {**MINIMAL, "weight_column": "count"},
+        {"train": {"ContentType": "text/csv;header=present"}},
+        b"count,a,b,c\n1,1,2,3\n-2,4,5,6\n",
+    ),
     "Found missing": lambda scene: scene.job(channels=CSV, content=b"1,2,3\n1,,3\n"),
     "Unable to read data channel 'train'. Found rows of zeros": lambda scene: scene.log(
         {"k": "2", "feature_dim": "3", "distance": "cosine"}, ROWS[0], [0.0, 0.0, 0.0], *ROWS[1:]

@@ -24,7 +24,12 @@ NAMES = (
     "test_integer_input",
     "test_predict_dense_sparse",
     "test_result_equal_in_diff_n_threads",
+    "test_sample_weight_unchanged",
+    "test_sample_weight_zero",
+    "test_scaled_weights",
     "test_transform",
+    "test_unit_weights_vs_no_weights",
+    "test_weighted_vs_repeated",
     "test_wrong_params",
 )
 

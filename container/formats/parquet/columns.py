@@ -37,6 +37,8 @@ class ParquetColumns:
         Those of the features.
     ident : int or None
         That of the ids, by its place in the table.
+    weight : NumberColumn or None
+        That of the weights.
     left_out : str
         See `container.formats.columns.Chosen`.
     feature_names : tuple of str
@@ -45,8 +47,14 @@ class ParquetColumns:
 
     features: tuple[NumberColumn, ...]
     ident: int | None
+    weight: NumberColumn | None
     left_out: str
     feature_names: tuple[str, ...]
+
+    @property
+    def numbers(self) -> tuple[NumberColumn, ...]:
+        """The columns that are read as numbers: the features, and the weight behind them."""
+        return self.features if self.weight is None else (*self.features, self.weight)
 
 
 def chosen_columns(
@@ -68,7 +76,7 @@ def chosen_columns(
     Returns
     -------
     ParquetColumns
-        The columns; features are numbers.
+        The columns; features and weights are numbers.
 
     Raises
     ------
@@ -84,7 +92,8 @@ def chosen_columns(
         check_count(sum(column.length for column in features), n_features, chosen.names)
     if chosen.ident is not None:
         _check_ids(schema.field(chosen.ident))
-    return ParquetColumns(features, chosen.ident, chosen.left_out, feature_names(features))
+    weight = None if chosen.weight is None else _weight_column(schema, chosen.weight)
+    return ParquetColumns(features, chosen.ident, weight, chosen.left_out, feature_names(features))
 
 
 def number_columns(file: ParquetFile, places: Iterable[int], n_features: int | None = None) -> tuple[NumberColumn, ...]:
@@ -111,6 +120,14 @@ def index_columns(schema: Any) -> set[int]:
     """Return the columns that are an index of pandas; raise a FormatError if its description is something else."""
     described = _described_index(schema.metadata or {})
     return {place for place, name in enumerate(schema.names) if name in described or _INDEX_NAME.fullmatch(name)}
+
+
+def _weight_column(schema: Any, place: int) -> NumberColumn:
+    column = number_column(schema, place)
+    if column.lists:
+        kind = str(schema.field(place).type)[:60]
+        raise FormatError(f"expected weights that are numbers, got {excerpt(column.name)} of the type {kind}")
+    return column
 
 
 def _check_ids(field: Any) -> None:

@@ -25,7 +25,7 @@ _HEADER = np.int64(HEADER_BYTES)
 
 
 @kernel("UniTuple(int64, 3)(uint8[::1], int64, int64)", inline=True)
-def _whole_frame(buffer: ByteArray, p: Integer, end: Integer) -> tuple[Integer, Integer, Integer]:
+def whole_frame(buffer: ByteArray, p: Integer, end: Integer) -> tuple[Integer, Integer, Integer]:
     """Return whether a frame begins at `p` that has come as a whole (FULL, MORE or ODD), its payload's end and its own.
 
     A part of a split record is ODD: its flag is in the upper three bits of the length.
@@ -97,7 +97,7 @@ def decode(
                 return np.int64(ODD), np.int64(p - (row - odd) * like_size), np.int64(odd)
             if row == len(out):
                 break
-        status, payload_end, frame_end = _whole_frame(buffer, p, end)
+        status, payload_end, frame_end = whole_frame(buffer, p, end)
         if status != FULL:
             return status, p, np.int64(row)
         if not read_record(buffer, p + _HEADER, payload_end, row, out, out_bytes, keys, found):
@@ -126,7 +126,7 @@ def layout(
         Bytes of the frame.
     """
     p = np.int64(position)
-    status, payload_end, frame_end = _whole_frame(buffer, p, end)
+    status, payload_end, frame_end = whole_frame(buffer, p, end)
     if status != FULL:
         return NOT_PLAIN, np.int64(0)
     out_bytes = out.view(np.uint8)
@@ -157,7 +157,7 @@ def skip(
     p: Integer = np.int64(position)
     skipped = np.int64(0)
     while skipped < count:
-        status, _, frame_end = _whole_frame(buffer, p, end)
+        status, _, frame_end = whole_frame(buffer, p, end)
         if status != FULL:
             return status, p, skipped
         p = frame_end

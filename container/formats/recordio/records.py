@@ -12,7 +12,7 @@ import numpy as np
 from google.protobuf.message import DecodeError
 from numpy.typing import DTypeLike, NDArray
 
-from container.formats.errors import FormatError, excerpt, located, not_finite
+from container.formats.errors import FormatError, WeightError, excerpt, located, not_finite
 from container.formats.numbers import held
 from container.formats.recordio.frames import frame, split_frames
 from container.formats.recordio.record_pb2 import Float32Tensor, Float64Tensor, Int32Tensor, Record
@@ -75,6 +75,24 @@ def features(record: Record, feature_dim: int, dtype: DTypeLike = np.float32, *,
     row = np.zeros(feature_dim, dtype)
     row[columns] = _finite(sums, columns, dtype, gaps=gaps)
     return row
+
+
+def weight(record: Record, name: str) -> float:
+    """Return the weight of a record: the only number of a dense tensor under the name of a feature.
+
+    Raises
+    ------
+    WeightError
+        If the feature is missing or holds anything else.
+    """
+    value = record.features.get(name)
+    if value is None:
+        raise WeightError(f"expected a feature named {excerpt(name)}, got {_feature_names(record)}")
+    kind = value.WhichOneof("value")
+    tensor = getattr(value, kind or "bytes")
+    if not isinstance(tensor, _Tensor) or len(tensor.values) != 1 or tensor.keys:
+        raise WeightError(f"expected a dense tensor of one number in the feature {excerpt(name)}, got something else")
+    return float(tensor.values[0])
 
 
 def feature_count(record: Record) -> int:
@@ -175,13 +193,17 @@ _DTYPES: Final[dict[type, type[np.number]]] = {
 def _tensor(record: Record) -> _Tensor:
     value = record.features.get(_ROW_NAME)
     if value is None:
-        names = ", ".join(excerpt(str(name)) for name in sorted(map(str, record.features))[:5]) or "none"
-        raise FormatError(f"expected a feature named 'values', got {names}")
+        raise FormatError(f"expected a feature named 'values', got {_feature_names(record)}")
     kind = value.WhichOneof("value")
     tensor = getattr(value, kind or "bytes")
     if not isinstance(tensor, _Tensor):
         raise FormatError(f"expected a tensor of float32, float64 or int32, got {kind or 'nothing'}")
     return tensor
+
+
+def _feature_names(record: Record) -> str:
+    """Return the names of the first few features of a record, for an error."""
+    return ", ".join(excerpt(str(name)) for name in sorted(map(str, record.features))[:5]) or "none"
 
 
 def _finite(

@@ -1,10 +1,10 @@
 """Data as other writers may have written them."""
 
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 import pytest
@@ -17,8 +17,23 @@ from container.configuration.channels import RECORDIO, ChannelConfiguration
 from container.formats.columns import Selection
 from container.formats.recordio import records, wire
 from container.precision.coordinates import PLAIN, Coordinates
+from kmeans.types import FloatArray
 
-MakeChannel = Callable[..., Channel]
+
+class PlainChannel(Channel):
+    """A channel of rows without weights."""
+
+    def blocks(self, skip: int = 0) -> Iterator[FloatArray]:
+        return cast(Iterator[FloatArray], super().blocks(skip))
+
+    def file_blocks(self, path: Path) -> Generator[FloatArray, None, None]:
+        return cast(Generator[FloatArray, None, None], super().file_blocks(path))
+
+    def sample(self, size: int, rng: np.random.Generator) -> tuple[FloatArray, int]:
+        return cast(tuple[FloatArray, int], super().sample(size, rng))
+
+
+MakeChannel = Callable[..., PlainChannel]
 
 ROWS = np.arange(33, dtype=np.float32).reshape(11, 3)
 CSV_LINES = [b"%d,%d,%d\n" % tuple(row) for row in ROWS]
@@ -40,11 +55,11 @@ def make_channel(tmp_path: Path) -> MakeChannel:
         selection: Selection | None = None,
         missing: Any = "error",
         **reading: Any,
-    ) -> Channel:
+    ) -> PlainChannel:
         path = tmp_path / "train"
         channel = ChannelConfiguration("train", content_type, label_size, mode, distribution, path, header)
         form = RecordForm.of(channel, feature_dim, selection, missing)
-        return Channel(channel, form, mini_batch_size, Reading(**reading), coordinates=coordinates)
+        return PlainChannel(channel, form, mini_batch_size, Reading(**reading), coordinates=coordinates)
 
     return make
 
@@ -62,7 +77,7 @@ def dense(rows: ArrayLike) -> bytes:
     return records.encode(map(records.dense_record, np.asarray(rows, np.float32)))
 
 
-def rows_of(source: Channel) -> list[list[list[float]]]:
+def rows_of(source: PlainChannel) -> list[list[list[float]]]:
     """Read one pass: batches of rows."""
     return [batch.tolist() for batch in source.blocks()]
 

@@ -40,8 +40,9 @@ class Chosen:
         self.coordinates = coordinates
         self.shown: list[Doubles] = []
 
-    def __call__(self, rows: Doubles, n_represented: int) -> Coordinates:
+    def __call__(self, rows: Doubles, n_represented: int, weights: Doubles | None) -> Coordinates:
         assert n_represented >= len(rows)
+        assert weights is None
         self.shown.append(rows.copy())
         return self.coordinates
 

@@ -14,6 +14,7 @@ from container.formats.recordio.records import dense_record, encode
 from container.hosts.place import HostPlace
 from kmeans.kernels.jit import INTERPRETED
 from kmeans.packed_rows import PackedRows
+from kmeans.points import parts
 from kmeans.types import FloatArray
 from tests.container.channels.conftest import MakeChannel, dense
 
@@ -43,7 +44,7 @@ def taken(source: Channel, taking: Taking = lambda there: there, skip: int = 0) 
     in_files = 0
     for stretch in source.stretches(skip):
         if not isinstance(stretch, PackedRows):
-            rows += stretch.tolist()
+            rows += parts(stretch)[0].tolist()
             continue
         assert stretch.n_rows % SIZE == 0
         count = taking(stretch.n_rows)

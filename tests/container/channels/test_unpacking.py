@@ -10,6 +10,7 @@ from container.hosts.place import HostPlace
 from container.precision.coordinates import PLAIN, Coordinates
 from kmeans.kernels.jit import INTERPRETED
 from kmeans.packed_rows import PackedRows
+from kmeans.points import parts
 from kmeans.source import Stretch
 from kmeans.stream.unpacking import Unpacker
 from kmeans.threads import Threads
@@ -42,7 +43,7 @@ def test_blocks_of_packed_rows_are_those_of_a_reading_thread(
         "distribution": "ShardedByS3Key",
         "coordinates": COORDINATES[coordinates],
     }
-    expected = [block.copy() for block in make_channel(**choice).blocks()]
+    expected = [parts(block)[0].copy() for block in make_channel(**choice).blocks()]
     packed = 0
 
     def counted(stretches: Iterator[Stretch]) -> Iterator[Stretch]:
@@ -54,8 +55,8 @@ def test_blocks_of_packed_rows_are_those_of_a_reading_thread(
     source = make_channel(**choice, threads=n_threads)
     with Threads(n_threads) as threads:
         unpacker = Unpacker(SIZE, 3, threads)
-        found = [block.copy() for block in unpacker.blocks(counted(source.stretches()))]
-        later = [block.copy() for block in unpacker.blocks(source.stretches(4 * SIZE))]
+        found = [parts(block)[0].copy() for block in unpacker.blocks(counted(source.stretches()))]
+        later = [parts(block)[0].copy() for block in unpacker.blocks(source.stretches(4 * SIZE))]
     assert packed
     assert list(map(len, found)) == list(map(len, expected)) == [SIZE] * 20 + [10]
     assert [block.tobytes() for block in found] == [block.tobytes() for block in expected]

@@ -15,9 +15,10 @@ def test_defaults_are_those_the_built_in_logs_in_its_order_and_then_ours() -> No
     )
     ours = (
         ", 'seed': '0', 'refine_sample_size': 'auto', 'early_stopping_tolerance': '0', 'distance': 'euclidean', "
-        "'feature_columns': '', 'id_column': '', 'missing': 'error', 'feature_names': '', 'keep_sample': 'true', "
-        "'standardize': 'false', 'checkpoint_interval_seconds': '60', 'write_assignments': 'auto', "
-        "'assignment_outputs': 'closest_cluster,distance_to_cluster', 'contamination': '0.01', 'write_report': 'true'}"
+        "'feature_columns': '', 'id_column': '', 'weight_column': '', 'missing': 'error', 'feature_names': '', "
+        "'keep_sample': 'true', 'standardize': 'false', 'checkpoint_interval_seconds': '60', "
+        "'write_assignments': 'auto', 'assignment_outputs': 'closest_cluster,distance_to_cluster', "
+        "'contamination': '0.01', 'write_report': 'true'}"
     )
     assert str(defaults()) == built_in + ours
 

@@ -54,6 +54,7 @@ def test_required_values_alone_give_the_defaults() -> None:
         distance="euclidean",
         feature_columns=(),
         id_column="",
+        weight_column="",
         missing="error",
         feature_names=(),
         keep_sample=True,

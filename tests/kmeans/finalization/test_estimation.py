@@ -137,7 +137,7 @@ def test_the_farthest_rows_are_all_that_are_as_far(sizes: list[int], half_life: 
         labels, draws = np.zeros(size, np.int64), np.ones(size)
         farthest.add(Candidates(rows, numbers, labels, numbers, positions, draws, squared[some]))
         begin += size
-    found, _, positions = farthest.gathered(SingleHost())
+    found, _, positions, _ = farthest.gathered(SingleHost())
     with np.errstate(divide="ignore"):
         keys = np.log(squared) + growth * np.arange(n)
     least = np.sort(keys)[::-1][farthest.size] if n > farthest.size else -np.inf

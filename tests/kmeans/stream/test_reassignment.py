@@ -260,7 +260,7 @@ def test_hosts_exchange_far_rows_when_they_matter(n_hosts: int, outlier_distance
     np.testing.assert_allclose(found[0][1], weights, rtol=1e-9)
     assert found[0][2] == changes
     n_facts = n_hosts * max(1, 8 // n_hosts)
-    each = n_centers * (n_features + 2) + 4 + 2 * n_hosts + n_facts * EXTRA
+    each = n_centers * (n_features + 2) + 5 + 2 * n_hosts + n_facts * EXTRA
     rows = min(8, n_facts) * (n_features + EXTRA)
     assert found[0][3] == [each, each, rows, each]
 

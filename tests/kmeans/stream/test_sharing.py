@@ -22,7 +22,7 @@ def shape(n_features: int, n_centers: int, batch_size: int = 5000, half_life: in
 
 
 def test_a_single_host_has_nothing_to_share() -> None:
-    assert batches_of_step(shape(784, 1000), 1, 10**9) == 1
+    assert batches_of_step(shape(784, 1000), 1, 10**9, 1e9) == 1
 
 
 @pytest.mark.parametrize("n_hosts", [2, 16, 64])
@@ -38,11 +38,13 @@ def test_the_more_an_exchange_costs_beside_a_mini_batch_the_more_share_it(n_host
 
 @pytest.mark.parametrize("n_hosts", [2, 5, 64])
 @pytest.mark.parametrize("half_life", [0, 10_000, 10**7])
-def test_a_step_is_a_small_part_of_the_rows_before_it(n_hosts: int, half_life: int) -> None:
-    chosen = shape(50, 1000, half_life=half_life)
+@pytest.mark.parametrize("weight", [1, 3])
+def test_a_step_is_a_small_part_of_the_rows_before_it(n_hosts: int, half_life: int, weight: int) -> None:
+    # Rows of weight 3 decay as three rows each.
+    chosen = shape(50, 1000, half_life=weight * half_life)
     rows_seen, counts = 0, []
     while rows_seen < 300 * n_hosts * chosen.batch_size:
-        counts.append(batches_of_step(chosen, n_hosts, rows_seen))
+        counts.append(batches_of_step(chosen, n_hosts, rows_seen, float(weight * rows_seen)))
         step_rows = counts[-1] * n_hosts * chosen.batch_size
         known = min(rows_seen, half_life or rows_seen)
         assert counts[-1] == 1 or step_rows <= MAX_GROWTH * known
