@@ -126,6 +126,27 @@ def test_a_row_of_weight_3_is_three_rows(
     assert "of all rows together" in report
 
 
+def figures_of(ended: Ended) -> NDArray[np.float64]:
+    """Return radii and quantiles of distances, by the place of the clusters."""
+    described = ended.description["distances"]
+    figures = np.array([described["radii"], *described["quantiles"].values()], np.float64)
+    return figures[:, np.lexsort(ended.centers.T)]
+
+
+@pytest.mark.parametrize("outputs", ["closest_cluster", "closest_cluster,is_anomaly"])
+@pytest.mark.parametrize("size", ["auto", "200"])
+def test_so_are_the_quantiles_of_distances(
+    tmp_path: Path, rows: Rows, weights: Weights, outputs: str, size: str
+) -> None:
+    changes = {"assignment_outputs": outputs, "refine_sample_size": size, "write_assignments": "true"}
+    ended = run(tmp_path / "weighted", "parquet", rows, weights, **changes)
+    expected = run(tmp_path / "repeated", "parquet", repeated(rows, weights), None, **changes)
+    found, wanted = (figures_of(one) for one in (ended, expected))
+    # From a small sample, centers are the same up to chance.
+    np.testing.assert_allclose(found, wanted, rtol=0.005 if size == "auto" else 0.1)
+    assert ended.description["distances"]["of_all_rows"]
+
+
 @pytest.mark.parametrize(
     "changes",
     [
