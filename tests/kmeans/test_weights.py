@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from copy import deepcopy
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,14 @@ from sklearn.cluster import KMeans
 from kmeans.communicator import Communicator, SingleHost
 from kmeans.finalization.rowless import without_rows
 from kmeans.model import Model
-from kmeans.observer import Silent
+from kmeans.observer import MiniBatch, Silent
 from kmeans.points import Rows as AnyRows
 from kmeans.points import WeightedPoints, with_weights
 from kmeans.sample import Sample
 from kmeans.state import State
 from kmeans.stream.control import Control
+from kmeans.stream.epoch_losses import EpochLosses
+from kmeans.stream.first_centers import EarlierModel
 from kmeans.stream.reservoir import Reservoir
 from kmeans.stream.row_weights import RowWeights, Turns
 from kmeans.stream.snapshot import RunSnapshot
@@ -112,6 +115,87 @@ def test_all_figures_of_a_complete_sample_are_those_of_repeated_rows(rows: Float
     assert here.davies_bouldin == pytest.approx(there.davies_bouldin, rel=0.02)
     best = KMeans(K, n_init=5, random_state=0).fit(rows, sample_weight=weights)
     assert one.score.ssd <= best.inertia_ * (1.0 + 1e-6)
+
+
+class Noted(Silent):
+    """Keeps what is reported of the loss."""
+
+    def __init__(self) -> None:
+        self.settled_after: tuple[int, float | None] = 0, None
+        self.batches: list[MiniBatch] = []
+
+    def settled(self, epochs: int, losses: EpochLosses) -> None:
+        self.settled_after = epochs, losses.latest
+
+    def assigned(self, batch: MiniBatch) -> None:
+        self.batches.append(batch)
+
+
+def test_the_loss_of_an_epoch_is_that_of_the_rows_whatever_they_weigh(rows: FloatArray) -> None:
+    found = []
+    for source in (WeightedRows(rows, np.full(N, 7.0), 500), Rows(rows, 500)):
+        observer = Noted()
+        weighted = isinstance(source, WeightedRows)
+        settings = settings_for(rows, K, weighted=weighted, epochs=9, early_stopping_tolerance=0.02)
+        with Threads(2) as threads:
+            fit(source, settings, SingleHost(), threads, observer)
+        found.append(observer.settled_after)
+    (epochs, loss), (expected_epochs, expected) = found
+    assert epochs == expected_epochs > 0
+    assert loss == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("sample_size", [400, 100_000])
+@pytest.mark.parametrize("n_hosts", [1, 2])
+def test_a_model_that_is_kept_is_scored_as_on_repeated_rows(
+    rows: FloatArray, weights: DoubleArray, n_hosts: int, sample_size: int
+) -> None:
+    given = rows[:K].astype(np.float64)
+    everything = repeated(rows, weights)
+
+    def kept(host: Communicator, source: Rows) -> tuple[Model, MiniBatch]:
+        observer = Noted()
+        weighted = isinstance(source, WeightedRows)
+        settings = settings_for(rows, K, weighted=weighted, epochs=0, sample_size=sample_size)
+        with Threads(2) as threads:
+            model = fit(source, settings, host, threads, observer, earlier=EarlierModel(given, np.zeros(K)))
+        return model, observer.batches[0]
+
+    def own(host: Communicator) -> tuple[Model, MiniBatch]:
+        part = slice(host.rank, None, n_hosts)
+        return kept(host, WeightedRows(rows[part].copy(), weights[part].copy(), 500))
+
+    one, batch = run_hosts(n_hosts, own)[0]
+    other, _ = kept(SingleHost(), Rows(everything, 500))
+    assert one.centers.tobytes() == other.centers.tobytes()
+    assert one.rows == batch.rows == N
+    assert batch.count == one.score.weight == other.score.weight == len(everything)
+    assert one.score.msd == pytest.approx(other.score.msd, rel=1e-9)
+    np.testing.assert_array_equal(one.score.cluster_sizes, other.score.cluster_sizes)
+    np.testing.assert_array_equal(one.state.weights, other.state.weights)
+    assert one.state.spreads is not None
+    assert other.state.spreads is not None
+    np.testing.assert_allclose(one.state.spreads, other.state.spreads, rtol=1e-6)
+    here, there = one.curve.of(K), other.curve.of(K)
+    assert here is not None
+    assert there is not None
+    assert here.calinski_harabasz == pytest.approx(there.calinski_harabasz, rel=0.05)
+
+
+@pytest.mark.parametrize("factor", [1e-6, 1.0, 1e6])
+def test_the_work_of_the_stream_is_that_of_rows_whatever_they_weigh(
+    rows: FloatArray, weights: DoubleArray, factor: float
+) -> None:
+    for sample_size in (400, 100_000):
+        state = train(WeightedRows(rows, factor * weights, 500), sample_size=sample_size).state
+        work = replace(state, sample=reservoir_of(rows, factor * weights, sample_size)).work
+        assert work == pytest.approx(N * state.centers.size, rel=0.1)
+
+
+def reservoir_of(rows: FloatArray, weights: DoubleArray, size: int) -> Sample:
+    reservoir = Reservoir(size, rows.shape[1], 0, np.random.default_rng(0), weighted=True)
+    reservoir.add(rows, np.zeros(len(rows), np.int64), np.arange(len(rows), dtype=np.float64), weights=weights)
+    return reservoir.sample(SingleHost())
 
 
 def test_fractions_and_extremes_count_as_what_they_are(rows: FloatArray) -> None:

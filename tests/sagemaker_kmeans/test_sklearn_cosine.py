@@ -14,6 +14,7 @@ from container.configuration.algorithm_settings import settings_of
 from container.configuration.hyperparameters import parse
 from sagemaker_kmeans.sklearn import StreamingKMeans
 from sagemaker_kmeans.sklearn_settings import training_settings
+from tests.sagemaker_kmeans.test_sklearn import EXPECTED_FAILURES
 
 
 def directions(seed: int = 0, n_rows: int = 600) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
@@ -37,7 +38,10 @@ WITH_ROWS_OF_ZEROS = (
 @pytest.mark.filterwarnings("ignore")
 @parametrize_with_checks(  # type: ignore[untyped-decorator]
     [StreamingKMeans(distance="cosine")],
-    expected_failed_checks=lambda _: dict.fromkeys(WITH_ROWS_OF_ZEROS, "some rows have no direction"),
+    expected_failed_checks=lambda _: {
+        **dict.fromkeys(WITH_ROWS_OF_ZEROS, "some rows have no direction"),
+        **EXPECTED_FAILURES,
+    },
 )
 def test_scikit_learns_checks(estimator: Any, check: Callable[[Any], None]) -> None:
     check(estimator)
@@ -99,3 +103,14 @@ def test_settings_are_those_of_train() -> None:
 def test_other_distances_are_refused() -> None:
     with pytest.raises(ValueError, match="expected distance to be 'euclidean' or 'cosine', got 'manhattan'"):
         StreamingKMeans(4, distance="manhattan").fit(ROWS)
+
+
+@pytest.mark.parametrize("form", [np.asarray, csr_array])
+def test_a_direction_of_weight_3_is_three_rows(form: Callable[[Any], Any]) -> None:
+    weights = np.random.default_rng(0).integers(0, 4, len(ROWS))
+    repeated = np.repeat(ROWS, weights, axis=0)
+    one = StreamingKMeans(4, distance="cosine", random_state=0).fit(form(ROWS), sample_weight=weights)
+    other = StreamingKMeans(4, distance="cosine", random_state=0).fit(form(repeated))
+    assert v_measure_score(one.labels_, other.predict(form(ROWS))) == pytest.approx(1.0)
+    assert one.inertia_ == pytest.approx(other.inertia_, rel=1e-6)
+    assert one.score(ROWS, sample_weight=weights) == pytest.approx(-one.inertia_, rel=1e-6)

@@ -1,5 +1,6 @@
 """Weights of rows out of each content type: checked, and rows of weight 0 left out."""
 
+import gzip
 import re
 from pathlib import Path
 from typing import Any
@@ -130,6 +131,65 @@ def test_rows_with_gaps_have_weights_too(folder: Path, make_channel: MakeChannel
     np.testing.assert_array_equal(found, rows[kept])
     np.testing.assert_array_equal(weights, WEIGHTS[kept])
     assert source.gap_rows() == ((WEIGHTS > 0) & np.isnan(rows).any(axis=1)).sum()
+
+
+@pytest.mark.parametrize("kind", [CSV, PARQUET])
+def test_gaps_among_rows_that_a_resumed_job_skips_are_counted(
+    folder: Path, make_channel: MakeChannel, kind: str
+) -> None:
+    rows = ROWS.copy()
+    rows[::7, 1] = np.nan
+    write(folder, kind, WEIGHTS, rows)
+    source = channel(make_channel, kind, missing="mean", coordinates=Coordinates(fills=np.full(3, 9.0)))
+    found, weights = read(source, 128)
+    kept = WEIGHTS > 0
+    np.testing.assert_array_equal(found, np.nan_to_num(rows[kept][128:], nan=9.0))
+    np.testing.assert_array_equal(weights, WEIGHTS[kept][128:])
+    assert source.gap_rows() == (kept & np.isnan(rows).any(axis=1)).sum()
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_compressed_lines_have_weights(folder: Path, make_channel: MakeChannel, threads: int) -> None:
+    write(folder, CSV, WEIGHTS)
+    (folder / "rows").write_bytes(gzip.compress((folder / "rows").read_bytes()))
+    rows, weights = read(channel(make_channel, CSV, threads=threads))
+    np.testing.assert_array_equal(rows, ROWS[WEIGHTS > 0])
+    np.testing.assert_array_equal(weights, WEIGHTS[WEIGHTS > 0])
+
+
+@pytest.mark.parametrize("first", ["w", "v"])
+def test_lists_have_a_weight_in_another_column(folder: Path, make_channel: MakeChannel, first: str) -> None:
+    columns = {"w": pyarrow.array(WEIGHTS), "v": pyarrow.array(ROWS.tolist(), pyarrow.list_(pyarrow.float32()))}
+    table = pyarrow.table(columns).select([first, *(columns.keys() - {first})])
+    pyarrow.parquet.write_table(table, folder / "rows", row_group_size=90)
+    source = channel(make_channel, PARQUET)
+    rows, weights = read(source)
+    np.testing.assert_array_equal(rows, ROWS[WEIGHTS > 0])
+    np.testing.assert_array_equal(weights, WEIGHTS[WEIGHTS > 0])
+    assert source.feature_names() == ("v[0]", "v[1]", "v[2]")
+    wrong = table.set_column(table.column_names.index("w"), "w", pyarrow.array([*WEIGHTS[:-1], -1.0]))
+    pyarrow.parquet.write_table(wrong, folder / "rows")
+    place = table.column_names.index("w")
+    with pytest.raises(
+        CustomerError, match=f"record {N}, column {place}: expected a weight of 0 or more in 'w', got -1"
+    ):
+        read(channel(make_channel, PARQUET))
+
+
+def test_a_list_is_no_weight(folder: Path, make_channel: MakeChannel) -> None:
+    ones = pyarrow.array([[1.0]] * N, pyarrow.list_(pyarrow.float32()))
+    table = pyarrow.table({"w": ones, **{f"f{i}": ROWS[:, i] for i in range(3)}})
+    pyarrow.parquet.write_table(table, folder / "rows")
+    with pytest.raises(CustomerError, match="expected weights that are numbers, got 'w' of the type list"):
+        read(channel(make_channel, PARQUET))
+
+
+def test_rows_of_a_host_among_several_come_in_blocks(folder: Path, make_channel: MakeChannel) -> None:
+    write(folder, RECORDIO, WEIGHTS)
+    place = HostPlace(0, ("a", "b"))
+    source = channel(make_channel, RECORDIO, place=place, distribution="ShardedByS3Key", threads=3)
+    blocks = [block.weights.copy() for block in source.stretches() if isinstance(block, WeightedPoints)]
+    np.testing.assert_array_equal(np.concatenate(blocks), WEIGHTS[WEIGHTS > 0])
 
 
 def test_records_may_be_of_any_form(folder: Path, make_channel: MakeChannel) -> None:

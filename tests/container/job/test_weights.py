@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 from contextlib import suppress
 from pathlib import Path
 from threading import Thread
@@ -188,6 +189,7 @@ def test_a_killed_job_resumes_with_the_same_bytes(tmp_path: Path, rows: Rows, we
         "mini_batch_size": "20",
         "refine_sample_size": "300",
         "half_life_time_size": "800",
+        "early_stopping_tolerance": "1e-9",
         "write_report": "false",
     }
     for name in ("whole", "cut"):
@@ -200,6 +202,29 @@ def test_a_killed_job_resumes_with_the_same_bytes(tmp_path: Path, rows: Rows, we
     assert "resuming from the checkpoint of step" in again.log
     for name in FILES:
         assert (again.base / name).read_bytes() == (whole.base / name).read_bytes(), name
+
+
+@pytest.mark.parametrize("changes", [{}, {"standardize": "true"}])
+def test_a_model_is_kept(tmp_path: Path, rows: Rows, weights: Weights, changes: dict[str, str]) -> None:
+    trained = run(tmp_path / "trained", "parquet", rows, weights, **changes)
+    found = []
+    for name, given, own in (("one", rows, weights), ("other", repeated(rows, weights), None)):
+        job = job_of(tmp_path / name, "parquet", given, own, epochs="0", **changes)
+        job.channels["model"] = {}
+        shutil.copytree(trained.base / "model", job.folder("model"), dirs_exist_ok=True)
+        found.append(job.run())
+        assert found[-1].exit_code == 0, found[-1].log
+    one, other = found
+    np.testing.assert_array_equal(one.centers, trained.centers)
+    np.testing.assert_array_equal(one.description["cluster_sizes"], other.description["cluster_sizes"])
+    assert one.description["total_weight"] == other.description["rows"] == weights.sum()
+    assert one.description["msd"] == pytest.approx(other.description["msd"], rel=1e-9)
+    assert one.description["msd"] == pytest.approx(trained.description["msd"], rel=1e-6)
+    # The state of the model has no row of the data.
+    state, _ = load_state(one.base / "model")
+    assert not (state.centers.astype(np.float32)[:, None] == rows).all(axis=2).any()
+    done = resolve("--k", "4", one.base / "output", tmp_path / "four.tar.gz")
+    assert done.returncode == 0, done.stderr
 
 
 def test_rows_of_a_pipe(tmp_path: Path, rows: Rows, weights: Weights, expected: Ended) -> None:
@@ -259,6 +284,8 @@ def test_what_is_wrong_is_said_before_or_with_its_place(tmp_path: Path, rows: Ro
     job = job_of(tmp_path / "plain", "csv", rows, weights)
     job.channels["train"]["ContentType"] = "text/csv"
     assert "in which weights have a name as weight_column needs" in job.run().failure
+    job.channels["train"]["ContentType"] = "application/x-npy"
+    assert "in which weights have a name as weight_column needs, got application/x-npy" in job.run().failure
     job = job_of(tmp_path / "feature", "parquet", rows, weights, feature_columns='["f0", "f1", "count"]')
     assert "Hyperparameter weight_column: expected another column than" in job.run().failure
     job = job_of(tmp_path / "row", "recordio", rows, weights)
