@@ -1,6 +1,7 @@
 """Rows out of Parquet files: columns of numbers and of lists of numbers, as the container's training reads them."""
 
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +19,8 @@ BrokenFileError = pyarrow.ArrowException
 
 # Rows to look at together for a list.
 _FIRST_ROWS: Final = 64
+# The names that pandas and dask give to an index without a name.
+_INDEX_NAME: Final = re.compile(r"__index_level_[0-9]+__|__null_dask_index__")
 # What Arrow calls the name of a type that is none of its own.
 _TYPE_NAME: Final = b"ARROW:extension:name"
 
@@ -57,7 +60,11 @@ def blocks(
         if not names or not set(names) <= {name for _, name in held}:
             # The index of pandas is no feature.
             index = _pandas_index(file.schema_arrow.metadata or {})
-            held = [(column, name) for column, name in held if column.name not in index]
+            held = [
+                (column, name)
+                for column, name in held
+                if not (column.name in index or _INDEX_NAME.fullmatch(column.name))
+            ]
         chosen = [held[position] for position in choose([name for _, name in held])]
         columns = list(dict.fromkeys(column for column, _ in chosen))
         for column in columns:
@@ -79,7 +86,10 @@ class _Column:
         self.length = _length(file, self.name) if _is_list(kind) else None
         inner = kind.value_field if _is_list(kind) else field
         metadata = {**(inner.metadata or {}), **(field.metadata or {})}
-        self._is_bfloat16 = metadata.get(_TYPE_NAME, b"").split(b".")[-1] == b"bfloat16"
+        two_bytes = types.is_uint16(inner.type) or (
+            types.is_fixed_size_binary(inner.type) and inner.type.byte_width == 2
+        )
+        self._is_bfloat16 = two_bytes and metadata.get(_TYPE_NAME, b"").split(b".")[-1] == b"bfloat16"
         # Whole numbers may stand for others.
         packed = types.is_integer(inner.type) and not self._is_bfloat16
         self._factor, self._offset = (

@@ -18,7 +18,7 @@ SUFFIXES: Final = (".csv", ".parquet", ".npy")
 _BLOCK_NUMBERS: Final = 1 << 22
 _MAX_LINE_CHARACTERS: Final = 64 << 20
 # What stands for a missing number in CSV, as in training.
-_GAPS: Final = frozenset(("", "nan", "na", "n/a", "null", "none"))
+_GAPS: Final = frozenset(("", "nan", "na", "n/a", "<na>", "null", "none"))
 
 Blocks = Iterator[NDArray[Any]]
 # Blocks of outputs, an array of each.

@@ -75,9 +75,9 @@ def test_a_table_with_text_and_gaps(tmp_path: Path, given: str) -> None:
     expected = LocalModel(CENTERS.copy(), {}).predict_with_distances([[0.5, 4.0], [3.0, 4.0], [10.0, -1.0]])
     assert answers(tmp_path / "out.csv") == tuple(array.tolist() for array in expected)
     # Neither is the first row a header, if only some of its numbers are missing.
-    (tmp_path / "b.csv").write_text("NA,4\n10,-1\n")
+    (tmp_path / "b.csv").write_text("NA,4\n10,-1\n<NA>,4\n")
     assert main(["predict", str(path), str(tmp_path / "b.csv"), str(tmp_path / "b.out.csv")]) == 0
-    assert answers(tmp_path / "b.out.csv")[0] == [1, 2]
+    assert answers(tmp_path / "b.out.csv")[0] == [1, 2, 1]
 
 
 @pytest.mark.parametrize(
@@ -138,6 +138,10 @@ def bfloat16_column() -> Any:
         (pyarrow.array(np.round(ROWS).tolist(), pyarrow.list_(pyarrow.int8(), 2)), {}),
         (pyarrow.array((np.round(ROWS) * 2 + 8).tolist(), pyarrow.list_(pyarrow.int8())), {"scale_factor": "0.5"}),
         (bfloat16_column(), BFLOAT16),
+        (pyarrow.FixedSizeListArray.from_arrays(pyarrow.array(HALVES.ravel()), 2), BFLOAT16),
+        # What is not stored in two bytes is what it is, whatever its name.
+        (pyarrow.array(np.round(ROWS).tolist(), pyarrow.list_(pyarrow.float32())), BFLOAT16),
+        (pyarrow.array(np.round(ROWS).tolist(), pyarrow.list_(pyarrow.int16())), BFLOAT16),
     ],
 )
 def test_a_column_of_lists(tmp_path: Path, column: Any, metadata: dict[str, str]) -> None:
@@ -258,9 +262,19 @@ def test_an_index_of_pandas_is_a_feature_where_the_model_has_it(tmp_path: Path, 
     assert answers(tmp_path / "out.csv")[0] == [0, 1]
 
 
-def test_an_index_of_pandas_is_no_feature(tmp_path: Path, model: Path) -> None:
-    table = pyarrow.table({"a": [0.0, 3.0], "b": [0.0, 4.0], "index": [7, 8]})
-    table = table.replace_schema_metadata({"pandas": '{"index_columns": ["index"]}'})
+@pytest.mark.parametrize(
+    ("name", "metadata"),
+    [
+        ("index", {"pandas": '{"index_columns": ["index"]}'}),
+        # Programs that rewrite a table may drop its metadata.
+        ("__index_level_0__", None),
+        ("__null_dask_index__", None),
+    ],
+)
+def test_an_index_of_pandas_is_no_feature(
+    tmp_path: Path, model: Path, name: str, metadata: dict[str, str] | None
+) -> None:
+    table = pyarrow.table({"a": [0.0, 3.0], "b": [0.0, 4.0], name: [7, 8]}).replace_schema_metadata(metadata)
     pyarrow.parquet.write_table(table, tmp_path / "a.parquet")
     assert main(["predict", str(model), str(tmp_path / "a.parquet"), str(tmp_path / "out.csv")]) == 0
     assert answers(tmp_path / "out.csv")[0] == [0, 1]
