@@ -146,8 +146,8 @@ them out), as far as there are pieces of the work. One thread does sampling and 
 the time of a call for each further thread. "far rows" is the share of steps in which hosts exchange far rows.
 """
 SHARED = f"""
-Where an exchange takes long beside a mini-batch on a large host, up to {sharing.MAX_BATCHES} mini-batches share one
-(`kmeans/stream/sharing.py`). A step has at most {sharing.MAX_GROWTH:.0%} of the rows before it, so that an epoch of
+Where an exchange takes long compared with a mini-batch on a large host, up to {sharing.MAX_BATCHES} mini-batches share
+one (`kmeans/stream/sharing.py`). A step has at most {sharing.MAX_GROWTH:.0%} of the rows before it, so that an epoch of
 little data has many steps. The table shows steps, and the msd relative to that of one host, with small data, where it
 matters more. Figures are means over {SEEDS} seeds.
 """

@@ -60,7 +60,7 @@ class Observer(Protocol):
         ...
 
     def stopped(self) -> None:
-        """Note that there are rows left, since the job is to end early."""
+        """Note that the job ends early, with rows left."""
         ...
 
     def assigning(self, k: int) -> None:
@@ -68,7 +68,7 @@ class Observer(Protocol):
         ...
 
     def assigned(self, batch: MiniBatch) -> None:
-        """Note that they were."""
+        """Note that all rows have been assigned."""
         ...
 
     def settled(self, epochs: int, losses: EpochLosses) -> None:

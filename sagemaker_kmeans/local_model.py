@@ -43,7 +43,8 @@ class LocalModel:
     description : dict
         As given.
     cluster_sizes : ndarray of float64, shape (k,), or None
-        Number of training rows of each cluster; with decay, their weight. None for a model of the built-in.
+        Number of training rows of each cluster; with decay or `weight_column`, the sum of their weights. None for a
+        model of the built-in.
     feature_names : tuple of str or None
         One for each column, where the model states them.
     """

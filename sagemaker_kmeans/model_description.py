@@ -33,7 +33,10 @@ def exact_centers(given: Any, centers: NDArray[np.float32]) -> NDArray[np.float6
 
 
 def cluster_sizes(given: Any, k: int) -> NDArray[np.float64] | None:
-    """Return the number of training rows of each cluster, where the model has them."""
+    """Return the number of training rows of each cluster, where the model has it.
+
+    With decay or `weight_column`, it is the sum of their weights.
+    """
     return None if given is None else numbers(given, k, "cluster_sizes")
 
 

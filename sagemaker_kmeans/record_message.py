@@ -1,4 +1,4 @@
-"""The message Record of SageMaker's algorithms, for answers of an endpoint; version 3 of the SDK no longer has it."""
+"""The message Record of SageMaker's algorithms, for answers of an endpoint; version 3 of the SDK lacks it."""
 
 from collections.abc import Iterator
 from typing import Any, Final

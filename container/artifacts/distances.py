@@ -1,8 +1,8 @@
 """How far rows of each cluster usually are from its center: normalized distances, and which rows are anomalies.
 
 The distance of a row is divided by the radius of its cluster. A row is an anomaly if this normalized distance is
-greater than that of all training rows but a part of them, the contamination. ML.DETECT_ANOMALIES of BigQuery ML has
-both words. There the cluster may be another one than the closest, if that one's radius is smaller.
+greater than that of all but a given part of the training rows, the contamination. ML.DETECT_ANOMALIES of BigQuery ML
+uses the same terms. There the cluster may be a cluster other than the closest, one of a larger radius.
 """
 
 import math

@@ -1,7 +1,7 @@
 """What a snapshot from a file must hold, so that a run of a job can resume from it.
 
 A right checksum says that a file is as it was written, not that this job wrote it. Everything that a run uses later is
-checked here first: names, types and ranges of the facts, and how the arrays fit to them, to each other and to the job.
+checked here first: names, types and ranges of the facts, and how the arrays match them, each other and the job.
 """
 
 import sys

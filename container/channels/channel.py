@@ -113,7 +113,7 @@ class Channel:
         return self._position.bytes_read
 
     def settle_by(self, choose: Choose, n_rows: int = 0) -> None:
-        """Have the coordinates chosen by the first rows, once they are drawn or, in Pipe mode, have come.
+        """Have the coordinates chosen from rows drawn from the whole channel or, in Pipe mode, from the first ones.
 
         Parameters
         ----------

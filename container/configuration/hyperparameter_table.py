@@ -171,8 +171,7 @@ TABLE: tuple[Hyperparameter, ...] = (
         "early_stopping_tolerance",
         Continuous(0.0, 1.0),
         "0",
-        "Relative fall of the stream's loss from one epoch to the next up to which no further epoch begins; 0 for all "
-        "epochs.",
+        "Training ends after an epoch that lowers the stream's loss by no more than this part; 0 takes all epochs.",
         origin="own",
     ),
     Hyperparameter(
@@ -201,7 +200,8 @@ TABLE: tuple[Hyperparameter, ...] = (
         "weight_column",
         Text(),
         "",
-        "Name of the column, or of the feature of a Record, with the weight of each: one of weight 3 counts as three.",
+        "Name of the column, or of the feature of a Record, with the weight of each row: a row of weight 3 counts as "
+        "three.",
         origin="own",
     ),
     Hyperparameter(

@@ -1,4 +1,4 @@
-"""How a job comes to the coordinates of its rows: chosen by the first of them, or those of the model that it keeps."""
+"""How a job comes to the coordinates of its rows: chosen from some of them, or those of a kept model."""
 
 from dataclasses import replace
 from functools import partial
@@ -12,7 +12,7 @@ from kmeans.types import DoubleArray
 
 
 def settle(rows: Channel, context: JobContext, kept: Coordinates = PLAIN) -> None:
-    """Have the coordinates chosen by the first rows, as the hyperparameters say.
+    """Have the coordinates chosen from rows drawn from the data (in Pipe mode, the first ones), as the job asks.
 
     Parameters
     ----------

@@ -211,7 +211,8 @@ class Progress(Observer):
         if self._bar is not None:
             self._bar.close()
         LOGGER.info(
-            "Early stopping after epoch %d of %d: the msd of the stream was %s, and %s in the epoch before.",
+            "No further epoch: epoch %d of %d lowered the loss by no more than early_stopping_tolerance; the msd of "
+            "the stream was %s, and %s in the epoch before.",
             epochs,
             self._epochs,
             losses.latest,

@@ -34,7 +34,7 @@ def choose_coordinates(
     standardize: bool = False,
     names: Sequence[str] = (),
 ) -> Coordinates:
-    """Choose the coordinates of a job by its first rows; say where digits are gone already.
+    """Choose the coordinates of a job from rows drawn from its data; say where digits are gone already.
 
     Parameters
     ----------

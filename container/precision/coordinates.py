@@ -257,6 +257,11 @@ class Coordinates:
         n_features : int
             The number of features of the model.
 
+        Returns
+        -------
+        Coordinates
+            Checked.
+
         Raises
         ------
         CoordinatesError

@@ -17,7 +17,7 @@ OUTPUTS: Final = {
     "top_clusters": "indices of the closest clusters, the closest first",
     "top_distances": "distances to these",
     "normalized_distance": "distance to the closest cluster over the radius of that cluster",
-    "is_anomaly": "1 if that is more than for all training rows but a part of them, the contamination, else 0",
+    "is_anomaly": "1 if that is greater than for all but a given part of the training rows, the contamination",
 }
 # The outputs of the built-in.
 DEFAULT_OUTPUTS: Final = ("closest_cluster", "distance_to_cluster")

@@ -35,8 +35,15 @@ class DistanceCounter:
     def add(self, labels: LabelArray, squared_distances: DoubleArray, weights: DoubleArray | None = None) -> None:
         """Add rows; see `DistanceHistogram.add`. The arrays must not change any more.
 
-        Rows may have weights, float64 (n,); those of weight 0 are left out. Weights are added up in the order of the
-        rows by one thread, so that the sums are the same for any number of threads.
+        Parameters
+        ----------
+        labels : ndarray of int64, shape (n,)
+            Their clusters.
+        squared_distances : ndarray of float64, shape (n,)
+            Their squared distances to the centers of these, finite.
+        weights : ndarray of float64, shape (n,), or None
+            As how many rows each counts; those of weight 0 are left out. Weights are added up in the order of the rows
+            by one thread, so that the sums are the same for any number of threads.
         """
         if weights is not None:
             counted = weights > 0.0

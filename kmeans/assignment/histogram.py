@@ -95,7 +95,7 @@ class DistanceHistogram:
         self._join(dropped_bits, buckets, weights)
 
     def distribution(self, score: Score) -> DistanceDistribution:
-        """Return the distribution of the distances of the rows, all that there are, which have a score."""
+        """Return the distribution of the distances; `score` is that of the same rows."""
         return DistanceDistribution.of(self.distances(), score, relative_error=self.relative_error, exact=True)
 
     def distances(self) -> WeightedDistances:

@@ -49,15 +49,15 @@ USUAL_ITERATIONS = 24
 MAX_ITERATIONS = 60
 # An iteration of more work is divided among the threads; else each chain has a thread of its own.
 DIVIDED_WORK = 2e8
-# By this factor the largest k is lowered until it takes no longer than it may.
+# The factor by which the largest k is lowered until fitting takes no longer than allowed.
 LOWERED = 0.9
 
 
 def ks_to_explore(k: int, n_centers: int, n_features: int, streamed: float = 0.0) -> list[int]:
     """Return the numbers of clusters to look at: from 2 to 2 k, or to K if that is less, and k itself.
 
-    All of them while they are few, else `MAX_KS` or so in equal ratios. Where they take long, there are fewer, and
-    where even these take too long, they end at a smaller k.
+    All of them while they are few, else `MAX_KS` or so in equal ratios. There are fewer where fitting that many takes
+    long; where fitting even `MIN_KS` takes too long, the largest k is lowered.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def ks_to_explore(k: int, n_centers: int, n_features: int, streamed: float = 0.0
 
 
 def _spread(last: int, n_ks: int) -> list[int]:
-    """Return numbers from 2 to `last`: all of them if that are no more than `n_ks`, else so many in equal ratios."""
+    """Return numbers from 2 to `last`: all of them if there are no more than `n_ks`, else so many in equal ratios."""
     if last - 1 <= n_ks:
         return list(range(2, last + 1))
     return sorted({round(k) for k in np.geomspace(2, last, n_ks).tolist()})

@@ -1,4 +1,4 @@
-"""Rows of a mini-batch that are far from their centers, made into centers; see `kmeans.stream.reassignment`."""
+"""Rows of a step that are far from their centers, made into centers; see `kmeans.stream.reassignment`."""
 
 import numpy as np
 

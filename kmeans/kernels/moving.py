@@ -58,7 +58,7 @@ def spread_out(
 def move(
     centers: DoubleArray,  # INOUT (K, d)
     weights: DoubleArray,  # INOUT (K,)
-    sums: DoubleArray,  # IN (K, d): of the rows of the mini-batch, times their weights
+    sums: DoubleArray,  # IN (K, d): of the rows of the step, times their weights
     counts: DoubleArray,  # IN (K,): of these weights
     decay: float,  # IN
 ) -> None:

@@ -19,7 +19,7 @@ from kmeans.communicator import Communicator
 from kmeans.kernels.far_rows import DISTANCE, EXTRA, HOST, LABEL, POSITION, WEIGHT, offer_rows, reassign_rows
 from kmeans.types import DoubleArray, FloatArray, LabelArray
 
-# Rows of a mini-batch that may become centers.
+# Rows of a step that may become centers.
 MAX_ROWS = 8
 # An outlier is farther away, as a multiple of the usual squared distance: a nearer row leaves a sum all digits that
 # matter, at least 33 of 53 bits below the usual distance.
@@ -65,7 +65,7 @@ class Reassignment:
 
 
 class FarRows:
-    """The rows of a mini-batch that are farthest from their centers.
+    """The rows of a step that are farthest from their centers.
 
     All hosts learn the facts of these rows at each step. The rows themselves are exchanged only if they may matter.
 
@@ -161,7 +161,7 @@ class FarRows:
         self.table[:, WEIGHT] *= factor
 
     def clear(self) -> None:
-        """Start a new mini-batch."""
+        """Start a new step."""
         self.table[:] = 0.0
 
 

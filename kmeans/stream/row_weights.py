@@ -47,7 +47,7 @@ class RowsInTime(NamedTuple):
 
 
 def together(weights: DoubleArray, rate: float) -> DoubleArray:
-    """Return what rows weigh that are taken as many rows, when the last of these comes.
+    """Return the decayed weights of rows that each stand for several rows, at the last of these.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ class RowWeights:
         return weights
 
     def of(self, given: DoubleArray, turns: Turns, begin: float) -> RowsInTime:
-        """Return rows that have weights.
+        """Return when weighted rows count, and what they weigh.
 
         Parameters
         ----------
@@ -107,6 +107,11 @@ class RowWeights:
             How the rows of hosts follow each other.
         begin : float
             The position of the last row before the block.
+
+        Returns
+        -------
+        RowsInTime
+            The rows, in their order.
         """
         ends = np.cumsum(given)
         positions, total = begin + turns.turn + turns.hosts * ends, float(ends[-1])

@@ -1,4 +1,4 @@
-"""How many mini-batches of each host make a step: several where exchanging their sums takes long beside computing them.
+"""How many mini-batches of each host make a step: several where the exchange of sums takes long compared with them.
 
 That depends only on the shape of the job, the number of hosts and the rows so far. So models have the same bytes on
 hosts of any kind, and a job can resume on other ones.
@@ -45,7 +45,21 @@ def most_batches(settings: TrainingSettings, n_hosts: int) -> int:
 def batches_of_step(settings: TrainingSettings, n_hosts: int, rows_seen: int, weight_seen: float) -> int:
     """Return how many mini-batches of each host make the next step.
 
-    It comes after `rows_seen` rows of all hosts that count as `weight_seen` rows.
+    Parameters
+    ----------
+    settings : TrainingSettings
+        Those of the job.
+    n_hosts : int
+        The number of hosts.
+    rows_seen : int
+        Rows of all hosts before the step. The step follows these.
+    weight_seen : float
+        The number of rows that they count as.
+
+    Returns
+    -------
+    int
+        At least 1; the same on all hosts.
     """
     if n_hosts == 1:
         return 1

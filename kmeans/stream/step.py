@@ -41,7 +41,7 @@ class Step:
     Attributes
     ----------
     rows : int
-        Rows of the mini-batch, over all hosts.
+        Rows of the step, over all hosts.
     inertia : float
         Sum of their squared distances to the centers as they were before the step, times their weights.
     weight : float

@@ -56,7 +56,7 @@ class KMeansModel:
         self.vpc_config = vpc_config
 
     def create(self, instance_type: str | None = None) -> None:
-        """Create the model of the service, of the name `name`.
+        """Create the SageMaker model called `name`.
 
         Parameters
         ----------
@@ -86,7 +86,7 @@ class KMeansModel:
         endpoint_name: str | None = None,
         wait: bool = True,
     ) -> KMeansPredictor:
-        """Create the model and an endpoint of it, and return what asks it.
+        """Create the model and an endpoint of it, and return its predictor.
 
         Parameters
         ----------

@@ -35,7 +35,7 @@ def with_lengths(file: ParquetFile, columns: Sequence[NumberColumn], n_features:
     Raises
     ------
     FormatError
-        If a length does not fit to the metadata of its column, or the file is broken.
+        If a length does not match the metadata of its column, or the file is broken.
     """
     unknown = [column for column in columns if not column.length]
     left = (n_features or 0) - sum(column.length for column in columns)

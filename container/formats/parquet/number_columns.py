@@ -58,7 +58,7 @@ class NumberColumn:
         return tuple(f"{self.name}[{number}]" for number in range(self.length)) if self.lists else (self.name,)
 
     def of_length(self, length: int) -> "NumberColumn":
-        """Return the same with lists of that length; raise a FormatError if its metadata don't fit to it."""
+        """Return the same with lists of that length; raise a FormatError if its metadata don't match it."""
         if self.packing and length:
             self.packing.check(length, self.name)
         return self if length == self.length else replace(self, length=length)

@@ -53,7 +53,7 @@ def test_hosts_end_their_epochs_together_and_resume_to_the_same_bytes(tmp_path: 
     with cluster_of(tmp_path, 2, {**hyperparameters, "checkpoint_interval_seconds": "0"}, True) as cluster:
         cluster.put(digits[:1200], digits[1200:])
         assert cluster.run() == [0, 0], cluster.logs
-        pattern = r"Early stopping after epoch (\d+) of 20: the msd of the stream was .*"
+        pattern = r"No further epoch: epoch (\d+) of 20 lowered .*; the msd of the stream was .*"
         lines = {found[0] for host in cluster.hosts for found in re.finditer(pattern, host.log)}
         assert len(lines) == 1
         leader = cluster.hosts[0]

@@ -32,7 +32,7 @@ def stopped(tmp_path_factory: pytest.TempPathFactory, digits: Rows) -> Ended:
 
 
 def epochs_of(ended: Ended) -> int:
-    (found,) = re.findall(r"Early stopping after epoch (\d+) of 20", ended.log)
+    (found,) = re.findall(r"No further epoch: epoch (\d+) of 20 lowered the loss", ended.log)
     return int(found)
 
 
@@ -50,7 +50,7 @@ def test_the_stream_ends_once_its_loss_falls_by_no_more_than_the_tolerance(stopp
 def test_the_model_is_that_of_a_job_with_so_many_epochs(tmp_path: Path, digits: Rows, stopped: Ended) -> None:
     epochs = str(epochs_of(stopped))
     whole = job_in(tmp_path, digits, epochs=epochs, early_stopping_tolerance="0").run()
-    assert "Early stopping" not in whole.log
+    assert "No further epoch" not in whole.log
     for name in FILES[:2]:
         assert (whole.base / name).read_bytes() == (stopped.base / name).read_bytes(), name
     assert "epochs_left_out" not in whole.description["events"]
