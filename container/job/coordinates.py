@@ -11,7 +11,7 @@ from container.precision.fills import Choose, with_fills
 from kmeans.types import DoubleArray
 
 
-def settle(rows: Channel, context: JobContext, kept: Coordinates = PLAIN) -> None:
+def choose_by_first_rows(rows: Channel, context: JobContext, kept: Coordinates = PLAIN) -> None:
     """Have the coordinates chosen by the first rows, as the hyperparameters say.
 
     Parameters
@@ -45,7 +45,7 @@ def settle(rows: Channel, context: JobContext, kept: Coordinates = PLAIN) -> Non
         choose = with_fills(choose, communicator, context.feature_names)
     if kept.fills is not None:
         choose = partial(_filled, choose, kept.fills)
-    rows.settle_by(choose, SPREAD_ROWS if fills or (given.standardize and not kept.scaled) else 0)
+    rows.choose_coordinates_by(choose, SPREAD_ROWS if fills or (given.standardize and not kept.scaled) else 0)
 
 
 def _unchanged(kept: Coordinates, rows: DoubleArray, n_represented: int, weights: DoubleArray | None) -> Coordinates:
