@@ -28,7 +28,7 @@ _EXACT_BYTES: Final = 1 << 20
 class Division:
     """How rows are divided into buffers.
 
-    Parameters
+    Attributes
     ----------
     batch_rows : int
         The rows of a mini-batch.
