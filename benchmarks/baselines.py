@@ -28,7 +28,7 @@ COSTLY_ITERATIONS = 25
 class Method:
     """Another k-means.
 
-    Parameters
+    Attributes
     ----------
     name : str
         Its name in the tables.

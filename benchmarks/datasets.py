@@ -26,7 +26,7 @@ OUTLIER = 2000.0
 class Reading:
     """How a job reads the rows of a data set.
 
-    Parameters
+    Attributes
     ----------
     index : ndarray of int64, shape (n,)
         The order of the rows, a permutation.
@@ -42,7 +42,7 @@ class Reading:
 class Dataset:
     """Rows to cluster, and the ways to read them.
 
-    Parameters
+    Attributes
     ----------
     name : str
         A unique name.

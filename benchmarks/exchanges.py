@@ -58,7 +58,7 @@ class Line:
 class Exchanges:
     """Seconds of a sum between two hosts, by the number of float64 values.
 
-    Parameters
+    Attributes
     ----------
     gathered : dict of int to float
         Each host gathers the values of both and adds them up.

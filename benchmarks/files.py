@@ -27,7 +27,7 @@ RECORDIO_TYPE = "application/x-recordio-protobuf"
 class Form:
     """A format of files.
 
-    Parameters
+    Attributes
     ----------
     suffix : str
         The suffix of file names.

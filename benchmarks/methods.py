@@ -43,7 +43,7 @@ DROWNING = 1e15
 class Fit:
     """The result of a method.
 
-    Parameters
+    Attributes
     ----------
     centers : ndarray, shape (k, d)
         The centers of the model.

@@ -23,7 +23,7 @@ from container.packages import needed
 from container.versions import RELEASE
 
 with needed("pyarrow"):
-    from container.conversion.missing import Dropping, Filling
+    from container.conversion.missing import Dropping, MeanFilling
     from container.conversion.rows import Rows
     from container.conversion.sources import TABLES, open_rows
     from container.conversion.table import Options
@@ -32,7 +32,7 @@ with needed("pyarrow"):
 
 MAX_SHARDS = 100_000
 # The values of --missing.
-_MISSING: dict[str, Callable[[Rows], Rows]] = {"error": lambda rows: rows, "drop": Dropping, "mean": Filling}
+_MISSING: dict[str, Callable[[Rows], Rows]] = {"error": lambda rows: rows, "drop": Dropping, "mean": MeanFilling}
 # Errors of the disk, not of a wrong path.
 _DISK_ERRORS = (errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC)
 

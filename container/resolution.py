@@ -19,7 +19,7 @@ from kmeans.assignment.engine import Engine
 from kmeans.assignment.scoring import score
 from kmeans.communicator import SingleHost
 from kmeans.finalization.curve import Curve
-from kmeans.finalization.distribution import estimated_distribution
+from kmeans.finalization.estimated_distances import estimated_distribution
 from kmeans.finalization.estimation import estimate
 from kmeans.finalization.exploration import explore, ks_to_explore
 from kmeans.finalization.finalization import finalize

@@ -34,7 +34,7 @@ with needed():
     from container.artifacts import model as artifacts
     from container.artifacts import tarball
     from container.artifacts.description import describe, feature_names
-    from container.artifacts.distances import described
+    from container.artifacts.distances import described, need_distances
     from container.channels.channel import Channel
     from container.channels.form import RecordForm
     from container.channels.reading import Reading
@@ -48,7 +48,7 @@ with needed():
     from container.formats.columns import Selection, refuse_moved
     from container.formats.errors import FormatError
     from container.job import assignments
-    from container.job.content import Content, need_distances
+    from container.job.assignment_columns import AssignmentColumns
     from container.logs import logger
     from container.logs.logger import LOGGER
     from container.precision.coordinates import Coordinates
@@ -220,10 +220,10 @@ def _assigned(
     """Write the outputs of every training row; return the model with exact figures, if it was made of these rows."""
     measures = need_distances(chosen.assignment_outputs)
     if measures:
-        read = assignments.measured(channel, model.centers, engine, stop.overdue)
+        read = assignments.measure(channel, model.centers, engine, stop.overdue)
         if read.whole and read.tally.rows == model.rows:
-            model = read.figures(model)
-    content = Content.of(model, channel.coordinates, chosen)
+            model = read.applied_to(model)
+    content = AssignmentColumns.of(model, channel.coordinates, chosen)
     written = assignments.write(folder / assignments.FOLDER, channel, content, engine, stopping=stop.overdue)
     LOGGER.info("wrote the assignments of %d rows of %d files", written.rows, written.files)
     if not written.rows:
@@ -238,7 +238,7 @@ def _assigned(
             model.rows,
         )
     else:
-        return written.figures(model, keeps_distances=measures)
+        return written.applied_to(model, keeps_distances=measures)
     return model
 
 

@@ -71,7 +71,7 @@ class Observer(Protocol):
         """Note that all rows have been assigned."""
         ...
 
-    def settled(self, epochs: int, losses: EpochLosses) -> None:
+    def epochs_ended_early(self, epochs: int, losses: EpochLosses) -> None:
         """Note that the stream ends after some epochs, since another one would not pay."""
         ...
 
@@ -136,7 +136,7 @@ class Silent:
     def assigned(self, batch: MiniBatch) -> None:
         """See `Observer`."""
 
-    def settled(self, epochs: int, losses: EpochLosses) -> None:
+    def epochs_ended_early(self, epochs: int, losses: EpochLosses) -> None:
         """See `Observer`."""
 
     def reassigned(self, count: int) -> None:

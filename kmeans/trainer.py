@@ -12,14 +12,14 @@ from kmeans.assignment.shift import usual_values
 from kmeans.communicator import Communicator, SingleHost, any_host
 from kmeans.events import Events
 from kmeans.finalization import closing
-from kmeans.finalization.assignment_pass import AssignmentPass
 from kmeans.finalization.coreset import reduced_state
 from kmeans.finalization.curve import Curve
 from kmeans.finalization.deadline import Deadline
-from kmeans.finalization.distribution import estimated_distribution
+from kmeans.finalization.estimated_distances import estimated_distribution
 from kmeans.finalization.estimation import estimate
 from kmeans.finalization.exploration import explore, ks_to_explore
 from kmeans.finalization.finalization import TooFewDistinctRowsError, finalize
+from kmeans.finalization.keeping import KeepingPass
 from kmeans.finalization.optimism import optimism
 from kmeans.finalization.resources import Resources
 from kmeans.memory import centers_fit, check_memory, max_sample_rows
@@ -31,7 +31,7 @@ from kmeans.settings import TrainingSettings
 from kmeans.source import RowSource, Stretch
 from kmeans.state import State
 from kmeans.stream.control import Control
-from kmeans.stream.first_centers import EarlierModel, NoRowsError, choose_centers, first_rows, own_generator, with_twins
+from kmeans.stream.first_centers import GivenCenters, NoRowsError, choose_centers, first_rows, own_generator, with_twins
 from kmeans.stream.reassignment import outlier_distance
 from kmeans.stream.reservoir import Reservoir
 from kmeans.stream.run import Run
@@ -72,7 +72,7 @@ class Trainer:
     control: Control
     deadline: Deadline
     seeds: Seeds
-    earlier: EarlierModel | None
+    earlier: GivenCenters | None
     memory_bytes: float
     gpu: "Gpu | None"
 
@@ -155,7 +155,7 @@ class Trainer:
         if run.reassigned:
             self.events.counts["reassigned_centers"] += run.reassigned
             self.observer.reassigned(run.reassigned)
-        if run.settled:
+        if run.levelled_off:
             self.events.counts["epochs_left_out"] += settings.epochs - run.epoch
         sample = run.reservoir.sample(communicator)
         seen = np.array([float(run.reservoir.rows_seen), run.reservoir.weight_seen])
@@ -196,7 +196,7 @@ class Trainer:
         ks = ks_to_explore(settings.k, settings.n_centers, settings.n_features, state.work)
         return self._described(model, state, ks, resources)
 
-    def kept(self, given: EarlierModel) -> Model:
+    def kept(self, given: GivenCenters) -> Model:
         """Return a model that keeps the k centers given, scored on all rows in a single pass."""
         settings, communicator, stopping = self.settings, self.communicator, self.control.stopping
         first = first_rows(self.source, settings, communicator, self.seeds.sample, stopping)
@@ -216,7 +216,7 @@ class Trainer:
             max_sample_rows(settings, self.memory_bytes),
             weighted=settings.weighted,
         )
-        one = AssignmentPass(in_double, reservoir, resources)
+        one = KeepingPass(in_double, reservoir, resources)
         self.observer.assigning(len(centers))
         stopped = any_host(not one.take(first.first_pass, stopping), communicator)
         state = one.state()

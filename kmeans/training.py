@@ -11,7 +11,7 @@ from kmeans.observer import Observer
 from kmeans.settings import TrainingSettings
 from kmeans.source import RowSource
 from kmeans.stream.control import Control
-from kmeans.stream.first_centers import EarlierModel
+from kmeans.stream.first_centers import GivenCenters
 from kmeans.stream.snapshot import RunSnapshot
 from kmeans.threads import Threads
 from kmeans.trainer import Seeds, Trainer
@@ -31,7 +31,7 @@ def fit(
     control: Control | None = None,
     *,
     events: Events | None = None,
-    earlier: EarlierModel | None = None,
+    earlier: GivenCenters | None = None,
     snapshot: RunSnapshot | None = None,
     memory_bytes: float = math.inf,
     gpu: "Gpu | None" = None,
@@ -54,7 +54,7 @@ def fit(
         What is asked of the run.
     events : Events or None
         Counts the policies that are applied.
-    earlier : EarlierModel or None
+    earlier : GivenCenters or None
         A model whose centers the stream starts from or, with 0 epochs, k centers that the model keeps.
     snapshot : RunSnapshot or None
         Where to resume an interrupted run; the result is as if it had not been interrupted.

@@ -18,7 +18,8 @@ from sagemaker_kmeans.model_description import (
 )
 from sagemaker_kmeans.model_files import CENTERS_PREFIX, DESCRIPTION, ModelError, read
 from sagemaker_kmeans.ndarray_file import NDArrayFormatError, matrix
-from sagemaker_kmeans.nearest import NearestCenters, scaled_to_unit
+from sagemaker_kmeans.nearest import NearestCenters
+from sagemaker_kmeans.unit_length import scaled_to_unit
 from sagemaker_kmeans.usual_distances import UsualDistances
 
 _MAX_BYTES: Final = 1 << 30

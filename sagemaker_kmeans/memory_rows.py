@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array, issparse, vstack
 
 from kmeans.points import Rows, with_weights
+from sagemaker_kmeans.unit_length import check_directions
 
 # Numbers of a block, at most, but for a row that is longer.
 _BLOCK_NUMBERS: Final = 1 << 20
@@ -109,12 +110,7 @@ def unit_rows(rows: Any, scaled_to_unit: Callable[[NDArray[Any]], NDArray[np.flo
     """
     scaled = []
     for part, block in blocks(rows):
-        directed = block.any(axis=1)
-        if not directed.all():
-            raise ValueError(
-                "expected a number other than 0 in each row, since distance='cosine' compares directions, got zeros "
-                f"only in row {part.start + int(directed.argmin())}"
-            )
+        check_directions(block, part.start)
         unit = scaled_to_unit(block).astype(rows.dtype)
         scaled.append(csr_array(unit) if issparse(rows) else unit)
     return vstack(scaled, "csr") if issparse(rows) else np.concatenate(scaled)

@@ -109,16 +109,3 @@ class NearestCenters:
 def _parts(n_rows: int, numbers_per_row: int) -> Iterator[slice]:
     step = max(1, _BLOCK_NUMBERS // numbers_per_row)
     return (slice(start, min(start + step, n_rows)) for start in range(0, n_rows, step))
-
-
-def scaled_to_unit(rows: NDArray[Any], first: int = 0) -> NDArray[np.float64]:
-    """Return rows, of which the number of the first is given, scaled to length 1; nothing overflows on the way."""
-    largest = np.abs(rows).max(axis=1, keepdims=True).astype(np.float64)
-    if not largest.all():
-        raise ValueError(
-            f"expected a number other than 0, since the model compares directions, got zeros only in row "
-            f"{first + int(largest.argmin())}"
-        )
-    scaled = rows / largest
-    unit: NDArray[np.float64] = scaled / np.sqrt(np.einsum("nd,nd->n", scaled, scaled))[:, None]
-    return unit

@@ -112,8 +112,12 @@ def upload(s3: Any, address: str, rows: Any, labels: Any, count: int, **extra: A
         Where to.
     address : str
         The ``s3://`` address of a prefix, which ends with a slash.
-    rows, labels, count : array-like of numbers or SciPy sparse matrix, array-like of numbers or None, int
-        As `files` takes them.
+    rows : array-like of numbers or SciPy sparse matrix, shape (n, d)
+        As for `files`.
+    labels : array-like of numbers, shape (n,), or None
+        As for `files`.
+    count : int
+        As for `files`.
     **extra : Any
         Further members of the requests, such as ``ServerSideEncryption``.
 

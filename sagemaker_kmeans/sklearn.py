@@ -17,7 +17,7 @@ from kmeans.finalization.finalization import TooFewDistinctRowsError
 from kmeans.observer import Silent
 from kmeans.prediction import Predictor
 from kmeans.state import State
-from kmeans.stream.first_centers import EarlierModel
+from kmeans.stream.first_centers import GivenCenters
 from kmeans.threads import Threads
 from kmeans.training import fit
 from kmeans.unit_length import scaled_to_unit
@@ -280,7 +280,7 @@ class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         )
         return np.concatenate([distinct, np.repeat(distinct[:1], self.n_clusters - len(distinct), axis=0)])
 
-    def _first_centers(self, rows: Any) -> EarlierModel | None:
+    def _first_centers(self, rows: Any) -> GivenCenters | None:
         """Return the centers that `init` gives, if it does, relative to the origin."""
         if isinstance(self.init, str):
             return None
@@ -293,7 +293,7 @@ class StreamingKMeans(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
                 raise ValueError(
                     f"The shape of the initial centers {centers.shape} does not match the {what} {expected}."
                 )
-        return EarlierModel(
+        return GivenCenters(
             single_rows(self._placed(centers), self._origin).astype(np.float64), np.zeros(self.n_clusters)
         )
 
@@ -317,6 +317,6 @@ def _weights(given: Any, rows: Any) -> NDArray[np.float64] | None:
     return weights
 
 
-def _earlier(state: State) -> EarlierModel:
+def _earlier(state: State) -> GivenCenters:
     live = state.live()
-    return EarlierModel(live.centers, live.weights)
+    return GivenCenters(live.centers, live.weights)

@@ -6,7 +6,7 @@ uses the same terms. There the cluster may be a cluster other than the closest, 
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -22,6 +22,8 @@ from kmeans.types import DoubleArray, FloatArray, LabelArray
 ENTRY: Final = "distances"
 MIN_CONTAMINATION, MAX_CONTAMINATION = CONTAMINATIONS[0], CONTAMINATIONS[-1]
 DEFAULT_CONTAMINATION: Final = 0.01
+# The outputs of a row that depend on the distances of all other rows.
+OUTPUTS: Final = ("normalized_distance", "is_anomaly")
 
 
 class DistancesError(ValueError):
@@ -127,6 +129,11 @@ class Distances:
             "contaminations": self.contaminations.tolist(),
             "thresholds": self.thresholds.tolist(),
         }
+
+
+def need_distances(outputs: Collection[str]) -> bool:
+    """Return whether some outputs of a row depend on the distances of all other rows."""
+    return not set(outputs).isdisjoint(OUTPUTS)
 
 
 def described(found: DistanceDistribution | None, coordinates: Coordinates, contamination: float) -> dict[str, Any]:

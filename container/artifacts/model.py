@@ -37,7 +37,7 @@ class ModelTooLargeError(ModelError):
 class SavedModel:
     """A model as it is saved.
 
-    Parameters
+    Attributes
     ----------
     centers : ndarray of float32 or float64, shape (k, d)
         Finite in float32, and C-contiguous. In float64 only if float32 can't hold them apart: then ``kmeans.json`` has

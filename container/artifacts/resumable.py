@@ -38,7 +38,7 @@ class Kind:
     holds : callable
         Returns whether a value is of this kind.
     optional : bool
-        Whether it may be missing, as in checkpoints of earlier releases.
+        Whether it may be missing: it does not apply, or the checkpoint is of an earlier release.
     """
 
     words: str
@@ -64,6 +64,8 @@ _COUNT = _whole(0, MAX_COUNT)
 _FLAG = Kind("true or false", lambda value: type(value) is bool)
 # A number of rows, or a sum of weights.
 _WEIGHT = _number(0, MAX_TOTAL_WEIGHT)
+# Only where it is another number than that of the rows.
+_WEIGHT_SEEN = replace(_WEIGHT, optional=True)
 _COUNTS = Kind(
     f"an object of whole numbers from 0 to {MAX_COUNT}",
     lambda value: isinstance(value, dict) and all(map(_COUNT.holds, value.values())),
@@ -84,11 +86,13 @@ FACTS: Final[Schema] = {
     "reassigned": _COUNT,
     "rows_added": _COUNT,
     "rows_seen": _COUNT,
+    "weight_seen": _WEIGHT_SEEN,
     # The largest number where no row is one.
     "outlier_distance": _number(0, sys.float_info.max),
     "epoch_losses": {"rows": _WEIGHT, "inertia": _number(0, MAX_AMOUNT), "latest": _LOSS, "before": _LOSS},
     "reservoir": {
         "rows_seen": _COUNT,
+        "weight_seen": _WEIGHT_SEEN,
         "first_number": _COUNT,
         "latest_position": _WEIGHT,
         "threshold": _THRESHOLD,
@@ -135,8 +139,6 @@ def check(arrays: Arrays, facts: Any, settings: TrainingSettings, n_hosts: int) 
         If no run of the job can resume from it.
     """
     check_facts(facts, FACTS)
-    for place in (facts, facts["reservoir"]):
-        check_facts(place.get("weight_seen", 0), _WEIGHT, "weight_seen")
     _check_shapes(arrays, settings, n_hosts)
     _check_stream(arrays, facts, settings)
     _check_reservoir(arrays, facts["reservoir"], settings, n_hosts)

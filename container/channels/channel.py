@@ -56,7 +56,7 @@ class Channel:
     shared : bool
         Whether several hosts have the same data.
     coordinates : Coordinates
-        As given, or as chosen; see `settle_by`.
+        As given, or as chosen; see `choose_coordinates_by`.
     id_column : str
         The name of the column of ids; empty if there is none.
     drops : bool
@@ -82,7 +82,7 @@ class Channel:
         reading = replace(reading, threaded=reading.threaded or configuration.mode != "File")
         self.path = configuration.path
         self.id_column, self.drops = form.selection.ident, form.missing == "drop"
-        self._fills = form.missing == "mean"
+        self._fills_gaps = form.missing == "mean"
         self.coordinates = coordinates
         self._choose: Choose | None = None
         self._choosing_rows = 0
@@ -112,7 +112,7 @@ class Channel:
         """Bytes read in the latest pass, so far."""
         return self._position.bytes_read
 
-    def settle_by(self, choose: Choose, n_rows: int = 0) -> None:
+    def choose_coordinates_by(self, choose: Choose, n_rows: int = 0) -> None:
         """Have the coordinates chosen from rows drawn from the whole channel or, in Pipe mode, from the first ones.
 
         Parameters
@@ -127,7 +127,7 @@ class Channel:
         self._choose = choose
         self._choosing_rows = min(n_rows, max(1, BLOCK_BYTES // (8 * self._feature_dim)))
 
-    def _settle(self, rows: DoubleArray, n_represented: int) -> None:
+    def _choose_coordinates(self, rows: DoubleArray, n_represented: int) -> None:
         """Have the coordinates chosen by rows with their weights, if these are not chosen yet."""
         if self._choose is not None:
             choose, self._choose = self._choose, None
@@ -183,11 +183,11 @@ class Channel:
         position.needed_rows = self._reading.needed_rows if self.rereadable and not skip else 0
         if self._choose is not None and not self.rereadable:
             rows = self._opener.first_rows(position.passes, max(self._choosing_rows, ENOUGH_ROWS))
-            self._settle(rows, len(rows))
+            self._choose_coordinates(rows, len(rows))
         many = packing and self._alone
         together = max(1, self._opener.rows_together() // self._mini_batch_size) if many else 1
         filling = Filling(self._opener, self._division(together), position, self.coordinates)
-        if skip and self._fills:
+        if skip and self._fills_gaps:
             # Rows with a gap are counted among those that a resumed job skips, too.
             blocks = self._filled(partial(filling.fill, skip=0, packing=False), together)
             yield from _behind(skip, cast(Iterator[Rows], blocks))
@@ -321,11 +321,11 @@ class Channel:
             drawn = max(size, self._choosing_rows) if self._choose else size
             rows, records = sample(self.files(), self._opener.opened, self._width, drawn, rng)
         except GivenUpError:
-            self._settle(np.empty((0, self._width)), 0)
+            self._choose_coordinates(np.empty((0, self._width)), 0)
             raise
         if size and self._alone and not records:
             raise self.no_records()
-        self._settle(rows, records)
+        self._choose_coordinates(rows, records)
         if len(rows) > size:
             rows = rows[np.sort(rng.choice(len(rows), size, replace=False))]
         features = self.coordinates.rows(rows[:, : self._feature_dim])

@@ -195,9 +195,7 @@ class CSVReader(ByteReader):
 
     def _read_rest(self, lines: bytes, out: RowArray) -> None:
         """Decode as many lines as there are rows, of which the first is not plain."""
-        reader = CSVReader(
-            io.BytesIO(lines), RecordForm(self.feature_dim), ReaderResources(len(lines) + decode_kernel.WORD)
-        )
+        reader = CSVReader(io.BytesIO(lines), RecordForm(self.width), ReaderResources(len(lines) + decode_kernel.WORD))
         reader.records, reader.lines_before = self.records, self.lines_before
         reader._cells, reader._settled = self._cells, True
         try:
@@ -264,15 +262,15 @@ class CSVReader(ByteReader):
             return
         line = self.window.buffer[self.window.begin : self._ends[0]].tobytes()
         columns = parser.column_count(line, self._line)
-        if columns not in (self.feature_dim, self.feature_dim + 1):
+        if columns not in (self.width, self.width + 1):
             text = line.rstrip(b"\r\n").decode("utf-8", "surrogateescape")
             parser.refuse_lone_returns(text, labels=0, record=self._line)
             raise FormatError(
-                f"expected {self.feature_dim} columns, or {self.feature_dim + 1} with a label first,"
+                f"expected {self.width} columns, or {self.width + 1} with a label first,"
                 f" got {columns or 'an empty line'}",
                 record=self._line,
             )
-        self._cells = Cells.behind(columns - self.feature_dim, self.feature_dim, gaps=self.form.gaps)
+        self._cells = Cells.behind(columns - self.width, self.width, gaps=self.form.gaps)
         self._settled = True
 
     def _take(self, lines: int) -> bytes:

@@ -28,7 +28,7 @@ class PassingReader(Reader):
     """
 
     def __init__(self, reader: Reader) -> None:
-        super().__init__(reader.feature_dim)
+        super().__init__(reader.width)
         self._reader = reader
         self.feature_names, self.feature_columns = reader.feature_names, reader.feature_columns
         self.left_out = reader.left_out
@@ -125,7 +125,7 @@ class DroppingReader(PassingReader):
         """See `Reader.skip`; rows are decoded, since those that are dropped do not count."""
         skipped = 0
         while skipped < count:
-            rows = np.empty((min(count - skipped, self._together), self.feature_dim))
+            rows = np.empty((min(count - skipped, self._together), self.width))
             read = self.read(rows)
             skipped += read
             if read < len(rows):
@@ -149,7 +149,7 @@ class DroppingReader(PassingReader):
     def pick(self, numbers: NDArray[np.int64], out: RowArray, *, guess: bool) -> None:
         """See `Reader.pick`; rows between them are decoded too."""
         del guess
-        rows = np.empty((self._together, self.feature_dim), out.dtype)
+        rows = np.empty((self._together, self.width), out.dtype)
         done = 0
         while done < len(numbers):
             before = self.records
@@ -162,4 +162,4 @@ class DroppingReader(PassingReader):
     @property
     def _together(self) -> int:
         """The number of rows that are read at once, for their numbers or to be skipped."""
-        return max(1, _NUMBERS_TOGETHER // self.feature_dim)
+        return max(1, _NUMBERS_TOGETHER // self.width)

@@ -28,7 +28,7 @@ _EXACT_BYTES: Final = 1 << 20
 class Division:
     """How rows are divided into buffers.
 
-    Parameters
+    Attributes
     ----------
     batch_rows : int
         The rows of a mini-batch.
@@ -197,10 +197,10 @@ def read_rows(reader: Reader, out: Rows, coordinates: Coordinates) -> int:
     out, weights = parts(out)
     if coordinates.plain and weights is None:
         return reader.read(out)
-    step = max(1, _EXACT_BYTES // (8 * reader.feature_dim))
+    step = max(1, _EXACT_BYTES // (8 * reader.width))
     for begin in range(0, len(out), step):
         part = out[begin : begin + step]
-        exact = np.empty((len(part), reader.feature_dim))
+        exact = np.empty((len(part), reader.width))
         before = reader.records
         try:
             reader.read(exact)

@@ -17,7 +17,7 @@ class RecordForm:
     Attributes
     ----------
     feature_dim : int
-        The numbers of a row.
+        The number of features.
     label_size : int or None
         Leading columns that are labels; None if the content type does not say.
     header : bool

@@ -28,7 +28,7 @@ class Reader(ABC):
 
     Parameters
     ----------
-    feature_dim : int
+    width : int
         The numbers a row must have; the last one is its weight, if rows have weights.
 
     Attributes
@@ -61,8 +61,8 @@ class Reader(ABC):
     # The size of rows that are worth reading together, so that several threads have work; 0 where it does not matter.
     bytes_together: ClassVar[int] = 0
 
-    def __init__(self, feature_dim: int) -> None:
-        self.feature_dim = feature_dim
+    def __init__(self, width: int) -> None:
+        self.width = width
         self.records = 0
 
     @classmethod
@@ -98,7 +98,7 @@ class Reader(ABC):
 
         Parameters
         ----------
-        out : ndarray of float32 or float64, shape (n, feature_dim)
+        out : ndarray of float32 or float64, shape (n, width)
             C-contiguous; written from its first row on.
 
         Returns
@@ -181,7 +181,7 @@ class Reader(ABC):
         ----------
         numbers : ndarray of int64, shape (n,)
             Ascending, counted from 0.
-        out : ndarray of float32 or float64, shape (n, feature_dim)
+        out : ndarray of float32 or float64, shape (n, width)
             C-contiguous; written.
         guess : bool
             As it was for `count`.

@@ -10,7 +10,7 @@ from container.stopping import Stop
 class Reading:
     """How a host reads a channel.
 
-    Parameters
+    Attributes
     ----------
     place : HostPlace
         This host's place among those of the job. Hosts that all have the same data divide the mini-batches: each takes

@@ -39,7 +39,7 @@ class RecordIOReader(ByteReader):
                         break
                 elif status != frame_kernel.FULL:
                     record = records.parse(self._payload())
-                    out[row] = records.features(record, self.feature_dim, out.dtype, gaps=self.form.gaps)
+                    out[row] = records.features(record, self.width, out.dtype, gaps=self.form.gaps)
                     self.records += 1
                     row += 1
         return row
@@ -67,16 +67,16 @@ class RecordIOReader(ByteReader):
         window = self.window
         if INTERPRETED or not (window.content or window.fill()):
             return None
-        if len(window.content) < HEADER_BYTES + 4 * self.feature_dim + _USUAL_HEAD_BYTES:
+        if len(window.content) < HEADER_BYTES + 4 * self.width + _USUAL_HEAD_BYTES:
             window.fill()
-        row: FloatArray = np.empty((1, self.feature_dim), np.float32)
+        row: FloatArray = np.empty((1, self.width), np.float32)
         values_at, size = map(int, frame_kernel.layout(window.buffer, window.begin, window.end, row))
         if values_at < WORD:
             return None
         n_rows = (os.fstat(self.stream.fileno()).st_size - window.position) // size
         head = bytes(window.content[:values_at])
         whole = n_rows // multiple * multiple
-        return PackedRows.of_file(whole, self.stream.fileno(), window.position, size, head, self.feature_dim)
+        return PackedRows.of_file(whole, self.stream.fileno(), window.position, size, head, self.width)
 
     def passed(self, packed: PackedRows) -> None:
         """See `Reader.passed`."""

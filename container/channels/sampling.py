@@ -107,8 +107,8 @@ def first_rows(stream: Stream, reading: Callable[[bytes], Reader], n_rows: int =
         ended = len(beginning) < size
         # Cut, so that rows that take too much memory are the same ones however many have come.
         reader = reading(beginning[:_MAX_BYTES])
-        most = min(max(_MAX_ROWS, n_rows), _MAX_BYTES // (8 * reader.feature_dim))
-        rows = np.empty((max(1, most), reader.feature_dim))
+        most = min(max(_MAX_ROWS, n_rows), _MAX_BYTES // (8 * reader.width))
+        rows = np.empty((max(1, most), reader.width))
         try:
             reader.read(rows)
         except IncompleteError:

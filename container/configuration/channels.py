@@ -61,7 +61,7 @@ class ContentType(NamedTuple):
 class ChannelConfiguration:
     """One channel of the job.
 
-    Parameters
+    Attributes
     ----------
     name : str
         A key of `CHANNELS`.

@@ -23,7 +23,7 @@ _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?")
 class Paths:
     """The paths of SageMaker's contract for containers.
 
-    Parameters
+    Attributes
     ----------
     base : Path
         The root of all paths.
@@ -86,7 +86,7 @@ class Paths:
 class JobConfiguration:
     """The configuration of a training job.
 
-    Parameters
+    Attributes
     ----------
     paths : Paths
         The paths of the job.

@@ -20,7 +20,7 @@ _INT64_MAX = 2**63 - 1
 class Hyperparameter:
     """A row of the table.
 
-    Parameters
+    Attributes
     ----------
     name : str
         Its name. The field of `Hyperparameters` has the same name without leading underscores.

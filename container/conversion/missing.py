@@ -44,7 +44,7 @@ class Dropping(Rows):
         return f"dropped {self._dropped:,} rows with missing numbers" if self._dropped else ""
 
 
-class Filling(Rows):
+class MeanFilling(Rows):
     """The rows of a source, with the mean of the feature in the place of a missing number.
 
     Parameters

@@ -100,9 +100,9 @@ def float32(parts: Iterator[Any], columns: Sequence[int], *, gaps: bool) -> Iter
 
 def all_rows(reader: Reader) -> Iterator[FloatArray]:
     """Yield the rows of a reader, block by block."""
-    size = rows_in_a_block(reader.feature_dim)
+    size = rows_in_a_block(reader.width)
     while True:
-        block = np.empty((size, reader.feature_dim), np.float32)
+        block = np.empty((size, reader.width), np.float32)
         read = reader.read(block)
         if read:
             yield block[:read]

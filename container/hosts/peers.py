@@ -54,7 +54,11 @@ class Peers:
 
     Parameters
     ----------
-    place, port, address : HostPlace, int, str
+    place : HostPlace
+        As for `Meeting`.
+    port : int
+        As for `Meeting`.
+    address : str
         As for `Meeting`.
     facts : Mapping of str to str
         The facts of this host, for `container.hosts.agreement`.

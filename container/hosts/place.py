@@ -8,7 +8,7 @@ from typing import Final
 class HostPlace:
     """The place of a host among the hosts of a job.
 
-    Parameters
+    Attributes
     ----------
     rank : int
         The index of this host in `hosts`.

@@ -16,7 +16,7 @@ from pyarrow import csv as arrow_csv
 from container.artifacts import disk_space
 from container.channels.channel import Channel
 from container.files.atomic import replacing
-from container.job.content import Content
+from container.job.assignment_columns import AssignmentColumns
 from container.job.ids import Ids, quoted
 from kmeans.assignment.counting import DistanceCounter
 from kmeans.assignment.engine import Engine
@@ -84,8 +84,8 @@ def _shortened(name: str, suffix: str = "") -> str:
 
 
 @dataclass
-class Written:
-    """What was written.
+class PassResult:
+    """What a pass over the rows found, and what it wrote.
 
     Attributes
     ----------
@@ -108,19 +108,19 @@ class Written:
     whole: bool = False
 
     @classmethod
-    def nothing(cls, k: int) -> "Written":
-        """Return that nothing was written, of k clusters."""
+    def nothing(cls, k: int) -> "PassResult":
+        """Return the result of a pass that has read nothing, for k clusters."""
         return cls(Tally(k), DistanceHistogram(k))
 
-    def figures(self, model: Model, *, keeps_distances: bool = False) -> Model:
-        """Return a model with the exact figures of its rows, of which all were read; its distances may be kept."""
+    def applied_to(self, model: Model, *, keeps_distances: bool = False) -> Model:
+        """Return the model with the exact figures of its rows, of which all were read; its distances may be kept."""
         score = self.tally.score()
         return model.measured(score, None if keeps_distances else self.histogram.distribution(score))
 
 
-def measured(
+def measure(
     source: Channel, centers: FloatArray, engine: Engine, stopping: Callable[[], bool] = lambda: False
-) -> Written:
+) -> PassResult:
     """Read all rows as `write` does, and write nothing; each host reads its share.
 
     Raises
@@ -129,7 +129,7 @@ def measured(
         As `Channel.blocks`.
     """
     assigner = engine.assigner(centers.astype(np.float64))
-    result, counter = Written.nothing(len(centers)), DistanceCounter(len(centers), engine.threads)
+    result, counter = PassResult.nothing(len(centers)), DistanceCounter(len(centers), engine.threads)
     try:
         for block in _until(stopping, source.blocks()):
             rows, weights = parts(block)
@@ -146,11 +146,11 @@ def measured(
 def write(
     folder: Path,
     source: Channel,
-    content: Content,
+    columns: AssignmentColumns,
     engine: Engine,
     share: tuple[int, int] = (0, 1),
     stopping: Callable[[], bool] = lambda: False,
-) -> Written:
+) -> PassResult:
     """Write the outputs of every row, in the order of the rows; ids come first in a line.
 
     A row that was dropped in training has its line too, without a cluster if a number is missing.
@@ -161,7 +161,7 @@ def write(
         Where the files go; each appears whole or not at all.
     source : Channel
         The training rows, not through a pipe.
-    content : Content
+    columns : AssignmentColumns
         The model, and what the lines have.
     engine : Engine
         What computes.
@@ -172,7 +172,7 @@ def write(
 
     Returns
     -------
-    Written
+    PassResult
         The same for any number of threads.
 
     Raises
@@ -182,10 +182,10 @@ def write(
     OSError
         If a file can't be written.
     """
-    assigning = _Assigning(source, content, engine)
-    result = Written.nothing(len(content.centers))
-    counter = DistanceCounter(len(content.centers), engine.threads)
-    header = [*filter(None, [quoted(source.id_column)]), *content.outputs]
+    assigning = _Assigning(source, columns, engine)
+    result = PassResult.nothing(len(columns.centers))
+    counter = DistanceCounter(len(columns.centers), engine.threads)
+    header = [*filter(None, [quoted(source.id_column)]), *columns.outputs]
     for path in source.files()[share[0] :: share[1]]:
         target = folder / output_name(path.relative_to(source.path))
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -231,24 +231,24 @@ def _until(stopping: Callable[[], bool], blocks: Iterator[Rows]) -> Iterator[Row
 class _Assigning:
     """Assigns pieces to clusters; see `write`. Each thread assigns pieces of its own."""
 
-    def __init__(self, source: Channel, content: Content, engine: Engine) -> None:
-        self._assigner = engine.on_one_thread().assigner(content.centers.astype(np.float64))
+    def __init__(self, source: Channel, columns: AssignmentColumns, engine: Engine) -> None:
+        self._assigner = engine.on_one_thread().assigner(columns.centers.astype(np.float64))
         self._coordinates = source.coordinates
         self._drops = source.drops
-        self._content = content
+        self._columns = columns
 
     def __call__(self, piece: tuple[FloatArray, Any]) -> tuple[pa.Buffer, LabelArray, DoubleArray]:
         """Return the lines of rows, which may have ids, and labels and squared distances of those with a cluster."""
         rows, ids = piece
         whole = ~np.isnan(rows).any(axis=1) if self._drops else None
         labels, squared_distances = self._assigner.assign(rows if whole is None else rows[whole])
-        columns = self._content.columns(labels, self._coordinates.distances(squared_distances))
+        arrays = self._columns.of_rows(labels, self._coordinates.distances(squared_distances))
         if whole is not None:
             places = pa.array(np.cumsum(whole) - 1, mask=~whole)
-            columns = [column.take(places) for column in columns]
+            arrays = [array.take(places) for array in arrays]
         buffer = pa.BufferOutputStream()
         texts = [] if ids is None else [ids]
-        names = [*("" for _ in texts), *self._content.outputs]
+        names = [*("" for _ in texts), *self._columns.outputs]
         options = arrow_csv.WriteOptions(include_header=False, quoting_style="needed" if texts else "none")
-        arrow_csv.write_csv(pa.RecordBatch.from_arrays([*texts, *columns], names=names), buffer, options)
+        arrow_csv.write_csv(pa.RecordBatch.from_arrays([*texts, *arrays], names=names), buffer, options)
         return buffer.getvalue(), labels, squared_distances

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from container.configuration.files import JobConfiguration
-from container.job.earlier_model import GivenModel
 from container.job.feature_names import FeatureNames
+from container.job.given_model import GivenModel
 from container.logs.progress import Progress
 from container.stopping import Stop
 from kmeans.assignment.engine import Engine
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class JobContext:
     """What the stages of a training job share on one of its hosts.
 
-    Parameters
+    Attributes
     ----------
     configuration : JobConfiguration
         The configuration of the job on this host.

@@ -3,11 +3,12 @@
 import time
 from pathlib import Path
 
+from container.artifacts.distances import need_distances
 from container.channels.channel import Channel
 from container.job import assignments
-from container.job.assignments import Written
+from container.job.assignment_columns import AssignmentColumns
+from container.job.assignments import PassResult
 from container.job.best_effort import warn_on_failure
-from container.job.content import Content, need_distances
 from container.job.context import JobContext
 from container.logs.logger import LOGGER
 from kmeans.communicator import any_host
@@ -48,13 +49,13 @@ def write_assignments(context: JobContext, model: Model, source: Channel) -> Mod
     measures = need_distances(chosen.assignment_outputs)
     if measures:
         model = _measured(context, model, source)
-    content = Content.of(model, source.coordinates, chosen)
+    columns = AssignmentColumns.of(model, source.coordinates, chosen)
     shared = job.channels["train"].distribution == "FullyReplicated"
     share = (job.place.rank, job.place.count) if shared else (0, 1)
-    written = Written.nothing(len(model.centers))
+    written = PassResult.nothing(len(model.centers))
     with warn_on_failure(progress.events, "assignments_failed", "The assignments were not all written"):
         engine = context.engine(model.state.shift)
-        written = assignments.write(folder, source, content, engine, share, stop.requested)
+        written = assignments.write(folder, source, columns, engine, share, stop.requested)
         if stop.requested():
             LOGGER.warning("Stopped early by %s: not all assignments were written.", stop.cause)
         LOGGER.info(
@@ -73,20 +74,20 @@ def _measured(context: JobContext, model: Model, source: Channel) -> Model:
     """
     if model.distances is None or model.distances.exact:
         return model
-    read = Written.nothing(len(model.centers))
-    with warn_on_failure(context.progress.events, "closing_failed", "The distances are those of a sample"):
-        read = assignments.measured(source, model.centers, context.engine(model.state.shift), context.stop.requested)
+    read = PassResult.nothing(len(model.centers))
+    with warn_on_failure(context.progress.events, "distances_failed", "The distances are those of a sample"):
+        read = assignments.measure(source, model.centers, context.engine(model.state.shift), context.stop.requested)
     return _exact(context, model, read)
 
 
-def _exact(context: JobContext, model: Model, read: Written, *, keeps_distances: bool = False) -> Model:
+def _exact(context: JobContext, model: Model, read: PassResult, *, keeps_distances: bool = False) -> Model:
     """Return the model with what was found on all rows of all hosts, if all were read."""
     if any_host(not read.whole, context.communicator):
         return model
     context.communicator.sum(read.tally.totals)
     read.histogram.combine(context.communicator)
     if read.tally.rows == model.rows:
-        return read.figures(model, keeps_distances=keeps_distances)
+        return read.applied_to(model, keeps_distances=keeps_distances)
     if not model.stopped:
         message = f"The training rows have changed: expected {model.rows}, got {read.tally.rows}."
         context.progress.events.happened("rows_changed", 1, message)
@@ -96,7 +97,7 @@ def _exact(context: JobContext, model: Model, read: Written, *, keeps_distances:
 def _are_few(context: JobContext, model: Model, folder: Path) -> bool:
     """Return whether all hosts can write assignments by default; log why not."""
     chosen = context.configuration.hyperparameters
-    row_bytes = Content(model.centers, chosen.assignment_outputs).row_bytes()
+    row_bytes = AssignmentColumns(model.centers, chosen.assignment_outputs).row_bytes()
     objection = assignments.objection(folder, model.rows, row_bytes, ids=bool(chosen.id_column))
     if not any_host(bool(objection), context.communicator):
         return True

@@ -17,14 +17,14 @@ from container.configuration.files import JobConfiguration
 from container.errors import CustomerError
 from container.formats.columns import Selection
 from container.job import exact_figures, outputs
+from container.job.assignment_columns import check_id_column
 from container.job.checkpointing import newest_common, saving
-from container.job.content import check_id_column
 from container.job.context import JobContext
-from container.job.earlier_model import GivenModel, kept_model, read_given_model
+from container.job.coordinates import choose_from_drawn_rows
 from container.job.feature_names import FeatureNames, agreed_names
 from container.job.gaps import count_gaps
+from container.job.given_model import GivenModel, kept_model, read_given_model
 from container.job.gpu import open_gpu
-from container.job.settling import settle
 from container.logs import logger
 from container.logs.logger import LOGGER
 from container.logs.metrics import log_metrics, log_quality, summary
@@ -153,7 +153,7 @@ def _fit(
     rows = source.source
     if checkpoint is None:
         kept = context.kept and context.kept.coordinates
-        settle(rows, context, kept or PLAIN)
+        choose_from_drawn_rows(rows, context, kept or PLAIN)
     else:
         rows.coordinates = checkpoint.coordinates
     # The leader's clock decides for all hosts.

@@ -206,7 +206,7 @@ class Progress(Observer):
             "made of" if self._epochs else "scored on",
         )
 
-    def settled(self, epochs: int, losses: EpochLosses) -> None:
+    def epochs_ended_early(self, epochs: int, losses: EpochLosses) -> None:
         """Log why there are no further epochs."""
         if self._bar is not None:
             self._bar.close()

@@ -38,7 +38,11 @@ def choose_coordinates(
 
     Parameters
     ----------
-    rows, n_represented, communicator : ndarray of float64, shape (n, d), int, Communicator
+    rows : ndarray of float64, shape (n, d)
+        As for `moments_of`.
+    n_represented : int
+        As for `moments_of`.
+    communicator : Communicator
         As for `moments_of`.
     events : Events
         Counts the features that have lost their digits.

@@ -13,7 +13,7 @@ from kmeans.model import Model
 class Facts:
     """The facts about a job at its end.
 
-    Parameters
+    Attributes
     ----------
     model : Model
         The model.

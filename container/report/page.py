@@ -48,6 +48,7 @@ EVENTS = {
     "curve_failed": "msd_by_k.json was not written.",
     "finalization_cut_short": "The job was stopped while it searched for a better model: this is the best one so far.",
     "assignments_failed": "Not all files of assignments were written.",
+    "distances_failed": "The rows could not be read again: the distances are those of the sample.",
     "closing_cut_short": "The job was stopped in or before a pass over all rows: this is the best model so far.",
     "closing_failed": "The rows could not be read again to make the model more exact.",
     "rows_changed": "The channel had different rows when it was read again.",

@@ -5,6 +5,7 @@ from typing import Final
 
 import numpy as np
 
+from container.artifacts import distances
 from container.serving.codecs.codec import Columns
 from container.serving.predictor import ModelPredictor
 from kmeans.types import DoubleArray, FloatArray
@@ -22,9 +23,8 @@ OUTPUTS: Final = {
 # The outputs of the built-in.
 DEFAULT_OUTPUTS: Final = ("closest_cluster", "distance_to_cluster")
 
-# The outputs that follow from the closest cluster alone, and those of them that need the usual distances of a model.
-_OF_USUAL: Final = ("normalized_distance", "is_anomaly")
-_OF_CLOSEST: Final = {*DEFAULT_OUTPUTS, *_OF_USUAL}
+# The outputs that follow from the closest cluster alone.
+_OF_CLOSEST: Final = {*DEFAULT_OUTPUTS, *distances.OUTPUTS}
 
 # Number of distances, in float64, that are computed at once.
 _BLOCK_DISTANCES = 1 << 20
@@ -37,7 +37,7 @@ def row_step(predictor: ModelPredictor, outputs: Sequence[str]) -> int:
 
 def missing_for(predictor: ModelPredictor, outputs: Sequence[str]) -> str:
     """Return what a model lacks for some outputs; empty if it lacks nothing."""
-    asked = next((name for name in outputs if name in _OF_USUAL), None)
+    asked = next((name for name in outputs if name in distances.OUTPUTS), None)
     if asked is None or predictor.usual is not None:
         return ""
     return (
@@ -89,7 +89,7 @@ def answers(
                 "top_clusters": order,
                 "top_distances": ordered.astype(np.float32),
             }
-    if predictor.usual is not None and not set(outputs).isdisjoint(_OF_USUAL):
+    if predictor.usual is not None and distances.need_distances(outputs):
         normalized = predictor.usual.normalized(found["closest_cluster"], found["distance_to_cluster"])
         found["normalized_distance"] = normalized
         found["is_anomaly"] = predictor.usual.are_anomalies(normalized, contamination)

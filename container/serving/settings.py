@@ -27,7 +27,7 @@ _HELD_SHARE = 8
 class ServingSettings:
     """The settings of the server.
 
-    Parameters
+    Attributes
     ----------
     port : int
         The port to listen on.

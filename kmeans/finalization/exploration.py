@@ -77,10 +77,10 @@ def ks_to_explore(k: int, n_centers: int, n_features: int, streamed: float = 0.0
         last = int(LOWERED * last)
     work = USUAL_ITERATIONS * _min_points(last) * work_of_a_point(last, n_features) / 2
     n_ks = max(MIN_KS, min(MAX_KS, int(FITTING_WORK / work)))
-    return sorted({*_spread(last, n_ks), k})
+    return sorted({*_ratios(last, n_ks), k})
 
 
-def _spread(last: int, n_ks: int) -> list[int]:
+def _ratios(last: int, n_ks: int) -> list[int]:
     """Return numbers from 2 to `last`: all of them if there are no more than `n_ks`, else so many in equal ratios."""
     if last - 1 <= n_ks:
         return list(range(2, last + 1))
@@ -88,7 +88,7 @@ def _spread(last: int, n_ks: int) -> list[int]:
 
 
 def _least_work(last: int, n_features: int) -> float:
-    work = sum(work_of_a_point(k, n_features) for k in _spread(last, MIN_KS))
+    work = sum(work_of_a_point(k, n_features) for k in _ratios(last, MIN_KS))
     return MIN_ITERATIONS * _min_points(last) * work
 
 

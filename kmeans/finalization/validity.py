@@ -65,7 +65,11 @@ def davies_bouldin(points: WeightedPoints, centers: DoubleArray, labels: LabelAr
 
     Parameters
     ----------
-    points, centers, labels : WeightedPoints, ndarray of float64, ndarray of int64
+    points : WeightedPoints
+        As for `simplified_silhouette`.
+    centers : ndarray of float64, shape (k, d)
+        As for `simplified_silhouette`.
+    labels : ndarray of int64, shape (n,)
         As for `simplified_silhouette`.
 
     Returns
@@ -126,7 +130,11 @@ def separated_share(points: WeightedPoints, centers: DoubleArray, labels: LabelA
 
     Parameters
     ----------
-    points, centers, labels : WeightedPoints, ndarray of float64, ndarray of int64
+    points : WeightedPoints
+        As for `simplified_silhouette`.
+    centers : ndarray of float64, shape (k, d)
+        As for `simplified_silhouette`.
+    labels : ndarray of int64, shape (n,)
         As for `simplified_silhouette`.
     """
     sizes = np.bincount(labels, points.weights, minlength=len(centers))

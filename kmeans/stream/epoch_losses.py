@@ -37,7 +37,7 @@ class EpochLosses:
             self.before, self.latest = self.latest, self.inertia / self.rows
         self.rows, self.inertia = 0, 0.0
 
-    def settled(self, tolerance: float) -> bool:
+    def levelled_off(self, tolerance: float) -> bool:
         """Return whether the latest epoch has lowered the loss by no more than this part of it; never if that is 0."""
         if not tolerance or self.latest is None or self.before is None:
             return False

@@ -27,8 +27,8 @@ class NoRowsError(ValueError):
 
 
 @dataclass(frozen=True)
-class EarlierModel:
-    """The model of an earlier job, to continue from.
+class GivenCenters:
+    """Centers to start from or to keep.
 
     Attributes
     ----------

@@ -95,10 +95,10 @@ class Run:
         self.reservoir = self._new_reservoir()
 
     @property
-    def settled(self) -> bool:
+    def levelled_off(self) -> bool:
         """Whether there are epochs left that would not pay; the same on all hosts."""
         left = self.epoch < self._settings.epochs and not self.within_epoch
-        return left and self.losses.settled(self._settings.early_stopping_tolerance)
+        return left and self.losses.levelled_off(self._settings.early_stopping_tolerance)
 
     def take_rows(
         self,
@@ -130,7 +130,7 @@ class Run:
         reservoir = self.reservoir
         # The rows of a stretch in memory that are not taken yet.
         rest: PackedRows | None = None
-        while self.epoch < self._settings.epochs and not (self.stopped or self.settled):
+        while self.epoch < self._settings.epochs and not (self.stopped or self.levelled_off):
             if stretches is None:
                 self.stream.begin_epoch()
                 reservoir = self._new_reservoir()
@@ -172,8 +172,8 @@ class Run:
             observer.epoch_ended(self.epoch)
         if self.stopped:
             observer.stopped()
-        if self.settled:
-            observer.settled(self.epoch, self.losses)
+        if self.levelled_off:
+            observer.epochs_ended_early(self.epoch, self.losses)
 
     def _own(self, stretches: Iterator[Stretch]) -> Iterator[Stretch]:
         """Return stretches as this host takes them: a single one takes packed rows in groups."""

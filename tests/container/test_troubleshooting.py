@@ -29,8 +29,8 @@ from container.errors import CustomerError, JobError
 from container.files.atomic import naming
 from container.formats.recordio.records import dense_record, encode
 from container.hosts.agreement import disagreement
-from container.job.earlier_model import read_earlier_model
 from container.job.failure import reported
+from container.job.given_model import read_earlier_model
 from container.logs.logger import Output
 from container.serving.app import create_app, create_multi_model_app
 from container.serving.model import ServedModel

@@ -7,7 +7,7 @@ from kmeans.assignment.engine import Engine
 from kmeans.assignment.scoring import Score, Tally, score
 from kmeans.communicator import SingleHost
 from kmeans.distribution import CONTAMINATIONS, QUANTILES, DistanceDistribution, WeightedDistances
-from kmeans.finalization.distribution import estimated_distribution
+from kmeans.finalization.estimated_distances import estimated_distribution
 from kmeans.observer import Silent
 from kmeans.threads import Threads
 from kmeans.training import fit

@@ -13,7 +13,7 @@ from kmeans.model import Model
 from kmeans.observer import Silent
 from kmeans.settings import FinalizationSettings, LloydSettings, TrainingSettings
 from kmeans.stream.control import Control
-from kmeans.stream.first_centers import EarlierModel, NoRowsError
+from kmeans.stream.first_centers import GivenCenters, NoRowsError
 from kmeans.stream.largest_keys import chosen_of_all
 from kmeans.stream.reservoir import Reservoir
 from kmeans.stream.snapshot import RunSnapshot
@@ -353,7 +353,7 @@ RECIPE = FinalizationSettings(LloydSettings("kmeans++", 3, 100, 1e-4), refine=Fa
 
 @pytest.mark.parametrize("n_earlier", [3, 20, 150])
 def test_an_earlier_model_is_where_the_stream_starts(digits: FloatArray, n_earlier: int) -> None:
-    earlier = EarlierModel(digits[:n_earlier].astype(np.float64), np.full(n_earlier, 1e9))
+    earlier = GivenCenters(digits[:n_earlier].astype(np.float64), np.full(n_earlier, 1e9))
     chosen = settings_for(digits, 10, finalization=RECIPE, reassign_far_rows=False)
     model = fit(Rows(digits, 500), chosen, SingleHost(), Threads(), Silent(), earlier=earlier)
     state = model.state
@@ -366,7 +366,7 @@ def test_an_earlier_model_is_where_the_stream_starts(digits: FloatArray, n_earli
 
 
 def test_an_earlier_model_without_weights_gives_way_to_the_rows(digits: FloatArray) -> None:
-    earlier = EarlierModel(digits[:10].astype(np.float64), np.zeros(10))
+    earlier = GivenCenters(digits[:10].astype(np.float64), np.zeros(10))
     chosen = settings_for(digits, 10, n_centers=10, finalization=RECIPE, reassign_far_rows=False)
     model = fit(Rows(digits, 500), chosen, SingleHost(), Threads(), Silent(), earlier=earlier)
     assert model.state.weights.sum() == len(digits)

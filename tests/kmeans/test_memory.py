@@ -18,7 +18,7 @@ from kmeans.observer import Silent
 from kmeans.sample import Sample
 from kmeans.settings import FinalizationSettings, LloydSettings, TrainingSettings
 from kmeans.state import State
-from kmeans.stream.first_centers import EarlierModel, NoRowsError
+from kmeans.stream.first_centers import GivenCenters, NoRowsError
 from kmeans.stream.stream import stream_bytes
 from kmeans.thread_hosts import run_hosts
 from kmeans.threads import ONE_THREAD, Threads
@@ -39,7 +39,7 @@ def train(
     *,
     rereadable: bool = True,
     available: float = math.inf,
-    earlier: EarlierModel | None = None,
+    earlier: GivenCenters | None = None,
 ) -> Model:
     source = Rows(ROWS, 50, rereadable)
     return fit(source, chosen, SingleHost(), Threads(), Silent(), earlier=earlier, memory_bytes=available)
@@ -76,7 +76,7 @@ def test_all_hosts_tell_that_all_rows_are_too_few(shared: bool) -> None:
 
 
 def test_centers_of_an_earlier_model_count_in_addition_to_the_rows() -> None:
-    earlier = EarlierModel(np.arange(30.0).reshape(10, 3) + 100, np.ones(10))
+    earlier = GivenCenters(np.arange(30.0).reshape(10, 3) + 100, np.ones(10))
     assert len(train(settings_for(ROWS, 210), earlier=earlier).centers) == 210
     with pytest.raises(TooFewDistinctRowsError):
         train(settings_for(ROWS, 211), earlier=earlier)

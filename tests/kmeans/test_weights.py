@@ -19,7 +19,7 @@ from kmeans.sample import Sample
 from kmeans.state import State
 from kmeans.stream.control import Control
 from kmeans.stream.epoch_losses import EpochLosses
-from kmeans.stream.first_centers import EarlierModel
+from kmeans.stream.first_centers import GivenCenters
 from kmeans.stream.reservoir import Reservoir
 from kmeans.stream.row_weights import RowWeights, Turns
 from kmeans.stream.snapshot import RunSnapshot
@@ -124,7 +124,7 @@ class Noted(Silent):
         self.settled_after: tuple[int, float | None] = 0, None
         self.batches: list[MiniBatch] = []
 
-    def settled(self, epochs: int, losses: EpochLosses) -> None:
+    def epochs_ended_early(self, epochs: int, losses: EpochLosses) -> None:
         self.settled_after = epochs, losses.latest
 
     def assigned(self, batch: MiniBatch) -> None:
@@ -158,7 +158,7 @@ def test_a_model_that_is_kept_is_scored_as_on_repeated_rows(
         weighted = isinstance(source, WeightedRows)
         settings = settings_for(rows, K, weighted=weighted, epochs=0, sample_size=sample_size)
         with Threads(2) as threads:
-            model = fit(source, settings, host, threads, observer, earlier=EarlierModel(given, np.zeros(K)))
+            model = fit(source, settings, host, threads, observer, earlier=GivenCenters(given, np.zeros(K)))
         return model, observer.batches[0]
 
     def own(host: Communicator) -> tuple[Model, MiniBatch]:

@@ -11,7 +11,7 @@ from pyarrow import types
 from container.formats.columns import Selection, check_count, choose, refuse_duplicates
 from container.formats.errors import FormatError, excerpt
 from container.formats.parquet.file import ParquetFile
-from container.formats.parquet.lists import with_lengths
+from container.formats.parquet.list_lengths import with_lengths
 from container.formats.parquet.number_columns import NUMBERS, NumberColumn, holds_lists, is_one_of, number_column
 
 # What ids may be: anything that has a text of its own.

@@ -7,7 +7,7 @@ from typing import Any, Final
 from pyarrow import types
 
 from container.formats.errors import FormatError, excerpt
-from container.formats.parquet.packing import Packing, packing_of
+from container.formats.parquet.scaling import Scaling, scaling_of
 
 # The types of numbers that are read. A boolean is 0 or 1. A column of a dictionary's numbers has the type of these.
 # A column without a single value may have the type null.
@@ -36,7 +36,7 @@ class NumberColumn:
         The length of all lists, 0 as long as it is not known; 1 for numbers.
     bfloat16 : bool
         Whether its numbers are bfloat16, in two bytes each.
-    packing : Packing or None
+    scaling : Scaling or None
         What its numbers stand for, if not for themselves.
     """
 
@@ -45,12 +45,12 @@ class NumberColumn:
     lists: bool = False
     length: int = 1
     bfloat16: bool = False
-    packing: Packing | None = None
+    scaling: Scaling | None = None
 
     @property
     def plain(self) -> bool:
         """Whether its numbers are features as they are."""
-        return not (self.lists or self.bfloat16 or self.packing)
+        return not (self.lists or self.bfloat16 or self.scaling)
 
     @property
     def feature_names(self) -> tuple[str, ...]:
@@ -59,8 +59,8 @@ class NumberColumn:
 
     def of_length(self, length: int) -> "NumberColumn":
         """Return the same with lists of that length; raise a FormatError if its metadata don't match it."""
-        if self.packing and length:
-            self.packing.check(length, self.name)
+        if self.scaling and length:
+            self.scaling.check(length, self.name)
         return self if length == self.length else replace(self, length=length)
 
 
@@ -98,8 +98,8 @@ def number_column(schema: Any, place: int) -> NumberColumn:
             f"expected columns of numbers, got {excerpt(field.name)} of the type {str(field.type)[:60]}{hint}"
         )
     packed = types.is_integer(inner) and not bfloat16
-    packing = packing_of(metadata, field.name) if packed else None
-    column = NumberColumn(place, field.name, lists, 0 if lists else 1, bfloat16, packing)
+    scaling = scaling_of(metadata, field.name) if packed else None
+    column = NumberColumn(place, field.name, lists, 0 if lists else 1, bfloat16, scaling)
     if not lists:
         return column.of_length(1)
     return column.of_length(kind.list_size) if types.is_fixed_size_list(kind) and kind.list_size > 0 else column

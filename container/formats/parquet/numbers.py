@@ -137,7 +137,7 @@ def _matrix(lists: Any, column: NumberColumn, record: int, gaps: bool) -> NDArra
 def _numbers(values: Any, column: NumberColumn, shape: tuple[int, ...] = (-1,)) -> NDArray[Any]:
     """Return what the numbers of a column stand for, with NaN for those that are missing."""
     numbers = (_widened(values) if column.bfloat16 else _stored(values)).reshape(shape)
-    return column.packing.unpacked(numbers) if column.packing else numbers
+    return column.scaling.scaled(numbers) if column.scaling else numbers
 
 
 def _stored(values: Any) -> NDArray[Any]:

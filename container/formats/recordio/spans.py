@@ -17,7 +17,7 @@ _SHORT_BYTES = 24
 class Spans:
     """Where byte strings are.
 
-    Parameters
+    Attributes
     ----------
     data : bytes
         What holds them, and anything else.

@@ -22,7 +22,7 @@ BLOCK_VALUES: Final = 1 << 22
 class Instances:
     """Rows of a request.
 
-    Parameters
+    Attributes
     ----------
     rows : ndarray of float32 or float64, shape (n, d)
         Numbers that are finite in float32, or NaN where one may be missing.
@@ -38,7 +38,7 @@ class Instances:
 class Predictions:
     """The answers to them.
 
-    Parameters
+    Attributes
     ----------
     columns : Mapping of str to ndarray
         The outputs by name, in the order of the answer.

@@ -89,7 +89,7 @@ def test_dropped(make_channel: MakeChannel, folder: Path, kind: str, threads: in
 def test_filled(make_channel: MakeChannel, folder: Path, kind: str, threads: int) -> None:
     told = write(folder, kind)
     channel = make_channel(mini_batch_size=100, missing="mean", threads=threads, **told)
-    channel.settle_by(with_fills(lambda *_: Coordinates(), SingleHost()))
+    channel.choose_coordinates_by(with_fills(lambda *_: Coordinates(), SingleHost()))
     drawn, records = channel.sample(2000, np.random.default_rng(1))
     assert records == len(ROWS)
     assert channel.coordinates.fills is not None

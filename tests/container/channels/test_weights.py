@@ -110,7 +110,7 @@ def test_another_weight_is_an_error_with_its_place(
     weights[200] = wrong
     write(folder, kind, weights)
     source = channel(make_channel, kind, missing=missing)
-    source.settle_by(lambda *_: Coordinates(fills=np.zeros(3) if missing == "mean" else None))
+    source.choose_coordinates_by(lambda *_: Coordinates(fills=np.zeros(3) if missing == "mean" else None))
     place = {CSV: "line 202, column 0", PARQUET: "record 201, column 0", RECORDIO: "record 201"}[kind]
     with pytest.raises(CustomerError, match=re.escape(f"train/rows, {place}: expected a")) as raised:
         read(source)

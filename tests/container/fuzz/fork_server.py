@@ -50,7 +50,7 @@ GRACE_SECONDS = 60.0
 class Ended:
     """How a program has ended.
 
-    Parameters
+    Attributes
     ----------
     exit_code : int
         Of the process; less than 0 for the signal that has killed it.

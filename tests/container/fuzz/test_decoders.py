@@ -25,7 +25,7 @@ from container.errors import CustomerError
 from container.formats.errors import FormatError
 from container.formats.recordio import records
 from container.formats.recordio.record_pb2 import Record
-from container.job.earlier_model import read_given_model
+from container.job.given_model import read_given_model
 from container.serving.codecs import CODECS
 from tests.container.fuzz import tallies
 from tests.container.serving.wire import CSV, JSON, JSON_LINES, RECORDIO

@@ -53,7 +53,7 @@ def content(rows: Rows, form: str) -> bytes:
 class Tree:
     """A tree that is being made.
 
-    Parameters
+    Attributes
     ----------
     base : Path
         Its root.

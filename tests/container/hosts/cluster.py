@@ -29,7 +29,7 @@ RECORDIO_CHANNEL = {"TrainingInputMode": "File", "S3DistributionType": "ShardedB
 class Host:
     """One host of a cluster.
 
-    Parameters
+    Attributes
     ----------
     name : str
         Its address.
@@ -101,7 +101,7 @@ class Host:
 class Cluster:
     """Hosts that train one model.
 
-    Parameters
+    Attributes
     ----------
     folder : Path
         Where the trees are.

@@ -38,7 +38,7 @@ def msd(rows: NDArray[np.float32], centers: NDArray[np.float32]) -> float:
 class Ended:
     """What a job left.
 
-    Parameters
+    Attributes
     ----------
     base : Path
         The root of its tree.
@@ -71,7 +71,7 @@ class Ended:
 class Job:
     """A job to be run.
 
-    Parameters
+    Attributes
     ----------
     base : Path
         The root of its tree.

@@ -5,6 +5,7 @@ import re
 import signal
 import tarfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,14 @@ from container.channels.channel import Channel
 from container.channels.form import RecordForm
 from container.channels.reading import Reading
 from container.configuration.channels import CSV, RECORDIO, ChannelConfiguration
+from container.configuration.files import Paths, load
+from container.job.context import JobContext
+from container.job.exact_figures import write_assignments
+from container.job.feature_names import FeatureNames
 from container.logs.metrics import REGEXES
+from container.logs.progress import Progress
+from container.logs.timed_source import TimedSource
+from container.stopping import Stop
 from kmeans.communicator import SingleHost
 from kmeans.events import Events
 from kmeans.model import Model
@@ -213,6 +221,27 @@ def test_files_that_change_between_passes_break_nothing(tmp_path: Path, name: st
     assert message in observer.messages[-1]
     assert model.score_is_exact
     assert model.score.msd == pytest.approx(msd(ROWS, model.centers), rel=1e-9)
+
+
+def test_distances_are_of_a_sample_if_the_rows_cannot_be_read_again(tmp_path: Path) -> None:
+    outputs = {"write_assignments": "true", "assignment_outputs": '["is_anomaly"]'}
+    job = Job(tmp_path, {"k": "8", "feature_dim": "3", **outputs})
+    (job.folder("train") / "part-0").write_bytes(recordio(ROWS))
+    job.configure()
+    train = channel(job.folder("train"))
+    source = Channel(train, RecordForm.of(train, 3), 100)
+    chosen = replace(settings_for(ROWS, 8, batch_size=100, sample_size=100), half_life=1000)
+    with Threads(1) as threads:
+        model = fit(source, chosen, SingleHost(), threads, Silent())
+        stop, timed = Stop(), TimedSource(source)
+        progress = Progress("algo-1", 1, 100, timed, stop)
+        context = JobContext(load(Paths(tmp_path)), SingleHost(), threads, None, stop, progress, 0.0, FeatureNames())
+        (job.folder("train") / "part-0").unlink()
+        found = write_assignments(context, model, source)
+    assert found.distances is not None
+    assert not found.distances.exact
+    assert progress.events.counts["distances_failed"] == 1
+    assert "closing_failed" not in progress.events.counts
 
 
 def channel(path: Path, content_type: str = RECORDIO) -> ChannelConfiguration:

@@ -16,7 +16,7 @@ from container.configuration.channels import CSV, MODEL, NPY, PARQUET, RECORDIO,
 from container.configuration.hyperparameters import parse
 from container.errors import CustomerError
 from container.formats.recordio.records import dense_record, encode
-from container.job.earlier_model import GivenModel, read_given_model
+from container.job.given_model import GivenModel, read_given_model
 from tests.container.job.job import Job, csv, msd, recordio
 
 NAMES = ("age", "income", "visits")

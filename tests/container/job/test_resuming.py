@@ -14,7 +14,7 @@ from container.artifacts import mxnet_ndarray
 from container.artifacts.model import load_state
 from container.configuration.channels import MODEL, ChannelConfiguration
 from container.errors import CustomerError
-from container.job.earlier_model import read_earlier_model
+from container.job.given_model import read_earlier_model
 from tests.container.job.job import Ended, Job, msd, recordio
 
 Rows = NDArray[np.float32]

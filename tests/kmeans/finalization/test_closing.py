@@ -18,7 +18,7 @@ from kmeans.model import Model
 from kmeans.observer import Silent
 from kmeans.settings import FinalizationSettings, LloydSettings, TrainingSettings
 from kmeans.stream.control import Control
-from kmeans.stream.first_centers import EarlierModel
+from kmeans.stream.first_centers import GivenCenters
 from kmeans.thread_hosts import run_hosts
 from kmeans.threads import ONE_THREAD, Threads
 from kmeans.training import fit
@@ -178,7 +178,7 @@ def test_a_model_of_a_small_sample_gains_by_them() -> None:
         ({"half_life": 2000}, True, {}),
         ({"finalization": UNREFINED, "reassign_far_rows": False}, True, {}),
         ({}, False, {}),
-        ({}, True, {"earlier": EarlierModel(rows_of(seed=3)[:5].astype(np.float64), np.full(5, 100.0))}),
+        ({}, True, {"earlier": GivenCenters(rows_of(seed=3)[:5].astype(np.float64), np.full(5, 100.0))}),
         ({}, True, {"control": Control(stopping=lambda: True)}),
     ],
     ids=["complete sample", "decay", "the built-in's recipe", "pipe", "rows of an earlier model", "stopped"],
@@ -197,7 +197,7 @@ def test_there_are_none_where_they_are_not_asked_for(
 def test_centers_of_an_earlier_model_without_weights_are_no_hindrance() -> None:
     rows = rows_of(6000)
     recorder = Recorder()
-    earlier = EarlierModel(rows[:5].astype(np.float64), np.zeros(5))
+    earlier = GivenCenters(rows[:5].astype(np.float64), np.zeros(5))
     train(Rows(rows, 500), settings_for(rows, K, sample_size=300), recorder, earlier=earlier)
     assert recorder.msds
 

@@ -29,7 +29,7 @@ def losses_of(*msds: float) -> EpochLosses:
     ],
 )
 def test_the_latest_two_epochs_decide(msds: tuple[float, ...], tolerance: float, expected: bool) -> None:
-    assert losses_of(*msds).settled(tolerance) is expected
+    assert losses_of(*msds).levelled_off(tolerance) is expected
 
 
 def test_an_epoch_without_rows_does_not_count() -> None:

@@ -1,13 +1,12 @@
 """What the assignments say of each row: the outputs, and how they are computed."""
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 
-from container.artifacts.distances import Distances
+from container.artifacts.distances import Distances, need_distances
 from container.configuration.hyperparameters import Hyperparameters
 from container.errors import CustomerError
 from container.precision.coordinates import Coordinates
@@ -16,14 +15,13 @@ from kmeans.types import DoubleArray, FloatArray, LabelArray
 
 # The bytes of an output in a line, with its separator; the digits of a cluster are counted.
 OUTPUT_BYTES: Final = {"closest_cluster": 1, "distance_to_cluster": 11, "normalized_distance": 11, "is_anomaly": 2}
-_OF_DISTANCES: Final = {"normalized_distance", "is_anomaly"}
 
 
 @dataclass(frozen=True, eq=False)
-class Content:
-    """What the lines have.
+class AssignmentColumns:
+    """The columns of the assignments.
 
-    Parameters
+    Attributes
     ----------
     centers : ndarray of float32, shape (k, d)
         The model.
@@ -38,7 +36,7 @@ class Content:
     distances: Distances | None = None
 
     @classmethod
-    def of(cls, model: Model, coordinates: Coordinates, chosen: Hyperparameters) -> "Content":
+    def of(cls, model: Model, coordinates: Coordinates, chosen: Hyperparameters) -> "AssignmentColumns":
         """Return what a job writes of the rows of its model."""
         distances = None
         if model.distances is not None:
@@ -50,7 +48,7 @@ class Content:
         digits = len(str(len(self.centers) - 1)) if "closest_cluster" in self.outputs else 0
         return digits + sum(map(OUTPUT_BYTES.__getitem__, self.outputs))
 
-    def columns(self, labels: LabelArray, distances: DoubleArray) -> list[pa.Array]:
+    def of_rows(self, labels: LabelArray, distances: DoubleArray) -> list[pa.Array]:
         """Return the outputs of rows, from their clusters and the distances to these."""
         with np.errstate(over="ignore"):
             rounded = distances.astype(np.float32)
@@ -73,11 +71,6 @@ def check_id_column(name: str) -> None:
             f"Hyperparameter id_column: expected another name than {', '.join(others)} and {last}, which are columns "
             f"of the assignments, got {name}"
         )
-
-
-def need_distances(outputs: Collection[str]) -> bool:
-    """Return whether outputs of a row depend on the distances of all other rows."""
-    return not _OF_DISTANCES.isdisjoint(outputs)
 
 
 def _distances(rounded: FloatArray, exact: DoubleArray) -> pa.Array:

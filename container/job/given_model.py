@@ -15,7 +15,7 @@ from container.formats.errors import FormatError, ZeroRowError
 from container.job.center_table import read_centers, table_in
 from container.precision.coordinates import COSINE, EUCLIDEAN, UNIT, Coordinates
 from kmeans.settings import TrainingSettings
-from kmeans.stream.first_centers import EarlierModel
+from kmeans.stream.first_centers import GivenCenters
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +24,7 @@ class GivenModel:
 
     Attributes
     ----------
-    start : EarlierModel
+    start : GivenCenters
         Where the stream starts. Its centers have no weight if the model has no state.
     centers : ndarray of float32 or float64, shape (m, d)
         Those of the model, in the units of the data, or those of a table, in float64.
@@ -37,7 +37,7 @@ class GivenModel:
         Whether it is a table.
     """
 
-    start: EarlierModel
+    start: GivenCenters
     centers: NDArray[Any]
     coordinates: Coordinates | None = None
     feature_names: tuple[str, ...] = ()
@@ -88,7 +88,7 @@ def read_given_model(
         except ZeroRowError as error:
             raise CustomerError(f"Channel {channel.name}: {error}") from None
         centers = UNIT.exact_rows(centers)
-    return GivenModel(EarlierModel(centers, np.zeros(len(centers))), centers, is_table=True)
+    return GivenModel(GivenCenters(centers, np.zeros(len(centers))), centers, is_table=True)
 
 
 def kept_model(channel: ChannelConfiguration, given: GivenModel, k: int, *, standardize: bool) -> GivenModel:
@@ -110,7 +110,7 @@ def kept_model(channel: ChannelConfiguration, given: GivenModel, k: int, *, stan
             f"Channel {channel.name}: expected a model trained with standardize={now}, as this job is, which keeps it "
             f"with epochs=0, got one trained with standardize={was}"
         )
-    return replace(given, start=EarlierModel(given.centers.astype(np.float64), np.zeros(k)))
+    return replace(given, start=GivenCenters(given.centers.astype(np.float64), np.zeros(k)))
 
 
 def read_earlier_model(
@@ -159,10 +159,10 @@ def read_earlier_model(
     if coordinates.unit:
         exact = UNIT.exact_rows(exact)
         centers = exact.astype(np.float32) if of_the_built_in else centers
-    start = EarlierModel(exact, np.zeros(len(exact)))
+    start = GivenCenters(exact, np.zeros(len(exact)))
     if kept is not None:
         live = kept[0].live()
-        start = EarlierModel(coordinates.absolute(live.centers), live.weights)
+        start = GivenCenters(coordinates.absolute(live.centers), live.weights)
     if start.centers.shape[1] != n_features:
         raise CustomerError(
             f"Channel {channel.name}: expected a model of feature_dim {n_features}, got one of {start.centers.shape[1]}"

@@ -18,7 +18,7 @@ from kmeans.types import DoubleArray
 
 
 @dataclass
-class AssignmentPass:
+class KeepingPass:
     """Assigns rows to centers, and keeps a sample of them.
 
     Attributes

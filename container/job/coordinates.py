@@ -11,7 +11,7 @@ from container.precision.fills import Choose, with_fills
 from kmeans.types import DoubleArray
 
 
-def settle(rows: Channel, context: JobContext, kept: Coordinates = PLAIN) -> None:
+def choose_from_drawn_rows(rows: Channel, context: JobContext, kept: Coordinates = PLAIN) -> None:
     """Have the coordinates chosen from rows drawn from the data (in Pipe mode, the first ones), as the job asks.
 
     Parameters
@@ -45,7 +45,7 @@ def settle(rows: Channel, context: JobContext, kept: Coordinates = PLAIN) -> Non
         choose = with_fills(choose, communicator, context.feature_names)
     if kept.fills is not None:
         choose = partial(_filled, choose, kept.fills)
-    rows.settle_by(choose, SPREAD_ROWS if fills or (given.standardize and not kept.scaled) else 0)
+    rows.choose_coordinates_by(choose, SPREAD_ROWS if fills or (given.standardize and not kept.scaled) else 0)
 
 
 def _unchanged(kept: Coordinates, rows: DoubleArray, n_represented: int, weights: DoubleArray | None) -> Coordinates:

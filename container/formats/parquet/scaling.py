@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from container.files import json_object
 from container.formats.errors import FormatError, excerpt
+from container.formats.numbers import finite_numbers
 from kmeans.types import DoubleArray
 
 _FACTOR: Final = b"scale_factor"
@@ -22,22 +23,24 @@ _MAX_CHARACTERS: Final = 16 << 20
 
 
 @dataclass(frozen=True, eq=False)
-class Packing:
+class Scaling:
     """What numbers are multiplied by, and what is then added: one number, or one for each number of a list.
 
     Attributes
     ----------
-    factor, offset : ndarray of float64, shape () or (n,)
-        Finite; no factor is 0.
+    factor : ndarray of float64, shape () or (n,)
+        Finite, and not 0.
+    offset : ndarray of float64, shape () or (n,)
+        Finite.
     """
 
     factor: DoubleArray = field(default_factory=lambda: np.array(1.0))
     offset: DoubleArray = field(default_factory=lambda: np.array(0.0))
 
-    def unpacked(self, numbers: NDArray[Any]) -> DoubleArray:
+    def scaled(self, numbers: NDArray[Any]) -> DoubleArray:
         """Return what numbers, or lists of them, stand for."""
-        unpacked: DoubleArray = numbers * self.factor + self.offset
-        return unpacked
+        scaled: DoubleArray = numbers * self.factor + self.offset
+        return scaled
 
     def check(self, length: int, column: str) -> None:
         """Raise a FormatError if there are other numbers than one, or one for each number of a list."""
@@ -49,7 +52,7 @@ class Packing:
                 )
 
 
-def packing_of(metadata: Mapping[bytes, bytes], column: str) -> Packing | None:
+def scaling_of(metadata: Mapping[bytes, bytes], column: str) -> Scaling | None:
     """Return what the metadata of a column say; None if they say nothing of it.
 
     Raises
@@ -64,22 +67,19 @@ def packing_of(metadata: Mapping[bytes, bytes], column: str) -> Packing | None:
     }
     if not stated:
         return None
-    packing = Packing(**stated)
-    if not packing.factor.all():
+    scaling = Scaling(**stated)
+    if not scaling.factor.all():
         raise FormatError(f"expected {_FACTOR.decode()} of the column {excerpt(column)} to be other numbers than 0")
-    return packing
+    return scaling
 
 
 def _numbers(text: bytes, name: bytes, column: str) -> DoubleArray:
     """Return a number, or a list of them, in JSON."""
     try:
         given = json_object.loads(text) if len(text) <= _MAX_CHARACTERS else None
-        listed = given if isinstance(given, list) else [given]
-        if {int, float}.issuperset(map(type, listed)):
-            numbers = np.array(given, np.float64)
-            if np.isfinite(numbers).all():
-                return numbers
-    except (ValueError, OverflowError, RecursionError):
+        numbers = finite_numbers(given if isinstance(given, list) else [given], name.decode())
+        return numbers if isinstance(given, list) else numbers.reshape(())
+    except (ValueError, RecursionError):
         pass
     raise FormatError(
         f"expected {name.decode()} of the column {excerpt(column)} to be a number or a list of numbers, got"

@@ -56,7 +56,7 @@ def test_all_rows_that_are_given_are_relative(
     (folder / "b").write_bytes(exact(ROWS[300:], content_type))
     source = make_channel(content_type=content_type, mini_batch_size=64, threaded=threaded)
     chosen = Chosen()
-    source.settle_by(chosen)
+    source.choose_coordinates_by(chosen)
     drawn, records = source.sample(50, np.random.default_rng(0))
     assert records == len(ROWS)
     assert drawn.dtype == np.float32
@@ -87,7 +87,7 @@ def test_the_first_rows_of_a_pipe_are_shown_and_then_given(
 ) -> None:
     source = make_channel(mode="Pipe", content_type=content_type, mini_batch_size=64)
     chosen = Chosen()
-    source.settle_by(chosen)
+    source.choose_coordinates_by(chosen)
     data = exact(ROWS, content_type)
     for number in range(2):
         with writing(tmp_path / f"train_{number}", data, piece):
@@ -104,7 +104,7 @@ def test_a_fault_in_a_row_is_reported_when_it_is_read(
 ) -> None:
     source = make_channel(mode="Pipe", content_type=content_type)
     chosen = Chosen()
-    source.settle_by(chosen)
+    source.choose_coordinates_by(chosen)
     rows = ROWS[:20].copy()
     rows[10, 1] = np.nan
     with (
@@ -118,7 +118,7 @@ def test_a_fault_in_a_row_is_reported_when_it_is_read(
 def test_a_pipe_of_nothing_shows_no_rows(tmp_path: Path, make_channel: MakeChannel) -> None:
     source = make_channel(mode="Pipe")
     chosen = Chosen(PLAIN)
-    source.settle_by(chosen)
+    source.choose_coordinates_by(chosen)
     with writing(tmp_path / "train_0", b"", 1), pytest.raises(CustomerError, match="no record"):
         list(source.blocks())
     assert [rows.shape for rows in chosen.shown] == [(0, 3)]
@@ -129,7 +129,7 @@ def test_a_job_that_is_stopping_makes_do_with_the_rows_that_came(folder: Path, m
     os.mkfifo(folder.with_name("train_0"))
     source = make_channel(mode="Pipe", stop=stop)
     chosen = Chosen(PLAIN)
-    source.settle_by(chosen)
+    source.choose_coordinates_by(chosen)
     with feeding(folder.with_name("train_0")) as fifo:
         fifo.write(dense(ROWS[:4]))
         fifo.flush()
@@ -143,7 +143,7 @@ def test_a_stopping_job_without_a_pipe_shows_no_rows(folder: Path, make_channel:
     stop.request("SIGTERM")
     source = make_channel(mode="Pipe", stop=stop)
     chosen = Chosen(PLAIN)
-    source.settle_by(chosen)
+    source.choose_coordinates_by(chosen)
     assert list(source.blocks()) == []
     assert [len(rows) for rows in chosen.shown] == [0]
 
@@ -155,7 +155,7 @@ def test_a_draw_that_is_stopped_has_no_rows(folder: Path, make_channel: MakeChan
     stop.request("SIGTERM")
     source = make_channel(content_type=CSV, stop=stop)
     chosen = Chosen(PLAIN)
-    source.settle_by(chosen)
+    source.choose_coordinates_by(chosen)
     with pytest.raises(GivenUpError):
         source.sample(5, np.random.default_rng(0))
     assert [rows.shape for rows in chosen.shown] == [(0, 3)]
