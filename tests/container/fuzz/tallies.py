@@ -10,7 +10,7 @@ from itertools import count
 _FUZZ_SECONDS = os.environ.get("FUZZ_SECONDS")
 SECONDS = float(_FUZZ_SECONDS) if _FUZZ_SECONDS else None
 # A multiple of the number in the suite.
-_TIMES = 5 if os.environ.get("CI") == "true" else 1
+_TIMES = 3 if os.environ.get("CI") == "true" else 1
 # The first seed; a run may begin where another one has ended.
 _FIRST = int(os.environ.get("FUZZ_SEED") or 0)
 

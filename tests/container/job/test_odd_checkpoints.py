@@ -323,7 +323,7 @@ def test_all_that_may_lie_in_the_folder_at_once(
     for name in odd:
         assert f"Skipping checkpoint {name}: " in logged.text
         assert os.path.lexists(folder / name)
-    assert max(map(len, logged.text.splitlines())) < 1000
+    assert max(len(line) for line in logged.text.splitlines() if "checkpoint " in line) < 1000
 
 
 def test_a_job_resumes_from_the_good_checkpoint_before_an_odd_one(

@@ -124,9 +124,10 @@ def run(folder: Path, *arguments: str, **environment: str) -> str:
 
 # Called by kernels of other modules without being strict: these copy, compare, or bound errors.
 ROUND_NOTHING_THAT_COUNTS = {
-    "_farther", "_offer", "aligned_floats", "assign_rows", "choose", "clear", "compare_directly", "draw", "end_step",
-    "error_bound", "finite", "first_infinite", "is_dense", "lay_out", "lightest", "move_centers", "new_space",
-    "read_record", "take_piece", "unpack", "_arrange", "_entry", "_tensor", "_values",
+    "_exceeds", "_farther", "_number", "_offer", "_weight", "aligned_floats", "assign_rows", "choose", "clear",
+    "compare_directly", "draw", "end_step", "error_bound", "finite", "first_infinite", "is_dense", "lay_out",
+    "lightest", "move_centers", "new_space", "read_record", "read_records", "take_piece", "unpack", "_arrange",
+    "_entry", "_tensor", "_values",
 }  # fmt: skip
 
 
