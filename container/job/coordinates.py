@@ -5,8 +5,9 @@ from functools import partial
 
 from container.channels.channel import Channel
 from container.job.context import JobContext
-from container.precision.choice import SPREAD_ROWS, choose_coordinates
-from container.precision.coordinates import PLAIN, Coordinates
+from container.logs.logger import LOGGER
+from container.precision.choice import SPREAD_ROWS, shifted_coordinates, standardized_coordinates
+from container.precision.coordinates import COSINE, PLAIN, UNIT, Coordinates
 from container.precision.fills import Choose, with_fills
 from kmeans.types import DoubleArray
 
@@ -26,16 +27,14 @@ def choose_from_drawn_rows(rows: Channel, context: JobContext, kept: Coordinates
     given, communicator = context.configuration.hyperparameters, context.communicator
 
     def choose_by(rows: DoubleArray, n_represented: int, weights: DoubleArray | None) -> Coordinates:
-        return choose_coordinates(
-            rows,
-            n_represented,
-            communicator,
-            context.progress.events,
-            weights=weights,
-            distance=given.distance,
-            standardize=given.standardize,
-            names=context.feature_names,
-        )
+        if given.distance == COSINE:
+            LOGGER.info("comparing directions: rows are scaled to length 1, msd is twice the mean of 1 - cosine")
+            return UNIT
+        names = context.feature_names
+        shifted = shifted_coordinates(rows, communicator, context.progress.events, names)
+        if not given.standardize:
+            return shifted
+        return standardized_coordinates(rows, n_represented, communicator, weights, names)
 
     choose: Choose = choose_by
     if kept.scaled:

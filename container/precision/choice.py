@@ -8,7 +8,7 @@ import numpy as np
 from container.logs.logger import LOGGER
 from container.naming import feature_names
 from container.precision.coarse_features import coarse_features
-from container.precision.coordinates import COSINE, EUCLIDEAN, UNIT, Coordinates
+from container.precision.coordinates import Coordinates
 from container.precision.scales import Moments, moments_of
 from kmeans.assignment.shift import thinned
 from kmeans.types import DoubleArray
@@ -23,35 +23,19 @@ MAX_ROWS: Final = 300
 SPREAD_ROWS: Final = 5000
 
 
-def choose_coordinates(
-    rows: DoubleArray,
-    n_represented: int,
-    communicator: "Communicator",
-    events: "Events",
-    *,
-    weights: DoubleArray | None = None,
-    distance: str = EUCLIDEAN,
-    standardize: bool = False,
-    names: Sequence[str] = (),
+def shifted_coordinates(
+    rows: DoubleArray, communicator: "Communicator", events: "Events", names: Sequence[str] = ()
 ) -> Coordinates:
-    """Choose the coordinates of a job from rows drawn from its data; say where digits are gone already.
+    """Choose an origin where float32 is too coarse for the values; say where digits are gone already.
 
     Parameters
     ----------
     rows : ndarray of float64, shape (n, d)
-        As for `moments_of`.
-    n_represented : int
-        As for `moments_of`.
+        Some of this host's rows; there may be none.
     communicator : Communicator
-        As for `moments_of`.
+        The hosts, which all call this together.
     events : Events
         Counts the features that have lost their digits.
-    weights : ndarray of float64, shape (n,), or None
-        The weights of the rows; None where each counts once.
-    distance : str
-        `EUCLIDEAN` or `COSINE`.
-    standardize : bool
-        Whether features are divided by their standard deviations.
     names : sequence of str
         The names of the features, for messages; empty if they have none.
 
@@ -60,9 +44,6 @@ def choose_coordinates(
     Coordinates
         The same on every host.
     """
-    if distance == COSINE:
-        LOGGER.info("comparing directions: rows are scaled to length 1, msd is twice the mean of 1 - cosine")
-        return UNIT
     coarse = coarse_features(communicator.gather_rows(thinned(rows, -(-MAX_ROWS // communicator.size))))
     kept = ~coarse.lost
     if kept.any():
@@ -77,8 +58,36 @@ def choose_coordinates(
             f"{coarse.named(coarse.lost, names)}. Send them as float64, as int32, or as CSV with all digits, "
             "or subtract a usual value first.",
         )
-    if not standardize:
-        return coarse.coordinates(rows.shape[1])
+    return coarse.coordinates(rows.shape[1])
+
+
+def standardized_coordinates(
+    rows: DoubleArray,
+    n_represented: int,
+    communicator: "Communicator",
+    weights: DoubleArray | None = None,
+    names: Sequence[str] = (),
+) -> Coordinates:
+    """Choose coordinates in which every feature has mean 0 and deviation 1, or 0 if it is constant.
+
+    Parameters
+    ----------
+    rows : ndarray of float64, shape (n, d)
+        As for `moments_of`.
+    n_represented : int
+        As for `moments_of`.
+    communicator : Communicator
+        As for `moments_of`.
+    weights : ndarray of float64, shape (n,), or None
+        The weights of the rows; None where each counts once.
+    names : sequence of str
+        The names of the features, for messages; empty if they have none.
+
+    Returns
+    -------
+    Coordinates
+        The same on every host.
+    """
     moments = moments_of(rows, n_represented, communicator, weights)
     _log_moments(moments, names)
     return moments.coordinates()

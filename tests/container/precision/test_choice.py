@@ -5,7 +5,7 @@ import logging
 import numpy as np
 import pytest
 
-from container.precision.choice import choose_coordinates
+from container.precision.choice import shifted_coordinates, standardized_coordinates
 from container.precision.coordinates import Coordinates
 from kmeans.communicator import Communicator, SingleHost
 from kmeans.events import Events
@@ -22,7 +22,8 @@ def test_hosts_settle_on_the_same_coordinates_whatever_they_have(standardize: bo
 
     def choose(host: Communicator) -> Coordinates:
         rows = SHARDS[host.rank]
-        return choose_coordinates(rows, len(rows), host, events[host.rank], standardize=standardize)
+        shifted = shifted_coordinates(rows, host, events[host.rank])
+        return standardized_coordinates(rows, len(rows), host) if standardize else shifted
 
     found = run_hosts(3, choose)
     assert all(coordinates.scaled == standardize and not coordinates.plain for coordinates in found)
@@ -33,7 +34,7 @@ def test_hosts_settle_on_the_same_coordinates_whatever_they_have(standardize: bo
 def test_what_is_standardized_is_said(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     rows = np.column_stack([np.arange(9.0), *np.ones((7, 9))])
-    choose_coordinates(rows, 9, SingleHost(), Events(), standardize=True)
+    standardized_coordinates(rows, 9, SingleHost())
     assert caplog.messages == [
         "standardizing: distances and msd are in standard deviations of the features, computed from 9 rows",
         "constant in these rows, and left in their own units: feature 1, feature 2, feature 3, feature 4, feature 5"
@@ -42,5 +43,5 @@ def test_what_is_standardized_is_said(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_without_a_row_it_is_said_that_nothing_is(caplog: pytest.LogCaptureFixture) -> None:
-    choose_coordinates(np.empty((0, 2)), 0, SingleHost(), Events(), standardize=True)
+    standardized_coordinates(np.empty((0, 2)), 0, SingleHost())
     assert "The job was stopped before any row was drawn: the features are not standardized." in caplog.messages
