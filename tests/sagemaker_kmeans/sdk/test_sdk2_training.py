@@ -108,7 +108,7 @@ def test_our_hyperparameters_are_sent_and_taken(aws: Aws, session: Any) -> None:
         ("local_init_method", 0),
         ("half_life_time_size", "string"),
         ("half_life_time_size", -1),
-        ("epochs", 0),
+        ("epochs", "string"),
         ("eval_metrics", 0),
     ],
 )
