@@ -1,6 +1,5 @@
 """Readers that pass on the rows of another one, all of them or some."""
 
-import sys
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, Self
@@ -86,6 +85,9 @@ class PassingReader(Reader):
 class DroppingReader(PassingReader):
     """Some of the rows of another reader, as if there were no others."""
 
+    # Which rows are kept is not known before they are read.
+    packed, count = Reader.packed, Reader.count
+
     # The numbers of the rows that the latest call of `read` has kept, among those of the other reader, and the number
     # of rows before them.
     _numbers: Sequence[LabelArray] = ()
@@ -135,16 +137,6 @@ class DroppingReader(PassingReader):
     def number_of(self, record: int) -> int:
         """See `Reader.number_of`."""
         return self._reader.number_of(int(np.concatenate(self._numbers)[record - self._read_before - 1]))
-
-    def packed(self, multiple: int) -> PackedRows | None:
-        """See `Reader.packed`."""
-        del multiple
-        return None
-
-    def count(self, *, guess: bool) -> int:
-        """See `Reader.count`."""
-        del guess
-        return self.skip(sys.maxsize)
 
     def pick(self, numbers: NDArray[np.int64], out: RowArray, *, guess: bool) -> None:
         """See `Reader.pick`; rows between them are decoded too."""

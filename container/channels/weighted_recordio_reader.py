@@ -1,7 +1,6 @@
 """Rows out of RecordIO-protobuf streams, with their weights: a feature of each Record, next to the one of the row."""
 
 import io
-import sys
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +10,6 @@ from container.channels.reader import Reader, RowArray
 from container.channels.recordio_reader import RecordIOReader
 from container.formats.errors import located
 from container.formats.recordio import frame_kernel, records, weight_kernel
-from kmeans.packed_rows import PackedRows
 from kmeans.types import DoubleArray
 
 # Numbers of rows that are read at once.
@@ -20,6 +18,9 @@ _TOGETHER_NUMBERS = 1 << 16
 
 class WeightedRecordIOReader(RecordIOReader):
     """Reads RecordIO-protobuf with weights, which are the last numbers of the rows."""
+
+    # Records with weights are not alike: nothing is known of them before they are read.
+    packed, count, pick = Reader.packed, Reader.count, Reader.pick
 
     def __init__(
         self,
@@ -67,17 +68,3 @@ class WeightedRecordIOReader(RecordIOReader):
             row[:-1] = records.features(record, self.form.feature_dim, row.dtype, gaps=self.form.gaps)
             row[-1] = records.weight(record, name)
             self.records += 1
-
-    def packed(self, multiple: int) -> PackedRows | None:
-        """See `Reader.packed`."""
-        del multiple
-        return None
-
-    def count(self, *, guess: bool) -> int:
-        """See `Reader.count`."""
-        del guess
-        return self.skip(sys.maxsize)
-
-    def pick(self, numbers: NDArray[np.int64], out: RowArray, *, guess: bool) -> None:
-        """See `Reader.pick`."""
-        Reader.pick(self, numbers, out, guess=guess)
